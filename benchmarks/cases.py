@@ -1,0 +1,63 @@
+"""The cases, each a problem, a kind of task and the goals it is held to.
+
+A kind is a key of `Peer.prepare`. A new case is a line in `CASES`; a new kind is also a function in
+each peer that offers it, and one in `problems` that says what is right.
+"""
+
+from functools import partial
+
+from harness import Case
+from problems import exact_epoch, exact_gradient, exact_hessian, moons, notebook, one_hot
+
+FASTER_THAN_ARRAYS = {"jax.jit": 1.0, "pytorch": 1.0, "numpy by hand": 1.0}
+
+CASES = (
+    Case(
+        "notebook",
+        "loss and all 41 gradients of the notebook's 4 samples, MLP(3, [4, 4, 1])",
+        "gradient",
+        notebook,
+        exact_gradient,
+        {"micrograd": 150.0, **FASTER_THAN_ARRAYS, "sympy lambdify": 1.0, "casadi": 1.0},
+    ),
+    Case(
+        "moons",
+        "loss and all 337 gradients of 200 samples in one batch, 2-16-16-1",
+        "gradient",
+        moons,
+        exact_gradient,
+        {},
+    ),
+    Case(
+        "moons-epoch",
+        "an epoch of SGD over 200 samples, 10 minibatches of 20, 2-16-16-1",
+        "epoch",
+        moons,
+        exact_epoch,
+        {},
+    ),
+    Case(
+        "hessian",
+        "output, gradient and Hessian by the 2 inputs at a point, 2-16-16-1",
+        "hessian",
+        moons,
+        exact_hessian,
+        {},
+    ),
+    Case(
+        "digits",
+        "loss and all 2,410 gradients of a batch of 32, 64-32-10",
+        "gradient",
+        partial(one_hot, (64, 32, 10), 32),
+        exact_gradient,
+        FASTER_THAN_ARRAYS,
+    ),
+    Case(
+        "mnist",
+        "loss and all 39,760 gradients of a batch of 32, 784-50-10",
+        "gradient",
+        partial(one_hot, (784, 50, 10), 32),
+        exact_gradient,
+        {"numpy by hand": 1 / 1.1},
+    ),
+)

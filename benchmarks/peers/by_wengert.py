@@ -1,0 +1,128 @@
+"""wengert itself: networks written one scalar at a time, in every target there is."""
+
+from functools import partial
+
+from harness import Peer, Prepared
+from problems import Network
+
+import wengert as wg
+
+
+def network(problem: Network) -> wg.MLP:
+    """The scalar network with the problem's parameters."""
+    net = wg.MLP(problem.sizes[0], list(problem.sizes[1:]), seed=0)
+    for parameter, number in zip(net.parameters(), problem.params, strict=True):
+        parameter.data = number
+    return net
+
+
+def outputs(net, row) -> list:
+    """What the network gives, as a list also when it is one number."""
+    out = net(list(row))
+    return out if isinstance(out, list) else [out]
+
+
+def error(outs, targets):
+    """The sum of squared errors, as the notebook writes it."""
+    terms = [(out - target) ** 2 for out, target in zip(outs, targets, strict=True)]
+    return sum(terms[1:], terms[0])
+
+
+def unrolled(problem: Network) -> Prepared:
+    """The notebook's own expression: the sum over its samples, with their numbers in it."""
+    net = network(problem)
+    graph = wg.Graph()
+    params = net.parameters()
+    rows = [[graph.constant(x) for x in row] for row in problem.X]
+    losses = [error(outputs(net, r), y) for r, y in zip(rows, problem.Y, strict=True)]
+    loss = sum(losses[1:], losses[0])
+    f = wg.compile({"params": params}, {"loss": loss, "grad": wg.grad(loss, params)})
+    numbers = list(problem.params)
+    return Prepared(lambda: f(numbers), lambda r: [r["loss"], *r["grad"]])
+
+
+def batched(problem: Network, target: str = "python") -> Prepared:
+    """One sample's expression, compiled for a batch; the data are arguments."""
+    net, params = network(problem), list(problem.params)
+    graph = wg.Graph()
+    x, y = graph.inputs("x", problem.sizes[0]), graph.inputs("y", problem.sizes[-1])
+    loss = error(outputs(net, x), y)
+    f = wg.compile(
+        {"params": net.parameters(), "x": x, "y": y},
+        {"loss": loss, "grad": wg.grad(loss, net.parameters())},
+        batch=("x", "y"),
+        target=target,
+    )
+    X, Y = [list(row) for row in problem.X], [list(row) for row in problem.Y]
+    if target != "python":
+        import numpy as np
+
+        params, X, Y = np.array(params), np.array(X), np.array(Y)
+    return Prepared(lambda: f(params, X, Y), lambda r: [r["loss"], *r["grad"]])
+
+
+def gradient(problem: Network) -> Prepared:
+    """What a user would write: few samples as one expression, many as a batch."""
+    return unrolled(problem) if len(problem.X) < 8 else batched(problem)
+
+
+def epoch(problem: Network, target: str = "python") -> Prepared:
+    """A compiled training step, update included, for each minibatch."""
+    step = wg.training_step(
+        network(problem), loss="squared_error", optimizer=wg.SGD(problem.rate), target=target
+    )
+    start = list(problem.params)
+    batches = [([list(r) for r in X], [y for (y,) in Y]) for X, Y in problem.batches()]
+    if target != "python":
+        import numpy as np
+
+        start = np.array(start)
+        batches = [(np.array(X), np.array(Y)) for X, Y in batches]
+
+    def call():
+        params = start
+        for X, Y in batches:
+            params = step(params, [], X, Y)["params"]
+        return params
+
+    return Prepared(call, list)
+
+
+def hessian(problem: Network) -> Prepared:
+    """Reverse mode twice, in one graph; the parameters' numbers are in the code."""
+    net = network(problem)
+    graph = wg.Graph()
+    x = graph.inputs("x", problem.sizes[0])
+    (out,) = outputs(net, x)
+    first = wg.grad(out, x)
+    f = wg.compile({"x": x}, {"y": out, "gradient": first, "hessian": wg.hessian(out, x)})
+    point = list(problem.X[0])
+    return Prepared(
+        lambda: f(point),
+        lambda r: [r["y"], *r["gradient"], *(h for row in r["hessian"] for h in row)],
+    )
+
+
+PEERS = [
+    Peer(
+        "wengert",
+        "wengert",
+        {"gradient": gradient, "epoch": epoch, "hessian": hessian},
+        largest=500_000,
+    ),
+    Peer(
+        "wengert, data as arguments",
+        "wengert",
+        {"gradient": batched},
+        largest=500,
+    ),
+    *(
+        Peer(
+            f"wengert {name}",
+            "wengert",
+            {"gradient": partial(batched, target=name), "epoch": partial(epoch, target=name)},
+        )
+        for name in ("numpy", "native")
+        if name in wg.targets()
+    ),
+]

@@ -1,0 +1,190 @@
+"""Symbolic expression-graph compiler for neural networks.
+
+Write scalars. Read the calculus. Run matrices.
+
+>>> import wengert as wg
+>>> g = wg.Graph()
+>>> w, x, b = g.input("w"), g.input("x"), g.input("b")
+>>> y = wg.tanh(w * x + b)
+>>> print(wg.simplify(wg.grad(y, w)))
+(1 - tanh(w*x + b)*tanh(w*x + b))*x
+>>> f = wg.compile({"w": w, "x": x, "b": b}, {"y": y, "dw": wg.grad(y, w)})
+>>> f(0.0, 2.0, 0.0)
+{'y': 0.0, 'dw': 2.0}
+"""
+
+if __name__ != "wengert":
+    raise ImportError(
+        f"this package is called 'wengert', not {__name__!r}: a second copy of every class would "
+        "follow; install it (pip install -e .) and `import wengert`"
+    )
+
+from .codegen.compiled import Compiled, compile
+from .codegen.target import targets
+from .errors import (
+    DataError,
+    DisconnectedInputError,
+    DuplicateNameError,
+    FormulaError,
+    GraphMismatchError,
+    InvalidNameError,
+    MissingExtraError,
+    MissingInputError,
+    NonFiniteError,
+    NotALeafError,
+    NotDifferentiableError,
+    OperandError,
+    SaveFileError,
+    SettingError,
+    ShapeError,
+    SizeError,
+    SpellingError,
+    TruthValueError,
+    UnknownNameError,
+    WengertError,
+)
+from .explain import Walkthrough, explain
+from .graph.backward import adjoints, grad, hessian, hvp, jacobian, jvp
+from .graph.draw import draw_dot
+from .graph.expr import Expr, Graph, Origin, evaluate
+from .graph.formula import latex, text
+from .graph.network import from_networkx
+from .graph.nodelink import from_json, to_json
+from .graph.operation import Op
+from .graph.ops import (
+    OPERATIONS,
+    absolute,
+    cos,
+    equal,
+    exp,
+    expm1,
+    gelu,
+    greater,
+    greater_equal,
+    leaky_relu,
+    less,
+    less_equal,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    not_equal,
+    relu,
+    sigmoid,
+    silu,
+    sin,
+    softplus,
+    sqrt,
+    stop_gradient,
+    tanh,
+    total,
+    where,
+)
+from .graph.parse import parse
+from .graph.passes import simplify
+from .graph.symbolic import to_sympy
+from .graph.value import Value, zero_grad
+from .history import History
+from .losses import LOSSES, binary_cross_entropy, cross_entropy, hinge, squared_error
+from .nn import MLP, Layer, Neuron, load
+from .optim import SGD, Adam, AdamW, Momentum, Optimizer
+from .train import fit, training_step
+from .verify import Verification, verify
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LOSSES",
+    "MLP",
+    "OPERATIONS",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Compiled",
+    "DataError",
+    "DisconnectedInputError",
+    "DuplicateNameError",
+    "Expr",
+    "FormulaError",
+    "Graph",
+    "GraphMismatchError",
+    "History",
+    "InvalidNameError",
+    "Layer",
+    "MissingExtraError",
+    "MissingInputError",
+    "Momentum",
+    "Neuron",
+    "NonFiniteError",
+    "NotALeafError",
+    "NotDifferentiableError",
+    "Op",
+    "OperandError",
+    "Optimizer",
+    "Origin",
+    "SaveFileError",
+    "SettingError",
+    "ShapeError",
+    "SizeError",
+    "SpellingError",
+    "TruthValueError",
+    "UnknownNameError",
+    "Value",
+    "Verification",
+    "Walkthrough",
+    "WengertError",
+    "absolute",
+    "adjoints",
+    "binary_cross_entropy",
+    "compile",
+    "cos",
+    "cross_entropy",
+    "draw_dot",
+    "equal",
+    "evaluate",
+    "exp",
+    "explain",
+    "expm1",
+    "fit",
+    "from_json",
+    "from_networkx",
+    "gelu",
+    "grad",
+    "greater",
+    "greater_equal",
+    "hessian",
+    "hinge",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "latex",
+    "leaky_relu",
+    "less",
+    "less_equal",
+    "load",
+    "log",
+    "log1p",
+    "maximum",
+    "minimum",
+    "not_equal",
+    "parse",
+    "relu",
+    "sigmoid",
+    "silu",
+    "simplify",
+    "sin",
+    "softplus",
+    "sqrt",
+    "squared_error",
+    "stop_gradient",
+    "tanh",
+    "targets",
+    "text",
+    "to_json",
+    "to_sympy",
+    "total",
+    "training_step",
+    "verify",
+    "where",
+    "zero_grad",
+]

@@ -1,0 +1,92 @@
+"""From a graph of one sample to an `ArrayProgram`: roll, batch, simplify, lower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..graph.arrays import GATHER, GATHER_ROWS
+from ..graph.batching import batch_graph
+from ..graph.expr import Graph
+from ..graph.indexing import Index
+from ..graph.passes import run
+from ..graph.roll import roll
+from ..graph.shapes import BATCH, Shape
+from .arraylower import Place, lower_arrays
+from .arrayprogram import ArrayProgram
+from .lower import Signature
+from .program import Nested, flatten, map_nested
+
+
+def array_program(
+    graph: Graph,
+    outputs: Nested,
+    signatures: Sequence[Signature],
+    *,
+    name: str = "f",
+    simplify: bool = True,
+    dtype: str = "float64",
+) -> ArrayProgram:
+    """The program for `graph.outputs`, which `outputs` has the nesting of.
+
+    A scalar graph is rolled first; one with arrays in it is taken as it is.
+    """
+    shapes = _leaf_shapes(graph, signatures)
+    graph, places = _rolled(graph)
+    batched = _batched_leaves(graph, signatures)
+    if batched:
+        nodes = list(dict.fromkeys(place.node for place in places))
+        graph = batch_graph(graph, nodes, batched)
+        image = dict(zip(nodes, graph.outputs, strict=True))
+        places = [Place(image[place.node], place.position) for place in places]
+    iterator = iter(places)
+    nested = _standing_alone(graph, map_nested(outputs, lambda _: next(iterator)))
+    flat = [place for _, place in flatten(nested)]
+    graph.outputs = tuple(place.node for place in flat)
+    if simplify:
+        graph = run(graph)
+    final = iter(
+        [Place(node, old.position) for node, old in zip(graph.outputs, flat, strict=True)]
+    )
+    nested = map_nested(nested, lambda _: next(final))
+    return lower_arrays(graph, nested, signatures, shapes, name=name, dtype=dtype)
+
+
+def _leaf_shapes(graph: Graph, signatures: Sequence[Signature]) -> dict[str, Shape]:
+    return {
+        leaf: graph.shapes[graph.leaves[leaf]]
+        for signature in signatures
+        for leaf in signature.leaves
+        if leaf in graph.leaves and graph.leaves[leaf] in graph.shapes
+    }
+
+
+def _rolled(graph: Graph) -> tuple[Graph, list[Place]]:
+    """The rolled graph, and where in it each output is."""
+    if graph.shapes:
+        return graph, [Place(node) for node in graph.outputs]
+    rolled = roll([graph[node] for node in graph.outputs])
+    small = rolled.graph
+    return small, [Place(rolled.outputs[k].id, position) for k, position in rolled.places]
+
+
+def _batched_leaves(graph: Graph, signatures: Sequence[Signature]) -> list[int]:
+    names = {leaf for s in signatures if s.batched for leaf in s.leaves}
+    return [
+        node
+        for label, node in graph.leaves.items()
+        if not names.isdisjoint(graph.lanes.get(node, (label,)))
+    ]
+
+
+def _standing_alone(graph: Graph, nested: Nested) -> Nested:
+    """The places, those of one number that is no part of a sequence as nodes of their own."""
+    if isinstance(nested, Mapping):
+        return {key: _standing_alone(graph, value) for key, value in nested.items()}
+    if not isinstance(nested, Place):
+        whole = all(isinstance(item, Place) for item in nested)
+        return nested if whole else [_standing_alone(graph, item) for item in nested]
+    shape = graph.shapes.get(nested.node, ())
+    if nested.position is None or shape in ((), (BATCH,)):
+        return Place(nested.node)
+    gather = GATHER_ROWS if shape[0] == BATCH else GATHER
+    return Place(gather(graph[nested.node], Index(nested.position)).id)

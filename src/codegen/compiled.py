@@ -1,0 +1,360 @@
+"""`compile`: from expressions to a function, and what that function knows about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import (
+    DuplicateNameError,
+    InvalidNameError,
+    NotALeafError,
+    OperandError,
+    UnknownNameError,
+    shorten,
+)
+from ..graph.arithmetic import Arithmetic
+from ..graph.expr import Graph, check_name, common_graph
+from ..graph.ops import CONSTANT, TOTAL
+from ..graph.passes import extract, run
+from ..graph.value import Value
+from ..storage import PathLike, write_text
+from .arraypipeline import array_program
+from .arrayprogram import ArrayProgram
+from .lower import Signature, depends_on_samples, lower
+from .program import Nested, Program, flatten, map_nested
+from .target import Target, find_target
+
+REDUCTIONS = ("sum", "mean", None)
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """A statement about outputs: those at `gradient` are the derivatives of the one at `output`.
+
+    Each is with respect to the leaf of argument `group` at the same position, or to the one leaf
+    of a scalar group.
+    """
+
+    gradient: tuple[Any, ...]
+    output: tuple[Any, ...]
+    group: str
+
+
+class Compiled:
+    """A compiled function: call it with its argument groups in order.
+
+    source       the generated text
+    program      the straight-line program it was printed from
+    derivatives  which outputs are gradients of which
+    passes       what simplification did
+    """
+
+    def __init__(
+        self,
+        program: Program | ArrayProgram,
+        target: Target,
+        *,
+        check: bool,
+        derivatives: tuple[Derivatives, ...],
+        values: Mapping[str, tuple[float | None, ...]],
+        passes: tuple[Any, ...],
+    ) -> None:
+        self.program = program
+        self.target = target.name
+        self.derivatives = derivatives
+        self.values = values
+        self.passes = passes
+        self._target = target
+        self._emitted = target.emit(program)
+        self.function = target.load(self._emitted)
+        self._careful: Callable[..., Any] | None = None
+        self._prepare = target.prepare(program) if target.prepare else None
+        self._check = check
+
+    @property
+    def source(self) -> str:
+        """The text of the generated code."""
+        return self._emitted.text
+
+    def line_of(self, variable: str) -> int | None:
+        """The line of `source`, from 1, that computes a variable; None for an unknown one."""
+        return self._emitted.lines.get(variable)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(group.name for group in self.program.groups)
+        count = len(self.program.instructions)
+        return f"<compiled {self.program.name}({arguments}): {self.target}, {count:,} operations>"
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The outputs at these arguments, nested as they were given to `compile`.
+
+        Sequences must match their groups: a wrong width is a `ShapeError` that names the row.
+        """
+        if self._prepare is not None and not self._check:
+            return self.function(*self._prepare(arguments))
+        plain = [_plain(argument) for argument in arguments]
+        if self._check:
+            return self.program.run(*plain, check=True)
+        try:
+            return self.function(*plain)
+        except (ArithmeticError, ValueError, TypeError):
+            self.program.check_arguments(plain)
+            return self._careful_function()(*plain)
+
+    def _careful_function(self) -> Callable[..., Any]:
+        """The version that gives inf and nan where the plain one raises; made when first needed."""
+        if self._careful is None:
+            source = self._target.emit_careful(self.program)
+            self._careful = self.function if source is None else self._target.load(source)
+        return self._careful
+
+    def report(self) -> str:
+        """Each pass with the nodes and operations before and after, then the program's counts."""
+        counts = ", ".join(f"{n:,} {name}" for name, n in self.program.counts().most_common())
+        lines = [str(record) for record in self.passes]
+        return "\n".join([*lines, f"{len(self.program.instructions):,} operations: {counts}"])
+
+    def save(self, path: PathLike) -> Path:
+        """Write a module that needs only the standard library; answer its path.
+
+        It holds the function and the values its leaves carry, and run by itself it checks its
+        gradients by finite differences.
+        """
+        from .export import module_text
+
+        return write_text(path, module_text(self))
+
+
+def compile(
+    inputs: Mapping[str, Any],
+    outputs: Nested,
+    *,
+    target: str = "python",
+    batch: str | Sequence[str] = (),
+    reduce: str | None = "sum",
+    check: bool = False,
+    simplify: bool = True,
+    name: str = "f",
+    dtype: str = "float64",
+) -> Compiled:
+    """A function of the leaves in `inputs` that computes `outputs`.
+
+    inputs   argument name → a leaf (the argument is a number) or a sequence of leaves (a sequence
+             of as many numbers); arguments come in the order of the dict
+    outputs  an expression, or any nesting of dicts and lists of them; the result mirrors it
+    target   which kind of code; see `wengert.targets()`
+    batch    names of inputs that get a leading sample axis; the outputs that depend on them are
+             reduced over samples with `reduce` ("sum" or "mean"), or collected in a list with None
+    check    raise `NonFiniteError` at the first result that is not finite, naming it
+    simplify whether to run the simplification passes first
+    name     the name of the function in the generated code
+    dtype    "float64", or "float32" for targets that compute with arrays
+
+    Leaves that no input names contribute the number they carry now.
+
+    >>> from wengert.graph.expr import Graph
+    >>> from wengert.graph.backward import grad
+    >>> g = Graph(); w, x = g.input("w"), g.input("x")
+    >>> f = compile({"w": w, "x": x}, {"y": w * x, "dw": grad(w * x, w)})
+    >>> f(2.0, 3.0)
+    {'y': 6.0, 'dw': 3.0}
+    """
+    chosen = find_target(target)
+    check_name(name, "function")
+    flat = [_output(path, thing) for path, thing in flatten(outputs)]
+    if not flat:
+        raise OperandError("no outputs: give compile at least one expression")
+    groups = _groups(inputs)
+    graph = common_graph([*flat, *(leaf for leaves, _ in groups.values() for leaf in leaves)])
+    nodes = [graph.node_of(thing) for thing in flat]
+    signatures = _signatures(graph, groups, _batch_names(batch, groups))
+    derivatives = _derivatives(graph, outputs, nodes, signatures)
+    values = {
+        s.name: tuple(graph.value(graph.leaves[leaf]) for leaf in s.leaves) for s in signatures
+    }
+    small, stacked = _reduced(extract([graph[node] for node in nodes]), signatures, reduce)
+    if simplify:
+        small = run(small)
+    if chosen.arrays:
+        whole = array_program(
+            small, outputs, signatures, name=name, simplify=simplify, dtype=dtype
+        )
+        return Compiled(
+            whole,
+            chosen,
+            check=check,
+            derivatives=() if any(stacked) else derivatives,
+            values=values,
+            passes=small.passes,
+        )
+    iterator = iter(small.outputs)
+    program = lower(
+        small,
+        map_nested(outputs, lambda _: next(iterator)),
+        signatures,
+        name=name,
+        stacked=frozenset(node for node, s in zip(small.outputs, stacked, strict=True) if s),
+        wishes=dict(_output_names(graph, nodes, small.outputs)),
+    )
+    return Compiled(
+        program,
+        chosen,
+        check=check,
+        derivatives=() if any(stacked) else derivatives,
+        values=values,
+        passes=small.passes,
+    )
+
+
+def _plain(argument: Any) -> Any:
+    """Arrays as lists, and `Value`s as their numbers; everything else as it is."""
+    kind = type(argument)
+    if kind is list or kind is tuple:
+        if argument and type(argument[0]) is Value:
+            return [item.data if type(item) is Value else item for item in argument]
+        return argument
+    if kind is Value:
+        return argument.data
+    if hasattr(argument, "tolist"):
+        return argument.tolist()
+    return argument
+
+
+def _output(path: tuple[Any, ...], thing: Any) -> Any:
+    for key in path:
+        if not isinstance(key, (str, int)):
+            raise InvalidNameError(f"output key {shorten(key)}: keys of outputs are text")
+    if isinstance(thing, (Arithmetic, int, float)):
+        return thing
+    place = "".join(f"[{key!r}]" for key in path)
+    raise OperandError(
+        f"output{place} is {shorten(thing)}, a {type(thing).__name__}; expected an Expr or a Value"
+    )
+
+
+def _groups(inputs: Mapping[str, Any]) -> dict[str, tuple[list[Any], bool]]:
+    """Argument name → its leaves, and whether it is a single number."""
+    if not isinstance(inputs, Mapping):
+        raise OperandError(f"inputs is a {type(inputs).__name__}; expected a dict name → leaves")
+    groups = {}
+    for name, leaves in inputs.items():
+        check_name(name, "compiled function's argument")
+        scalar = isinstance(leaves, Arithmetic)
+        members = [leaves] if scalar else list(leaves)
+        for leaf in members:
+            if not isinstance(leaf, Arithmetic):
+                raise OperandError(
+                    f"input {name!r} holds {shorten(leaf)}, a {type(leaf).__name__}; "
+                    "expected leaves: inputs, parameters or Values"
+                )
+        groups[name] = (members, scalar)
+    if not groups:
+        raise OperandError("no inputs: name at least one leaf as an argument")
+    return groups
+
+
+def _batch_names(
+    batch: str | Sequence[str], groups: Mapping[str, tuple[list[Any], bool]]
+) -> frozenset[str]:
+    names = (batch,) if isinstance(batch, str) else tuple(batch)
+    for name in names:
+        if name not in groups:
+            raise UnknownNameError.of("batched input", name, groups)
+    return frozenset(names)
+
+
+def _signatures(
+    graph: Graph, groups: Mapping[str, tuple[list[Any], bool]], batched: frozenset[str]
+) -> list[Signature]:
+    signatures = []
+    owner: dict[int, str] = {}
+    for name, (leaves, scalar) in groups.items():
+        nodes = [graph.node_of(leaf) for leaf in leaves]
+        for leaf, node in zip(leaves, nodes, strict=True):
+            if not graph.is_leaf(node) or graph.ops[node] is CONSTANT:
+                raise NotALeafError(
+                    f"input {name!r} holds {shorten(leaf)}, which is computed; "
+                    "an argument is an input, a parameter or a leaf Value"
+                )
+            if node in owner:
+                raise DuplicateNameError(
+                    f"leaf {graph.labels[node]!r} is in inputs {owner[node]!r} and {name!r}; "
+                    "name each leaf once"
+                )
+            owner[node] = name
+        labels = tuple(graph.labels[node] for node in nodes)
+        signatures.append(Signature(name, labels, scalar, name in batched))
+    return signatures
+
+
+def _reduced(
+    graph: Graph, signatures: Sequence[Signature], reduce: str | None
+) -> tuple[Graph, list[bool]]:
+    """`graph` with its outputs reduced over samples; and which of them stay one per sample."""
+    if reduce not in REDUCTIONS:
+        raise UnknownNameError.of("reduction", reduce, ["sum", "mean", "None"])
+    per_sample = depends_on_samples(graph, graph.outputs, signatures)
+    if reduce is None:
+        return graph, per_sample
+    reduced = []
+    for node, varies in zip(graph.outputs, per_sample, strict=True):
+        out = graph[node]
+        if varies:
+            out = TOTAL(out)
+            if reduce == "mean":
+                out = out / TOTAL(graph.constant(1))
+        reduced.append(out.id)
+    graph.outputs = tuple(reduced)
+    return graph, [False] * len(reduced)
+
+
+def _derivatives(
+    graph: Graph, outputs: Nested, nodes: Sequence[int], signatures: Sequence[Signature]
+) -> tuple[Derivatives, ...]:
+    """Which outputs are, by the record `grad` keeps, the gradient of which by which argument."""
+    iterator = iter(nodes)
+    placed = map_nested(outputs, lambda _: _inside_total(graph, next(iterator)))
+    scalars = [(path, node) for path, node in flatten(placed)]
+    found = []
+    for signature in signatures:
+        leaves = [graph.leaves[leaf] for leaf in signature.leaves]
+        for root_path, root in scalars:
+            wanted = [graph.gradients.get((root, leaf)) for leaf in leaves]
+            if signature.batched or None in wanted:
+                continue
+            gradient: Any = wanted[0] if signature.scalar else wanted
+            for path, part in _parts(placed):
+                if part == gradient and path != root_path:
+                    found.append(Derivatives(path, root_path, signature.name))
+                    break
+    return tuple(found)
+
+
+def _output_names(
+    graph: Graph, nodes: Sequence[int], lowered: Sequence[int]
+) -> Iterator[tuple[int, str]]:
+    """Names for the outputs that `grad` made: d and the leaf that they differentiate by."""
+    leaf_of = {adjoint: leaf for (_, leaf), adjoint in graph.gradients.items()}
+    for node, low in zip(nodes, lowered, strict=True):
+        leaf = leaf_of.get(_inside_total(graph, node))
+        if leaf is not None:
+            yield low, f"d{graph.labels[leaf]}"
+
+
+def _inside_total(graph: Graph, node: int) -> int:
+    return graph.operands[node][0] if graph.ops[node] is TOTAL else node
+
+
+def _parts(nested: Nested, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
+    """Every part of `nested`, itself included, with the path to it."""
+    parts = [(path, nested)]
+    if isinstance(nested, Mapping):
+        for key, value in nested.items():
+            parts += _parts(value, (*path, key))
+    elif isinstance(nested, list):
+        for i, value in enumerate(nested):
+            parts += _parts(value, (*path, i))
+    return parts

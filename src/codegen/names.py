@@ -1,0 +1,65 @@
+"""Variable names for a program: what the user named keeps its name, and no two share one."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from collections.abc import Iterable
+from keyword import iskeyword, issoftkeyword
+
+from ..graph.expr import is_name
+from ..graph.operation import Notation
+from ..graph.ops import OPERATIONS
+
+_CALL = re.compile(r"\b([a-z_]\w*)\(")
+
+
+def called(form: Notation) -> list[str]:
+    """The functions that a notation calls.
+
+    >>> called(Notation("maximum({0}, exp({1}))"))
+    ['maximum', 'exp']
+    """
+    return _CALL.findall(form.template)
+
+
+RESERVED = frozenset(dir(builtins)).union(
+    ("inf", "nan", "math"),
+    *(called(form) for op in OPERATIONS.values() for form in op.notation.values()),
+)
+"""Names that generated code uses for something else."""
+
+
+class Namespace:
+    """Hands out names, each once, that shadow neither keywords nor functions.
+
+    >>> names = Namespace()
+    >>> names.take("h"), names.take("h"), names.take("exp"), names.take("not a name", "t")
+    ('h', 'h__2', 'exp_', 't0')
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
+        self._next: dict[str, int] = {}
+
+    def take(self, wish: str, fallback: str = "t") -> str:
+        """The wished name, or the nearest free one; numbered from `fallback` when it is no name."""
+        if not is_name(wish):
+            return self.number(fallback)
+        name = f"{wish}_" if wish in RESERVED or iskeyword(wish) or issoftkeyword(wish) else wish
+        if name in self._taken:
+            stem, count = name, self._next.get(name, 2)
+            while (name := f"{stem}__{count}") in self._taken:
+                count += 1
+            self._next[stem] = count + 1
+        self._taken.add(name)
+        return name
+
+    def number(self, stem: str) -> str:
+        """The next free name of the series stem0, stem1 and so on."""
+        count = self._next.get(f"{stem}#", 0)
+        while (name := f"{stem}{count}") in self._taken:
+            count += 1
+        self._next[f"{stem}#"] = count + 1
+        self._taken.add(name)
+        return name

@@ -1,0 +1,261 @@
+"""`Program`: a graph as straight-line code, the Wengert list, and its reference interpreter.
+
+Every instruction assigns one new name once (SSA form); operands are names or numbers. A program
+over a batch has three stages: `once` before the samples, `each` per sample, `after` on the totals.
+R. E. Wengert, "A simple automatic derivative evaluation program", CACM 7(8), 1964.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import NonFiniteError, ShapeError
+from ..graph.operation import Op
+
+Operand = str | float
+"""The name of a variable, or a number."""
+
+Nested = Any
+"""Outputs as the caller nested them: dicts, lists and tuples of operands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """`name = op(*operands, *statics)`; `node` is the graph node it computes."""
+
+    name: str
+    op: Op
+    operands: tuple[Operand, ...]
+    statics: tuple[float, ...]
+    section: str
+    node: int
+
+    def __str__(self) -> str:
+        operands = [str(operand) for operand in (*self.operands, *self.statics)]
+        return f"{self.name} = {self.op.name}({', '.join(operands)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One argument: `argument` is its name in the code, `leaves` the variables it fills.
+
+    A scalar group is one number, otherwise a sequence; batched groups have a leading sample axis.
+    """
+
+    name: str
+    argument: str
+    leaves: tuple[str, ...]
+    scalar: bool
+    batched: bool
+
+    @property
+    def shape(self) -> str:
+        """What the argument looks like, for error texts and listings."""
+        one = "a number" if self.scalar else f"{len(self.leaves)} numbers"
+        return f"one row per sample, each {one}" if self.batched else one
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """What a batch collects of `operand` over its samples: a sum, or the list of them all."""
+
+    name: str
+    operand: Operand
+    stacked: bool
+
+
+@dataclass(frozen=True)
+class Program:
+    """A function as straight-line code; see the module's text for its stages.
+
+    `sizes` names what kinds of leaf there are and how many. Call `run` to interpret it.
+    """
+
+    name: str
+    groups: tuple[Group, ...]
+    once: tuple[Instruction, ...]
+    each: tuple[Instruction, ...]
+    gathers: tuple[Gather, ...]
+    after: tuple[Instruction, ...]
+    outputs: Nested
+
+    @property
+    def batched(self) -> bool:
+        """Whether any argument has a sample axis."""
+        return any(group.batched for group in self.groups)
+
+    @property
+    def instructions(self) -> tuple[Instruction, ...]:
+        """All stages' instructions in order."""
+        return self.once + self.each + self.after
+
+    def counts(self) -> Counter[str]:
+        """How many instructions there are of each operation, the most frequent first."""
+        return Counter(instruction.op.name for instruction in self.instructions)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(group.name for group in self.groups)
+        return f"<Program {self.name}({arguments}): {len(self.instructions):,} instructions>"
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}({', '.join(group.argument for group in self.groups)})"]
+        for stage, body in (("once", self.once), ("each sample", self.each)):
+            if body:
+                lines += [f"{stage}:", *(f"  {line}" for line in body)]
+        lines += [
+            f"  {g.name} {'collects' if g.stacked else '+='} {g.operand}" for g in self.gathers
+        ]
+        if self.after:
+            lines += ["after:", *(f"  {line}" for line in self.after)]
+        return "\n".join([*lines, f"return {self.outputs}"])
+
+    def run(self, *arguments: Any, check: bool = False) -> Any:
+        """Interpret the program: one operation of the table per instruction, IEEE 754 throughout.
+
+        The reference that every target is compared with. With `check`, the first instruction with a
+        result that is not finite is a `NonFiniteError` that names it.
+        """
+        self.check_arguments(arguments)
+        values: dict[str, Any] = {}
+        for group, argument in zip(self.groups, arguments, strict=True):
+            if not group.batched:
+                _bind(values, group, argument)
+        _execute(self.once, values, check)
+        for gather in self.gathers:
+            values[gather.name] = [] if gather.stacked else 0.0
+        for sample in self.samples(arguments):
+            for group, row in sample:
+                _bind(values, group, row)
+            _execute(self.each, values, check)
+            for gather in self.gathers:
+                item = _read(values, gather.operand)
+                if gather.stacked:
+                    values[gather.name].append(item)
+                else:
+                    values[gather.name] += item
+        _execute(self.after, values, check)
+        return map_nested(self.outputs, lambda operand: _read(values, operand))
+
+    def samples(self, arguments: Sequence[Any]) -> Iterator[list[tuple[Group, Any]]]:
+        """The rows of each sample, with the group each fills; nothing without batched groups."""
+        pairs = zip(self.groups, arguments, strict=True)
+        batched = [(group, rows) for group, rows in pairs if group.batched]
+        for rows in zip(*(rows for _, rows in batched), strict=True):
+            yield [(group, row) for (group, _), row in zip(batched, rows, strict=True)]
+
+    def check_arguments(self, arguments: Sequence[Any]) -> None:
+        """A `ShapeError` that names the argument, and the row, unless all fit their groups."""
+        if len(arguments) != len(self.groups):
+            expected = ", ".join(f"{group.name} ({group.shape})" for group in self.groups)
+            raise ShapeError(
+                f"{self.name} takes {len(self.groups)} arguments, got {len(arguments)}; "
+                f"expected {expected}"
+            )
+        lengths = {}
+        for group, argument in zip(self.groups, arguments, strict=True):
+            if not group.batched:
+                check_row(group, argument, f"{self.name}: argument {group.name!r}")
+                continue
+            rows = check_sequence(argument, f"{self.name}: argument {group.name!r}", group.shape)
+            lengths[group.name] = len(rows)
+            for i, row in enumerate(rows):
+                check_row(group, row, f"{self.name}: row {i} of {group.name!r}")
+        if len(set(lengths.values())) > 1:
+            raise ShapeError(
+                f"{self.name}: batched arguments have different numbers of rows: "
+                + ", ".join(f"{name} has {n}" for name, n in lengths.items())
+            )
+
+
+def check_row(group: Group, row: Any, what: str) -> None:
+    """A `ShapeError` unless `row` is one number, or as many as the group has leaves."""
+    if group.scalar:
+        _check_number(row, what)
+        return
+    numbers = check_sequence(row, what, f"{len(group.leaves)} numbers")
+    if len(numbers) != len(group.leaves):
+        raise ShapeError(
+            f"{what} has {len(numbers)} numbers, expected {len(group.leaves)}; "
+            "nothing is cut off or filled in: give one number for each leaf"
+        )
+    for i, number in enumerate(numbers):
+        _check_number(number, f"{what}, entry {i}")
+
+
+def check_sequence(rows: Any, what: str, expected: str) -> Sequence[Any]:
+    """`rows` if it has a length and can be indexed, else a `ShapeError`."""
+    if isinstance(rows, (str, bytes, Mapping)) or not hasattr(rows, "__len__"):
+        raise ShapeError(f"{what} is {type(rows).__name__} {rows!r:.60}, expected {expected}")
+    return rows  # type: ignore[no-any-return]
+
+
+def _check_number(number: Any, what: str) -> None:
+    if isinstance(number, (str, bytes)) or not hasattr(number, "__float__"):
+        raise ShapeError(f"{what} is {type(number).__name__} {number!r:.60}, expected a number")
+
+
+def map_nested(nested: Nested, function: Callable[[Any], Any]) -> Any:
+    """`nested` with `function` applied to what is no dict, list or tuple; tuples become lists.
+
+    >>> map_nested({"a": [1, 2]}, lambda n: n * 10)
+    {'a': [10, 20]}
+    """
+    if isinstance(nested, Mapping):
+        return {key: map_nested(value, function) for key, value in nested.items()}
+    if isinstance(nested, (list, tuple)):
+        return [map_nested(value, function) for value in nested]
+    return function(nested)
+
+
+def flatten(nested: Nested, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Each item of `nested` with the keys and positions that lead to it.
+
+    >>> list(flatten({"loss": 1, "grad": [2, 3]}))
+    [(('loss',), 1), (('grad', 0), 2), (('grad', 1), 3)]
+    """
+    if isinstance(nested, Mapping):
+        for key, value in nested.items():
+            yield from flatten(value, (*path, key))
+    elif isinstance(nested, (list, tuple)):
+        for i, value in enumerate(nested):
+            yield from flatten(value, (*path, i))
+    else:
+        yield path, nested
+
+
+def _bind(values: dict[str, Any], group: Group, row: Any) -> None:
+    if group.scalar:
+        values[group.leaves[0]] = float(row)
+    else:
+        values.update(zip(group.leaves, map(float, row), strict=True))
+
+
+def _read(values: Mapping[str, Any], operand: Operand) -> Any:
+    return values[operand] if isinstance(operand, str) else operand
+
+
+def _execute(body: Iterable[Instruction], values: dict[str, Any], check: bool) -> None:
+    for instruction in body:
+        arguments = [_read(values, operand) for operand in instruction.operands]
+        value = instruction.op.evaluate(*arguments, *instruction.statics)
+        values[instruction.name] = value
+        if check and not math.isfinite(value):
+            raise _non_finite(instruction, arguments, value)
+
+
+def _non_finite(
+    instruction: Instruction, arguments: Sequence[float], value: float
+) -> NonFiniteError:
+    given = ", ".join(
+        f"{operand} = {argument!r}"
+        for operand, argument in zip(instruction.operands, arguments, strict=True)
+        if isinstance(operand, str)
+    )
+    return NonFiniteError(
+        f"{instruction} is {value!r} ({instruction.section} pass) at {given or 'its constants'}; "
+        f"the first result that is not finite"
+    )

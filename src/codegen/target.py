@@ -1,0 +1,70 @@
+"""What a target is, and the registry of those that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Final
+
+from ..errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text a target printed for a program.
+
+    `lines` tells which line (from 1) computes each variable.
+    """
+
+    text: str
+    function: str
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A way to run programs: `emit` prints one, `load` makes the printed function callable.
+
+    `emit_careful` prints the program so that it gives inf and nan where the language would raise;
+    it answers None when the plain one never raises.
+
+    A target with `arrays` prints `ArrayProgram`s. `prepare`, given a program, answers a function that
+    makes the caller's arguments those of the printed function, or raises a `ShapeError`.
+    """
+
+    name: str
+    emit: Callable[[Any], Source]
+    emit_careful: Callable[[Any], Source | None]
+    load: Callable[[Source], Callable[..., Any]]
+    prepare: Callable[[Any], Callable[[Sequence[Any]], list[Any]]] | None = None
+    arrays: bool = False
+
+
+TARGETS: Final[Mapping[str, str]] = {"python": ".python", "numpy": ".numpy", "javascript": ".javascript"}
+"""The module of each target; it is imported when used and holds the `Target` as `TARGET`."""
+
+
+def find_target(name: str) -> Target:
+    """The target called `name`.
+
+    >>> find_target("python").name
+    'python'
+    >>> find_target("pyton")
+    Traceback (most recent call last):
+        ...
+    wengert.errors.UnknownNameError: unknown target 'pyton'; did you mean 'python'? Known: ...
+    """
+    if name not in TARGETS:
+        raise UnknownNameError.of("target", name, TARGETS)
+    target: Target = import_module(TARGETS[name], __package__).TARGET
+    return target
+
+
+def targets() -> list[str]:
+    """The names of the targets that `compile` can be given.
+
+    >>> "python" in targets()
+    True
+    """
+    return list(TARGETS)

@@ -1,0 +1,115 @@
+"""Every exception this package raises on purpose.
+
+Each one also subclasses the builtin that people would catch, and its text names the thing, the
+value, what was expected and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class WengertError(Exception):
+    """The base of every error of this package."""
+
+
+class InvalidNameError(WengertError, ValueError):
+    """A name is not a Python identifier, or is a keyword."""
+
+
+class DuplicateNameError(WengertError, ValueError):
+    """Two leaves of one graph, or two groups of one function, have the same name."""
+
+
+class UnknownNameError(WengertError, ValueError):
+    """An operation, target, loss, optimizer or option that does not exist; the text lists those that do."""
+
+    @classmethod
+    def of(cls, kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+        """The error for `name`, which is none of the `known` things of this kind.
+
+        >>> print(UnknownNameError.of("loss", "squared_eror", ["hinge", "squared_error"]))
+        unknown loss 'squared_eror'; did you mean 'squared_error'? Known: hinge, squared_error
+        """
+        names = sorted(known)
+        close = get_close_matches(str(name), names, n=1)
+        hint = f"did you mean {close[0]!r}? Known" if close else "known"
+        return cls(f"unknown {kind} {shorten(name)}; {hint}: {', '.join(names)}")
+
+
+class GraphMismatchError(WengertError, ValueError):
+    """An expression of one graph was used with an expression of another."""
+
+
+class NotALeafError(WengertError, ValueError):
+    """Something computed stands where an input, a parameter or a leaf `Value` is needed."""
+
+
+class DisconnectedInputError(WengertError, ValueError):
+    """A derivative was asked for a leaf that the output does not depend on."""
+
+
+class NotDifferentiableError(WengertError, TypeError):
+    """An operation without a derivative lies between the output and the leaf."""
+
+
+class OperandError(WengertError, TypeError):
+    """Something that is not a number, a `Value` or an `Expr` was used as an operand."""
+
+
+class TruthValueError(WengertError, TypeError):
+    """An expression was used as a condition, though it has no value until it is evaluated."""
+
+
+class MissingInputError(WengertError, ValueError):
+    """A leaf without a value: no argument names it and it carries no number of its own."""
+
+
+class ShapeError(WengertError, ValueError):
+    """Widths, lengths or shapes that do not fit."""
+
+
+class DataError(WengertError, ValueError):
+    """Data that cannot be trained on: empty, not finite, or labels that are not classes."""
+
+
+class NonFiniteError(WengertError, ArithmeticError):
+    """A node became infinite or not a number in a function compiled with `check=True`."""
+
+
+class SpellingError(WengertError, NotImplementedError):
+    """A target has no spelling for an operation and none can be derived from others."""
+
+
+class SettingError(WengertError, ValueError):
+    """A setting outside its range, such as a learning rate below 0."""
+
+
+class MissingExtraError(WengertError, ImportError):
+    """An optional package is not installed; the text says how to install it."""
+
+
+class FormulaError(WengertError, ValueError):
+    """Text that is not a formula in the allowed syntax."""
+
+
+class SaveFileError(WengertError, ValueError):
+    """A saved network or graph that is truncated, foreign, or of another version."""
+
+
+class SizeError(WengertError, ValueError):
+    """Something is past a stated limit; the text states the limit."""
+
+
+def shorten(thing: object, limit: int = 80) -> str:
+    """`repr(thing)`, cut to `limit` characters, for error texts about hostile or large values.
+
+    >>> shorten("a" * 1000, 12)
+    "'aaaaaaaaaa…"
+    """
+    try:
+        text = repr(thing[: limit * 2]) if isinstance(thing, str) else repr(thing)
+    except Exception:
+        text = f"<a {type(thing).__name__} that cannot be shown>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"

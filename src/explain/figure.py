@@ -1,0 +1,243 @@
+"""The graph of a walk-through as inline SVG, forward and backward in one picture.
+
+Graphviz finds the places; everything that is drawn is written here, so that no markup of another
+program, and no label as markup, gets into a page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+from xml.etree import ElementTree
+
+from ..graph.picture import new_picture
+from .live import LiveNumbers, span
+from .walkthrough import Backward, Contribution, Node, Walkthrough
+
+_SVG: Final = "{http://www.w3.org/2000/svg}"
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+_POINTS_PER_INCH: Final = 72
+_LETTER: Final = 7.0
+_MAX_TITLE: Final = 22
+_UNORDERED: Final = frozenset(("add", "mul", "eq", "ne"))
+
+
+@dataclass(frozen=True)
+class _Box:
+    """Where a node is: its centre and size, in points."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class _Arrow:
+    """Where an edge is: its curve, and where there is room for a label."""
+
+    path: str
+    label: tuple[float, float] | None
+    end: tuple[float, float]
+    before_end: tuple[float, float]
+
+
+def figure(w: Walkthrough, numbers: LiveNumbers, known: Mapping[int, int]) -> str:
+    """The picture. `known` says from which step on a node of the walk-through's graph is known."""
+    passes = {
+        passed.edge: passed
+        for step in w.steps
+        if isinstance(step, Backward)
+        for passed in step.passes
+    }
+    boxes, arrows, size = _places(w, passes)
+    drawn = [_edge(w, id, arrows[id], passes.get(id), numbers, known) for id in arrows]
+    drawn += [_node(node, boxes[node.id], numbers, known, w) for node in w.nodes]
+    output = w.nodes[-1].name
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]:.0f} {size[1]:.0f}" '
+        f'width="{size[0]:.0f}" height="{size[1]:.0f}" role="img" '
+        'aria-labelledby="figure-title figure-text">'
+        f'<title id="figure-title">The graph of {escape(output)}</title>'
+        '<desc id="figure-text">Every box and edge is a row of the table '
+        "“The picture as a table”.</desc>"
+        f"{_MARKERS}{''.join(drawn)}</svg>"
+    )
+
+
+_MARKERS: Final = (
+    '<defs><marker id="arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" '
+    'markerHeight="7" orient="auto-start-reverse" markerUnits="userSpaceOnUse">'
+    '<path d="M0 1L10 5L0 9z" class="tip"/></marker>'
+    '<marker id="back" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="11" markerHeight="11" '
+    'orient="auto-start-reverse" markerUnits="userSpaceOnUse">'
+    '<path d="M0 1L10 5L0 9z" class="back-tip"/></marker></defs>'
+)
+
+
+def _title(node: Node) -> str:
+    """The first line of a box: the name, and what it is computed by where that is short."""
+    if node.kind != "operation":
+        return node.name
+    whole = f"{node.name} = {node.formula.text}"
+    return whole if len(whole) <= _MAX_TITLE else f"{_cut(node.name, 14)}: {node.sign}"
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _size(node: Node) -> tuple[float, float]:
+    if node.kind == "constant":
+        return max(34.0, 14 + _LETTER * len(node.name)), 26.0
+    wide = max(len(_title(node)), 16 + len(_cut(node.name, 14)))
+    return max(104.0, 16 + _LETTER * wide), 58.0 if node.adjoint_number is not None else 42.0
+
+
+def _places(
+    w: Walkthrough, passes: Mapping[str, Contribution]
+) -> tuple[dict[str, _Box], dict[str, _Arrow], tuple[float, float]]:
+    """Where everything goes, found by Graphviz from the sizes alone: it sees no label."""
+    picture = new_picture("svg", "LR")
+    picture.attr(nodesep="0.22", ranksep="0.35")
+    for node in w.nodes:
+        width, height = _size(node)
+        picture.node(
+            node.id,
+            label="",
+            shape="box",
+            fixedsize="true",
+            width=f"{width / _POINTS_PER_INCH:.3f}",
+            height=f"{height / _POINTS_PER_INCH:.3f}",
+        )
+    for node in w.nodes:
+        for position, operand in enumerate(node.operands):
+            id = f"{operand}-{node.id}-{position}"
+            passed = passes.get(id)
+            room = "×−0.000000" if passed is not None and passed.wanted else ""
+            picture.edge(operand, node.id, id=id, label=room)
+    return _read(picture.pipe(encoding="utf-8"))
+
+
+def _read(svg: str) -> tuple[dict[str, _Box], dict[str, _Arrow], tuple[float, float]]:
+    """The places in a picture by Graphviz, shifted so that the top left corner is the origin."""
+    root = ElementTree.fromstring(svg)
+    _, _, width, height = map(float, _NUMBER.findall(root.get("viewBox", "")))
+    dx, dy = 4.0, height - 4.0
+    boxes: dict[str, _Box] = {}
+    arrows: dict[str, _Arrow] = {}
+    for group in root.iter(f"{_SVG}g"):
+        if group.get("class") == "node":
+            xs, ys = _points(group.find(f"{_SVG}polygon"), "points", dx, dy)
+            boxes[group.findtext(f"{_SVG}title", "")] = _Box(
+                (min(xs) + max(xs)) / 2,
+                (min(ys) + max(ys)) / 2,
+                max(xs) - min(xs),
+                max(ys) - min(ys),
+            )
+        elif group.get("class") == "edge":
+            xs, ys = _points(group.find(f"{_SVG}path"), "d", dx, dy)
+            tips = _points(group.find(f"{_SVG}polygon"), "points", dx, dy)
+            tip = tips[0][1], tips[1][1]
+            pairs = [f"{x:.1f} {y:.1f}" for x, y in zip(xs, ys, strict=True)]
+            text = group.find(f"{_SVG}text")
+            label = None
+            if text is not None:
+                label = float(text.get("x", "0")) + dx, float(text.get("y", "0")) + dy
+            arrows[group.get("id", "")] = _Arrow(
+                f"M{pairs[0]}C{' '.join(pairs[1:])}L{tip[0]:.1f} {tip[1]:.1f}",
+                label,
+                tip,
+                (xs[-1], ys[-1]),
+            )
+    return boxes, arrows, (width, height)
+
+
+def _points(
+    shape: ElementTree.Element | None, attribute: str, dx: float, dy: float
+) -> tuple[list[float], list[float]]:
+    assert shape is not None
+    found = [float(number) for number in _NUMBER.findall(shape.get(attribute, ""))]
+    return [x + dx for x in found[::2]], [y + dy for y in found[1::2]]
+
+
+def _node(
+    node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[int, int], w: Walkthrough
+) -> str:
+    left, top = box.x - box.width / 2, box.y - box.height / 2
+    frame = (
+        f'<rect x="{left:.1f}" y="{top:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" '
+        'rx="4"/>'
+    )
+    if node.kind == "constant":
+        name = f'<text x="{box.x:.1f}" y="{box.y + 4:.1f}" class="name">{escape(node.name)}</text>'
+        return f'<g class="node constant" id="figure-{node.id}">{frame}{name}</g>'
+    lines = [
+        f'<text x="{box.x:.1f}" y="{top + 16:.1f}" class="name">{escape(_title(node))}</text>',
+        _line("value", node.number, left, top + 33, box.width, numbers, known),
+    ]
+    if node.adjoint_number is not None:
+        what = f"∂{w.nodes[-1].name}/∂{_cut(node.name, 14)}"
+        if len(what) > 18:
+            what = "derivative"
+        lines.append(
+            _line(what, node.adjoint_number, left, top + 50, box.width, numbers, known, True)
+        )
+    return f'<g class="node {node.kind}" id="figure-{node.id}">{frame}{"".join(lines)}</g>'
+
+
+def _line(
+    what: str,
+    number: int,
+    left: float,
+    y: float,
+    width: float,
+    numbers: LiveNumbers,
+    known: Mapping[int, int],
+    derived: bool = False,
+) -> str:
+    place = numbers.place(number)
+    shown = span(place, numbers.value(place), "tspan").replace(
+        "<tspan", f'<tspan data-at="{known.get(number, 0)}"', 1
+    )
+    kind = "derived" if derived else "value"
+    return (
+        f'<text x="{left + 8:.1f}" y="{y:.1f}" class="what {kind}">{escape(what)}</text>'
+        f'<text x="{left + width - 8:.1f}" y="{y:.1f}" class="number {kind}">{shown}</text>'
+    )
+
+
+def _edge(
+    w: Walkthrough,
+    id: str,
+    arrow: _Arrow,
+    passed: Contribution | None,
+    numbers: LiveNumbers,
+    known: Mapping[int, int],
+) -> str:
+    consumer = w.node(id.split("-")[1])
+    parts = [f'<path d="{arrow.path}" class="line" marker-end="url(#arrow)"/>']
+    live = ""
+    if passed is not None and passed.wanted and passed.local_number is not None:
+        place = numbers.place(passed.local_number)
+        live = f' data-local="{place}"'
+        parts.append(f'<path d="{arrow.path}" class="back" marker-start="url(#back)"/>')
+        if arrow.label is not None:
+            x, y = arrow.label
+            number = span(place, numbers.value(place), "tspan", bracketed=True)
+            number = number.replace(
+                "<tspan", f'<tspan data-at="{known.get(passed.local_number, 0)}"', 1
+            )
+            parts.append(f'<text x="{x:.1f}" y="{y:.1f}" class="local">×{number}</text>')
+    if len(consumer.operands) > 1 and consumer.op not in _UNORDERED:
+        x, y = arrow.before_end
+        end_x, end_y = arrow.end
+        parts.append(
+            f'<text x="{x - (end_x - x) * 0.6:.1f}" y="{y - (end_y - y) * 0.6 - 5:.1f}" '
+            f'class="order">{id.rsplit("-", 1)[1]}</text>'
+        )
+    blocked = " blocked" if passed is not None and passed.wanted and passed.blocked else ""
+    return f'<g class="edge{blocked}" id="figure-{id}"{live}>{"".join(parts)}</g>'

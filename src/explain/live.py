@@ -1,0 +1,124 @@
+"""The numbers of a page that follow its sliders: which there are, and the program behind them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from html import escape
+from typing import Final
+
+from ..codegen.compiled import compile
+from ..graph.expr import Expr, Graph, node_values
+from ..graph.ops import CONSTANT, OPERATIONS
+from .notation import shown
+from .walkthrough import Number, Walkthrough
+
+FUNCTION: Final = "compute"
+"""The name of the emitted function: it takes the leaves' values and answers all numbers."""
+
+
+class LiveNumbers:
+    """Hands out a place for each number that a page shows; `source` computes them all.
+
+    A place is a position in the array that the emitted function answers. Numbers are nodes of the
+    walk-through's graph, given by number, and sums and products of such, which are added to a copy.
+    """
+
+    def __init__(self, w: Walkthrough) -> None:
+        self._graph, images = _copy(w.graph)
+        self._images = images
+        self._places: dict[int, int] = {}
+        self._order: list[int] = []
+        self._leaves = [w.node(id) for id in _leaf_ids(w)]
+        self._symbolic = w.symbolic
+        given = {self._graph.leaves[name]: value for name, value in w.values.items()}
+        live = range(len(self._graph))
+        self._values = {} if w.symbolic else node_values(self._graph, live, given)
+
+    def place(self, number: int) -> int:
+        """The place of a node of the walk-through's graph."""
+        return self._place(self._images[number])
+
+    def total(self, numbers: Iterable[int]) -> int:
+        """The place of a sum of nodes."""
+        return self._place(self._fold(numbers, lambda a, b: a + b))
+
+    def product(self, numbers: Iterable[int]) -> int:
+        """The place of a product of nodes."""
+        return self._place(self._fold(numbers, lambda a, b: a * b))
+
+    def values(self) -> list[Number]:
+        """What is at each place to begin with; None without values for the leaves."""
+        return [self._values.get(node) for node in self._order]
+
+    def value(self, place: int) -> Number:
+        """What is at one place to begin with."""
+        return self._values.get(self._order[place])
+
+    def source(self) -> str:
+        """The JavaScript function, as the compiler's own target emits it."""
+        leaves = {leaf.name: self._graph[self._graph.leaves[leaf.name]] for leaf in self._leaves}
+        outputs = [self._graph[node] for node in self._order]
+        return compile(leaves, outputs, target="javascript", simplify=False, name=FUNCTION).source
+
+    def _fold(self, numbers: Iterable[int], join: Callable[[Expr, Expr], Expr]) -> int:
+        first, *rest = [self._graph[self._images[number]] for number in numbers]
+        for expr in rest:
+            first = join(first, expr)
+            if not self._symbolic:
+                operands = [self._values[operand] for operand in self._graph.operands[first.id]]
+                self._values[first.id] = first.op.evaluate(*operands)
+        return first.id
+
+    def _place(self, node: int) -> int:
+        if node not in self._places:
+            self._places[node] = len(self._order)
+            self._order.append(node)
+        return self._places[node]
+
+
+def _leaf_ids(w: Walkthrough) -> tuple[str, ...]:
+    leaves: tuple[str, ...] = getattr(w.steps[0], "leaves", ())
+    return leaves
+
+
+def _copy(source: Graph) -> tuple[Graph, list[int]]:
+    """A copy in operations of the table alone, and where each node went."""
+    graph = Graph()
+    images: list[int] = []
+    for node, op in enumerate(source.ops):
+        operands = [images[operand] for operand in source.operands[node]]
+        statics = source.statics.get(node, ())
+        if op is CONSTANT:
+            images.append(graph.constant(source.value(node)).id)
+        elif source.is_leaf(node):
+            images.append(graph.copy_leaf(source, node))
+        elif OPERATIONS.get(op.name) is op:
+            images.append(graph.append(op, tuple(operands), statics))
+        else:
+            # A collapsed part: what it stands for, on nodes where sympy would have symbols.
+            meaning = op.sympy(None, *(graph[operand] for operand in operands), *statics)
+            images.append(graph.node_of(meaning))
+    return graph, images
+
+
+def span(place: int | None, value: Number, tag: str = "span", *, bracketed: bool = False) -> str:
+    """A number in a page; the script keeps it up to date. `bracketed` puts a negative one in ().
+
+    >>> span(3, -0.5, "mn", bracketed=True)
+    '<mn data-n="3" data-b="">(−0.5)</mn>'
+    """
+    text = figures(value)
+    if bracketed and text.startswith("−"):
+        text = f"({text})"
+    live = "" if place is None else f' data-n="{place}"' + ' data-b=""' * bracketed
+    return f"<{tag}{live}>{escape(text)}</{tag}>"
+
+
+def figures(value: Number) -> str:
+    """A number as the page shows it, with a real minus sign.
+
+    >>> figures(-1e-9), figures(None), figures(2.0), figures(math.inf)
+    ('−1e−09', '—', '2', 'inf')
+    """
+    return shown(value).replace("-", "−")

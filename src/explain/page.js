@@ -1,0 +1,307 @@
+"use strict";
+// Shows one step at a time and keeps every number up to date. DATA describes the walk-through,
+// PROGRAM is the function that the compiler emitted: leaves in, all numbers out.
+(() => {
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const one = (id) => document.getElementById(id);
+  const steps = all(".step");
+  const OTHERS = { inf: Infinity, "-inf": -Infinity, nan: NaN };
+  const given = DATA.given.map((x) => (typeof x === "string" ? OTHERS[x] : x));
+  const leaves = [...given];
+  const hidden = new Set(); // places of numbers that predict mode keeps back
+  let values = PROGRAM ? PROGRAM(...leaves) : [];
+  let at = 0;
+
+  // -- numbers ----------------------------------------------------------------------------------
+
+  function shown(x) {
+    if (x === undefined || x === null) return "—";
+    if (Number.isNaN(x)) return "nan";
+    if (!Number.isFinite(x)) return x > 0 ? "inf" : "−inf";
+    if (x === 0) return "0";
+    const [digits, power] = x.toExponential(5).split("e");
+    const strip = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
+    const small = Number(power) >= -4 && Number(power) < 6;
+    const tail = `${power[0]}${power.slice(1).padStart(2, "0")}`;
+    return (small ? strip(x.toPrecision(6)) : `${strip(digits)}e${tail}`).replace(/-/g, "−");
+  }
+
+  function renew() {
+    if (PROGRAM) values = PROGRAM(...leaves);
+    for (const spot of all("[data-n]")) {
+      const place = Number(spot.getAttribute("data-n"));
+      let text = shown(values[place]);
+      if ("at" in spot.dataset && Number(spot.dataset.at) > at) text = "—";
+      else if (hidden.has(place)) text = "?";
+      else if (spot.hasAttribute("data-b") && text.startsWith("−")) text = `(${text})`;
+      spot.textContent = text;
+      spot.setAttribute("data-value", text === "?" ? "" : String(values[place]));
+      spot.classList.toggle("wrong", PROGRAM !== null && !Number.isFinite(values[place]));
+    }
+    for (const part of all("[data-local]")) {
+      const place = Number(part.getAttribute("data-local"));
+      part.classList.toggle("blocked", values[place] === 0 && !hidden.has(place));
+    }
+    const moved = leaves.some((value, i) => !Object.is(value, given[i]));
+    for (const note of all(".stale")) note.hidden = !moved;
+  }
+
+  // -- steps ------------------------------------------------------------------------------------
+
+  function mark(name, ids) {
+    for (const part of all(`svg .${name}`)) part.classList.remove(name);
+    for (const id of ids) one(`figure-${id}`)?.classList.add(name);
+  }
+
+  function words(data) {
+    return (data || "").split(" ").filter(Boolean);
+  }
+
+  function show(index, move = true) {
+    at = Math.max(0, Math.min(steps.length - 1, index));
+    const step = steps[at];
+    const [, part, line] = DATA.steps[at];
+    steps.forEach((other, i) => other.classList.toggle("current", i === at));
+    const node = step.dataset.node;
+    mark("current", [...(node ? [node] : []), ...words(step.dataset.edges)]);
+    mark("turn", node && (part === 2 || part === 3) ? [node] : []);
+    mark("feeds", part === 1 ? all(`svg .edge[id*="-${node}-"]`).map((e) => e.id.slice(7)) : []);
+    mark("on-path", []);
+    const first = step.querySelector("li[data-edges]");
+    if (part === 4 && first) path(first);
+    for (const lit of all(".line.lit")) lit.classList.remove("lit");
+    if (line) one(`line-${line}`).classList.add("lit");
+    const note = one("line-note");
+    if (note) {
+      note.hidden = part < 1 || part > 3;
+      note.textContent = line ? `Line ${line} carries this step.` : "No line carries this step.";
+    }
+    one("previous").disabled = at === 0;
+    one("next").disabled = at === steps.length - 1;
+    one("jump").value = String(at);
+    ask(step);
+    renew();
+    one("status").textContent =
+      `Step ${at + 1} of ${steps.length}, ${DATA.parts[part]}: ${spoken(step)}`;
+    if (move) history.replaceState(null, "", `#${step.id}`);
+  }
+
+  function spoken(step) {
+    return step.querySelector("h2").textContent.replace(/\s+/g, " ");
+  }
+
+  function path(item) {
+    mark("on-path", [...words(item.dataset.edges), ...words(item.dataset.nodes)]);
+    for (const button of all(".show-path", item.parentElement)) {
+      button.setAttribute("aria-pressed", String(item.contains(button)));
+    }
+  }
+
+  // -- predict mode -----------------------------------------------------------------------------
+
+  const questions = DATA.questions.map((question) => ({ ...question, open: true }));
+
+  function hide() {
+    hidden.clear();
+    if (!one("predict").checked) return;
+    for (const question of questions) if (question.open) hidden.add(question.place);
+  }
+
+  function ask(step) {
+    for (const old of all(".question")) old.remove();
+    if (!one("predict").checked) return;
+    const id = step.id.slice("step-".length);
+    for (const question of questions) {
+      if (question.step === id && question.open) step.append(form(question));
+    }
+  }
+
+  function element(tag, text, properties = {}) {
+    return Object.assign(document.createElement(tag), { textContent: text, ...properties });
+  }
+
+  function form(question) {
+    const box = element("div", "", { className: "question" });
+    const entry = element("form", "");
+    const answer = element("input", "", { type: "text", autocomplete: "off" });
+    answer.setAttribute("aria-label", question.prompt);
+    const verdict = element("p", "", { role: "status" });
+    const reveal = element("button", "Show", { type: "button" });
+    const close = (text) => {
+      question.open = false;
+      hide();
+      entry.remove();
+      verdict.textContent = `${text} ${question.formula} = ${shown(values[question.place])}`;
+      renew();
+    };
+    entry.append(answer, element("button", "Check", { type: "submit" }), reveal);
+    reveal.addEventListener("click", () => close("It is"));
+    entry.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const said = judge(question, answer.value);
+      if (said === "") close("Right:");
+      else verdict.textContent = said;
+    });
+    box.append(element("p", question.prompt), entry, verdict);
+    return box;
+  }
+
+  // What is wrong with an answer; "" when nothing is. A formula is right when it gives the right
+  // number at the present values and at three others.
+  function judge(question, typed) {
+    let formula;
+    try {
+      formula = parse(typed);
+    } catch (error) {
+      return `That cannot be read: ${error.message}`;
+    }
+    const right = values[question.place];
+    const near = (a, b, room) => Math.abs(a - b) <= room * Math.abs(b) + 1e-9;
+    const found = formula.run(values);
+    if (!near(found, right, 0.005)) {
+      if (near(-found, right, 0.005)) return `Right but for the sign. Hint: ${question.hint}`;
+      return `Not that. Hint: ${question.hint}`;
+    }
+    if (!formula.named) return "";
+    for (let i = 1; i <= 3; i++) {
+      const elsewhere = PROGRAM(...leaves.map((x, k) => x + 0.37 * i * Math.sin(1.7 * k + i)));
+      const [a, b] = [formula.run(elsewhere), elsewhere[question.place]];
+      if (Number.isFinite(a) && Number.isFinite(b) && !near(a, b, 1e-6)) {
+        return `The right number here, but not in general. Hint: ${question.hint}`;
+      }
+    }
+    return "";
+  }
+
+  const FUNCTIONS = {
+    tanh: Math.tanh, exp: Math.exp, log: Math.log, sqrt: Math.sqrt, sin: Math.sin, cos: Math.cos,
+    abs: Math.abs, relu: (x) => Math.max(x, 0), sigmoid: (x) => 1 / (1 + Math.exp(-x)),
+  };
+
+  // Reads sums, products, powers, brackets, calls, numbers and the names of nodes.
+  function parse(text) {
+    const plain = text
+      .replace(/[·×]/g, "*").replace(/−/g, "-").replace(/\^/g, "**").replace(/²/g, "**2")
+      .replace(/(?:∂|d)\w+\s*\/\s*(?:∂|d)(\w+)/g, "d$1");
+    const tokens = plain.match(/\d+\.?\d*(?:e[+-]?\d+)?|\.\d+|\*\*|[A-Za-z_]\w*|\S/gi) || [];
+    let position = 0;
+    let named = false;
+    const take = (...signs) => (signs.includes(tokens[position]) ? tokens[position++] : null);
+    const need = (sign) => {
+      if (!take(sign)) throw new Error(`"${sign}" is missing`);
+    };
+    function sum() {
+      let left = product();
+      for (let sign; (sign = take("+", "-")); ) {
+        const [a, b] = [left, product()];
+        left = sign === "+" ? (v) => a(v) + b(v) : (v) => a(v) - b(v);
+      }
+      return left;
+    }
+    function product() {
+      let left = signed();
+      for (let sign; (sign = take("*", "/")); ) {
+        const [a, b] = [left, signed()];
+        left = sign === "*" ? (v) => a(v) * b(v) : (v) => a(v) / b(v);
+      }
+      return left;
+    }
+    function signed() {
+      if (take("-")) {
+        const inner = signed();
+        return (v) => -inner(v);
+      }
+      const base = atom();
+      if (!take("**")) return base;
+      const exponent = signed();
+      return (v) => Math.pow(base(v), exponent(v));
+    }
+    function atom() {
+      const token = tokens[position++];
+      if (token === undefined) throw new Error("something is missing at the end");
+      if (token === "(") {
+        const inner = sum();
+        need(")");
+        return inner;
+      }
+      if (/^[\d.]/.test(token)) return () => Number(token);
+      if (Object.hasOwn(DATA.names, token)) {
+        named = true;
+        return (v) => v[DATA.names[token]];
+      }
+      if (Object.hasOwn(FUNCTIONS, token)) {
+        need("(");
+        const inner = sum();
+        need(")");
+        return (v) => FUNCTIONS[token](inner(v));
+      }
+      throw new Error(`there is no ${token} here`);
+    }
+    const run = sum();
+    if (position < tokens.length) throw new Error(`"${tokens[position]}" is out of place`);
+    return { run, named };
+  }
+
+  // -- what the reader does ---------------------------------------------------------------------
+
+  function go(id) {
+    const index = steps.findIndex((step) => `#${step.id}` === id);
+    if (index >= 0) show(index);
+    return index >= 0;
+  }
+
+  function listen() {
+    one("previous").addEventListener("click", () => show(at - 1));
+    one("next").addEventListener("click", () => show(at + 1));
+    one("jump").addEventListener("change", (event) => show(Number(event.target.value)));
+    one("predict").addEventListener("change", () => {
+      for (const question of questions) question.open = true;
+      hide();
+      show(at);
+    });
+    document.addEventListener("keydown", (event) => {
+      const busy = event.target.closest("input, select, textarea, .scroll, pre");
+      if (busy || event.ctrlKey || event.metaKey || event.altKey) return;
+      const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: steps.length - 1 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      show(to);
+    });
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest('a[href^="#step-"]');
+      const button = event.target.closest(".show-path");
+      if (link && go(link.getAttribute("href"))) event.preventDefault();
+      if (button) path(button.closest("li"));
+    });
+    const form = document.querySelector(".sliders");
+    if (!form) return;
+    const fields = (leaf) => all(`[data-leaf="${leaf}"]`, form);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("input", (event) => {
+      const leaf = Number(event.target.dataset.leaf);
+      const value = event.target.valueAsNumber;
+      if (Number.isNaN(value)) return;
+      leaves[leaf] = value;
+      for (const field of fields(leaf)) if (field !== event.target) field.value = String(value);
+      renew();
+    });
+    form.addEventListener("reset", (event) => {
+      event.preventDefault();
+      given.forEach((value, leaf) => {
+        leaves[leaf] = value;
+        for (const field of fields(leaf)) field.value = String(value);
+      });
+      renew();
+    });
+  }
+
+  document.documentElement.classList.add("scripted");
+  for (const part of all(".script")) part.hidden = false;
+  if (!DATA.questions.length) document.querySelector(".switch").hidden = true;
+  steps.forEach((step, i) => {
+    const name = `${i + 1}. ${DATA.parts[DATA.steps[i][1]]}: ${spoken(step)}`;
+    one("jump").append(element("option", name, { value: String(i) }));
+  });
+  listen();
+  if (!go(location.hash)) show(0, false);
+})();

@@ -1,0 +1,149 @@
+"""Step 4: the derivative as a sum over paths, each the product of the derivatives on its edges."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from .derivation import Derivation, Edge
+from .notation import counted, finite, local_formula
+from .steps import edge_id, node_id
+from .walkthrough import Factor, Formula, PathProduct, Paths
+
+MAX_PATHS: Final = 8
+"""How many paths to one leaf are written out."""
+
+
+def paths(d: Derivation) -> Iterator[Paths]:
+    """Step 4: for each asked leaf its paths, and that their products add up to its derivative."""
+    output = d.names[d.root]
+    for leaf in d.wrt:
+        reach = _counts(d, leaf)
+        count = reach.get(d.root, 0)
+        found = tuple(_written_path(d, edges) for edges in _enumerate(d, leaf, reach))
+        total = _sum_over_paths(d, leaf)
+        name = d.names[leaf]
+        capped = count > len(found)
+        sentence = f"{counted(count, 'path')} from {output} to {name}."
+        if count > 1:
+            sentence += " Multiply along each path, add over the paths."
+        if capped:
+            sentence += f" The first {len(found)} are shown; the sum is over all {count:,}."
+        yield Paths(
+            id=f"paths-n{leaf}",
+            part=4,
+            kind="paths",
+            title=f"From {output} to {name}: {counted(count, 'path')}",
+            sentence=sentence,
+            node=node_id(leaf),
+            finite=finite(total, *(path.value for path in found)),
+            count=count,
+            shown=found,
+            total=total,
+            capped=capped,
+        )
+
+
+def _open_edges(d: Derivation, node: int) -> list[tuple[int, int]]:
+    """The operands of a node with their positions, where a share passes."""
+    return [
+        (position, operand)
+        for position, operand in enumerate(d.graph.operands[node])
+        if (node, position) in d.shares
+    ]
+
+
+def _counts(d: Derivation, leaf: int) -> dict[int, int]:
+    """How many paths lead from each node to the leaf, counted operands first."""
+    counts = {leaf: 1}
+    for node in d.live:
+        if node != leaf and node in d.adjoint:
+            total = sum(counts.get(operand, 0) for _, operand in _open_edges(d, node))
+            if total:
+                counts[node] = total
+    return counts
+
+
+def _enumerate(d: Derivation, leaf: int, reach: dict[int, int]) -> Iterator[list[Edge]]:
+    """The first paths, each a list of edges from the output down."""
+    if d.root not in reach:
+        return
+    stack: list[tuple[int, list[Edge]]] = [(d.root, [])]
+    made = 0
+    while stack and made < MAX_PATHS:
+        node, path = stack.pop()
+        if node == leaf:
+            made += 1
+            yield path
+            continue
+        for position, operand in reversed(_open_edges(d, node)):
+            if operand in reach:
+                stack.append((operand, [*path, (node, position)]))
+
+
+def _sum_over_paths(d: Derivation, leaf: int) -> float | None:
+    """The sum over all paths of the products of local derivatives, from the leaf up.
+
+    This order of summation is forward mode: another way than the backward pass to the same number.
+    """
+    if d.symbolic:
+        return None
+    slopes: dict[int, float] = {leaf: 1.0}
+    for node in d.live:
+        if node == leaf or node not in d.adjoint:
+            continue
+        terms = [
+            slopes[operand] * d.values[d.local[node, position]]
+            for position, operand in _open_edges(d, node)
+            if operand in slopes
+        ]
+        if terms:
+            slopes[node] = sum(terms)
+    return slopes.get(d.root, 0.0)
+
+
+def _written_path(d: Derivation, edges: Sequence[Edge]) -> PathProduct:
+    graph = d.graph
+    factors: list[Factor] = []
+    nodes: list[int] = [d.root]
+    for node, position in edges:
+        operands = graph.operands[node]
+        letters = [d.written[operand] for operand in operands]
+        local = local_formula(
+            graph.ops[node], graph.statics.get(node, ()), position, letters, d.written[node]
+        )
+        operand = operands[position]
+        nodes.append(operand)
+        value = d.value(d.local[node, position])
+        factors.append(Factor(edge_id(operand, node, position), local(None).formula, value))
+    values = [factor.value for factor in factors]
+    value = None if d.symbolic else math.prod(v for v in values if v is not None)
+    return PathProduct(
+        nodes=tuple(map(node_id, nodes)),
+        edges=tuple(factor.edge for factor in factors),
+        factors=tuple(factors),
+        product=_times_all(factors),
+        value=value,
+    )
+
+
+def _times_all(factors: Sequence[Factor]) -> Formula:
+    """The factors of a path multiplied, in brackets where they need them."""
+    if not factors:
+        return Formula("1", "1")
+    plain = [f.local.text for f in factors]
+    latex = [f.local.latex for f in factors]
+    if len(factors) == 1:
+        return factors[0].local
+    return Formula(
+        " · ".join(f"({t})" if _is_compound(t) else t for t in plain),
+        r" \cdot ".join(
+            rf"\left({tex}\right)" if _is_compound(t) else tex
+            for t, tex in zip(plain, latex, strict=True)
+        ),
+    )
+
+
+def _is_compound(text: str) -> bool:
+    return text.startswith("-") or " " in text or "*" in text or "/" in text

@@ -1,0 +1,1 @@
+"""What an expression is, and every transform from graph to graph."""

@@ -1,0 +1,112 @@
+"""How operations on whole arrays are written: subscripts as subscripts, axes by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .arrays import (
+    BROADCAST,
+    GATHER,
+    GATHER_ROWS,
+    RESHAPE,
+    STACK,
+    STACK_ROWS,
+    TRANSPOSE,
+)
+from .indexing import Index, subscript, subscript_text
+from .operation import ATOM, Notation
+from .shapes import Shape, shape_text
+
+if TYPE_CHECKING:
+    from .expr import Graph
+
+
+def array_notation(graph: Graph, node: int, language: str) -> Notation:
+    """How the operation of `node`, one on whole arrays, is written; braces stay doubled."""
+    op, statics = graph.ops[node], graph.statics.get(node, ())
+    shapes = [graph.shapes.get(operand, ()) for operand in graph.operands[node]]
+    latex = language == "latex"
+    if op in (GATHER, GATHER_ROWS):
+        return _chosen(op is GATHER_ROWS, statics[0], shapes[0], latex)
+    if op in (STACK, STACK_ROWS):
+        return _stacked(op.name, len(shapes), latex)
+    if op is TRANSPOSE and len(shapes[0]) > 2 and not latex:
+        return Notation("{0}.mT", ATOM, (ATOM,))
+    if op is RESHAPE or op is BROADCAST:
+        if latex:
+            return _call(op.name, [r"\times ".join(map(_length, statics[0]))], latex)
+        if op is RESHAPE:
+            inside = ", ".join(map(str, statics[0]))
+            return Notation(f"{{0}}.reshape({inside})", ATOM, (ATOM,))
+        return _call(op.name, [_escaped(shape_text(statics[0]))], latex)
+    if op.statics:
+        return _call(op.name, _arguments(op.statics, statics), latex)
+    return op.notation[language]
+
+
+def array_text(array: Any, limit: int = 8) -> str:
+    """A constant array as a formula shows it: written out when short.
+
+    >>> import numpy as np
+    >>> array_text(np.array([1.0, 2.5])), array_text(np.zeros((20, 3)))
+    ('[1, 2.5]', 'array(20x3)')
+    """
+    if array.size > limit:
+        return f"array({'x'.join(map(str, array.shape))})"
+    return _nested(array.tolist())
+
+
+def _nested(items: Any) -> str:
+    from .formula import number_text
+
+    if isinstance(items, list):
+        return f"[{', '.join(map(_nested, items))}]"
+    return number_text(items)
+
+
+def _chosen(rows: bool, index: Index, shape: Shape, latex: bool) -> Notation:
+    """Elements by position: as a subscript where slices say it."""
+    key = subscript(index, shape[1:] if rows else shape)
+    if key is None:
+        return _call("gather_rows" if rows else "gather", [_escaped(str(index))], latex)
+    if rows:
+        key = (slice(None), *key)
+    inside = subscript_text(key)
+    if latex:
+        return Notation(f"{{0}}_{{{{{inside}}}}}", ATOM, (ATOM,))
+    return Notation(f"{{0}}[{inside}]", ATOM, (ATOM,))
+
+
+def _stacked(name: str, count: int, latex: bool) -> Notation:
+    places = [f"{{{i}}}" for i in range(count)]
+    slots = (0,) * count
+    if latex:
+        rows = (r" \\ " if name == "stack" else " & ").join(places)
+        return Notation(rf"\begin{{{{pmatrix}}}} {rows} \end{{{{pmatrix}}}}", ATOM, slots)
+    return Notation(f"{name}({', '.join(places)})", ATOM, slots)
+
+
+def _arguments(names: tuple[str, ...], statics: tuple[Any, ...]) -> list[str]:
+    """Static arguments as text: no axis is left out, several arguments are named."""
+    return [
+        f"{name}={shown}" if name == "axis" else shown
+        for name, static in zip(names, statics, strict=True)
+        if static is not None
+        for shown in [_escaped(shape_text(static) if isinstance(static, tuple) else str(static))]
+    ]
+
+
+def _call(name: str, arguments: list[str], latex: bool) -> Notation:
+    if latex:
+        title = name.replace("_", r"\_")
+        below = f"_{{{{{', '.join(arguments)}}}}}" if arguments else ""
+        return Notation(rf"\operatorname{{{{{title}}}}}{below}\left({{0}}\right)")
+    return Notation(f"{name}({', '.join(['{0}', *arguments])})")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _length(length: int) -> str:
+    return "N" if length == -1 else str(length)

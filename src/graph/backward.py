@@ -1,0 +1,353 @@
+"""Derivatives as graph transforms: `grad` and its relatives.
+
+Reverse mode adds, for each node between the output and the leaves, the nodes that compute its
+adjoint d out / d node; forward mode adds the tangents. Both read the one derivative rule each
+operation has. Theory: Griewank & Walther, *Evaluating Derivatives*, 2nd ed. (SIAM 2008), sections
+3.1 and 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any, overload
+
+from ..errors import (
+    DisconnectedInputError,
+    NotALeafError,
+    NotDifferentiableError,
+    OperandError,
+    ShapeError,
+    shorten,
+)
+from .arithmetic import Arithmetic
+from .arrays import BROADCAST, sum_to
+from .expr import Expr, Graph, Origin, common_graph, live_nodes
+from .ops import CONSTANT
+from .shapes import Shape, shape_of, shape_text
+from .value import Value
+
+Differentiable = Expr | Value
+
+
+@overload
+def grad(output: Differentiable, wrt: Differentiable, *, allow_unused: bool = False) -> Expr: ...
+@overload
+def grad(
+    output: Differentiable, wrt: Sequence[Differentiable], *, allow_unused: bool = False
+) -> list[Expr]: ...
+def grad(
+    output: Differentiable,
+    wrt: Differentiable | Sequence[Differentiable],
+    *,
+    allow_unused: bool = False,
+) -> Expr | list[Expr]:
+    """d output / d leaf for each leaf of `wrt`, as expressions in the same graph.
+
+    One leaf gives one expression, a sequence gives a list in its order. A leaf that the output does
+    not depend on is a `DisconnectedInputError`, or 0 with `allow_unused`; one that it depends on
+    only where nothing passes back, as through a comparison, has the derivative 0. The result is an
+    ordinary expression: print it, compile it, differentiate it again.
+
+    >>> g = Graph(); x = g.input("x")
+    >>> dy = grad(x.tanh(), x)
+    >>> print(dy)
+    1*(1 - tanh(x)*tanh(x))
+    >>> d2y = grad(dy, x)
+    """
+    leaves = _listed(wrt, "the leaves to differentiate by")
+    graph = common_graph([output, *leaves])
+    root = _output_node(graph, output)
+    nodes = [_leaf_node(graph, leaf) for leaf in leaves]
+    live = live_nodes(graph, [root])
+    if not allow_unused:
+        reached = set(live)
+        for leaf, node in zip(leaves, nodes, strict=True):
+            if node not in reached:
+                raise _disconnected(graph, root, leaf)
+    found = _sweep(graph, live, {node for node in nodes if node is not None})
+    results = []
+    for leaf, node in zip(leaves, nodes, strict=True):
+        if node is None or node not in found:
+            results.append(_zero(graph, shape_of(leaf)))
+        else:
+            graph.gradients[root, node] = found[node]
+            results.append(Expr(graph, found[node]))
+    return results[0] if isinstance(wrt, Arithmetic) else results
+
+
+def adjoints(output: Differentiable) -> dict[Expr, Expr]:
+    """d output / d node for the output and every node it was computed from, constants aside.
+
+    Nodes without any path of derivatives to the output (behind a comparison, say) are absent.
+
+    >>> g = Graph(); a, b = g.input("a"), g.input("b"); c = a + b; d = c * b
+    >>> [(str(node), str(adjoint)) for node, adjoint in adjoints(d).items()]
+    [('a', '1*b'), ('b', '1*(a + b) + 1*b'), ('a + b', '1*b'), ('(a + b)*b', '1')]
+    """
+    graph = common_graph([output])
+    root = _output_node(graph, output)
+    live = live_nodes(graph, [root])
+    every = [node for node in live if graph.ops[node] is not CONSTANT]
+    found = _sweep(graph, live, set(every))
+    return {Expr(graph, node): Expr(graph, found[node]) for node in every if node in found}
+
+
+def jvp(
+    outputs: Differentiable | Sequence[Differentiable],
+    wrt: Differentiable | Sequence[Differentiable],
+    tangents: Any,
+) -> Any:
+    """The derivative of each output along the direction `tangents`, one per leaf of `wrt`.
+
+    Tangents are numbers or expressions. This is forward mode: each node's tangent is the sum, over
+    its operands, of the operation's rule applied to the operand's tangent. An output that depends
+    on none of the leaves has the derivative 0. One output gives one expression, a sequence a list.
+
+    >>> g = Graph(); x, v = g.input("x"), g.input("v")
+    >>> print(jvp(x * x, [x], [v]))
+    v*x + v*x
+    """
+    wanted = _listed(outputs, "the outputs")
+    leaves = _listed(wrt, "the leaves to differentiate by")
+    directions = _listed(tangents, "the tangents")
+    if len(leaves) != len(directions):
+        raise ShapeError(f"{len(directions)} tangents for {len(leaves)} leaves; give one for each")
+    graph = common_graph([*wanted, *leaves, *directions])
+    roots = [_output_node(graph, output) for output in wanted]
+    found: dict[int, int] = {}
+    for leaf, tangent in zip(leaves, directions, strict=True):
+        node = _leaf_node(graph, leaf)
+        if node is not None:
+            found[node] = _tangent_of_leaf(graph, leaf, graph.node_of(tangent))
+    try:
+        for node in live_nodes(graph, roots):
+            if node not in found:
+                _tangent(graph, node, found)
+    finally:
+        graph.deriving(None)
+    results = [
+        Expr(graph, found[root]) if root in found else _zero(graph, graph.shapes.get(root, ()))
+        for root in roots
+    ]
+    return results[0] if isinstance(outputs, Arithmetic) else results
+
+
+def jacobian(outputs: Sequence[Differentiable], wrt: Sequence[Differentiable]) -> list[list[Expr]]:
+    """d output_i / d leaf_j: a row per output, a column per leaf; 0 where there is no dependence.
+
+    >>> g = Graph(); a, b = g.inputs("x", 2)
+    >>> print([[str(e) for e in row] for row in jacobian([a + b, a * b], [a, b])])
+    [['1', '1'], ['1*x1', '1*x0']]
+    """
+    leaves = _listed(wrt, "the leaves to differentiate by")
+    return [grad(output, leaves, allow_unused=True) for output in _listed(outputs, "the outputs")]
+
+
+def hessian(output: Differentiable, wrt: Sequence[Differentiable]) -> list[list[Expr]]:
+    """The matrix of second derivatives of `output`, a row and a column per leaf of `wrt`.
+
+    >>> from wengert.graph.expr import evaluate
+    >>> g = Graph(); a, b = g.inputs("x", 2)
+    >>> [evaluate(row, {a: 2.0, b: 3.0}) for row in hessian(a * a * b, [a, b])]
+    [[6.0, 4.0], [4.0, 0.0]]
+    """
+    leaves = _listed(wrt, "the leaves to differentiate by")
+    return jacobian(grad(output, leaves, allow_unused=True), leaves)
+
+
+def hvp(output: Differentiable, wrt: Sequence[Differentiable], vector: Sequence[Any]) -> list[Expr]:
+    """The product of the Hessian of `output` with `vector`, without forming the matrix.
+
+    Forward over reverse (Pearlmutter 1994, "Fast exact multiplication by the Hessian"): the tangent
+    of the gradient along `vector`.
+
+    >>> from wengert.graph.expr import evaluate
+    >>> g = Graph(); a, b = g.inputs("x", 2)
+    >>> evaluate(hvp(a * a * b, [a, b], [1.0, 0.0]), {a: 2.0, b: 3.0})
+    [6.0, 4.0]
+    """
+    leaves = _listed(wrt, "the leaves to differentiate by")
+    gradient = grad(output, leaves, allow_unused=True)
+    return list(jvp(gradient, leaves, vector))
+
+
+def _sweep(graph: Graph, live: list[int], targets: set[int]) -> dict[int, int]:
+    """The reverse sweep from the last node of `live`: node → node of its adjoint.
+
+    `live` is what that node depends on; the nodes between it and `targets` get adjoints.
+    """
+    root = live[-1]
+    needed = set(targets)
+    operands_of = graph.operands
+    for node in live:
+        if node not in needed and not needed.isdisjoint(operands_of[node]):
+            needed.add(node)
+    if root not in needed:
+        return {}
+    found: dict[int, int] = {}
+    if root in graph.shapes:
+        raise ShapeError(
+            f"cannot differentiate {Expr(graph, root)!r}, an array of shape "
+            f"{shape_text(graph.shapes[root])}; the output is one number: sum the array first, as "
+            "with wengert.sum_over"
+        )
+    try:
+        graph.deriving(Origin("grad", root, "seed"))
+        found[root] = graph.node_of(1.0)
+        for node in reversed(live):
+            if node in needed and node in found:
+                _pull_back(graph, node, found, needed)
+    finally:
+        graph.deriving(None)
+    _remember(graph, found)
+    return found
+
+
+def _pull_back(graph: Graph, node: int, found: dict[int, int], needed: set[int]) -> None:
+    """Add to the adjoint of each needed operand of `node` its share, by the operand's rule."""
+    op, operands = graph.ops[node], graph.operands[node]
+    if not operands:
+        return
+    arguments = (*[Expr(graph, operand) for operand in operands], *graph.statics.get(node, ()))
+    ct, out, shapes = Expr(graph, found[node]), Expr(graph, node), graph.shapes
+    for position, operand in enumerate(operands):
+        if operand not in needed:
+            continue
+        rule = op.vjp[position]
+        if rule is None:
+            _check_differentiable(graph, node)
+            continue
+        graph.deriving(Origin("grad", node, "rule", op.name, position))
+        share = graph.node_of(rule(ct, out, *arguments))
+        if shapes and shapes.get(share, ()) != shapes.get(operand, ()):
+            share = _fitted(graph, share, shapes.get(operand, ()))
+        before = found.get(operand)
+        if before is not None:
+            graph.deriving(Origin("grad", operand, "sum", "add", None))
+            share = (Expr(graph, before) + Expr(graph, share)).id
+        found[operand] = share
+
+
+def _zero(graph: Graph, shape: Shape) -> Expr:
+    zero = graph.constant(0)
+    return BROADCAST(zero, shape) if shape else zero
+
+
+def _tangent_of_leaf(graph: Graph, leaf: Any, tangent: int) -> int:
+    """A given tangent in the shape of its leaf; one number is that of every element."""
+    shape, given = shape_of(leaf), graph.shapes.get(tangent, ())
+    if given == shape:
+        return tangent
+    if given:
+        raise ShapeError(
+            f"the tangent of {leaf!r} has shape {shape_text(given)}, expected {shape_text(shape)}"
+        )
+    return BROADCAST(Expr(graph, tangent), shape).id  # type: ignore[no-any-return]
+
+
+def _fitted(graph: Graph, share: int, shape: Shape) -> int:
+    """A share of a cotangent in the shape of its operand: what was broadcast is summed up.
+
+    The other way round, a share that is the same for every element stretches to the shape.
+    """
+    expr = Expr(graph, share)
+    if len(expr.shape) >= len(shape):
+        expr = sum_to(expr, shape)
+    return expr.id if expr.shape == shape else BROADCAST(expr, shape).id
+
+
+def _tangent(graph: Graph, node: int, found: dict[int, int]) -> None:
+    op, operands = graph.ops[node], graph.operands[node]
+    if found.keys().isdisjoint(operands):
+        return
+    arguments = (*[Expr(graph, operand) for operand in operands], *graph.statics.get(node, ()))
+    out, total = Expr(graph, node), None
+    rules = op.vjp if op.jvp is None else op.jvp
+    for position, operand in enumerate(operands):
+        if operand not in found:
+            continue
+        rule = rules[position]
+        if rule is None:
+            _check_differentiable(graph, node)
+            continue
+        graph.deriving(Origin("jvp", node, "rule", op.name, position))
+        share = rule(Expr(graph, found[operand]), out, *arguments)
+        graph.deriving(Origin("jvp", node, "sum", "add", None))
+        total = share if total is None else total + share
+    if total is not None:
+        tangent = graph.node_of(total)
+        shape = graph.shapes.get(node, ())
+        if graph.shapes.get(tangent, ()) != shape:
+            tangent = BROADCAST(Expr(graph, tangent), shape).id
+        found[node] = tangent
+
+
+def _remember(graph: Graph, found: dict[int, int]) -> None:
+    """Note whose adjoint each node is; where it is that of several, the named one counts."""
+    for primal, adjoint in found.items():
+        if graph.ops[adjoint] is CONSTANT:
+            continue
+        known = graph.adjoint_of.get(adjoint)
+        if known is None or (known not in graph.labels and primal in graph.labels):
+            graph.adjoint_of[adjoint] = primal
+
+
+def _listed(things: Any, what: str) -> list[Any]:
+    """A sequence as a list; one number, `Value` or expression as a list of one."""
+    if isinstance(things, (Arithmetic, Real)):
+        return [things]
+    if isinstance(things, Iterable) and not isinstance(things, (str, bytes, Mapping)):
+        return list(things)
+    raise OperandError(
+        f"{what}: expected an Expr, a Value or a sequence of them, got {shorten(things)}, "
+        f"a {type(things).__name__}"
+    )
+
+
+def _output_node(graph: Graph, output: Any) -> int:
+    if not isinstance(output, Arithmetic):
+        raise OperandError(
+            f"cannot differentiate {shorten(output)}, a {type(output).__name__}; "
+            "expected one Expr or Value (for several outputs use jacobian)"
+        )
+    return graph.node_of(output)
+
+
+def _leaf_node(graph: Graph, leaf: Any) -> int | None:
+    """The node to differentiate by; None for a leaf `Value` the graph has never met."""
+    if not isinstance(leaf, Arithmetic):
+        raise OperandError(
+            f"cannot differentiate with respect to {shorten(leaf)}, a {type(leaf).__name__}; "
+            "expected a leaf: an input, a parameter or a Value"
+        )
+    node = graph.find(leaf)
+    is_leaf = leaf.is_leaf if node is None else graph.is_leaf(node)  # type: ignore[attr-defined]
+    if not is_leaf:
+        raise NotALeafError(
+            f"{shorten(leaf)} is computed, not a leaf; differentiate with respect to its leaves, "
+            "or read the derivative by an intermediate node from wengert.adjoints(output)[node]"
+        )
+    if node is not None and graph.ops[node] is CONSTANT:
+        raise NotALeafError(
+            f"{Expr(graph, node)!r} is a constant, one node for every use of that number; "
+            "make it a parameter to differentiate with respect to it"
+        )
+    return node
+
+
+def _disconnected(graph: Graph, root: int, leaf: Any) -> DisconnectedInputError:
+    name = shorten(leaf.label) if leaf.label else repr(leaf)
+    return DisconnectedInputError(
+        f"the output {Expr(graph, root)!r} does not depend on {name}; "
+        "leave it out, or pass allow_unused=True to get 0"
+    )
+
+
+def _check_differentiable(graph: Graph, node: int) -> None:
+    op = graph.ops[node]
+    if not op.differentiable:
+        raise NotDifferentiableError(
+            f"{Expr(graph, node)!r} has no derivative: {op.sentence}; "
+            "differentiate what it is applied to instead"
+        )

@@ -1,0 +1,67 @@
+"""What a training run left behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .errors import MissingExtraError
+from .storage import PathLike
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Stopped = Literal["finished", "callback", "interrupted", "diverged"]
+
+
+@dataclass(frozen=True, repr=False)
+class History:
+    """The course of one `fit`.
+
+    loss     the loss of each whole epoch, measured before its updates, as it was reduced
+    stopped  why it ended: "finished"; "callback" asked for it; "interrupted" by Ctrl-C; "diverged"
+             when a loss came out infinite or nan, which is then the last of `loss`
+    seconds  how long the epochs took, without the compilation before them
+
+    >>> h = History([4.0, 2.0, 1.0], "finished", 0.25)
+    >>> h, h.epochs
+    (History(3 epochs, loss 4 → 1, finished, 0.25 s), 3)
+    """
+
+    loss: list[float]
+    stopped: Stopped
+    seconds: float
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs ran to their end."""
+        return len(self.loss)
+
+    def plot(self, path: PathLike | None = None, *, log: bool = False) -> Figure:
+        """The loss over the epochs as a matplotlib figure, saved to `path` when one is given.
+
+        The file's ending chooses the format (.png, .svg, .pdf); `log` makes the loss axis
+        logarithmic. matplotlib's global state (backend, current figure) is left alone.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            raise MissingExtraError(
+                "history.plot() draws with matplotlib, which is not installed: "
+                "pip install matplotlib"
+            ) from None
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(range(self.epochs), self.loss, marker="o" if self.epochs == 1 else "")
+        axes.set(xlabel="epoch", ylabel="loss", yscale="log" if log else "linear")
+        axes.grid(alpha=0.3)
+        if path is not None:
+            figure.savefig(path)
+        return figure
+
+    def __repr__(self) -> str:
+        ends = f", loss {self.loss[0]:.4g} → {self.loss[-1]:.4g}" if self.loss else ""
+        return (
+            f"History({self.epochs} epoch{'s' * (self.epochs != 1)}{ends}, "
+            f"{self.stopped}, {self.seconds:.3g} s)"
+        )

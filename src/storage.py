@@ -1,0 +1,92 @@
+"""Files written whole or not at all, and JSON files that say what they are."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import SaveFileError, shorten
+
+PathLike = str | os.PathLike[str]
+
+
+def write_document(
+    path: PathLike, kind: str, version: int, body: Mapping[str, Any], what: str
+) -> None:
+    """Write `body` as a JSON object that starts with its format name and schema version.
+
+    `what` names the thing in errors: a `SaveFileError` when a number is not finite, with nothing
+    written.
+    """
+    try:
+        text = json.dumps({"format": kind, "version": version, **body}, allow_nan=False)
+    except ValueError:
+        raise SaveFileError(
+            f"cannot save {what} to {os.fspath(path)!r}: it holds a number that is nan or infinite"
+            "; nothing was written"
+        ) from None
+    write_text(path, text + "\n")
+
+
+def write_text(path: PathLike, text: str) -> Path:
+    """Write `text` to `path`, whole or not at all; answer the path.
+
+    The text goes to a new file beside `path`, which then takes its place in one step: whoever reads
+    `path` sees the old file or the new one.
+    """
+    target = Path(os.path.realpath(path))
+    partial = target.with_name(f".{target.name}.{os.urandom(4).hex()}.partial")
+    try:
+        with open(partial, "x", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return Path(path)
+
+
+def read_document(path: PathLike, kind: str, version: int, what: str) -> dict[str, Any]:
+    """The JSON object of `path`, which must be of format `kind` and schema `version`.
+
+    A file that is truncated, not JSON, of another format or of another version is a `SaveFileError`
+    that names `path` and what is wrong; a file that cannot be opened is the `OSError` Python gives.
+    """
+    with open(path, "rb") as file:
+        raw = file.read()
+    try:
+        document = json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise invalid(path, what, f"it is truncated or not JSON ({error})") from None
+    if not isinstance(document, dict) or document.get("format") != kind:
+        found = document.get("format") if isinstance(document, dict) else document
+        raise invalid(path, what, f'its "format" is not {kind!r} but {shorten(found)}')
+    found = document.get("version")
+    if type(found) is not int or found != version:
+        raise invalid(
+            path, what, f"its schema version is {shorten(found)}, and this release reads {version}"
+        )
+    return document
+
+
+def invalid(path: PathLike, what: str, problem: str) -> SaveFileError:
+    """The error for a file which does not hold `what`, naming the file and the problem."""
+    return SaveFileError(f"{os.fspath(path)!r} is not a saved {what}: {problem}")
+
+
+def is_finite_number(thing: Any) -> bool:
+    """Whether `thing` is an int or a float, neither a truth value nor nan nor infinite.
+
+    >>> is_finite_number(0.5), is_finite_number(True), is_finite_number(float("nan"))
+    (True, False, False)
+    """
+    try:
+        return type(thing) in (int, float) and math.isfinite(thing)
+    except OverflowError:
+        return False

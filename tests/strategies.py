@@ -1,0 +1,109 @@
+"""Random expressions: recipes that any kind of number can follow."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wengert.graph.operation import Op
+from wengert.graph.ops import COMPARISONS, ELEMENTWISE, STOP_GRADIENT, WHERE
+
+SMOOTH_OR_KINKED = tuple(
+    op
+    for op in ELEMENTWISE.values()
+    if op.differentiable and op not in COMPARISONS and op not in (WHERE, STOP_GRADIENT)
+)
+"""The operations that random expressions are made of, besides `where` on a comparison."""
+
+KINKED = frozenset({"relu", "leaky_relu", "abs", "maximum", "minimum", "lt", "le", "gt", "ge"})
+EXPONENTS = (2, 3, -1, 0.5, 1.5, 4)
+CONSTANTS = (2.0, -1.5, 0.1)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Steps (operation, positions of the operands, static arguments) on leaves and constants."""
+
+    leaves: int
+    steps: tuple[tuple[Op, tuple[int, ...], tuple[float, ...]], ...]
+
+    def follow(self, leaves: Sequence[Any]) -> Any:
+        """The last step's result, the leaves being of any kind of number."""
+        made = [*leaves, *CONSTANTS]
+        for op, operands, statics in self.steps:
+            made.append(op(*[made[operand] for operand in operands], *statics))
+        return made[-1]
+
+
+def random_recipe(rng: random.Random, points: Sequence[Sequence[float]], steps: int) -> Recipe:
+    """A recipe that is finite, moderate and off every kink at all the points."""
+    leaves = len(points[0])
+    values = [[*point, *CONSTANTS] for point in points]
+    done: list[tuple[Op, tuple[int, ...], tuple[float, ...]]] = []
+
+    def attempt(op: Op, operands: tuple[int, ...], statics: tuple[float, ...] = ()) -> bool:
+        results = []
+        for row in values:
+            arguments = [row[operand] for operand in operands]
+            if not in_domain(op, arguments):
+                return False
+            results.append(op.evaluate(*arguments, *statics))
+        if not all(math.isfinite(result) and 1e-3 < abs(result) < 50 for result in results):
+            return op in COMPARISONS and keep(op, operands, statics, results)
+        return keep(op, operands, statics, results)
+
+    def keep(op: Op, operands: tuple[int, ...], statics: Any, results: list[float]) -> bool:
+        done.append((op, operands, statics))
+        for row, result in zip(values, results, strict=True):
+            row.append(result)
+        return True
+
+    def pick() -> int:
+        count = len(values[0])
+        # Half of the time something recent, so that expressions get deep; leaves get their share.
+        if rng.random() < 0.5:
+            return max(0, count - 1 - rng.randrange(3))
+        return rng.randrange(count) if rng.random() < 0.5 else rng.randrange(leaves)
+
+    while len(done) < steps:
+        op = rng.choice((*SMOOTH_OR_KINKED, WHERE))
+        if op is WHERE:
+            comparison = rng.choice([c for c in ELEMENTWISE.values() if c.name in ("lt", "ge")])
+            if attempt(comparison, (pick(), pick())):
+                attempt(WHERE, (len(values[0]) - 1, pick(), pick())) or attempt(
+                    ELEMENTWISE["add"], (len(values[0]) - 1, pick())
+                )
+        else:
+            statics = tuple(
+                float(rng.choice(EXPONENTS)) if name == "exponent" else 0.25 for name in op.statics
+            )
+            attempt(op, tuple(pick() for _ in range(op.arity)), statics)
+    if done[-1][0] in COMPARISONS or all(op in COMPARISONS for op, *_ in done):
+        attempt(ELEMENTWISE["mul"], (0, 0))
+    # Every leaf and the last result meet in the output, so that no derivative is trivially 0.
+    last = len(values[0]) - 1
+    for leaf in range(leaves):
+        keep(ELEMENTWISE["mul"], (last, leaf), (), [row[last] * row[leaf] for row in values])
+        keep(ELEMENTWISE["add"], (last, last + 1), (), [row[last] + row[-1] for row in values])
+        last = len(values[0]) - 1
+    return Recipe(leaves, tuple(done))
+
+
+def in_domain(op: Op, arguments: Sequence[float]) -> bool:
+    """Whether the operation is smooth and well-behaved around these operands."""
+    first, *others = arguments
+    if op.name in KINKED:
+        return abs(first - (others[0] if others else 0.0)) > 1e-2
+    match op.name:
+        case "log" | "sqrt" | "pow_const":
+            return first > 0.1
+        case "pow":
+            return 0.1 < first < 10 and abs(others[0]) < 4
+        case "log1p":
+            return first > -0.9
+        case "div":
+            return abs(others[0]) > 0.1
+    return True

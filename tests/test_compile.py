@@ -1,0 +1,140 @@
+"""`compile`: groups, batches, and everything that can be wrong with them."""
+
+import numpy as np
+import pytest
+
+from wengert.codegen.compiled import Derivatives, compile
+from wengert.errors import (
+    DuplicateNameError,
+    GraphMismatchError,
+    InvalidNameError,
+    NotALeafError,
+    OperandError,
+    UnknownNameError,
+)
+from wengert.graph import ops
+from wengert.graph.backward import grad
+from wengert.graph.expr import Graph
+from wengert.graph.value import Value
+
+
+@pytest.fixture
+def neuron():
+    g = Graph()
+    w, x, y = g.inputs("w", 2), g.inputs("x", 2), g.input("y")
+    loss = (ops.tanh(w[0] * x[0] + w[1] * x[1]) - y) ** 2
+    return g, w, x, y, loss
+
+
+def test_the_result_mirrors_the_outputs(neuron):
+    _, w, x, y, loss = neuron
+    outputs = {"a": loss, "b": [loss, (loss, {"c": loss})], "d": 2.5}
+    result = compile({"w": w, "x": x, "y": y}, outputs)([0.1, 0.2], [1.0, 2.0], 0.0)
+    value = result["a"]
+    assert result == {"a": value, "b": [value, [value, {"c": value}]], "d": 2.5}
+
+
+def test_arguments_come_in_the_order_of_the_dict(neuron):
+    _, w, x, y, loss = neuron
+    one = compile({"w": w, "x": x, "y": y}, loss)([0.1, 0.2], [1.0, 2.0], 0.5)
+    assert compile({"y": y, "w": w, "x": x}, loss)(0.5, [0.1, 0.2], [1.0, 2.0]) == one
+
+
+def test_reductions(neuron):
+    _, w, x, y, loss = neuron
+    groups = {"w": w, "x": x, "y": y}
+    rows, targets, weights = [[1.0, 2.0], [0.5, -1.0], [3.0, 0.0]], [1.0, -1.0, 0.5], [0.1, 0.2]
+    plain = compile(groups, loss)
+    each = [plain(weights, row, target) for row, target in zip(rows, targets, strict=True)]
+    outputs = {"loss": loss, "w": w[0] * 2}
+    total = compile(groups, outputs, batch=("x", "y"))(weights, rows, targets)
+    mean = compile(groups, outputs, batch=("x", "y"), reduce="mean")(weights, rows, targets)
+    rows_of = compile(groups, outputs, batch=("x", "y"), reduce=None)(weights, rows, targets)
+    assert total == {"loss": pytest.approx(sum(each), rel=1e-15), "w": 0.2}
+    assert mean == {"loss": pytest.approx(sum(each) / 3, rel=1e-15), "w": 0.2}
+    assert rows_of == {"loss": pytest.approx(each, rel=1e-15), "w": 0.2}
+
+
+def test_arrays_values_and_tuples_are_arguments(neuron):
+    _, w, x, y, loss = neuron
+    f = compile({"w": w, "x": x, "y": y}, loss, batch=("x", "y"))
+    expected = f([0.1, 0.2], [[1.0, 2.0]], [0.5])
+    assert f(np.array([0.1, 0.2]), np.array([[1.0, 2.0]]), np.array([0.5])) == expected
+    assert f([Value(0.1), Value(0.2)], ((1.0, 2.0),), (0.5,)) == expected
+    assert f((0.1, np.float64(0.2)), [[1, 2]], [0.5]) == expected
+
+
+def test_values_as_groups_and_outputs():
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    y = a * b + a
+    f = compile({"a": a, "b": b}, {"y": y, "da": grad(y, a)})
+    assert f(2.0, 3.0) == {"y": 8.0, "da": 4.0}
+
+
+def test_the_users_graph_keeps_its_nodes(neuron):
+    g, w, x, y, loss = neuron
+    before = len(g)
+    compile({"w": w, "x": x, "y": y}, loss, batch=("x", "y"), reduce="mean")
+    assert len(g) == before
+
+
+def test_what_gradients_are_known(neuron):
+    _, w, x, y, loss = neuron
+    outputs = {"loss": loss, "grad": grad(loss, w), "dy": grad(loss, y)}
+    f = compile({"w": w, "x": x, "y": y}, outputs)
+    assert set(f.derivatives) == {
+        Derivatives(("grad",), ("loss",), "w"),
+        Derivatives(("dy",), ("loss",), "y"),
+    }
+    halves = {"loss": ops.total(loss), "grad": [ops.total(d) for d in grad(loss, w)]}
+    f = compile({"w": w, "x": x, "y": y}, halves, batch=("x", "y"))
+    assert f.derivatives == (Derivatives(("grad",), ("loss",), "w"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"target": "pythn"}, UnknownNameError, "did you mean 'python'"),
+        ({"target": None}, UnknownNameError, "unknown target None"),
+        ({"batch": ("z",)}, UnknownNameError, "unknown batched input 'z'.*known: w, x, y"),
+        ({"reduce": "max"}, UnknownNameError, "mean"),
+        ({"name": "lambda"}, InvalidNameError, "'lambda' cannot name a function"),
+        ({"name": "f(x): pass\nimport os"}, InvalidNameError, "cannot name a function"),
+    ],
+)
+def test_options_that_do_not_exist(neuron, change, error, message):
+    _, w, x, y, loss = neuron
+    with pytest.raises(error, match=message):
+        compile({"w": w, "x": x, "y": y}, loss, **change)
+
+
+def test_inputs_that_cannot_be_arguments(neuron):
+    g, w, x, y, loss = neuron
+    rest = {"x": x, "y": y}
+    with pytest.raises(NotALeafError, match="is computed"):
+        compile({"w": [w[0] * 2, w[1]], **rest}, loss)
+    with pytest.raises(NotALeafError, match="is computed"):
+        compile({"c": g.constant(2.0), "w": w, **rest}, loss)
+    with pytest.raises(DuplicateNameError, match=r"'w0' is in inputs 'w' and 'v'"):
+        compile({"w": w, "v": w[0], **rest}, loss)
+    with pytest.raises(InvalidNameError, match="'a b' cannot name"):
+        compile({"a b": w, **rest}, loss)
+    with pytest.raises(OperandError, match=r"holds 3\.0"):
+        compile({"w": [3.0], **rest}, loss)
+    with pytest.raises(OperandError, match="inputs is a list"):
+        compile([w], loss)
+    with pytest.raises(OperandError, match="no inputs"):
+        compile({}, loss)
+    with pytest.raises(OperandError, match="no outputs"):
+        compile({"w": w}, {})
+    with pytest.raises(OperandError, match=r"output\['a'\]\[0\] is 'text'"):
+        compile({"w": w}, {"a": ["text"]})
+    with pytest.raises(GraphMismatchError, match="another graph"):
+        compile({"w": w, "z": Graph().input("z")}, loss)
+
+
+def test_report_and_repr(neuron):
+    _, w, x, y, loss = neuron
+    f = compile({"w": w, "x": x, "y": y}, loss)
+    assert repr(f) == "<compiled f(w, x, y): python, 6 operations>"
+    assert "6 operations: 3 mul, 1 add, 1 tanh, 1 sub" in f.report()

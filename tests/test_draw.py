@@ -1,0 +1,427 @@
+"""Pictures: what they show, as the layout program itself reports it, and how they are rendered."""
+
+import copy
+import os
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import graphviz
+import pytest
+
+from wengert.errors import MissingInputError, OperandError, SizeError, UnknownNameError
+from wengert.graph import picture as rendering
+from wengert.graph.backward import grad
+from wengert.graph.draw import MAX_BOXES, MAX_LABEL, draw_dot, escape
+from wengert.graph.expr import Graph
+from wengert.graph.ops import maximum, where
+from wengert.graph.parse import parse
+from wengert.graph.value import Value
+
+SVG = "{http://www.w3.org/2000/svg}"
+TOOLTIP = "{http://www.w3.org/1999/xlink}title"
+
+
+@pytest.fixture(autouse=True)
+def no_system_dot(monkeypatch, tmp_path):
+    """Only graphviz-pure, so that every machine draws with the same program."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+class Shown:
+    """What the SVG shows: the texts and the look of each box, and the edges with their labels."""
+
+    def __init__(self, picture: graphviz.Digraph) -> None:
+        svg = ElementTree.fromstring(picture.pipe(format="svg", encoding="utf-8"))
+        self.boxes: dict[str, list[str]] = {}
+        self.looks: dict[str, dict[str, str]] = {}
+        self.edges: list[tuple[str, str, str]] = []
+        for part in svg.iter(f"{SVG}g"):
+            title = part.findtext(f"{SVG}title")
+            texts = [found.text for found in part.iter(f"{SVG}text") if (found.text or "").strip()]
+            if part.get("class") == "node":
+                self.boxes[title] = texts
+                shape = next(x for x in part.iter() if "stroke" in x.attrib)
+                links = [link.get(TOOLTIP) for link in part.iter(f"{SVG}a")]
+                self.looks[title] = {**shape.attrib, "tooltip": "".join(filter(None, links))}
+            elif part.get("class") == "edge":
+                tail, _, head = title.partition("->")
+                self.edges.append((tail, head, "".join(texts)))
+
+    def box(self, *texts: str) -> str:
+        """The name of the one box that shows these texts."""
+        (name,) = [name for name, shown in self.boxes.items() if shown == list(texts)]
+        return name
+
+    def into(self, name: str) -> list[tuple[str, str]]:
+        return [(tail, label) for tail, head, label in self.edges if head == name]
+
+
+def neuron() -> Value:
+    x1, x2 = Value(2.0, label="x1"), Value(0.0, label="x2")
+    w1, w2 = Value(-3.0, label="w1"), Value(1.0, label="w2")
+    b = Value(6.8813735870195432, label="b")
+    x1w1, x2w2 = x1 * w1, x2 * w2
+    x1w1.label, x2w2.label = "x1*w1", "x2*w2"
+    both = x1w1 + x2w2
+    both.label = "x1*w1 + x2*w2"
+    n = both + b
+    n.label = "n"
+    o = n.tanh()
+    o.label = "output"
+    return o
+
+
+def test_the_notebook_neuron_after_backward():
+    o = neuron()
+    o.backward()
+    shown = Shown(draw_dot(o))
+    assert sorted(texts for texts in shown.boxes.values() if len(texts) == 3) == [
+        ["b", "data 6.8814", "grad 0.5000"],
+        ["n", "data 0.8814", "grad 0.5000"],
+        ["output", "data 0.7071", "grad 1.0000"],
+        ["w1", "data -3.0000", "grad 1.0000"],
+        ["w2", "data 1.0000", "grad 0.0000"],
+        ["x1", "data 2.0000", "grad -1.5000"],
+        ["x1*w1", "data -6.0000", "grad 0.5000"],
+        ["x1*w1 + x2*w2", "data -6.0000", "grad 0.5000"],
+        ["x2", "data 0.0000", "grad 0.5000"],
+        ["x2*w2", "data 0.0000", "grad 0.5000"],
+    ]
+    signs = sorted(texts[0] for texts in shown.boxes.values() if len(texts) == 1)
+    assert signs == ["*", "*", "+", "+", "tanh"]
+    tanh = shown.box("tanh")
+    assert shown.into(tanh) == [(shown.box("n", "data 0.8814", "grad 0.5000"), "")]
+    assert shown.into(shown.box("output", "data 0.7071", "grad 1.0000")) == [(tanh, "")]
+
+
+def test_a_gradient_that_is_not_computed_is_a_dash():
+    shown = Shown(draw_dot(neuron()))
+    assert {texts[2] for texts in shown.boxes.values() if len(texts) == 3} == {"grad —"}
+
+
+def test_the_notebook_seed_shows_zeros_before_the_first_step():
+    o = neuron()
+    o.grad = 1.0
+    shown = Shown(draw_dot(o))
+    assert shown.box("output", "data 0.7071", "grad 1.0000")
+    assert shown.box("n", "data 0.8814", "grad 0.0000")
+    o._backward()
+    assert Shown(draw_dot(o)).box("n", "data 0.8814", "grad 0.5000")
+
+
+def test_leaf_gradients_of_an_earlier_sweep_stay_visible():
+    w, x = Value(2.0, label="w"), Value(3.0, label="x")
+    (w * x).backward()
+    shown = Shown(draw_dot(w * x))
+    assert shown.box("w", "data 2.0000", "grad 3.0000")
+    assert shown.box("data 6.0000", "grad —")
+
+
+def test_an_operand_used_twice_has_two_edges():
+    x = Value(3.0, label="x")
+    shown = Shown(draw_dot(x * x))
+    assert shown.into(shown.box("*")) == [("n0", ""), ("n0", "")]
+    g = Graph()
+    e = g.input("e")
+    shown = Shown(draw_dot(e * e))
+    assert shown.into(shown.box("e*e", "—")) == [(shown.box("e", "input", "—"), "")] * 2
+
+
+@pytest.mark.parametrize(
+    ("combine", "sign"),
+    [
+        (lambda a, b: a - b, "-"),
+        (lambda a, b: a / b, "/"),
+        (lambda a, b: a**b, "**"),
+        (lambda a, b: a < b, "<"),
+        (lambda a, b: maximum(a, b), "maximum"),
+    ],
+)
+def test_order_of_operands_is_tagged_where_it_matters(combine, sign):
+    a, b = Value(2.0, label="a"), Value(3.0, label="b")
+    shown = Shown(draw_dot(combine(a, b)))
+    first, second = (shown.box(v.label, f"data {v.data:.4f}", "grad —") for v in (a, b))
+    assert sorted(shown.into(shown.box(sign))) == sorted([(first, "0"), (second, "1")])
+    swapped = Shown(draw_dot(combine(b, a)))
+    first, second = (swapped.box(v.label, f"data {v.data:.4f}", "grad —") for v in (a, b))
+    assert sorted(swapped.into(swapped.box(sign))) == sorted([(first, "1"), (second, "0")])
+
+
+def test_where_has_three_positions_and_a_sum_none():
+    g = Graph()
+    a, b = g.inputs("x", 2)
+    shown = Shown(draw_dot(where(a < b, a, b)))
+    assert sorted(tag for _, tag in shown.into(shown.box("where(x0 < x1, x0, x1)", "—"))) == [
+        *("0", "1", "2")
+    ]
+    assert [tag for *_, tag in Shown(draw_dot(a + b)).edges] == ["", ""]
+
+
+HOSTILE = {
+    'say "hi"': 'say "hi"',
+    "}": "}",
+    "{ a | b }": "{ a | b }",
+    "a|b": "a|b",
+    "<b>bold</b>": "<b>bold</b>",
+    "<": "<",
+    "<table><tr><td>x</td></tr></table>": "<table><tr><td>x</td></tr></table>",
+    "\\": "\\",
+    "\\N \\G \\l \\n": "\\N \\G \\l \\n",
+    'end\\"': 'end\\"',
+    "&amp; &#65; &lt;": "&amp; &#65; &lt;",
+    "two\nlines\tand  more": "two lines and more",
+    "\u202eevil\u200f": "[U+202E]evil[U+200F]",
+    "bell\x07": "bell[U+0007]",
+    "null\x00": "null[U+0000]",
+    "lone \ud800": "lone [U+D800]",
+    "<f0> port": "<f0> port",
+    "]; x -> y [label=": "]; x -> y [label=",
+    "häßlich": "häßlich",
+    "z" * 500: "z" * (MAX_LABEL - 1) + "…",
+}
+
+
+@pytest.mark.parametrize(("label", "expected"), HOSTILE.items())
+def test_hostile_labels_are_shown_as_they_are_and_do_nothing(label, expected):
+    x = Value(1.0, label=label)
+    y = x * x
+    y.label = label
+    picture = draw_dot(y)
+    shown = Shown(picture)
+    assert shown.boxes == {
+        "n0": [expected, "data 1.0000", "grad —"],
+        "n1": [expected, "data 1.0000", "grad —"],
+        "n1_op": ["*"],
+    }
+    assert len(shown.edges) == 3
+    ElementTree.fromstring(picture.pipe(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("label", "expected"), HOSTILE.items())
+def test_hostile_labels_of_expressions(label, expected):
+    g = Graph()
+    y = g.input("x") + 1
+    y.label = label
+    z = y.tanh()
+    picture = draw_dot([z, grad(z, g[0])])
+    shown = Shown(picture)
+    assert shown.box(expected, "x + 1", "—")
+    assert shown.box("tanh(x + 1)", "—")
+    ElementTree.fromstring(picture.pipe(encoding="utf-8"))
+
+
+def test_labels_that_are_not_text():
+    x = Value(1.0)
+    x.label = None
+    assert 'label="{  | data 1.0000' in draw_dot(x).source
+    x.label = 7
+    assert 'label="{ 7 | data 1.0000' in draw_dot(x).source
+
+
+def test_a_huge_label_is_cut():
+    assert len(escape("&" * 10_000_000)) < 10 * MAX_LABEL
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0.5, "0.5000"),
+        (-1e-9, "-0.0000"),
+        (123456.789, "123456.7890"),
+        (1e300, "1.0000e+300"),
+        (float("inf"), "inf"),
+        (float("nan"), "nan"),
+    ],
+)
+def test_numbers_stay_short(number, text):
+    assert f"data {text} |" in draw_dot(Value(number)).source
+
+
+def test_a_number_past_float64_does_not_stop_a_picture():
+    x = Value(1.0)
+    x.data = -(10**400)
+    assert "data -inf |" in draw_dot(x).source
+
+
+def test_forward_and_backward_in_one_picture():
+    y = parse("tanh(w*x + b)")
+    g = y.graph
+    w = g[g.leaves["w"]]
+    dw = grad(y, w)
+    shown = Shown(draw_dot([y, dw], at={"w": 1.0, "x": 2.0, "b": 0.5}))
+    forward = shown.looks[shown.box("tanh(w*x + b)", "0.9866")]
+    assert (forward["stroke"], forward["stroke-width"]) == ("black", "2")
+    assert "stroke-dasharray" not in forward
+    derived = shown.looks[shown.box("grad w", "*", "0.0532")]
+    assert derived["stroke"] == "#d55e00"
+    assert "stroke-dasharray" in derived
+    assert derived["tooltip"].endswith("*x")
+    assert "stroke-width" not in shown.looks[shown.box("w*x", "2.0000")]
+    assert "dashed: derived by grad" in draw_dot([y, dw]).source
+    assert "derived by grad" not in draw_dot(parse("x*x")).source
+
+
+def test_labelled_parts_stand_for_themselves_in_formulas():
+    g = Graph()
+    n = g.input("x") * g.input("w") + g.input("b")
+    n.label = "n"
+    o = n.tanh()
+    o.label = "my output"
+    shown = Shown(draw_dot(o + 1 - (-n) ** 2))
+    assert shown.box("my output", "tanh(n)", "—")
+    assert shown.box("tanh(n) + 1 - (-n)**2", "—")
+
+
+def test_values_are_shown_where_they_are_known():
+    g = Graph()
+    w, x = g.parameter("w", 2.0), g.input("x")
+    shown = Shown(draw_dot(w * w + x))
+    assert shown.box("w", "parameter", "2.0000")
+    assert shown.box("x", "input", "—")
+    assert shown.box("w*w", "4.0000")
+    assert shown.box("w*w + x", "—")
+    with pytest.raises(MissingInputError, match="nope"):
+        draw_dot(w * w, at={"nope": 1.0})
+
+
+def test_a_constant_has_a_box_wherever_it_is_used():
+    g = Graph()
+    x = g.input("x")
+    shown = Shown(draw_dot((x + 1) * (x - 1)))
+    assert list(shown.boxes.values()).count(["1"]) == 2
+    assert Shown(draw_dot(g.constant(2))).boxes == {"n0": ["constant", "2.0000"]}
+
+
+def test_values_and_expressions_mix():
+    w = Value(2.0, label="w")
+    g = Graph()
+    x = g.input("x")
+    assert Shown(draw_dot([w * x, w])).box("w", "parameter", "2.0000")
+    assert Shown(draw_dot(w * w, at={w: 3.0})).box("w*w", "9.0000")
+
+
+def test_several_values():
+    x = Value(3.0, label="x")
+    a, b = x + 1, x * 2
+    shown = Shown(draw_dot([a, b]))
+    assert sum(texts[:1] == ["x"] for texts in shown.boxes.values()) == 1
+    assert sum(len(texts) == 1 for texts in shown.boxes.values()) == 2
+
+
+def test_the_same_expression_gives_the_same_picture():
+    assert draw_dot(neuron()).source == draw_dot(neuron()).source
+    sources = set()
+    for _ in range(2):
+        y = parse("tanh(w*x + b)")
+        leaves = [y.graph[i] for i in y.graph.leaves.values()]
+        sources.add(draw_dot([y, *grad(y, leaves)]).source)
+    assert len(sources) == 1
+
+
+def chain(length: int, start: Value | None = None) -> Value:
+    value = start or Value(1.0)
+    for _ in range(length):
+        value = -value
+    return value
+
+
+def test_a_picture_nobody_can_read_is_refused():
+    with pytest.raises(SizeError, match=f"100,001 boxes.*{MAX_BOXES:,}.*one neuron"):
+        draw_dot(chain(100_000))
+    g = Graph()
+    x = g.input("x")
+    for _ in range(MAX_BOXES):
+        x = x + 1
+    with pytest.raises(SizeError, match="4,001 boxes"):
+        draw_dot(x)
+
+
+def test_the_deepest_picture_that_is_drawn():
+    assert draw_dot(chain(MAX_BOXES - 1)).source.count("record") == MAX_BOXES
+
+
+@pytest.mark.parametrize("rankdir", ["LEFT", "lr", "", None, 3])
+def test_an_unknown_direction_lists_those_there_are(rankdir):
+    with pytest.raises(UnknownNameError, match="BT, LR, RL, TB") as caught:
+        draw_dot(Value(1.0), rankdir=rankdir)
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("format", ["jpgg", "", None, 3])
+def test_an_unknown_format_lists_those_there_are(format):
+    with pytest.raises(ValueError, match=r"unknown format.*png.*svg"):
+        draw_dot(Value(1.0), format=format)
+
+
+@pytest.mark.parametrize("thing", [3.0, "x", None, [Value(1.0), 3], [], object()])
+def test_what_cannot_be_drawn(thing):
+    with pytest.raises(OperandError, match="draw"):
+        draw_dot(thing)
+
+
+def test_rendering_without_dot(tmp_path):
+    picture = draw_dot(neuron(), format="png")
+    assert isinstance(picture, graphviz.Digraph)
+    assert picture.pipe().startswith(b"\x89PNG")
+    assert "<svg" in picture.pipe(format="svg", encoding="utf-8")
+    assert "<svg" in picture.pipe(format="svg", encoding="latin-1")
+    assert "<svg" in picture._repr_mimebundle_()["image/svg+xml"]
+    assert "<svg" in copy.deepcopy(picture)._repr_image_svg_xml()
+    assert picture.render(outfile=tmp_path / "a.svg") == str(tmp_path / "a.svg")
+    assert "<svg" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert picture.render(tmp_path / "b", cleanup=True) == str(tmp_path / "b.png")
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "b").exists()
+    with pytest.raises(FileExistsError):
+        picture.render(outfile=tmp_path / "a.svg", raise_if_result_exists=True)
+    with pytest.raises(graphviz.CalledProcessError):
+        picture.pipe(format="pdf")
+
+
+def test_rendering_says_nothing_about_character_widths(capfd):
+    draw_dot(Value(1.0, label="häßlich")).pipe()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_drawing_leaves_graphviz_as_it_was():
+    before = (os.environ["PATH"], graphviz.backend.dot_command.DOT_BINARY)
+    draw_dot(neuron()).pipe()
+    assert (os.environ["PATH"], graphviz.backend.dot_command.DOT_BINARY) == before
+    with pytest.raises(graphviz.ExecutableNotFound):
+        graphviz.Digraph().pipe(format="svg")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for dot is a shell script")
+def test_a_dot_on_the_path_is_used(monkeypatch, tmp_path):
+    program = tmp_path / "dot"
+    program.write_text(
+        '#!/bin/sh\nif [ "$3" = -O ]; then echo "dot $*" > "$4.svg"; exit; fi\n'
+        'echo "dot $*"; while read -r line; do :; done\n'
+    )
+    program.chmod(0o755)
+    picture = draw_dot(neuron())
+    assert picture.pipe(encoding="utf-8") == "dot -Kdot -Tsvg\n"
+    assert picture.pipe() == b"dot -Kdot -Tsvg\n"
+    picture.render(tmp_path / "drawn")
+    assert (tmp_path / "drawn.svg").read_text() == "dot -Kdot -Tsvg -O drawn\n"
+
+
+def test_without_any_program_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(rendering, "_graphviz_pure", lambda: None)
+    with pytest.raises(graphviz.ExecutableNotFound, match="pip install graphviz-pure"):
+        draw_dot(neuron()).pipe()
+
+
+def test_the_program_is_found_in_each_place(monkeypatch, tmp_path):
+    real = Path(rendering._graphviz_pure())
+    assert real.is_file()
+    listed = rendering._installed_program()
+    assert listed is None or Path(listed).resolve() == real.resolve()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(rendering, "_installed_program", lambda: None)
+    assert rendering._graphviz_pure() is None
+    (tmp_path / real.name).symlink_to(real)
+    assert rendering._graphviz_pure() == str(tmp_path / real.name)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "elsewhere" / "python"))
+    assert rendering._graphviz_pure() == str(tmp_path / real.name)

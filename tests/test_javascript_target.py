@@ -1,0 +1,176 @@
+"""The javascript target: the interpreter's numbers, in a real browser."""
+
+import json
+import math
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import browser
+import pytest
+from strategies import random_recipe
+from test_python_target import APPLIED, EXTREMES, notebook_neuron
+
+from wengert.codegen.compiled import compile
+from wengert.codegen.javascript import emit
+from wengert.errors import SpellingError
+from wengert.graph import ops
+from wengert.graph.backward import grad
+from wengert.graph.expr import Graph
+
+GOLDEN = Path(__file__).parent / "golden"
+POINTS = [*EXTREMES, math.inf, -math.inf, math.nan]
+
+# One worker starts one browser.
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+@pytest.fixture(scope="module")
+def tab():
+    with browser.chromium() as opened:
+        yield opened
+
+
+def script(number):
+    """A number, or nesting of them, as JavaScript."""
+    if isinstance(number, (list, tuple)):
+        return f"[{', '.join(map(script, number))}]"
+    if math.isnan(number):
+        return "NaN"
+    return repr(float(number)).replace("inf", "Infinity")
+
+
+def called(tab, f, *argument_lists):
+    """What the emitted function gives for each list of arguments; nan and inf survive the way."""
+    source = emit(f.program)
+    calls = [f"{source.function}({', '.join(map(script, each))})" for each in argument_lists]
+    keep = "(_, x) => typeof x === 'number' && !Number.isFinite(x) ? String(x) : x"
+    code = f"{source.text}\nreturn JSON.stringify([{', '.join(calls)}], {keep});"
+    answer = tab.run(f"(() => {{ {code} }})()")
+    names = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
+
+    def number(thing):
+        if isinstance(thing, str):
+            return names[thing]
+        if isinstance(thing, list):
+            return [number(item) for item in thing]
+        if isinstance(thing, dict):
+            return {key: number(value) for key, value in thing.items()}
+        return thing
+
+    return number(json.loads(answer))
+
+
+def close(a, b):
+    if isinstance(b, dict):
+        return list(a) == list(b) and all(close(a[key], b[key]) for key in b)
+    if isinstance(b, list):
+        return len(a) == len(b) and all(map(close, a, b))
+    return a == b or (a != a and b != b) or math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-300)
+
+
+@pytest.mark.parametrize("op", APPLIED, ids=lambda op: op.name)
+def test_every_operation_agrees_with_the_table(tab, op):
+    graph = Graph()
+    inputs = graph.inputs("x", op.arity)
+    statics = {"exponent": [2, 0.5, -1, 3, math.inf], "slope": [0.1, -0.5], None: [None]}
+    draw = random.Random(0)
+    for static in statics[op.statics[0] if op.statics else None]:
+        out = op(*inputs, *([] if static is None else [static]))
+        f = compile({"x": inputs}, out, simplify=False)
+        points = [[draw.choice(POINTS) for _ in inputs] for _ in range(80)]
+        points += [[draw.uniform(-3, 3) for _ in inputs] for _ in range(40)]
+        for point, got in zip(points, called(tab, f, *([p] for p in points)), strict=True):
+            assert close(got, f.program.run(point)), (point, got)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_graphs_agree_with_the_interpreter(tab, seed):
+    rng = random.Random(seed)
+    points = [[rng.uniform(0.3, 2.0) for _ in range(3)] for _ in range(3)]
+    g = Graph()
+    x = g.inputs("x", 3)
+    out = random_recipe(rng, points, 12).follow(x)
+    f = compile({"x": x}, {"out": out, "grad": grad(out, x)})
+    for point, got in zip(points, called(tab, f, *([p] for p in points)), strict=True):
+        assert close(got, f.program.run(point)), point
+
+
+def test_batches_agree_with_the_interpreter(tab):
+    _, w, x, b, y, loss = notebook_neuron()
+    groups = {"w": w, "b": b, "x": x, "y": y}
+    outputs = {"loss": loss, "grad": grad(loss, [*w, b])}
+    rows = ([0.3, -1.0], 0.25, [[1.0, 2.0], [0.5, -1.5], [-2.0, 0.0]], [1.0, -1.0, 0.5])
+    empty = (*rows[:2], [], [])
+    for reduce in ("sum", "mean", None):
+        f = compile(groups, outputs, batch=("x", "y"), reduce=reduce)
+        for arguments, got in zip((rows, empty), called(tab, f, rows, empty), strict=True):
+            assert close(got, f.program.run(*arguments)), (reduce, got)
+
+
+@pytest.mark.parametrize("batch", [(), ("x", "y")])
+def test_emitted_code_is_as_it_was(batch, update_golden):
+    _, w, x, b, y, loss = notebook_neuron()
+    outputs = {"loss": loss, "grad": grad(loss, [*w, b])}
+    f = compile({"w": w, "b": b, "x": x, "y": y}, outputs, batch=batch, target="javascript")
+    path = GOLDEN / ("neuron_batch.js" if batch else "neuron.js")
+    if update_golden:
+        path.write_text(f.source, encoding="utf-8")
+    assert f.source == path.read_text(encoding="utf-8")
+
+
+def test_the_line_of_each_variable():
+    _, w, x, b, y, loss = notebook_neuron()
+    f = compile({"w": w, "b": b, "x": x, "y": y}, loss, target="javascript")
+    lines = f.source.splitlines()
+    for instruction in f.program.instructions:
+        assert lines[f.line_of(instruction.name) - 1].strip().startswith("const ")
+        assert f" {instruction.name} = " in lines[f.line_of(instruction.name) - 1]
+
+
+@pytest.mark.parametrize("name", ["new", "Math", "i", "f", "Infinity", "arguments", "let", "x"])
+def test_leaves_may_have_the_names_of_the_language(tab, name):
+    g = Graph()
+    x, y = g.input(name), g.input("y")
+    out = ops.exp(x) * y
+    f = compile({"a": x, "b": y}, {"total": out}, batch=("a", "b"))
+    assert called(tab, f, ([0.5, 0.25], [2.0, 3.0]))[0] == pytest.approx(
+        {"total": math.exp(0.5) * 2 + math.exp(0.25) * 3}, rel=1e-14
+    )
+    assert close(called(tab, compile({"a": x, "b": y}, out), (0.5, 2.0))[0], math.exp(0.5) * 2)
+
+
+@pytest.mark.parametrize("key", ["__proto__", "</script><!--", '"', "\\", "\u2028", "constructor"])
+def test_output_keys_are_only_text(tab, key):
+    g = Graph()
+    x = g.input("x")
+    f = compile({"x": x}, {key: x * 2, "rest": [{key: x}]})
+    assert called(tab, f, (3.0,)) == [{key: 6.0, "rest": [{key: 3.0}]}]
+    text = emit(f.program).text
+    assert text.isascii()
+    assert "<" not in text
+
+
+def test_long_results_are_broken_into_lines():
+    g = Graph()
+    x = g.inputs("x", 60)
+    f = compile({"x": x}, {"a": {"b": [p * 2 for p in x]}, "c": [[p] for p in x]})
+    assert max(map(len, emit(f.program).text.splitlines())) <= 100
+
+
+def test_the_text_is_all_there_is():
+    g = Graph()
+    x = g.input("x")
+    f = compile({"x": x}, x * x, target="javascript")
+    assert f.source.startswith("function f(x) {")
+    with pytest.raises(SpellingError, match="JavaScript, which Python does not run"):
+        f(2.0)
+
+
+def test_an_operation_without_a_spelling_is_named():
+    g = Graph()
+    x = g.input("x")
+    program = compile({"x": x}, x * x).program
+    unknown = replace(program.once[0], op=replace(ops.MUL, name="swirl", notation={}))
+    with pytest.raises(SpellingError, match="no spelling of 'swirl'"):
+        emit(replace(program, once=(unknown,)))

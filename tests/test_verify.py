@@ -1,0 +1,384 @@
+"""`verify`: that it holds for what is right, and fails for each kind of thing that can be wrong."""
+
+import importlib
+import random
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+from strategies import random_recipe
+
+from wengert.codegen import compiled as compiled_module
+from wengert.errors import (
+    DisconnectedInputError,
+    GraphMismatchError,
+    MissingInputError,
+    NotALeafError,
+    NotDifferentiableError,
+    OperandError,
+    SpellingError,
+)
+from wengert.graph import ops
+from wengert.graph.backward import grad, hessian
+from wengert.graph.expr import Expr, Graph
+from wengert.graph.value import Value
+from wengert.verify import Check, Verification, verify
+import itertools
+
+# `wengert.verify` is the function, which hides the module of that name.
+verify_module = importlib.import_module("wengert.verify")
+
+
+def kinds(verification):
+    """The names of the checks that failed."""
+    return {check.name for check in verification.failures}
+
+
+def by(verification, name):
+    return [check for check in verification if check.name == name]
+
+
+@pytest.fixture
+def leaves():
+    g = Graph()
+    return g.input("x"), g.input("y")
+
+
+def network(g, sizes, activation=ops.tanh, seed=0):
+    """Parameters and function of a network of scalars."""
+    rng = random.Random(seed)
+    parameters, layers = [], []
+    for depth, (width, count) in enumerate(itertools.pairwise(sizes)):
+        layer = []
+        for j in range(count):
+            w = [g.parameter(f"w{depth}_{j}_{i}", rng.uniform(-1, 1)) for i in range(width)]
+            b = g.parameter(f"b{depth}_{j}", rng.uniform(-1, 1))
+            layer.append((w, b))
+            parameters += [*w, b]
+        layers.append(layer)
+
+    def apply(x):
+        for layer in layers:
+            x = [activation(sum((a * v for a, v in zip(w, x, strict=True)), b)) for w, b in layer]
+        return x[0]
+
+    return parameters, apply
+
+
+# -- what is right --------------------------------------------------------------------------------
+
+
+def test_every_kind_of_check_is_made(leaves):
+    x, y = leaves
+    verification = verify((x * y).tanh() + x.relu(), [x, y])
+    assert verification, str(verification)
+    assert {check.name for check in verification} == {
+        "rule",
+        "derivative",
+        "finite differences",
+        "compiled",
+    }
+    assert {check.what for check in by(verification, "rule")} == {"mul", "tanh", "add", "relu"}
+    (derivative,) = by(verification, "derivative")
+    assert (derivative.method, derivative.error) == ("sympy, symbolic", None)
+    (differences,) = by(verification, "finite differences")
+    assert differences.error < 1e-8
+    assert "2 of 2 leaves" in differences.detail
+
+
+def test_the_loss_of_the_notebook_is_proved_in_seconds():
+    g = Graph()
+    parameters, net = network(g, [2, 4, 4, 1])
+    rows = [[2.0, 3.0], [3.0, -1.0], [0.5, 1.0], [1.0, 1.0]]
+    loss = sum(((net(x) - y) ** 2 for x, y in zip(rows, [1, -1, -1, 1], strict=True)), 0.0)
+    nodes = len(g)
+    verification = verify(loss, parameters, seconds=60.0)
+    assert verification, str(verification)
+    assert len(g) == nodes, "the graph is left as it was"
+    (derivative, *rest) = by(verification, "derivative")
+    assert not rest
+    assert derivative.what == "37 derivatives"
+
+
+def test_networks_too_large_for_formulas_are_checked_by_the_chain_rule():
+    g = Graph()
+    for activation in (ops.relu, ops.tanh):
+        g = Graph()
+        parameters, net = network(g, [3, 8, 8, 1], activation)
+        loss = (net(g.inputs("x", 3)) - 1.0) ** 2
+        verification = verify(loss, parameters, seconds=1.0)
+        assert verification, str(verification)
+        (derivative,) = by(verification, "derivative")
+        assert derivative.method == "sympy by the chain rule, 50 digits"
+        assert derivative.error < 1e-40
+
+
+@pytest.mark.parametrize("activation", [ops.relu, ops.leaky_relu, ops.softplus, ops.sigmoid])
+def test_small_networks_of_every_activation(activation):
+    g = Graph()
+    parameters, net = network(g, [2, 3, 1], activation)
+    verification = verify((net(g.inputs("x", 2)) - 1.0) ** 2, parameters, seconds=0.5)
+    assert verification, str(verification)
+
+
+def test_values_are_verified_like_expressions():
+    a, b, c = Value(2.0, label="a"), Value(-3.0), Value(0.5, label="not a name")
+    verification = verify((a * b).tanh() * c + a.exp(), [a, b, c])
+    assert verification, str(verification)
+    assert verify(a * a, a)
+
+
+def test_second_derivatives_are_verified_too(leaves):
+    x, y = leaves
+    e = (x * y).tanh() * x + y.relu() * abs(x)
+    for row in hessian(e, [x, y]):
+        for entry in row:
+            assert verify(entry, [x, y]) if not entry.is_leaf else True
+    assert verify(grad(grad(x.sin() * x, x), x), x)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_expressions_are_verified(seed):
+    rng = random.Random(seed)
+    points = [[rng.uniform(0.3, 2.0), rng.uniform(-2.0, -0.3)]]
+    recipe = random_recipe(rng, points, 7)
+    g = Graph()
+    leaves = g.inputs("x", 2)
+    at = dict(zip(leaves, points[0], strict=True))
+    verification = verify(recipe.follow(leaves), leaves, at=at, seconds=2.0)
+    assert verification, str(verification)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda x: x.log() * x.sqrt(),
+        lambda x: (x - 1.5).sqrt() + 0 * x.log(),
+        lambda x: x**0.3,
+        lambda x: (3 * x) ** -1.7,
+        lambda x: x**x,
+        lambda x: 2.0**x,
+        lambda x: x / (x - 1),
+        lambda x: ops.log1p(x) + ops.expm1(-x),
+        lambda x: (x * 300).exp(),
+        lambda x: ops.stop_gradient(x * x) * x,
+        lambda x: (x < 0.5) * x,
+        lambda x: ops.where(x > 0, x.log(), x * 2),
+        lambda x: ops.silu(x) + ops.gelu(x),
+        lambda x: 1e-9 * x.sin() + 1e-9,
+        lambda x: x * 0 + 1.0,
+        lambda x: x.sin() * 1e12,
+    ],
+)
+def test_domains_scales_and_conventions(formula, leaves):
+    verification = verify(formula(leaves[0]), leaves[0])
+    assert verification, str(verification)
+    assert verification.points == 3
+
+
+def test_a_long_chain_is_verified_without_recursion(leaves):
+    x, _ = leaves
+    e = x
+    for _ in range(2_000):
+        e = e.sin() + 0.25 * e
+    verification = verify(e, x, seconds=1.0)
+    assert verification, str(verification)
+
+
+# -- what is wrong --------------------------------------------------------------------------------
+
+
+def test_a_broken_rule_fails_by_every_judge_of_the_derivative(leaves):
+    x, y = leaves
+    broken = replace(ops.TANH, vjp=(lambda ct, out, x: ct * (1 - out),))
+    verification = verify(broken(x * y) + x, [x, y])
+    assert not verification
+    assert kinds(verification) == {"rule", "derivative", "finite differences"}
+    assert "FAILED" in str(verification)
+    assert "d/d" in str(verification)
+    assert "rule - derivative" in str(verification)
+
+
+def test_a_rule_broken_on_one_side_of_its_kink_fails(leaves):
+    x, _ = leaves
+    broken = replace(ops.RELU, vjp=(lambda ct, out, x: ct,))
+    assert "rule" in kinds(verify(broken(x) * x, x, at={x: 0.5}))
+    assert kinds(verify(broken(x) + x, x, at={x: -0.5})) == {
+        "rule",
+        "derivative",
+        "finite differences",
+    }
+
+
+def test_a_broken_value_fails_although_the_rule_fits_the_meaning(leaves):
+    x, _ = leaves
+    broken = replace(ops.SIN, evaluate=lambda x: 1.001 * ops.sin(x))
+    assert kinds(verify(broken(x), x)) >= {"finite differences"}
+
+
+@pytest.mark.parametrize("size", ["small", "large"])
+def test_a_gradient_that_drops_a_term_fails(size, monkeypatch):
+    g = Graph()
+    parameters, net = network(g, [2, 3, 1] if size == "small" else [3, 8, 8, 1])
+    loss = net(g.inputs("x", 3 if size == "large" else 2)) ** 2
+
+    def forgetful(output, wrt):
+        gradient = grad(output, wrt)
+        # One path of several: the last contribution to a sum is left out.
+        i = next(i for i, d in enumerate(gradient) if len(d.operands) == 2)
+        gradient[i] = gradient[i].operands[0] * 0.5
+        return gradient
+
+    monkeypatch.setattr(verify_module, "grad", forgetful)
+    verification = verify(loss, parameters)
+    assert kinds(verification) == {"derivative", "finite differences"}
+    assert f"d/d{parameters[0].label}" in by(verification, "derivative")[-1].detail
+
+
+def test_a_gradient_wrong_in_the_ninth_digit_fails(monkeypatch, leaves):
+    def rounded(output, wrt):
+        return [d * (1 + 1e-9) for d in grad(output, wrt)]
+
+    monkeypatch.setattr(verify_module, "grad", rounded)
+    assert "derivative" in kinds(verify(leaves[0].tanh(), leaves[0]))
+
+
+@pytest.mark.parametrize("part", ["output", "gradient"])
+def test_a_broken_compiled_function_fails(part, monkeypatch, leaves):
+    x, y = leaves
+    compile_function = compiled_module.compile
+
+    def off_by_a_little(*arguments, **options):
+        function = compile_function(*arguments, **options)
+
+        def wrong(*values):
+            result = function(*values)
+            factor = 1.001
+            if part == "output":
+                return {**result, "output": result["output"] * factor}
+            return {**result, "gradient": [result["gradient"][0], result["gradient"][1] * factor]}
+
+        return wrong
+
+    monkeypatch.setattr(compiled_module, "compile", off_by_a_little)
+    verification = verify(x * y.tanh(), [x, y])
+    assert kinds(verification) == {"compiled"}
+    (check,) = verification.failures
+    assert check.error == pytest.approx(1e-3, rel=0.5)
+    assert ("output is" if part == "output" else "d/dy is") in check.detail
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_compiled_function_that_answers_nan_fails(wrong, monkeypatch, leaves):
+    monkeypatch.setattr(
+        compiled_module,
+        "compile",
+        lambda *_, **__: lambda *_: {"output": wrong, "gradient": [wrong]},
+    )
+    assert kinds(verify(leaves[0].exp(), leaves[0])) == {"compiled"}
+
+
+def test_an_operation_that_a_target_cannot_spell_is_a_failed_check(monkeypatch, leaves):
+    def refuse(*_, **__):
+        raise SpellingError("no spelling for tanh")
+
+    monkeypatch.setattr(compiled_module, "compile", refuse)
+    verification = verify(leaves[0].tanh(), leaves[0])
+    assert kinds(verification) == {"compiled"}
+    assert "SpellingError: no spelling for tanh" in str(verification)
+
+
+def test_no_point_in_the_domain_is_a_failed_check(leaves):
+    x, _ = leaves
+    verification = verify((-(x * x) - 1).log(), x)
+    assert kinds(verification) == {"point"}
+    assert "at={leaf: number}" in str(verification)
+
+
+def test_on_a_kink_nothing_is_compared_and_that_is_said(leaves):
+    x, _ = leaves
+    verification = verify(x.relu(), x, at={x: 0.0})
+    assert "finite differences" in kinds(verification)
+    assert "nothing was compared" in str(verification)
+
+
+# -- what is asked --------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_verification(leaves):
+    x, y = leaves
+    e = (x * y).tanh() * x
+    assert verify(e, [x, y], seed=3) == verify(e, [x, y], seed=3)
+    assert verify(e, [x, y], seed=3) != verify(e, [x, y], seed=4)
+
+
+def test_leaves_can_be_fixed_by_name_or_as_they_are(leaves):
+    x, y = leaves
+    verification = verify(x.log() * y, x, at={x: 2.0, "y": 3.0})
+    assert verification
+    assert verification.points == 1
+    assert verify(x.log() * y, x, at={"y": 3.0}).points == 3
+    with pytest.raises(MissingInputError, match="'z'"):
+        verify(x * y, x, at={"z": 1.0})
+
+
+def test_what_cannot_be_asked_is_refused_and_nothing_is_added(leaves):
+    x, y = leaves
+    product, other = x * x, Graph().input("x")
+    nodes = len(x.graph)
+    for wrt, error in [
+        (y, DisconnectedInputError),
+        (Value(1.0), DisconnectedInputError),
+        (product, NotALeafError),
+        (other, GraphMismatchError),
+        ([2.0], OperandError),
+    ]:
+        with pytest.raises(error):
+            verify(product, wrt)
+    with pytest.raises(OperandError):
+        verify(2.0, x)
+    assert len(x.graph) == nodes
+    with pytest.raises(NotDifferentiableError):
+        verify(ops.total(x), x)
+
+
+def test_time_is_bounded_and_the_trace_function_is_put_back(leaves):
+    x, y = leaves
+    e = x
+    for i in range(12):
+        e = ops.where(e < y, e * x, ops.where(e * y > x, e + i, e.sin()))
+    before = sys.gettrace()
+    started = time.perf_counter()
+    verification = verify(e, [x, y], seconds=0.2)
+    assert time.perf_counter() - started < 10.0
+    assert sys.gettrace() is before
+    assert verification, str(verification)
+
+
+def test_it_prints_as_a_table_and_reads_as_a_sequence(leaves):
+    x, _ = leaves
+    verification = verify(x.tanh(), x)
+    assert repr(verification) == "<Verification: 4 checks, held>"
+    table = str(verification).splitlines()
+    assert table[0].split() == ["check", "of", "by", "error"]
+    assert all(line.rstrip().endswith("ok") for line in table[2:6])
+    assert table[-1] == "4 of 4 checks held, at 3 points (seed 0)."
+    assert [check.name for check in verification] == [
+        "rule",
+        "derivative",
+        "finite differences",
+        "compiled",
+    ]
+    assert len(verification) == 4
+    assert verification.output == "tanh(x)"
+    failed = Verification("x", (Check("rule", "add", "sympy", False, None, "why"),), 0, 1)
+    assert repr(failed) == "<Verification: 1 checks, 1 FAILED>"
+    assert "FAILED: rule of add: why" in str(failed)
+    assert not Verification("x", (), 0, 0), "nothing checked is not a success"
+
+
+def test_a_leaf_is_its_own_derivative(leaves):
+    x, _ = leaves
+    assert verify(x, x)
+    assert isinstance(x, Expr)
