@@ -5,11 +5,14 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Which peers `make bench` measures: the extra `bench`, or `bench-all`.
+PEERS ?= bench
+
 # The stamps below say what .venv holds: which Python, and which extras.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV_MADE     := $(VENV)/.python-$(or $(VERSION),missing)
 DEV_INSTALLED := $(VENV)/.dev-installed
-BENCH_INSTALLED := $(VENV)/.bench-installed
+BENCH_INSTALLED := $(VENV)/.$(PEERS)-installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -35,7 +38,7 @@ types: $(DEV_INSTALLED) ## mypy, strict, on src
 pytest: $(DEV_INSTALLED) ## the tests alone; ARGS go to pytest
 	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
-bench: $(BENCH_INSTALLED) ## speed, beside the named peers
+bench: $(BENCH_INSTALLED) ## speed, beside the peers; PEERS=bench-all for more, ARGS to bench.py
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 format: $(DEV_INSTALLED) ## rewrite the code in the project's style
@@ -61,5 +64,5 @@ $(DEV_INSTALLED): pyproject.toml $(VENV_MADE)
 	@touch $@
 
 $(BENCH_INSTALLED): $(DEV_INSTALLED)
-	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	$(BIN)/python -m pip install --quiet --editable '.[$(PEERS)]'
 	@touch $@

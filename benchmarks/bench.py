@@ -89,6 +89,7 @@ def measured(options: argparse.Namespace) -> dict:
                 "title": case.title,
                 "rows": rows,
                 "base": base,
+                "ours": case.ours,
                 "goals": report.goals(rows, case.goals),
             }
         )

@@ -6,7 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from problems import Network
@@ -51,19 +51,24 @@ class Peer:
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to compute: `kind` says what, `problem` of which network and data."""
+    """One thing to compute: `kind` says what, `problem` of which network and data.
+
+    goals  peer → how many times as long as ours it should take, at the least
+    ours   which of wengert's rows the ratios are to
+    """
 
     name: str
     title: str
     kind: str
     problem: Callable[[], Network]
     reference: Callable[[Network], Sequence[float]]
-    goals: Mapping[str, float]
+    goals: Mapping[str, float] = field(default_factory=dict)
+    ours: str = "wengert"
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one peer: seconds, ratios to wengert, or why there is nothing."""
+    """What was measured of one peer: seconds, the ratio to ours, or why there is nothing."""
 
     peer: str
     median: float = math.nan
@@ -117,7 +122,7 @@ def run_case(
             name,
             statistics.median(own),
             min(own),
-            paired_ratio(own, times["wengert"]) if "wengert" in times else math.nan,
+            paired_ratio(own, times[case.ours]) if case.ours in times else math.nan,
             ready[name],
             math.nan if name == base else break_even(cost[name], cost[base]),
             differences[name],

@@ -68,8 +68,9 @@ def join(layers) -> list[float]:
 def forward(layers, row, tanh) -> list:
     """The network's outputs, for numbers or symbols that go with `tanh`."""
     for weights, biases in layers:
-        sums = [sum((w * x for w, x in zip(ws, row, strict=True)), b)
-                for ws, b in zip(weights, biases, strict=True)]  # fmt: skip
+        sums = []
+        for ws, b in zip(weights, biases, strict=True):
+            sums.append(sum((w * x for w, x in zip(ws, row, strict=True)), b))
         row = [tanh(s) for s in sums]
     return row
 

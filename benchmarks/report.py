@@ -41,8 +41,11 @@ def calls(value: float) -> str:
 
 def case_table(case: Mapping) -> str:
     """One case: a line a peer, fastest first."""
-    head = ("", "a call", "least", "× wengert", "ready in", "pays from", "error")
-    about = f"pays from: the call with which it has cost less in all than {case['base']}"
+    head = ("", "a call", "least", "× ours", "ready in", "pays from", "error")
+    about = (
+        f"× ours: how many times as long as {case['ours']}; pays from: the call with which it has "
+        f"cost less in all than {case['base']}"
+    )
     lines, failures = [head], []
     for row in case["rows"]:
         if row["failure"]:
@@ -60,7 +63,9 @@ def case_table(case: Mapping) -> str:
             )
         )
     title = textwrap.wrap(f"{case['name']}: {case['title']}", WIDTH)
-    notes = [line for note in [*failures, about, *case["goals"]] for line in textwrap.wrap(note, WIDTH)]
+    notes = [
+        line for note in [*failures, about, *case["goals"]] for line in textwrap.wrap(note, WIDTH)
+    ]
     return "\n".join([*title, "", *columns(lines), "", *notes])
 
 
@@ -90,9 +95,10 @@ def compiler_table(compiler: Mapping) -> str:
     ]
     table = [("µs a node, by graph", *(f"{entry['nodes']:,}" for entry in compiler["sizes"]))]
     for stage in STAGES:
-        cells = [per_node(entry, lambda e, s=stage: e["seconds"][s] * 1e6)
-                 for entry in compiler["sizes"]]  # fmt: skip
-        table.append((SHORT.get(stage, stage), *cells))
+        spent = [
+            per_node(entry, lambda e, s=stage: e["seconds"][s] * 1e6) for entry in compiler["sizes"]
+        ]
+        table.append((SHORT.get(stage, stage), *spent))
     totals = [
         ("in all", lambda e: sum(e["seconds"].values()) * 1e6, NODE_BUDGET[0] * 1e6),
         ("bytes a node", lambda e: sum(e["bytes"].values()), NODE_BUDGET[1]),

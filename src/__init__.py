@@ -21,6 +21,7 @@ if __name__ != "wengert":
 
 from .codegen.compiled import Compiled, compile
 from .codegen.target import targets
+from .dense import Dense
 from .errors import (
     DataError,
     DisconnectedInputError,
@@ -82,7 +83,11 @@ from .graph.ops import (
 )
 from .graph.parse import parse
 from .graph.passes import simplify
+from .graph.ranges import ranges
+from .graph.roll import Rolled, check_roll, roll
+from .graph.stable import stable_form
 from .graph.symbolic import to_sympy
+from .graph.unroll import unroll
 from .graph.value import Value, zero_grad
 from .history import History
 from .losses import LOSSES, binary_cross_entropy, cross_entropy, hinge, squared_error
@@ -102,6 +107,7 @@ __all__ = [
     "AdamW",
     "Compiled",
     "DataError",
+    "Dense",
     "DisconnectedInputError",
     "DuplicateNameError",
     "Expr",
@@ -122,6 +128,7 @@ __all__ = [
     "OperandError",
     "Optimizer",
     "Origin",
+    "Rolled",
     "SaveFileError",
     "SettingError",
     "ShapeError",
@@ -136,6 +143,7 @@ __all__ = [
     "absolute",
     "adjoints",
     "binary_cross_entropy",
+    "check_roll",
     "compile",
     "cos",
     "cross_entropy",
@@ -168,7 +176,9 @@ __all__ = [
     "minimum",
     "not_equal",
     "parse",
+    "ranges",
     "relu",
+    "roll",
     "sigmoid",
     "silu",
     "simplify",
@@ -176,6 +186,7 @@ __all__ = [
     "softplus",
     "sqrt",
     "squared_error",
+    "stable_form",
     "stop_gradient",
     "tanh",
     "targets",
@@ -183,6 +194,7 @@ __all__ = [
     "to_json",
     "to_sympy",
     "total",
+    "unroll",
     "training_step",
     "verify",
     "where",

@@ -1,4 +1,4 @@
-"""The `wengert` command: gradients, pictures and modules from formulas, and a demonstration.
+"""The `wengert` command: gradients, walk-throughs, pictures and modules from formulas, and a demo.
 
 Exit codes: 0 when it is done, 1 when a check of the demonstration failed, 2 for a wrong formula,
 name, file or option, with one clear message on stderr.
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from .errors import OperandError, SizeError, UnknownNameError, WengertError, shorten
+from .explain.command import add_arguments
 from .graph.backward import grad
 from .graph.expr import Expr, Graph, check_name, evaluate
 from .graph.formula import latex, name_latex, number_text, text
@@ -101,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_formula(draw, "(default: draw no derivatives)")
     draw.add_argument("--out", default="wengert.svg", metavar="FILE", help="(default: %(default)s)")
     draw.add_argument("--rankdir", default="LR", help="LR (left to right, the default) or TB")
+
+    explain = add("explain", _explain, "Show the chain rule on a formula, step by step.")
+    add_arguments(explain)
 
     export = add("export", _export, "Write a Python module with a formula and its derivatives.")
     _add_formula(export)
@@ -295,6 +299,12 @@ def _draw(options: Any) -> int:
     out.write_bytes(drawn)
     _say(f"wrote {out}")
     return 0
+
+
+def _explain(options: Any) -> int:
+    from .explain.command import run
+
+    return run(options)
 
 
 def _export(options: Any) -> int:

@@ -23,7 +23,7 @@ class DuplicateNameError(WengertError, ValueError):
 
 
 class UnknownNameError(WengertError, ValueError):
-    """An operation, target, loss, optimizer or option that does not exist; the text lists those that do."""
+    """There is no operation, target, loss or option of that name; the text lists those there are."""
 
     @classmethod
     def of(cls, kind: str, name: object, known: Iterable[str]) -> UnknownNameError:

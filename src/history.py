@@ -22,15 +22,19 @@ class History:
     stopped  why it ended: "finished"; "callback" asked for it; "interrupted" by Ctrl-C; "diverged"
              when a loss came out infinite or nan, which is then the last of `loss`
     seconds  how long the epochs took, without the compilation before them
+    target   what the step was compiled to, such as "numpy"
+    reason   why: a sentence with the sizes and times that were estimated
 
-    >>> h = History([4.0, 2.0, 1.0], "finished", 0.25)
+    >>> h = History([4.0, 2.0, 1.0], "finished", 0.25, "python", "python: as asked")
     >>> h, h.epochs
-    (History(3 epochs, loss 4 → 1, finished, 0.25 s), 3)
+    (History(3 epochs, loss 4 → 1, finished, python, 0.25 s), 3)
     """
 
     loss: list[float]
     stopped: Stopped
     seconds: float
+    target: str = ""
+    reason: str = ""
 
     @property
     def epochs(self) -> int:
@@ -61,7 +65,8 @@ class History:
 
     def __repr__(self) -> str:
         ends = f", loss {self.loss[0]:.4g} → {self.loss[-1]:.4g}" if self.loss else ""
+        target = f", {self.target}" if self.target else ""
         return (
             f"History({self.epochs} epoch{'s' * (self.epochs != 1)}{ends}, "
-            f"{self.stopped}, {self.seconds:.3g} s)"
+            f"{self.stopped}{target}, {self.seconds:.3g} s)"
         )

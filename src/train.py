@@ -6,19 +6,22 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral
 from typing import Any, Final, Protocol
 
-from .codegen.compiled import Compiled, compile
-from .codegen.loop import Loop, take_steps
-from .data import Row, read_rows, read_targets
+from .codegen.batches import ArrayBatches, Batches, ListBatches
+from .codegen.choice import AUTO, Choice, check_memory, check_target, compile_step
+from .codegen.compiled import Compiled
+from .codegen.loop import Loop, Progress, take_steps
+from .data import read_rows, read_targets
 from .errors import OperandError, SettingError, ShapeError, UnknownNameError, shorten
 from .graph.backward import grad
 from .graph.expr import Expr, Graph
 from .graph.ops import total
+from .graph.shapes import is_array
+from .graph.stable import stable_form
 from .graph.value import Value
 from .history import History, Stopped
 from .losses import Loss, find_loss
@@ -61,6 +64,7 @@ def training_step(
     optimizer: str | Optimizer = "sgd",
     reduce: str = "sum",
     target: str = "python",
+    samples: int = 32,
 ) -> Compiled:
     """One step of training as one straight-line function: forward, backward and update together.
 
@@ -69,6 +73,9 @@ def training_step(
     per sample, and a target per sample. It gives {"loss", "params", "state"}: the loss before the
     update, and the parameters and the state after it. The state of an optimizer that keeps none,
     such as SGD, is empty. The network itself is left as it is.
+
+    With the target "auto", "python" or "numpy" is chosen: the one that is estimated to be faster
+    for steps of about so many `samples`. The target "numpy" gives and takes arrays.
 
     >>> from wengert.nn import MLP
     >>> net = MLP(2, [1], "linear", seed=0)
@@ -79,7 +86,8 @@ def training_step(
     (1.0, [0.98, 0.96, 0.98])
     """
     sample = _sample(net, _inputs_of(net, nin), find_loss(loss))
-    return _compile(sample, find_optimizer(optimizer), reduce, target)
+    _check_count(samples, "samples")
+    return _compile(sample, find_optimizer(optimizer), reduce, target, int(samples)).step
 
 
 def fit(
@@ -94,7 +102,7 @@ def fit(
     shuffle: bool = True,
     seed: int = 0,
     reduce: str = "sum",
-    target: str = "python",
+    target: str = AUTO,
     callback: Callback | None = None,
     progress: bool | None = None,
 ) -> History:
@@ -108,7 +116,8 @@ def fit(
     shuffle     whether mini-batches are drawn anew each epoch, from `random.Random(seed)`
     reduce      "sum" or "mean" of the samples' losses in a step; the gradient is that of the
                 reduced loss
-    target      what the step is compiled to
+    target      what the step is compiled to: "python", "numpy", or "auto" for the one that is
+                estimated to be faster; `history.target` and `history.reason` say which and why
     callback    called as callback(epoch, loss, net) after each epoch, counted from 0; an answer
                 that is true ends the training; it may change the parameters
     progress    whether to show a progress bar (tqdm); None means: when stderr is a terminal
@@ -116,12 +125,12 @@ def fit(
     An epoch's loss is that before its updates: with mini-batches, the sum over its batches, or
     their mean weighted by size. Ctrl-C ends the training and keeps the parameters of the last whole
     step: `history.stopped` is then "interrupted". A loss that is infinite or nan ends it too
-    ("diverged"), with the parameters from before that step.
+    ("diverged"), with the parameters from before that step. The targets agree up to rounding.
 
     `X` and `Y` may be lists or arrays. Wrong data or settings raise before anything is changed: a
     `ShapeError` for rows that do not fit the network, a `DataError` for empty data, numbers that
-    are not finite and targets that the loss does not take, an `UnknownNameError` or `SettingError` for
-    settings.
+    are not finite and targets that the loss does not take, an `UnknownNameError` or `SettingError`
+    for settings, a `SizeError` for steps of more samples than arrays may hold.
 
     >>> from wengert.nn import MLP
     >>> net = MLP(2, [4, 1], seed=0)
@@ -129,19 +138,22 @@ def fit(
     True
     """
     chosen, rule = find_loss(loss), find_optimizer(optimizer)
+    check_target(target)
     _check_count(epochs, "epochs")
     if batch_size is not None:
         _check_count(batch_size, "batch_size")
-    rows = read_rows(X, getattr(net, "nin", None))
-    sample = _sample(net, len(rows[0]), chosen)
-    targets = read_targets(Y, len(rows), chosen, sample.outputs)
-    step = _compile(sample, rule, reduce, target)
+    rows = _rows(X, getattr(net, "nin", None))
     count = len(rows)
+    sample = _sample(net, len(rows[0]), chosen)
+    targets = read_targets(Y, count, chosen, sample.outputs)
     size = count if batch_size is None else min(int(batch_size), count)
+    made = _compile(sample, rule, reduce, target, size)
+    check_memory(made.step, size)
     order = random.Random(seed) if shuffle and size < count else None
 
-    batches = _Batches(rows, targets, size, order)
-    run = _Run(step, sample.parameters, rule.state(len(sample.parameters)), reduce == "mean")
+    kind = ArrayBatches if made.step.target == "numpy" else ListBatches
+    batches = kind(rows, targets, size, order)
+    run = _Run(made.step, sample.parameters, rule.state(len(sample.parameters)), reduce == "mean")
     losses: list[float] = []
     stopped: Stopped = "finished"
     bar = _Bar(int(epochs), progress)
@@ -159,7 +171,8 @@ def fit(
     finally:
         run.write()
         bar.close()
-    return History(losses, stopped, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return History(losses, stopped, seconds, made.step.target, made.reason)
 
 
 def _sample(net: Trainable, nin: int, loss: Loss) -> _Sample:
@@ -171,12 +184,12 @@ def _sample(net: Trainable, nin: int, loss: Loss) -> _Sample:
     prediction = net(x)
     outputs = len(prediction) if isinstance(prediction, (list, tuple)) else None
     y: Any = graph.inputs("y", outputs) if loss.paired and outputs else graph.input("y")
-    reached = graph[graph.node_of(loss.function(prediction, y))]
+    reached = stable_form(graph[graph.node_of(loss.function(prediction, y))])
     _label(reached, "sample_loss")
     return _Sample(graph, parameters, leaves, x, y, outputs, reached)
 
 
-def _compile(sample: _Sample, optimizer: Optimizer, reduce: str, target: str) -> Compiled:
+def _compile(sample: _Sample, optimizer: Optimizer, reduce: str, target: str, size: int) -> Choice:
     """The training step: gradients of the sample's loss, their total over a batch, the update."""
     if reduce not in REDUCTIONS:
         raise UnknownNameError.of("reduce", reduce, REDUCTIONS)
@@ -194,12 +207,12 @@ def _compile(sample: _Sample, optimizer: Optimizer, reduce: str, target: str) ->
     params, new_state = optimizer.step(sample.leaves, gradients, state)
     for leaf, moved in zip([*sample.leaves, *state], [*params, *new_state], strict=True):
         _label(moved, f"new_{leaf.label}")
-    return compile(
+    return compile_step(
         {"params": sample.leaves, "state": state, "X": sample.x, "Y": sample.y},
         {"loss": reduced(sample.loss), "params": params, "state": new_state},
         target=target,
         batch=("X", "Y"),
-        name="step",
+        samples=size,
     )
 
 
@@ -253,28 +266,15 @@ def _inputs_of(net: Any, nin: int | None) -> int:
     return int(known)
 
 
-@dataclass(frozen=True)
-class _Batches:
-    """The data in steps of `size` samples, the last maybe smaller; shuffled given an `order`."""
+def _rows(X: Any, nin: int | None) -> Any:
+    """The data as an array, if it is one that can be trained on as it is; else checked lists."""
+    if is_array(X) and X.dtype.kind in "biuf" and X.ndim == 2 and X.size:
+        import numpy
 
-    rows: list[Row]
-    targets: list[Any]
-    size: int
-    order: random.Random | None
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[tuple[list[Row], list[Any]]]:
-        if self.size == len(self):
-            yield self.rows, self.targets
-            return
-        indices = list(range(len(self)))
-        if self.order is not None:
-            self.order.shuffle(indices)
-        for start in range(0, len(self), self.size):
-            chosen = indices[start : start + self.size]
-            yield [self.rows[i] for i in chosen], [self.targets[i] for i in chosen]
+        rows = numpy.array(X, numpy.float64, order="C")
+        if rows.shape[1] == (nin or rows.shape[1]) and numpy.isfinite(rows).all():
+            return rows
+    return read_rows(X, nin)
 
 
 class _Run:
@@ -283,31 +283,46 @@ class _Run:
     def __init__(
         self, step: Compiled, parameters: list[Value], state: list[float], mean: bool
     ) -> None:
-        self._take = Loop(step) if step.target == "python" else partial(take_steps, step)
+        self._step = step
+        self._loop = Loop(step) if step.target == "python" else None
+        self._arrays = step.target == "numpy"
         self._parameters = parameters
-        self._params = [parameter.data for parameter in parameters]
-        self._state = state
+        self._params = self._numbers([parameter.data for parameter in parameters])
+        self._state = self._numbers(state)
         self._mean = mean
         self._seconds = math.inf
+
+    def _numbers(self, numbers: list[float]) -> Any:
+        """The numbers as the step takes them: an array for the numpy target."""
+        if not self._arrays:
+            return numbers
+        import numpy
+
+        return numpy.array(numbers, numpy.float64)
+
+    def _take(self, batches: Batches, count: int) -> Progress:
+        """Take the steps of so many epochs."""
+        steps = (batch for _ in range(count) for batch in batches)
+        if self._loop is not None:
+            return self._loop(self._params, self._state, steps)
+        return take_steps(self._step, self._params, self._state, steps)
 
     def epochs_in(self, seconds: float, most: int) -> int:
         """About how many epochs take so long, one at first and at most `most`."""
         return max(1, min(most, int(seconds / self._seconds)))
 
-    def epochs(self, batches: _Batches, count: int) -> tuple[list[float], Stopped]:
+    def epochs(self, batches: Batches, count: int) -> tuple[list[float], Stopped]:
         """Take every step of `count` epochs; the losses of the epochs reached, and how it ended."""
         start = time.perf_counter()
-        steps = [batch for _ in range(count) for batch in batches]
-        progress = self._take(self._params, self._state, steps)
+        progress = self._take(batches, count)
         self._params, self._state = progress.params, progress.state
         self._seconds = max(1e-9, (time.perf_counter() - start) / count)
-        each = len(steps) // count
+        each = len(batches.sizes)
         losses = []
         for first in range(0, len(progress.losses), each):
             part = progress.losses[first : first + each]
             if len(part) == each or progress.stopped == "diverged":
-                shares = (len(rows) for rows, _ in steps[first:])
-                losses.append(self._loss(part, shares, len(batches)))
+                losses.append(self._loss(part, batches.sizes, len(batches)))
         return losses, progress.stopped
 
     def _loss(self, losses: Sequence[float], sizes: Iterable[int], samples: int) -> float:
@@ -320,12 +335,13 @@ class _Run:
         """What the callback answers; it sees the parameters, and may change them."""
         self.write()
         answer = callback(epoch, loss, net)
-        self._params = [parameter.data for parameter in self._parameters]
+        self._params = self._numbers([parameter.data for parameter in self._parameters])
         return "callback" if answer else "finished"
 
     def write(self) -> None:
         """Give the network's parameters their numbers."""
-        for parameter, number in zip(self._parameters, self._params, strict=True):
+        numbers = self._params.tolist() if self._arrays else self._params
+        for parameter, number in zip(self._parameters, numbers, strict=True):
             parameter.data = float(number)
 
 

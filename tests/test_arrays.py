@@ -246,8 +246,11 @@ def test_shapes_that_do_not_fit_are_named_and_leave_no_trace(message):
     with pytest.raises(ShapeError) as error:
         MISFITS[message](graph)
     assert message in str(error.value)
-    assert len(graph.ops) == len(graph.operands) == len(graph.origins) == len(graph.leaves) + (
-        "()" in message
+    assert (
+        len(graph.ops)
+        == len(graph.operands)
+        == len(graph.origins)
+        == len(graph.leaves) + ("()" in message)
     )
     assert max(graph.shapes, default=-1) < len(graph)
 
@@ -255,7 +258,9 @@ def test_shapes_that_do_not_fit_are_named_and_leave_no_trace(message):
 def test_arrays_past_the_memory_limit_are_refused_before_they_exist():
     graph = Graph()
     x = graph.array("x", 100_000)
-    with pytest.raises(SizeError, match=r"outer of shape \(100000, 100000\) takes 80,000,000,000 b"):
+    with pytest.raises(
+        SizeError, match=r"outer of shape \(100000, 100000\) takes 80,000,000,000 b"
+    ):
         outer(x, x)
     with pytest.raises(SizeError, match="2,147,483,648 bytes"):
         graph.array("y", (2**20, 2**20))

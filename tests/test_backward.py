@@ -369,3 +369,15 @@ def test_a_linear_form_has_its_coefficients_as_gradient():
     weights = [random.uniform(-1, 1) for _ in x]
     y = sum(w * xi for w, xi in zip(weights, x, strict=True))
     assert evaluate(grad(y, x)) == weights
+
+
+def test_asked_again_it_answers_the_same_nodes():
+    g = Graph()
+    a, b = g.inputs("x", 2)
+    y = a * b + a
+    first = grad(y, [a, b])
+    size = len(g)
+    assert grad(y, [b, a]) == first[::-1]
+    assert len(g) == size
+    hessian(y, [a, b])
+    assert grad(y, a) == first[0]

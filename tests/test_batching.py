@@ -143,17 +143,13 @@ def test_a_training_step_over_a_batch():
     h = (w @ x + b).tanh()
     loss = sum_over((h - y) ** 2)
     count = TOTAL(graph.constant(1))
-    step = [
-        p - 0.1 * TOTAL(d) / count for p, d in zip((w, b), grad(loss, [w, b]), strict=True)
-    ]
+    step = [p - 0.1 * TOTAL(d) / count for p, d in zip((w, b), grad(loss, [w, b]), strict=True)]
     new = batch([*step, TOTAL(loss)], ["x", "y"])
     draw = np.random.default_rng(0)
     values = {"w": draw.normal(size=(2, 3)), "b": draw.normal(size=2)}
     X, Y = draw.normal(size=(5, 3)), draw.normal(size=(5, 2))
     found = evaluate(new, {**values, "x": X, "y": Y})
-    gradients = [
-        evaluate(grad(loss, [w, b]), {**values, "x": X[i], "y": Y[i]}) for i in range(5)
-    ]
+    gradients = [evaluate(grad(loss, [w, b]), {**values, "x": X[i], "y": Y[i]}) for i in range(5)]
     for k, name in enumerate("wb"):
         mean = sum(g[k] for g in gradients) / 5
         np.testing.assert_allclose(found[k], values[name] - 0.1 * mean, rtol=1e-12)

@@ -384,3 +384,58 @@ def test_the_demo_sees_a_wrong_loss(monkeypatch, tmp_path):
 def test_a_failed_check_is_exit_code_1(run, monkeypatch):
     monkeypatch.setattr(demo, "_prove", lambda *_: False)
     assert run("demo", "--out", "elsewhere")[0] == 1
+
+
+# -- explain ---------------------------------------------------------------------------------------
+
+NEURON = ["tanh(w1*x1 + w2*x2 + b)", "--at", "x1=2,x2=0,w1=-3,w2=1,b=6.8813735870195432"]
+
+
+def test_explain_prints_the_steps(run):
+    code, out, err = run("explain", *NEURON, "--wrt", "w1")
+    assert (code, err) == (0, "")
+    assert "v1 = w1*x1 = (-3)*2 = -6" in out
+    assert "How does L change when w1 changes?" in out
+    assert "∂L/∂w1 = 1" in out
+    assert "∂L/∂w2" not in out
+    assert "\x1b[" not in out
+
+
+def test_explain_as_json_and_as_a_page(run, tmp_path):
+    found = json.loads(run("explain", *NEURON, "--json")[1])
+    assert found["steps"][0]["id"] == "question"
+    code, out, _ = run("explain", *NEURON, "--html", "out.html")
+    assert (code, out) == (0, "Wrote out.html\n")
+    page = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert 'id="step-backward-' in page
+
+
+def test_explain_shows_mistakes_and_asks(run, monkeypatch):
+    assert "assign" in run("explain", "x", "--mistake", "list")[1]
+    out = run("explain", "c = a + b; d = b + 1; e = c*d", "--at", "a=2,b=1", "--mistake", "assign")
+    assert "The first wrong step" in out[1]
+    answers = iter(["9", "q"])
+    monkeypatch.setattr("builtins.input", lambda *_: next(answers))
+    code, out, _ = run("explain", "x*x", "--at", "x=3", "--predict")
+    assert code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["w*x", "--at", "w=foo,x=1"], "'foo'"),
+        (["w*x", "--at", "w=1"], "no value for x"),
+        (["w*x", "--wrt", "z"], "'z'"),
+        (["w*x", "--mistake", "nope"], "nope"),
+        (["w*", "--at", "w=1"], ""),
+        (["w*x", "--html", "no/such/folder.html"], "No such file"),
+        ([f"tanh({'x*' * 400}x)"], "150"),
+    ],
+)
+def test_what_cannot_be_explained(run, arguments, message):
+    code, out, err = run("explain", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("wengert: ")
+    assert message in err
+    assert len(err.splitlines()) == 1

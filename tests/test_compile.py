@@ -86,6 +86,9 @@ def test_what_gradients_are_known(neuron):
         Derivatives(("grad",), ("loss",), "w"),
         Derivatives(("dy",), ("loss",), "y"),
     }
+    again = {"loss": loss, "grad": grad(loss, w), "hessian": [grad(d, w) for d in grad(loss, w)]}
+    f = compile({"w": w, "x": x, "y": y}, again, batch=("x", "y"), reduce="mean")
+    assert Derivatives(("grad",), ("loss",), "w") in f.derivatives
     halves = {"loss": ops.total(loss), "grad": [ops.total(d) for d in grad(loss, w)]}
     f = compile({"w": w, "x": x, "y": y}, halves, batch=("x", "y"))
     assert f.derivatives == (Derivatives(("grad",), ("loss",), "w"),)

@@ -12,11 +12,14 @@ import pytest
 from wengert.errors import MissingInputError, OperandError, SizeError, UnknownNameError
 from wengert.graph import picture as rendering
 from wengert.graph.backward import grad
-from wengert.graph.draw import MAX_BOXES, MAX_LABEL, draw_dot, escape
-from wengert.graph.expr import Graph
+from wengert.graph.boxes import MAX_BOXES, MAX_LABEL, escape
+from wengert.graph.draw import draw_dot
+from wengert.graph.expr import Graph, evaluate, live_nodes
 from wengert.graph.ops import maximum, where
 from wengert.graph.parse import parse
+from wengert.graph.roll import roll
 from wengert.graph.value import Value
+from wengert.nn import MLP
 
 SVG = "{http://www.w3.org/2000/svg}"
 TOOLTIP = "{http://www.w3.org/1999/xlink}title"
@@ -425,3 +428,158 @@ def test_the_program_is_found_in_each_place(monkeypatch, tmp_path):
     assert rendering._graphviz_pure() == str(tmp_path / real.name)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "elsewhere" / "python"))
     assert rendering._graphviz_pure() == str(tmp_path / real.name)
+
+
+# -- both passes in one picture -------------------------------------------------------------------
+
+
+def back_edges(picture):
+    """Consumer, operand and label of each dashed edge, by the first cells of the boxes."""
+    svg = ElementTree.fromstring(picture.pipe(format="svg", encoding="utf-8"))
+    names = {name: texts[0] for name, texts in Shown(picture).boxes.items()}
+    found = []
+    for part in svg.iter(f"{SVG}g"):
+        dashes = [path.get("stroke-dasharray") for path in part.iter(f"{SVG}path")]
+        if part.get("class") == "edge" and dashes[0]:
+            tail, _, head = part.findtext(f"{SVG}title").partition("->")
+            (label,) = [text.text for text in part.iter(f"{SVG}text")]
+            found.append((names[head], names[tail], label))
+    return sorted(found)
+
+
+def test_local_derivatives_stand_on_the_way_back():
+    y = parse("(a + b)*(b + 1)")
+    picture = draw_dot(y, backward=True, at={"a": 2, "b": 1})
+    assert back_edges(picture) == [
+        ("v1 = a + b", "a", "×1"),
+        ("v1 = a + b", "b", "×1"),
+        ("v2 = b + 1", "b", "×1"),
+        ("v3 = v1*v2", "v1 = a + b", "×2"),
+        ("v3 = v1*v2", "v2 = b + 1", "×3"),
+    ]
+    shown = Shown(picture)
+    assert shown.box("b", "data 1.0000", "grad 5.0000")
+    assert shown.box("v1 = a + b", "data 3.0000", "grad 2.0000")
+    assert shown.box("v3 = v1*v2", "data 6.0000", "grad 1.0000")
+    assert "multiplies by the local derivative" in picture.source
+
+
+def test_every_drawn_gradient_is_the_one_that_grad_derives():
+    y = parse("tanh(w*x + b)**2/x + relu(w - b)*exp(-x)")
+    at = {"w": 0.5, "x": 1.25, "b": -0.75}
+    shown = Shown(draw_dot(y, backward=True, at=at))
+    leaves = [y.graph[node] for node in y.graph.leaves.values()]
+    for leaf, slope in zip(leaves, evaluate(grad(y, leaves), at), strict=True):
+        assert shown.box(leaf.label, f"data {at[leaf.label]:.4f}", f"grad {slope:.4f}")
+
+
+def test_without_numbers_local_derivatives_are_formulas():
+    picture = draw_dot(parse("tanh(w*x)"), backward=True)
+    assert back_edges(picture) == [
+        ("v1 = w*x", "w", "×x"),
+        ("v1 = w*x", "x", "×w"),
+        ("v2 = tanh(v1)", "v1 = w*x", "×1 - v2*v2"),
+    ]
+    assert Shown(picture).box("w", "data —", "grad —")
+
+
+def test_only_the_way_to_the_leaves_asked_for_goes_back():
+    y = parse("a*b + c")
+    a = y.graph[y.graph.leaves["a"]]
+    assert [edge[:2] for edge in back_edges(draw_dot(y, backward=a))] == [
+        ("v1 = a*b", "a"),
+        ("v2 = v1 + c", "v1 = a*b"),
+    ]
+    assert Shown(draw_dot(y, backward=[a])).box("c", "data —")
+
+
+def test_an_edge_that_nothing_passes_is_dotted():
+    source = draw_dot(parse("relu(x)"), backward=True, at={"x": -1}).source
+    assert "style=dotted" in source
+    assert "style=dotted" not in draw_dot(parse("relu(x)"), backward=True, at={"x": 1}).source
+
+
+def test_both_passes_of_a_value_and_its_hostile_labels():
+    x = Value(2.0, label="x")
+    for label in HOSTILE:
+        y = x * x + 1
+        y.label = label
+        assert Shown(draw_dot(y, backward=True)).box("x", "data 2.0000", "grad 4.0000")
+
+
+def test_backward_wants_one_scalar_output():
+    x = Value(2.0, label="x")
+    with pytest.raises(OperandError, match="one output; got 2"):
+        draw_dot([x * x, x + 1], backward=True)
+    with pytest.raises(OperandError, match="draws scalars"):
+        draw_dot(Graph().array("a", (3,)).tanh(), backward=True)
+
+
+# -- networks and arrays --------------------------------------------------------------------------
+
+
+def network_loss(sizes=(3, 4, 4, 1)):
+    net = MLP(sizes[0], list(sizes[1:]), seed=0)
+    g = Graph()
+    x, y = g.inputs("x", sizes[0]), g.input("y")
+    return net, (net(x) - y) ** 2
+
+
+def test_a_large_network_is_drawn_by_neuron_and_says_so():
+    net, loss = network_loss()
+    picture = draw_dot([loss, *grad(loss, net.parameters())])
+    titles = [texts[0] for texts in Shown(picture).boxes.values()]
+    for layer, neurons in enumerate((4, 4, 1)):
+        for neuron in range(neurons):
+            assert titles.count(f"neuron {neuron} of layer {layer}") == 1
+            assert titles.count(f"backward of neuron {neuron} of layer {layer}") == 1
+    nodes = len(loss.graph)
+    assert f"{nodes} nodes in {len(titles)} boxes" in picture.source
+
+
+def test_the_counts_in_the_boxes_add_up():
+    _, loss = network_loss()
+    picture = draw_dot(loss, collapse="neuron")
+    contents = [texts[1] for texts in Shown(picture).boxes.values() if texts[0].startswith("neu")]
+    # 3 weights, a bias, 3 products, 3 sums and tanh; one more weight, product and sum each later
+    assert sorted(contents) == sorted(
+        ["11 nodes: 4 parameters, 3 mul, 3 add, 1 tanh"] * 4
+        + ["14 nodes: 5 parameters, 4 mul, 4 add, 1 tanh"] * 5
+    )
+
+
+def test_very_large_networks_are_drawn_by_layer():
+    _, loss = network_loss((30, 120, 40, 1))
+    titles = [texts[0] for texts in Shown(draw_dot(loss)).boxes.values()]
+    assert {"x0 to x29", "layer 0", "layer 1", "layer 2"} <= set(titles)
+    assert len(titles) < 10
+
+
+def test_collapsing_can_be_asked_for_and_refused():
+    _, loss = network_loss((2, 2, 1))
+    assert len(Shown(draw_dot(loss)).boxes) == len(live_nodes(loss.graph, [loss.id]))
+    by_layer = Shown(draw_dot(loss, collapse="layer"))
+    assert by_layer.box("layer 0", "16 nodes: 6 parameters, 4 mul, 4 add, 2 tanh")
+    big = network_loss()[1]
+    assert len(Shown(draw_dot(big, collapse=False)).boxes) > 100
+    with pytest.raises(UnknownNameError, match="layer, neuron"):
+        draw_dot(loss, collapse="branch")
+
+
+def test_several_samples_share_the_boxes_of_their_neurons():
+    net = MLP(3, [4, 4, 1], seed=0)
+    samples = [[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]]
+    loss = sum((net(x) - 1.0) ** 2 for x in samples)
+    shown = Shown(draw_dot(loss))
+    assert shown.box("neuron 0 of layer 0", "32 nodes: 12 mul, 12 add, 4 parameters, 4 tanh")
+    assert len(Shown(draw_dot(loss, collapse=False)).boxes) > 300
+
+
+def test_a_rolled_graph_is_drawn_as_the_matrices_it_is():
+    _, loss = network_loss()
+    shown = Shown(draw_dot(roll(loss).outputs))
+    assert shown.box("W0", "parameter", "4 × 3")
+    assert shown.box("n1", "W1 @ h0 + b1", "4")
+    assert "rounded: an array" in draw_dot(roll(loss).outputs).source
+    rounded = draw_dot(roll(loss).outputs).source.count("Mrecord")
+    assert rounded == len(roll(loss).graph.shapes)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from wengert.codegen.compiled import compile
+from wengert.errors import InvalidNameError
 from wengert.graph import ops
 from wengert.graph.backward import grad
 from wengert.graph.expr import Graph
@@ -131,6 +132,13 @@ def test_hostile_keys_and_odd_values(tmp_path):
     module = imported(f.save(tmp_path / "hostile.py"))
     assert module.VALUES["w"] != module.VALUES["w"]
     assert module.f(2.0, 3.0) == {'"""\nimport os\n': 6.0, "\u202e": 3.0}
+
+
+def test_names_that_the_module_needs_itself():
+    g = Graph()
+    x = g.input("x")
+    with pytest.raises(InvalidNameError, match="something else called 'check_module'"):
+        compile({"x": x}, x * x, name="check_module").save("never.py")
 
 
 def test_the_text_is_the_same_every_time(tmp_path):

@@ -19,6 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "storage": {"errors"},
     "graph": {"errors"},
     "nn": {"errors", "graph", "storage"},
+    "dense": {"errors", "graph", "nn"},
     "losses": {"errors", "graph"},
     "optim": {"errors", "graph"},
     "data": {"errors", "graph", "losses"},

@@ -3,7 +3,7 @@
 import math
 import random
 from dataclasses import replace
-from itertools import product, pairwise
+from itertools import pairwise, product
 
 import mpmath
 import numpy as np
@@ -252,7 +252,7 @@ ODD += [-x for x in ODD[:-1]]
 
 
 def root_of_numpy(x, exponent):
-    """Where NumPy takes the square root, whose sign of 0 and value at -inf are not those of C's pow."""
+    """Where NumPy takes the square root, which differs from C's pow at -0 and -inf."""
     return exponent == 0.5 and x in (0.0, -math.inf)
 
 
@@ -323,7 +323,7 @@ def test_text_reads_back_as_the_same_value():
         (-x) ** 2 - (y - x) - (x + y),
         x / (y / x) / (x * y) * x / y,
         (x**y) ** x ** (y**x),
-        x**-y - (-x) * 3 + y / -(-x),
+        x**-y - (-x) * 3 + y / -(-1 * x),
         ops.where(x < y, x, ops.where(y <= x, y, -x)) * (ops.less(x, y) + 1),
         ops.leaky_relu(y - x, 0.2) ** 3 - abs(y - x) ** 0.5,
         2.0 ** (x - 1) - (-0.5) * x - (-2.0) ** 2,

@@ -34,7 +34,8 @@ def gradient(problem: Network) -> Prepared:
     layers, X, Y = layers_of(problem), jnp.array(problem.X), jnp.array(problem.Y)
     f = jax.jit(jax.value_and_grad(loss_of))
     return Prepared(
-        lambda: jax.block_until_ready(f(layers, X, Y)), lambda r: [r[0], *flat(jax.device_get(r[1]))]
+        lambda: jax.block_until_ready(f(layers, X, Y)),
+        lambda r: [r[0], *flat(jax.device_get(r[1]))],
     )
 
 

@@ -80,6 +80,4 @@ def hessian(problem: Network) -> Prepared:
     return Prepared(call, lambda parts: [x for part in parts for x in part.ravel()])
 
 
-PEERS = [
-    Peer("numpy by hand", "numpy", {"gradient": gradient, "epoch": epoch, "hessian": hessian})
-]
+PEERS = [Peer("numpy by hand", "numpy", {"gradient": gradient, "epoch": epoch, "hessian": hessian})]

@@ -47,6 +47,11 @@ def offered(backend: str) -> dict:
 
 PEERS = [
     Peer("symengine", "symengine", offered("lambda"), largest=500),
-    Peer("symengine llvm", "symengine", offered("llvm"), largest=500,
-         usable=lambda: symengine.have_llvm),  # fmt: skip
+    Peer(
+        "symengine llvm",
+        "symengine",
+        offered("llvm"),
+        largest=500,
+        usable=lambda: symengine.have_llvm,
+    ),
 ]

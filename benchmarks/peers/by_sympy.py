@@ -28,5 +28,7 @@ def hessian(problem: Network) -> Prepared:
     return Prepared(lambda: f(point), list)
 
 
-PEERS = [Peer("sympy lambdify", "sympy", {"gradient": gradient}, largest=500),
-         Peer("sympy lambdify", "sympy", {"hessian": hessian}, slow=True)]  # fmt: skip
+PEERS = [
+    Peer("sympy lambdify", "sympy", {"gradient": gradient}, largest=500),
+    Peer("sympy lambdify", "sympy", {"hessian": hessian}, slow=True),
+]

@@ -44,9 +44,7 @@ def gradient(problem: Network, compiled: bool = False) -> Prepared:
         loss.backward()
         return loss
 
-    return Prepared(
-        call, lambda loss: [loss.item(), *flat([(W.grad, b.grad) for W, b in layers])]
-    )
+    return Prepared(call, lambda loss: [loss.item(), *flat([(W.grad, b.grad) for W, b in layers])])
 
 
 def epoch(problem: Network) -> Prepared:

@@ -18,6 +18,9 @@ from .lower import Signature
 from .names import Namespace
 from .program import Instruction, Nested, Operand, flatten
 
+_TAKEN = ("np", "first_max", "logsumexp", "scatter", "scatter_rows", "sigmoid")
+"""Names that generated modules use."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -38,16 +41,18 @@ def lower_arrays(
     *,
     name: str = "f",
     dtype: str = "float64",
+    wishes: Mapping[int, str] | None = None,
 ) -> ArrayProgram:
     """The program that computes `outputs`, a nesting of places in `graph`.
 
     shapes  of the leaves that signatures name, if they are arrays as the caller sees them
+    wishes  names for nodes that have none of their own
 
     Leaves that no signature names contribute the numbers they carry.
     """
     places = [place for _, place in flatten(outputs)]
     live = live_nodes(graph, [place.node for place in places])
-    lowering = _Lowering(graph, signatures, shapes, name)
+    lowering = _Lowering(graph, signatures, shapes, name, wishes or {})
     operands: dict[int, Operand] = {}
     instructions: list[Instruction] = []
     for node in live:
@@ -80,9 +85,11 @@ class _Lowering:
         signatures: Sequence[Signature],
         shapes: Mapping[str, Shape],
         function: str,
+        wishes: Mapping[int, str],
     ) -> None:
         self.graph = graph
-        self.space = Namespace({function, "np"})
+        self.wishes = wishes
+        self.space = Namespace({function, *_TAKEN})
         self.views: list[View] = []
         self.constants: dict[str, Any] = {}
         self.shapes: dict[str, Shape] = {}
@@ -113,8 +120,8 @@ class _Lowering:
                 return found
             if graph.ops[node] is INPUT:
                 raise MissingInputError(
-                    f"the outputs depend on {', '.join(_lanes(graph, node)[:12])}, which no argument "
-                    "names; add them to the inputs of compile"
+                    f"the outputs depend on {', '.join(_lanes(graph, node)[:12])}, which no "
+                    "argument names; add them to the inputs of compile"
                 )
         value = graph.value(node)
         if not shape:
@@ -175,7 +182,7 @@ class _Lowering:
         primal = graph.adjoint_of.get(node)
         if not label and primal is not None and graph.labels.get(primal):
             return f"d{graph.labels[primal]}"
-        return label or ("samples" if graph.ops[node] is LENGTH else "")
+        return label or self.wishes.get(node) or ("samples" if graph.ops[node] is LENGTH else "")
 
 
 def _lanes(graph: Graph, node: int) -> tuple[str, ...]:
@@ -197,18 +204,24 @@ def _index(positions: Sequence[int], shape: Shape) -> Index:
     return Index(numpy.asarray(positions, dtype=numpy.int64).reshape(shape))
 
 
-def _results(lowering: _Lowering, outputs: Nested, operands: Mapping[int, Operand]) -> Nested:
-    """The outputs as operands, each sequence of them as one vector."""
+def _results(
+    lowering: _Lowering, outputs: Nested, operands: Mapping[int, Operand], name: str = ""
+) -> Nested:
+    """The outputs as operands, each sequence of them as one vector, called by its key."""
     if isinstance(outputs, Mapping):
-        return {key: _results(lowering, value, operands) for key, value in outputs.items()}
+        return {
+            key: _results(lowering, value, operands, str(key)) for key, value in outputs.items()
+        }
     if isinstance(outputs, Place):
         return operands[outputs.node]
     if not all(isinstance(item, Place) for item in outputs):
         return [_results(lowering, item, operands) for item in outputs]
-    return _flat(lowering, outputs, operands)
+    return _flat(lowering, outputs, operands, name)
 
 
-def _flat(lowering: _Lowering, places: Sequence[Place], operands: Mapping[int, Operand]) -> Flat:
+def _flat(
+    lowering: _Lowering, places: Sequence[Place], operands: Mapping[int, Operand], name: str
+) -> Flat:
     graph = lowering.graph
     sources: dict[int, tuple[list[int], list[int]]] = {}
     length = 0
@@ -226,7 +239,7 @@ def _flat(lowering: _Lowering, places: Sequence[Place], operands: Mapping[int, O
         _in_order(operands[node], source, target, _row(graph.shapes.get(node, ())))
         for node, (source, target) in sources.items()
     ]
-    return Flat(lowering.space.take("", "out"), length, tuple(pieces), stacked)
+    return Flat(lowering.space.take(name, "out"), length, tuple(pieces), stacked)
 
 
 def _row(shape: Shape) -> Shape:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from ..graph.arrays import GATHER, GATHER_ROWS
 from ..graph.batching import batch_graph
@@ -13,6 +14,7 @@ from ..graph.roll import roll
 from ..graph.shapes import BATCH, Shape
 from .arraylower import Place, lower_arrays
 from .arrayprogram import ArrayProgram
+from .arraytidy import tidied
 from .lower import Signature
 from .program import Nested, flatten, map_nested
 
@@ -25,8 +27,11 @@ def array_program(
     name: str = "f",
     simplify: bool = True,
     dtype: str = "float64",
+    gradients: Iterable[tuple[tuple[Any, ...], str]] = (),
 ) -> ArrayProgram:
     """The program for `graph.outputs`, which `outputs` has the nesting of.
+
+    gradients  paths of outputs that are derivatives by the leaves of a group, and its name
 
     A scalar graph is rolled first; one with arrays in it is taken as it is.
     """
@@ -43,12 +48,32 @@ def array_program(
     flat = [place for _, place in flatten(nested)]
     graph.outputs = tuple(place.node for place in flat)
     if simplify:
-        graph = run(graph)
-    final = iter(
-        [Place(node, old.position) for node, old in zip(graph.outputs, flat, strict=True)]
-    )
+        graph = run(tidied(run(graph)))
+    final = iter([Place(node, old.position) for node, old in zip(graph.outputs, flat, strict=True)])
     nested = map_nested(nested, lambda _: next(final))
-    return lower_arrays(graph, nested, signatures, shapes, name=name, dtype=dtype)
+    wishes = _wishes(graph, nested, signatures, gradients)
+    return lower_arrays(graph, nested, signatures, shapes, name=name, dtype=dtype, wishes=wishes)
+
+
+def _wishes(
+    graph: Graph,
+    outputs: Nested,
+    signatures: Sequence[Signature],
+    gradients: Iterable[tuple[tuple[Any, ...], str]],
+) -> dict[int, str]:
+    """Names for derivatives: d and the array leaf that they differentiate by."""
+    array_of = {lane: label for label, n in graph.leaves.items() for lane in graph.lanes.get(n, ())}
+    leaves_of = {signature.name: signature.leaves for signature in signatures}
+    wishes: dict[int, str] = {}
+    for path, group in gradients:
+        part = outputs
+        for key in path:
+            part = part[key]
+        for place, leaf in zip(
+            [part] if isinstance(part, Place) else part, leaves_of[group], strict=False
+        ):
+            wishes.setdefault(place.node, f"d{array_of.get(leaf, leaf)}")
+    return wishes
 
 
 def _leaf_shapes(graph: Graph, signatures: Sequence[Signature]) -> dict[str, Shape]:

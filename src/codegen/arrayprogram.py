@@ -132,7 +132,24 @@ class ArrayProgram:
             values[instruction.name] = value
             if check and not numpy.isfinite(value).all():
                 raise _non_finite(instruction, value)
-        return map_nested(self.outputs, lambda output: _result(values, output))
+        return map_nested(self.outputs, lambda output: self._result(values, output))
+
+    def _result(self, values: dict[str, Any], output: Any) -> Any:
+        import numpy
+
+        if not isinstance(output, Flat):
+            return _read(values, output)
+        samples = next((len(values[view.name]) for view in self.views if view.group.batched), 0)
+        flat = numpy.empty((output.length, samples) if output.stacked else output.length)
+        for piece in output.pieces:
+            part = numpy.asarray(_read(values, piece.operand))
+            if self.shapes.get(str(piece.operand), ())[:1] == (BATCH,):
+                rows = part.reshape(len(part), -1).T[piece.source.array]
+            else:
+                rows = part.ravel()[piece.source.array]
+                rows = rows[..., None] if output.stacked else rows
+            flat[piece.place.array] = rows
+        return flat
 
     def check_arguments(self, arguments: Sequence[Any]) -> None:
         """A `ShapeError` that names the argument, and the row, unless all fit their groups."""
@@ -185,24 +202,6 @@ def _chosen(array: Any, index: Index, batched: bool) -> numpy.ndarray[Any, Any]:
 
 def _read(values: dict[str, Any], operand: Operand) -> Any:
     return values[operand] if isinstance(operand, str) else operand
-
-
-def _result(values: dict[str, Any], output: Any) -> Any:
-    import numpy
-
-    if not isinstance(output, Flat):
-        return _read(values, output)
-    parts = [numpy.asarray(_read(values, piece.operand)) for piece in output.pieces]
-    if not output.stacked:
-        flat = numpy.empty(output.length)
-        for piece, part in zip(output.pieces, parts, strict=True):
-            flat[piece.place.array] = part.ravel()[piece.source.array]
-        return flat
-    samples = max(len(part) for part in parts if part.ndim)
-    flat = numpy.empty((output.length, samples))
-    for piece, part in zip(output.pieces, parts, strict=True):
-        flat[piece.place.array] = part.reshape(len(part), -1).T[piece.source.array]
-    return flat
 
 
 def _output_text(output: Any) -> Any:

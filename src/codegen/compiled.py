@@ -17,7 +17,7 @@ from ..errors import (
 )
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Graph, check_name, common_graph
-from ..graph.ops import CONSTANT, TOTAL
+from ..graph.ops import CONSTANT, DIV, TOTAL
 from ..graph.passes import extract, run
 from ..graph.value import Value
 from ..storage import PathLike, write_text
@@ -171,16 +171,22 @@ def compile(
     graph = common_graph([*flat, *(leaf for leaves, _ in groups.values() for leaf in leaves)])
     nodes = [graph.node_of(thing) for thing in flat]
     signatures = _signatures(graph, groups, _batch_names(batch, groups))
-    derivatives = _derivatives(graph, outputs, nodes, signatures)
     values = {
         s.name: tuple(graph.value(graph.leaves[leaf]) for leaf in s.leaves) for s in signatures
     }
     small, stacked = _reduced(extract([graph[node] for node in nodes]), signatures, reduce)
     if simplify:
         small = run(small)
+    derivatives = _derivatives(small, outputs, signatures)
     if chosen.arrays:
         whole = array_program(
-            small, outputs, signatures, name=name, simplify=simplify, dtype=dtype
+            small,
+            outputs,
+            signatures,
+            name=name,
+            simplify=simplify,
+            dtype=dtype,
+            gradients=[(d.gradient, d.group) for d in derivatives],
         )
         return Compiled(
             whole,
@@ -197,7 +203,7 @@ def compile(
         signatures,
         name=name,
         stacked=frozenset(node for node, s in zip(small.outputs, stacked, strict=True) if s),
-        wishes=dict(_output_names(graph, nodes, small.outputs)),
+        wishes=dict(_output_names(small)),
     )
     return Compiled(
         program,
@@ -312,16 +318,18 @@ def _reduced(
 
 
 def _derivatives(
-    graph: Graph, outputs: Nested, nodes: Sequence[int], signatures: Sequence[Signature]
+    graph: Graph, outputs: Nested, signatures: Sequence[Signature]
 ) -> tuple[Derivatives, ...]:
     """Which outputs are, by the record `grad` keeps, the gradient of which by which argument."""
-    iterator = iter(nodes)
+    iterator = iter(graph.outputs)
     placed = map_nested(outputs, lambda _: _inside_total(graph, next(iterator)))
     scalars = [(path, node) for path, node in flatten(placed)]
     found = []
+    differentiated = {root for root, _ in graph.gradients}
+    roots = [(path, node) for path, node in scalars if node in differentiated]
     for signature in signatures:
-        leaves = [graph.leaves[leaf] for leaf in signature.leaves]
-        for root_path, root in scalars:
+        leaves = [graph.leaves.get(leaf, -1) for leaf in signature.leaves]
+        for root_path, root in roots:
             wanted = [graph.gradients.get((root, leaf)) for leaf in leaves]
             if signature.batched or None in wanted:
                 continue
@@ -333,18 +341,20 @@ def _derivatives(
     return tuple(found)
 
 
-def _output_names(
-    graph: Graph, nodes: Sequence[int], lowered: Sequence[int]
-) -> Iterator[tuple[int, str]]:
+def _output_names(graph: Graph) -> Iterator[tuple[int, str]]:
     """Names for the outputs that `grad` made: d and the leaf that they differentiate by."""
     leaf_of = {adjoint: leaf for (_, leaf), adjoint in graph.gradients.items()}
-    for node, low in zip(nodes, lowered, strict=True):
+    for node in graph.outputs:
         leaf = leaf_of.get(_inside_total(graph, node))
         if leaf is not None:
-            yield low, f"d{graph.labels[leaf]}"
+            yield node, f"d{graph.labels[leaf]}"
 
 
 def _inside_total(graph: Graph, node: int) -> int:
+    """What an output sums or averages over the samples; the output itself when it does neither."""
+    operands = graph.operands[node]
+    if graph.ops[node] is DIV and all(graph.ops[operand] is TOTAL for operand in operands):
+        node = operands[0]
     return graph.operands[node][0] if graph.ops[node] is TOTAL else node
 
 

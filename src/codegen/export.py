@@ -8,9 +8,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SpellingError
+from ..errors import InvalidNameError, SpellingError
 from . import python, selfcheck
 from .layout import Listing
+from .program import Program
 
 if TYPE_CHECKING:
     from .compiled import Compiled
@@ -23,6 +24,7 @@ _CHECKS = (
     selfcheck.check_gradient,
     selfcheck.check_module,
 )
+_TAKEN = {function.__name__ for function in _CHECKS} | {"math", "random", "sys"}
 
 
 def module_text(compiled: Compiled) -> str:
@@ -32,14 +34,18 @@ def module_text(compiled: Compiled) -> str:
     disagree.
     """
     program = compiled.program
-    if compiled.target != "python":
+    if compiled.target != "python" or not isinstance(program, Program):
         raise SpellingError(
             f"a module of the {compiled.target!r} target cannot be saved as plain Python; "
             "compile with target='python'"
         )
     arguments = ", ".join(group.argument for group in program.groups)
     name = program.name
-    text = _function_text(compiled, arguments)
+    if name in _TAKEN:
+        raise InvalidNameError(
+            f"the module has something else called {name!r}; compile with another name="
+        )
+    text = _function_text(program, arguments)
     imports, body = _split_imports(text)
     parts = [
         _docstring(name, arguments),
@@ -61,13 +67,13 @@ def _docstring(name: str, arguments: str) -> str:
     )
 
 
-def _function_text(compiled: Compiled, arguments: str) -> str:
+def _function_text(program: Program, arguments: str) -> str:
     """The function; with a wrapper that falls back on IEEE arithmetic when Python raises."""
-    name = compiled.program.name
+    name = program.name
     fast, careful = f"{name}_fast", f"{name}_careful"
-    source = python.emit_careful(replace(compiled.program, name=careful))
+    source = python.emit_careful(replace(program, name=careful))
     if source is None:
-        return compiled.source
+        return python.emit(program).text
     wrapper = (
         f"def {name}({arguments}):\n"
         f'    """{fast}, or {careful} where that raises: inf and nan as IEEE 754 has them."""\n'
@@ -76,7 +82,7 @@ def _function_text(compiled: Compiled, arguments: str) -> str:
         f"    except (ArithmeticError, ValueError):\n"
         f"        return {careful}({arguments})\n"
     )
-    plain = python.emit(replace(compiled.program, name=fast))
+    plain = python.emit(replace(program, name=fast))
     return "\n\n".join((plain.text, source.text, wrapper))
 
 

@@ -23,14 +23,16 @@ class Listing:
         self.lines += [(INDENT * level + line).rstrip() for line in lines]
 
     def assign(self, variable: str, sign: str, code: str, level: int) -> None:
-        """Append `variable sign code` and note its line; a long one goes into parentheses."""
+        """Append `variable sign code` and note its line; a long one is broken."""
         self.found[variable] = len(self.lines) + 1
         head = f"{variable} {sign} "
         if len(INDENT) * level + len(head) + len(code) <= LINE_LENGTH:
             self.add(head + code, level=level)
         else:
-            self.add(f"{head}(", level=level)
-            self.add(*packed(_terms(code), level + 1), level=level + 1)
+            opening = _whole_call(code)
+            inner = code[len(opening) : -1] if opening else code
+            self.add(f"{head}{opening or '('}", level=level)
+            self.add(*packed(_terms(inner), level + 1), level=level + 1)
             self.add(")", level=level)
 
     def enclose(self, head: str, items: Sequence[str], tail: str, level: int) -> None:
@@ -55,6 +57,19 @@ def quoted(key: str | int) -> str:
     "loss" "a\"\n" 0
     """
     return json.dumps(key)
+
+
+def _whole_call(code: str) -> str:
+    """`name(` when the expression is one call from end to end, else ""."""
+    name, bracket, inner = code.partition("(")
+    if not bracket or not name.isidentifier():
+        return ""
+    depth = 1
+    for position, character in enumerate(inner):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return name + bracket if position == len(inner) - 1 else ""
+    return ""
 
 
 def _terms(code: str) -> list[str]:

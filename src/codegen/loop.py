@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from ..errors import SpellingError
+from .arrayprogram import ArrayProgram
 from .compiled import Compiled
 from .layout import INDENT, packed
 from .names import Namespace
@@ -29,12 +31,13 @@ class Progress(NamedTuple):
     """Where a loop stopped: the loss before each step's update, and the numbers after the last.
 
     stopped is "finished", "interrupted" by Ctrl-C, or "diverged" at a loss that is infinite or nan,
-    which is then the last of `losses` and whose step was not taken.
+    which is then the last of `losses` and whose step was not taken. Array targets give `params` and
+    `state` as arrays.
     """
 
     losses: list[float]
-    params: list[float]
-    state: list[float]
+    params: Any
+    state: Any
     stopped: Stopped
 
 
@@ -55,14 +58,16 @@ class Loop:
     """
 
     def __init__(self, step: Compiled) -> None:
-        if step.target != "python":
+        program = step.program
+        if step.target != "python" or not isinstance(program, Program):
             raise SpellingError(
                 f"loops are made for the 'python' target, not {step.target!r}; "
                 "call the step itself repeatedly"
             )
-        self._program = step.program
-        self.source = emit_loop(step.program, FAST).text
-        self._fast = load(emit_loop(step.program, FAST))
+        self._program = program
+        emitted = emit_loop(program, FAST)
+        self.source = emitted.text
+        self._fast = load(emitted)
         self._careful: Callable[..., Any] | None = None
 
     def __repr__(self) -> str:
@@ -98,24 +103,40 @@ class Loop:
 
 def take_steps(
     step: Compiled,
-    params: Sequence[float],
-    state: Sequence[float],
+    params: Any,
+    state: Any,
     steps: Iterable[tuple[Any, ...]],
 ) -> Progress:
-    """What a `Loop` does, with a step of any target, called once for each of `steps`."""
+    """What a `Loop` does, with a step of any target, called once for each of `steps`.
+
+    Parameters and state stay what the step gives: lists, or arrays of array targets, which then
+    give inf and nan without a warning.
+    """
     losses: list[float] = []
     stopped: Stopped = "finished"
     try:
-        for arguments in steps:
-            result = step(params, state, *arguments)
-            losses.append(float(result["loss"]))
-            if not math.isfinite(losses[-1]):
-                stopped = "diverged"
-                break
-            params, state = result["params"], result["state"]
+        with _ieee(step):
+            for arguments in steps:
+                result = step(params, state, *arguments)
+                loss = float(result["loss"])
+                if not math.isfinite(loss):
+                    losses.append(loss)
+                    stopped = "diverged"
+                    break
+                params, state = result["params"], result["state"]
+                losses.append(loss)
     except KeyboardInterrupt:
         stopped = "interrupted"
-    return Progress(losses, list(params), list(state), stopped)
+    return Progress(losses, params, state, stopped)
+
+
+def _ieee(step: Compiled) -> AbstractContextManager[Any]:
+    """Where NumPy, if the step runs in it, computes without warnings, as Python targets do."""
+    if not isinstance(step.program, ArrayProgram):
+        return nullcontext()
+    from numpy import errstate
+
+    return errstate(all="ignore")
 
 
 def emit_loop(program: Program, language: str) -> Source:

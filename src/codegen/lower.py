@@ -71,6 +71,7 @@ def lower(
                     graph.statics.get(node, ()),
                     _section(graph, node, stages[node]),
                     node,
+                    graph.origins[node],
                 )
             )
     gathers = [Gather(totals[n], operands[graph.operands[n][0]], False) for n in gather_nodes]

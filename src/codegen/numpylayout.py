@@ -31,10 +31,15 @@ def strided_view(vector: str, index: Index, length: int) -> str | None:
         return None
     view = f"{_span(vector, start, start + shape[0] * step, length)}.reshape({shape[0]}, {step})"
     if step == width:
-        return view if len(shape) == 2 else f"{_span(vector, first, first + prod(shape), length)}" + (
-            f".reshape({', '.join(map(str, shape))})"
+        return (
+            view
+            if len(shape) == 2
+            else f"{_span(vector, first, first + prod(shape), length)}"
+            + (f".reshape({', '.join(map(str, shape))})")
         )
-    columns = slice(first - start or None, None if first - start + width == step else first - start + width)
+    columns = slice(
+        first - start or None, None if first - start + width == step else first - start + width
+    )
     view += f"[{subscript_text((slice(None), columns))}]"
     return view if len(shape) == 2 else f"{view}.reshape({', '.join(map(str, shape))})"
 

@@ -1,11 +1,15 @@
 """Functions that generated NumPy modules carry, copied as text.
 
-They use NumPy and nothing else, and come out in the type of their argument.
+They use NumPy, which those modules import, and nothing else, and answer the type of their
+argument.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def sigmoid(x):  # type: ignore[no-untyped-def]
@@ -25,7 +29,7 @@ def logsumexp(x, axis):  # type: ignore[no-untyped-def]
 def first_max(x, axis):  # type: ignore[no-untyped-def]
     """1 at the first of the largest elements along the axis, or of all, and 0 elsewhere."""
     if axis is None:
-        return first_max(x.ravel(), 0).reshape(x.shape)
+        return first_max(x.ravel(), 0).reshape(x.shape)  # type: ignore[no-untyped-call]
     mask = np.zeros_like(x)
     np.put_along_axis(mask, np.expand_dims(x.argmax(axis), axis), 1.0, axis)
     return mask
@@ -67,5 +71,3 @@ def layers_of(positions: list[int]) -> list[tuple[list[int], list[int]]]:
         layers[depth][0].append(place)
         layers[depth][1].append(source)
     return layers
-
-

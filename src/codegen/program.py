@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import NonFiniteError, ShapeError
+from ..errors import InvalidNameError, NonFiniteError, ShapeError
+from ..graph.expr import Expr, Graph, Origin
+from ..graph.formula import text
 from ..graph.operation import Op
+from ..graph.ops import OPERATIONS, WHERE
 
 Operand = str | float
 """The name of a variable, or a number."""
+
+_FORMULA_TERMS = 40
+"""How many terms of a formula an error shows."""
 
 Nested = Any
 """Outputs as the caller nested them: dicts, lists and tuples of operands."""
@@ -25,7 +31,7 @@ Nested = Any
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """`name = op(*operands, *statics)`; `node` is the graph node it computes."""
+    """`name = op(*operands, *statics)`; `node` is the graph node it computes, `origin` its origin."""
 
     name: str
     op: Op
@@ -33,6 +39,7 @@ class Instruction:
     statics: tuple[float, ...]
     section: str
     node: int
+    origin: Origin | None = None
 
     def __str__(self) -> str:
         operands = [str(operand) for operand in (*self.operands, *self.statics)]
@@ -117,28 +124,102 @@ class Program:
         """Interpret the program: one operation of the table per instruction, IEEE 754 throughout.
 
         The reference that every target is compared with. With `check`, the first instruction with a
-        result that is not finite is a `NonFiniteError` that names it.
+        result that is not finite is a `NonFiniteError` that names it; what only the branch of a
+        `where` that was not taken needs may be anything.
         """
         self.check_arguments(arguments)
         values: dict[str, Any] = {}
         for group, argument in zip(self.groups, arguments, strict=True):
             if not group.batched:
                 _bind(values, group, argument)
-        _execute(self.once, values, check)
+        self._execute(self.once, values, check)
         for gather in self.gathers:
             values[gather.name] = [] if gather.stacked else 0.0
         for sample in self.samples(arguments):
             for group, row in sample:
                 _bind(values, group, row)
-            _execute(self.each, values, check)
+            self._execute(self.each, values, check)
             for gather in self.gathers:
                 item = _read(values, gather.operand)
                 if gather.stacked:
                     values[gather.name].append(item)
                 else:
                     values[gather.name] += item
-        _execute(self.after, values, check)
+        self._execute(self.after, values, check)
         return map_nested(self.outputs, lambda operand: _read(values, operand))
+
+    def _execute(self, body: Sequence[Instruction], values: dict[str, Any], check: bool) -> None:
+        suspects = []
+        for instruction in body:
+            arguments = [_read(values, operand) for operand in instruction.operands]
+            value = instruction.op.evaluate(*arguments, *instruction.statics)
+            values[instruction.name] = value
+            if check and not math.isfinite(value):
+                suspects.append(instruction)
+        if suspects:
+            used = self._used(body, values)
+            for instruction in suspects:
+                if instruction.name in used:
+                    raise self._non_finite(instruction, values)
+
+    def _used(self, body: Sequence[Instruction], values: Mapping[str, Any]) -> set[str]:
+        """The names whose values matter: those behind a branch that was not taken are left out."""
+        own = {instruction.name for instruction in body}
+        used = {operand for _, operand in flatten(self.outputs) if isinstance(operand, str)}
+        used |= {gather.operand for gather in self.gathers if isinstance(gather.operand, str)}
+        for instruction in self.instructions:
+            if instruction.name not in own:
+                used.update(name for name in instruction.operands if isinstance(name, str))
+        for instruction in reversed(body):
+            if instruction.name not in used:
+                continue
+            operands = instruction.operands
+            if instruction.op is WHERE:
+                condition = _read(values, operands[0])
+                operands = (operands[0], operands[1 if condition else 2])
+            used.update(name for name in operands if isinstance(name, str))
+        return used
+
+    def _non_finite(self, instruction: Instruction, values: Mapping[str, Any]) -> NonFiniteError:
+        given = ", ".join(
+            f"{operand} = {values[operand]!r}"
+            for operand in instruction.operands
+            if isinstance(operand, str)
+        )
+        lines = [
+            f"{instruction} is {values[instruction.name]!r} ({instruction.section} pass) at "
+            f"{given or 'its constants'}; the first result that is not finite"
+        ]
+        formula = self._formula(instruction)
+        if formula:
+            lines.append(f"formula: {instruction.name} = {formula}")
+        lines.append(f"rule: {_rule_text(instruction)}")
+        return NonFiniteError("\n".join(lines))
+
+    def _formula(self, instruction: Instruction) -> str:
+        """What the instruction computes, written out in the function's arguments."""
+        wanted = {instruction.name}
+        before = [instruction]
+        for earlier in reversed(self.instructions):
+            if earlier.name in wanted and earlier is not instruction:
+                before.append(earlier)
+            if earlier.name in wanted:
+                wanted.update(name for name in earlier.operands if isinstance(name, str))
+        graph = Graph()
+        nodes: dict[str, int] = {}
+        try:
+            for step in reversed(before):
+                operands = []
+                for operand in step.operands:
+                    if isinstance(operand, str) and operand not in nodes:
+                        nodes[operand] = graph.input(operand).id
+                    operands.append(
+                        nodes[operand] if isinstance(operand, str) else graph.node_of(operand)
+                    )
+                nodes[step.name] = graph.append(step.op, tuple(operands), step.statics)
+        except InvalidNameError:
+            return ""
+        return text(Expr(graph, nodes[instruction.name]), _FORMULA_TERMS)
 
     def samples(self, arguments: Sequence[Any]) -> Iterator[list[tuple[Group, Any]]]:
         """The rows of each sample, with the group each fills; nothing without batched groups."""
@@ -238,24 +319,17 @@ def _read(values: Mapping[str, Any], operand: Operand) -> Any:
     return values[operand] if isinstance(operand, str) else operand
 
 
-def _execute(body: Iterable[Instruction], values: dict[str, Any], check: bool) -> None:
-    for instruction in body:
-        arguments = [_read(values, operand) for operand in instruction.operands]
-        value = instruction.op.evaluate(*arguments, *instruction.statics)
-        values[instruction.name] = value
-        if check and not math.isfinite(value):
-            raise _non_finite(instruction, arguments, value)
-
-
-def _non_finite(
-    instruction: Instruction, arguments: Sequence[float], value: float
-) -> NonFiniteError:
-    given = ", ".join(
-        f"{operand} = {argument!r}"
-        for operand, argument in zip(instruction.operands, arguments, strict=True)
-        if isinstance(operand, str)
-    )
-    return NonFiniteError(
-        f"{instruction} is {value!r} ({instruction.section} pass) at {given or 'its constants'}; "
-        f"the first result that is not finite"
-    )
+def _rule_text(instruction: Instruction) -> str:
+    """Where an instruction came from, and what the operation says about derivatives."""
+    origin, op = instruction.origin, instruction.op
+    if origin is None or origin.role != "rule":
+        return (
+            f"{op.name}, as it is written"
+            if origin is None
+            else f"{origin.transform}, {origin.role}"
+        )
+    known = OPERATIONS.get(origin.rule)
+    if known is None:
+        return f"{origin.rule} ({origin.transform})"
+    place = "" if origin.operand is None else f", operand {origin.operand}"
+    return f"{origin.transform} of {known.name}{place}: {known.sentence}"

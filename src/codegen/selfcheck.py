@@ -109,8 +109,8 @@ def check_module(
     for (gradient, output, argument), (count, error) in zip(derivatives, checks, strict=True):
         names = [".".join(map(str, path)) for path in (gradient, output)]
         print(
-            f"{names[0]}: {count} derivative{'s' * (count != 1)} of {names[1]} by {arguments[argument][0]}, "
-            f"largest error {error:.1e} against central differences: "
+            f"{names[0]}: {count} derivative{'s' * (count != 1)} of {names[1]} "
+            f"by {arguments[argument][0]}, largest error {error:.1e} against central differences: "
             + ("ok" if error <= tolerance else "WRONG")
         )
     if not derivatives:

@@ -29,19 +29,23 @@ class Target:
     `emit_careful` prints the program so that it gives inf and nan where the language would raise;
     it answers None when the plain one never raises.
 
-    A target with `arrays` prints `ArrayProgram`s. `prepare`, given a program, answers a function that
-    makes the caller's arguments those of the printed function, or raises a `ShapeError`.
+    A target with `arrays` prints `ArrayProgram`s. `prepare`, given a program, answers a function
+    that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
     """
 
     name: str
     emit: Callable[[Any], Source]
     emit_careful: Callable[[Any], Source | None]
     load: Callable[[Source], Callable[..., Any]]
-    prepare: Callable[[Any], Callable[[Sequence[Any]], list[Any]]] | None = None
+    prepare: Callable[[Any], Callable[[Sequence[Any]], Sequence[Any]]] | None = None
     arrays: bool = False
 
 
-TARGETS: Final[Mapping[str, str]] = {"python": ".python", "numpy": ".numpy", "javascript": ".javascript"}
+TARGETS: Final[Mapping[str, str]] = {
+    "python": ".python",
+    "numpy": ".numpy",
+    "javascript": ".javascript",
+}
 """The module of each target; it is imported when used and holds the `Target` as `TARGET`."""
 
 

@@ -110,15 +110,18 @@ class Writer:
         batched = [group for group in program.groups if group.batched]
         varying = {instruction.name for instruction in program.each}
         varying |= {leaf for group in batched for leaf in group.leaves}
-        looped = [g for g in program.gathers if g.stacked or g.operand in varying]
+        looped: list[Gather] = []
+        same: list[Gather] = []
+        for gather in program.gathers:
+            changes = gather.stacked or gather.operand in varying
+            (looped if changes else same).append(gather)
         sums = packed([f"{g.name} =" for g in looped if not g.stacked], level + 1)
         listing.add(*(f"{line} 0.0" for line in sums), level=level)
         listing.add(*(f"{g.name} = []" for g in looped if g.stacked), level=level)
-        for gather in program.gathers:
-            if gather not in looped:
-                text = self.operand(gather.operand, gather.name)
-                code = text.code if text.binds > UNARY else f"({text.code})"
-                listing.assign(gather.name, "=", f"{code} * len({batched[0].argument})", level)
+        for gather in same:
+            text = self.operand(gather.operand, gather.name)
+            code = text.code if text.binds > UNARY else f"({text.code})"
+            listing.assign(gather.name, "=", f"{code} * len({batched[0].argument})", level)
         return looped
 
     def unpack(self, group: Group, level: int) -> None:

@@ -120,7 +120,10 @@ def _operation(graph: Graph, end: int, inside: Sequence[int], borders: Sequence[
         sympy=lambda sp, *symbols: _replay(value, symbols),
         vjp=tuple(_rule(slope) for slope in slopes),
         notation={
-            "text": call(name, ", ".join(f"{{{i}}}" for i in range(len(borders)))),
+            "text": call(
+                name.replace("{", "{{").replace("}", "}}"),
+                ", ".join(f"{{{i}}}" for i in range(len(borders))),
+            ),
             "latex": call(
                 rf"\operatorname{{{{{_plain(name)}}}}}",
                 ", ".join(f"{{{i}}}" for i in range(len(borders))),

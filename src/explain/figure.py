@@ -22,6 +22,8 @@ _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _POINTS_PER_INCH: Final = 72
 _LETTER: Final = 7.0
 _MAX_TITLE: Final = 22
+_WIDE: Final = 1250
+"""Wider pictures, in points, are scrolled instead of shrunk."""
 _UNORDERED: Final = frozenset(("add", "mul", "eq", "ne"))
 
 
@@ -45,8 +47,8 @@ class _Arrow:
     before_end: tuple[float, float]
 
 
-def figure(w: Walkthrough, numbers: LiveNumbers, known: Mapping[int, int]) -> str:
-    """The picture. `known` says from which step on a node of the walk-through's graph is known."""
+def figure(w: Walkthrough, numbers: LiveNumbers, known: Mapping[str, int]) -> str:
+    """The picture. `known` says from which step on the number of a node or edge is known."""
     passes = {
         passed.edge: passed
         for step in w.steps
@@ -57,9 +59,10 @@ def figure(w: Walkthrough, numbers: LiveNumbers, known: Mapping[int, int]) -> st
     drawn = [_edge(w, id, arrows[id], passes.get(id), numbers, known) for id in arrows]
     drawn += [_node(node, boxes[node.id], numbers, known, w) for node in w.nodes]
     output = w.nodes[-1].name
+    wide = ' class="wide"' if size[0] > _WIDE else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]:.0f} {size[1]:.0f}" '
-        f'width="{size[0]:.0f}" height="{size[1]:.0f}" role="img" '
+        f'width="{size[0]:.0f}" height="{size[1]:.0f}"{wide} role="img" '
         'aria-labelledby="figure-title figure-text">'
         f'<title id="figure-title">The graph of {escape(output)}</title>'
         '<desc id="figure-text">Every box and edge is a row of the table '
@@ -90,11 +93,18 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _size(node: Node) -> tuple[float, float]:
+def _local(passed: Contribution) -> str:
+    """A local derivative as the label of an edge."""
+    text = passed.local.text
+    return _cut(f"({text})" if " " in text else text, 16)
+
+
+def _size(node: Node, symbolic: bool) -> tuple[float, float]:
     if node.kind == "constant":
         return max(34.0, 14 + _LETTER * len(node.name)), 26.0
-    wide = max(len(_title(node)), 16 + len(_cut(node.name, 14)))
-    return max(104.0, 16 + _LETTER * wide), 58.0 if node.adjoint_number is not None else 42.0
+    wide = len(_title(node)) if symbolic else max(len(_title(node)), 16 + len(_cut(node.name, 14)))
+    lines = 0 if symbolic else 1 if node.adjoint_number is None else 2
+    return max(104.0 if lines else 40.0, 16 + _LETTER * wide), 26.0 + 16 * lines
 
 
 def _places(
@@ -104,7 +114,7 @@ def _places(
     picture = new_picture("svg", "LR")
     picture.attr(nodesep="0.22", ranksep="0.35")
     for node in w.nodes:
-        width, height = _size(node)
+        width, height = _size(node, w.symbolic)
         picture.node(
             node.id,
             label="",
@@ -117,7 +127,9 @@ def _places(
         for position, operand in enumerate(node.operands):
             id = f"{operand}-{node.id}-{position}"
             passed = passes.get(id)
-            room = "×−0.000000" if passed is not None and passed.wanted else ""
+            room = ""
+            if passed is not None and passed.wanted:
+                room = "×" + ("0" * len(_local(passed)) if w.symbolic else "−0.000000")
             picture.edge(operand, node.id, id=id, label=room)
     return _read(picture.pipe(encoding="utf-8"))
 
@@ -165,7 +177,7 @@ def _points(
 
 
 def _node(
-    node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[int, int], w: Walkthrough
+    node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[str, int], w: Walkthrough
 ) -> str:
     left, top = box.x - box.width / 2, box.y - box.height / 2
     frame = (
@@ -175,16 +187,18 @@ def _node(
     if node.kind == "constant":
         name = f'<text x="{box.x:.1f}" y="{box.y + 4:.1f}" class="name">{escape(node.name)}</text>'
         return f'<g class="node constant" id="figure-{node.id}">{frame}{name}</g>'
-    lines = [
-        f'<text x="{box.x:.1f}" y="{top + 16:.1f}" class="name">{escape(_title(node))}</text>',
-        _line("value", node.number, left, top + 33, box.width, numbers, known),
-    ]
-    if node.adjoint_number is not None:
+    lines = [f'<text x="{box.x:.1f}" y="{top + 17:.1f}" class="name">{escape(_title(node))}</text>']
+    if not w.symbolic:
+        lines.append(
+            _line("value", node.number, left, top + 33, box.width, numbers, known.get(node.id, 0))
+        )
+    if node.adjoint_number is not None and not w.symbolic:
         what = f"∂{w.nodes[-1].name}/∂{_cut(node.name, 14)}"
         if len(what) > 18:
             what = "derivative"
+        at = known.get(f"d{node.id}", 0)
         lines.append(
-            _line(what, node.adjoint_number, left, top + 50, box.width, numbers, known, True)
+            _line(what, node.adjoint_number, left, top + 50, box.width, numbers, at, "derived")
         )
     return f'<g class="node {node.kind}" id="figure-{node.id}">{frame}{"".join(lines)}</g>'
 
@@ -196,18 +210,21 @@ def _line(
     y: float,
     width: float,
     numbers: LiveNumbers,
-    known: Mapping[int, int],
-    derived: bool = False,
+    at: int,
+    kind: str = "value",
 ) -> str:
-    place = numbers.place(number)
-    shown = span(place, numbers.value(place), "tspan").replace(
-        "<tspan", f'<tspan data-at="{known.get(number, 0)}"', 1
-    )
-    kind = "derived" if derived else "value"
     return (
         f'<text x="{left + 8:.1f}" y="{y:.1f}" class="what {kind}">{escape(what)}</text>'
-        f'<text x="{left + width - 8:.1f}" y="{y:.1f}" class="number {kind}">{shown}</text>'
+        f'<text x="{left + width - 8:.1f}" y="{y:.1f}" class="number {kind}">'
+        f"{_number(numbers, number, at)}</text>"
     )
+
+
+def _number(numbers: LiveNumbers, number: int, at: int, *, bracketed: bool = False) -> str:
+    """A number of the picture, which is a dash until step `at`."""
+    place = numbers.place(number)
+    shown = span(place, numbers.value(place), "tspan", bracketed=bracketed)
+    return shown.replace("<tspan", f'<tspan data-at="{at}"', 1)
 
 
 def _edge(
@@ -216,7 +233,7 @@ def _edge(
     arrow: _Arrow,
     passed: Contribution | None,
     numbers: LiveNumbers,
-    known: Mapping[int, int],
+    known: Mapping[str, int],
 ) -> str:
     consumer = w.node(id.split("-")[1])
     parts = [f'<path d="{arrow.path}" class="line" marker-end="url(#arrow)"/>']
@@ -227,16 +244,18 @@ def _edge(
         parts.append(f'<path d="{arrow.path}" class="back" marker-start="url(#back)"/>')
         if arrow.label is not None:
             x, y = arrow.label
-            number = span(place, numbers.value(place), "tspan", bracketed=True)
-            number = number.replace(
-                "<tspan", f'<tspan data-at="{known.get(passed.local_number, 0)}"', 1
+            at = known.get(id, 0)
+            number = escape(_local(passed))
+            if not w.symbolic:
+                number = _number(numbers, passed.local_number, at, bracketed=True)
+            parts.append(
+                f'<text x="{x:.1f}" y="{y:.1f}" class="local" data-from="{at}">×{number}</text>'
             )
-            parts.append(f'<text x="{x:.1f}" y="{y:.1f}" class="local">×{number}</text>')
     if len(consumer.operands) > 1 and consumer.op not in _UNORDERED:
         x, y = arrow.before_end
         end_x, end_y = arrow.end
         parts.append(
-            f'<text x="{x - (end_x - x) * 0.6:.1f}" y="{y - (end_y - y) * 0.6 - 5:.1f}" '
+            f'<text x="{x - (end_x - x) * 0.6:.1f}" y="{y - (end_y - y) * 0.6 + 12:.1f}" '
             f'class="order">{id.rsplit("-", 1)[1]}</text>'
         )
     blocked = " blocked" if passed is not None and passed.wanted and passed.blocked else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from html import escape
 from typing import Final
@@ -118,7 +117,7 @@ def span(place: int | None, value: Number, tag: str = "span", *, bracketed: bool
 def figures(value: Number) -> str:
     """A number as the page shows it, with a real minus sign.
 
-    >>> figures(-1e-9), figures(None), figures(2.0), figures(math.inf)
+    >>> figures(-1e-9), figures(None), figures(2.0), figures(float("inf"))
     ('−1e−09', '—', '2', 'inf')
     """
     return shown(value).replace("-", "−")

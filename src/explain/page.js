@@ -8,7 +8,6 @@
   const OTHERS = { inf: Infinity, "-inf": -Infinity, nan: NaN };
   const given = DATA.given.map((x) => (typeof x === "string" ? OTHERS[x] : x));
   const leaves = [...given];
-  const hidden = new Set(); // places of numbers that predict mode keeps back
   let values = PROGRAM ? PROGRAM(...leaves) : [];
   let at = 0;
 
@@ -32,15 +31,18 @@
       const place = Number(spot.getAttribute("data-n"));
       let text = shown(values[place]);
       if ("at" in spot.dataset && Number(spot.dataset.at) > at) text = "—";
-      else if (hidden.has(place)) text = "?";
+      else if (kept(spot, place)) text = "?";
       else if (spot.hasAttribute("data-b") && text.startsWith("−")) text = `(${text})`;
       spot.textContent = text;
       spot.setAttribute("data-value", text === "?" ? "" : String(values[place]));
       spot.classList.toggle("wrong", PROGRAM !== null && !Number.isFinite(values[place]));
     }
+    for (const label of all("[data-from]")) {
+      label.classList.toggle("later", Number(label.dataset.from) > at);
+    }
     for (const part of all("[data-local]")) {
       const place = Number(part.getAttribute("data-local"));
-      part.classList.toggle("blocked", values[place] === 0 && !hidden.has(place));
+      part.classList.toggle("blocked", values[place] === 0);
     }
     const moved = leaves.some((value, i) => !Object.is(value, given[i]));
     for (const note of all(".stale")) note.hidden = !moved;
@@ -60,7 +62,7 @@
   function show(index, move = true) {
     at = Math.max(0, Math.min(steps.length - 1, index));
     const step = steps[at];
-    const [, part, line] = DATA.steps[at];
+    const [part, line, said] = DATA.steps[at];
     steps.forEach((other, i) => other.classList.toggle("current", i === at));
     const node = step.dataset.node;
     mark("current", [...(node ? [node] : []), ...words(step.dataset.edges)]);
@@ -70,24 +72,45 @@
     const first = step.querySelector("li[data-edges]");
     if (part === 4 && first) path(first);
     for (const lit of all(".line.lit")) lit.classList.remove("lit");
-    if (line) one(`line-${line}`).classList.add("lit");
+    if (line) light(one(`line-${line}`));
     const note = one("line-note");
     if (note) {
       note.hidden = part < 1 || part > 3;
-      note.textContent = line ? `Line ${line} carries this step.` : "No line carries this step.";
+      note.textContent = line ? `Line ${line}: ${said} holds the number of this step.` : said || "";
     }
     one("previous").disabled = at === 0;
     one("next").disabled = at === steps.length - 1;
     one("jump").value = String(at);
     ask(step);
     renew();
+    center(one(`figure-${node}`));
     one("status").textContent =
       `Step ${at + 1} of ${steps.length}, ${DATA.parts[part]}: ${spoken(step)}`;
-    if (move) history.replaceState(null, "", `#${step.id}`);
+    // In a notebook's frame there is no address to change.
+    if (move && location.protocol !== "about:") history.replaceState(null, "", `#${step.id}`);
   }
 
+  // The step in a line of plain text, with the number it is about.
   function spoken(step) {
-    return step.querySelector("h2").textContent.replace(/\s+/g, " ");
+    const number = step.querySelector("h2 [data-n], .formula [data-n]:last-child");
+    const told = number && step.matches("[id^=step-forward], [id^=step-backward]");
+    return step.dataset.title + (told ? ` = ${number.textContent}` : "");
+  }
+
+  // Brings a box of a picture that is too wide to be seen whole into the middle.
+  function center(box) {
+    if (!box) return;
+    const view = box.closest(".scroll");
+    const [here, there] = [box.getBoundingClientRect(), view.getBoundingClientRect()];
+    view.scrollLeft += here.left + here.width / 2 - there.left - there.width / 2;
+    view.scrollTop += here.top + here.height / 2 - there.top - there.height / 2;
+  }
+
+  function light(line) {
+    line.classList.add("lit");
+    const pre = line.closest("pre");
+    const above = line.offsetTop - pre.offsetTop;
+    pre.scrollTop = above - pre.clientHeight / 2;
   }
 
   function path(item) {
@@ -101,10 +124,16 @@
 
   const questions = DATA.questions.map((question) => ({ ...question, open: true }));
 
-  function hide() {
-    hidden.clear();
-    if (!one("predict").checked) return;
-    for (const question of questions) if (question.open) hidden.add(question.place);
+  // Whether a number is kept back: it answers an open question of this step, or, in the table, any.
+  function kept(spot, place) {
+    if (!one("predict").checked) return false;
+    const step = steps[at];
+    const asked = questions.filter((question) => question.open && question.place === place);
+    const now = asked.filter((question) => `step-${question.step}` === step.id);
+    if (spot.closest(".more")) return asked.length > 0;
+    if (spot.closest("h2")) return now.some(({ kind }) => kind === "value" || kind === "total");
+    if (spot.closest("svg")) return now.length > 0 && Number(spot.dataset.at) === at;
+    return step.contains(spot) && now.length > 0;
   }
 
   function ask(step) {
@@ -129,7 +158,6 @@
     const reveal = element("button", "Show", { type: "button" });
     const close = (text) => {
       question.open = false;
-      hide();
       entry.remove();
       verdict.textContent = `${text} ${question.formula} = ${shown(values[question.place])}`;
       renew();
@@ -256,7 +284,6 @@
     one("jump").addEventListener("change", (event) => show(Number(event.target.value)));
     one("predict").addEventListener("change", () => {
       for (const question of questions) question.open = true;
-      hide();
       show(at);
     });
     document.addEventListener("keydown", (event) => {
@@ -299,9 +326,10 @@
   for (const part of all(".script")) part.hidden = false;
   if (!DATA.questions.length) document.querySelector(".switch").hidden = true;
   steps.forEach((step, i) => {
-    const name = `${i + 1}. ${DATA.parts[DATA.steps[i][1]]}: ${spoken(step)}`;
+    const name = `${i + 1}. ${DATA.parts[DATA.steps[i][0]]}: ${step.dataset.title}`;
     one("jump").append(element("option", name, { value: String(i) }));
   });
   listen();
+  if (matchMedia("(max-width: 48rem)").matches) one("sliders")?.removeAttribute("open");
   if (!go(location.hash)) show(0, false);
 })();

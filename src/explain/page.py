@@ -11,20 +11,21 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
 from itertools import groupby
 from typing import Any, Final
 
+from ..graph.formula import number_text
 from ..graph.mathml import from_latex
 from .blocks import Block, Heading, Inline, Line, Listing, Table
 from .document import document
 from .figure import figure
 from .live import FUNCTION, LiveNumbers
 from .stepview import Numbered, step_html
-from .walkthrough import PARTS, Backward, Code, Contribution, Forward, Task, Walkthrough, plain
+from .walkthrough import PARTS, Backward, Code, Forward, Seed, Task, Walkthrough, plain
 
 _PART: Final = re.compile(r"\d")
 
@@ -41,8 +42,7 @@ def html(w: Walkthrough) -> str:
     table = _picture_table(view)
     prose = {part: blocks_html(blocks) for part, blocks in _blocks_by_part(w).items()}
     steps = "".join(
-        step_html(view, step, i, prose.get(step.part, ""))
-        for i, step in enumerate(w.steps)
+        step_html(view, step, i, prose.get(step.part, "")) for i, step in enumerate(w.steps)
     )
     style = _file("page.css")
     script = _script(w, numbers)
@@ -60,8 +60,9 @@ def html(w: Walkthrough) -> str:
 <header>{heading}{_given(view)}</header>
 <main>
 <section class="picture" aria-label="The graph">
-<figure><div class="scroll" tabindex="0" role="group" aria-label="The graph, scrollable">{picture}</div>
-<figcaption>{_LEGEND}</figcaption></figure>
+<figure>
+<div class="scroll" tabindex="0" role="group" aria-label="The graph, scrollable">{picture}</div>
+<figcaption>{_LEGEND}{"" if w.symbolic else _LEGEND_NUMBERS}</figcaption></figure>
 {_sliders(w)}
 </section>
 <section class="walk" aria-label="The steps">
@@ -116,9 +117,7 @@ def _block(block: Block) -> str:
             return f"<pre>{escape(code)}</pre>"
 
 
-def _table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()
-) -> str:
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> str:
     heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in header)
     body = ""
     for i, row in enumerate(rows):
@@ -144,14 +143,18 @@ _LEGEND: Final = (
     '<span class="key forward">thick blue frame: what this step computes</span> '
     '<span class="key backward">dashed arrow back: upstream × local passes along it</span> '
     '<span class="key dead">dotted grey: the local derivative is 0, nothing passes</span> '
-    "<span>× on an edge: its local derivative; — : not computed yet</span>"
+    "<span>× on an edge: its local derivative</span>"
 )
+
+_LEGEND_NUMBERS: Final = " <span>—: not computed yet</span>"
 
 _CONTROLS: Final = """<nav class="script" hidden aria-label="Steps">
 <button type="button" id="previous" aria-keyshortcuts="ArrowLeft">← Previous</button>
-<select id="jump" aria-label="Go to a step"></select>
 <button type="button" id="next" aria-keyshortcuts="ArrowRight">Next →</button>
-<label class="switch"><input type="checkbox" id="predict"> Predict: hide numbers until I answer</label>
+<select id="jump" aria-label="Go to a step"></select>
+<label class="switch">
+<input type="checkbox" id="predict"> Predict: hide numbers until I answer
+</label>
 </nav>
 <p id="status" class="visually-hidden" role="status" aria-live="polite"></p>"""
 
@@ -209,20 +212,21 @@ def _sliders(w: Walkthrough) -> str:
     rows = []
     for i, id in enumerate(task.leaves):
         name, value = escape(w.node(id).name), w.values[w.node(id).name]
-        if not abs(value) < 1e300:
-            value = 0.0
-        reach = max(2.0, 2 * abs(value))
+        middle = value if abs(value) < 1e300 else 0.0
+        reach = max(2.0, 2 * abs(middle))
+        start = number_text(middle)
         rows.append(
             f'<div class="leaf"><label for="slider-{i}">{name}</label>'
-            f'<input type="range" id="slider-{i}" data-leaf="{i}" min="{value - reach!r}" '
-            f'max="{value + reach!r}" step="any" value="{value!r}">'
-            f'<input type="number" data-leaf="{i}" step="any" value="{value!r}" '
+            f'<input type="range" id="slider-{i}" data-leaf="{i}" min="{middle - reach!r}" '
+            f'max="{middle + reach!r}" step="any" value="{start}">'
+            f'<input type="number" data-leaf="{i}" step="any" value="{start}" '
             f'aria-label="{name} as a number"></div>'
         )
     return (
-        '<form class="script sliders" hidden aria-label="Values of the leaves">'
+        '<details class="script" id="sliders" open hidden><summary>Move the leaves</summary>'
+        '<form class="sliders" aria-label="Values of the leaves">'
         f"{''.join(rows)}"
-        '<button type="reset" id="reset">Back to the given values</button></form>'
+        '<button type="reset" id="reset">Back to the given values</button></form></details>'
     )
 
 
@@ -270,43 +274,31 @@ def _blocks_by_part(w: Walkthrough) -> dict[int, list[Block]]:
 # -- what the script gets -------------------------------------------------------------------------
 
 
-def _known_from(w: Walkthrough) -> dict[int, int]:
-    """Node of the walk-through's graph → the first step at which it is known."""
-    known: dict[int, int] = {}
+def _known_from(w: Walkthrough) -> dict[str, int]:
+    """The step at which a value (by node id), a derivative ("d" and the id), an edge is known."""
+    known: dict[str, int] = {}
     for i, step in enumerate(w.steps):
         if isinstance(step, Forward):
-            known[w.node(step.node or "").number] = i
-        elif isinstance(step, Backward):
-            adjoint = w.node(step.node or "").adjoint_number
-            if adjoint is not None:
-                known[adjoint] = i
-            for number in _numbers_of(step.passes):
-                known.setdefault(number, i)
-        elif step.kind == "seed":
-            adjoint = w.node(step.node or "").adjoint_number
-            if adjoint is not None:
-                known[adjoint] = i
+            known[step.node or ""] = i
+        elif isinstance(step, (Backward, Seed)):
+            known.setdefault(f"d{step.node}", i)
+        if isinstance(step, Backward):
+            known.update((passed.edge, i) for passed in step.passes)
     return known
-
-
-def _numbers_of(passes: Iterable[Contribution]) -> Iterator[int]:
-    for passed in passes:
-        for number in (passed.local_number, passed.product_number):
-            if number is not None:
-                yield number
 
 
 def _script(w: Walkthrough, numbers: LiveNumbers) -> str:
     """The page's script: its data, the emitted program, and what reacts to keys and sliders."""
     code = [step for step in w.steps if isinstance(step, Code)]
-    lines: dict[str, int] = {}
-    for carried in code[0].lines if code else ():
-        if carried.line is not None:
-            lines.setdefault(carried.step, carried.line)
+    lines = {
+        carried.step: [carried.line, carried.variable if carried.line else _sentence(carried.note)]
+        for carried in (code[0].lines if code else ())
+    }
     questions = [
         {
             "id": question.id,
             "step": question.step,
+            "kind": question.kind,
             "prompt": question.prompt,
             "hint": question.hint,
             "formula": question.formula.text,
@@ -333,7 +325,7 @@ def _script(w: Walkthrough, numbers: LiveNumbers) -> str:
         "leaves": [w.node(id).name for id in task.leaves],
         "given": [w.values.get(w.node(id).name) for id in task.leaves],
         "symbolic": w.symbolic,
-        "steps": [[step.id, step.part, lines.get(step.id)] for step in w.steps],
+        "steps": [[step.part, *lines.get(step.id, [])] for step in w.steps],
         "parts": PARTS,
         "names": names,
         "questions": questions,
@@ -348,6 +340,10 @@ def _script(w: Walkthrough, numbers: LiveNumbers) -> str:
 
 def _program(w: Walkthrough) -> str:
     return "null" if w.symbolic else FUNCTION
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."
 
 
 def _policy(style: str, script: str) -> str:

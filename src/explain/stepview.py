@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -86,19 +87,33 @@ def step_html(view: Numbered, step: Step, index: int, prose: str) -> str:
             fixed = step.part > 3 and not view.w.symbolic
             body = (_STALE if fixed else "") + prose
     node = f' data-node="{step.node}"' if step.node else ""
+    title = escape(_spoken(step), quote=True)
     first = step.id == view.w.first_non_finite
     mark = '<p class="wrong">Here the first number that is not finite appears.</p>' if first else ""
     return (
-        f'<section class="step" id="step-{step.id}" data-part="{step.part}"{node}{_edges(step)}>'
+        f'<section class="step" id="step-{step.id}" data-title="{title}"{node}{_edges(step)}>'
         f'<p class="part">{step.part} · {PARTS[step.part]}</p>'
         f'<h2 id="heading-{index}" tabindex="-1">{heading}</h2>{mark}{body}</section>'
     )
 
 
+_ONE_SLOT = re.compile(r"\\slot\{\d+\}")
+_CONSTANT = re.compile(r"[-\d.]+")
 _STALE = (
     '<p class="stale" hidden>These numbers belong to the given values; '
     "the sliders do not move them.</p>"
 )
+
+
+def _spoken(step: Step) -> str:
+    """The step in one line of plain text, without its numbers."""
+    match step:
+        case Backward():
+            return step.adjoint_name.text
+        case Forward() | Seed() | Paths():
+            return step.title
+        case _:
+            return PARTS[step.part]
 
 
 def _edges(step: Step) -> str:
@@ -128,7 +143,9 @@ def _substituted(view: Numbered, node: Node) -> str:
 def _backward(view: Numbered, step: Backward) -> tuple[str, str]:
     w = view.w
     node = w.node(step.node or "")
-    value = "" if w.symbolic or node.adjoint_number is None else f" = {view.slot(node.adjoint_number)}"
+    value = (
+        "" if w.symbolic or node.adjoint_number is None else f" = {view.slot(node.adjoint_number)}"
+    )
     heading = view.math(f"{step.adjoint_name.latex}{value or f' = {step.adjoint_formula.latex}'}")
     parts = [_arrived(view, step, node)]
     if node.operands:
@@ -142,7 +159,9 @@ def _backward(view: Numbered, step: Backward) -> tuple[str, str]:
         parts.append(_passes(view, node, wanted))
     idle = dict.fromkeys(passed.operand for passed in step.passes if not passed.wanted)
     for operand in map(w.node, idle):
-        why = "is a constant" if operand.kind == "constant" else "is not on the way to what is asked"
+        why = (
+            "is a constant" if operand.kind == "constant" else "is not on the way to what is asked"
+        )
         parts.append(f'<p class="dim">{view.name(operand.id)} {why}: nothing is passed to it.</p>')
     return heading, "".join(parts)
 
@@ -199,6 +218,9 @@ def _pass(view: Numbered, node: Node, passed: Contribution, several: bool) -> st
         return _list(f"To {view.name(operand.id)}{place}", formulas, "")
     numbers = {i: view.written(w.node(id)) for i, id in enumerate(node.operands)}
     sides = [passed.local.latex, _local(view, node, passed, numbers), view.slot(local)]
+    if sides[0] == sides[1] or _ONE_SLOT.fullmatch(sides[1]):
+        # A constant, or one operand as it is: there is nothing to put numbers in.
+        sides = [side for side in sides[::2] if not _CONSTANT.fullmatch(side)]
     upstream = f'<a href="#step-{passed.upstream_step}">upstream</a> × local'
     multiplied = (
         rf"{view.slot(node.adjoint_number)} \times {view.bracketed(local)} = {view.slot(product)}"
@@ -215,9 +237,7 @@ def _pass(view: Numbered, node: Node, passed: Contribution, several: bool) -> st
     return _list(f"To {view.name(operand.id)}{place}", formulas, dead, blocked, passed.blocked)
 
 
-def _local(
-    view: Numbered, node: Node, passed: Contribution, numbers: Mapping[int, Written]
-) -> str:
+def _local(view: Numbered, node: Node, passed: Contribution, numbers: Mapping[int, Written]) -> str:
     """The local derivative with numbers in it."""
     graph = view.w.graph
     op, statics = graph.ops[node.number], graph.statics.get(node.number, ())

@@ -404,12 +404,13 @@ class Walkthrough:
         """As one HTML page that needs nothing else."""
         from .page import html
 
-        page: str = html(self)
-        return page
+        return html(self)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        return self.html()
+        """What a notebook shows: the page in a frame of its own."""
+        from .page import notebook
+
+        return notebook(self)
 
     def save(self, path: str | Path) -> Path:
         """Write it in the format of the suffix, .txt .md .tex .json or .html; answer the path."""

@@ -48,4 +48,3 @@ def rearranged(
     if op is GATHER and statics[0].shape == shape and statics[0] == positions_of(shape, ()):
         return node
     return None
-

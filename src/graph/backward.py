@@ -23,31 +23,50 @@ from ..errors import (
 from .arithmetic import Arithmetic
 from .arrays import BROADCAST, sum_to
 from .expr import Expr, Graph, Origin, common_graph, live_nodes
+from .guard import Guards, has_branches
 from .ops import CONSTANT
 from .shapes import Shape, shape_of, shape_text
+from .stable import stable_form
 from .value import Value
 
 Differentiable = Expr | Value
 
 
 @overload
-def grad(output: Differentiable, wrt: Differentiable, *, allow_unused: bool = False) -> Expr: ...
+def grad(
+    output: Differentiable,
+    wrt: Differentiable,
+    *,
+    allow_unused: bool = False,
+    stable: bool = True,
+) -> Expr: ...
 @overload
 def grad(
-    output: Differentiable, wrt: Sequence[Differentiable], *, allow_unused: bool = False
+    output: Differentiable,
+    wrt: Sequence[Differentiable],
+    *,
+    allow_unused: bool = False,
+    stable: bool = True,
 ) -> list[Expr]: ...
 def grad(
     output: Differentiable,
     wrt: Differentiable | Sequence[Differentiable],
     *,
     allow_unused: bool = False,
+    stable: bool = True,
 ) -> Expr | list[Expr]:
     """d output / d leaf for each leaf of `wrt`, as expressions in the same graph.
 
     One leaf gives one expression, a sequence gives a list in its order. A leaf that the output does
     not depend on is a `DisconnectedInputError`, or 0 with `allow_unused`; one that it depends on
     only where nothing passes back, as through a comparison, has the derivative 0. The result is an
-    ordinary expression: print it, compile it, differentiate it again.
+    ordinary expression: print it, compile it, differentiate it again. Asked once more, `grad`
+    answers the nodes it made the first time.
+
+    What is differentiated is the stable form of the output (`stable_form`), so that the derivative
+    of log(1 + exp(x)) is sigmoid(x), which is 1 at 1000 and not nan; and what passes back through
+    the branch of a `where` that was not taken is 0, even if that branch is not finite. With
+    `stable=False` the output is differentiated as it is written, rule by rule.
 
     >>> g = Graph(); x = g.input("x")
     >>> dy = grad(x.tanh(), x)
@@ -60,18 +79,25 @@ def grad(
     root = _output_node(graph, output)
     nodes = [_leaf_node(graph, leaf) for leaf in leaves]
     live = live_nodes(graph, [root])
+    reached = set(live)
     if not allow_unused:
-        reached = set(live)
         for leaf, node in zip(leaves, nodes, strict=True):
             if node not in reached:
                 raise _disconnected(graph, root, leaf)
-    found = _sweep(graph, live, {node for node in nodes if node is not None})
+    known = graph.stable_gradients if stable else graph.plain_gradients
+    found = {node: known[root, node] for node in nodes if node is not None and (root, node) in known}
+    missing = {node for node in nodes if node is not None and node not in found}
+    if missing and stable:
+        source = stable_form(Expr(graph, root)).id
+        found |= _sweep(graph, live_nodes(graph, [source]), missing, guarded=True)
+    elif missing:
+        found |= _sweep(graph, live, missing)
     results = []
     for leaf, node in zip(leaves, nodes, strict=True):
         if node is None or node not in found:
             results.append(_zero(graph, shape_of(leaf)))
         else:
-            graph.gradients[root, node] = found[node]
+            known[root, node] = graph.gradients[root, node] = found[node]
             results.append(Expr(graph, found[node]))
     return results[0] if isinstance(wrt, Arithmetic) else results
 
@@ -79,7 +105,8 @@ def grad(
 def adjoints(output: Differentiable) -> dict[Expr, Expr]:
     """d output / d node for the output and every node it was computed from, constants aside.
 
-    Nodes without any path of derivatives to the output (behind a comparison, say) are absent.
+    Nodes without any path of derivatives to the output (behind a comparison, say) are absent. This
+    is the chain rule on the output as it is written, as `grad` with `stable=False` gives it.
 
     >>> g = Graph(); a, b = g.input("a"), g.input("b"); c = a + b; d = c * b
     >>> [(str(node), str(adjoint)) for node, adjoint in adjoints(d).items()]
@@ -97,12 +124,15 @@ def jvp(
     outputs: Differentiable | Sequence[Differentiable],
     wrt: Differentiable | Sequence[Differentiable],
     tangents: Any,
+    *,
+    stable: bool = True,
 ) -> Any:
     """The derivative of each output along the direction `tangents`, one per leaf of `wrt`.
 
     Tangents are numbers or expressions. This is forward mode: each node's tangent is the sum, over
     its operands, of the operation's rule applied to the operand's tangent. An output that depends
     on none of the leaves has the derivative 0. One output gives one expression, a sequence a list.
+    `stable` is as for `grad`.
 
     >>> g = Graph(); x, v = g.input("x"), g.input("v")
     >>> print(jvp(x * x, [x], [v]))
@@ -115,6 +145,8 @@ def jvp(
         raise ShapeError(f"{len(directions)} tangents for {len(leaves)} leaves; give one for each")
     graph = common_graph([*wanted, *leaves, *directions])
     roots = [_output_node(graph, output) for output in wanted]
+    if stable:
+        roots = [stable_form(Expr(graph, root)).id for root in roots]
     found: dict[int, int] = {}
     for leaf, tangent in zip(leaves, directions, strict=True):
         node = _leaf_node(graph, leaf)
@@ -133,19 +165,28 @@ def jvp(
     return results[0] if isinstance(outputs, Arithmetic) else results
 
 
-def jacobian(outputs: Sequence[Differentiable], wrt: Sequence[Differentiable]) -> list[list[Expr]]:
+def jacobian(
+    outputs: Sequence[Differentiable], wrt: Sequence[Differentiable], *, stable: bool = True
+) -> list[list[Expr]]:
     """d output_i / d leaf_j: a row per output, a column per leaf; 0 where there is no dependence.
+
+    `stable` is as for `grad`.
 
     >>> g = Graph(); a, b = g.inputs("x", 2)
     >>> print([[str(e) for e in row] for row in jacobian([a + b, a * b], [a, b])])
     [['1', '1'], ['1*x1', '1*x0']]
     """
     leaves = _listed(wrt, "the leaves to differentiate by")
-    return [grad(output, leaves, allow_unused=True) for output in _listed(outputs, "the outputs")]
+    wanted = _listed(outputs, "the outputs")
+    return [grad(output, leaves, allow_unused=True, stable=stable) for output in wanted]
 
 
-def hessian(output: Differentiable, wrt: Sequence[Differentiable]) -> list[list[Expr]]:
+def hessian(
+    output: Differentiable, wrt: Sequence[Differentiable], *, stable: bool = True
+) -> list[list[Expr]]:
     """The matrix of second derivatives of `output`, a row and a column per leaf of `wrt`.
+
+    `stable` is as for `grad`.
 
     >>> from wengert.graph.expr import evaluate
     >>> g = Graph(); a, b = g.inputs("x", 2)
@@ -153,14 +194,21 @@ def hessian(output: Differentiable, wrt: Sequence[Differentiable]) -> list[list[
     [[6.0, 4.0], [4.0, 0.0]]
     """
     leaves = _listed(wrt, "the leaves to differentiate by")
-    return jacobian(grad(output, leaves, allow_unused=True), leaves)
+    gradient = grad(output, leaves, allow_unused=True, stable=stable)
+    return jacobian(gradient, leaves, stable=stable)
 
 
-def hvp(output: Differentiable, wrt: Sequence[Differentiable], vector: Sequence[Any]) -> list[Expr]:
+def hvp(
+    output: Differentiable,
+    wrt: Sequence[Differentiable],
+    vector: Sequence[Any],
+    *,
+    stable: bool = True,
+) -> list[Expr]:
     """The product of the Hessian of `output` with `vector`, without forming the matrix.
 
     Forward over reverse (Pearlmutter 1994, "Fast exact multiplication by the Hessian"): the tangent
-    of the gradient along `vector`.
+    of the gradient along `vector`. `stable` is as for `grad`.
 
     >>> from wengert.graph.expr import evaluate
     >>> g = Graph(); a, b = g.inputs("x", 2)
@@ -168,14 +216,17 @@ def hvp(output: Differentiable, wrt: Sequence[Differentiable], vector: Sequence[
     [6.0, 4.0]
     """
     leaves = _listed(wrt, "the leaves to differentiate by")
-    gradient = grad(output, leaves, allow_unused=True)
-    return list(jvp(gradient, leaves, vector))
+    gradient = grad(output, leaves, allow_unused=True, stable=stable)
+    return list(jvp(gradient, leaves, vector, stable=stable))
 
 
-def _sweep(graph: Graph, live: list[int], targets: set[int]) -> dict[int, int]:
+def _sweep(
+    graph: Graph, live: list[int], targets: set[int], guarded: bool = False
+) -> dict[int, int]:
     """The reverse sweep from the last node of `live`: node → node of its adjoint.
 
-    `live` is what that node depends on; the nodes between it and `targets` get adjoints.
+    `live` is what that node depends on; the nodes between it and `targets` get adjoints. `guarded`
+    keeps a branch that was not taken from passing back anything but 0.
     """
     root = live[-1]
     needed = set(targets)
@@ -192,19 +243,24 @@ def _sweep(graph: Graph, live: list[int], targets: set[int]) -> dict[int, int]:
             f"{shape_text(graph.shapes[root])}; the output is one number: sum the array first, as "
             "with wengert.sum_over"
         )
+    guards = None
+    if guarded and has_branches(graph, needed):
+        guards = Guards(graph, live, needed, targets)
     try:
         graph.deriving(Origin("grad", root, "seed"))
         found[root] = graph.node_of(1.0)
         for node in reversed(live):
             if node in needed and node in found:
-                _pull_back(graph, node, found, needed)
+                _pull_back(graph, node, found, needed, guards)
     finally:
         graph.deriving(None)
     _remember(graph, found)
     return found
 
 
-def _pull_back(graph: Graph, node: int, found: dict[int, int], needed: set[int]) -> None:
+def _pull_back(
+    graph: Graph, node: int, found: dict[int, int], needed: set[int], guards: Guards | None
+) -> None:
     """Add to the adjoint of each needed operand of `node` its share, by the operand's rule."""
     op, operands = graph.ops[node], graph.operands[node]
     if not operands:
@@ -222,6 +278,8 @@ def _pull_back(graph: Graph, node: int, found: dict[int, int], needed: set[int])
         share = graph.node_of(rule(ct, out, *arguments))
         if shapes and shapes.get(share, ()) != shapes.get(operand, ()):
             share = _fitted(graph, share, shapes.get(operand, ()))
+        if guards is not None:
+            share = guards.guarded(node, position, share)
         before = found.get(operand)
         if before is not None:
             graph.deriving(Origin("grad", operand, "sum", "add", None))

@@ -127,7 +127,9 @@ class _Batching:
         for node in reversed(live):
             operands = graph.operands[node]
             if node in self.summed:
-                if node not in self.wanted and self._passes_on(node, worth):
+                if self._is_whole_sum(node) and node not in self.wanted:
+                    self.wanted.update(operands)
+                elif node not in self.wanted and self._passes_on(node, worth):
                     for operand in operands:
                         summand = self._is_summand(node, operand)
                         (self.summed if summand else self.wanted).add(operand)
@@ -146,7 +148,7 @@ class _Batching:
             if node in self.varying:
                 linear = graph.ops[node] in _MOVES | _SUMS or graph.ops[node] is NEG
                 below = linear and not worth.isdisjoint(graph.operands[node])
-                if below or self._is_contraction(node):
+                if below or self._is_contraction(node) or self._is_whole_sum(node):
                     worth.add(node)
         return worth
 
@@ -164,8 +166,13 @@ class _Batching:
             return operands[1] not in self.varying
         return node in worth and (op in _MOVES or (op in _SUMS and self._same_shape(node)))
 
+    def _is_whole_sum(self, node: int) -> bool:
+        """Whether the total of the node is the sum of all elements of its operand."""
+        varies, whole = node in self.varying, not self.shape(node)
+        return varies and whole and self.graph.ops[node] is SUM
+
     def _is_summand(self, node: int, operand: int) -> bool:
-        """Whether the total of `node`, which passes on, takes that of the operand, not its value."""
+        """Whether the total of `node`, which passes on, takes that of the operand."""
         products = self.graph.ops[node] in (MUL, MATMUL, OUTER, DIV)
         return operand in self.varying or not products
 
@@ -266,6 +273,8 @@ class _Batching:
             return self._count() * self.image(node)
         if node in self.wanted:
             return SUM(self.image(node), 0)
+        if self._is_whole_sum(node):
+            return SUM(self.image(operands[0]), None)
         if self._is_contraction(node):
             return self._contracted(node)
         terms = [
@@ -281,7 +290,7 @@ class _Batching:
             return MATMUL(a, b) if len(a.shape) == 1 else MATMUL(b, a)
         if op is OUTER:
             return MATMUL(TRANSPOSE(a), b)
-        left, right = (map(self.shape, self.graph.operands[node]))
+        left, right = map(self.shape, self.graph.operands[node])
         rows = (BATCH, left[0]) if len(left) == 2 else (BATCH,)
         a = TRANSPOSE(RESHAPE(a, rows)) if len(left) == 2 else RESHAPE(a, rows)
         return MATMUL(a, RESHAPE(b, (BATCH, *right[1:])))

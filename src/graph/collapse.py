@@ -158,8 +158,8 @@ def _joins(graph: Graph, product: int, uses: _Uses) -> bool:
 def _levels(graph: Graph, live: Iterable[int], chains: dict[int, list[Term]]) -> list[int]:
     """Generations: leaves are 0; parts of a sum come one after their terms, the sum after them.
 
-    A product is computed when it would be if it were the only part of a sum, and used as late: at the
-    edges of a convolution a sum may have a single term.
+    A product is computed when it would be if it were the only part of a sum, and used as late: at
+    the edges of a convolution a sum may have a single term.
     """
     levels = [0] * len(graph)
     operands_of = graph.operands

@@ -1,11 +1,11 @@
 """Sums over many lanes at once: dot products, matrix products, sums over an axis, scattered sums.
 
-Each lane is a sum of products a[i]*b[j], or of single elements a[i], all lanes from the same arrays.
-The places of the left factors of a lane are its left tuple, those of the right ones its right tuple.
-If the lanes are all pairs of some left with some right tuples, they are a matrix product; if they fall
-into equal blocks of which that is true, a stack of them; else two gathers and a row-wise dot product.
-Lanes of different numbers of terms, as at the edges of a transposed convolution, are added up
-with a scatter.
+Each lane is a sum of products a[i]*b[j], or of single elements a[i], from the same arrays as all
+others. The places of the left factors of a lane are its left tuple, those of the right ones its
+right tuple. If the lanes are all pairs of some left with some right tuples, they are a matrix
+product; if they fall into equal blocks of which that is true, a stack of them; else two gathers and
+a row-wise dot product. Lanes of different numbers of terms, as at the edges of a convolution, are
+added up with a scatter.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FEW_TERMS: Final = 3
 class Terms(NamedTuple):
     """Sums, one a lane: how many terms each has, and the places of their factors, lane by lane.
 
-    homes   the array of the left factors, and of the right ones unless the terms are single elements
+    homes   the array of the left factors, and of the right ones unless terms are single elements
     hint    where each lane's result would best stand: the array it is the adjoint of
     """
 
@@ -65,7 +65,7 @@ class Piece(NamedTuple):
 
 
 def write_products(writer: Writer, terms: Terms, parameters: set[int]) -> Iterator[Piece | Places]:
-    """The arrays for sums of products, in pieces; lanes of one term each, if left over, as they are.
+    """The arrays for sums of products, in pieces; lanes of one term, if left over, as they are.
 
     Lanes with equally many terms are a matrix product or row-wise dot products. Among lanes with
     different numbers of terms only a matrix product with several rows and columns stands alone, and
@@ -85,9 +85,9 @@ def write_products(writer: Writer, terms: Terms, parameters: set[int]) -> Iterat
         lanes = terms.counts == count
         if count > 1:
             some = _in_order(terms.of_count(count), by_last)
-            found = _matrix_product(writer, some, parameters, least=2)
-            if found is not None:
-                yield Piece(numpy.flatnonzero(lanes), *found)
+            product = _matrix_product(writer, some, parameters, least=2)
+            if product is not None:
+                yield Piece(numpy.flatnonzero(lanes), *product)
                 left &= ~lanes
     single = left & (terms.counts == 1)
     if 2 * single.sum() > left.sum():
@@ -106,7 +106,7 @@ def _ragged(writer: Writer, terms: Terms, by_last: bool) -> tuple[int, Places]:
 
 
 def write_sums(writer: Writer, terms: Terms, op: Op = SUM) -> Iterator[Piece | Places]:
-    """The arrays for sums (or maxima, `op` MAX) of single elements; lanes of few terms as they are."""
+    """The arrays for sums or maxima of elements, in pieces; lanes of few terms as they are."""
     import numpy
 
     left = numpy.zeros(len(terms.counts), bool)
@@ -212,13 +212,12 @@ class _Side:
 
 
 def _order(home: int, table: Places, ids: Places, hint: Operand | None) -> Places:
-    """The distinct tuples in the order of their lanes in the hint, or else of their first places."""
+    """The distinct tuples in the order of their lanes in the hint, or else of first places."""
     import numpy
 
+    keys = numpy.arange(len(ids)) if home == CONSTANTS else table[:, 0]
     if hint:
         keys = hint.places
-    else:
-        keys = numpy.arange(len(ids)) if home == CONSTANTS else table[:, 0]
     least = numpy.full(int(ids.max()) + 1, numpy.iinfo(numpy.int64).max)
     numpy.minimum.at(least, ids, keys)
     return numpy.argsort(least, kind="stable")
@@ -265,7 +264,7 @@ def _transposed(writer: Writer, side: _Side) -> int:
 def _stacked_product(
     writer: Writer, terms: Terms, rows: Places, columns: Places
 ) -> tuple[int, Places] | None:
-    """The product of two stacks of matrices, if the lanes are equal blocks that are full products."""
+    """The product of stacks of matrices, if the lanes are equal blocks that are full products."""
     import numpy
 
     blocks, again = _blocks(rows, columns), _blocks(columns, rows)
@@ -292,7 +291,7 @@ def _blocks(ids: Places, others: Places) -> Places:
 
     least = numpy.full(int(others.max()) + 1, len(ids))
     numpy.minimum.at(least, others, ids)
-    return least[others]  # type: ignore[no-any-return]
+    return least[others]
 
 
 def _rank_within(block: Places, ids: Places) -> Places:
@@ -359,9 +358,8 @@ def _scattered(writer: Writer, terms: Terms) -> tuple[int, Places]:
 
     lanes, total = len(terms.counts), len(terms.places[0])
     hint = terms.hint
-    shape, places = (lanes,), numpy.arange(lanes)
-    if hint and hint.is_whole():
-        shape, places = hint.shape, hint.places
+    whole = hint is not None and hint.is_whole()
+    shape, places = hint if hint and whole else Operand((lanes,), numpy.arange(lanes))
     owners = numpy.repeat(numpy.arange(lanes), terms.counts)
     operands = writer.operands(terms.homes, terms.places)
     arrangement = arrange(operands, total, [*terms.places, owners, numpy.arange(total)])

@@ -95,6 +95,9 @@ class Graph:
         self.leaves: dict[str, int] = {}
         self.adjoint_of: dict[int, int] = {}
         self.gradients: dict[tuple[int, int], int] = {}
+        self.stable_forms: dict[int, int] = {}
+        self.stable_gradients: dict[tuple[int, int], int] = {}
+        self.plain_gradients: dict[tuple[int, int], int] = {}
         self.outputs: tuple[int, ...] = ()
         self.passes: tuple[Any, ...] = ()
         self._numbers: dict[int, float] = {}

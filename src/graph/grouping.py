@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any
 
 from .addresses import Addresses
 from .arrays import MAX, SUM
@@ -132,9 +132,7 @@ class Generations:
         """Parts of sums, by the arrays their terms come from."""
         ops, addresses = self._source.ops, self._addresses
         parted = [(node, part_terms(terms, addresses)) for node, terms in sums]
-        scaled = scaled_arrays(
-            [item for item in parted if ops[item[0]] is not MAXIMUM], addresses
-        )
+        scaled = scaled_arrays([item for item in parted if ops[item[0]] is not MAXIMUM], addresses)
         for node, parts in parted:
             if scaled and ops[node] is not MAXIMUM:
                 join_scaled(node, parts, scaled, addresses)
@@ -143,13 +141,14 @@ class Generations:
                     op = MAX if ops[node] is MAXIMUM else SUM
                     self._group_elements(node, sign, (op, first), part, groups)
                     continue
+                times, (left, right) = _repeated(*part.factors)
                 lane = addresses.new_part(node)
-                self._parts[node].append((part.order, sign, lane))
+                self._parts[node] += [(part.order, sign, lane)] * times
                 group = groups[MUL, first, second]
                 group.lanes.append(lane)
-                group.counts.append(len(part.factors[0]))
-                group.places[0].extend(part.factors[0])
-                group.places[1].extend(part.factors[1])
+                group.counts.append(len(left))
+                group.places[0].extend(left)
+                group.places[1].extend(right)
 
     def _group_elements(self, node: int, sign: int, key: Key, part: Part, groups: Groups) -> None:
         """A part made of elements of one array; those that cannot be all of an axis stay apart."""
@@ -175,7 +174,7 @@ class Generations:
             added = [
                 (sign, scalar)
                 for _, sign, part in parts
-                for scalar in self._split.pop(part, (part,))
+                for scalar in self._split.get(part, (part,))
             ]
             if len(added) == 1:
                 ((_, scalar),) = added
@@ -186,6 +185,14 @@ class Generations:
             group = groups[op, tuple([(sign, home[scalar]) for sign, scalar in added])]
             group.lanes.append(node)
             group.nodes += [scalar for _, scalar in added]
+
+
+def _repeated(left: list[int], right: list[int]) -> tuple[int, tuple[list[int], list[int]]]:
+    """How often one product is repeated if the terms are few and all that one, and the terms."""
+    count = len(left)
+    if 1 < count <= FEW_TERMS and len(set(left)) == 1 == len(set(right)):
+        return count, (left[:1], right[:1])
+    return 1, (left, right)
 
 
 def _by_level(terms: Sequence[Term], levels: Sequence[int]) -> dict[int, Numbered]:

@@ -1,8 +1,8 @@
 """Index maps: in which order lanes stand in an array, and what chooses them from another.
 
-Lanes are scalars that become elements of one array. `arrange` finds the shape that array should have
-from the coordinates of what the lanes are computed from: products w[j]*x[i] for all j and i are a
-grid, so their array has the axes j and i. A `Writer` then writes the array that an index map
+Lanes are scalars that become elements of one array. `arrange` finds the shape that array should
+have from the coordinates of what the lanes are computed from: products w[j]*x[i] for all j and i
+are a grid, so their array has the axes j and i. A `Writer` then writes the array that an index map
 chooses: the array itself, a reshape, a transpose, a stretched axis, or, for the rest, a gather.
 """
 
@@ -67,14 +67,12 @@ class Operand(NamedTuple):
         return bool(seen.all())
 
 
-def arrange(
-    operands: Sequence[Operand], lanes: int, others: Sequence[Places] = ()
-) -> Arrangement:
+def arrange(operands: Sequence[Operand], lanes: int, others: Sequence[Places] = ()) -> Arrangement:
     """The order of lanes that differ in their operands; lanes that do not share a position.
 
     Where one operand goes through the whole of its array, the lanes stand as its elements do. Else
-    the first coordinates that tell all lanes apart are the axes, if the lanes fill the grid. If not,
-    the lanes are a vector. `others` are further columns that may tell lanes apart.
+    the first coordinates that tell all lanes apart are the axes, if the lanes fill the grid. If
+    not, the lanes are a vector. `others` are further columns that may tell lanes apart.
 
     >>> import numpy as np
     >>> w, x = Operand((2,), np.array([0, 0, 1, 1])), Operand((3,), np.array([0, 2, 0, 2]))
@@ -137,7 +135,7 @@ def identities(columns: Sequence[Places], lanes: int) -> Places:
     _, first = numpy.unique(ids, return_index=True)
     ranks = numpy.empty(len(first), numpy.int64)
     ranks[numpy.argsort(first)] = numpy.arange(len(first))
-    return ranks[ids]  # type: ignore[no-any-return]
+    return ranks[ids]
 
 
 class Writer:
@@ -200,7 +198,8 @@ class Writer:
             return self.nodes[home]
         node = self._elements.get((home, place))
         if node is None:
-            node = self.graph.append(GATHER, (self.nodes[home],), (Index(place),))
+            statics: tuple[Any, ...] = (Index(place),)
+            node = self.graph.append(GATHER, (self.nodes[home],), statics)
             self._elements[home, place] = node
         return node
 
@@ -219,7 +218,7 @@ class Writer:
         return self.emit(GATHER, (self.nodes[home],), (Index(table),)) if node is None else node
 
     def pick_for_broadcast(self, home: int, table: Places) -> int:
-        """As `pick`, but axes along which nothing changes have length 1, and are left out in front."""
+        """As `pick`, but axes along which nothing changes have length 1, and none in front."""
         for axis, length in enumerate(table.shape):
             if length > 1 and is_flat(table, axis):
                 table = table.take([0], axis)
@@ -250,9 +249,10 @@ class Writer:
         order = numpy.arange(flat.size)
         if numpy.array_equal(flat, order):
             return "straight"
-        if len(shape) > 1 and numpy.array_equal(flat, order.reshape(shape).swapaxes(-1, -2).ravel()):
-            return "transposed"
-        return ""
+        if len(shape) < 2:
+            return ""
+        transposed = order.reshape(shape).swapaxes(-1, -2).ravel()
+        return "transposed" if numpy.array_equal(flat, transposed) else ""
 
 
 def is_flat(table: Places, axis: int) -> bool:

@@ -27,6 +27,9 @@ FEW_COEFFICIENTS: Final = 3
 """Up to so many constants that each meet the same elements are coefficients, not data."""
 
 
+_WORDS: Final = {ADD: "sum", MUL: "product"}
+
+
 class Finding(NamedTuple):
     """What a node of the array graph computes of the scalar graph: how many nodes of which kind."""
 
@@ -50,9 +53,9 @@ class Step(NamedTuple):
             node = emit(self.op if sign > 0 else SUB, (node, operand))
         return node
 
-    def count(self, lanes: int) -> Counter[str]:
+    def tally(self, lanes: int) -> Counter[str]:
         """The nodes of the scalar graph that it stands for."""
-        return Counter({"sum" if self.op is ADD else self.op.name: lanes})
+        return Counter({_WORDS.get(self.op, self.op.name): lanes})
 
 
 class LaneWriter:
@@ -107,7 +110,7 @@ class LaneWriter:
                 self._write_array(step, homes, chosen, some)
 
     def _is_small(self, homes: Sequence[int], lanes: Sequence[int]) -> bool:
-        """Whether the lanes are so few that an array pays only for all the elements of something."""
+        """Whether the lanes are few and not all the elements of something."""
         count = len(lanes)
         return count == 1 or (count < FEW_LANES and not self._is_whole(count, homes, lanes))
 
@@ -161,7 +164,7 @@ class LaneWriter:
             if len(step.signs) > 1 and step.signs[1] > 0 and self._reads_better(*picked[:2]):
                 picked[:2] = picked[1::-1]
             node = writer.stretched(step.apply(writer.emit, picked), arrangement.shape)
-        self._settle(lanes, node, arrangement.positions, step.count(len(lanes)))
+        self._settle(lanes, node, arrangement.positions, step.tally(len(lanes)))
 
     def _outer(
         self, step: Step, homes: Sequence[int], columns: Sequence[Places], arrangement: Arrangement
@@ -181,7 +184,7 @@ class LaneWriter:
         return None
 
     def _reads_better(self, first: int, second: int) -> bool:
-        """Whether `second + first` is how people write it: x @ W + b. Two terms may trade places."""
+        """Whether people write the second of two terms first, as in x @ W + b."""
         graph = self.writer.graph
         if graph.ops[first] in (GATHER, RESHAPE):
             (first,) = graph.operands[first]
@@ -197,9 +200,8 @@ class LaneWriter:
         if total == len(lanes):
             self._write_lanes(Step(MUL), homes, lanes, group.places)
             return
-        if total < FEW_PRODUCTS and not any(
-            home != CONSTANTS and self.addresses.size(home) == total for home in homes
-        ):
+        sizes = {self.addresses.size(home) for home in homes if home != CONSTANTS}
+        if total < FEW_PRODUCTS and total not in sizes and len(lanes) not in sizes - {1}:
             self._write_scalar_products(homes, group)
             return
         roles = [self.addresses.primal_home(self.addresses.owner(lane)) for lane in lanes]
@@ -225,9 +227,10 @@ class LaneWriter:
         writer, start = self.writer, 0
         append = writer.graph.append
         for lane, count in zip(group.lanes, group.counts, strict=True):
+            left, right = (column[start : start + count] for column in group.places)
             terms = [
                 append(MUL, (writer.element(homes[0], a), writer.element(homes[1], b)))
-                for a, b in zip(*[column[start : start + count] for column in group.places], strict=True)
+                for a, b in zip(left, right, strict=True)
             ]
             start += count
             self._settle_scalar(lane, Step(ADD, signs=(1,) * count).apply(append, terms))
@@ -281,9 +284,10 @@ class LaneWriter:
         if name and not graph.is_leaf(node):
             graph.labels.setdefault(node, name)
         hint = self.addresses.hint(lanes)
-        if hint and graph.shapes.get(node) == hint[1].shape:
-            if numpy.array_equal(hint[1].places, positions) and hint[1].is_whole():
-                graph.adjoint_of.setdefault(node, self.writer.nodes[hint[0]])
+        if hint is None or graph.shapes.get(node) != hint[1].shape or not hint[1].is_whole():
+            return
+        if numpy.array_equal(hint[1].places, positions):
+            graph.adjoint_of.setdefault(node, self.writer.nodes[hint[0]])
 
 
 def _step(key: Key) -> tuple[Step, tuple[int, ...]]:
@@ -297,8 +301,8 @@ def _step(key: Key) -> tuple[Step, tuple[int, ...]]:
 def _by_coefficient(op: Op, homes: Sequence[int], columns: Sequence[Places]) -> list[Places]:
     """The lanes, parted by the constants among their operands where those are coefficients.
 
-    A few constants are, if each meets the same elements, as in 2*x and 3*x for every x, or if each
-    scales a run of its own. Otherwise they are data, a number for each element.
+    A few constants are, if each meets the same elements, as in 2*x and 3*x for every x, or if they
+    scale a few runs of elements. Otherwise they are data, a number for each element.
     """
     import numpy
 
@@ -314,8 +318,9 @@ def _by_coefficient(op: Op, homes: Sequence[int], columns: Sequence[Places]) -> 
     if not 1 < count <= FEW_COEFFICIENTS or elements == 1 or op not in (MUL, ADD):
         return whole
     met = len(numpy.unique(coefficient * elements + element))
-    along = coefficient[numpy.lexsort(others[::-1])]
-    runs = 1 + numpy.count_nonzero(along[1:] != along[:-1])
-    if met == count * elements or (op is MUL and runs == count):
+    if met == count * elements:
         return [numpy.flatnonzero(coefficient == one) for one in range(count)]
-    return whole
+    along = numpy.lexsort(others[::-1])
+    ends = 1 + numpy.flatnonzero(coefficient[along][1:] != coefficient[along][:-1])
+    few = len(ends) < 2 * count and lanes >= 4 * len(ends)
+    return numpy.split(along, ends) if few and op is MUL else whole

@@ -96,7 +96,7 @@ def _array(graph: Graph, op: Op, stem: str, elements: Sequence[tuple[Place, int]
 
 
 def _distinct_names(arrays: list[LeafArray]) -> list[LeafArray]:
-    """The same arrays; scalars keep their names, and of arrays named alike the later are renamed."""
+    """The same arrays; scalars keep their names, and arrays whose names are taken get new ones."""
     taken = {array.name for array in arrays if not array.shape}
     result = []
     for array in arrays:

@@ -31,7 +31,7 @@ _SIGNS: Final = {
     r"\ne": "≠",
     r"\neq": "≠",
     r"\wedge": "∧",
-    r"\vee": "∨",
+    r"\vee": "\N{LOGICAL OR}",
     r"\to": "→",
     r"\leftarrow": "←",
     r"\sum": "∑",
@@ -62,11 +62,16 @@ _SPACES: Final = frozenset((r"\ ", r"\,", r"\:", r"\;", r"\!", r"\quad", r"\disp
 
 
 class _Item(NamedTuple):
-    """A piece of MathML; `operand` when another operand cannot follow without an operator."""
+    """A piece of MathML.
+
+    `operand` when another operand cannot follow without an operator; `spaced` when there is space
+    before it, which tells a product, as sympy writes it, from a function's argument.
+    """
 
     markup: str
     operand: bool = True
     slot: int | None = None
+    spaced: bool = False
 
 
 @dataclass
@@ -75,6 +80,7 @@ class _Frame:
 
     opener: str
     call: bool = False
+    gap: bool = False
     items: list[_Item] = field(default_factory=list)
     waiting: list[tuple[str, list[_Item]]] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=lambda: [[]])
@@ -105,6 +111,7 @@ def from_latex(latex: str, slot: Callable[[int, bool], str] | None = None) -> st
     for token in tokens:
         frame = stack[-1]
         if token.isspace() or token in _SPACES:
+            frame.gap = True
             continue
         if token in _RAW:
             _complete(frame, _raw_item(token, _raw(tokens), slot))
@@ -112,7 +119,7 @@ def from_latex(latex: str, slot: Callable[[int, bool], str] | None = None) -> st
             stack.append(_Frame("{"))
         elif token == r"\left":
             opener = next(tokens, "(")
-            call = bool(frame.items) and frame.items[-1].operand and not frame.waiting
+            call = bool(frame.items) and frame.items[-1].operand and not frame.gap
             stack.append(_Frame(opener, call))
         elif token.startswith(r"\begin"):
             stack.append(_Frame(token))
@@ -130,6 +137,8 @@ def from_latex(latex: str, slot: Callable[[int, bool], str] | None = None) -> st
             scripts = token in "_^"
             base = [frame.items.pop() if frame.items else _Item("<mrow></mrow>")] if scripts else []
             frame.waiting.append((token, base))
+        elif token == "-" and not (frame.items and frame.items[-1].operand):
+            _complete(frame, _Item('<mo form="prefix">−</mo>', operand=False))
         else:
             _complete(frame, _atom(token))
     while len(stack) > 1:
@@ -140,6 +149,7 @@ def from_latex(latex: str, slot: Callable[[int, bool], str] | None = None) -> st
 
 def _complete(frame: _Frame, item: _Item) -> None:
     """Add an item to a group: to the macro that waits for it, if one does."""
+    item, frame.gap = item._replace(spaced=frame.gap), False
     while frame.waiting:
         macro, arguments = frame.waiting[-1]
         arguments.append(item)
@@ -150,7 +160,8 @@ def _complete(frame: _Frame, item: _Item) -> None:
         if macro == "_" and "∑" in arguments[0].markup:
             name = "munder"
         inner = "".join(argument.markup for argument in arguments)
-        item = _Item(f"<{name}>{inner}</{name}>", arguments[0].operand or name != "munder")
+        operand, spaced = arguments[0].operand or name != "munder", arguments[0].spaced
+        item = _Item(f"<{name}>{inner}</{name}>", operand, spaced=spaced)
     frame.items.append(item)
 
 
@@ -171,12 +182,10 @@ def _closed(frame: _Frame, closer: str, slot: Callable[[int, bool], str] | None)
 
 
 def _table(opener: str, rows: Sequence[Sequence[str]]) -> str:
-    body = "".join(
-        f"<mtr>{''.join(f'<mtd>{cell}</mtd>' for cell in row)}</mtr>" for row in rows
-    )
+    body = "".join(f"<mtr>{''.join(f'<mtd>{cell}</mtd>' for cell in row)}</mtr>" for row in rows)
     table = f"<mtable>{body}</mtable>"
     if "cases" in opener:
-        return f'<mrow><mo fence="true">{{</mo>{table}</mrow>'
+        return f'<mrow><mo class="brace" stretchy="false">{{</mo>{table}</mrow>'
     return f'<mrow><mo fence="true">(</mo>{table}<mo fence="true">)</mo></mrow>'
 
 
@@ -192,7 +201,7 @@ def _joined(items: Sequence[_Item]) -> Iterator[str]:
     """Items side by side; an operand after an operand is a function's argument, or a factor."""
     for before, item in zip([None, *items], items, strict=False):
         if before is not None and before.operand and item.operand:
-            called = before.markup.startswith("<mi>") and "<mo fence" in item.markup[:20]
+            called = not item.spaced and item.markup.startswith("<mrow><mo fence")
             yield "<mo>&#x2061;</mo>" if called else "<mo>&#x2062;</mo>"
         yield item.markup
 

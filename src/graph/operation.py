@@ -50,9 +50,10 @@ class Op:
     arity       how many operands it takes; -1 for any number
     evaluate    its value on floats, IEEE 754 throughout (never raises)
     sympy       its meaning: called with the sympy module, the operands and the static arguments
-    vjp         one rule per operand, `rule(ct, out, *operands, *statics)`: the operand's share of the
-                cotangent `ct`; written with operators and operations alone, so the same text runs on
-                floats, graph nodes and sympy symbols; None where the derivative is zero everywhere
+    vjp         one rule per operand, `rule(ct, out, *operands, *statics)`: the operand's share of
+                the cotangent `ct`; written with operators and operations alone, so the same text
+                runs on floats, graph nodes and sympy symbols; None where the derivative is zero
+                everywhere
     notation    how it is written: "text", "latex", and one entry per target
     sentence    what its derivative rule says, for a reader who is learning it
     domain      an interval per operand to sample when checking

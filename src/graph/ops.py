@@ -1,8 +1,8 @@
 """The operation table: the only place that knows what tanh is.
 
-Adding an operation is adding a record here. Its value, its meaning to sympy, its derivative rule, how it
-is written in each language, the sentence that teaches it, and where to sample it when checking all
-stand together; tests, targets, proofs and documentation read them from the record.
+Adding an operation is adding a record here. Its value, its meaning to sympy, its derivative rule,
+how it is written in each language, the sentence that teaches it, and where to sample it when
+checking all stand together; tests, targets, proofs and documentation read them from the record.
 
 Derivatives of elementary functions: Griewank & Walther, *Evaluating Derivatives*, 2nd ed. (SIAM
 2008), table 1.3 and section 3.2; of the piecewise ones, the one-sided choice stated in `kink`.
@@ -154,7 +154,7 @@ NEG = Op(
     domain=(_REAL,),
 )
 
-POW_CONST = Op(
+POW_CONST: Op = Op(
     name="pow_const",
     arity=1,
     evaluate=lambda x, n: x * x if n == 2 else ieee.safe_pow(x, n),
@@ -173,7 +173,7 @@ POW_CONST = Op(
     kink="by the power rule, so 0**(n-1) decides at 0",
 )
 
-POW = Op(
+POW: Op = Op(
     name="pow",
     arity=2,
     evaluate=ieee.safe_pow,
@@ -349,7 +349,7 @@ LEAKY_RELU = Op(
         "python": Notation("{slope} * {0} if {0} <= 0.0 else {0}", 1, (COMPARISON + 1,)),
         "javascript": Notation("{0} <= 0 ? {slope} * {0} : {0}", 1),
     },
-    sentence="leaky relu passes the cotangent where its operand is positive, and slope times it elsewhere",
+    sentence="leaky relu passes the cotangent where its operand is positive, else slope times it",
     domain=(_REAL,),
     statics=("slope",),
     defaults=(0.01,),
@@ -534,7 +534,7 @@ ELEMENTWISE: Final[dict[str, Op]] = {
 """Every operation on scalars, which works on arrays element by element, by name."""
 
 OPERATIONS: Final[dict[str, Op]] = {**ELEMENTWISE, **{op.name: op for op in ARRAY_OPERATIONS}}
-"""Every operation by name, in the order of the table: those on scalars, then those on whole arrays."""
+"""Every operation by name, in the order of the table: on scalars, then on whole arrays."""
 
 COMPARISONS: Final = frozenset((LT, LE, GT, GE, EQ, NE))
 """The operations whose value is a truth value."""

@@ -109,8 +109,8 @@ class Pass:
             name=self.name,
             nodes_before=len(graph),
             nodes_after=len(result),
-            operations_before=_operations(graph),
-            operations_after=_operations(result),
+            operations_before=operations(graph),
+            operations_after=operations(result),
             rewrites=dict(sorted(applied.items())),
         )
         result.passes = (*graph.passes, record)
@@ -189,6 +189,10 @@ def simplify(exprs: Any, rules: str = "exact") -> Expr | list[Expr]:
             "expected an Expr, a Value or a sequence of them"
         )
     graph = chosen(extract([exprs] if single else exprs))
+    if rules == "stable":
+        from .stable import shift_sums
+
+        graph = shift_sums(graph)
     results = [graph[node] for node in graph.outputs]
     return results[0] if single else results
 
@@ -375,7 +379,7 @@ class _Rebuild:
                 target.gradients[images[root], images[leaf]] = images[adjoint]
 
 
-def _operations(graph: Graph) -> dict[str, int]:
+def operations(graph: Graph) -> dict[str, int]:
     """How many nodes of each operation there are, by name; leaves aside."""
     counts = Counter(graph.ops)
     return {op.name: count for op, count in counts.items() if op.arity}

@@ -180,8 +180,8 @@ def _check_scalar(graph: Graph, live: Iterable[int]) -> None:
         for node in live:
             if node in graph.shapes:
                 raise ShapeError(
-                    f"{graph[node]!r} is an array of shape {graph.shapes[node]}; roll takes a graph of "
-                    "scalars: use it as it is, or unroll it first"
+                    f"{graph[node]!r} is an array of shape {graph.shapes[node]}; roll takes a "
+                    "graph of scalars: use it as it is, or unroll it first"
                 )
 
 

@@ -13,7 +13,7 @@ from .arrays import BROADCAST, GATHER, MATMUL, RESHAPE, SCATTER, TRANSPOSE
 from .arraytext import array_text
 from .expr import Graph
 from .formula import notation, number_text
-from .operation import ATOM, Op
+from .operation import ATOM
 
 VIEWS: Final = frozenset((RESHAPE, TRANSPOSE, BROADCAST, GATHER))
 """Operations that choose or arrange elements and compute nothing."""
@@ -78,17 +78,17 @@ class RollReport:
         )
         more = ", …" if len(self.scalars) > 6 else ""
         return (
-            f"{count:,} of {self.operations:,} operations stayed scalar ({kinds}{more}): too few others "
-            "do the same to elements of the same arrays"
+            f"{count:,} of {self.operations:,} operations stayed scalar ({kinds}{more}): "
+            "too few others do the same to elements of the same arrays"
         )
 
     def verdict(self) -> str:
         """Whether it pays, with the estimate that says so."""
         if self.pays:
-            return f"estimated gain: {self.gain:.2g} times the speed of the scalar code"
+            return f"estimated gain: {self.gain:.2g} times the speed of the scalar code, per call"
         return (
-            f"too irregular or too small to gain: an estimated {self.gain:.2g} times the speed of the "
-            "scalar code; compile the scalar graph instead"
+            f"too irregular or too small to gain: an estimated {self.gain:.2g} times the speed of "
+            "the scalar code, per call; compile the scalar graph instead, or batch it over samples"
         )
 
 
@@ -148,8 +148,9 @@ def _findings(graph: Graph, computed: Mapping[int, Counter[str]]) -> Iterable[st
                 counts.setdefault(node, Counter()).update(source)
         formula, binds = _formula(graph, node, written)
         label = graph.labels.get(node, "")
-        inside = uses[node] == 1 and not label and len(formula) <= LONGEST
-        if inside or graph.ops[node] in VIEWS:
+        inside = uses[node] == 1 and len(formula) <= LONGEST
+        view = graph.ops[node] in VIEWS and node not in counts
+        if not label and (inside or view):
             written[node] = (formula, binds)
             continue
         name = names.name(label)
@@ -194,10 +195,11 @@ class _Names:
 
 def _words(counts: Counter[str]) -> str:
     """Counts in words: 39,200 products and 50 sums."""
-    plural = ("product", "sum", "term")
+    order = ("product", "term", "sum")
+    kinds = sorted(counts, key=lambda kind: order.index(kind) if kind in order else len(order))
     parts = [
-        _counted(number, kind) if kind in plural else f"{number:,} {kind}"
-        for kind, number in counts.items()
+        _counted(counts[kind], kind) if kind in order else f"{counts[kind]:,} {kind}"
+        for kind in kinds
     ]
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 

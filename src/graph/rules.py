@@ -57,6 +57,7 @@ class Rule:
     exactness   "exact": the same float64 bit for bit, the sign of a zero aside;
                 "real": equal over the reals, where both sides are defined;
                 "stable": equal over the reals, and nearer to the truth in floating point
+    positive    wildcards that are positive wherever the pattern is defined
 
     >>> Rule("add-zero", lambda x: x + 0, lambda x: x, "exact")
     add-zero: x + 0 -> x
@@ -66,6 +67,7 @@ class Rule:
     pattern: Callable[..., Any]
     result: Callable[..., Any]
     exactness: str
+    positive: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         before, after = self.sides()
@@ -246,7 +248,7 @@ def _operations(result: Iterable[Part], constants: set[int]) -> int:
 
 
 def prove(rule: Rule) -> bool:
-    """Whether sympy shows that both sides of the rule are equal for all real wildcards.
+    """Whether sympy shows that both sides are equal for all real, or `positive`, wildcards.
 
     Their difference simplifies to 0; or else its derivatives by every wildcard do, and it is 0 at
     one point, which is the same on a connected domain.
@@ -258,7 +260,10 @@ def prove(rule: Rule) -> bool:
     """
     import sympy
 
-    symbols = [sympy.Symbol(name, real=True) for name in rule.wildcards]
+    symbols = [
+        sympy.Symbol(name, positive=True) if name in rule.positive else sympy.Symbol(name, real=True)
+        for name in rule.wildcards
+    ]
     difference = sympy.sympify(rule.pattern(*symbols)) - rule.result(*symbols)
     if sympy.simplify(difference) == 0:
         return True
@@ -268,9 +273,12 @@ def prove(rule: Rule) -> bool:
 
 
 def _table(
-    exactness: str, *rows: tuple[str, Callable[..., Any], Callable[..., Any]]
+    exactness: str, *rows: tuple[str, Callable[..., Any], Callable[..., Any], *tuple[str, ...]]
 ) -> tuple[Rule, ...]:
-    return tuple(Rule(name, pattern, result, exactness) for name, pattern, result in rows)
+    return tuple(
+        Rule(name, pattern, result, exactness, tuple(positive))
+        for name, pattern, result, *positive in rows
+    )
 
 
 # Signs move outwards and then vanish in a sum. A rule that would add work where a negated operand
@@ -369,9 +377,15 @@ STABLE: Final = _table(
     ("sigmoid-ratio", lambda x: exp(x) / (1 + exp(x)), lambda x: sigmoid(x)),
     ("one-minus-sigmoid", lambda x: 1 - sigmoid(x), lambda x: sigmoid(-x)),
     ("log-sigmoid", lambda x: log(sigmoid(x)), lambda x: -softplus(-x)),
+    ("log-one-minus-sigmoid", lambda x: log1p(-sigmoid(x)), lambda x: -softplus(x)),
+    ("log-ratio", lambda a, b: log(exp(a) / b), lambda a, b: a - log(b), "b"),
     ("softplus-minus", lambda x: softplus(x) - x, lambda x: softplus(-x)),
     ("log-sum-exp", lambda a, b: log(exp(a) + exp(b)), lambda a, b: a + softplus(b - a)),
     ("tanh", lambda x: expm1(2 * x) / (exp(2 * x) + 1), lambda x: tanh(x)),
+    ("tanh-minus", lambda x: -expm1(-2 * x) / (exp(-2 * x) + 1), lambda x: tanh(x)),
+    ("tanh-ratio", lambda x: (exp(x) - exp(-x)) / (exp(x) + exp(-x)), lambda x: tanh(x)),
+    ("times-sigmoid", lambda a, x: a / (1 + exp(-x)), lambda a, x: a * sigmoid(x)),
+    ("times-sigmoid-minus", lambda a, x: a / (1 + exp(x)), lambda a, x: a * sigmoid(-x)),
 )
 """Rewrites that improve floating point. Apply them before differentiating."""
 

@@ -1,7 +1,7 @@
 """The terms of a sum, parted by the arrays they come from.
 
-A sum such as b[j] + Σ w[j,i]*x[i] has a part for each kind of term: single elements of one array, or
-products of elements of two. Parts of one kind are what different sums have in common.
+A sum such as b[j] + Σ w[j,i]*x[i] has a part for each kind of term: single elements of one array,
+or products of elements of two. Parts of one kind are what different sums have in common.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def part_terms(terms: Iterable[tuple[int, Term]], addresses: Addresses) -> dict[
 def scaled_arrays(
     sums: Iterable[tuple[int, dict[Kind, Part]]], addresses: Addresses
 ) -> set[tuple[int, int]]:
-    """Arrays whose elements are added up with constant factors, and what the sums are adjoints of."""
+    """Arrays that sums add up with constant factors, and what those sums are adjoints of."""
     return {
         (second, addresses.primal_home(node))
         for node, parts in sums
@@ -81,7 +81,8 @@ def join_scaled(
 ) -> None:
     """Make `±w` and `±c*w`, for w in a scaled array, one part: products with constants.
 
-    Where the data of samples stand as constants, 1*w has become w, and -1*w a subtraction.
+    Where the data of samples stand as constants, 1*w has become w, and -1*w a subtraction. In a sum
+    that has an element twice, as w + 2*w, the factors are no data.
     """
     adjoint = addresses.primal_home(node)
     for home in dict.fromkeys(a if b == PLAIN else b for _, a, b in list(parts)):
@@ -90,11 +91,14 @@ def join_scaled(
         products: list[Kind] = [(sign, CONSTANTS, home) for sign in (1, -1)]
         elements: list[Kind] = [(sign, home, PLAIN) for sign in (1, -1)]
         found = {kind: parts[kind] for kind in (*products, *elements) if kind in parts}
-        terms = sum(len(part.nodes) + len(part.factors[0]) for part in found.values())
-        if terms > 1 and (len(found) > 1 or found.keys().isdisjoint(products)):
+        if not found or (len(found) == 1 and not found.keys().isdisjoint(products)):
+            continue
+        joined = _joined(found, addresses)
+        places = joined.factors[1]
+        if 1 < len(places) == len(set(places)):
             for kind in found:
                 del parts[kind]
-            parts[1, CONSTANTS, home] = _joined(found, addresses)
+            parts[1, CONSTANTS, home] = joined
 
 
 def _joined(parts: dict[Kind, Part], addresses: Addresses) -> Part:

@@ -1,7 +1,7 @@
 """The bridge to sympy, and the proof of each derivative rule.
 
-sympy is the independent judge: it knows what an operation means from `Op.sympy` alone, and finds the
-derivative by its own rules.
+sympy is the independent judge: it knows what an operation means from `Op.sympy` alone, and finds
+the derivative by its own rules.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def sympy_nodes(
                 made[node] = sympy.sympify(op.sympy(sympy, *arguments, *statics))
             except RecursionError:
                 raise SizeError(
-                    f"sympy cannot take an expression nested as deeply as node {node} ({op.name}) of "
-                    f"{graph!r}; convert a shallower part, or evaluate or compile the whole instead"
+                    f"sympy cannot take an expression nested as deeply as node {node} ({op.name}) "
+                    f"of {graph!r}; convert a shallower part, or evaluate or compile the whole"
                 ) from None
         numbers[node] = as_number(made[node])
     return made

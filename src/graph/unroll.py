@@ -134,9 +134,7 @@ def _leaf_lanes(graph: Graph, node: int, target: Graph) -> Lanes:
     names = lane_names(graph, node)
     if numbers is None:
         return [target.input(name).id for name in names]
-    return [
-        target.parameter(name, number).id for name, number in zip(names, numbers, strict=True)
-    ]
+    return [target.parameter(name, number).id for name, number in zip(names, numbers, strict=True)]
 
 
 def _label(graph: Graph, node: int, target: Graph, made: Lanes) -> None:
@@ -264,9 +262,7 @@ def _logsumexp(apply: Apply, terms: Lanes) -> int:
     return apply(ADD, apply(LOG, _sum(apply, shifted)), top)
 
 
-def _first_max(
-    apply: Apply, operands: list[Lanes], shapes: list[Shape], axis: int | None
-) -> Lanes:
+def _first_max(apply: Apply, operands: list[Lanes], shapes: list[Shape], axis: int | None) -> Lanes:
     result = list(operands[0])
     for line in _lines(shapes[0], axis):
         terms = [operands[0][i] for i in line]
@@ -312,9 +308,7 @@ def _scatter(
 def _rows(meaning: Callable[..., Lanes]) -> Callable[..., Lanes]:
     """The meaning applied to each row of the operand."""
 
-    def of_rows(
-        apply: Apply, operands: list[Lanes], shapes: list[Shape], *statics: Any
-    ) -> Lanes:
+    def of_rows(apply: Apply, operands: list[Lanes], shapes: list[Shape], *statics: Any) -> Lanes:
         (elements,), width = operands, prod(shapes[0][1:])
         return [
             lane

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -10,7 +10,9 @@ from ..errors import OperandError, shorten
 from .arithmetic import Arithmetic, plain_number
 from .ieee import Float
 from .operation import Op
-from .ops import CONSTANT
+from .ops import CONSTANT, WHERE
+
+_new = object.__new__
 
 
 class Value(Arithmetic):
@@ -70,49 +72,57 @@ class Value(Arithmetic):
 
     def apply_op(self, op: Op, operands: tuple[Any, ...], statics: tuple[float, ...] = ()) -> Any:
         """The value of `op` on `operands`, numbers among them taken in as constants."""
-        values = []
+        numbers = []
         for operand in operands:
-            if not isinstance(operand, Value):
-                if not isinstance(operand, Real):
-                    return NotImplemented
-                operand = _constant(operand)
-            values.append(operand)
-        data = op.evaluate(*[value.data for value in values], *statics)
-        out = Value.__new__(Value)
-        out.data = data if type(data) is float else plain_number(data)
-        out.grad = 0.0
-        out.label = ""
-        out.op = op
-        out.operands = tuple(values)
-        out.statics = statics
-        return out
+            if isinstance(operand, Value):
+                numbers.append(operand.data)
+            elif type(operand) is float or isinstance(operand, Real):
+                operands = tuple([v if isinstance(v, Value) else _constant(v) for v in operands])
+                numbers = [value.data for value in operands]
+                break
+            else:
+                return NotImplemented
+        data = op.evaluate(*numbers, *statics)
+        return _computed(data if type(data) is float else plain_number(data), op, operands, statics)
 
     def _backward(self) -> None:
         """Add to the `grad` of each operand its share of this `grad`: one step of the chain rule.
 
         Nothing happens on a leaf. `backward` calls this once per node, consumers first.
         """
-        op = self.op
-        if op is None:
+        op, operands = self.op, self.operands
+        if op is None or not operands:
             return
-        arguments = (*[value.data for value in self.operands], *self.statics)
-        for rule, operand in zip(op.vjp, self.operands, strict=True):
-            if rule is not None:
-                try:
-                    share = rule(self.grad, self.data, *arguments)
-                    if type(share) is complex:
-                        raise ArithmeticError
-                    operand.grad += share
-                except ArithmeticError:
-                    ieee = map(Float, (self.grad, self.data, *arguments))
-                    operand.grad += float(rule(*ieee))
+        try:
+            if op.arity == 2:  # written out: this is where the time goes
+                a, b = operands
+                ct, out, x, y = self.grad, self.data, a.data, b.data
+                rule_a, rule_b = op.vjp
+                share_a = 0.0 if rule_a is None else rule_a(ct, out, x, y)
+                share_b = 0.0 if rule_b is None else rule_b(ct, out, x, y)
+                a.grad += share_a
+                b.grad += share_b
+                return
+            shares = self._shares(float)
+        except ArithmeticError:
+            shares = self._shares(Float)
+        for operand, share in zip(operands, shares, strict=True):
+            operand.grad += share
+
+    def _shares(self, number: Callable[[float], float]) -> list[float]:
+        """What the rules give each operand, worked out in numbers of this kind."""
+        given = (self.grad, self.data, *[value.data for value in self.operands], *self.statics)
+        numbers = [number(item) for item in given]
+        rules = self.op.vjp  # type: ignore[union-attr]
+        return [0.0 if rule is None else float(rule(*numbers)) for rule in rules]
 
     def backward(self) -> None:
         """Fill `grad` of everything this was computed from with d(this)/d(it).
 
         The reverse sweep of automatic differentiation (Griewank & Walther, *Evaluating
         Derivatives*, section 3.2). Leaves add to the gradient they had, so calling twice gives
-        twice the gradient; computed nodes start from 0 each time.
+        twice the gradient; computed nodes start from 0 each time. What only a branch of a `where`
+        that was not taken needs keeps its 0, even if its derivative is not finite.
 
         >>> a = Value(3.0)
         >>> b = a + a
@@ -121,12 +131,16 @@ class Value(Arithmetic):
         4.0
         """
         order = list(topological(self))
+        branches = False
         for value in order:
             if value.operands:
                 value.grad = 0.0
+                branches = branches or value.op is WHERE
         self.grad = 1 if self.operands else self.grad + 1
+        taken = _taken(self, order) if branches else None
         for value in reversed(order):
-            value._backward()
+            if taken is None or value in taken:
+                value._backward()
 
 
 def topological(*roots: Value, known: Container[Value] = ()) -> Iterator[Value]:
@@ -138,23 +152,56 @@ def topological(*roots: Value, known: Container[Value] = ()) -> Iterator[Value]:
     >>> [v.data for v in topological(a * a + a)]
     [2.0, 4.0, 6.0]
     """
-    seen: set[Value] = set()
-    stack: list[tuple[Value, Iterator[Value]]] = []
+    entered: set[Value] = set()
+    left: set[Value] = set()
     for root in roots:
-        if root in seen or root in known:
-            continue
-        seen.add(root)
-        stack.append((root, iter(root.operands)))
+        stack = [] if root in known else [root]
         while stack:
-            value, operands = stack[-1]
-            for operand in operands:
-                if operand not in seen and operand not in known:
-                    seen.add(operand)
-                    stack.append((operand, iter(operand.operands)))
-                    break
-            else:
+            value = stack[-1]
+            if value not in entered:
+                entered.add(value)
+                if value.operands:
+                    stack += [v for v in value.operands if v not in entered and v not in known]
+                    continue
+            stack.pop()
+            if value not in left:
+                left.add(value)
                 yield value
-                stack.pop()
+
+
+def _taken(root: Value, order: list[Value]) -> set[Value]:
+    """What `root` depends on by way of the branches that were taken."""
+    found = {root}
+    for value in reversed(order):
+        if value in found:
+            operands = value.operands
+            if value.op is WHERE:
+                operands = (operands[1 if operands[0].data else 2],)
+            found.update(operands)
+    return found
+
+
+def _consumers_first(root: Value) -> list[Value]:
+    """`root` and everything it was computed from, each after all that it was used in.
+
+    A. B. Kahn, "Topological sorting of large networks", CACM 5(11), 1962.
+    """
+    uses: dict[Value, int] = {}
+    stack = [root]
+    while stack:
+        for operand in stack.pop().operands:
+            if operand in uses:
+                uses[operand] += 1
+            else:
+                uses[operand] = 1
+                stack.append(operand)
+    order = [root]
+    for value in order:
+        for operand in value.operands:
+            uses[operand] -= 1
+            if not uses[operand]:
+                order.append(operand)
+    return order
 
 
 def zero_grad(parameters: Iterable[Value]) -> None:
@@ -168,8 +215,20 @@ def zero_grad(parameters: Iterable[Value]) -> None:
 
 
 def _constant(number: Any) -> Value:
-    value = Value(number)
-    value.op = CONSTANT
+    return _computed(number if type(number) is float else _number(number), CONSTANT, ())
+
+
+def _computed(
+    data: float, op: Op, operands: tuple[Value, ...], statics: tuple[float, ...] = ()
+) -> Value:
+    """A `Value` without the checks that numbers from outside need."""
+    value = _new(Value)
+    value.data = data
+    value.grad = 0.0
+    value.label = ""
+    value.op = op
+    value.operands = operands
+    value.statics = statics
     return value
 
 

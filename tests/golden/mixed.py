@@ -17,7 +17,7 @@ def f(a, c):
     c: a number
     forward: 10 operations (2 sub, 1 gt, 1 exp, 1 div, 1 relu, 1 pow_const, 1 where, 1 sigmoid,
         1 add)
-    backward: 11 operations (3 where, 3 mul, 2 add, 1 pow_const, 1 gt, 1 div)
+    backward: 13 operations (5 where, 3 mul, 2 add, 1 pow_const, 1 gt, 1 div)
     """
     # forward
     gt = a > c
@@ -27,7 +27,7 @@ def f(a, c):
     m = (t0/c if gt else pow(t3, 0.5)) + sigmoid(c) - t2
     # backward
     da = (
-        -1.0 + ((0.0 if gt else 1.0)*(0.5*pow(t3, -0.5)) if t2 > 0.0 else 0.0) + (1.0 if gt
-        else 0.0)/c*t0
+        -1.0 + (0.0 if gt else ((0.0 if gt else 1.0)*(0.5*pow(t3, -0.5)) if t2 > 0.0 else 0.0))
+        + ((1.0 if gt else 0.0)/c*t0 if gt else 0.0)
     )
     return {"m": m, "da": da, "gt": float(gt)}

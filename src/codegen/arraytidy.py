@@ -1,0 +1,119 @@
+"""Rewrites of a batched array graph that save an operation on arrays and may round otherwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import chain
+
+from ..graph.arrays import RESHAPE
+from ..graph.expr import Expr, Graph, live_nodes
+from ..graph.ops import ADD, COMPARISONS, DIV, MUL, WHERE
+
+
+def tidied(graph: Graph) -> Graph:
+    """`graph.outputs` in a new graph, with fewer operations on arrays.
+
+    A comparison is 1 or 0, so adding -1 where it holds subtracts it; and multiplying by a
+    reciprocal that nothing else uses divides.
+
+    >>> from ..graph.ops import equal, where
+    >>> g = Graph(); x, y = g.array("x", 3), g.array("y", 3)
+    >>> g.outputs = ((where(equal(y, 2), -1, 0) + x * (1 / y)).id,)
+    >>> small = tidied(g)
+    >>> print(small[small.outputs[0]])
+    x/y - (y == 2)
+    """
+    work = _Tidying(graph)
+    for node in work.live:
+        work.make(node)
+    work.finish()
+    return work.target
+
+
+@dataclass
+class _Tidying:
+    """The state of tidying one graph: what it is, and the images of its nodes."""
+
+    graph: Graph
+
+    def __post_init__(self) -> None:
+        graph = self.graph
+        self.target = Graph()
+        self.images: dict[int, int] = {}
+        self.live = live_nodes(graph, graph.outputs)
+        read = chain.from_iterable(graph.operands[node] for node in self.live)
+        self.uses = Counter(chain(graph.outputs, read))
+
+    def image(self, node: int) -> Expr:
+        """What a node of the graph became."""
+        return self.target[self.images[node]]
+
+    def make(self, node: int) -> None:
+        """The node in the target, rewritten where a rewrite applies."""
+        graph, target = self.graph, self.target
+        operands = graph.operands[node]
+        if not operands:
+            self.images[node] = target.copy_leaf(graph, node)
+            return
+        target.deriving(graph.origins[node])
+        rewrite = {ADD: self._minus_truth, MUL: self._quotient}.get(graph.ops[node])
+        made = rewrite(node) if rewrite and node in graph.shapes else None
+        if made is None:
+            images = tuple([self.images[n] for n in operands])
+            self.images[node] = target.append(graph.ops[node], images, graph.statics.get(node, ()))
+        else:
+            self.images[node] = made.id
+        target.deriving(None)
+
+    def finish(self) -> None:
+        """Outputs, labels and what is known of derivatives."""
+        graph, target, images = self.graph, self.target, self.images
+        target.outputs = tuple(images[node] for node in graph.outputs)
+        for node, label in graph.labels.items():
+            if node in images and target.operands[images[node]]:
+                target.labels.setdefault(images[node], label)
+        for adjoint, primal in graph.adjoint_of.items():
+            if adjoint in images and primal in images and target.operands[images[adjoint]]:
+                target.adjoint_of.setdefault(images[adjoint], images[primal])
+
+    def _minus_truth(self, node: int) -> Expr | None:
+        """`where(c, -1, 0) + x` as `x - c`."""
+        graph = self.graph
+        for one, other in _both_ways(graph.operands[node]):
+            if graph.ops[one] is not WHERE or self.uses[one] > 1:
+                continue
+            condition, taken, left = graph.operands[one]
+            choices = self._number(taken), self._number(left)
+            fits = graph.shapes.get(other) == graph.shapes[node]
+            if graph.ops[condition] in COMPARISONS and choices == (-1.0, 0.0) and fits:
+                return self.image(other) - self.image(condition)
+        return None
+
+    def _quotient(self, node: int) -> Expr | None:
+        """`x * (1/s)` as `x / s`, the reciprocal with an axis inserted or without."""
+        graph = self.graph
+        for one, other in _both_ways(graph.operands[node]):
+            shape, inner = None, one
+            if graph.ops[one] is RESHAPE and self.uses[one] == 1:
+                shape, inner = graph.statics[one][0], graph.operands[one][0]
+            if graph.ops[inner] is not DIV or self.uses[inner] > 1:
+                continue
+            above, below = graph.operands[inner]
+            same = graph.shapes.get(below, ()) == graph.shapes.get(inner, ())
+            if self._number(above) == 1.0 and same:
+                divisor: Expr = self.image(below)
+                if shape is not None:
+                    divisor = RESHAPE(divisor, shape)
+                return self.image(other) / divisor
+        return None
+
+    def _number(self, node: int) -> float | None:
+        """The number that a node is, if it is one."""
+        value = self.graph.value(node) if node not in self.graph.shapes else None
+        return value if self.graph.source(node) is None else None
+
+
+def _both_ways(operands: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    a, b = operands
+    return (a, b), (b, a)

@@ -1,0 +1,213 @@
+"""What NumPy code may write over: when values are read last, and which can share memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from ..graph import arrays
+from ..graph.operation import ATOM, Op
+from ..graph.ops import (
+    ABS,
+    ADD,
+    COMPARISONS,
+    COS,
+    DIV,
+    EXP,
+    EXPM1,
+    LOG,
+    LOG1P,
+    MAXIMUM,
+    MINIMUM,
+    MUL,
+    NEG,
+    POW,
+    POW_CONST,
+    RELU,
+    SIN,
+    SOFTPLUS,
+    SQRT,
+    SUB,
+    TANH,
+    WHERE,
+)
+from .arrayprogram import ArrayProgram, Flat
+from .layout import Listing
+from .program import Instruction, Operand, flatten
+
+UFUNCS: Final[dict[Op, str]] = {
+    ADD: "add",
+    SUB: "subtract",
+    MUL: "multiply",
+    DIV: "divide",
+    NEG: "negative",
+    POW: "power",
+    EXP: "exp",
+    LOG: "log",
+    LOG1P: "log1p",
+    EXPM1: "expm1",
+    SQRT: "sqrt",
+    SIN: "sin",
+    COS: "cos",
+    TANH: "tanh",
+    ABS: "abs",
+    MAXIMUM: "maximum",
+    MINIMUM: "minimum",
+}
+"""NumPy's function for each operation that it has one for."""
+
+FIRST: Final[dict[Op, str]] = {RELU: "maximum", SOFTPLUS: "logaddexp"}
+"""Operations that are NumPy's function of 0 and the operand."""
+
+REDUCTIONS: Final[dict[Op, str]] = {arrays.SUM: "add", arrays.MEAN: "add", arrays.MAX: "maximum"}
+"""NumPy's function that each reduction folds the axis with."""
+
+_VIEWS: Final = frozenset((arrays.TRANSPOSE, arrays.RESHAPE, arrays.BROADCAST))
+
+
+class Text(NamedTuple):
+    """An expression, and how tightly it binds."""
+
+    code: str
+    binds: int = ATOM
+
+
+@dataclass
+class Writer:
+    """The state of writing one function.
+
+    last      the number of the last instruction that reads each variable; outputs are read last
+    base      the variable whose memory a variable shares
+    owned     variables in memory of their own, which may be written over
+    truths    variables that hold truth values
+    pending   expressions that stand where they are used
+    names     what a variable is called in the code, when it shares the name of another
+    home      where to compute a variable that is part of a flat result
+    heirs     variable → the one that is computed in its memory
+    picked    choices between elements and 0 that are only summed: written as the elements chosen
+    views     variables that share the memory of an argument or constant
+    """
+
+    program: ArrayProgram
+    last: dict[str, int] = field(default_factory=dict)
+    uses: dict[str, int] = field(default_factory=dict)
+    base: dict[str, str] = field(default_factory=dict)
+    owned: set[str] = field(default_factory=set)
+    truths: set[str] = field(default_factory=set)
+    pending: dict[str, Text] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    heirs: dict[str, str] = field(default_factory=dict)
+    home: dict[str, str] = field(default_factory=dict)
+    head: Listing = field(default_factory=Listing)
+    listing: Listing = field(default_factory=Listing)
+    parts: set[str] = field(default_factory=set)
+    picked: set[str] = field(default_factory=set)
+    views: set[str] = field(default_factory=set)
+
+
+def read_ahead(writer: Writer) -> None:
+    """When each variable is read last, and how often."""
+    program = writer.program
+    for number, instruction in enumerate(program.instructions):
+        for operand in instruction.operands:
+            if isinstance(operand, str):
+                writer.uses[operand] = writer.uses.get(operand, 0) + 1
+                writer.last[operand] = number
+        if instruction.op in COMPARISONS:
+            writer.truths.add(instruction.name)
+    end = len(program.instructions)
+    for operand in _results(program):
+        if isinstance(operand, str):
+            writer.uses[operand] = writer.uses.get(operand, 0) + 2
+            writer.last[operand] = end
+    made = {instruction.name: instruction for instruction in program.instructions}
+    for instruction in program.instructions:
+        chosen = made.get(str(instruction.operands[0]))
+        sums_all = instruction.op is arrays.SUM and instruction.statics[0] is None
+        if sums_all and chosen is not None and _picks(writer, chosen):
+            writer.picked.add(chosen.name)
+    for number, instruction in reversed(list(enumerate(program.instructions))):
+        if is_view(instruction) or instruction.name in writer.picked:
+            until = writer.last.get(instruction.name, number)
+            for source in instruction.operands:
+                if isinstance(source, str):
+                    writer.last[source] = max(writer.last[source], until)
+    writer.views = {view.name for view in program.views} | set(program.constants)
+    for instruction in program.instructions:
+        repeats = instruction.op is arrays.BROADCAST
+        if repeats or (is_view(instruction) and instruction.operands[0] in writer.views):
+            writer.views.add(instruction.name)
+
+
+def _picks(writer: Writer, instruction: Instruction) -> bool:
+    """Whether the value is the elements of an array where something holds, and 0 elsewhere."""
+    if instruction.op is not WHERE or writer.uses[instruction.name] != 1:
+        return False
+    condition, taken, left = instruction.operands
+    shapes = writer.program.shapes
+    return (
+        condition in writer.truths
+        and isinstance(taken, str)
+        and left == 0.0
+        and shapes[taken] == shapes[str(condition)] == shapes[instruction.name]
+    )
+
+
+def _results(program: ArrayProgram) -> Iterable[Operand]:
+    for _, output in flatten(program.outputs):
+        if isinstance(output, Flat):
+            yield from (piece.operand for piece in output.pieces)
+        else:
+            yield output
+
+
+def is_view(instruction: Instruction) -> bool:
+    """Whether NumPy may answer memory of the operand."""
+    return instruction.op in _VIEWS or instruction.op in (arrays.GATHER, arrays.GATHER_ROWS)
+
+
+def share_memory(writer: Writer) -> None:
+    """Decide which operations work in the memory of an operand that is not needed again."""
+    program = writer.program
+    for number, instruction in enumerate(program.instructions):
+        name = instruction.name
+        if is_view(instruction) or not program.shapes[name]:
+            continue
+        if name not in writer.truths:
+            writer.owned.add(name)
+        if not fills(instruction.op):
+            continue
+        for operand in instruction.operands:
+            if (
+                isinstance(operand, str)
+                and operand in writer.owned
+                and writer.last[operand] == number
+                and program.shapes[operand] == program.shapes[name]
+                and instruction.operands.count(operand) == 1
+            ):
+                writer.heirs[operand] = name
+                break
+    for name in writer.owned:
+        final = name
+        while final in writer.heirs:
+            final = writer.heirs[final]
+        writer.names[name] = final
+
+
+def fills(op: Op) -> bool:
+    """Whether NumPy's function for the operation can write into given memory of the same shape."""
+    return op in UFUNCS or op in FIRST or op is POW_CONST
+
+
+def first_of(writer: Writer, operand: Operand) -> str | None:
+    """The variable whose memory became that of `operand`, if it can be computed in place."""
+    if operand not in writer.owned:
+        return None
+    shared = [name for name in writer.owned if writer.names[name] == writer.names[str(operand)]]
+    if writer.names[str(operand)] != operand:
+        return None
+    made = {instruction.name: instruction for instruction in writer.program.instructions}
+    first = next(name for name in shared if name not in writer.heirs.values())
+    op = made[first].op
+    return first if fills(op) or op is arrays.MATMUL or op in REDUCTIONS else None

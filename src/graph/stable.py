@@ -1,0 +1,310 @@
+"""The stable form of an expression: the same function, written so that floats do not lose it.
+
+`log(1 + exp(x))` is infinite at 1000 and its derivative nan; `softplus(x)` and its derivative are
+right everywhere. The rewrites are the rules `STABLE`, and two on sums of any length, which stand
+here. `grad` differentiates the stable form; what the user wrote stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, reduce
+from typing import Any, Final
+
+from .expr import Expr, Graph, Origin, live_nodes
+from .operation import Op
+from .ops import (
+    ADD,
+    CONSTANT,
+    DIV,
+    EXP,
+    LOG,
+    LOG1P,
+    STOP_GRADIENT,
+    SUB,
+    exp,
+    log,
+    maximum,
+    stop_gradient,
+)
+from .passes import Pass, PassRecord, extract, operations
+from .rules import STABLE, Rewrite, scalar_constant
+
+STABLE_PASS: Final = Pass("stable", STABLE, share=True)
+"""The rules alone: nothing is folded, so that what no rule concerns stays as it was written."""
+
+
+@dataclass(frozen=True)
+class SumRule:
+    """A rewrite about a sum of exponentials of any length.
+
+    name     what records call it
+    pattern  what is matched: a function of the terms' exponents
+    result   what it becomes: a function of the shift, then the exponents; equal to the pattern for
+             every shift, so that no derivative has to pass through the shift
+    """
+
+    name: str
+    pattern: Callable[..., Any]
+    result: Callable[..., Any]
+
+
+def _sum(terms: Iterable[Any]) -> Any:
+    first, *rest = terms
+    return sum(rest, first)
+
+
+# Blanchard, Higham & Higham 2021, "Accurately computing the log-sum-exp and softmax functions".
+LOG_SUM_EXP: Final = SumRule(
+    "log-sum-exp-shifted",
+    lambda *z: log(_sum(exp(a) for a in z)),
+    lambda m, *z: log(_sum(exp(a - m) for a in z)) + m,
+)
+SOFTMAX: Final = SumRule(
+    "softmax-shifted",
+    lambda *z: exp(z[0]) / _sum(exp(a) for a in z),
+    lambda m, *z: exp(z[0] - m) / _sum(exp(a - m) for a in z),
+)
+
+
+def stable_form(expr: Expr) -> Expr:
+    """The same expression in its stable form, in the same graph; `expr` itself where no rule fits.
+
+    New nodes carry an `Origin` of the transform "stable" that names the rules, and the graph's
+    `passes` get a record of how often each rule applied. What `expr` was written with stays.
+
+    >>> g = Graph(); x = g.input("x")
+    >>> print(stable_form((1 + x.exp()).log() * x))
+    softplus(x)*x
+    """
+    graph, root = expr.graph, expr.id
+    found = graph.stable_forms.get(root)
+    if found is None:
+        found = graph.stable_forms[root] = _stable_node(graph, root)
+        graph.stable_forms.setdefault(found, found)
+    return Expr(graph, found)
+
+
+def shift_sums(graph: Graph) -> Graph:
+    """A pass: logarithms and quotients of sums of exponentials, shifted by the largest exponent.
+
+    >>> g = Graph(); a, b, c = g.inputs("x", 3)
+    >>> small = shift_sums(extract([log(exp(a) + exp(b) + exp(c))]))
+    >>> print(small.passes[-1].rewrites)
+    {'log-sum-exp-shifted': 1}
+    """
+    work = extract([graph[node] for node in graph.outputs])
+    shift = _Shift(work)
+    work.outputs = tuple([shift.images[root] for root in work.outputs])
+    result = extract([work[node] for node in work.outputs])
+    if not shift.applied:
+        return graph
+    record = PassRecord(
+        name="shift-sums",
+        nodes_before=len(graph),
+        nodes_after=len(result),
+        operations_before=operations(graph),
+        operations_after=operations(result),
+        rewrites=dict(sorted(shift.applied.items())),
+    )
+    result.passes = (*graph.passes, record)
+    return result
+
+
+def _stable_node(graph: Graph, root: int) -> int:
+    live = live_nodes(graph, [root])
+    if not any(_may_change(graph, node) for node in live):
+        return root
+    small = shift_sums(STABLE_PASS(extract([graph[root]])))
+    applied: Counter[str] = Counter()
+    for record in small.passes:
+        applied.update({n: k for n, k in record.rewrites.items() if n in _NAMES})
+    if not applied:
+        return root
+    before = len(graph)
+    image = _brought_back(small, graph, live, Origin("stable", root, "rule", ", ".join(applied)))
+    graph.passes = (
+        *graph.passes,
+        PassRecord(
+            name="stable",
+            nodes_before=before,
+            nodes_after=len(graph),
+            operations_before={},
+            operations_after={},
+            rewrites=dict(sorted(applied.items())),
+        ),
+    )
+    return image
+
+
+_NAMES: Final = frozenset({rule.name for rule in (*STABLE, LOG_SUM_EXP, SOFTMAX)})
+
+
+def _brought_back(small: Graph, graph: Graph, live: Sequence[int], origin: Origin) -> int:
+    """The output of `small` in `graph`, nodes that were there among `live` being used again."""
+    known: dict[object, int] = {}
+    same: dict[int, int] = {}
+    for node in live:
+        operands = tuple([same[operand] for operand in graph.operands[node]])
+        if operands:
+            key = (graph.ops[node], operands, graph.statics.get(node, ()))
+            same[node] = known.setdefault(key, node)
+        else:
+            same[node] = node
+    images: list[int] = []
+    try:
+        for node, op in enumerate(small.ops):
+            operands = tuple([images[operand] for operand in small.operands[node]])
+            if op is CONSTANT:
+                images.append(graph.constant(small.value(node)).id)
+            elif not operands:
+                images.append(graph.leaves[small.labels[node]])
+            else:
+                statics = small.statics.get(node, ())
+                image = known.get((op, operands, statics))
+                if image is None:
+                    graph.deriving(origin)
+                    image = known[op, operands, statics] = graph.append(op, operands, statics)
+                images.append(image)
+    finally:
+        graph.deriving(None)
+    return images[small.outputs[0]]
+
+
+class _Shift:
+    """One walk over a graph that appends the shifted forms; `images` says what became of each."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.images: dict[int, int] = {}
+        self.applied: Counter[str] = Counter()
+        self._terms: dict[int, list[int] | None] = {}
+        self._shifted: dict[tuple[int, int], tuple[Expr, Expr]] = {}
+        for node in live_nodes(graph, graph.outputs):
+            self.images[node] = self._image(node)
+
+    def _image(self, node: int) -> int:
+        graph = self.graph
+        op, operands = graph.ops[node], graph.operands[node]
+        if not operands or node in graph.shapes:
+            return node
+        graph.deriving(graph.origins[node])
+        shifted = self._shifted_form(op, operands)
+        if shifted is None:
+            moved = tuple([self.images[operand] for operand in operands])
+            if moved != operands:
+                node = graph.append(op, moved, graph.statics.get(node, ()))
+            graph.deriving(None)
+            return node
+        graph.deriving(None)
+        return shifted.id
+
+    def _shifted_form(self, op: Op, operands: tuple[int, ...]) -> Expr | None:
+        graph = self.graph
+        if op is LOG:
+            terms = self._exponents(operands[0])
+        elif op is LOG1P:
+            terms = self._exponents(operands[0])
+            terms = terms and [*terms, self._zero()]
+        elif op is DIV and graph.ops[operands[0]] is EXP:
+            terms = self._exponents(operands[1])
+        else:
+            return None
+        if not terms or len(terms) < 2 or self._is_shifted(terms):
+            return None
+        total, shift = self._sum_of(operands[-1], terms)
+        if op is DIV:
+            self.applied[SOFTMAX.name] += 1
+            top = graph[self.images[graph.operands[operands[0]][0]]]
+            return exp(top - shift) / total  # type: ignore[no-any-return]
+        self.applied[LOG_SUM_EXP.name] += 1
+        return log(total) + shift  # type: ignore[no-any-return]
+
+    def _sum_of(self, node: int, terms: Sequence[int]) -> tuple[Expr, Expr]:
+        """The sum of the shifted exponentials, and the shift: once for each sum."""
+        if (node, len(terms)) not in self._shifted:
+            z = [self.graph[self.images.get(term, term)] for term in terms]
+            shift = stop_gradient(reduce(maximum, z))
+            self._shifted[node, len(terms)] = (_sum(exp(a - shift) for a in z), shift)
+        return self._shifted[node, len(terms)]
+
+    def _zero(self) -> int:
+        return self.graph.constant(0.0).id
+
+    def _exponents(self, node: int) -> list[int] | None:
+        """The exponents of a sum of exponentials, 1 counting as exp(0); None for another sum."""
+        if node in self._terms:
+            return self._terms[node]
+        graph, stack, terms = self.graph, [node], []
+        found: list[int] | None = terms
+        while stack:
+            part = stack.pop()
+            if graph.ops[part] is ADD and part not in graph.shapes:
+                stack.extend(reversed(graph.operands[part]))
+            elif graph.ops[part] is EXP and part not in graph.shapes:
+                terms.append(graph.operands[part][0])
+            elif scalar_constant(graph, part) == 1.0:
+                terms.append(self._zero())
+            else:
+                found = None
+                break
+        self._terms[node] = found
+        return found
+
+    def _is_shifted(self, terms: Sequence[int]) -> bool:
+        """Whether every exponent is something less one shift that no derivative passes."""
+        graph = self.graph
+        shifts = {graph.operands[t][1] if graph.ops[t] is SUB else None for t in terms}
+        shift = shifts.pop()
+        return not shifts and shift is not None and graph.ops[shift] is STOP_GRADIENT
+
+
+@lru_cache(maxsize=1)
+def _by_root() -> dict[Op, list[Rewrite]]:
+    found: dict[Op, list[Rewrite]] = {}
+    for rule in STABLE:
+        for rewrite in rule.rewrites:
+            found.setdefault(rewrite.root.op, []).append(rewrite)
+    return found
+
+
+def _may_change(graph: Graph, node: int) -> bool:
+    """Whether a rule may fit here, equal parts not yet being known as such."""
+    op = graph.ops[node]
+    if op is ADD:  # by far the most frequent, and only one rule
+        a, b = graph.operands[node]
+        if graph.ops[a] is not CONSTANT and graph.ops[b] is not CONSTANT:
+            return False
+    rewrites = _by_root().get(op)
+    if rewrites is None:
+        return False
+    if op is LOG or op is DIV or op is LOG1P:
+        shift = graph.ops[graph.operands[node][-1]]
+        if shift is ADD and _sum_may_shift(graph, graph.operands[node][-1]):
+            return True
+    return any(_resembles(graph, node, rewrite) for rewrite in rewrites)
+
+
+def _sum_may_shift(graph: Graph, node: int) -> bool:
+    """Whether a sum begins like one of exponentials that nothing has shifted yet."""
+    while graph.ops[node] is ADD:
+        node = graph.operands[node][-1]
+    if graph.ops[node] is not EXP:
+        return scalar_constant(graph, node) == 1.0
+    inner = graph.operands[node][0]
+    shift = graph.ops[graph.operands[inner][1]] if graph.ops[inner] is SUB else None
+    return shift is not STOP_GRADIENT
+
+
+def _resembles(graph: Graph, node: int, rewrite: Rewrite) -> bool:
+    bound = dict(zip(rewrite.root.operands, graph.operands[node], strict=True))
+    for slot, op, slots, statics in rewrite.inner:
+        inner = bound[slot]
+        if graph.ops[inner] is not op or graph.statics.get(inner, ()) != statics:
+            return False
+        bound.update(zip(slots, graph.operands[inner], strict=True))
+    return all(
+        scalar_constant(graph, bound[slot]) == number for slot, number in rewrite.numbers.items()
+    )

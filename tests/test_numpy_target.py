@@ -1,0 +1,440 @@
+"""The numpy target: the same numbers as the python target and the interpreter, in good NumPy."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_arrays import APPLIED, as_leaves, data, weighted
+
+from wengert.codegen import numpy as target
+from wengert.codegen import numpyarguments, numpymemory
+from wengert.codegen.compiled import compile
+from wengert.codegen.numpylayout import array_literal, strided_view
+from wengert.errors import MissingInputError, NonFiniteError, ShapeError, SizeError
+from wengert.graph import ops
+from wengert.graph.arrays import logsumexp, sum_over
+from wengert.graph.arrayvalue import ArrayValue
+from wengert.graph.backward import grad
+from wengert.graph.expr import Graph, evaluate
+from wengert.graph.indexing import Index
+from wengert.graph.ops import TOTAL
+from wengert.losses import LOSSES
+from wengert.nn import MLP
+
+
+def rows_of(program, samples, seed=0):
+    """Arguments for a compiled function, classes where the labels are y."""
+    draw = np.random.default_rng(seed)
+    result = []
+    for group in program.groups:
+        width = () if group.scalar else (len(group.leaves),)
+        shape = (samples, *width) if group.batched else width
+        numbers = draw.normal(size=shape)
+        result.append(np.round(np.abs(numbers)) % 2 if group.name == "y" else numbers)
+    return [argument if np.ndim(argument) else float(argument) for argument in result]
+
+
+def same(one, other, rtol=1e-11):
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            same(one[key], other[key], rtol)
+    elif isinstance(other, list) and len(set(map(np.shape, other))) > 1:
+        for row, numbers in zip(one, other, strict=True):
+            np.testing.assert_allclose(row, np.broadcast_to(numbers, row.shape), rtol, 1e-12)
+    else:
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=rtol, atol=1e-12)
+
+
+def both(inputs, outputs, samples=5, **options):
+    """The results of the numpy target, compared with those of python and the interpreter."""
+    fast = compile(inputs, outputs, target="numpy", **options)
+    plain = compile(inputs, outputs, target="python", **options)
+    arguments = rows_of(plain.program, samples)
+    kept = [np.copy(argument) for argument in arguments]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result = fast(*arguments)
+        again = fast(*arguments)
+    same(result, plain(*arguments))
+    same(result, fast.program.run(*arguments))
+    same(result, again, 0)
+    for before, after in zip(kept, arguments, strict=True):
+        np.testing.assert_array_equal(before, after)
+    return fast, result
+
+
+def network(sizes, activation="tanh", loss="cross_entropy"):
+    net = MLP(sizes[0], sizes[1:], activation=activation, seed=1)
+    graph = Graph()
+    x, y = graph.inputs("x", sizes[0]), graph.input("y")
+    out = net(x)
+    record = LOSSES[loss]
+    targets = [y] * sizes[-1] if record.paired and sizes[-1] > 1 else y
+    value = record.function(out, targets)
+    return net, graph, {"params": net.parameters(), "x": x, "y": y}, value
+
+
+ACTIVATIONS = ["tanh", "relu", "leaky_relu", "sigmoid", "softplus", "sin", "silu", "gelu", "linear"]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(
+    ("sizes", "loss"),
+    [([3, 4, 2], "cross_entropy"), ([3, 4, 1], "hinge"), ([4, 3], "squared_error")],
+)
+@pytest.mark.parametrize("reduce", ["sum", "mean", None])
+def test_networks(activation, sizes, loss, reduce):
+    net, _, inputs, value = network(sizes, activation, loss)
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    both(inputs, outputs, batch=("x", "y"), reduce=reduce)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 7])
+def test_any_number_of_samples(samples):
+    net, _, inputs, value = network([3, 4, 2])
+    both(inputs, {"loss": value, "grad": grad(value, net.parameters())}, samples, batch=("x", "y"))
+
+
+def test_without_a_batch():
+    net, _, inputs, value = network([3, 4, 2])
+    _, result = both(inputs, {"loss": value, "grad": grad(value, net.parameters())})
+    assert isinstance(result["grad"], np.ndarray)
+    assert result["grad"].shape == (26,)
+
+
+def test_a_training_step_with_its_update():
+    net, graph, inputs, value = network([3, 4, 2])
+    rate = graph.input("rate")
+    count = TOTAL(graph.constant(1))
+    gradient = grad(value, net.parameters())
+    new = [p - rate * (TOTAL(d) / count) for p, d in zip(net.parameters(), gradient, strict=True)]
+    outputs = {"params": new, "loss": TOTAL(value) / count, "first": new[3]}
+    _, result = both({**inputs, "rate": rate}, outputs, batch=("x", "y"))
+    assert result["params"].shape == (26,)
+
+
+def test_unrolled_recurrent_network_and_convolution():
+    graph = Graph()
+    w, u, b = ([graph.parameter(f"{n}_{i}", 0.1 * i - 0.2) for i in range(4)] for n in "wub")
+    x = [graph.inputs(f"x{t}_", 2) for t in range(3)]
+    h = [graph.constant(0.0)] * 2
+    for row in x:
+        h = [
+            (
+                w[2 * j] * row[0]
+                + w[2 * j + 1] * row[1]
+                + u[2 * j] * h[0]
+                + u[2 * j + 1] * h[1]
+                + b[j]
+            ).tanh()
+            for j in range(2)
+        ]
+    loss = h[0] * h[0] + h[1]
+    parameters = [*w, *u, *b[:2]]
+    flat = [e for row in x for e in row]
+    inputs = {"params": parameters, "x": flat}
+    both(inputs, {"loss": loss, "grad": grad(loss, parameters)}, batch="x")
+    pixels, kernel = graph.inputs("p", 8), graph.inputs("k", 3)
+    maps = [sum(kernel[j] * pixels[i + j] for j in range(3)).tanh() for i in range(6)]
+    loss = sum(m * m for m in maps)
+    outputs = {"loss": loss, "dk": grad(loss, kernel), "dp": grad(loss, pixels)}
+    both({"k": kernel, "p": pixels}, outputs, batch="p")
+    both({"k": kernel, "p": pixels}, outputs, batch="p", reduce=None)
+
+
+@st.composite
+def expressions(draw):
+    """Inputs and a few random scalar expressions of them."""
+    graph = Graph()
+    leaves = [*graph.inputs("a", 3), *graph.inputs("x", 3)]
+    pool = list(leaves)
+    unary = [ops.TANH, ops.SIGMOID, ops.SOFTPLUS, ops.RELU, ops.SIN, ops.COS, ops.ABS, ops.NEG]
+    binary = [ops.ADD, ops.SUB, ops.MUL, ops.MAXIMUM, ops.MINIMUM, ops.LT, ops.GE, ops.EQ]
+    for _ in range(draw(st.integers(1, 14))):
+        pick = st.sampled_from([*pool, 0.5, -1.0, 0.0, 1.0])
+        kind = draw(st.integers(0, 3))
+        if kind == 0:
+            pool.append(draw(st.sampled_from(unary))(draw(st.sampled_from(pool))))
+        elif kind == 1:
+            pool.append(draw(st.sampled_from(binary))(draw(st.sampled_from(pool)), draw(pick)))
+        elif kind == 2:
+            pool.append(ops.where(draw(st.sampled_from(pool)), draw(pick), draw(pick)))
+        else:
+            pool.append(draw(st.sampled_from(pool)) ** draw(st.sampled_from([2, 3])))
+    chosen = draw(st.lists(st.sampled_from(pool), min_size=1, max_size=4))
+    return leaves[:3], leaves[3:], chosen
+
+
+@given(expressions(), st.sampled_from(["sum", "mean", None]), st.booleans(), st.booleans())
+@settings(max_examples=120, deadline=None)
+def test_random_expressions(case, reduce, batched, simplify):
+    a, x, outputs = case
+    options = {"batch": "x", "reduce": reduce} if batched else {}
+    named = {"all": outputs, "first": outputs[0], "pair": {"last": outputs[-1]}}
+    both({"a": a, "x": x}, named, simplify=simplify, **options)
+
+
+@given(expressions())
+@settings(max_examples=60, deadline=None)
+def test_random_gradients(case):
+    a, x, outputs = case
+    loss = sum(outputs[1:], outputs[0])
+    both({"a": a, "x": x}, {"loss": loss, "grad": grad(loss, a, allow_unused=True)}, batch="x")
+
+
+@pytest.mark.parametrize("case", APPLIED)
+@pytest.mark.parametrize("batched", [False, True])
+def test_array_graphs(case, batched):
+    shapes, function = APPLIED[case]
+    if batched and "_rows" in case:
+        return
+    graph = Graph()
+    leaves = as_leaves(graph, shapes)
+    out = function(*leaves)
+    outputs = {"out": out, "grad": dict(enumerate(grad(weighted(out), leaves)))}
+    inputs = {f"a{i}": leaf for i, leaf in enumerate(leaves)}
+    options = {"batch": "a0", "reduce": None} if batched else {}
+    f = compile(inputs, outputs, target="numpy", **options)
+    points = data(shapes, 11)
+    if not batched:
+        same(
+            f(*points),
+            dict_of(
+                evaluate([out, *outputs["grad"].values()], dict(zip(leaves, points, strict=True)))
+            ),
+        )
+        return
+    rows = np.stack([np.asarray(data(shapes, 11 + s)[0]) for s in range(3)])
+    result = f(rows, *points[1:])
+    for s in range(3):
+        at = dict(zip(leaves, [rows[s], *points[1:]], strict=True))
+        wanted = dict_of(evaluate([out, *outputs["grad"].values()], at))
+        same(sample(result, wanted, s), wanted)
+
+
+def dict_of(values):
+    return {"out": values[0], "grad": dict(enumerate(values[1:]))}
+
+
+def sample(result, wanted, s):
+    """What belongs to sample `s`; what does not vary is the same for all."""
+    if isinstance(result, dict):
+        return {key: sample(result[key], wanted[key], s) for key in result}
+    return result[s] if np.ndim(result) > np.ndim(wanted) else result
+
+
+def test_the_code_is_what_one_would_write():
+    net, _, inputs, value = network([64, 32, 10], ["tanh", "linear"])
+    f = compile(
+        inputs,
+        {"loss": value, "grad": grad(value, net.parameters())},
+        target="numpy",
+        batch=("x", "y"),
+    )
+    for line in (
+        "W0 = params[:2080].reshape(32, 65)[:, :64]",
+        "b0 = params[64:2080:65]",
+        "h0 = x @ W0.T",
+        "h0 += b0",
+        "np.tanh(h0, out=h0)",
+        "dn1 -= t",
+        "dh0 = dn1 @ W1",
+        "db0 = grad[64:2080:65]",
+        "np.matmul(dn0.T, x, out=dW0)",
+        "np.matmul(dn1.T, h0, out=dW1)",
+    ):
+        assert line in f.source
+    assert len(f.program.instructions) < 40
+    assert f.line_of("dW1") is not None
+
+
+def test_results_are_the_callers_own():
+    net, _, inputs, value = network([3, 4, 2])
+    f = compile(
+        inputs,
+        {"p": net.parameters(), "grad": grad(value, net.parameters())},
+        target="numpy",
+        batch=("x", "y"),
+    )
+    arguments = rows_of(f.program, 4)
+    first = f(*arguments)
+    kept = {key: np.copy(part) for key, part in first.items()}
+    first["p"][:] = 0
+    second = f(*rows_of(f.program, 4, seed=1))
+    assert not np.shares_memory(first["grad"], second["grad"])
+    np.testing.assert_array_equal(first["grad"], kept["grad"])
+    np.testing.assert_array_equal(kept["p"], arguments[0])
+
+
+def test_views_of_arguments_are_copied():
+    graph = Graph()
+    w = graph.array("w", (2, 3))
+    f = compile({"w": w}, {"w": w, "t": w.T, "row": w[0]}, target="numpy")
+    given = np.arange(6.0).reshape(2, 3)
+    for part in f(given).values():
+        assert not np.shares_memory(part, given)
+
+
+def test_single_precision():
+    net, _, inputs, value = network([3, 4, 2])
+    outputs = {"loss": value, "grad": grad(value, net.parameters()), "is": value > 0}
+    single = compile(inputs, outputs, target="numpy", batch=("x", "y"), dtype="float32")
+    double = compile(inputs, outputs, target="numpy", batch=("x", "y"))
+    arguments = rows_of(double.program, 6)
+    result = single(*arguments)
+    assert result["grad"].dtype == np.float32
+    assert np.asarray(result["loss"]).dtype == np.float32
+    same(result, double(*arguments), 1e-4)
+
+
+@pytest.mark.parametrize("case", APPLIED)
+def test_single_precision_all_the_way(case):
+    shapes, function = APPLIED[case]
+    graph = Graph()
+    leaves = as_leaves(graph, shapes)
+    out = function(*leaves)
+    inputs = {f"a{i}": leaf for i, leaf in enumerate(leaves)}
+    f = compile(
+        inputs,
+        {"out": out, "g": dict(enumerate(grad(weighted(out), leaves)))},
+        target="numpy",
+        dtype="float32",
+    )
+    result = f(*data(shapes, 12))
+    for part in (result["out"], *result["g"].values()):
+        assert np.asarray(part).dtype == np.float32
+
+
+def test_wrong_shapes_name_the_argument():
+    net, _, inputs, value = network([3, 4, 2])
+    f = compile(inputs, value, target="numpy", batch=("x", "y"))
+    p, x, y = rows_of(f.program, 4)
+    with pytest.raises(ShapeError, match=r"argument 'x' has shape \(4, 2\), expected \(batch, 3\)"):
+        f(p, x[:, :2], y)
+    with pytest.raises(ShapeError, match="x has 4, y has 1"):
+        f(p, x, y[:1])
+    with pytest.raises(ShapeError, match=r"argument 'params' has shape \(25,\), expected \(26,\)"):
+        f(p[:-1], x, y)
+    with pytest.raises(ShapeError, match="takes 3 arguments, got 2"):
+        f(p, x)
+    with pytest.raises(ShapeError, match="row 1 of 'x'"):
+        f(p, [[1.0, 2.0, 3.0], [1.0]], [0, 1])
+    f(p, x, y)
+    with pytest.raises(ShapeError, match="argument 'x'"):
+        f(p, x[:, :2], y)
+    assert f([q.data for q in net.parameters()], x.tolist(), y.astype(int)) == pytest.approx(
+        f(net.parameters(), x, y)
+    )
+
+
+def test_batches_past_the_memory_limit_are_refused(monkeypatch):
+    _, _, inputs, value = network([3, 4, 2])
+    monkeypatch.setattr(numpyarguments, "MAX_BYTES", 1000)
+    f = compile(inputs, value, target="numpy", batch=("x", "y"))
+    p, x, y = rows_of(f.program, 100)
+    with pytest.raises(SizeError, match="100 samples need an array of 3,200 bytes"):
+        f(p, x, y)
+
+
+def test_check_names_the_first_result_that_is_not_finite():
+    graph = Graph()
+    x = graph.inputs("x", 2)
+    f = compile({"x": x}, x[0].log() + x[1].log(), target="numpy", batch="x", check=True)
+    with pytest.raises(NonFiniteError, match=r"log\(.*is nan at \[1, 0\], 1 of 4 elements"):
+        f([[1.0, 2.0], [-1.0, 3.0]])
+
+
+def test_missing_inputs_are_listed():
+    graph = Graph()
+    x, z = graph.inputs("x", 2), graph.inputs("z", 2)
+    with pytest.raises(MissingInputError, match=r"z0.*no argument names"):
+        compile({"x": x}, x[0] * z[0] + x[1] * z[1], target="numpy")
+
+
+def test_array_values_are_parameters():
+    w, b = ArrayValue(np.eye(2), "W"), ArrayValue(np.ones(2), "b")
+    graph = Graph()
+    x = graph.array("x", 2)
+    loss = logsumexp(w @ x + b)
+    f = compile(
+        {"params": [w, b], "x": x},
+        {"loss": loss, "grad": grad(loss, [w, b])},
+        target="numpy",
+        batch="x",
+    )
+    flat = np.concatenate([np.ravel(w.data), b.data])
+    rows = np.array([[1.0, 2.0], [3.0, 4.0]])
+    result = f(flat, rows)
+    same(f([w, b], rows), result)
+    assert result["grad"].shape == (6,)
+    step = 1e-6
+    for i in range(6):
+        moved = flat.copy()
+        moved[i] += step
+        slope = (f(moved, rows)["loss"] - result["loss"]) / step
+        assert result["grad"][i] == pytest.approx(slope, rel=1e-4)
+
+
+def test_names_of_the_module_are_not_shadowed():
+    graph = Graph()
+    leaves = [graph.input(name) for name in ("np", "scatter", "index0", "logsumexp", "c0")]
+    chosen = [leaves[i] for i in (3, 1, 2, 0, 4)]
+    out = sum((a.sigmoid() * i for i, a in enumerate(chosen)), leaves[2] * leaves[0])
+    both({"index0": leaves[2], "np": [leaves[i] for i in (4, 0, 3, 1)]}, {"np": out}, batch="np")
+
+
+def test_a_broken_spelling_is_caught(monkeypatch):
+    monkeypatch.setitem(numpymemory.UFUNCS, ops.TANH, "sin")
+    with pytest.raises(AssertionError):
+        test_without_a_batch()
+
+
+def test_a_broken_memory_plan_is_caught(monkeypatch):
+    graph = Graph()
+    x = graph.array("x", (3, 3))
+    h = x + 1
+    out = h.tanh() * h
+    monkeypatch.setattr(target, "read_ahead", forget)
+    f = compile({"x": x}, sum_over(out), target="numpy")
+    with pytest.raises(AssertionError):
+        same(f(np.eye(3)), evaluate(sum_over(out), {x: np.eye(3)}))
+
+
+def forget(writer, original=numpymemory.read_ahead):
+    """Take every reading but the first for the last."""
+    original(writer)
+    for number, instruction in reversed(list(enumerate(writer.program.instructions))):
+        for operand in instruction.operands:
+            writer.last[operand] = number
+
+
+VIEWS = [
+    ([0, 1, 2], 6, "v[:3]"),
+    ([2, 5], 6, "v[2::3]"),
+    ([[0, 1], [3, 4]], 6, "v.reshape(2, 3)[:, :2]"),
+    ([[1, 2], [4, 5]], 6, "v.reshape(2, 3)[:, 1:]"),
+    ([[2, 3], [5, 6]], 7, "v[1:].reshape(2, 3)[:, 1:]"),
+    ([[[0, 1], [2, 3]], [[5, 6], [7, 8]]], 10, "v.reshape(2, 5)[:, :4].reshape(2, 2, 2)"),
+    ([[0, 1], [2, 3]], 4, "v.reshape(2, 2)"),
+    ([[0, 2], [1, 3]], 4, None),
+]
+
+
+@pytest.mark.parametrize(("positions", "length", "text"), VIEWS)
+def test_views_of_vectors(positions, length, text):
+    found = strided_view("v", Index(positions), length)
+    assert found == text
+    if found:
+        np.testing.assert_array_equal(eval(found, {"v": np.arange(length)}), positions)  # noqa: S307
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.arange(4.0), np.ones((2, 2)), np.array([1.5, np.inf, -0.0]), np.arange(6).reshape(2, 3)],
+)
+def test_literals_of_arrays(array):
+    text = array_literal(array, str(array.dtype))
+    np.testing.assert_array_equal(eval(text, {"np": np}), array)  # noqa: S307

@@ -1,0 +1,220 @@
+"""Range analysis: what it proves is never refuted, and what goes wrong is never proved."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import wengert as wg
+from wengert.errors import MissingInputError, OperandError, SettingError
+from wengert.graph import intervals, ops
+from wengert.graph.expr import live_nodes, node_values
+from wengert.graph.intervals import Interval, interval_of
+from wengert.graph.precise import meaning
+from wengert.graph.ranges import ranges
+
+ENDS = st.floats(-1e6, 1e6) | st.floats(-3, 3) | st.sampled_from([0.0, 1.0, -1.0, 709.0, 1e300])
+
+
+def drawn_interval(data):
+    ends = sorted([data.draw(ENDS) + 0.0, data.draw(ENDS) + 0.0])
+    return Interval(*ends)
+
+
+def inside(data, interval):
+    return data.draw(
+        st.floats(interval.low, interval.high) | st.sampled_from([interval.low, interval.high])
+    )
+
+
+@pytest.mark.parametrize("op", ops.ELEMENTWISE.values(), ids=lambda op: op.name)
+@given(data=st.data())
+def test_the_value_is_in_the_interval(op, data):
+    statics = tuple(
+        data.draw(st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 2.5])) for _ in op.statics
+    )
+    operands = [drawn_interval(data) for _ in range(op.arity)]
+    numbers = [inside(data, interval) for interval in operands]
+    found = interval_of(op, operands, statics)
+    assert op.evaluate(*numbers, *statics) in found
+
+
+@pytest.mark.parametrize("op", ops.ELEMENTWISE.values(), ids=lambda op: op.name)
+def test_the_real_value_is_in_the_interval(op):
+    import mpmath
+
+    rng = random.Random(op.name)
+    statics = tuple({"exponent": 2.5, "slope": 0.01}[name] for name in op.statics)
+    for _ in range(30):
+        point = [rng.uniform(low, high) for low, high in op.domain]
+        if op is ops.WHERE:
+            continue
+        found = interval_of(op, [Interval(x, x) for x in point], statics)
+        with mpmath.workdps(40):
+            exact = meaning(op)(*[mpmath.mpf(x) for x in (*point, *statics)])
+            assert found.low <= exact <= found.high
+        assert found.high - found.low <= 1e-14 * max(1.0, abs(found.high))
+
+
+@given(data=st.data())
+def test_no_proof_is_refuted_on_random_graphs(data):
+    g = wg.Graph()
+    leaves = g.inputs("x", 2)
+    bounds = {leaf: sorted([data.draw(ENDS), data.draw(ENDS)]) for leaf in leaves}
+    made = [*leaves, g.constant(0.5), g.constant(-2.0)]
+    for _ in range(data.draw(st.integers(1, 12))):
+        op = data.draw(st.sampled_from([op for op in ops.ELEMENTWISE.values()]))
+        statics = tuple(data.draw(st.sampled_from([-1.0, 0.5, 2.0])) for _ in op.statics)
+        made.append(op(*[data.draw(st.sampled_from(made)) for _ in range(op.arity)], *statics))
+    analysis = ranges(made[-1], bounds)
+    live = live_nodes(g, [made[-1].id])
+    for _ in range(3):
+        at = {leaf.id: inside(data, Interval(*bounds[leaf])) for leaf in leaves}
+        values = node_values(g, live, at)
+        for node in live:
+            assert values[node] in analysis.intervals[node], g[node]
+
+
+def test_a_bound_that_is_too_tight_is_refuted(monkeypatch):
+    wrong = {**intervals._RULES, "exp": lambda a: Interval(0.0, 1.0)}
+    monkeypatch.setattr(intervals, "_RULES", wrong)
+    assert ops.EXP.evaluate(1.0) not in interval_of(ops.EXP, [Interval(0.0, 1.0)], ())
+
+
+@pytest.mark.parametrize(
+    ("formula", "bounds", "kind"),
+    [
+        ("exp(x)", (0, 710), "overflow"),
+        ("1/x", (-1, 1), "division by zero"),
+        ("1/(x*x)", (-1, 1), "division by zero"),
+        ("x**-1", (0, 1), "division by zero"),
+        ("log(x)", (0, 1), "domain"),
+        ("sqrt(x)", (-1e-9, 1), "domain"),
+        ("log1p(x)", (-1, 1), "domain"),
+        ("x**0.5", (-1, 1), "domain"),
+        ("x*x", (0, 1e200), "overflow"),
+        ("x + x", (0, 1e308), "overflow"),
+    ],
+)
+def test_what_can_go_wrong_is_named(formula, bounds, kind):
+    y = wg.parse(formula)
+    found = ranges(y, {"x": bounds})
+    assert not found
+    assert [hazard.kind for hazard in found] == [kind]
+    assert f"can go wrong: {kind}: node " in str(found)
+
+
+@pytest.mark.parametrize(
+    ("formula", "bounds"),
+    [
+        ("exp(x)", (-1e300, 709)),
+        ("1/(x*x + 1)", (-1e100, 1e100)),
+        ("log(1 + exp(x))", (-700, 700)),
+        ("sqrt(x*x)", (-5, 5)),
+        ("sqrt(x - 1)", (1, 2)),
+        ("sqrt(log(x))", (1, 2)),
+        ("tanh(x)", (-1e308, 1e308)),
+        ("1/(1 - tanh(x)*0.5)", (-1e308, 1e308)),
+        ("where(x > 0, sqrt(x), 0)", (-1, 1)),
+        ("where(x <= 0, 0, log(x))", (-1, 1)),
+        ("where(0.001 < x, 1/x, x)", (-1, 1)),
+        ("softplus(x)", (-1e300, 1e300)),
+        ("x/x", (1, 2)),
+        ("sin(x)/(2 + cos(x))", (-10, 10)),
+    ],
+)
+def test_what_cannot_go_wrong_is_proved(formula, bounds):
+    y = wg.parse(formula)
+    assert ranges(y, {"x": bounds}), str(ranges(y, {"x": bounds}))
+
+
+def test_the_backward_pass_of_a_network_is_proved():
+    net = wg.MLP(3, [4, 4, 1], seed=0)
+    g = wg.Graph()
+    x, y = g.inputs("x", 3), g.input("y")
+    loss = (net(x) - y) ** 2
+    gradient = wg.grad(loss, net.parameters())
+    bounds = {leaf: (-10.0, 10.0) for leaf in [*x, y]}
+    found = ranges([loss, *gradient], bounds)
+    assert found
+    assert not found.hazards
+    assert "operations proved finite" in str(found)
+    bounds |= {p: (-1e200, 1e200) for p in net.parameters()}
+    assert not ranges([loss, *gradient], bounds)
+
+
+def test_leaves_without_bounds():
+    g = wg.Graph()
+    x, w = g.input("x"), g.parameter("w", 3.0)
+    assert ranges(w * w)[w] == Interval(3.0, 3.0)
+    assert not ranges(x * w)
+    assert ranges(x.tanh() * w)
+
+
+def test_a_total_is_over_so_many_samples():
+    g = wg.Graph()
+    x = g.input("x")
+    y = wg.total(x)
+    assert ranges(y, {x: (-1, 2)})[y] == Interval(-1.0, 2.0)
+    many = ranges(y, {x: (-1, 2)}, samples=1000)[y]
+    assert many.low <= -1000
+    assert 2000 <= many.high < 2001
+
+
+@pytest.mark.parametrize(
+    "bounds", [(1, 0), (0, math.inf), (math.nan, 1), 3.0, ("a", "b"), (1, 2, 3)]
+)
+def test_bounds_that_are_none(bounds):
+    with pytest.raises((OperandError, SettingError), match="bounds of x"):
+        ranges(wg.parse("x + 1"), {"x": bounds})
+
+
+def test_other_mistakes():
+    with pytest.raises(MissingInputError, match="'z' is not a leaf"):
+        ranges(wg.parse("x + 1"), {"z": (0, 1)})
+    with pytest.raises(OperandError, match="no expressions"):
+        ranges([])
+    with pytest.raises(SettingError, match="samples"):
+        ranges(wg.parse("x + 1"), samples=0)
+
+
+def checked(y, *outputs):
+    g = y.graph
+    inputs = {name: g[node] for name, node in g.leaves.items()}
+    return wg.compile(inputs, [y, *outputs], check=True)
+
+
+def test_the_first_node_that_is_not_finite_is_named_with_its_formula():
+    y = wg.parse("log(exp(3*x) - 1)*w")
+    f = checked(y)
+    assert f(1.0, 2.0)
+    with pytest.raises(wg.NonFiniteError) as caught:
+        f(300.0, 2.0)
+    message = str(caught.value).splitlines()
+    assert "exp(t1) is inf (forward pass) at t1 = 900.0" in message[0]
+    assert message[1] == "formula: t2 = exp(3*x)"
+    assert message[2] == "rule: exp, as it is written"
+
+
+def test_a_derivative_that_is_not_finite_names_its_rule():
+    y = wg.parse("sqrt(x)*2")
+    g = y.graph
+    f = checked(y, wg.grad(y, g[g.leaves["x"]]))
+    with pytest.raises(wg.NonFiniteError) as caught:
+        f(0.0)
+    assert "is inf (backward pass)" in str(caught.value)
+    assert "rule: grad of sqrt, operand 0: the square root divides the cotangent by twice" in str(
+        caught.value
+    )
+    assert "sqrt(x)" in str(caught.value).splitlines()[1]
+
+
+def test_what_an_untaken_branch_computes_does_not_matter():
+    y = wg.parse("where(x > 0, sqrt(x), 0) + 1")
+    g = y.graph
+    f = checked(y, wg.grad(y, g[g.leaves["x"]]))
+    assert f(-1.0) == [1.0, 0.0]
+    with pytest.raises(wg.NonFiniteError, match="sqrt"):
+        checked(wg.parse("where(x < 0, sqrt(x), 0) + 1"))(-1.0)
