@@ -64,9 +64,9 @@ class Stages:
     @contextmanager
     def inside_compile(self):
         """While this lasts, `wengert.compile` reports the stages that it consists of."""
-        from wengert.codegen import compiled
+        from wengert.codegen import build, compiled
 
-        find_target = compiled.find_target
+        find_target = build.find_target
 
         def found(name):
             target = find_target(name)
@@ -76,20 +76,21 @@ class Stages:
                 load=self.timed("load", target.load),
             )
 
-        wrapped = {
-            "extract": self.timed("extract", compiled.extract),
-            "run": self.timed("simplify", compiled.run),
-            "lower": self.timed("lower", compiled.lower),
-            "find_target": found,
-        }
-        kept = {name: getattr(compiled, name) for name in wrapped}
-        for name, function in wrapped.items():
-            setattr(compiled, name, function)
+        wrapped = [
+            (compiled, "extract", self.timed("extract", compiled.extract)),
+            (build, "run", self.timed("simplify", build.run)),
+            (build, "lower", self.timed("lower", build.lower)),
+            (build, "find_target", found),
+        ]
+        kept = [(module, name, getattr(module, name)) for module, name, _ in wrapped]
+        for module, name, function in wrapped:
+            setattr(module, name, function)
+        build.build_once.cache_clear()
         try:
             yield
         finally:
-            for name, function in kept.items():
-                setattr(compiled, name, function)
+            for module, name, function in kept:
+                setattr(module, name, function)
 
 
 def measure(nodes: int) -> dict:

@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "verify": {"errors", "graph", "codegen"},
     "train": {"errors", "graph", "nn", "losses", "optim", "data", "history", "codegen"},
     "explain": {"errors", "graph", "codegen", "nn", "storage", "verify"},
+    "testing": {"errors", "graph", "codegen"},
     "demo": {"errors", "graph", "nn", "codegen", "losses", "optim", "train", "verify", "storage"},
     "cli": {
         *{"errors", "graph", "nn", "codegen", "losses", "optim", "train", "verify", "demo"},

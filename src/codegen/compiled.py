@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +16,16 @@ from ..errors import (
 )
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Graph, check_name, common_graph
-from ..graph.ops import CONSTANT, DIV, TOTAL
-from ..graph.passes import extract, run
+from ..graph.ops import CONSTANT
+from ..graph.passes import extract
 from ..graph.value import Value
 from ..storage import PathLike, write_text
-from .arraypipeline import array_program
-from .arrayprogram import ArrayProgram
-from .lower import Signature, depends_on_samples, lower
-from .program import Nested, Program, flatten, map_nested
+from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
+from .lower import Signature
+from .program import Nested, flatten
 from .target import Target, find_target
 
-REDUCTIONS = ("sum", "mean", None)
-
-
-@dataclass(frozen=True)
-class Derivatives:
-    """A statement about outputs: those at `gradient` are the derivatives of the one at `output`.
-
-    Each is with respect to the leaf of argument `group` at the same position, or to the one leaf
-    of a scalar group.
-    """
-
-    gradient: tuple[Any, ...]
-    output: tuple[Any, ...]
-    group: str
+__all__ = ["Compiled", "Derivatives", "compile"]
 
 
 class Compiled:
@@ -54,24 +39,22 @@ class Compiled:
 
     def __init__(
         self,
-        program: Program | ArrayProgram,
+        built: Built,
         target: Target,
         *,
         check: bool,
-        derivatives: tuple[Derivatives, ...],
         values: Mapping[str, tuple[float | None, ...]],
-        passes: tuple[Any, ...],
     ) -> None:
-        self.program = program
+        self.program = built.program
+        self.function = built.function
         self.target = target.name
-        self.derivatives = derivatives
+        self.derivatives = built.derivatives
+        self.passes = built.passes
         self.values = values
-        self.passes = passes
         self._target = target
-        self._emitted = target.emit(program)
-        self.function = target.load(self._emitted)
+        self._emitted = built.source
         self._careful: Callable[..., Any] | None = None
-        self._prepare = target.prepare(program) if target.prepare else None
+        self._prepare = target.prepare(built.program) if target.prepare else None
         self._check = check
 
     @property
@@ -174,45 +157,14 @@ def compile(
     values = {
         s.name: tuple(graph.value(graph.leaves[leaf]) for leaf in s.leaves) for s in signatures
     }
-    small, stacked = _reduced(extract([graph[node] for node in nodes]), signatures, reduce)
-    if simplify:
-        small = run(small)
-    derivatives = _derivatives(small, outputs, signatures)
-    if chosen.arrays:
-        whole = array_program(
-            small,
-            outputs,
-            signatures,
-            name=name,
-            simplify=simplify,
-            dtype=dtype,
-            gradients=[(d.gradient, d.group) for d in derivatives],
-        )
-        return Compiled(
-            whole,
-            chosen,
-            check=check,
-            derivatives=() if any(stacked) else derivatives,
-            values=values,
-            passes=small.passes,
-        )
-    iterator = iter(small.outputs)
-    program = lower(
-        small,
-        map_nested(outputs, lambda _: next(iterator)),
+    recipe = Recipe.of(
+        reduced(extract([graph[node] for node in nodes]), signatures, reduce),
+        outputs,
         signatures,
-        name=name,
-        stacked=frozenset(node for node, s in zip(small.outputs, stacked, strict=True) if s),
-        wishes=dict(_output_names(small)),
+        Options(target, name, simplify, dtype),
     )
-    return Compiled(
-        program,
-        chosen,
-        check=check,
-        derivatives=() if any(stacked) else derivatives,
-        values=values,
-        passes=small.passes,
-    )
+    built = build(recipe) if recipe.structure is None else build_once(recipe)
+    return Compiled(built, chosen, check=check, values=values)
 
 
 def _plain(argument: Any) -> Any:
@@ -294,77 +246,3 @@ def _signatures(
         labels = tuple(graph.labels[node] for node in nodes)
         signatures.append(Signature(name, labels, scalar, name in batched))
     return signatures
-
-
-def _reduced(
-    graph: Graph, signatures: Sequence[Signature], reduce: str | None
-) -> tuple[Graph, list[bool]]:
-    """`graph` with its outputs reduced over samples; and which of them stay one per sample."""
-    if reduce not in REDUCTIONS:
-        raise UnknownNameError.of("reduction", reduce, ["sum", "mean", "None"])
-    per_sample = depends_on_samples(graph, graph.outputs, signatures)
-    if reduce is None:
-        return graph, per_sample
-    reduced = []
-    for node, varies in zip(graph.outputs, per_sample, strict=True):
-        out = graph[node]
-        if varies:
-            out = TOTAL(out)
-            if reduce == "mean":
-                out = out / TOTAL(graph.constant(1))
-        reduced.append(out.id)
-    graph.outputs = tuple(reduced)
-    return graph, [False] * len(reduced)
-
-
-def _derivatives(
-    graph: Graph, outputs: Nested, signatures: Sequence[Signature]
-) -> tuple[Derivatives, ...]:
-    """Which outputs are, by the record `grad` keeps, the gradient of which by which argument."""
-    iterator = iter(graph.outputs)
-    placed = map_nested(outputs, lambda _: _inside_total(graph, next(iterator)))
-    scalars = [(path, node) for path, node in flatten(placed)]
-    found = []
-    differentiated = {root for root, _ in graph.gradients}
-    roots = [(path, node) for path, node in scalars if node in differentiated]
-    for signature in signatures:
-        leaves = [graph.leaves.get(leaf, -1) for leaf in signature.leaves]
-        for root_path, root in roots:
-            wanted = [graph.gradients.get((root, leaf)) for leaf in leaves]
-            if signature.batched or None in wanted:
-                continue
-            gradient: Any = wanted[0] if signature.scalar else wanted
-            for path, part in _parts(placed):
-                if part == gradient and path != root_path:
-                    found.append(Derivatives(path, root_path, signature.name))
-                    break
-    return tuple(found)
-
-
-def _output_names(graph: Graph) -> Iterator[tuple[int, str]]:
-    """Names for the outputs that `grad` made: d and the leaf that they differentiate by."""
-    leaf_of = {adjoint: leaf for (_, leaf), adjoint in graph.gradients.items()}
-    for node in graph.outputs:
-        leaf = leaf_of.get(_inside_total(graph, node))
-        if leaf is not None:
-            yield node, f"d{graph.labels[leaf]}"
-
-
-def _inside_total(graph: Graph, node: int) -> int:
-    """What an output sums or averages over the samples; the output itself when it does neither."""
-    operands = graph.operands[node]
-    if graph.ops[node] is DIV and all(graph.ops[operand] is TOTAL for operand in operands):
-        node = operands[0]
-    return graph.operands[node][0] if graph.ops[node] is TOTAL else node
-
-
-def _parts(nested: Nested, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
-    """Every part of `nested`, itself included, with the path to it."""
-    parts = [(path, nested)]
-    if isinstance(nested, Mapping):
-        for key, value in nested.items():
-            parts += _parts(value, (*path, key))
-    elif isinstance(nested, list):
-        for i, value in enumerate(nested):
-            parts += _parts(value, (*path, i))
-    return parts

@@ -1,0 +1,243 @@
+"""From a graph and its outputs to a loaded function: simplify, lower, emit, load.
+
+The result depends on the structure of the graph alone, so a loop that writes the same expression
+anew each time builds it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from ..errors import UnknownNameError
+from ..graph.expr import Graph
+from ..graph.ops import DIV, TOTAL
+from ..graph.passes import run
+from .arraypipeline import array_program
+from .arrayprogram import ArrayProgram
+from .lower import Signature, depends_on_samples, lower
+from .program import Nested, Program, flatten, map_nested
+from .target import Source, find_target
+
+REDUCTIONS: Final = ("sum", "mean", None)
+MAX_REMEMBERED: Final = 20_000
+"""The largest graph, in nodes, whose function is remembered."""
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """A statement about outputs: those at `gradient` are the derivatives of the one at `output`.
+
+    Each is with respect to the leaf of argument `group` at the same position, or to the one leaf
+    of a scalar group.
+    """
+
+    gradient: tuple[Any, ...]
+    output: tuple[Any, ...]
+    group: str
+
+
+class Options(NamedTuple):
+    """How to build a function, besides from what."""
+
+    target: str
+    name: str
+    simplify: bool
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A program, its text and the function that the text defines."""
+
+    program: Program | ArrayProgram
+    source: Source
+    function: Callable[..., Any]
+    derivatives: tuple[Derivatives, ...]
+    passes: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a function is built from. Two are equal when they have the same structure.
+
+    stacked marks the outputs that stay one per sample.
+    """
+
+    structure: tuple[Any, ...] | None
+    graph: Graph = field(compare=False)
+    outputs: Nested = field(compare=False)
+    signatures: tuple[Signature, ...]
+    stacked: tuple[bool, ...]
+    options: Options
+
+    @classmethod
+    def of(
+        cls,
+        reduction: tuple[Graph, list[bool]],
+        outputs: Nested,
+        signatures: Sequence[Signature],
+        options: Options,
+    ) -> Recipe:
+        """The recipe for `outputs`, the nesting of the graph's outputs."""
+        graph, stacked = reduction
+        known = structure(graph, outputs, signatures)
+        return cls(known, graph, outputs, tuple(signatures), tuple(stacked), options)
+
+
+def structure(
+    graph: Graph, outputs: Nested, signatures: Sequence[Signature]
+) -> tuple[Any, ...] | None:
+    """What a function depends on, ready to be compared; None for what is not remembered.
+
+    The numbers of leaves that are arguments are no part of it; the other leaves' are, bit for bit.
+    """
+    if len(graph) > MAX_REMEMBERED or graph.shapes:
+        return None
+    arguments = {leaf for signature in signatures for leaf in signature.leaves}
+    numbers = [
+        (node, float(number).hex())
+        for node, operands in enumerate(graph.operands)
+        if not operands
+        and graph.labels.get(node) not in arguments
+        and (number := graph.value(node)) is not None
+    ]
+    return (
+        tuple(graph.ops),
+        tuple(graph.operands),
+        tuple(graph.origins),
+        tuple(graph.statics.items()),
+        tuple(graph.labels.items()),
+        tuple(graph.adjoint_of.items()),
+        tuple(graph.gradients.items()),
+        tuple(numbers),
+        graph.outputs,
+        _nesting(outputs),
+    )
+
+
+def _nesting(outputs: Nested) -> Any:
+    """The shape of nested outputs, hashable."""
+    if isinstance(outputs, Mapping):
+        return ("dict", tuple((key, _nesting(value)) for key, value in outputs.items()))
+    if isinstance(outputs, (list, tuple)):
+        return ("list", tuple(map(_nesting, outputs)))
+    return None
+
+
+def build(recipe: Recipe) -> Built:
+    """Simplify, lower, emit and load."""
+    options, graph = recipe.options, recipe.graph
+    target = find_target(options.target)
+    if options.simplify:
+        graph = run(graph)
+    derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
+    program: Program | ArrayProgram
+    if target.arrays:
+        program = array_program(
+            graph,
+            recipe.outputs,
+            recipe.signatures,
+            name=options.name,
+            simplify=options.simplify,
+            dtype=options.dtype,
+            gradients=[(d.gradient, d.group) for d in derivatives],
+        )
+    else:
+        program = _scalar_program(graph, recipe)
+    source = target.emit(program)
+    known = () if any(recipe.stacked) else derivatives
+    return Built(program, source, target.load(source), known, graph.passes)
+
+
+build_once = lru_cache(maxsize=64)(build)
+"""`build`, remembering the functions it built last."""
+
+
+def _scalar_program(graph: Graph, recipe: Recipe) -> Program:
+    iterator = iter(graph.outputs)
+    stacked = zip(graph.outputs, recipe.stacked, strict=True)
+    return lower(
+        graph,
+        map_nested(recipe.outputs, lambda _: next(iterator)),
+        recipe.signatures,
+        name=recipe.options.name,
+        stacked=frozenset(node for node, every in stacked if every),
+        wishes=dict(_output_names(graph)),
+    )
+
+
+def reduced(
+    graph: Graph, signatures: Sequence[Signature], reduce: str | None
+) -> tuple[Graph, list[bool]]:
+    """`graph` with its outputs reduced over samples; and which of them stay one per sample."""
+    if reduce not in REDUCTIONS:
+        raise UnknownNameError.of("reduction", reduce, ["sum", "mean", "None"])
+    per_sample = depends_on_samples(graph, graph.outputs, signatures)
+    if reduce is None:
+        return graph, per_sample
+    reduced = []
+    for node, varies in zip(graph.outputs, per_sample, strict=True):
+        out = graph[node]
+        if varies:
+            out = TOTAL(out)
+            if reduce == "mean":
+                out = out / TOTAL(graph.constant(1))
+        reduced.append(out.id)
+    graph.outputs = tuple(reduced)
+    return graph, [False] * len(reduced)
+
+
+def _derivatives(
+    graph: Graph, outputs: Nested, signatures: Sequence[Signature]
+) -> tuple[Derivatives, ...]:
+    """Which outputs are, by the record `grad` keeps, the gradient of which by which argument."""
+    iterator = iter(graph.outputs)
+    placed = map_nested(outputs, lambda _: _inside_total(graph, next(iterator)))
+    scalars = [(path, node) for path, node in flatten(placed)]
+    found = []
+    differentiated = {root for root, _ in graph.gradients}
+    roots = [(path, node) for path, node in scalars if node in differentiated]
+    for signature in signatures:
+        leaves = [graph.leaves.get(leaf, -1) for leaf in signature.leaves]
+        for root_path, root in roots:
+            wanted = [graph.gradients.get((root, leaf)) for leaf in leaves]
+            if signature.batched or None in wanted:
+                continue
+            gradient: Any = wanted[0] if signature.scalar else wanted
+            for path, part in _parts(placed):
+                if part == gradient and path != root_path:
+                    found.append(Derivatives(path, root_path, signature.name))
+                    break
+    return tuple(found)
+
+
+def _output_names(graph: Graph) -> Iterator[tuple[int, str]]:
+    """Names for the outputs that `grad` made: d and the leaf that they differentiate by."""
+    leaf_of = {adjoint: leaf for (_, leaf), adjoint in graph.gradients.items()}
+    for node in graph.outputs:
+        leaf = leaf_of.get(_inside_total(graph, node))
+        if leaf is not None:
+            yield node, f"d{graph.labels[leaf]}"
+
+
+def _inside_total(graph: Graph, node: int) -> int:
+    """What an output sums or averages over the samples; the output itself when it does neither."""
+    operands = graph.operands[node]
+    if graph.ops[node] is DIV and all(graph.ops[operand] is TOTAL for operand in operands):
+        node = operands[0]
+    return graph.operands[node][0] if graph.ops[node] is TOTAL else node
+
+
+def _parts(nested: Nested, path: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
+    """Every part of `nested`, itself included, with the path to it."""
+    parts = [(path, nested)]
+    if isinstance(nested, Mapping):
+        for key, value in nested.items():
+            parts += _parts(value, (*path, key))
+    elif isinstance(nested, list):
+        for i, value in enumerate(nested):
+            parts += _parts(value, (*path, i))
+    return parts
