@@ -17,7 +17,7 @@ BENCH_INSTALLED := $(VENV)/.$(PEERS)-installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pytest bench format clean
+.PHONY: help demo test lint types pytest bench fuzz mutate format clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
@@ -40,6 +40,12 @@ pytest: $(DEV_INSTALLED) ## the tests alone; ARGS go to pytest
 
 bench: $(BENCH_INSTALLED) ## speed, beside the peers; PEERS=bench-all for more, ARGS to bench.py
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+fuzz: $(DEV_INSTALLED) ## random graphs for an hour, or FUZZ_SECONDS
+	$(BIN)/python -m wengert.testing
+
+mutate: $(DEV_INSTALLED) ## break the source in small ways and see whether tests notice
+	$(BIN)/python tests/mutate.py $(ARGS)
 
 format: $(DEV_INSTALLED) ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .

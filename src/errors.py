@@ -23,7 +23,7 @@ class DuplicateNameError(WengertError, ValueError):
 
 
 class UnknownNameError(WengertError, ValueError):
-    """There is no operation, target, loss or option of that name; the text lists those there are."""
+    """No operation, target, loss or option has that name; the text lists those that exist."""
 
     @classmethod
     def of(cls, kind: str, name: object, known: Iterable[str]) -> UnknownNameError:

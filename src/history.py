@@ -49,6 +49,7 @@ class History:
         """
         try:
             from matplotlib.figure import Figure
+            from matplotlib.ticker import MaxNLocator
         except ImportError:
             raise MissingExtraError(
                 "history.plot() draws with matplotlib, which is not installed: "
@@ -58,6 +59,7 @@ class History:
         axes = figure.subplots()
         axes.plot(range(self.epochs), self.loss, marker="o" if self.epochs == 1 else "")
         axes.set(xlabel="epoch", ylabel="loss", yscale="log" if log else "linear")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if path is not None:
             figure.savefig(path)

@@ -6,15 +6,16 @@ they be computed without overflow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import reduce
 from numbers import Real
 from typing import Any, Final
 
-from .errors import DataError, ShapeError, UnknownNameError, shorten
-from .graph.arithmetic import Arithmetic
+from .errors import DataError, OperandError, ShapeError, UnknownNameError, shorten
+from .graph.arithmetic import Arithmetic, is_operand, kind_of, plain_number
 from .graph.ops import equal, exp, log, maximum, relu, softplus, stop_gradient, where
+from .graph.shapes import is_array
 
 
 def squared_error(prediction: Any, target: Any) -> Any:
@@ -23,10 +24,18 @@ def squared_error(prediction: Any, target: Any) -> Any:
     >>> squared_error(0.5, 1.0), squared_error([0.5, 2.0], [1.0, 0.0])
     (0.25, 4.25)
     """
-    if not _is_sequence(prediction) and not _is_sequence(target):
-        return _square(prediction - target)
-    predictions = _outputs(prediction, "squared_error")
-    targets = _outputs(target, "squared_error")
+    kinds = _is_sequence(prediction), _is_sequence(target)
+    if kinds == (False, False):
+        prediction = _number(prediction, "prediction", "squared_error")
+        return _square(prediction - _number(target, "target", "squared_error"))
+    if not all(kinds):
+        raise ShapeError(
+            f"squared_error: the prediction is {shorten(prediction)} and the target "
+            f"{shorten(target)}, where a sequence and a number do not go together; give two "
+            "numbers, or two sequences of one length"
+        )
+    predictions = _outputs(prediction, "prediction", "squared_error")
+    targets = _outputs(target, "target", "squared_error")
     if len(predictions) != len(targets):
         raise ShapeError(
             f"squared_error: {len(predictions)} predictions and {len(targets)} targets; "
@@ -46,7 +55,7 @@ def binary_cross_entropy(logit: Any, target: Any) -> Any:
     (0.693147, 10000.0)
     """
     logit = _one(logit, "binary_cross_entropy")
-    return softplus(logit) - target * logit
+    return softplus(logit) - _target(target, "binary_cross_entropy") * logit
 
 
 def cross_entropy(logits: Sequence[Any], label: Any) -> Any:
@@ -59,13 +68,14 @@ def cross_entropy(logits: Sequence[Any], label: Any) -> Any:
     >>> round(cross_entropy([0.0, 0.0], 1), 6), cross_entropy([10000.0, 0.0, -10000.0], 1)
     (0.693147, 10000.0)
     """
-    scores = _outputs(logits, "cross_entropy")
+    scores = _outputs(logits, "prediction", "cross_entropy") if _is_sequence(logits) else [logits]
     if len(scores) < 2:
-        raise ShapeError("cross_entropy takes a logit for each of 2 classes or more, got one logit")
-    if isinstance(label, Real) and not _is_class(float(label), len(scores)):
-        raise DataError(
-            f"the label is {shorten(label)}; cross_entropy takes {_class_numbers(len(scores))}"
+        _number(scores[0], "prediction", "cross_entropy")
+        raise ShapeError(
+            "cross_entropy got one output for a sample, where a sequence of a logit for each class "
+            "should be; end the network in a layer of 2 neurons or more, or use another loss"
         )
+    label = _target(label, "cross_entropy", len(scores))
     shift = stop_gradient(reduce(maximum, scores))
     first, *rest = (exp(z - shift) for z in scores)
     chosen, *others = (where(equal(label, k), z, 0.0) for k, z in enumerate(scores))
@@ -81,7 +91,8 @@ def hinge(score: Any, target: Any) -> Any:
     >>> hinge(0.25, 1), hinge(0.25, -1), hinge(3.0, 1)
     (0.75, 1.25, 0.0)
     """
-    return relu(1 - target * _one(score, "hinge"))
+    score = _one(score, "hinge")
+    return relu(1 - _target(target, "hinge") * score)
 
 
 @dataclass(frozen=True)
@@ -153,17 +164,33 @@ def _square(error: Any) -> Any:
 
 
 def _is_sequence(thing: Any) -> bool:
-    return not isinstance(thing, (Arithmetic, Real)) and hasattr(thing, "__len__")
+    single = isinstance(thing, (Arithmetic, Real, str, bytes, Mapping, Set))
+    return not single and hasattr(thing, "__len__")
 
 
-def _outputs(thing: Any, loss: str) -> list[Any]:
-    """The numbers of a sequence, which must be one and not empty."""
-    if not _is_sequence(thing) or not len(thing):
-        raise ShapeError(
-            f"{loss} got {shorten(thing)} where a sequence of numbers should be; "
-            "a network with two outputs or more gives one"
+def _outputs(thing: Any, what: str, loss: str) -> list[Any]:
+    """The numbers of a sequence, which must not be empty."""
+    if not len(thing):
+        raise ShapeError(f"{loss}: the {what} is {shorten(thing)}; expected one number or more")
+    return [_number(item, f"{what} of output {k}", loss) for k, item in enumerate(thing)]
+
+
+def _number(thing: Any, what: str, loss: str) -> Any:
+    """A prediction or target that can be computed with."""
+    if not is_operand(thing) and not is_array(thing):
+        raise OperandError(
+            f"{loss}: the {what} is {shorten(thing)}, {kind_of(thing)}; expected a number"
         )
-    return list(thing)
+    return thing
+
+
+def _target(target: Any, loss: str, outputs: int = 1) -> Any:
+    """A target, which is one that the loss accepts if it is a plain number."""
+    known = LOSSES[loss]
+    _number(target, "target", loss)
+    if isinstance(target, Real) and not known.accepts(float(plain_number(target)), outputs):
+        raise DataError(f"the target is {shorten(target)}; {loss} takes {known.targets(outputs)}")
+    return target
 
 
 def _one(thing: Any, loss: str) -> Any:
@@ -173,4 +200,4 @@ def _one(thing: Any, loss: str) -> Any:
             f"{loss} takes one output for a sample, got {len(thing)}; "
             "end the network in a layer of 1 neuron, or use another loss"
         )
-    return thing
+    return _number(thing, "prediction", loss)

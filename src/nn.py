@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from numbers import Integral
 from typing import Any, Final, NamedTuple
 
-from .errors import SaveFileError, ShapeError, UnknownNameError, shorten
+from .errors import OperandError, SaveFileError, SettingError, ShapeError, UnknownNameError, shorten
 from .graph import ops
+from .graph.arithmetic import is_operand, kind_of
 from .graph.expr import Expr
 from .graph.value import Value, zero_grad
 from .storage import PathLike, invalid, is_finite_number, read_document, write_document
@@ -226,13 +227,15 @@ what is too much is not silently dropped, as zip would: give 2 numbers, or build
         init: str = "uniform",
         seed: Seed = None,
     ) -> None:
-        if isinstance(nouts, int) or not list(nouts):
+        listed = list(nouts) if _is_row(nouts) else []
+        if not listed:
             raise ShapeError(
-                f"MLP(nin, nouts) takes the width of each layer, such as [4, 4, 1], got {nouts!r}"
+                "MLP(nin, nouts) takes the width of each layer, such as [4, 4, 1], "
+                f"got {shorten(nouts)}"
             )
-        widths = [_width(width, f"the width of layer {k}") for k, width in enumerate(nouts)]
+        widths = [_width(width, f"the width of layer {k}") for k, width in enumerate(listed)]
         self.nin = _width(nin, "nin, the number of inputs,")
-        names = [activation] * len(widths) if isinstance(activation, str) else list(activation)
+        names: list[Any] = list(activation) if _is_row(activation) else [activation] * len(widths)
         if len(names) != len(widths):
             raise ShapeError(
                 f"{len(names)} activations for {len(widths)} layers: {names}; "
@@ -352,18 +355,50 @@ def _invalid(path: PathLike, problem: str) -> SaveFileError:
 
 def _row(x: Any, network: Network) -> Sequence[Any]:
     """`x` as a row as wide as the network wants it; a lone number is a row of one."""
-    if not isinstance(x, Iterable):
+    if not _is_row(x):
+        if not is_operand(x):
+            raise OperandError(
+                f"{type(network).__name__} takes a row of {_numbers(network.nin)}, "
+                f"got {shorten(x)}, {kind_of(x)}"
+            )
         x = [x]
     row: Sequence[Any] = x if hasattr(x, "__len__") else list(x)
     if len(row) != network.nin:
-        raise ShapeError(
-            f"a row of {len(row)} was given to a network of {network.nin} "
-            f"input{'s' * (network.nin != 1)}: {shorten(row)}; "
-            "what is too much is not silently dropped, as zip would: "
-            f"give {network.nin} number{'s' * (network.nin != 1)}, "
-            f"or build {type(network).__name__} with nin={len(row)}"
-        )
+        raise _wrong_width(row, network)
+    if not _QUICK.issuperset(map(type, row)):
+        for i, entry in enumerate(row):
+            if not is_operand(entry):
+                raise OperandError(
+                    f"entry {i} of the row is {shorten(entry)}, {kind_of(entry)}; expected a "
+                    f"number: {type(network).__name__} takes one row of {_numbers(network.nin)}"
+                )
     return row
+
+
+_QUICK: Final = frozenset({int, float, Value, Expr})
+"""Types of numbers that need no closer look."""
+
+
+def _is_row(thing: Any) -> bool:
+    """Whether `thing` has entries in an order; text is not taken apart."""
+    return isinstance(thing, Iterable) and not isinstance(thing, (str, bytes, Mapping, Set))
+
+
+def _wrong_width(row: Sequence[Any], network: Network) -> ShapeError:
+    found, wanted = len(row), network.nin
+    if found > wanted:
+        problem = "what is too much is not silently dropped, as zip would"
+    else:
+        problem = f"{_numbers(wanted - found)} too few"
+    build = f", or build {type(network).__name__} with nin={found}" if found else ""
+    return ShapeError(
+        f"a row of {found} was given to a network of {wanted} input{'s' * (wanted != 1)}: "
+        f"{shorten(row)}; {problem}: give {_numbers(wanted)}{build}"
+    )
+
+
+def _numbers(count: int) -> str:
+    return f"{count} number{'s' * (count != 1)}"
 
 
 def _label(thing: Any, label: str) -> Any:
@@ -390,7 +425,14 @@ def _initialiser(name: Any) -> Callable[[Any, int, int], float]:
 
 def _source(seed: Seed) -> random.Random | None:
     """One generator for a whole network; None stays None, for Python's own."""
-    return seed if seed is None or isinstance(seed, random.Random) else random.Random(seed)
+    if seed is None or isinstance(seed, random.Random):
+        return seed
+    if isinstance(seed, Integral):
+        return random.Random(int(seed))
+    raise SettingError(
+        f"seed is {shorten(seed)}, {kind_of(seed)}; "
+        "expected a whole number, a random.Random or None"
+    )
 
 
 def _is_width(thing: Any) -> bool:

@@ -35,7 +35,7 @@ class Optimizer:
         for field in fields(self):
             accepts, expected = _RANGES[field.name]
             number = getattr(self, field.name)
-            if not isinstance(number, Real) or not accepts(float(number)):
+            if not _is_number(number) or not accepts(float(number)):
                 raise SettingError(
                     f"{type(self).__name__}: {field.name} is {shorten(number)}; expected {expected}"
                 )
@@ -213,4 +213,14 @@ def find_optimizer(optimizer: Any) -> Optimizer:
         return optimizer
     if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
         return OPTIMIZERS[optimizer]()
-    raise UnknownNameError.of("optimizer", optimizer, OPTIMIZERS)
+    unknown = UnknownNameError.of("optimizer", optimizer, OPTIMIZERS)
+    if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
+        rate = getattr(optimizer, "lr", "")
+        raise UnknownNameError(f"{unknown}; for settings write {optimizer.__name__}({rate})")
+    if _is_number(optimizer):
+        raise UnknownNameError(f"{unknown}; for a learning rate write SGD({optimizer})")
+    raise unknown
+
+
+def _is_number(thing: Any) -> bool:
+    return isinstance(thing, Real) and not isinstance(thing, bool)

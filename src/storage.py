@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
 import os
@@ -36,8 +38,10 @@ def write_text(path: PathLike, text: str) -> Path:
     """Write `text` to `path`, whole or not at all; answer the path.
 
     The text goes to a new file beside `path`, which then takes its place in one step: whoever reads
-    `path` sees the old file or the new one.
+    `path` sees the old file or the new one. What cannot be written is the `OSError` of Python's
+    `open`, which names `path`.
     """
+    _check_not_directory(path)
     target = Path(os.path.realpath(path))
     partial = target.with_name(f".{target.name}.{os.urandom(4).hex()}.partial")
     try:
@@ -46,10 +50,26 @@ def write_text(path: PathLike, text: str) -> Path:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _os_error(error.errno, path) from None
         raise
     return Path(path)
+
+
+def _check_not_directory(path: PathLike) -> None:
+    """Raise as `open` does for a path that is empty or a directory: those have no file beside."""
+    if not os.fspath(path):
+        raise _os_error(errno.ENOENT, path)
+    if os.path.isdir(path):
+        raise _os_error(errno.EISDIR, path)
+
+
+def _os_error(number: int, path: PathLike) -> OSError:
+    """The `OSError`, of the class Python has for this number, about `path`."""
+    return OSError(number, os.strerror(number), os.fspath(path))
 
 
 def read_document(path: PathLike, kind: str, version: int, what: str) -> dict[str, Any]:

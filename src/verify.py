@@ -12,15 +12,24 @@ import random
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
+from pathlib import Path
 from typing import Any
 
+from .certificate import conventions, node_checks, target_checks
 from .errors import WengertError
 from .graph.against_sympy import AGREE, judge_by_sympy
 from .graph.claim import MAX_DRAWS, Claim, claim_of, random_points, relative
 from .graph.differences import difference
 from .graph.expr import Expr
+from .graph.formula import text
 from .graph.operation import Op
 from .graph.symbolic import CONVENTIONS, prove_rule
+from .storage import PathLike, write_document
+
+_TERMS = 200
+"""How many terms of the output's formula a certificate shows."""
 
 AGREE_COMPILED = 1e-9
 """How far, relative to the largest derivative, a compiled function may be from the reference."""
@@ -54,6 +63,8 @@ class Verification:
     checks: tuple[Check, ...]
     seed: int
     points: int
+    conventions: tuple[str, ...] = ()
+    domain: tuple[tuple[str, float, float], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.checks) and all(check.held for check in self.checks)
@@ -68,6 +79,37 @@ class Verification:
     def failures(self) -> tuple[Check, ...]:
         """The checks that did not hold."""
         return tuple(check for check in self.checks if not check.held)
+
+    def data(self) -> dict[str, Any]:
+        """The certificate as plain data: what was proved, how, and over what domain.
+
+        `domain` has the numbers each leaf took; `conventions` what is taken at kinks.
+        """
+        return {
+            "output": self.output,
+            "held": bool(self),
+            "checks": [
+                {
+                    "check": check.name,
+                    "of": check.what,
+                    "by": check.method,
+                    "held": check.held,
+                    "error": check.error if check.error is None or isfinite(check.error) else None,
+                    "detail": check.detail,
+                }
+                for check in self.checks
+            ],
+            "seed": self.seed,
+            "points": self.points,
+            "domain": {name: [low, high] for name, low, high in self.domain},
+            "conventions": list(self.conventions),
+            "wengert": _version(),
+        }
+
+    def save(self, path: PathLike) -> Path:
+        """Write the certificate as JSON; answer its path."""
+        write_document(path, "wengert.certificate", 1, self.data(), "certificate")
+        return Path(path)
 
     def __repr__(self) -> str:
         verdict = "held" if self else f"{len(self.failures)} FAILED"
@@ -117,22 +159,31 @@ def verify(
     >>> g = Graph(); x = g.input("x")
     >>> verification = verify((x * x).tanh(), x)
     >>> verification, bool(verification)
-    (<Verification: 5 checks, held>, True)
+    (<Verification: 9 checks, held>, True)
     """
     claim, fixed = claim_of(output, wrt, at or {})
     points = random_points(claim, fixed, random.Random(seed))
     checks = _rule_checks(claim)
     if points:
+        checks += [Check(*outcome) for outcome in node_checks(claim, points, seed)]
         checks += _derivative_checks(claim, points, seconds)
         checks.append(_difference_check(claim, points, seed, seconds))
         checks.append(_compiled_check(claim, points, target))
+        checks += [Check(*outcome) for outcome in target_checks(claim, points, target)]
     else:
         detail = (
             f"no point found in {MAX_DRAWS} draws (seed {seed}) where the output and its "
             "derivatives are finite; name one with at={leaf: number}"
         )
         checks.append(Check("point", _listed(claim.names), "random draws", False, None, detail))
-    return Verification(str(Expr(claim.graph, claim.root)), tuple(checks), seed, len(points))
+    return Verification(
+        text(Expr(claim.graph, claim.root), _TERMS),
+        tuple(checks),
+        seed,
+        len(points),
+        tuple(conventions(claim)),
+        tuple(_domain(claim, points)),
+    )
 
 
 def _rule_checks(claim: Claim) -> list[Check]:
@@ -267,3 +318,22 @@ def _compiled_check(claim: Claim, points: Sequence[Mapping[int, float]], target:
 
 def _listed(names: Collection[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{len(names)} derivatives"
+
+
+def _domain(
+    claim: Claim, points: Sequence[Mapping[int, float]]
+) -> Iterator[tuple[str, float, float]]:
+    """The least and the greatest number that each leaf took."""
+    graph = claim.graph
+    for node in claim.primal:
+        if graph.is_leaf(node) and node in graph.labels and points:
+            numbers = [claim.number(point, node) for point in points]
+            yield graph.labels[node], min(numbers), max(numbers)
+
+
+def _version() -> str:
+    """The installed version; "unknown" for a copy that was never installed."""
+    try:
+        return version("wengert")
+    except PackageNotFoundError:
+        return "unknown"

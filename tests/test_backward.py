@@ -381,3 +381,16 @@ def test_asked_again_it_answers_the_same_nodes():
     assert len(g) == size
     hessian(y, [a, b])
     assert grad(y, a) == first[0]
+
+
+def test_hvp_checks_its_lengths_before_it_adds_anything():
+    g = Graph()
+    a, b = g.inputs("x", 2)
+    c = a * a * b
+    before = len(g)
+    for vector in ([1.0], [1.0, 2.0, 3.0]):
+        with pytest.raises(ShapeError, match=f"{len(vector)} numbers of the vector for 2 leaves"):
+            hvp(c, [a, b], vector)
+    assert len(g) == before
+    products = hvp(c, (leaf for leaf in (a, b)), (number for number in (1.0, 0.0)))
+    assert evaluate(products, {a: 2.0, b: 3.0}) == [6.0, 4.0]

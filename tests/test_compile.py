@@ -10,6 +10,7 @@ from wengert.errors import (
     InvalidNameError,
     NotALeafError,
     OperandError,
+    ShapeError,
     UnknownNameError,
 )
 from wengert.graph import ops
@@ -141,3 +142,74 @@ def test_report_and_repr(neuron):
     f = compile({"w": w, "x": x, "y": y}, loss)
     assert repr(f) == "<compiled f(w, x, y): python, 6 operations>"
     assert "6 operations: 3 mul, 1 add, 1 tanh, 1 sub" in f.report()
+
+
+def summing(batch=()):
+    g = Graph()
+    x, w = g.input("x"), g.inputs("w", 2)
+    return compile({"x": x, "w": w}, {"s": x + w[0] + w[1], "w": w[0] * 1}, batch=batch)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.array([1.0, 2.0]), [1.0, 2.0]), "argument 'x' is list"),
+        (("a", [1.0, 2.0]), "argument 'x' is str"),
+        ((None, [1.0, 2.0]), "argument 'x' is NoneType"),
+        ((1j, [1.0, 2.0]), "argument 'x' is complex"),
+        ((1.0, "ab"), "argument 'w' is str"),
+        ((1.0, {1.0, 2.0}), "argument 'w' is set"),
+        ((1.0, {1.0: 0, 2.0: 0}), "argument 'w' is dict"),
+        ((1.0, [[1.0], [2.0]]), "argument 'w', entry 0 is list"),
+        ((1.0, [1.0, None]), "argument 'w', entry 1 is NoneType"),
+    ],
+)
+def test_what_would_add_up_to_something_else_is_refused(arguments, message):
+    with pytest.raises(ShapeError, match=message):
+        summing()(*arguments)
+
+
+def test_rows_that_are_no_rows_are_refused():
+    f = summing(batch=("x", "w"))
+    with pytest.raises(ShapeError, match="row 0 of 'w' is set"):
+        f([1.0], [{1.0, 2.0}])
+    with pytest.raises(ShapeError, match="row 1 of 'x' is list"):
+        f([1.0, [2.0]], [[1.0, 2.0], [1.0, 2.0]])
+
+
+def test_integers_become_floats():
+    g = Graph()
+    x = g.input("x")
+    y = x
+    for _ in range(40):
+        y = y * y
+    f = compile({"x": x}, y)
+    assert f(3) == float("inf")
+    assert f(np.int64(1)) == 1.0
+    assert type(f(True)) is float
+
+
+def test_arguments_may_be_named():
+    f = summing()
+    assert f(w=[2.0, 3.0], x=1.0) == f(1.0, w=[2.0, 3.0]) == f(1.0, [2.0, 3.0])
+    with pytest.raises(ShapeError, match="no argument 'z'; its arguments: x, w"):
+        f(1.0, z=2.0)
+    with pytest.raises(ShapeError, match="argument 'x' twice"):
+        f(1.0, x=2.0)
+    with pytest.raises(ShapeError, match="missing: w"):
+        f(x=2.0)
+
+
+@pytest.mark.parametrize("name", ["exp", "math", "abs", "zip", "tanh", "inf", "print"])
+def test_functions_are_not_named_after_what_they_call(name):
+    g = Graph()
+    x = g.input("x")
+    with pytest.raises(InvalidNameError, match="name the function otherwise"):
+        compile({"x": x}, ops.exp(x), name=name)
+
+
+def test_a_lone_number_is_no_input():
+    g = Graph()
+    x = g.input("x")
+    with pytest.raises(OperandError, match=r"input 'y' is 3\.0, a float"):
+        compile({"x": x, "y": 3.0}, x)

@@ -9,7 +9,7 @@ from pathlib import Path
 import graphviz
 import pytest
 
-from wengert.errors import MissingInputError, OperandError, SizeError, UnknownNameError
+from wengert.errors import OperandError, SizeError, UnknownNameError
 from wengert.graph import picture as rendering
 from wengert.graph.backward import grad
 from wengert.graph.boxes import MAX_BOXES, MAX_LABEL, escape
@@ -284,7 +284,7 @@ def test_values_are_shown_where_they_are_known():
     assert shown.box("x", "input", "—")
     assert shown.box("w*w", "4.0000")
     assert shown.box("w*w + x", "—")
-    with pytest.raises(MissingInputError, match="nope"):
+    with pytest.raises(UnknownNameError, match="nope"):
         draw_dot(w * w, at={"nope": 1.0})
 
 
@@ -583,3 +583,20 @@ def test_a_rolled_graph_is_drawn_as_the_matrices_it_is():
     assert "rounded: an array" in draw_dot(roll(loss).outputs).source
     rounded = draw_dot(roll(loss).outputs).source.count("Mrecord")
     assert rounded == len(roll(loss).graph.shapes)
+
+
+def test_the_formats_listed_are_those_that_can_be_written_here(monkeypatch):
+    monkeypatch.setattr(rendering.shutil, "which", lambda name, **_: None)
+    with pytest.raises(UnknownNameError, match=r"png.*svg") as caught:
+        draw_dot(Value(1.0), format="foo")
+    assert "pdf" not in str(caught.value)
+    monkeypatch.setattr(rendering.shutil, "which", lambda name, **_: "/usr/bin/dot")
+    with pytest.raises(UnknownNameError, match=r"known:.* pdf, "):
+        draw_dot(Value(1.0), format="foo")
+
+
+def test_the_formats_of_graphviz_pure_are_those_it_names():
+    with pytest.raises(graphviz.CalledProcessError) as caught:
+        rendering._layout("dot", "foo", b"digraph { a -> b }")
+    named = caught.value.stderr.decode().partition("Use one of:")[2]
+    assert named.split() == list(rendering.PURE_FORMATS)

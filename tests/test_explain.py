@@ -326,7 +326,7 @@ def test_behind_a_comparison_nothing_passes():
 def test_errors_name_what_is_wrong():
     with pytest.raises(MissingInputError, match="no value for b"):
         explain(parse("a*b"), at={"a": 1})
-    with pytest.raises(MissingInputError, match="'q' is not a leaf"):
+    with pytest.raises(UnknownNameError, match="'q' is not a leaf"):
         explain(parse("a*b"), at={"q": 1})
     with pytest.raises(OperandError, match="the value of a is 'two'"):
         explain(parse("a*b"), at={"a": "two", "b": 1})

@@ -12,7 +12,9 @@ from wengert.errors import (
     MissingInputError,
     NotALeafError,
     OperandError,
+    ShapeError,
     TruthValueError,
+    UnknownNameError,
     WengertError,
 )
 from wengert.graph import ops
@@ -264,7 +266,7 @@ def test_evaluate_names_what_is_missing_unknown_or_no_leaf(g):
     y = x * z + 1
     with pytest.raises(MissingInputError, match="no value for 'x', 'z'; give each a number"):
         evaluate(y)
-    with pytest.raises(MissingInputError, match=r"'q' is not a leaf of this graph.*'x', 'z'"):
+    with pytest.raises(UnknownNameError, match=r"'q' is not a leaf of this graph.*'x', 'z'"):
         evaluate(y, {"q": 1.0})
     with pytest.raises(OperandError, match="the value of x is 'a', a str; expected a number"):
         evaluate(y, {x: "a", z: 1.0})
@@ -389,3 +391,53 @@ def test_new_nodes_carry_the_origin_of_the_running_transform_except_leaves(g):
     assert y.origin == y.operands[0].origin == origin
     assert [node.origin for node in g if node.is_leaf] == [None] * 3
     assert (x + 1).origin is None
+
+
+def test_a_leaf_is_looked_up_by_its_name(g):
+    x = g.input("x")
+    g.input("z")
+    assert g["x"] == x == g[0]
+    with pytest.raises(UnknownNameError, match=r"'q' is not a leaf of this graph.*'x', 'z'"):
+        g["q"]
+    for key in (1.5, None, x):
+        with pytest.raises(OperandError, match="expected the number of a node or the name"):
+            g[key]
+    with pytest.raises(IndexError):
+        g[2]
+
+
+@pytest.mark.parametrize("n", [2.0, -1, "2", None, True])
+def test_a_count_of_inputs_is_a_whole_number(g, n):
+    with pytest.raises(ShapeError, match=r"inputs called 'q'; expected a whole number, 0 or more"):
+        g.inputs("q", n)
+    assert len(g) == 0
+    assert g.inputs("q", 0) == []
+
+
+@pytest.mark.parametrize(("data", "found"), [(None, "None, a NoneType"), ("a", "'a', a str")])
+def test_what_is_no_number_in_a_value_is_named_when_it_is_read(g, data, found):
+    x, unnamed = Value(2.0, label="speed"), Value(1.0)
+    y = g.input("t") * x + unnamed
+    x.data = data
+    with pytest.raises(OperandError, match=f"the data of Value 'speed' is {found}; expected a num"):
+        evaluate(y, {"t": 1.0})
+    x.data = 3
+    assert evaluate(y, {"t": 1.0}) == 4.0
+    assert type(x.data) is int
+    unnamed.data = data
+    with pytest.raises(OperandError, match=f"the data of Value 'v_1' is {found}"):
+        evaluate(y, {"t": 1.0})
+
+
+def test_what_is_no_number_in_a_constant_value_is_found_when_it_is_taken_in():
+    y = Value(2.0) * 3
+    y.operands[1].data = None
+    with pytest.raises(OperandError, match="the data of a constant Value is None, a NoneType"):
+        evaluate(y)
+
+
+def test_an_int_that_is_too_large_has_its_article(g):
+    with pytest.raises(OperandError, match=r"^an int past 1\.8e308"):
+        g.constant(10**400)
+    with pytest.raises(OperandError, match="is an object; expected an Expr"):
+        g.node_of(object())

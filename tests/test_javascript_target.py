@@ -151,6 +151,14 @@ def test_output_keys_are_only_text(tab, key):
     assert "<" not in text
 
 
+def test_negative_numbers_as_operands(tab):
+    g = Graph()
+    x = g.input("x")
+    two = g.constant(-2)
+    f = compile({"x": x}, [-two, x - two, two * x, two**3, -g.constant(-0.0)], simplify=False)
+    assert called(tab, f, (3.0,)) == [[2.0, 5.0, -6.0, -8.0, 0.0]]
+
+
 def test_long_results_are_broken_into_lines():
     g = Graph()
     x = g.inputs("x", 60)

@@ -9,7 +9,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wengert.errors import DataError, ShapeError, UnknownNameError
+from wengert.errors import DataError, OperandError, ShapeError, UnknownNameError
 from wengert.graph.backward import grad
 from wengert.graph.expr import Graph, evaluate
 from wengert.graph.value import Value
@@ -202,3 +202,47 @@ def test_finding_a_loss():
     for unknown in ("squared_eror", 3, None):
         with pytest.raises(UnknownNameError, match=r"unknown loss .*hinge.*squared_error"):
             find_loss(unknown)
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets", "message"),
+    [
+        (binary_cross_entropy, [2, -1, 0.5, math.nan], "binary_cross_entropy takes 0 or 1"),
+        (hinge, [0, 2, 0.5, math.nan], "hinge takes -1 or 1"),
+    ],
+)
+def test_plain_targets_that_are_none(loss, targets, message):
+    for prediction in (0.3, Value(0.3), Graph().input("x")):
+        for target in targets:
+            with pytest.raises(DataError, match=f"the target is {target}; {message}"):
+                loss(prediction, target)
+    assert isinstance(loss(Value(0.3), Value(targets[0])), Value)
+
+
+def test_one_output_where_cross_entropy_wants_more():
+    for logits in (Value(0.5), [0.5], 0.5, Graph().input("x")):
+        with pytest.raises(ShapeError, match=r"got one output for .* end the network in a "):
+            cross_entropy(logits, 0)
+
+
+def test_squared_error_names_the_operand_that_is_wrong():
+    with pytest.raises(ShapeError, match=r"prediction is 1 and the target \[1\]"):
+        squared_error(1, [1])
+    with pytest.raises(ShapeError, match=r"prediction is \[1\] and the target 1,"):
+        squared_error([1], 1)
+    with pytest.raises(OperandError, match="the prediction is 'a', a str; expected a number"):
+        squared_error("a", 1)
+    with pytest.raises(OperandError, match="the target is None, a NoneType"):
+        squared_error(1, None)
+    with pytest.raises(OperandError, match="the target of output 1 is 'b', a str"):
+        squared_error([1, 2], [1, "b"])
+    with pytest.raises(ShapeError, match=r"the prediction is \[\]"):
+        squared_error([], [])
+
+
+@pytest.mark.parametrize("loss", [binary_cross_entropy, hinge])
+def test_what_is_no_number_is_no_prediction_or_target(loss):
+    with pytest.raises(OperandError, match=f"{loss.__name__}: the prediction is 'a', a str"):
+        loss("a", 1)
+    with pytest.raises(OperandError, match=rf"{loss.__name__}: the target is \[1\], a list"):
+        loss(0.3, [1])

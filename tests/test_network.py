@@ -615,3 +615,11 @@ def test_damaged_json_is_an_error_of_ours_or_a_graph(data):
     assert all(operand < node for node in range(len(g)) for operand in g.operands[node])
     assert all(len(g.operands[node]) == g.ops[node].arity for node in range(len(g)))
     assert columns(from_json(to_json(g))) == columns(g)
+
+
+def test_only_a_graph_is_written_as_json():
+    for thing in (3, None, Graph().input("x")):
+        with pytest.raises(OperandError, match=r"expected a Graph, such as expr\.graph"):
+            to_json(thing)
+    with pytest.raises(OperandError, match=r"^3 is an int;"):
+        to_json(3)

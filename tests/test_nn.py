@@ -7,10 +7,11 @@ import random
 import stat
 import statistics
 
+import numpy
 import pytest
 import sympy
 
-from wengert.errors import SaveFileError, ShapeError, UnknownNameError
+from wengert.errors import OperandError, SaveFileError, SettingError, ShapeError, UnknownNameError
 from wengert.graph import ops
 from wengert.graph.expr import Expr, Graph, evaluate
 from wengert.graph.value import Value
@@ -144,7 +145,7 @@ def test_unknown_initialiser():
 @pytest.mark.parametrize("make", [lambda: MLP(2, [4, 1]), lambda: Layer(2, 3), lambda: Neuron(2)])
 @pytest.mark.parametrize("row", [[2.0, 3.0, -1.0], [2.0], []])
 def test_a_row_of_the_wrong_width_is_an_error(make, row):
-    with pytest.raises(ShapeError, match=rf"row of {len(row)} .* 2 inputs.*zip"):
+    with pytest.raises(ShapeError, match=rf"row of {len(row)} .* 2 inputs.*give 2 numbers"):
         make()(row)
 
 
@@ -389,3 +390,71 @@ def test_saving_keeps_to_links_and_the_usual_permissions(net, path):
     plain = path.with_name("plain")
     plain.touch()
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ([1, 2], "2 was given to a network of 3 .*; 1 number too few: .*, or .* MLP with nin=2$"),
+        ([], r"row of 0 was given .*: \[\]; 3 numbers too few: give 3 numbers$"),
+        (5.0, r"row of 1 was given .*: \[5.0\]; 2 numbers too few"),
+    ],
+)
+def test_a_row_that_is_too_short_says_what_is_missing(row, message):
+    with pytest.raises(ShapeError, match=message) as caught:
+        MLP(3, [1])(row)
+    assert "dropped" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [lambda: MLP(3, [4, 1]), lambda: Layer(3, 3), lambda: Neuron(3)])
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("abc", "takes a row of 3 numbers, got 'abc', a str"),
+        (None, "takes a row of 3 numbers, got None, a NoneType"),
+        ({1, 2, 3}, r"takes a row of 3 numbers, got \{1, 2, 3\}, a set"),
+        ({1: 1, 2: 2, 3: 3}, "takes a row of 3 numbers, got .*, a dict"),
+        ([1, 2, "a"], "entry 2 of the row is 'a', a str; expected a number"),
+        ([[1], [2], [3]], r"entry 0 of the row is \[1\], a list"),
+    ],
+)
+def test_a_row_holds_numbers_in_an_order(make, row, message):
+    with pytest.raises(OperandError, match=message):
+        make()(row)
+
+
+def test_rows_of_every_kind_of_number():
+    net, x = MLP(2, [2, 1], seed=0), Graph().input("x")
+    plain = net([1.0, 2.0]).data
+    for row in ((1, 2), iter([1.0, 2.0]), numpy.array([1.0, 2.0]), [Value(1.0), 2]):
+        assert net(row).data == plain
+    assert evaluate(net([x, numpy.float64(2.0)]), {x: 1.0}) == plain
+    a = sympy.Symbol("a", real=True)
+    at = {a: 1.0, **{sympy.Symbol(p.label, real=True): p.data for p in net.parameters()}}
+    assert float(net([a, 2]).subs(at)) == pytest.approx(plain)
+
+
+@pytest.mark.parametrize("nouts", [None, 3, "41", {4, 1}, {4: 1}, [], numpy.int64(4)])
+def test_widths_that_are_no_sequence(nouts):
+    with pytest.raises(ShapeError, match=r"takes the width of each layer, such as \[4, 4, 1\], g"):
+        MLP(2, nouts)
+
+
+def test_widths_and_activations_are_read_once():
+    net = MLP(2, (i for i in [2, 1]), (name for name in ["relu", "linear"]), seed=0)
+    assert net.sizes == [2, 2, 1]
+    assert repr(net) == repr(MLP(2, [2, 1], ["relu", "linear"]))
+
+
+@pytest.mark.parametrize("activation", [None, 3, [None], math.tanh])
+def test_activations_that_are_no_name(activation):
+    with pytest.raises(UnknownNameError, match=r"unknown activation .*known: .*tanh"):
+        MLP(2, [1], activation)
+
+
+def test_seeds():
+    numbers = [p.data for p in MLP(2, [1], seed=7).parameters()]
+    assert [p.data for p in MLP(2, [1], seed=numpy.int64(7)).parameters()] == numbers
+    for seed in ([1], 1.5, "7", numpy.random.default_rng(0)):
+        with pytest.raises(SettingError, match=r"seed is .*; expected a whole number, a random"):
+            MLP(2, [1], seed=seed)

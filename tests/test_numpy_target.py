@@ -105,15 +105,16 @@ def test_without_a_batch():
     assert result["grad"].shape == (26,)
 
 
-def test_a_training_step_with_its_update():
-    net, graph, inputs, value = network([3, 4, 2])
+@pytest.mark.parametrize("sizes", [[3, 4, 2], [3, 4, 5]])
+def test_a_training_step_with_its_update(sizes):
+    net, graph, inputs, value = network(sizes)
     rate = graph.input("rate")
     count = TOTAL(graph.constant(1))
     gradient = grad(value, net.parameters())
     new = [p - rate * (TOTAL(d) / count) for p, d in zip(net.parameters(), gradient, strict=True)]
     outputs = {"params": new, "loss": TOTAL(value) / count, "first": new[3]}
     _, result = both({**inputs, "rate": rate}, outputs, batch=("x", "y"))
-    assert result["params"].shape == (26,)
+    assert result["params"].shape == (len(net.parameters()),)
 
 
 def test_unrolled_recurrent_network_and_convolution():
@@ -235,20 +236,100 @@ def test_the_code_is_what_one_would_write():
         batch=("x", "y"),
     )
     for line in (
-        "W0 = params[:2080].reshape(32, 65)[:, :64]",
-        "b0 = params[64:2080:65]",
-        "h0 = x @ W0.T",
-        "h0 += b0",
+        "W0b0 = params[:2080].reshape(32, 65)  # [W0 | b0]",
+        "# a feature more, of ones: the bias rides along in the product",
+        "x_1[:, :64] = x",
+        "h0 = h0_1[:32]",
+        "np.dot(W0b0, x_1.T, out=h0)",
         "np.tanh(h0, out=h0)",
-        "dn1 -= t",
-        "dh0 = dn1 @ W1",
-        "db0 = grad[64:2080:65]",
-        "np.matmul(dn0.T, x, out=dW0)",
-        "np.matmul(dn1.T, h0, out=dW1)",
+        "n1 = W1b1 @ h0_1",
+        "t7 = y == c0[:, None]",
+        "dn1 -= t7",
+        "dh0 = W1b1[:, :32].T @ dn1",
+        "dW0b0 = grad[:2080].reshape(32, 65)",
+        "np.dot(dn0, x_1, out=dW0b0)",
+        "np.dot(dn1, h0_1.T, out=dW1b1)",
     ):
         assert line in f.source
     assert len(f.program.instructions) < 40
-    assert f.line_of("dW1") is not None
+    assert f.line_of("dW1b1") is not None
+
+
+@given(
+    st.lists(st.integers(2, 7), min_size=2, max_size=5),
+    st.sampled_from(["tanh", "relu", "sigmoid", "leaky_relu", "silu", "linear"]),
+    st.sampled_from(["cross_entropy", "squared_error"]),
+    st.integers(1, 6),
+)
+@settings(max_examples=40, deadline=None)
+def test_layers_of_any_number_and_width(sizes, activation, loss, samples):
+    net, _, inputs, value = network(sizes, activation, loss)
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    both(inputs, outputs, samples, batch=("x", "y"))
+
+
+def test_data_much_wider_than_the_layer_are_not_copied():
+    net, _, inputs, value = network([11, 5, 4])
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    f, _ = both(inputs, outputs, batch=("x", "y"))
+    assert "np.matmul(W0, x.T, out=h0)" in f.source
+    assert "h0 += b0[:, None]" in f.source
+    assert "x_1" not in f.source
+    assert "h0_1" in f.source
+
+
+def test_parameters_in_another_order_are_not_folded():
+    net, _, inputs, value = network([4, 3, 2])
+    biases = [p for p in net.parameters() if "b" in p.label]
+    weights = [p for p in net.parameters() if "b" not in p.label]
+    assert len(biases) == 5
+    x = {"x": inputs["x"], "y": inputs["y"]}
+    for groups in (
+        {"params": [*biases, *weights]},
+        {"w": weights, "b": biases},
+        {"params": net.parameters()[::-1]},
+    ):
+        outputs = {"loss": value, "g": {k: grad(value, g) for k, g in groups.items()}}
+        f, _ = both({**groups, **x}, outputs, batch=("x", "y"))
+        assert "_1 = np.empty" not in f.source
+
+
+@pytest.mark.parametrize("hidden", [5, 6])
+def test_derivatives_by_part_of_a_folded_layer(hidden):
+    net, _, inputs, value = network([4, hidden, 3])
+    parameters = net.parameters()
+    outputs = {
+        "some": grad(value, parameters[1:9:3]),
+        "all": grad(value, parameters),
+    }
+    f, _ = both(inputs, outputs, batch=("x", "y"))
+    assert "W0b0" in f.source
+
+
+def test_arrays_of_other_types_after_arrays_that_fit():
+    _, _, inputs, value = network([3, 4, 2])
+    f = compile(inputs, value, target="numpy", batch=("x", "y"))
+    p, x, y = rows_of(f.program, 4)
+    x = np.round(x)
+    wanted = f(p, x, y)
+    assert f(p, x.astype(int), y) == wanted
+    assert f(p, x, y.astype(bool)) == wanted
+    assert f(p.astype(">f8"), np.asfortranarray(x), y) == pytest.approx(wanted)
+    assert f(p, np.repeat(x, 2, axis=0)[::2], y[::-1][::-1]) == pytest.approx(wanted)
+    assert f(p, x[:2], y[:2]) + f(p, x[2:], y[2:]) == pytest.approx(wanted)
+    assert f(p, x.tolist(), y.tolist()) == wanted
+
+
+def test_an_unfolded_bias_is_caught(monkeypatch):
+    monkeypatch.setattr(target, "_open_larger", zero_ones)
+    with pytest.raises(AssertionError):
+        test_derivatives_by_part_of_a_folded_layer(7)  # of its own, since code is kept
+
+
+def zero_ones(writer, name, original=target._open_larger):
+    """Memory with zeros where the ones belong."""
+    original(writer, name)
+    writer.listing.lines[-1] = writer.listing.lines[-1].replace("1.0", "0.0")
 
 
 def test_results_are_the_callers_own():

@@ -174,3 +174,19 @@ def test_finding_an_optimizer():
             UnknownNameError, match=r"unknown optimizer .*adam, adamw, momentum, sgd"
         ):
             find_optimizer(unknown)
+
+
+@pytest.mark.parametrize("make", [SGD, Momentum, Adam, AdamW])
+def test_a_truth_value_is_no_setting(make):
+    with pytest.raises(SettingError, match="lr is True; expected a finite number above 0"):
+        make(True)
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [(SGD, "write SGD(0.01)"), (AdamW, "write AdamW(0.001)"), (0.05, "write SGD(0.05)")],
+)
+def test_a_class_or_a_rate_in_place_of_an_optimizer(given, advice):
+    with pytest.raises(UnknownNameError) as caught:
+        find_optimizer(given)
+    assert str(caught.value).endswith(advice)

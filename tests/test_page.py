@@ -172,6 +172,8 @@ def test_each_step_marks_its_node_its_edges_and_its_line(shown, neuron):
         if isinstance(step, Backward):
             expected |= {f"figure-{p.edge}" for p in step.passes if p.wanted}
         assert marked == expected, step.id
+        dashed = tab.run("[...document.querySelectorAll('svg .turn')].map((x) => x.id)")
+        assert dashed == ([f"figure-{step.node}"] if step.part in (2, 3) else []), step.id
         lit = tab.run("[...document.querySelectorAll('.line.lit')].map((x) => x.id)")
         assert lit == ([f"line-{lines[step.id]}"] if lines.get(step.id) else []), step.id
         tab.press("ArrowRight")

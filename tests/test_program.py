@@ -158,3 +158,12 @@ def test_a_deep_chain_lowers_without_recursion():
         y = y * 1.0001 + 0.1
     f = compile({"x": x}, y)
     assert f(1.0) == f.program.run(1.0) == evaluate(y, {"x": 1.0})
+
+
+def test_what_runs_once_before_the_samples_is_counted_apart():
+    g = Graph()
+    x, w = g.input("x"), g.input("w")
+    source = compile({"w": w, "x": x}, {"t": ops.exp(w) * x}, batch="x").source
+    assert "once: 1 operation (1 exp)" in source
+    assert "forward: 1 operation a sample (1 mul)" in source
+    assert "    # once\n" in source

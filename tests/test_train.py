@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from wengert.codegen import batches
 from wengert.codegen.loop import Loop
 from wengert.errors import DataError, OperandError, SettingError, ShapeError, UnknownNameError
 from wengert.graph.value import Value, zero_grad
@@ -88,8 +89,8 @@ def test_mini_batches_visit_every_sample_in_the_seeded_order(mean):
     )
     draw, state = random.Random(9), Momentum(0.02).state(len(data(eager)))
     for epoch in range(3):
-        order = list(range(5))
-        draw.shuffle(order)
+        keys = draw.randbytes(8 * 5)  # a number of 64 bits for each sample, by which it is sorted
+        order = sorted(range(5), key=lambda i: int.from_bytes(keys[8 * i : 8 * i + 8], "little"))
         parts = []
         for chosen in (order[:2], order[2:4], order[4:]):
             rows, targets = [X[i] for i in chosen], [Y[i] for i in chosen]
@@ -490,6 +491,128 @@ def test_a_loss_that_diverges_ends_the_training():
     assert all(map(math.isfinite, data(net)))
 
 
+# The numpy target
+
+
+def on_both(sizes, *, count=20, loss="squared_error", **settings):
+    """Histories and parameters of the same training in Python and in NumPy."""
+    draw = random.Random(5)
+    rows = [[draw.uniform(-1, 1) for _ in range(sizes[0])] for _ in range(count)]
+    classes = sizes[-1] if loss == "cross_entropy" else 2
+    targets = [draw.randrange(classes) for _ in rows]
+    results = []
+    for target in ("python", "numpy"):
+        net = MLP(sizes[0], sizes[1:], ["tanh"] * (len(sizes) - 2) + ["linear"], seed=3)
+        history = fit(net, rows, targets, loss=loss, target=target, **settings)
+        assert history.target == target
+        results.append((history, data(net)))
+    return results
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.02), Adam(0.05)], ids=repr)
+@pytest.mark.parametrize("reduce", ["sum", "mean"])
+@pytest.mark.parametrize("batch", [None, 7, 20])
+def test_numpy_trains_as_python_does(optimizer, reduce, batch):
+    (slow, old), (fast, new) = on_both(
+        [3, 6, 4], loss="cross_entropy", epochs=5, batch_size=batch, optimizer=optimizer,
+        reduce=reduce, seed=4,
+    )  # fmt: skip
+    assert fast.loss == pytest.approx(slow.loss, rel=1e-12)
+    assert new == pytest.approx(old, rel=1e-11, abs=1e-12)
+    assert all(type(number) is float for number in [*new, *fast.loss])
+
+
+def test_many_batches_are_gathered_at_once_in_the_same_order(monkeypatch):
+    for block in (1, 3 * 4 * 2, 10**9):  # one batch, two, all of them
+        monkeypatch.setattr(batches, "_BLOCK", block)
+        for shuffle in (True, False):
+            (slow, old), (fast, new) = on_both(
+                [3, 4, 1], count=18, epochs=3, batch_size=4, shuffle=shuffle, reduce="mean"
+            )
+            assert fast.loss == pytest.approx(slow.loss, rel=1e-12)
+            assert new == pytest.approx(old, rel=1e-12)
+
+
+def test_arrays_are_read_without_a_copy_in_between_and_as_strictly():
+    numpy = pytest.importorskip("numpy")
+    nets = [network() for _ in range(4)]
+    for net, rows in zip(
+        nets, [X, numpy.array(X), numpy.array(X, order="F"), numpy.array(X)[::-1]], strict=True
+    ):
+        targets = Y[::-1] if net is nets[3] else Y
+        fit(net, rows, numpy.array(targets), epochs=3, target="numpy")
+    assert data(nets[0]) == data(nets[1]) == pytest.approx(data(nets[2]), rel=1e-14)
+    assert data(nets[3]) == pytest.approx(data(nets[0]), rel=1e-12)
+    for rows, error, message in [
+        (
+            numpy.where(numpy.array(X) == 2.0, numpy.inf, X),
+            DataError,
+            "row 2, column 1 of X is inf",
+        ),
+        (numpy.ones((5, 3)), ShapeError, "row 0 of X has 3 numbers, but the network takes 2"),
+        (numpy.ones((0, 2)), DataError, "X is empty"),
+        (numpy.ones((5, 2, 1)), DataError, r"row 0, column 0 of X is \[1.0\]"),
+        (numpy.array([["a", "b"]] * 5), DataError, "row 0, column 0 of X is 'a'"),
+        (numpy.ones((5, 2), complex), DataError, r"row 0, column 0 of X is \(1\+0j\)"),
+    ]:
+        refused(error, message, X=rows, target="numpy")
+    integers = numpy.array([[1, 2], [3, 4], [5, 6], [7, 8], [0, 1]], numpy.uint8)
+    one, other = network(), network()
+    fit(one, integers, Y, epochs=2)
+    fit(other, integers.tolist(), Y, epochs=2)
+    assert data(one) == data(other)
+
+
+def test_numpy_diverges_quietly_and_keeps_the_last_whole_step(recwarn):
+    net = MLP(2, [1], "linear", seed=0)
+    history = fit(net, X, Y, optimizer=SGD(1e200), epochs=50, target="numpy")
+    assert history.stopped == "diverged"
+    assert history.epochs < 10
+    assert not math.isfinite(history.loss[-1])
+    assert all(map(math.isfinite, history.loss[:-1]))
+    assert all(map(math.isfinite, data(net)))
+    assert not recwarn.list
+
+
+def test_ctrl_c_keeps_the_arrays_of_the_last_whole_step(monkeypatch):
+    whole, taken = batches.ArrayBatches.__iter__, []
+
+    def interrupted(self):
+        for batch in whole(self):
+            taken.append(1)  # the eighth is in the third epoch, with three steps to an epoch
+            if len(taken) == 8:
+                signal.raise_signal(signal.SIGINT)
+            yield batch
+
+    settings = {"target": "numpy", "shuffle": False}
+    net, reference = network(), network()
+    fit(reference, X, Y, epochs=2, batch_size=2, **settings)
+    before = data(reference)
+    fit(reference, X[:2], Y[:2], epochs=1, **settings)
+    monkeypatch.setattr(batches.ArrayBatches, "__iter__", interrupted)
+    history = fit(net, X, Y, epochs=50, batch_size=2, **settings)
+    assert (history.stopped, history.epochs) == ("interrupted", 2)
+    assert data(net) == data(reference) != before
+
+
+def test_a_callback_sees_and_changes_what_numpy_trains():
+    seen = []
+
+    def halve(epoch, loss, trained):
+        for p in trained.parameters():
+            p.data = p.data / 2
+        seen.append(data(trained))
+        return epoch == 3
+
+    for target in ("python", "numpy"):
+        net = network()
+        history = fit(net, X, Y, epochs=10, callback=halve, target=target)
+        assert (history.stopped, history.epochs) == ("callback", 4)
+        assert data(net) == seen[-1]
+    for slow, fast in zip(seen[:4], seen[4:], strict=True):
+        assert fast == pytest.approx(slow, rel=1e-12)
+
+
 # Progress and history
 
 
@@ -509,7 +632,7 @@ def test_the_progress_bar_shows_on_a_terminal_alone(capsys, monkeypatch):
 def test_a_history_says_how_it_went():
     history = fit(network(), X, Y, epochs=3)
     assert re.fullmatch(
-        r"History\(3 epochs, loss [\d.]+ → [\d.]+, finished, [\d.e-]+ s\)", repr(history)
+        r"History\(3 epochs, loss [\d.]+ → [\d.]+, finished, python, [\d.e-]+ s\)", repr(history)
     )
     assert 0 < history.seconds < 60
     assert repr(History([], "interrupted", 0.5)) == "History(0 epochs, interrupted, 0.5 s)"

@@ -13,11 +13,11 @@ from wengert.codegen import compiled as compiled_module
 from wengert.errors import (
     DisconnectedInputError,
     GraphMismatchError,
-    MissingInputError,
     NotALeafError,
     NotDifferentiableError,
     OperandError,
     SpellingError,
+    UnknownNameError,
 )
 from wengert.graph import claim as claim_module
 from wengert.graph import ops
@@ -72,6 +72,9 @@ def test_every_kind_of_check_is_made(leaves):
     assert verification, str(verification)
     assert {check.name for check in verification} == {
         "rule",
+        "adjoint",
+        "fingerprint",
+        "simplification",
         "derivative",
         "finite differences",
         "compiled",
@@ -199,7 +202,7 @@ def test_a_broken_rule_fails_by_every_judge_of_the_derivative(leaves):
     broken = replace(ops.TANH, vjp=(lambda ct, out, x: ct * (1 - out),))
     verification = verify(broken(x * y) + x, [x, y])
     assert not verification
-    assert kinds(verification) == {"rule", "derivative", "finite differences"}
+    assert kinds(verification) == {"rule", "adjoint", "derivative", "finite differences"}
     assert "FAILED" in str(verification)
     assert "d/d" in str(verification)
     assert "rule - derivative" in str(verification)
@@ -211,6 +214,7 @@ def test_a_rule_broken_on_one_side_of_its_kink_fails(leaves):
     assert "rule" in kinds(verify(broken(x) * x, x, at={x: 0.5}))
     assert kinds(verify(broken(x) + x, x, at={x: -0.5})) == {
         "rule",
+        "adjoint",
         "derivative",
         "finite differences",
     }
@@ -237,7 +241,12 @@ def test_a_gradient_that_drops_a_term_fails(size, monkeypatch):
 
     monkeypatch.setattr(claim_module, "grad", forgetful)
     verification = verify(loss, parameters)
-    assert kinds(verification) == {"derivative", "finite differences"}
+    assert kinds(verification) == {
+        "adjoint",
+        "fingerprint",
+        "derivative",
+        "finite differences",
+    }
     assert f"d/d{parameters[0].label}" in by(verification, "derivative")[-1].detail
 
 
@@ -304,7 +313,7 @@ def test_no_point_in_the_domain_is_a_failed_check(leaves):
 def test_on_a_kink_nothing_is_compared_and_that_is_said(leaves):
     x, _ = leaves
     verification = verify(x.relu(), x, at={x: 0.0})
-    assert kinds(verification) == {"derivative", "finite differences"}
+    assert kinds(verification) == {"adjoint", "derivative", "finite differences"}
     assert "nothing compared" in str(verification)
     assert "a matter of convention" in str(verification)
 
@@ -347,7 +356,7 @@ def test_leaves_can_be_fixed_by_name_or_as_they_are(leaves):
     assert verification
     assert verification.points == 1
     assert verify(x.log() * y, x, at={"y": 3.0}).points == 3
-    with pytest.raises(MissingInputError, match="'z'"):
+    with pytest.raises(UnknownNameError, match="'z'"):
         verify(x * y, x, at={"z": 1.0})
 
 
@@ -387,18 +396,22 @@ def test_time_is_bounded_and_the_trace_function_is_put_back(leaves):
 def test_it_prints_as_a_table_and_reads_as_a_sequence(leaves):
     x, _ = leaves
     verification = verify(x.tanh(), x)
-    assert repr(verification) == "<Verification: 4 checks, held>"
+    assert repr(verification) == "<Verification: 8 checks, held>"
     table = str(verification).splitlines()
     assert table[0].split() == ["check", "of", "by", "error"]
-    assert all(line.rstrip().endswith("ok") for line in table[2:6])
-    assert table[-1] == "4 of 4 checks held, at 3 points (seed 0)."
+    assert all(line.rstrip().endswith("ok") for line in table[2:10])
+    assert table[-1] == "8 of 8 checks held, at 3 points (seed 0)."
     assert [check.name for check in verification] == [
         "rule",
+        "adjoint",
+        "fingerprint",
+        "simplification",
         "derivative",
         "finite differences",
         "compiled",
+        "compiled",
     ]
-    assert len(verification) == 4
+    assert len(verification) == 8
     assert verification.output == "tanh(x)"
     failed = Verification("x", (Check("rule", "add", "sympy", False, None, "why"),), 0, 1)
     assert repr(failed) == "<Verification: 1 checks, 1 FAILED>"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..graph.arrays import GATHER, GATHER_ROWS
@@ -12,6 +13,7 @@ from ..graph.indexing import Index
 from ..graph.passes import run
 from ..graph.roll import roll
 from ..graph.shapes import BATCH, Shape
+from .arrayfeatures import turned
 from .arraylower import Place, lower_arrays
 from .arrayprogram import ArrayProgram
 from .arraytidy import tidied
@@ -51,8 +53,28 @@ def array_program(
         graph = run(tidied(run(graph)))
     final = iter([Place(node, old.position) for node, old in zip(graph.outputs, flat, strict=True)])
     nested = map_nested(nested, lambda _: next(final))
+    notes: Mapping[str, str] = {}
+    if batched and simplify:
+        wanted = [(place.node, place.position) for _, place in flatten(nested)]
+        found = turned(graph, wanted, _order(signatures, shapes))
+        if found is not None:
+            graph, notes = found.graph, found.notes
+            nested = map_nested(nested, lambda p: Place(*found.places[p.node, p.position]))
     wishes = _wishes(graph, nested, signatures, gradients)
-    return lower_arrays(graph, nested, signatures, shapes, name=name, dtype=dtype, wishes=wishes)
+    program = lower_arrays(graph, nested, signatures, shapes, name=name, dtype=dtype, wishes=wishes)
+    return replace(program, notes=notes)
+
+
+def _order(
+    signatures: Sequence[Signature], shapes: Mapping[str, Shape]
+) -> dict[str, tuple[str, int]]:
+    """The argument and the position of each scalar leaf in arguments that are one vector."""
+    return {
+        leaf: (signature.name, position)
+        for signature in signatures
+        if not signature.batched and not any(leaf in shapes for leaf in signature.leaves)
+        for position, leaf in enumerate(signature.leaves)
+    }
 
 
 def _wishes(

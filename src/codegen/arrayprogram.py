@@ -7,8 +7,8 @@ leading axis of samples.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,7 @@ class ArrayProgram:
     instructions  the operations in order; `shapes` has the shapes of their variables
     outputs       the results, nested as the caller nested them: operands and `Flat`s
     dtype         what targets compute in: "float64" or "float32"
+    notes         what a reader should know of a variable
     """
 
     name: str
@@ -89,6 +90,7 @@ class ArrayProgram:
     shapes: dict[str, Shape]
     outputs: Nested
     dtype: str = "float64"
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def batched(self) -> bool:

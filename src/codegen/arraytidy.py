@@ -6,16 +6,16 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
 
-from ..graph.arrays import RESHAPE
+from ..graph.arrays import RESHAPE, SUM
 from ..graph.expr import Expr, Graph, live_nodes
-from ..graph.ops import ADD, COMPARISONS, DIV, MUL, WHERE
+from ..graph.ops import ADD, COMPARISONS, DIV, MUL, SUB, WHERE
 
 
 def tidied(graph: Graph) -> Graph:
     """`graph.outputs` in a new graph, with fewer operations on arrays.
 
-    A comparison is 1 or 0, so adding -1 where it holds subtracts it; and multiplying by a
-    reciprocal that nothing else uses divides.
+    A comparison is 1 or 0, so adding -1 where it holds subtracts it; multiplying by a reciprocal
+    that nothing else uses divides; and two sums of vectors that are added are one sum.
 
     >>> from ..graph.ops import equal, where
     >>> g = Graph(); x, y = g.array("x", 3), g.array("y", 3)
@@ -59,6 +59,8 @@ class _Tidying:
         target.deriving(graph.origins[node])
         rewrite = {ADD: self._minus_truth, MUL: self._quotient}.get(graph.ops[node])
         made = rewrite(node) if rewrite and node in graph.shapes else None
+        if graph.ops[node] is ADD and node not in graph.shapes:
+            made = self._one_sum(node)
         if made is None:
             images = tuple([self.images[n] for n in operands])
             self.images[node] = target.append(graph.ops[node], images, graph.statics.get(node, ()))
@@ -107,6 +109,27 @@ class _Tidying:
                     divisor = RESHAPE(divisor, shape)
                 return self.image(other) / divisor
         return None
+
+    def _one_sum(self, node: int) -> Expr | None:
+        """`sum(a) + (sum(b) - c)` as `sum(a + b) - c`, and the same without `c`."""
+        graph = self.graph
+        for one, other in _both_ways(graph.operands[node]):
+            rest = None
+            if graph.ops[other] is SUB and self.uses[other] == 1:
+                other, rest = graph.operands[other]
+            a, b = self._summed(one), self._summed(other)
+            if a is not None and b is not None and graph.shapes[a] == graph.shapes[b]:
+                total: Expr = SUM(self.image(a) + self.image(b), 0)
+                return total if rest is None else total - self.image(rest)
+        return None
+
+    def _summed(self, node: int) -> int | None:
+        """The vector that a node sums, if nothing else reads the sum."""
+        graph = self.graph
+        if graph.ops[node] is not SUM or self.uses[node] > 1:
+            return None
+        (vector,) = graph.operands[node]
+        return vector if len(graph.shapes[vector]) == 1 else None
 
     def _number(self, node: int) -> float | None:
         """The number that a node is, if it is one."""

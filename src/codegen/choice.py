@@ -35,6 +35,9 @@ AUTO: Final = "auto"
 SMALL: Final = 40.0
 """A step of fewer microseconds in Python is not worth looking for its arrays."""
 
+_IRREGULAR: Final = 0.25
+"""A graph that becomes more array operations than this share of its own is called irregular."""
+
 # Microseconds, measured on a 2-core x86-64 with CPython 3.11 and NumPy 2 on OpenBLAS.
 _OPERATION, _CALL, _CARRIED = 0.008, 0.03, 0.01
 _STEP, _ARRAY, _VIEW, _SCALAR = 2.0, 0.6, 0.25, 0.1
@@ -119,7 +122,9 @@ def compile_step(
     count = f"{len(step.program.instructions):,} array operations about {duration(fast)}"
     if fast < slow:
         return Choice(step, f"numpy: {counted} in Python; as {count}")
-    return Choice(made("python"), f"python: {counted}; too irregular to gain: as {count}")
+    regular = len(step.program.instructions) < _IRREGULAR * (work.each + work.update)
+    why = "too small for arrays to gain" if regular else "too irregular to gain"
+    return Choice(made("python"), f"python: {counted}; {why}: as {count}")
 
 
 def check_target(target: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Graph, check_name, common_graph
 from ..graph.ops import CONSTANT
 from ..graph.passes import extract
-from ..graph.value import Value
 from ..storage import PathLike, write_text
+from .arguments import all_floats, as_floats, in_order
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .lower import Signature
-from .program import Nested, flatten
+from .names import RESERVED
+from .program import Nested, Program, flatten
 from .target import Target, find_target
 
 __all__ = ["Compiled", "Derivatives", "compile"]
@@ -71,21 +72,26 @@ class Compiled:
         count = len(self.program.instructions)
         return f"<compiled {self.program.name}({arguments}): {self.target}, {count:,} operations>"
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         """The outputs at these arguments, nested as they were given to `compile`.
 
-        Sequences must match their groups: a wrong width is a `ShapeError` that names the row.
+        Arguments come in the order of the groups, or by their names. Sequences must match their
+        groups: a wrong width is a `ShapeError` that names the row.
         """
+        if named:
+            arguments = tuple(in_order(self.program, arguments, named))
         if self._prepare is not None and not self._check:
             return self.function(*self._prepare(arguments))
-        plain = [_plain(argument) for argument in arguments]
+        program = self.program
+        if isinstance(program, Program) and not all_floats(program.groups, arguments):
+            arguments = tuple(as_floats(program, arguments))
         if self._check:
-            return self.program.run(*plain, check=True)
+            return program.run(*arguments, check=True)
         try:
-            return self.function(*plain)
+            return self.function(*arguments)
         except (ArithmeticError, ValueError, TypeError):
-            self.program.check_arguments(plain)
-            return self._careful_function()(*plain)
+            program.check_arguments(arguments)
+            return self._careful_function()(*arguments)
 
     def _careful_function(self) -> Callable[..., Any]:
         """The version that gives inf and nan where the plain one raises; made when first needed."""
@@ -147,6 +153,11 @@ def compile(
     """
     chosen = find_target(target)
     check_name(name, "function")
+    if name in RESERVED:
+        raise InvalidNameError(
+            f"{name!r} is something that generated code may call itself; "
+            f"name the function otherwise, for instance '{name}_of'"
+        )
     flat = [_output(path, thing) for path, thing in flatten(outputs)]
     if not flat:
         raise OperandError("no outputs: give compile at least one expression")
@@ -165,20 +176,6 @@ def compile(
     )
     built = build(recipe) if recipe.structure is None else build_once(recipe)
     return Compiled(built, chosen, check=check, values=values)
-
-
-def _plain(argument: Any) -> Any:
-    """Arrays as lists, and `Value`s as their numbers; everything else as it is."""
-    kind = type(argument)
-    if kind is list or kind is tuple:
-        if argument and type(argument[0]) is Value:
-            return [item.data if type(item) is Value else item for item in argument]
-        return argument
-    if kind is Value:
-        return argument.data
-    if hasattr(argument, "tolist"):
-        return argument.tolist()
-    return argument
 
 
 def _output(path: tuple[Any, ...], thing: Any) -> Any:
@@ -201,6 +198,11 @@ def _groups(inputs: Mapping[str, Any]) -> dict[str, tuple[list[Any], bool]]:
     for name, leaves in inputs.items():
         check_name(name, "compiled function's argument")
         scalar = isinstance(leaves, Arithmetic)
+        if not scalar and not isinstance(leaves, Iterable):
+            raise OperandError(
+                f"input {name!r} is {shorten(leaves)}, a {type(leaves).__name__}; "
+                "expected a leaf, or a sequence of leaves"
+            )
         members = [leaves] if scalar else list(leaves)
         for leaf in members:
             if not isinstance(leaf, Arithmetic):

@@ -24,7 +24,9 @@ _CHECKS = (
     selfcheck.check_gradient,
     selfcheck.check_module,
 )
-_TAKEN = {function.__name__ for function in _CHECKS} | {"math", "random", "sys"}
+_TAKEN = {function.__name__ for function in _CHECKS}.union(
+    ("ARGUMENTS", "VALUES", "DERIVATIVES", "math", "random", "sys")
+)
 
 
 def module_text(compiled: Compiled) -> str:

@@ -69,7 +69,7 @@ def lower(
                     graph.ops[node],
                     tuple(operands[operand] for operand in graph.operands[node]),
                     graph.statics.get(node, ()),
-                    _section(graph, node, stages[node]),
+                    _section(graph, node, stages[node], batched),
                     node,
                     graph.origins[node],
                 )
@@ -145,9 +145,12 @@ def _check_leaves(graph: Graph, live: Sequence[int], named: set[str]) -> None:
         )
 
 
-def _section(graph: Graph, node: int, stage: str) -> str:
+def _section(graph: Graph, node: int, stage: str, batched: bool) -> str:
+    """What part of the function the node is in, for its comments and counts."""
     if stage == AFTER:
         return "update"
+    if batched and stage == ONCE:
+        return "once"
     return "forward" if graph.origins[node] is None else "backward"
 
 

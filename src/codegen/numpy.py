@@ -17,12 +17,14 @@ from ..graph.operation import ATOM
 from ..graph.ops import ADD, MUL, POW_CONST
 from ..graph.shapes import BATCH, shape_text
 from . import numpyparts
+from .arrayfeatures import WITH_ONES
 from .arrayprogram import ArrayGroup, ArrayProgram, Flat, Piece
+from .layout import LINE_LENGTH
 from .numpyarguments import prepare
 from .numpylayout import array_literal, strided_view
 from .numpymemory import UFUNCS, Writer, first_of, is_view, read_ahead, share_memory
 from .numpyspelling import SIGNS, expression, filling, operand_text, positions_constant
-from .program import Instruction, flatten, map_nested
+from .program import Instruction, Operand, flatten, map_nested
 from .python import load
 from .target import Source, Target
 from .writer import write_display
@@ -65,9 +67,13 @@ def _write_function(writer: Writer) -> None:
         if view.name != view.group.argument:
             code = _view_code(writer, view.group, view.index)
             listing.assign(view.name, "=", code, 1)
+            note = f"  # {program.notes.get(view.name, '')}"
+            if view.name in program.notes and len(listing.lines[-1] + note) <= LINE_LENGTH:
+                listing.lines[-1] += note
     flats = [output for _, output in flatten(program.outputs) if isinstance(output, Flat)]
     for flat in flats:
         _open_flat(writer, flat)
+    _place_above_ones(writer)
     section = ""
     for number, instruction in enumerate(program.instructions):
         if not _is_inline(writer, instruction) and instruction.section != section:
@@ -117,6 +123,62 @@ def _open_flat(writer: Writer, flat: Flat) -> None:
         view = strided_view(flat.name, piece.place, flat.length)
         if view is not None:
             writer.home[first] = view
+            writer.placed.add((flat.name, piece.operand))
+            places = piece.place.positions
+            if places == list(range(places[0], places[0] + len(places))):
+                _note_contiguous(writer, first)
+
+
+def _note_contiguous(writer: Writer, name: str) -> None:
+    made = writer.made[name]
+    if made.op is arrays.MATMUL and all(_is_contiguous(writer, x) for x in made.operands):
+        writer.contiguous.add(name)
+
+
+def _is_contiguous(writer: Writer, operand: Operand) -> bool:
+    """Whether an operand is a matrix without gaps in memory, or the transpose of one."""
+    name = str(operand)
+    if len(writer.program.shapes.get(name, ())) != 2:
+        return False
+    made = writer.made.get(name)
+    if made is not None:
+        if made.op is arrays.TRANSPOSE:
+            return _is_contiguous(writer, made.operands[0])
+        return made.op is WITH_ONES or not is_view(made)
+    for view in writer.program.views:
+        if view.name == name:
+            positions = view.index.positions
+            whole = not view.group.batched or view.name == view.group.argument
+            return whole and positions == list(range(positions[0], positions[0] + len(positions)))
+    return True
+
+
+def _place_above_ones(writer: Writer) -> None:
+    """Let what gets a row of ones under it be computed in the larger matrix at once."""
+    for instruction in writer.program.instructions:
+        if instruction.op is WITH_ONES and instruction.statics[0] == 0:
+            operand = instruction.operands[0]
+            first = first_of(writer, operand)
+            if first is not None and first not in writer.home:
+                rows = writer.program.shapes[str(operand)][0]
+                writer.home[first] = f"{instruction.name}[:{rows}]"
+                writer.larger[first] = instruction.name
+                _note_contiguous(writer, first)
+
+
+def _open_larger(writer: Writer, name: str) -> None:
+    """Memory for a matrix whose last row is ones."""
+    program, listing = writer.program, writer.listing
+    axis = int(writer.made[name].statics[0])
+    features = program.shapes[name][axis]
+    (batched, *_) = [group.argument for group in program.groups if group.batched]
+    dtype = "" if program.dtype == "float64" else f", dtype=np.{program.dtype}"
+    if not writer.opened:
+        listing.add("# a feature more, of ones: the bias rides along in the product", level=1)
+    writer.opened.add(name)
+    size = f"len({batched}), {features}" if axis else f"{features}, len({batched})"
+    listing.assign(name, "=", f"np.empty(({size}){dtype})", 1)
+    listing.add(f"{name}[{':, ' * axis}{features - 1}] = 1.0", level=1)
 
 
 def _is_whole(writer: Writer, piece: Piece) -> bool:
@@ -130,6 +192,14 @@ def _write(writer: Writer, number: int, instruction: Instruction) -> None:
         writer.pending[instruction.name] = expression(writer, instruction)
         return
     listing, name = writer.listing, instruction.name
+    if instruction.op is WITH_ONES:
+        if name not in writer.opened:
+            _open_larger(writer, name)
+            code = operand_text(writer, instruction.operands[0], 0).code
+            axis = int(instruction.statics[0])
+            features = writer.program.shapes[name][axis] - 1
+            listing.add(f"{name}[{':, ' * axis}:{features}] = {code}", level=1)
+        return
     called = writer.names.get(name, name)
     for operand, heir in list(writer.heirs.items()):
         if heir == name:
@@ -137,6 +207,8 @@ def _write(writer: Writer, number: int, instruction: Instruction) -> None:
             listing.found[name] = len(listing.lines)
             return
     if name in writer.home:
+        if name in writer.larger:
+            _open_larger(writer, writer.larger[name])
         listing.add(f"{called} = {writer.home[name]}", level=1)
         listing.add(filling(writer, instruction, called), level=1)
         listing.found[name] = len(listing.lines)
@@ -148,6 +220,8 @@ def _write(writer: Writer, number: int, instruction: Instruction) -> None:
 def _is_inline(writer: Writer, instruction: Instruction) -> bool:
     """Whether the value is written where it is used: views, and scalars that are used once."""
     uses = writer.uses.get(instruction.name, 0)
+    if instruction.op is WITH_ONES:
+        return False
     if instruction.op in (arrays.TRANSPOSE, arrays.LENGTH) or instruction.name in writer.picked:
         return True
     scalar = not writer.program.shapes[instruction.name]
@@ -173,7 +247,7 @@ def _close_flat(writer: Writer, flat: Flat) -> None:
         _write_stacked(writer, flat)
         return
     for piece in flat.pieces:
-        if first_of(writer, piece.operand) in writer.home:
+        if (flat.name, piece.operand) in writer.placed:
             continue
         code = operand_text(writer, piece.operand, 0).code
         view = strided_view(flat.name, piece.place, flat.length)

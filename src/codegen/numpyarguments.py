@@ -20,7 +20,7 @@ def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
 
     dtype = numpy.dtype(program.dtype)
     wholes = [group.whole for group in program.groups]
-    floor = max((8 * prod(s[1:]) for s in program.shapes.values() if s[:1] == (BATCH,)), default=0)
+    floor = max((8 * abs(prod(s)) for s in program.shapes.values() if BATCH in s), default=0)
     several = sum(group.batched for group in program.groups) > 1
 
     def fits(array: Any, whole: Shape) -> bool:
@@ -29,18 +29,16 @@ def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
             return len(shape) == len(whole) and shape[1:] == whole[1:]
         return bool(shape == whole)
 
+    same = _comparison(len(wholes))
     accepted: Any = None
 
     def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
         nonlocal accepted
-        known = [
-            (type(a), a.shape, a.dtype) if type(a) is numpy.ndarray else None for a in arguments
-        ]
-        if known == accepted:
+        if accepted is not None and len(arguments) == len(wholes) and same(arguments, accepted):
             return arguments
         result = checked(arguments)
         if all(new is old for new, old in zip(result, arguments, strict=True)):
-            accepted = known
+            accepted = tuple((array.shape, array.dtype) for array in result)
         return result
 
     def checked(arguments: Sequence[Any]) -> list[Any]:
@@ -65,6 +63,28 @@ def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
         return result
 
     return prepared
+
+
+def _comparison(count: int) -> Callable[[Sequence[Any], Any], bool]:
+    """A function that tells whether `count` arguments are arrays of known shapes and types.
+
+    Every call of a compiled function begins with it; it has no loop, which would take most of its
+    time.
+    """
+    import numpy
+
+    one = "type({0}) is ndarray and {0}.dtype is s{0}[1] and {0}.shape == s{0}[0]"
+    names = [f"a{i}" for i in range(count)]
+    source = (
+        f"def same(arguments, known):\n"
+        f"    {''.join(f'{name}, ' for name in names)}= arguments\n"
+        f"    {''.join(f's{name}, ' for name in names)}= known\n"
+        f"    return {' and '.join(one.format(name) for name in names)}\n"
+    )
+    namespace: dict[str, Any] = {"ndarray": numpy.ndarray}
+    exec(source, namespace)
+    same: Callable[[Sequence[Any], Any], bool] = namespace["same"]
+    return same
 
 
 def _as_array(argument: Any, dtype: Any, program: ArrayProgram, arguments: Sequence[Any]) -> Any:

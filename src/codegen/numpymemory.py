@@ -32,6 +32,7 @@ from ..graph.ops import (
     TANH,
     WHERE,
 )
+from .arrayfeatures import WITH_ONES
 from .arrayprogram import ArrayProgram, Flat
 from .layout import Listing
 from .program import Instruction, Operand, flatten
@@ -63,7 +64,12 @@ FIRST: Final[dict[Op, str]] = {RELU: "maximum", SOFTPLUS: "logaddexp"}
 REDUCTIONS: Final[dict[Op, str]] = {arrays.SUM: "add", arrays.MEAN: "add", arrays.MAX: "maximum"}
 """NumPy's function that each reduction folds the axis with."""
 
-_VIEWS: Final = frozenset((arrays.TRANSPOSE, arrays.RESHAPE, arrays.BROADCAST))
+_VIEWS: Final = frozenset(
+    (
+        *(arrays.TRANSPOSE, arrays.RESHAPE, arrays.BROADCAST),
+        *(arrays.GATHER, arrays.GATHER_ROWS, WITH_ONES),
+    )
+)
 
 
 class Text(NamedTuple):
@@ -83,7 +89,12 @@ class Writer:
     truths    variables that hold truth values
     pending   expressions that stand where they are used
     names     what a variable is called in the code, when it shares the name of another
-    home      where to compute a variable that is part of a flat result
+    home      where to compute a variable that is part of a flat result or of a larger matrix
+    larger    variable → the matrix that it is computed in, with a row of ones under it
+    made      the instruction that computes each variable
+    placed    flat results, and the variables that are computed in them
+    opened    such matrices that have their memory
+    contiguous  products of two matrices with a home of consecutive elements
     heirs     variable → the one that is computed in its memory
     picked    choices between elements and 0 that are only summed: written as the elements chosen
     views     variables that share the memory of an argument or constant
@@ -99,11 +110,19 @@ class Writer:
     names: dict[str, str] = field(default_factory=dict)
     heirs: dict[str, str] = field(default_factory=dict)
     home: dict[str, str] = field(default_factory=dict)
+    larger: dict[str, str] = field(default_factory=dict)
+    made: dict[str, Instruction] = field(init=False)
+    placed: set[tuple[str, Operand]] = field(default_factory=set)
+    opened: set[str] = field(default_factory=set)
+    contiguous: set[str] = field(default_factory=set)
     head: Listing = field(default_factory=Listing)
     listing: Listing = field(default_factory=Listing)
     parts: set[str] = field(default_factory=set)
     picked: set[str] = field(default_factory=set)
     views: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.made = {instruction.name: instruction for instruction in self.program.instructions}
 
 
 def read_ahead(writer: Writer) -> None:
@@ -121,9 +140,8 @@ def read_ahead(writer: Writer) -> None:
         if isinstance(operand, str):
             writer.uses[operand] = writer.uses.get(operand, 0) + 2
             writer.last[operand] = end
-    made = {instruction.name: instruction for instruction in program.instructions}
     for instruction in program.instructions:
-        chosen = made.get(str(instruction.operands[0]))
+        chosen = writer.made.get(str(instruction.operands[0]))
         sums_all = instruction.op is arrays.SUM and instruction.statics[0] is None
         if sums_all and chosen is not None and _picks(writer, chosen):
             writer.picked.add(chosen.name)
@@ -164,7 +182,7 @@ def _results(program: ArrayProgram) -> Iterable[Operand]:
 
 def is_view(instruction: Instruction) -> bool:
     """Whether NumPy may answer memory of the operand."""
-    return instruction.op in _VIEWS or instruction.op in (arrays.GATHER, arrays.GATHER_ROWS)
+    return instruction.op in _VIEWS
 
 
 def share_memory(writer: Writer) -> None:
@@ -207,7 +225,6 @@ def first_of(writer: Writer, operand: Operand) -> str | None:
     shared = [name for name in writer.owned if writer.names[name] == writer.names[str(operand)]]
     if writer.names[str(operand)] != operand:
         return None
-    made = {instruction.name: instruction for instruction in writer.program.instructions}
     first = next(name for name in shared if name not in writer.heirs.values())
-    op = made[first].op
+    op = writer.made[first].op
     return first if fills(op) or op is arrays.MATMUL or op in REDUCTIONS else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any, Final
 
@@ -66,7 +66,10 @@ def filling(writer: Writer, instruction: Instruction, called: str) -> str:
     if op in REDUCTIONS:
         function = "mean" if op is arrays.MEAN else f"{REDUCTIONS[op]}.reduce"
         return f"np.{function}({operands[0]}, axis={statics[0]}, out={called})"
-    name = "matmul" if op is arrays.MATMUL else UFUNCS[op]
+    if op is arrays.MATMUL:  # np.dot costs less a call, and fills contiguous memory only
+        name = "dot" if instruction.name in writer.contiguous else "matmul"
+    else:
+        name = UFUNCS[op]
     return f"np.{name}({', '.join(operands)}, out={called})"
 
 
@@ -95,6 +98,15 @@ def operand_text(writer: Writer, operand: Operand, slot: int, truth: bool = Fals
     return Text(f"({text.code})") if text.binds < slot else text
 
 
+def _all_numbers(operands: Sequence[Operand]) -> bool:
+    """Whether Python's floats would compute this, which raise where NumPy's do not."""
+    return not any(isinstance(operand, str) for operand in operands)
+
+
+def _of_numpy(writer: Writer, number: Operand) -> str:
+    return f"np.{writer.program.dtype}({operand_text(writer, number, 0).code})"
+
+
 def _as_numbers(writer: Writer, truths: Text, whole: bool) -> Text:
     """Truth values, a whole array of them or one, as 1.0 and 0.0."""
     dtype = f"np.{writer.program.dtype}"
@@ -115,9 +127,11 @@ def expression(writer: Writer, instruction: Instruction) -> Text:
     if op in SIGNS:
         sign, level = SIGNS[op]
         mixes = _mixes(writer, instruction)
-        return Text(f"{code(0, level, mixes)} {sign} {code(1, level + 1, mixes)}", level)
+        first = _of_numpy(writer, operands[0]) if _all_numbers(operands) else code(0, level, mixes)
+        return Text(f"{first} {sign} {code(1, level + 1, mixes)}", level)
     if op is NEG:
-        return Text(f"-{code(0, UNARY)}", UNARY)
+        first = _of_numpy(writer, operands[0]) if _all_numbers(operands) else code(0, UNARY)
+        return Text(f"-{first}", UNARY)
     if op is POW_CONST:
         return Text(_power(code(), statics[0]))
     if op in UFUNCS:
@@ -162,7 +176,7 @@ def _reduction(writer: Writer, instruction: Instruction, x: str) -> Text:
     if op is arrays.MEAN:
         return Text(f"np.mean({x}, axis={axis})")
     if instruction.operands[0] in writer.picked:
-        return Text(f"{x}.sum()")
+        return Text(f"np.add.reduce({x})")
     return Text(f"np.{REDUCTIONS[op]}.reduce({x}, axis={axis})")
 
 

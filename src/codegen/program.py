@@ -31,7 +31,7 @@ Nested = Any
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """`name = op(*operands, *statics)`; `node` is the graph node it computes, `origin` its origin."""
+    """`name = op(*operands, *statics)`; `node` is the node it computes, `origin` that node's."""
 
     name: str
     op: Op
@@ -62,7 +62,8 @@ class Group:
     @property
     def shape(self) -> str:
         """What the argument looks like, for error texts and listings."""
-        one = "a number" if self.scalar else f"{len(self.leaves)} numbers"
+        count = len(self.leaves)
+        one = "a number" if self.scalar else f"{count} number{'s' * (count != 1)}"
         return f"one row per sample, each {one}" if self.batched else one
 
 
@@ -269,7 +270,7 @@ def check_row(group: Group, row: Any, what: str) -> None:
 
 def check_sequence(rows: Any, what: str, expected: str) -> Sequence[Any]:
     """`rows` if it has a length and can be indexed, else a `ShapeError`."""
-    if isinstance(rows, (str, bytes, Mapping)) or not hasattr(rows, "__len__"):
+    if isinstance(rows, (str, bytes, Mapping)) or not hasattr(rows, "__getitem__"):
         raise ShapeError(f"{what} is {type(rows).__name__} {rows!r:.60}, expected {expected}")
     return rows  # type: ignore[no-any-return]
 

@@ -105,7 +105,8 @@ def check_module(
     result = function(*point)
     entries = result if isinstance(result, dict) else {"result": result}
     for key, value in entries.items():
-        print(f"{key} = " + (f"[{len(value)} entries]" if isinstance(value, list) else repr(value)))
+        shown = repr(value)
+        print(f"{key} = {shown if len(shown) <= 72 else shown[:64] + ' ...'}")
     for (gradient, output, argument), (count, error) in zip(derivatives, checks, strict=True):
         names = [".".join(map(str, path)) for path in (gradient, output)]
         print(

@@ -22,6 +22,8 @@ _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _POINTS_PER_INCH: Final = 72
 _LETTER: Final = 7.0
 _MAX_TITLE: Final = 22
+_ROOM: Final = 12
+"""Letters of a number, with the space before it."""
 _WIDE: Final = 1250
 """Wider pictures, in points, are scrolled instead of shrunk."""
 _UNORDERED: Final = frozenset(("add", "mul", "eq", "ne"))
@@ -99,11 +101,18 @@ def _local(passed: Contribution) -> str:
     return _cut(f"({text})" if " " in text else text, 16)
 
 
-def _size(node: Node, symbolic: bool) -> tuple[float, float]:
+def _derivative(w: Walkthrough, node: Node) -> str:
+    """What the last line of a box is about."""
+    written = f"∂{w.nodes[-1].name}/∂{_cut(node.name, 14)}"
+    return written if len(written) <= 18 else "derivative"
+
+
+def _size(w: Walkthrough, node: Node) -> tuple[float, float]:
     if node.kind == "constant":
         return max(34.0, 14 + _LETTER * len(node.name)), 26.0
-    wide = len(_title(node)) if symbolic else max(len(_title(node)), 16 + len(_cut(node.name, 14)))
-    lines = 0 if symbolic else 1 if node.adjoint_number is None else 2
+    lines = 0 if w.symbolic else 1 if node.adjoint_number is None else 2
+    shown = ["", "value", _derivative(w, node)][lines]
+    wide = max(len(_title(node)), _ROOM + len(shown) if shown else 0)
     return max(104.0 if lines else 40.0, 16 + _LETTER * wide), 26.0 + 16 * lines
 
 
@@ -114,7 +123,7 @@ def _places(
     picture = new_picture("svg", "LR")
     picture.attr(nodesep="0.22", ranksep="0.35")
     for node in w.nodes:
-        width, height = _size(node, w.symbolic)
+        width, height = _size(w, node)
         picture.node(
             node.id,
             label="",
@@ -193,10 +202,7 @@ def _node(
             _line("value", node.number, left, top + 33, box.width, numbers, known.get(node.id, 0))
         )
     if node.adjoint_number is not None and not w.symbolic:
-        what = f"∂{w.nodes[-1].name}/∂{_cut(node.name, 14)}"
-        if len(what) > 18:
-            what = "derivative"
-        at = known.get(f"d{node.id}", 0)
+        what, at = _derivative(w, node), known.get(f"d{node.id}", 0)
         lines.append(
             _line(what, node.adjoint_number, left, top + 50, box.width, numbers, at, "derived")
         )
@@ -251,7 +257,7 @@ def _edge(
             parts.append(
                 f'<text x="{x:.1f}" y="{y:.1f}" class="local" data-from="{at}">×{number}</text>'
             )
-    if len(consumer.operands) > 1 and consumer.op not in _UNORDERED:
+    if 1 < len(consumer.operands) <= 3 and consumer.op not in _UNORDERED:
         x, y = arrow.before_end
         end_x, end_y = arrow.end
         parts.append(

@@ -27,6 +27,7 @@ from .live import FUNCTION, LiveNumbers
 from .stepview import Numbered, step_html
 from .walkthrough import PARTS, Backward, Code, Forward, Seed, Task, Walkthrough, plain
 
+_MANY_LEAVES: Final = 16
 _PART: Final = re.compile(r"\d")
 
 
@@ -167,7 +168,9 @@ def _given(view: Numbered) -> str:
     given = ", ".join(
         f"<span>{view.name(id)} = {view.text(view.w.node(id).number)}</span>" for id in task.leaves
     )
-    return f'<p class="given">at {given}</p>'
+    if len(task.leaves) <= _MANY_LEAVES:
+        return f'<p class="given">at {given}</p>'
+    return f"<details><summary>at {len(task.leaves)} given values</summary><p>{given}</p></details>"
 
 
 def _picture_table(view: Numbered) -> str:

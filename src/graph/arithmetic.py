@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -117,6 +118,28 @@ class Arithmetic:
         return self.apply_op(ops.COS, (self,))
 
 
+def kind_of(thing: object) -> str:
+    """The type of `thing` with its article, for error texts.
+
+    >>> kind_of(3), kind_of("x")
+    ('an int', 'a str')
+    """
+    name = type(thing).__name__
+    return f"{'an' if name[:1] in 'aeioAEIO' else 'a'} {name}"
+
+
+def is_operand(thing: object) -> bool:
+    """Whether `thing` is one number: plain, a `Value`, an expression or one of sympy's.
+
+    >>> is_operand(2), is_operand("2"), is_operand([2])
+    (True, False, False)
+    """
+    if isinstance(thing, (Arithmetic, Real)):
+        return True
+    sympy = sys.modules.get("sympy")
+    return sympy is not None and isinstance(thing, sympy.Basic)
+
+
 _EXACT = 2**53
 """Integers up to this size are float64 numbers exactly."""
 
@@ -141,6 +164,6 @@ def plain_number(number: Any) -> int | float:
         return float(number)
     except OverflowError:
         raise OperandError(
-            f"a {kind.__name__} past 1.8e308 is too large for float64; expected a number within "
+            f"{kind_of(number)} past 1.8e308 is too large for float64; expected a number within "
             "that range, or float('inf')"
         ) from None

@@ -20,7 +20,7 @@ from ..errors import (
     ShapeError,
     shorten,
 )
-from .arithmetic import Arithmetic
+from .arithmetic import Arithmetic, kind_of
 from .arrays import BROADCAST, sum_to
 from .expr import Expr, Graph, Origin, common_graph, live_nodes
 from .guard import Guards, has_branches
@@ -85,8 +85,9 @@ def grad(
             if node not in reached:
                 raise _disconnected(graph, root, leaf)
     known = graph.stable_gradients if stable else graph.plain_gradients
-    found = {node: known[root, node] for node in nodes if node is not None and (root, node) in known}
-    missing = {node for node in nodes if node is not None and node not in found}
+    wanted = {node for node in nodes if node is not None}
+    found = {node: known[root, node] for node in wanted if (root, node) in known}
+    missing = wanted - found.keys()
     if missing and stable:
         source = stable_form(Expr(graph, root)).id
         found |= _sweep(graph, live_nodes(graph, [source]), missing, guarded=True)
@@ -141,8 +142,7 @@ def jvp(
     wanted = _listed(outputs, "the outputs")
     leaves = _listed(wrt, "the leaves to differentiate by")
     directions = _listed(tangents, "the tangents")
-    if len(leaves) != len(directions):
-        raise ShapeError(f"{len(directions)} tangents for {len(leaves)} leaves; give one for each")
+    _check_one_each(leaves, directions, "tangents")
     graph = common_graph([*wanted, *leaves, *directions])
     roots = [_output_node(graph, output) for output in wanted]
     if stable:
@@ -216,8 +216,22 @@ def hvp(
     [6.0, 4.0]
     """
     leaves = _listed(wrt, "the leaves to differentiate by")
+    directions = _listed(vector, "the vector")
+    _check_one_each(leaves, directions, "numbers of the vector")
     gradient = grad(output, leaves, allow_unused=True, stable=stable)
-    return list(jvp(gradient, leaves, vector, stable=stable))
+    return list(jvp(gradient, leaves, directions, stable=stable))
+
+
+def reverse_sweep(graph: Graph, root: int, targets: set[int]) -> dict[int, int]:
+    """Node → node of its adjoint, for every node between `root` and `targets`, made anew.
+
+    What `grad` does, with the adjoints that it passes on the way.
+
+    >>> g = Graph(); x = g.input("x"); y = x.sin().exp()
+    >>> {str(g[node]): str(g[adjoint]) for node, adjoint in reverse_sweep(g, y.id, {x.id}).items()}
+    {'exp(sin(x))': '1', 'sin(x)': '1*exp(sin(x))', 'x': '1*exp(sin(x))*cos(x)'}
+    """
+    return _sweep(graph, live_nodes(graph, [root]), targets, guarded=True)
 
 
 def _sweep(
@@ -359,14 +373,19 @@ def _listed(things: Any, what: str) -> list[Any]:
         return list(things)
     raise OperandError(
         f"{what}: expected an Expr, a Value or a sequence of them, got {shorten(things)}, "
-        f"a {type(things).__name__}"
+        f"{kind_of(things)}"
     )
+
+
+def _check_one_each(leaves: list[Any], given: list[Any], what: str) -> None:
+    if len(leaves) != len(given):
+        raise ShapeError(f"{len(given)} {what} for {len(leaves)} leaves; give one for each")
 
 
 def _output_node(graph: Graph, output: Any) -> int:
     if not isinstance(output, Arithmetic):
         raise OperandError(
-            f"cannot differentiate {shorten(output)}, a {type(output).__name__}; "
+            f"cannot differentiate {shorten(output)}, {kind_of(output)}; "
             "expected one Expr or Value (for several outputs use jacobian)"
         )
     return graph.node_of(output)
@@ -376,7 +395,7 @@ def _leaf_node(graph: Graph, leaf: Any) -> int | None:
     """The node to differentiate by; None for a leaf `Value` the graph has never met."""
     if not isinstance(leaf, Arithmetic):
         raise OperandError(
-            f"cannot differentiate with respect to {shorten(leaf)}, a {type(leaf).__name__}; "
+            f"cannot differentiate with respect to {shorten(leaf)}, {kind_of(leaf)}; "
             "expected a leaf: an input, a parameter or a Value"
         )
     node = graph.find(leaf)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from keyword import iskeyword
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import (
@@ -22,10 +22,11 @@ from ..errors import (
     OperandError,
     ShapeError,
     TruthValueError,
+    UnknownNameError,
     shorten,
 )
 from . import ops
-from .arithmetic import Arithmetic, plain_number
+from .arithmetic import Arithmetic, kind_of, plain_number
 from .arrayvalue import ArrayValue
 from .operation import Op
 from .shapes import (
@@ -110,7 +111,15 @@ class Graph:
     def __len__(self) -> int:
         return len(self.ops)
 
-    def __getitem__(self, node: int) -> Expr:
+    def __getitem__(self, node: int | str) -> Expr:
+        """The node of this number, or the leaf of this name."""
+        if isinstance(node, str):
+            return Expr(self, leaf_named(self, node))
+        if not isinstance(node, Integral):
+            raise OperandError(
+                f"{shorten(node)} is {kind_of(node)}; expected the number of a node or the name "
+                "of a leaf"
+            )
         if not 0 <= node < len(self.ops):
             raise IndexError(f"node {node} of a graph of {len(self.ops)} nodes")
         return Expr(self, node)
@@ -140,6 +149,10 @@ class Graph:
         >>> Graph().inputs("x", 2)
         [Expr(x0), Expr(x1)]
         """
+        if isinstance(n, bool) or not isinstance(n, Integral) or n < 0:
+            raise ShapeError(
+                f"{shorten(n)} inputs called {shorten(name)}; expected a whole number, 0 or more"
+            )
         names = [f"{name}{i}" for i in range(n)]
         for new in names:
             self._check_free(new)
@@ -192,7 +205,10 @@ class Graph:
         """
         source = self._sources.get(node)
         if source is not None:
-            return source.data if node in self.shapes else float(source.data)
+            data = source.data
+            if type(data) is float or node in self.shapes:
+                return data
+            return _real(data, f"the data of Value {shorten(source.label or self.labels[node])}")
         number = self._numbers.get(node)
         return self.arrays.get(node) if number is None else number
 
@@ -227,7 +243,7 @@ class Graph:
             node = self._adopted.get(thing)
             return self._adopt_array(thing) if node is None else node
         raise OperandError(
-            f"{shorten(thing)} is a {type(thing).__name__}; expected an Expr, a Value or a number"
+            f"{shorten(thing)} is {kind_of(thing)}; expected an Expr, a Value or a number"
         )
 
     def find(self, thing: Any) -> int | None:
@@ -355,7 +371,7 @@ class Graph:
         adopted = self._adopted
         for item in topological(value, known=adopted):
             if item.op is ops.CONSTANT:
-                node = self._constant(item.data)
+                node = self._constant(_real(item.data, "the data of a constant Value"))
             elif item.op is None:
                 node = self._leaf(ops.PARAMETER, self._free_name(item.label)).id
                 self._sources[node] = item
@@ -607,15 +623,27 @@ def evaluate(
     return results[0] if single else results
 
 
+def leaf_named(graph: Graph, name: str) -> int:
+    """The leaf of this name; an `UnknownNameError` lists those there are."""
+    node = graph.leaves.get(name)
+    if node is None:
+        raise _unknown_leaf(graph, name)
+    return node
+
+
+def _unknown_leaf(graph: Graph, key: object) -> UnknownNameError:
+    return UnknownNameError(
+        f"{shorten(key)} is not a leaf of this graph; its leaves: {_listing(graph.leaves)}"
+    )
+
+
 def given_values(graph: Graph, at: Mapping[Any, Any]) -> dict[int, Any]:
     """The numbers of `at` by node, its keys being leaves or names of leaves of `graph`."""
     given: dict[int, Any] = {}
     for key, number in at.items():
-        node = graph.leaves.get(key) if isinstance(key, str) else graph.find(key)
+        node = leaf_named(graph, key) if isinstance(key, str) else graph.find(key)
         if node is None:
-            raise MissingInputError(
-                f"{shorten(key)} is not a leaf of this graph; its leaves: {_listing(graph.leaves)}"
-            )
+            raise _unknown_leaf(graph, key)
         if graph.operands[node] or graph.ops[node] is ops.CONSTANT:
             raise NotALeafError(
                 f"{Expr(graph, node)!r} cannot be given a value: it is computed or a constant; "
@@ -692,4 +720,4 @@ def _check_batch(graph: Graph, given: Mapping[int, Any]) -> None:
 def _real(number: Any, what: str) -> float:
     if isinstance(number, Real):
         return float(plain_number(number))
-    raise OperandError(f"{what} is {shorten(number)}, a {type(number).__name__}; expected a number")
+    raise OperandError(f"{what} is {shorten(number)}, {kind_of(number)}; expected a number")

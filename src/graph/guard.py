@@ -203,7 +203,7 @@ class Guards:
 
 def _around(activity: Activity) -> list[Activity]:
     """The activities this one lies within, a few levels out."""
-    found = []
+    found: list[Activity] = []
     outer = activity.outer
     while outer is not None and outer is not ALWAYS and len(found) < _LEVELS:
         found.append(outer)
@@ -212,7 +212,8 @@ def _around(activity: Activity) -> list[Activity]:
 
 
 def _conditions(activity: Activity) -> list[int]:
-    found, pending = [], [activity]
+    found: list[int] = []
+    pending = [activity]
     while pending:
         one = pending.pop()
         if one.condition is not None:

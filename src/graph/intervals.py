@@ -16,6 +16,7 @@ from itertools import product
 from typing import Any, Final
 
 from . import ieee
+from .expr import Graph
 from .operation import Op
 
 _INF: Final = math.inf
@@ -62,6 +63,35 @@ def interval_of(op: Op, operands: Sequence[Interval], statics: Sequence[float]) 
     found = rule(*operands, *statics)
     if any(operand.nan for operand in operands) and op.name not in _IGNORES_NAN:
         found = Interval(found.low, found.high, True)
+    return found
+
+
+def point_intervals(
+    graph: Graph,
+    live: Sequence[int],
+    at: Mapping[int, float],
+    unknown: Callable[..., Interval] = lambda *_: ANY,
+) -> dict[int, Interval]:
+    """The interval of each node of `live` at one point: how far rounding can have moved it.
+
+    `unknown(op, intervals, statics)` answers for operations without a rule here.
+
+    >>> g = Graph(); x = g.input("x"); y = x.exp() - 1
+    >>> found = point_intervals(g, range(len(g)), {x.id: 1e-9})
+    >>> found[y.id].high - found[y.id].low > 1e-16
+    True
+    """
+    found: dict[int, Interval] = {}
+    for node in live:
+        operands = graph.operands[node]
+        if operands:
+            within = [found[operand] for operand in operands]
+            op, statics = graph.ops[node], graph.statics.get(node, ())
+            rule = interval_of if op.name in _RULES else unknown
+            found[node] = rule(op, within, statics)
+        else:
+            number = float(at[node] if node in at else graph.value(node))
+            found[node] = ANY if number != number else Interval(number, number)
     return found
 
 
@@ -187,7 +217,7 @@ def _function_bounds(
 def _rising(
     function: Callable[[float], float], least: float = -_INF, most: float = _INF, fixed: Any = None
 ) -> Callable[[Interval], Interval]:
-    """The rule of an increasing function with these limits; `fixed` is where it is 0, if anywhere."""
+    """The rule of an increasing function with these limits; `fixed` is where it is 0, if known."""
 
     def rule(a: Interval) -> Interval:
         low, high = least, most

@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
 
-from ..errors import SaveFileError, ShapeError, SizeError, shorten
+from ..errors import OperandError, SaveFileError, ShapeError, SizeError, shorten
+from .arithmetic import kind_of
 from .expr import Graph
 from .network import check_size, fault, from_networkx
 from .shapes import shape_text
@@ -32,6 +33,10 @@ def to_json(graph: Graph) -> str:
     """
     import networkx
 
+    if not isinstance(graph, Graph):
+        raise OperandError(
+            f"{shorten(graph)} is {kind_of(graph)}; expected a Graph, such as expr.graph"
+        )
     check_size(len(graph))
     if graph.shapes:
         node, shape = next(iter(graph.shapes.items()))
@@ -84,7 +89,7 @@ def _decoded(number: Any) -> Any:
 def _parsed(text: str) -> dict[str, Any]:
     """The JSON object of a saved graph, its header checked."""
     if not isinstance(text, str):
-        raise SaveFileError(f"expected the text of a saved graph, got a {type(text).__name__}")
+        raise SaveFileError(f"expected the text of a saved graph, got {kind_of(text)}")
     if len(text) > MAX_CHARACTERS:
         raise SizeError(f"{len(text):,} characters; the limit is {MAX_CHARACTERS:,}")
     try:

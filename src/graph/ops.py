@@ -433,7 +433,7 @@ WHERE = Op(
     notation={
         "text": call("where", "{0}", "{1}", "{2}"),
         "latex": Notation(
-            r"\begin{{cases}} {1} & \text{{if }} {0} \\ {2} & \text{{otherwise}} \end{{cases}}"
+            r"\begin{{cases}} {1} & \text{{if }} {0} \\ {2} & \text{{otherwise}} \end{{cases}}", 1
         ),
         "python": Notation("{1} if {0} else {2}", 1, (COMPARISON, COMPARISON, COMPARISON)),
         "javascript": Notation("{0} !== 0 ? {1} : {2}", 1),

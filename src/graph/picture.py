@@ -22,11 +22,18 @@ if TYPE_CHECKING:
 RANKDIRS: Final = ("LR", "TB", "RL", "BT")
 """The directions a picture can run in: left to right, top to bottom, and their reverses."""
 
+PURE_FORMATS: Final = (
+    "canon", "dot", "dot_json", "gv", "jpe", "jpeg", "jpg", "json", "json0", "plain", "plain-ext",
+    "png", "svg", "xdot", "xdot1.2", "xdot1.4", "xdot_json",
+)  # fmt: skip
+"""What graphviz-pure can write, where there is no `dot`."""
+
 
 def new_picture(format: str, rankdir: str) -> graphviz.Digraph:
     """An empty picture, to be rendered to `format`, that runs in the direction `rankdir`.
 
-    A setting that does not exist is a `ValueError` that lists those that do.
+    A setting that does not exist is a `ValueError` that lists those that do; of the formats, those
+    that can be written here.
 
     >>> new_picture("svg", "LR").pipe(encoding="utf-8")[:5]
     '<?xml'
@@ -36,7 +43,8 @@ def new_picture(format: str, rankdir: str) -> graphviz.Digraph:
     if rankdir not in RANKDIRS:
         raise UnknownNameError.of("rankdir", rankdir, RANKDIRS)
     if str(format).lower() not in graphviz.FORMATS:
-        raise UnknownNameError.of("format", format, graphviz.FORMATS)
+        here = graphviz.FORMATS if shutil.which("dot") else PURE_FORMATS
+        raise UnknownNameError.of("format", format, here)
     return _picture_class()(
         format=format,
         graph_attr={"rankdir": rankdir},

@@ -261,7 +261,7 @@ def prove(rule: Rule) -> bool:
     import sympy
 
     symbols = [
-        sympy.Symbol(name, positive=True) if name in rule.positive else sympy.Symbol(name, real=True)
+        sympy.Symbol(name, **({"positive": True} if name in rule.positive else {"real": True}))
         for name in rule.wildcards
     ]
     difference = sympy.sympify(rule.pattern(*symbols)) - rule.result(*symbols)

@@ -139,7 +139,7 @@ def _stable_node(graph: Graph, root: int) -> int:
     return image
 
 
-_NAMES: Final = frozenset({rule.name for rule in (*STABLE, LOG_SUM_EXP, SOFTMAX)})
+_NAMES: Final = frozenset({*(rule.name for rule in STABLE), LOG_SUM_EXP.name, SOFTMAX.name})
 
 
 def _brought_back(small: Graph, graph: Graph, live: Sequence[int], origin: Origin) -> int:
@@ -237,7 +237,8 @@ class _Shift:
         """The exponents of a sum of exponentials, 1 counting as exp(0); None for another sum."""
         if node in self._terms:
             return self._terms[node]
-        graph, stack, terms = self.graph, [node], []
+        graph, stack = self.graph, [node]
+        terms: list[int] = []
         found: list[int] | None = terms
         while stack:
             part = stack.pop()

@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any, ClassVar
 
 from ..errors import OperandError, shorten
-from .arithmetic import Arithmetic, plain_number
+from .arithmetic import Arithmetic, kind_of, plain_number
 from .ieee import Float
 from .operation import Op
 from .ops import CONSTANT, WHERE
@@ -161,7 +161,8 @@ def topological(*roots: Value, known: Container[Value] = ()) -> Iterator[Value]:
             if value not in entered:
                 entered.add(value)
                 if value.operands:
-                    stack += [v for v in value.operands if v not in entered and v not in known]
+                    waiting = reversed(value.operands)
+                    stack += [v for v in waiting if v not in entered and v not in known]
                     continue
             stack.pop()
             if value not in left:
@@ -235,6 +236,4 @@ def _computed(
 def _number(data: Any) -> int | float:
     if isinstance(data, Real):
         return plain_number(data)
-    raise OperandError(
-        f"Value({shorten(data)}): a Value holds a real number, not a {type(data).__name__}"
-    )
+    raise OperandError(f"Value({shorten(data)}): a Value holds a real number, not {kind_of(data)}")

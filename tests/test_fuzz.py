@@ -1,0 +1,179 @@
+"""The shipped strategies: what they cover, that everything agrees, and that mistakes are found."""
+
+import dataclasses
+import math
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+
+import wengert as wg
+from wengert import testing
+from wengert.graph import ops
+from wengert.graph.operation import call
+from wengert.graph.ops import ELEMENTWISE
+from wengert.testing import Sketch, Step, check_agreement, check_operation, fuzz, sketches
+
+SECONDS = 12
+
+
+def test_everything_agrees_for_a_while():
+    assert fuzz(SECONDS, seed=0) > 100
+
+
+@pytest.mark.parametrize("op", testing.SCALAR_OPERATIONS, ids=lambda op: op.name)
+def test_every_operation_keeps_what_its_record_says(op):
+    if op in ops.COMPARISONS or op in (ops.WHERE, ops.STOP_GRADIENT):
+        pytest.skip("a convention rather than a derivative, or a condition rather than a number")
+    check_operation(op)
+
+
+def test_sketches_are_of_every_operation_deep_shared_and_extreme():
+    drawn = []
+
+    @settings(max_examples=300, database=None)
+    @given(sketches())
+    def collect(sketch):
+        drawn.append(sketch)
+
+    collect()
+    steps = [step for sketch in drawn for step in sketch.steps]
+    assert {step.op for step in steps} == set(testing.SCALAR_OPERATIONS)
+    assert any(step.times >= 40 for step in steps)
+    assert any(len(set(step.operands)) < len(step.operands) for step in steps)
+    assert any(math.isinf(number) for sketch in drawn for number in sketch.constants)
+    assert max(len(sketch.steps) for sketch in drawn) >= 10
+    assert {len(sketch.point) for sketch in drawn} == {1, 2, 3}
+
+
+def wrong(monkeypatch, name, **changes):
+    """Swap fields of an operation's record for wrong ones."""
+    op = ELEMENTWISE[name]
+    for field, value in changes.items():
+        before = getattr(op, field)
+        object.__setattr__(op, field, value)
+        monkeypatch.callback(
+            lambda field=field, before=before: object.__setattr__(op, field, before)
+        )
+
+
+@pytest.fixture
+def mutate():
+    undo = []
+
+    class Mutations:
+        def callback(self, function):
+            undo.append(function)
+
+    yield lambda name, **changes: wrong(Mutations(), name, **changes)
+    for function in undo:
+        function()
+
+
+SKETCHES = {
+    "sin": Sketch((1.0,), (), (Step(ops.SIN, (0,)),)),
+    "mul": Sketch((2.0, 3.0), (), (Step(ops.MUL, (0, 1)),)),
+    "exp": Sketch((1.0,), (), (Step(ops.EXP, (0,)),)),
+}
+
+
+def test_a_wrong_rule_is_found(mutate):
+    check_agreement(SKETCHES["sin"])
+    mutate("sin", vjp=(lambda ct, out, x: -(ct * ops.cos(x)),))
+    with pytest.raises(AssertionError, match="sympy's derivative"):
+        check_agreement(SKETCHES["sin"])
+
+
+def test_a_wrong_value_is_found(mutate):
+    mutate("exp", evaluate=lambda x: math.exp(x) * (1 + 1e-14))
+    with pytest.raises(AssertionError, match="the interpreter"):
+        check_agreement(SKETCHES["exp"])
+
+
+def test_a_wrong_spelling_is_found(mutate):
+    mutate("exp", notation={**ops.EXP.notation, "python": call("expm1")})
+    with pytest.raises(AssertionError, match="python"):
+        check_agreement(SKETCHES["exp"], ["python"])
+
+
+def test_a_wrong_simplification_is_found(monkeypatch):
+    from wengert.graph import passes
+    from wengert.graph.rules import Rule
+
+    rules = (Rule("wrong", lambda a, b: a * b, lambda a, b: a + b, "exact"),)
+    monkeypatch.setattr(passes, "DEFAULT_PIPELINE", (passes.Pass("exact", rules),))
+    monkeypatch.setattr(passes.run, "__defaults__", (passes.DEFAULT_PIPELINE,))
+    with pytest.raises(AssertionError, match="simplified"):
+        check_agreement(SKETCHES["mul"])
+
+
+def square(**changes):
+    record = {
+        "name": "my_square",
+        "arity": 1,
+        "evaluate": lambda x: x * x,
+        "sympy": lambda sp, x: x**2,
+        "vjp": (lambda ct, out, x: ct * (2 * x),),
+        "notation": {
+            "text": call("my_square"),
+            "python": call("pow", "{0}", "2.0"),
+            "python-ieee": call("safe_pow", "{0}", "2.0"),
+        },
+        "sentence": "the square passes the cotangent times twice its operand",
+        "domain": ((-3.0, 3.0),),
+        **changes,
+    }
+    return wg.Op(**record)
+
+
+def test_an_operation_of_ones_own(monkeypatch):
+    monkeypatch.setattr(testing, "RUNNABLE", ("python",))
+    check_operation(square())
+    assert fuzz(1.0, [square(), ops.ADD, ops.TANH], run_on=["python"]) > 10
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"vjp": (lambda ct, out, x: ct * x,)},
+        {"evaluate": lambda x: x * x * (1 + 1e-9)},
+        {"sympy": lambda sp, x: x**3},
+    ],
+)
+def test_a_mistake_in_an_operation_of_ones_own_is_found(changes, monkeypatch):
+    monkeypatch.setattr(testing, "RUNNABLE", ("python",))
+    with pytest.raises(AssertionError):
+        check_operation(square(**changes))
+
+
+def test_what_leaks_is_found(monkeypatch):
+    kept = []
+    monkeypatch.setattr(
+        testing,
+        "check_agreement",
+        lambda s, run_on: kept.extend(s.build()[0].graph for _ in range(20)),
+    )
+    with pytest.raises(AssertionError, match="graphs are alive"):
+        fuzz(20.0)
+
+
+@given(sketches(steps=4))
+@settings(max_examples=20)
+def test_a_sketch_is_the_same_on_any_kind_of_number(sketch):
+    output, inputs = sketch.build()
+    values = [wg.Value(number) for number in sketch.point]
+    found = sketch.follow(values)
+    reference = wg.evaluate(output, dict(zip(inputs, sketch.point, strict=True)))
+    assert testing.same(float(getattr(found, "data", found)), float(reference))
+
+
+def test_sketches_print_shortly():
+    sketch = SKETCHES["mul"]
+    assert repr(sketch) == "Sketch(point=(2.0, 3.0), constants=(), steps=(mul(0, 1),))"
+    assert dataclasses.replace(sketch, point=(1.0, 1.0)) != sketch
+
+
+def test_hypothesis_is_imported_when_used():
+    code = "import sys, wengert.testing; sys.exit('hypothesis' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
