@@ -105,9 +105,13 @@ def _function(program: Program, language: str) -> Listing:
     arguments = [f"{group.argument}," for group in program.groups]
     listing.enclose(f"def {program.name}(", [*arguments[:-1], arguments[-1][:-1]], "):", 0)
     listing.add(*describe(program, language), level=1)
+    start = len(listing.lines)
     for group in program.groups:
         if not group.batched:
             writer.unpack(group, 1)
+    if len(listing.lines) > start:
+        listing.lines.insert(start, f"{INDENT}# inputs")
+        listing.found = {variable: line + 1 for variable, line in listing.found.items()}
     writer.stage(program.once, 1)
     if program.batched:
         writer.samples(1)

@@ -145,6 +145,7 @@ class Writer:
     def finish(self, outputs: Any, level: int) -> Listing:
         """The return statement, and the line of every variable that was written inside another."""
         listing = self.listing
+        listing.add("# outputs", level=level)
         listing.found["return"] = len(listing.lines) + 1
         write_display(listing, "return ", outputs, "", level)
         for variable in self.hosts:

@@ -30,4 +30,5 @@ def f(a, c):
         -1.0 + (0.0 if gt else ((0.0 if gt else 1.0)*(0.5*pow(t3, -0.5)) if t2 > 0.0 else 0.0))
         + ((1.0 if gt else 0.0)/c*t0 if gt else 0.0)
     )
+    # outputs
     return {"m": m, "da": da, "gt": float(gt)}

@@ -11,6 +11,7 @@ def f(w, b, x, y):
     forward: 7 operations (3 mul, 2 add, 1 tanh, 1 sub)
     backward: 6 operations (5 mul, 1 sub)
     """
+    # inputs
     (w0, w1) = w
     (x0, x1) = x
     # forward
@@ -21,4 +22,5 @@ def f(w, b, x, y):
     db = 2.0*t3*(1.0 - o*o)
     dw1 = db*x1
     dw0 = db*x0
+    # outputs
     return {"loss": loss, "grad": [dw0, dw1, db]}

@@ -12,6 +12,7 @@ def step(w, b, x, y):
     backward: 6 operations a sample (5 mul, 1 sub)
     update: 4 operations (4 div)
     """
+    # inputs
     (w0, w1) = w
     loss_total = dw0_total = dw1_total = dn_total = 0.0
     samples = 1.0 * len(x)
@@ -30,4 +31,5 @@ def step(w, b, x, y):
     dw0 = dw0_total/samples
     dw1 = dw1_total/samples
     db = dn_total/samples
+    # outputs
     return {"loss": loss, "grad": [dw0, dw1, db]}

@@ -10,10 +10,12 @@ def f(w, b, x, y):
     y: one row per sample, each a number
     forward: 7 operations a sample (3 mul, 2 add, 1 tanh, 1 sub)
     """
+    # inputs
     (w0, w1) = w
     loss_all = []
     for (x0, x1), y_i in zip(x, y, strict=True):
         # forward
         t3 = tanh(w0*x0 + w1*x1 + b) - y_i
         loss_all.append(t3*t3)
+    # outputs
     return {"o": loss_all}
