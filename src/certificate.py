@@ -11,6 +11,7 @@ from .codegen.target import targets
 from .errors import MissingExtraError, SpellingError
 from .graph.against_sympy import AGREE
 from .graph.backward import reverse_sweep
+from .graph.canonical import fingerprints as canonical_forms
 from .graph.claim import Claim
 from .graph.expr import Expr, Graph, live_nodes, node_values
 from .graph.fingerprint import chain_rule_residues, fingerprints
@@ -127,19 +128,14 @@ def _slope(graph: Graph, node: int, position: int, arguments: Sequence[Any]) -> 
 
 
 def _same_nodes(graph: Graph, adjoints: Mapping[int, int], claim: Claim) -> bool:
-    """Whether the claimed derivatives are built just like those the sweep made."""
+    """Whether the claimed derivatives are built as those the sweep made, up to order of terms."""
     pairs = [
         (adjoints[leaf], claimed)
         for leaf, claimed in zip(claim.leaves, claim.gradient, strict=True)
         if leaf in adjoints
     ]
-    numbers: dict[object, int] = {}
-    canonical: dict[int, int] = {}
-    for node in live_nodes(graph, [node for pair in pairs for node in pair]):
-        operands = tuple(canonical[operand] for operand in graph.operands[node])
-        key = (graph.ops[node], operands, graph.statics.get(node, ())) if operands else node
-        canonical[node] = numbers.setdefault(key, node)
-    return all(canonical[a] == canonical[b] for a, b in pairs)
+    form = canonical_forms(graph, [node for pair in pairs for node in pair])
+    return all(form[a] == form[b] for a, b in pairs)
 
 
 def _fingerprint_check(claim: Claim, source: int, primal: Sequence[int], seed: int) -> Outcome:

@@ -22,9 +22,11 @@ from ..errors import (
 )
 from ..graph.arithmetic import Arithmetic
 from ..graph.backward import adjoints, grad
+from ..graph.claim import elements
 from ..graph.expr import Expr, Graph, common_graph, given_values, live_nodes, node_values
 from ..graph.ops import CONSTANT
 from ..graph.passes import extract
+from ..graph.unroll import unroll_graph
 from .collapse import collapsed, part_count, parts
 from .notation import Written, apply_rule, counted, derivative, node_names, symbol, write
 
@@ -120,6 +122,9 @@ def derive(
         )
     top = source.node_of(output)
     given = given_values(source, _named_only(at)) if at is not None else {}
+    if any(node in source.shapes for node in live_nodes(source, [top])):
+        scalar, lanes = _unrolled(source, top, asked, given)
+        return derive(*scalar, lanes if at is not None else None, part=part, collapse=collapse)
     named = {source.labels[node]: number for node, number in given.items()}
     graph = extract([source[top]])
     if part is not None:
@@ -131,6 +136,29 @@ def derive(
     root = graph.outputs[0]
     leaves = [_leaf(graph, root, source, leaf) for leaf in asked]
     return _derived(graph, whole, root, leaves, named, at is not None)
+
+
+def _unrolled(
+    source: Graph, top: int, asked: Sequence[Any], given: Mapping[int, Any]
+) -> tuple[tuple[Expr, list[str] | None], dict[str, float]]:
+    """An output made of arrays as scalars: itself, the names to differentiate by, the values."""
+    graph, lanes = unroll_graph(source, [top])
+    if len(lanes[top]) != 1:
+        raise OperandError(
+            f"cannot explain {shorten(source[top])}, {len(lanes[top])} numbers at once; "
+            "take one of them, or their sum"
+        )
+    names: list[str] = []
+    for leaf in asked:
+        node = source.leaves.get(leaf, -1) if isinstance(leaf, str) else source.find(leaf)
+        known = lanes.get(-1 if node is None else node)
+        names += [leaf] if known is None else [graph.labels[lane] for lane in known]
+    values = {
+        graph.labels[lane]: number
+        for node, numbers in given.items()
+        for lane, number in zip(lanes.get(node, ()), elements(numbers), strict=False)
+    }
+    return (graph[lanes[top][0]], names if asked else None), values
 
 
 def _named_only(at: Mapping[Any, float]) -> Mapping[Any, float]:

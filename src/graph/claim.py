@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import OperandError, shorten
 from .arithmetic import Arithmetic
 from .backward import grad
 from .expr import Expr, Graph, common_graph, given_values, live_nodes, node_values
 from .passes import extract
 from .stable import stable_form
 from .symbolic import is_piecewise
+from .unroll import unroll_graph
 
 MAX_POINTS, MAX_DRAWS = 3, 60
 """How many points are judged, and how many are drawn in search of them."""
@@ -85,12 +85,9 @@ def claim_of(output: Any, wrt: Any, at: Mapping[Any, float]) -> tuple[Claim, dic
     if not isinstance(output, Arithmetic):
         grad(output, leaves)  # says what is wrong with it
     live_shapes = {original.shapes.get(n) for n in live_nodes(original, [original.node_of(output)])}
-    if live_shapes - {None, ()}:
-        raise OperandError(
-            f"{shorten(output)} is made of arrays; verify works on scalars, which "
-            "wengert.unroll(expression) makes of them"
-        )
     fixed = given_values(original, at)
+    if live_shapes - {None, ()}:
+        return _unrolled(original, output, leaves, fixed)
     known = {node: None for node in map(original.find, leaves) if node is not None}
     known.update(dict.fromkeys(fixed))
     graph = extract([output, *(original[node] for node in known)])
@@ -110,6 +107,49 @@ def claim_of(output: Any, wrt: Any, at: Mapping[Any, float]) -> tuple[Claim, dic
         tuple(live_nodes(graph, [root, *gradient])),
     )
     return claim, {copy[node]: number for node, number in fixed.items()}
+
+
+def _unrolled(
+    original: Graph, output: Any, leaves: Sequence[Any], fixed: Mapping[int, Any]
+) -> tuple[Claim, dict[int, float]]:
+    """The claim for an output made of arrays: its array gradient, element by element.
+
+    Output and gradient are unrolled together, so that what is judged are the derivatives that the
+    array rules gave.
+    """
+    nodes = [node for node in map(original.find, leaves) if node is not None]
+    known = list(dict.fromkeys([*nodes, *fixed]))
+    arrays = extract([output, *(original[node] for node in known)])
+    root, *copies = arrays.outputs
+    copy = dict(zip(known, copies, strict=True))
+    wanted = [arrays[copy[node]] for node in nodes]
+    gradient = [derivative.id for derivative in grad(arrays[root], wanted)]
+    graph, lanes = unroll_graph(arrays, [root, *copies, *gradient])
+    flat_leaves = [lane for leaf in wanted for lane in lanes[leaf.id]]
+    flat_gradient = [lane for node in gradient for lane in lanes[node]]
+    claim = Claim(
+        graph,
+        lanes[root][0],
+        tuple(flat_leaves),
+        tuple(flat_gradient),
+        tuple(live_nodes(graph, [lanes[root][0]])),
+        tuple(live_nodes(graph, [lanes[root][0], *flat_gradient])),
+    )
+    numbers = {
+        lane: float(number)
+        for node, given in fixed.items()
+        for lane, number in zip(lanes[copy[node]], elements(given), strict=True)
+    }
+    return claim, numbers
+
+
+def elements(given: Any) -> list[float]:
+    """The numbers of an array, row by row, or the number itself.
+
+    >>> elements(2.0)
+    [2.0]
+    """
+    return given.ravel().tolist() if hasattr(given, "ravel") else [given]
 
 
 def random_points(

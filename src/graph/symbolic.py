@@ -19,6 +19,7 @@ from .arithmetic import Arithmetic
 from .expr import Expr, Graph, common_graph, is_name, live_nodes
 from .operation import Op
 from .ops import CONSTANT, WHERE
+from .unroll import unroll
 
 MAX_CONDITIONS = 4
 """Past this many different conditions in a formula, its regions are not tried one by one."""
@@ -41,7 +42,8 @@ def to_sympy(things: Any, *, exact: bool = False) -> Any:
     number. Numbers with a short binary fraction are sympy rationals; the others floats, or with
     `exact` the rational that the float is (exponents: the float, to 60 digits). A comparison is a
     sympy relation; where arithmetic is done with it, it is 1 or 0. `total` is the expression for a
-    single sample. A `SizeError` says that the expression is nested more deeply than sympy can take.
+    single sample. Arrays are unrolled first: one becomes nested lists. A `SizeError` says that the
+    expression is nested more deeply than sympy can take.
 
     >>> g = Graph(); x, w = g.input("x"), g.parameter("w", 0.5)
     >>> to_sympy((w * x).tanh() + 0.5)
@@ -51,6 +53,10 @@ def to_sympy(things: Any, *, exact: bool = False) -> Any:
     """
     flat = list(_flat(things))
     graph = common_graph(flat)
+    if graph.shapes and any(
+        node in graph.shapes for node in live_nodes(graph, map(graph.node_of, flat))
+    ):
+        return to_sympy(unroll(things), exact=exact)
     named = any(isinstance(thing, Expr) for thing in flat)
     roots = [graph.node_of(thing) for thing in flat]
     nodes = sympy_nodes(graph, live_nodes(graph, roots), exact=exact, named=named)
