@@ -72,6 +72,7 @@ def measured(options: argparse.Namespace) -> dict:
     every = peers.installed()
     names = {name for peer in every for name in (peer.name, peer.module)}
     known = chosen(options.peers, sorted(names), "peer")
+    known |= {case.ours for case in CASES}  # what every ratio is to
     contestants = [p for p in every if p.name in known or p.module in known]
     results: dict = {"environment": environment.describe(), "cases": []}
     for case in CASES:
