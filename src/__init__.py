@@ -47,7 +47,8 @@ from .errors import (
 from .explain import Walkthrough, explain
 from .graph.backward import adjoints, grad, hessian, hvp, jacobian, jvp
 from .graph.draw import draw_dot
-from .graph.expr import Expr, Graph, Origin, evaluate
+from .graph.evaluation import evaluate
+from .graph.expr import Expr, Graph, Origin
 from .graph.formula import latex, text
 from .graph.network import from_networkx
 from .graph.nodelink import from_json, to_json

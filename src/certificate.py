@@ -9,16 +9,17 @@ from typing import Any, Final
 from .codegen.compiled import compile as compile_function
 from .codegen.target import targets
 from .errors import MissingExtraError, SpellingError
-from .graph.against_sympy import AGREE
 from .graph.backward import reverse_sweep
-from .graph.canonical import fingerprints as canonical_forms
-from .graph.claim import Claim
-from .graph.expr import Expr, Graph, live_nodes, node_values
-from .graph.fingerprint import chain_rule_residues, fingerprints
+from .graph.evaluation import node_values
+from .graph.expr import Expr, Graph, live_nodes
 from .graph.intervals import point_intervals
 from .graph.ops import STOP_GRADIENT
 from .graph.passes import extract, run
-from .graph.precise import partial, precise_values
+from .graph.proof.against_sympy import AGREE
+from .graph.proof.claim import Claim
+from .graph.proof.fingerprint import chain_rule_residues, fingerprints
+from .graph.proof.precise import partial, precise_values
+from .graph.rolling.canonical import fingerprints as canonical_forms
 from .graph.stable import stable_form
 
 DIGITS: Final = 50

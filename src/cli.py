@@ -22,8 +22,10 @@ from typing import Any, NamedTuple, NoReturn
 from .errors import OperandError, SizeError, UnknownNameError, WengertError, shorten
 from .explain.command import add_arguments
 from .graph.backward import grad
-from .graph.expr import Expr, Graph, check_name, evaluate
+from .graph.evaluation import evaluate
+from .graph.expr import Expr, Graph
 from .graph.formula import latex, name_latex, number_text, text
+from .graph.leafnames import check_name
 from .graph.parse import parse
 
 MAX_FORMULA_TERMS = 50_000

@@ -25,11 +25,12 @@ from .codegen.compiled import compile
 from .codegen.target import targets
 from .errors import MissingExtraError
 from .graph.backward import grad
-from .graph.expr import Expr, Graph, live_nodes, node_values
+from .graph.evaluation import node_values
+from .graph.expr import Expr, Graph, live_nodes
 from .graph.intervals import Interval, point_intervals
 from .graph.operation import Op
 from .graph.ops import ELEMENTWISE, STOP_GRADIENT, TOTAL
-from .graph.precise import chain_rule, meaning, partial, precise_values
+from .graph.proof.precise import chain_rule, meaning, partial, precise_values
 from .graph.symbolic import is_piecewise, prove_rule
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from typing import Any
 
 from .certificate import conventions, node_checks, target_checks
 from .errors import WengertError
-from .graph.against_sympy import AGREE, judge_by_sympy
-from .graph.claim import MAX_DRAWS, Claim, claim_of, random_points, relative
-from .graph.differences import difference
 from .graph.expr import Expr
 from .graph.formula import text
 from .graph.operation import Op
+from .graph.proof.against_sympy import AGREE, judge_by_sympy
+from .graph.proof.claim import MAX_DRAWS, Claim, claim_of, random_points, relative
+from .graph.proof.differences import difference
 from .graph.symbolic import CONVENTIONS, prove_rule
 from .storage import PathLike, write_document
 

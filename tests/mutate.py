@@ -31,7 +31,7 @@ TESTS = {
     "src/graph/rules.py": ["test_rules", "test_passes"],
     "src/graph/intervals.py": ["test_ranges", "test_fuzz"],
     "src/graph/ranges.py": ["test_ranges"],
-    "src/graph/fingerprint.py": ["test_certificate"],
+    "src/graph/proof/fingerprint.py": ["test_certificate"],
     "src/graph/roll.py": ["test_roll"],
     "src/codegen/python.py": ["test_python_target", "test_program", "test_compile"],
     "src/codegen/writer.py": ["test_python_target", "test_program", "test_compile"],

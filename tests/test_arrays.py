@@ -27,7 +27,8 @@ from wengert.graph.arrays import (
 )
 from wengert.graph.arrayvalue import ArrayValue
 from wengert.graph.backward import grad, hvp, jvp
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.formula import latex
 from wengert.graph.indexing import Index, positions_of, subscript, subscript_text
 from wengert.graph.passes import simplify

@@ -17,7 +17,8 @@ from wengert.errors import (
 )
 from wengert.graph import ops
 from wengert.graph.backward import adjoints, grad, hessian, hvp, jacobian, jvp
-from wengert.graph.expr import Expr, Graph, Origin, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Expr, Graph, Origin
 from wengert.graph.value import Value
 
 POINT = {"a": 0.7, "b": -1.3, "c": 2.1}

@@ -11,7 +11,8 @@ from wengert.graph import batching
 from wengert.graph.arrays import GATHER_ROWS, matmul, max_over, outer, reshape, stack, sum_over
 from wengert.graph.backward import grad
 from wengert.graph.batching import batch
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.indexing import Index
 from wengert.graph.ops import TOTAL, where
 from wengert.graph.shapes import BATCH

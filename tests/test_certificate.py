@@ -14,7 +14,7 @@ from wengert.codegen import numpy as numpy_target
 from wengert.codegen import target as target_module
 from wengert.graph import backward, ops, passes, stable
 from wengert.graph.expr import live_nodes
-from wengert.graph.fingerprint import PRIME, Residue, fingerprints, residue_of
+from wengert.graph.proof.fingerprint import PRIME, Residue, fingerprints, residue_of
 from wengert.graph.rules import Rule
 
 

@@ -8,7 +8,8 @@ from wengert.dense import Dense
 from wengert.errors import ShapeError, UnknownNameError
 from wengert.graph.arrays import logsumexp, sum_over
 from wengert.graph.backward import grad
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.shapes import BATCH
 from wengert.graph.unroll import unroll
 from wengert.nn import ACTIVATIONS, Layer

@@ -10,11 +10,12 @@ import graphviz
 import pytest
 
 from wengert.errors import OperandError, SizeError, UnknownNameError
-from wengert.graph import picture as rendering
 from wengert.graph.backward import grad
-from wengert.graph.boxes import MAX_BOXES, MAX_LABEL, escape
 from wengert.graph.draw import draw_dot
-from wengert.graph.expr import Graph, evaluate, live_nodes
+from wengert.graph.drawing import picture as rendering
+from wengert.graph.drawing.boxes import MAX_BOXES, MAX_LABEL, escape
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph, live_nodes
 from wengert.graph.ops import maximum, where
 from wengert.graph.parse import parse
 from wengert.graph.roll import roll

@@ -22,7 +22,8 @@ from wengert.explain.latex import escape as escape_latex
 from wengert.explain.markdown import escape as escape_markdown
 from wengert.explain.walkthrough import Walkthrough
 from wengert.graph.backward import grad
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.parse import parse
 from wengert.graph.value import Value
 from wengert.nn import MLP, Layer, Neuron

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from wengert.graph import ops
 from wengert.graph.backward import grad
-from wengert.graph.expr import Expr, Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Expr, Graph
 from wengert.graph.formula import latex, name_latex, number_latex, number_text, text
 from wengert.graph.value import Value
 

@@ -18,7 +18,9 @@ from wengert.errors import (
     WengertError,
 )
 from wengert.graph import ops
-from wengert.graph.expr import MAX_NAME_LENGTH, Expr, Graph, evaluate, is_name, live_nodes
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Expr, Graph, live_nodes
+from wengert.graph.leafnames import MAX_NAME_LENGTH, is_name
 from wengert.graph.value import Value
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from wengert.errors import DataError, OperandError, ShapeError, UnknownNameError
 from wengert.graph.backward import grad
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.value import Value
 from wengert.losses import (
     LOSSES,

@@ -8,7 +8,8 @@ import pytest
 from strategies import random_recipe
 
 from wengert.graph import ops
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.mathml import from_latex, mathml
 
 FUNCTIONS = {

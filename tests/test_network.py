@@ -22,7 +22,8 @@ from wengert.errors import (
 )
 from wengert.graph import network, ops
 from wengert.graph.backward import grad
-from wengert.graph.expr import Graph, Origin, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph, Origin
 from wengert.graph.network import from_networkx
 from wengert.graph.nodelink import from_json, to_json
 from wengert.graph.value import Value

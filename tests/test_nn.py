@@ -13,7 +13,8 @@ import sympy
 
 from wengert.errors import OperandError, SaveFileError, SettingError, ShapeError, UnknownNameError
 from wengert.graph import ops
-from wengert.graph.expr import Expr, Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Expr, Graph
 from wengert.graph.value import Value
 from wengert.nn import ACTIVATIONS, MLP, Layer, Neuron, load
 

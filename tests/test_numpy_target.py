@@ -17,7 +17,8 @@ from wengert.graph import ops
 from wengert.graph.arrays import logsumexp, sum_over
 from wengert.graph.arrayvalue import ArrayValue
 from wengert.graph.backward import grad
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.indexing import Index
 from wengert.graph.ops import TOTAL
 from wengert.losses import LOSSES

@@ -14,7 +14,8 @@ from strategies import KINKED
 from wengert.errors import NotDifferentiableError, OperandError
 from wengert.graph import ops
 from wengert.graph.backward import grad
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.formula import latex, text
 from wengert.graph.ops import COMPARISONS, ELEMENTWISE, LEAVES, OPERATIONS
 from wengert.graph.symbolic import CONVENTIONS, prove_rule

@@ -6,7 +6,8 @@ import random
 import pytest
 
 from wengert.errors import SettingError, UnknownNameError
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.optim import OPTIMIZERS, SGD, Adam, AdamW, Momentum, find_optimizer
 
 STEPS, COUNT = 25, 3

@@ -13,7 +13,8 @@ from wengert.explain.command import read_formulas
 from wengert.explain.page import html, notebook
 from wengert.explain.walkthrough import Backward, Code, Forward, Paths
 from wengert.graph.backward import grad
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.ops import exp, log, relu, tanh, where
 from wengert.graph.parse import parse
 from wengert.nn import MLP

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from wengert.errors import FormulaError, OperandError
 from wengert.graph import ops
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.parse import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, MAX_NODES, parse
 
 AT = {"a": 0.75, "b": -1.25, "c": 2.0}

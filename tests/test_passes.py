@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from wengert.errors import GraphMismatchError, OperandError, UnknownNameError
 from wengert.graph.arrays import SUM, TRANSPOSE
 from wengert.graph.backward import grad
-from wengert.graph.expr import Expr, Graph, evaluate, live_nodes, node_values
+from wengert.graph.evaluation import evaluate, node_values
+from wengert.graph.expr import Expr, Graph, live_nodes
 from wengert.graph.ops import (
     DIV,
     NEG,

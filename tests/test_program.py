@@ -10,7 +10,8 @@ from wengert.codegen.program import Program
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError
 from wengert.graph import ops
 from wengert.graph.backward import grad
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.value import Value
 
 

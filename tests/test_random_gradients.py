@@ -9,8 +9,9 @@ from strategies import SMOOTH_OR_KINKED, random_recipe
 from wengert.errors import NotDifferentiableError
 from wengert.graph import ops
 from wengert.graph.backward import grad, hessian, hvp, jacobian, jvp
-from wengert.graph.expr import Graph, evaluate
-from wengert.graph.precise import precise_sympy
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
+from wengert.graph.proof.precise import precise_sympy
 from wengert.graph.symbolic import to_sympy
 from wengert.graph.value import Value
 

@@ -11,13 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wengert.errors import OperandError, ShapeError
-from wengert.graph import contractions, index_maps, lanes, sum_parts
 from wengert.graph.arrays import GATHER, MATMUL, MAX, OUTER, SCATTER, SUM
 from wengert.graph.backward import grad
-from wengert.graph.canonical import fingerprints
-from wengert.graph.collapse import collapse
-from wengert.graph.expr import Expr, Graph, evaluate
-from wengert.graph.leaf_arrays import leaf_arrays, parse_name
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Expr, Graph
 from wengert.graph.ops import (
     OPERATIONS,
     STOP_GRADIENT,
@@ -32,6 +29,10 @@ from wengert.graph.ops import (
 )
 from wengert.graph.passes import simplify
 from wengert.graph.roll import check_roll, roll
+from wengert.graph.rolling import contractions, index_maps, lanes, sum_parts
+from wengert.graph.rolling.canonical import fingerprints
+from wengert.graph.rolling.collapse import collapse
+from wengert.graph.rolling.leaf_arrays import leaf_arrays, parse_name
 from wengert.graph.unroll import unroll_graph
 from wengert.graph.value import Value
 from wengert.losses import cross_entropy

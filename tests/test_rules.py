@@ -8,7 +8,8 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.ops import NEG, exp, log, maximum, sigmoid, where
 from wengert.graph.passes import FOLD_PASS, Pass, extract, simplify
 from wengert.graph.rules import EXACT, REAL, RULE_SETS, STABLE, Rule, prove

@@ -7,7 +7,8 @@ import pytest
 
 from wengert.graph import ops
 from wengert.graph.backward import adjoints, grad, hvp, jvp
-from wengert.graph.expr import Expr, Graph, evaluate, live_nodes
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Expr, Graph, live_nodes
 from wengert.graph.formula import latex
 from wengert.graph.network import from_networkx
 from wengert.graph.nodelink import from_json, to_json

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import wengert as wg
 from wengert.graph import ops
 from wengert.graph.expr import live_nodes
-from wengert.graph.precise import chain_rule, partial, precise_values
+from wengert.graph.proof.precise import chain_rule, partial, precise_values
 from wengert.graph.rules import STABLE, Rule, prove
 from wengert.graph.stable import LOG_SUM_EXP, SOFTMAX, shift_sums
 

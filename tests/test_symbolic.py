@@ -14,9 +14,10 @@ from strategies import random_recipe
 from wengert.errors import SizeError
 from wengert.graph import ops
 from wengert.graph.backward import grad, hessian
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.ops import ELEMENTWISE, OPERATIONS
-from wengert.graph.precise import chain_rule, precise_sympy, precise_values
+from wengert.graph.proof.precise import chain_rule, precise_sympy, precise_values
 from wengert.graph.symbolic import (
     is_piecewise,
     is_zero,

@@ -8,7 +8,8 @@ from wengert.errors import ShapeError, SizeError
 from wengert.graph import unroll as unrolling
 from wengert.graph.arrays import matmul, sum_over
 from wengert.graph.backward import grad
-from wengert.graph.expr import Graph, evaluate
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
 from wengert.graph.shapes import BATCH
 from wengert.graph.unroll import lane_names, unroll
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from wengert.errors import OperandError
 from wengert.graph import ops
-from wengert.graph.expr import evaluate
+from wengert.graph.evaluation import evaluate
 from wengert.graph.value import Value, topological, zero_grad
 
 

@@ -19,10 +19,10 @@ from wengert.errors import (
     SpellingError,
     UnknownNameError,
 )
-from wengert.graph import claim as claim_module
 from wengert.graph import ops
 from wengert.graph.backward import grad, hessian
 from wengert.graph.expr import Expr, Graph
+from wengert.graph.proof import claim as claim_module
 from wengert.graph.value import Value
 from wengert.verify import Check, Verification, verify
 

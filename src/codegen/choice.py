@@ -22,7 +22,7 @@ from ..graph.arrays import (
 )
 from ..graph.expr import common_graph, live_nodes
 from ..graph.ops import ADD, DIV, MUL, NEG, SUB, TOTAL
-from ..graph.roll_report import VIEWS
+from ..graph.rolling.report import VIEWS
 from ..graph.shapes import BATCH, MAX_BYTES, Shape
 from .arrayprogram import ArrayProgram
 from .compiled import Compiled, compile

@@ -15,7 +15,8 @@ from ..errors import (
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
-from ..graph.expr import Graph, check_name, common_graph
+from ..graph.expr import Graph, common_graph
+from ..graph.leafnames import check_name
 from ..graph.ops import CONSTANT
 from ..graph.passes import extract
 from ..storage import PathLike, write_text

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from keyword import iskeyword, issoftkeyword
 
-from ..graph.expr import is_name
+from ..graph.leafnames import is_name
 from ..graph.operation import Notation
 from ..graph.ops import OPERATIONS
 

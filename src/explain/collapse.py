@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ..graph.backward import grad
-from ..graph.expr import Graph, live_nodes, node_values
+from ..graph.evaluation import node_values
+from ..graph.expr import Graph, live_nodes
 from ..graph.operation import Op, call
 from ..graph.ops import CONSTANT
 from ..graph.passes import extract

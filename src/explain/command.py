@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import FormulaError, shorten
-from ..graph.expr import Expr, Graph, is_name
+from ..graph.expr import Expr, Graph
+from ..graph.leafnames import is_name
 from ..graph.ops import CONSTANT
 from ..graph.parse import MAX_LENGTH, parse
 from .walkthrough import Walkthrough

@@ -22,10 +22,11 @@ from ..errors import (
 )
 from ..graph.arithmetic import Arithmetic
 from ..graph.backward import adjoints, grad
-from ..graph.claim import elements
-from ..graph.expr import Expr, Graph, common_graph, given_values, live_nodes, node_values
+from ..graph.evaluation import given_values, node_values
+from ..graph.expr import Expr, Graph, common_graph, live_nodes
 from ..graph.ops import CONSTANT
 from ..graph.passes import extract
+from ..graph.proof.claim import elements
 from ..graph.unroll import unroll_graph
 from .collapse import collapsed, part_count, parts
 from .notation import Written, apply_rule, counted, derivative, node_names, symbol, write

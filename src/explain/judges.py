@@ -11,9 +11,10 @@ from typing import Any, Final
 from ..codegen.compiled import Compiled, compile
 from ..errors import WengertError
 from ..graph.backward import grad
-from ..graph.expr import Graph, live_nodes, node_values
+from ..graph.evaluation import node_values
+from ..graph.expr import Graph, live_nodes
 from ..graph.ops import CONSTANT, STOP_GRADIENT
-from ..graph.precise import chain_rule, precise_sympy, precise_values
+from ..graph.proof.precise import chain_rule, precise_sympy, precise_values
 from ..graph.symbolic import as_number, is_zero, regions, sympy_nodes
 from .derivation import Derivation
 from .notation import finite, listed, shown

@@ -7,7 +7,8 @@ from html import escape
 from typing import Final
 
 from ..codegen.compiled import compile
-from ..graph.expr import Expr, Graph, node_values
+from ..graph.evaluation import node_values
+from ..graph.expr import Expr, Graph
 from ..graph.ops import CONSTANT, OPERATIONS
 from .notation import shown
 from .walkthrough import Number, Walkthrough

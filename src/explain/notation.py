@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ..graph.expr import Expr, Graph, is_name
+from ..graph.expr import Expr, Graph
 from ..graph.formula import name_latex, notation, number_latex, number_text
+from ..graph.leafnames import is_name
 from ..graph.operation import ATOM, SUM, UNARY, Op
 from ..graph.ops import CONSTANT
 from ..graph.passes import Pass

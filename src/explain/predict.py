@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import FormulaError, UnknownNameError, shorten
-from ..graph.expr import Expr, node_values
+from ..graph.evaluation import node_values
+from ..graph.expr import Expr
 from ..graph.formula import number_text
 from ..graph.parse import parse
 from .notation import shown

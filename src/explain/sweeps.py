@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..graph.expr import Graph, live_nodes, node_values
+from ..graph.evaluation import node_values
+from ..graph.expr import Graph, live_nodes
 from ..graph.ieee import Float
 from ..graph.ops import CONSTANT
 from ..graph.value import Value

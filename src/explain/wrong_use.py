@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..graph.expr import node_values
+from ..graph.evaluation import node_values
 from ..graph.ops import TANH
 from ..graph.value import Value
 from .comparison import MAX_ROWS, Mistake, Row, differ, example_of, where_it_shows

@@ -188,7 +188,7 @@ def hessian(
 
     `stable` is as for `grad`.
 
-    >>> from wengert.graph.expr import evaluate
+    >>> from wengert.graph.evaluation import evaluate
     >>> g = Graph(); a, b = g.inputs("x", 2)
     >>> [evaluate(row, {a: 2.0, b: 3.0}) for row in hessian(a * a * b, [a, b])]
     [[6.0, 4.0], [4.0, 0.0]]
@@ -210,7 +210,7 @@ def hvp(
     Forward over reverse (Pearlmutter 1994, "Fast exact multiplication by the Hessian"): the tangent
     of the gradient along `vector`. `stable` is as for `grad`.
 
-    >>> from wengert.graph.expr import evaluate
+    >>> from wengert.graph.evaluation import evaluate
     >>> g = Graph(); a, b = g.inputs("x", 2)
     >>> evaluate(hvp(a * a * b, [a, b], [1.0, 0.0]), {a: 2.0, b: 3.0})
     [6.0, 4.0]

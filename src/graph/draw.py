@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import OperandError, UnknownNameError, shorten
 from . import ops
 from .arithmetic import Arithmetic
-from .backward_picture import draw_backward
-from .boxes import (
+from .drawing.backward_picture import draw_backward
+from .drawing.boxes import (
     DERIVED,
     MAX_BOXES,
     caption,
@@ -22,10 +22,11 @@ from .boxes import (
     record,
     short_formulas,
 )
-from .expr import Expr, Graph, common_graph, given_values, live_nodes
+from .drawing.groups import MANY_NODES, draw_groups, groups_of, is_place
+from .drawing.picture import new_picture
+from .evaluation import given_values
+from .expr import Expr, Graph, common_graph, live_nodes
 from .formula import text
-from .groups import MANY_NODES, draw_groups, groups_of, is_place
-from .picture import new_picture
 from .value import Value, topological
 
 if TYPE_CHECKING:

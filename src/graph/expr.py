@@ -7,9 +7,8 @@ numbers are a topological order. A graph keeps its nodes in columns, one list pe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from keyword import iskeyword
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +17,6 @@ from ..errors import (
     GraphMismatchError,
     InvalidNameError,
     MissingInputError,
-    NotALeafError,
     OperandError,
     ShapeError,
     TruthValueError,
@@ -28,24 +26,20 @@ from ..errors import (
 from . import ops
 from .arithmetic import Arithmetic, kind_of, plain_number
 from .arrayvalue import ArrayValue
+from .leafnames import MAX_NAME_LENGTH, check_name, is_name, listing
 from .operation import Op
 from .shapes import (
-    BATCH,
     Shape,
     checked_shape,
-    evaluate_arrays,
     frozen_array,
     is_array,
     result_shape,
-    shape_text,
 )
 from .value import Value, topological
 
 if TYPE_CHECKING:
     import networkx
 
-MAX_NAME_LENGTH = 200
-"""The longest name of a leaf, in characters."""
 _SUFFIX_LENGTH = 20
 _REPR_TERMS = 40
 """How many terms of a formula a `repr`, and with it an error's text, shows."""
@@ -160,7 +154,7 @@ class Graph:
 
     def parameter(self, name: str, value: float) -> Expr:
         """A new leaf that carries a value of its own."""
-        number = _real(value, f"the value of parameter {shorten(name)}")
+        number = real_number(value, f"the value of parameter {shorten(name)}")
         leaf = self._leaf(ops.PARAMETER, name)
         self._numbers[leaf.id] = number
         return leaf
@@ -169,7 +163,7 @@ class Graph:
         """The leaf for a number or an array of numbers; equal ones are one node."""
         if is_array(value) and value.shape:
             return Expr(self, self._constant_array(value))
-        return Expr(self, self._constant(_real(value, "a constant")))
+        return Expr(self, self._constant(real_number(value, "a constant")))
 
     def array(self, name: str, shape: Any) -> Expr:
         """A new input that is an array. Its first axis may be `BATCH`, of a length not yet known.
@@ -208,7 +202,9 @@ class Graph:
             data = source.data
             if type(data) is float or node in self.shapes:
                 return data
-            return _real(data, f"the data of Value {shorten(source.label or self.labels[node])}")
+            return real_number(
+                data, f"the data of Value {shorten(source.label or self.labels[node])}"
+            )
         number = self._numbers.get(node)
         return self.arrays.get(node) if number is None else number
 
@@ -371,7 +367,7 @@ class Graph:
         adopted = self._adopted
         for item in topological(value, known=adopted):
             if item.op is ops.CONSTANT:
-                node = self._constant(_real(item.data, "the data of a constant Value"))
+                node = self._constant(real_number(item.data, "the data of a constant Value"))
             elif item.op is None:
                 node = self._leaf(ops.PARAMETER, self._free_name(item.label)).id
                 self._sources[node] = item
@@ -546,32 +542,6 @@ class Expr(Arithmetic):
         self.graph.labels[self.id] = str(label)
 
 
-def is_name(text: Any) -> bool:
-    """Whether `text` can name a leaf: an ASCII identifier, no keyword, no dunder, not too long.
-
-    >>> is_name("w0_2"), is_name("lambda"), is_name("a b")
-    (True, False, False)
-    """
-    return (
-        isinstance(text, str)
-        and len(text) <= MAX_NAME_LENGTH
-        and text.isascii()
-        and text.isidentifier()
-        and not iskeyword(text)
-        and not text.startswith("__")
-    )
-
-
-def check_name(name: Any, what: str) -> None:
-    """An `InvalidNameError` unless `name` can name a leaf, a group or a function."""
-    if not is_name(name):
-        raise InvalidNameError(
-            f"{shorten(name)} cannot name a {what}: expected an ASCII identifier such as 'x' or "
-            f"'w0_1', at most {MAX_NAME_LENGTH} characters, not a Python keyword and not starting "
-            "with '__'"
-        )
-
-
 def common_graph(things: Iterable[Any]) -> Graph:
     """The graph all the expressions among `things` belong to, or a new one when there is none."""
     graph: Graph | None = None
@@ -600,124 +570,23 @@ def live_nodes(graph: Graph, roots: Iterable[int]) -> list[int]:
     return sorted(seen)
 
 
-def evaluate(
-    outputs: Expr | Value | Sequence[Expr | Value],
-    at: Mapping[Any, Any] | None = None,
-) -> Any:
-    """The value of each output at the given leaves, node by node through the operation table.
-
-    `at` maps leaves (`Expr`, `Value`, or their names) to numbers, or to arrays of their shape;
-    leaves it leaves out contribute the value they carry. This is the reference that compiled
-    functions are compared with.
-
-    >>> g = Graph(); x = g.input("x")
-    >>> evaluate(x * x + 1, {x: 3.0})
-    10.0
-    """
-    single = isinstance(outputs, Arithmetic)
-    wanted: list[Any] = [outputs] if single else list(outputs)  # type: ignore[arg-type]
-    graph = common_graph(wanted)
-    roots = [graph.node_of(thing) for thing in wanted]
-    values = node_values(graph, live_nodes(graph, roots), given_values(graph, at or {}))
-    results = [values[root] for root in roots]
-    return results[0] if single else results
-
-
 def leaf_named(graph: Graph, name: str) -> int:
     """The leaf of this name; an `UnknownNameError` lists those there are."""
     node = graph.leaves.get(name)
     if node is None:
-        raise _unknown_leaf(graph, name)
+        raise unknown_leaf(graph, name)
     return node
 
 
-def _unknown_leaf(graph: Graph, key: object) -> UnknownNameError:
+def unknown_leaf(graph: Graph, key: object) -> UnknownNameError:
+    """The error for a key that is no leaf of `graph`."""
     return UnknownNameError(
-        f"{shorten(key)} is not a leaf of this graph; its leaves: {_listing(graph.leaves)}"
+        f"{shorten(key)} is not a leaf of this graph; its leaves: {listing(graph.leaves)}"
     )
 
 
-def given_values(graph: Graph, at: Mapping[Any, Any]) -> dict[int, Any]:
-    """The numbers of `at` by node, its keys being leaves or names of leaves of `graph`."""
-    given: dict[int, Any] = {}
-    for key, number in at.items():
-        node = leaf_named(graph, key) if isinstance(key, str) else graph.find(key)
-        if node is None:
-            raise _unknown_leaf(graph, key)
-        if graph.operands[node] or graph.ops[node] is ops.CONSTANT:
-            raise NotALeafError(
-                f"{Expr(graph, node)!r} cannot be given a value: it is computed or a constant; "
-                f"give values to leaves: {_listing(graph.leaves)}"
-            )
-        what = f"the value of {graph.labels[node]}"
-        shape = graph.shapes.get(node)
-        given[node] = _real(number, what) if shape is None else _fitting(number, shape, what)
-    _check_batch(graph, given)
-    return given
-
-
-def node_values(graph: Graph, live: Sequence[int], given: Mapping[int, Any]) -> dict[int, Any]:
-    """The value of each node of `live`, a topologically ordered list closed under operands."""
-    values: dict[int, Any] = dict(given)
-    missing: list[str] = []
-    all_ops, all_operands, statics = graph.ops, graph.operands, graph.statics
-    shapes = graph.shapes
-    for node in live:
-        if node in values:
-            continue
-        operands = all_operands[node]
-        if operands:
-            if not missing:
-                arguments = [values[operand] for operand in operands]
-                op, fixed = all_ops[node], statics.get(node, ())
-                if node in shapes or op.shape is not None:
-                    values[node] = evaluate_arrays(op, arguments, fixed)
-                else:
-                    values[node] = op.evaluate(*arguments, *fixed)
-            continue
-        number = graph.value(node)
-        if number is None:
-            missing.append(graph.labels[node])
-        else:
-            values[node] = number
-    if missing:
-        raise MissingInputError(f"no value for {_listing(missing)}; give each a number")
-    return values
-
-
-def _listing(names: Iterable[str], limit: int = 12) -> str:
-    names = list(names)
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(shorten(name) for name in names[:limit]) + more or "none"
-
-
-def _fitting(array: Any, shape: Shape, what: str) -> Any:
-    """`array` as float64 if it has this shape."""
-    numbers = frozen_array(array, what)
-    if len(numbers.shape) != len(shape) or any(
-        length not in (found, BATCH) for length, found in zip(shape, numbers.shape, strict=True)
-    ):
-        raise ShapeError(
-            f"{what} has shape {shape_text(numbers.shape)}, expected {shape_text(shape)}"
-        )
-    return numbers
-
-
-def _check_batch(graph: Graph, given: Mapping[int, Any]) -> None:
-    """All axes of a length not known before have the same one."""
-    lengths = {
-        graph.labels[node]: len(array)
-        for node, array in given.items()
-        if graph.shapes.get(node, ())[:1] == (BATCH,)
-    }
-    if len(set(lengths.values())) > 1:
-        raise ShapeError(
-            "the batch has different lengths: "
-            + ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        )
-
-
-def _real(number: Any, what: str) -> float:
+def real_number(number: Any, what: str) -> float:
+    """`number` as a float; an `OperandError` that says `what` it is when it is none."""
     if isinstance(number, Real):
         return float(plain_number(number))
     raise OperandError(f"{what} is {shorten(number)}, {kind_of(number)}; expected a number")

@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from ..errors import FormulaError, OperandError, shorten
 from . import ops
-from .expr import MAX_NAME_LENGTH, Expr, Graph, is_name
+from .expr import Expr, Graph
+from .leafnames import MAX_NAME_LENGTH, is_name
 from .operation import ATOM, Op
 
 MAX_LENGTH: Final = 10_000

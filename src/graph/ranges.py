@@ -249,7 +249,7 @@ def _of_leaf(graph: Graph, node: int) -> Interval:
 
 
 def _leaf_bounds(graph: Graph, bounds: Mapping[Any, Any]) -> dict[int, Interval]:
-    from .expr import given_values
+    from .evaluation import given_values
 
     found = {}
     for key, pair in bounds.items():

@@ -24,15 +24,15 @@ from numbers import Real
 from typing import Any
 
 from ..errors import OperandError, ShapeError, shorten
-from .addresses import Addresses
 from .arithmetic import Arithmetic
-from .canonical import fingerprints, operations
-from .collapse import collapse
 from .expr import Expr, Graph, common_graph, live_nodes
-from .grouping import Generations
-from .index_maps import CONSTANTS, Writer
-from .lanes import LaneWriter
-from .roll_report import RollReport, report
+from .rolling.addresses import Addresses
+from .rolling.canonical import fingerprints, operations
+from .rolling.collapse import collapse
+from .rolling.grouping import Generations
+from .rolling.index_maps import CONSTANTS, Writer
+from .rolling.lanes import LaneWriter
+from .rolling.report import RollReport, report
 from .unroll import unroll_graph
 from .value import Value
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from ..errors import SizeError
 from .arithmetic import Arithmetic
-from .expr import Expr, Graph, common_graph, is_name, live_nodes
+from .expr import Expr, Graph, common_graph, live_nodes
+from .leafnames import is_name
 from .operation import Op
 from .ops import CONSTANT, WHERE
 from .unroll import unroll

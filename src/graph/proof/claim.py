@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .arithmetic import Arithmetic
-from .backward import grad
-from .expr import Expr, Graph, common_graph, given_values, live_nodes, node_values
-from .passes import extract
-from .stable import stable_form
-from .symbolic import is_piecewise
-from .unroll import unroll_graph
+from ..arithmetic import Arithmetic
+from ..backward import grad
+from ..evaluation import given_values, node_values
+from ..expr import Expr, Graph, common_graph, live_nodes
+from ..passes import extract
+from ..stable import stable_form
+from ..symbolic import is_piecewise
+from ..unroll import unroll_graph
 
 MAX_POINTS, MAX_DRAWS = 3, 60
 """How many points are judged, and how many are drawn in search of them."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import UnknownNameError
+from ...errors import UnknownNameError
 
 if TYPE_CHECKING:
     import graphviz

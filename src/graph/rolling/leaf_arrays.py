@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import NamedTuple
 
-from .expr import Graph, is_name
-from .operation import Op
-from .ops import INPUT
+from ..expr import Graph
+from ..leafnames import is_name
+from ..operation import Op
+from ..ops import INPUT
 
 Place = tuple[int, ...]
 

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..ops import STOP_GRADIENT
 from .claim import Claim, relative
-from .ops import STOP_GRADIENT
 
 _STEPS = (-8, -12, -16, -20, -24)
 

@@ -12,11 +12,11 @@ from inspect import CO_GENERATOR
 from types import FrameType
 from typing import Any
 
-from ..errors import SizeError
+from ...errors import SizeError
+from ..ops import STOP_GRADIENT
+from ..symbolic import is_piecewise, is_zero, regions, sympy_nodes
 from .claim import Claim, relative
-from .ops import STOP_GRADIENT
 from .precise import chain_rule, precise_sympy, precise_values
-from .symbolic import is_piecewise, is_zero, regions, sympy_nodes
 
 DIGITS = 50
 """Decimal digits that sympy's derivative is evaluated to."""

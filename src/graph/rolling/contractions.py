@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from math import prod
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from .arrays import MATMUL, MAX, SCATTER, SUM, TRANSPOSE
+from ..arrays import MATMUL, MAX, SCATTER, SUM, TRANSPOSE
+from ..indexing import Index
+from ..operation import Op
+from ..ops import MUL
 from .index_maps import CONSTANTS, Arrangement, Operand, Writer, arrange, identities
-from .indexing import Index
-from .operation import Op
-from .ops import MUL
 
 if TYPE_CHECKING:
     from .index_maps import Places

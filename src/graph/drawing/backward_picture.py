@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OperandError
-from . import ops
-from .arithmetic import Arithmetic
+from ...errors import OperandError
+from .. import ops
+from ..arithmetic import Arithmetic
+from ..evaluation import given_values
+from ..expr import Graph, common_graph, live_nodes
+from ..formula import notation as written
+from ..formula import number_text, text
+from ..ieee import Float
+from ..leafnames import is_name
 from .boxes import DERIVED, caption, check_size, edges, escape, fixed, known_values, record
-from .expr import Graph, common_graph, given_values, is_name, live_nodes
-from .formula import notation as written
-from .formula import number_text, text
-from .ieee import Float
 
 if TYPE_CHECKING:
     import graphviz
@@ -170,7 +172,7 @@ def _local(graph: Graph, edge: Edge, slopes: Mapping[Edge, float], names: Mappin
     """The local derivative on an edge: a number if it is known, or else a formula."""
     if edge in slopes:
         return f"{slopes[edge] + 0.0:.4g}"
-    from .passes import simplify
+    from ..passes import simplify
 
     node, position = edge
     op = graph.ops[node]

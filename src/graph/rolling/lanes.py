@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ..arrays import GATHER, MATMUL, MAX, OUTER, RESHAPE, SUM
+from ..operation import Op
+from ..ops import ADD, MAXIMUM, MUL, SUB
 from .addresses import Addresses
-from .arrays import GATHER, MATMUL, MAX, OUTER, RESHAPE, SUM
 from .contractions import Piece, Terms, write_products, write_sums
 from .grouping import Generations, Group, Key
 from .index_maps import CONSTANTS, Operand, arrange, identities, is_flat
-from .operation import Op
-from .ops import ADD, MAXIMUM, MUL, SUB
 
 if TYPE_CHECKING:
     from .index_maps import Arrangement, Places

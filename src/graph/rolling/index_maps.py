@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .arrays import BROADCAST, GATHER, RESHAPE, TRANSPOSE
-from .expr import Graph
-from .indexing import Index
-from .operation import Op
-from .shapes import Shape
+from ..arrays import BROADCAST, GATHER, RESHAPE, TRANSPOSE
+from ..expr import Graph
+from ..indexing import Index
+from ..operation import Op
+from ..shapes import Shape
 
 if TYPE_CHECKING:
     import numpy

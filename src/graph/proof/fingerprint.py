@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, ClassVar, Final
 
-from .arithmetic import Arithmetic
-from .expr import Graph
-from .operation import Op
-from .ops import (
+from ..arithmetic import Arithmetic
+from ..expr import Graph
+from ..operation import Op
+from ..ops import (
     ADD,
     COMPARISONS,
     CONSTANT,

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ..expr import Graph
+from ..ops import CONSTANT, LEAVES
 from .boxes import DERIVED, caption, check_size, escape, record
-from .expr import Graph
-from .ops import CONSTANT, LEAVES
 
 if TYPE_CHECKING:
     import graphviz

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING
 
-from .expr import Graph
+from ..expr import Graph
+from ..ops import CONSTANT, INPUT, PARAMETER
 from .index_maps import CONSTANTS, Operand, Writer
 from .leaf_arrays import LeafArray, leaf_arrays, parse_name
-from .ops import CONSTANT, INPUT, PARAMETER
 
 if TYPE_CHECKING:
     from .index_maps import Places

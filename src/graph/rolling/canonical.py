@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zlib import crc32
 
-from .expr import Graph, live_nodes
-from .ops import ADD, CONSTANT, MAXIMUM, MUL, NEG, SUB
+from ..expr import Graph, live_nodes
+from ..ops import ADD, CONSTANT, MAXIMUM, MUL, NEG, SUB
 
 _MASK = 2**64 - 1
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from .expr import Graph
-from .operation import Op
-from .ops import STOP_GRADIENT
-from .symbolic import as_number, operand_symbols
+from ..expr import Graph
+from ..operation import Op
+from ..ops import STOP_GRADIENT
+from ..symbolic import as_number, operand_symbols
 
 _HUGE_BITS = 20_000
 """Past 2 to this power a value counts as infinite, so that exp(exp(exp(x))) ends."""

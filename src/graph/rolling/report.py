@@ -9,11 +9,11 @@ from functools import cached_property
 from math import prod
 from typing import Final
 
-from .arrays import BROADCAST, GATHER, MATMUL, RESHAPE, SCATTER, TRANSPOSE
-from .arraytext import array_text
-from .expr import Graph
-from .formula import notation, number_text
-from .operation import ATOM
+from ..arrays import BROADCAST, GATHER, MATMUL, RESHAPE, SCATTER, TRANSPOSE
+from ..arraytext import array_text
+from ..expr import Graph
+from ..formula import notation, number_text
+from ..operation import ATOM
 
 VIEWS: Final = frozenset((RESHAPE, TRANSPOSE, BROADCAST, GATHER))
 """Operations that choose or arrange elements and compute nothing."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import SizeError
-from . import ops
-from .arraytext import array_text
-from .expr import Graph, is_name
-from .formula import notation, number_text
-from .operation import ATOM, UNARY, Op
+from ...errors import SizeError
+from .. import ops
+from ..arraytext import array_text
+from ..expr import Graph
+from ..formula import notation, number_text
+from ..leafnames import is_name
+from ..operation import ATOM, UNARY, Op
 
 if TYPE_CHECKING:
     import graphviz

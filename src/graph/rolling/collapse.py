@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .expr import Graph
-from .ops import ADD, CONSTANT, MAXIMUM, MUL, SUB
+from ..expr import Graph
+from ..ops import ADD, CONSTANT, MAXIMUM, MUL, SUB
 
 PLAIN = -1
 """Stands where a term that is no product would have its second factor."""

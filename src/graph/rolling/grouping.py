@@ -13,12 +13,12 @@ from itertools import compress
 from operator import itemgetter
 from typing import Any
 
+from ..arrays import MAX, SUM
+from ..ops import ADD, MAXIMUM, MUL
 from .addresses import Addresses
-from .arrays import MAX, SUM
 from .collapse import Collapsed, Term, term_level
 from .contractions import FEW_TERMS
 from .index_maps import CONSTANTS
-from .ops import ADD, MAXIMUM, MUL
 from .sum_parts import Part, join_scaled, part_terms, scaled_arrays
 
 Numbered = list[tuple[int, Term]]

@@ -1,0 +1,1 @@
+"""What `draw_dot` is made of: the boxes, groups of them, and pictures without `dot`."""
