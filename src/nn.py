@@ -14,8 +14,10 @@ from typing import Any, Final, NamedTuple
 
 from .errors import OperandError, SaveFileError, SettingError, ShapeError, UnknownNameError, shorten
 from .graph import ops
+from .graph.activatedsum import ActivatedSum, Row
 from .graph.arithmetic import is_operand, kind_of
 from .graph.expr import Expr
+from .graph.operation import Op
 from .graph.value import Value, zero_grad
 from .storage import PathLike, invalid, is_finite_number, read_document, write_document
 
@@ -129,11 +131,23 @@ class Neuron(Network):
     def __call__(self, x: Any) -> Any:
         """The output for one row of `nin` numbers; a `ShapeError` for a row of another width."""
         row = _row(x, self)
+        return self._output(row, _eager(row))
+
+    def _output(self, row: Sequence[Any], eager: Row | None) -> Any:
+        """The output for a row that has been looked at, and is at hand for eager sums or is not."""
+        function = ACTIVATIONS[self.activation].function
         n: Any = self.b
-        for wi, xi in zip(self.w, row, strict=True):
-            n = n + wi * xi
+        if eager is not None and type(n) is Value and _VALUES.issuperset(map(type, self.w)):
+            if isinstance(function, Op) and not function.statics:
+                h = ActivatedSum(n, self.w, eager, function, f"n{self.place}")
+                h.label = f"h{self.place}"
+                return h
+            n = ActivatedSum(n, self.w, eager)
+        else:
+            for wi, xi in zip(self.w, row, strict=True):
+                n = n + wi * xi
         _label(n, f"n{self.place}")
-        return _label(ACTIVATIONS[self.activation].function(n), f"h{self.place}")
+        return _label(function(n), f"h{self.place}")
 
     def parameters(self) -> list[Value]:
         """The weights, then the bias."""
@@ -180,9 +194,13 @@ class Layer(Network):
 
     def __call__(self, x: Any) -> Any:
         """The outputs for one row of `nin` numbers; one neuron gives the number itself."""
-        row = _row(x, self)
-        out = [neuron(row) for neuron in self.neurons]
+        out = self._outputs(_row(x, self))
         return out[0] if len(out) == 1 else out
+
+    def _outputs(self, row: Sequence[Any]) -> list[Any]:
+        """The output of each neuron for a row that has been looked at."""
+        eager = _eager(row)
+        return [neuron._output(row, eager) for neuron in self.neurons]
 
     def parameters(self) -> list[Value]:
         """The parameters of each neuron in turn."""
@@ -258,10 +276,10 @@ what is too much is not silently dropped, as zip would: give 2 numbers, or build
 
     def __call__(self, x: Any) -> Any:
         """The output of the last layer for one row of `nin` numbers."""
-        out: Any = _row(x, self)
+        out = _row(x, self)
         for layer in self.layers:
-            out = layer(out)
-        return out
+            out = layer._outputs(out)
+        return out[0] if len(out) == 1 else out
 
     def parameters(self) -> list[Value]:
         """The parameters of each layer in turn."""
@@ -375,8 +393,18 @@ def _row(x: Any, network: Network) -> Sequence[Any]:
     return row
 
 
+_FLOATS: Final = frozenset({float})
+_VALUES: Final = frozenset({Value, ActivatedSum})
+"""Types of numbers that a neuron sums up at once."""
+
 _QUICK: Final = frozenset({int, float, Value, Expr})
 """Types of numbers that need no closer look."""
+
+
+def _eager(row: Sequence[Any]) -> Row | None:
+    """The row for sums that are computed at once, if it is all floats or all `Value`s."""
+    kinds = set(map(type, row))
+    return Row(row) if kinds and (kinds <= _FLOATS or kinds <= _VALUES) else None
 
 
 def _is_row(thing: Any) -> bool:

@@ -1,8 +1,11 @@
 """`compile`: groups, batches, and everything that can be wrong with them."""
 
+import math
+
 import numpy as np
 import pytest
 
+import wengert as wg
 from wengert.codegen.compiled import Derivatives, compile
 from wengert.errors import (
     DuplicateNameError,
@@ -213,3 +216,24 @@ def test_a_lone_number_is_no_input():
     x = g.input("x")
     with pytest.raises(OperandError, match=r"input 'y' is 3\.0, a float"):
         compile({"x": x, "y": 3.0}, x)
+
+
+def test_a_truth_that_is_counted_with_is_a_float():
+    g = wg.Graph()
+    x = g.input("x")
+    below = x < 1
+    f = wg.compile(
+        {"x": x}, [-below, below + (x < 2), below, wg.where(below, below, 3), abs(below)]
+    )
+    for at in (0.5, 1.5, 2.5):
+        results = f(at)
+        expected = [wg.evaluate(e, {x: at}) for e in (-below, below + (x < 2))]
+        assert [type(result) for result in results] == [float] * 5
+        assert [math.copysign(1, r) for r in results[:2]] == [math.copysign(1, e) for e in expected]
+        assert results[:2] == expected
+
+
+def test_a_truth_that_only_decides_is_written_as_it_is():
+    g = wg.Graph()
+    x = g.input("x")
+    assert "x if x < 1.0 else" in wg.compile({"x": x}, wg.where(x < 1, x, 2 * x)).source

@@ -173,7 +173,7 @@ def test_sizes_that_are_none(arguments, message):
 
 def test_layers_of_one_neuron_feed_the_next():
     net = MLP(1, [1, 1, 2], seed=0)
-    assert [type(out) for out in net([0.5])] == [Value, Value]
+    assert [isinstance(out, Value) for out in net([0.5])] == [True, True]
     assert net(0.5)[0].data == net([0.5])[0].data
 
 

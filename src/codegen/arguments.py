@@ -5,7 +5,8 @@ Generated functions would take whatever `+` and `*` take: lists, strings, intege
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import call
 from typing import Any
 
 from ..errors import ShapeError
@@ -15,30 +16,34 @@ from .program import Group, Program
 _ROWS = frozenset((list, tuple))
 
 
-def all_floats(groups: Sequence[Group], arguments: Sequence[Any]) -> bool:
-    """Whether the arguments are floats and rows of them, as far as can be told at once.
+def float_check(groups: Sequence[Group]) -> Callable[[tuple[Any, ...]], bool]:
+    """A function that tells whether arguments are floats and rows of them, as far as can be told.
 
     A sum is a float only when nothing in it is a list, a string, complex, or a `Value`; summing is
-    the quickest look at every number that Python has. Widths are left to the function, which
-    unpacks its rows.
+    the quickest look at every number that Python has, and a `TypeError` is another way to say no.
+    Widths are left to the generated function, which unpacks its rows.
     """
-    if len(groups) != len(arguments):
-        return False
-    try:
-        return all(map(_is_float, groups, arguments))
-    except TypeError:
-        return False
+    checks = [_check_of(group) for group in groups]
+    count = len(checks)
+    if count == 1:
+        (check,) = checks
+        return lambda arguments: len(arguments) == 1 and check(arguments[0])
+    return lambda arguments: len(arguments) == count and all(map(call, checks, arguments))
 
 
-def _is_float(group: Group, argument: Any) -> bool:
-    kind = type(argument)
+def _check_of(group: Group) -> Callable[[Any], bool]:
+    """The check of one argument."""
     if group.scalar and not group.batched:
-        return kind is float
-    if kind not in _ROWS:
-        return False
+        return lambda argument: type(argument) is float
+    if not group.leaves:
+        return lambda argument: type(argument) in _ROWS
     if group.scalar or not group.batched:
-        return type(sum(argument)) is float or not group.leaves
-    return _ROWS.issuperset(map(type, argument)) and type(sum(map(sum, argument))) is float
+        return lambda argument: type(argument) in _ROWS and type(sum(argument)) is float
+    return lambda argument: (
+        type(argument) in _ROWS
+        and _ROWS.issuperset(map(type, argument))
+        and type(sum(map(sum, argument))) is float
+    )
 
 
 def as_floats(program: Program, arguments: Sequence[Any]) -> list[Any]:

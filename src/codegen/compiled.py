@@ -20,7 +20,7 @@ from ..graph.leafnames import check_name
 from ..graph.ops import CONSTANT
 from ..graph.passes import extract
 from ..storage import PathLike, write_text
-from .arguments import all_floats, as_floats, in_order
+from .arguments import as_floats, float_check, in_order
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .lower import Signature
 from .names import RESERVED
@@ -58,6 +58,8 @@ class Compiled:
         self._careful: Callable[..., Any] | None = None
         self._prepare = target.prepare(built.program) if target.prepare else None
         self._check = check
+        quick = isinstance(built.program, Program) and self._prepare is None and not check
+        self._are_floats = float_check(built.program.groups) if quick else None
 
     @property
     def source(self) -> str:
@@ -79,19 +81,29 @@ class Compiled:
         Arguments come in the order of the groups, or by their names. Sequences must match their
         groups: a wrong width is a `ShapeError` that names the row.
         """
+        quick = self._are_floats
+        if quick is not None and not named:
+            try:
+                if quick(arguments):
+                    return self.function(*arguments)
+            except (ArithmeticError, ValueError, TypeError):
+                pass  # what went wrong is found out below
+        return self._look_closer(arguments, named)
+
+    def _look_closer(self, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+        """The call for arguments that are not seen at once to be floats, or that went wrong."""
+        program = self.program
         if named:
-            arguments = tuple(in_order(self.program, arguments, named))
+            arguments = tuple(in_order(program, arguments, named))
         if self._prepare is not None and not self._check:
             return self.function(*self._prepare(arguments))
-        program = self.program
-        if isinstance(program, Program) and not all_floats(program.groups, arguments):
+        if isinstance(program, Program):
             arguments = tuple(as_floats(program, arguments))
         if self._check:
             return program.run(*arguments, check=True)
         try:
             return self.function(*arguments)
         except (ArithmeticError, ValueError, TypeError):
-            program.check_arguments(arguments)
             return self._careful_function()(*arguments)
 
     def _careful_function(self) -> Callable[..., Any]:

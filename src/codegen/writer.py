@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from ..errors import SpellingError
 from ..graph.operation import ATOM, UNARY, Notation, Op
-from ..graph.ops import COMPARISONS
+from ..graph.ops import COMPARISONS, WHERE
 from .layout import INDENT, LINE_LENGTH, Listing, packed, quoted
 from .program import Gather, Group, Instruction, Operand, Program, flatten, map_nested
 
@@ -45,6 +46,11 @@ class Writer:
     pending: dict[str, Text] = field(default_factory=dict)
     hosts: dict[str, str] = field(default_factory=dict)
 
+    @cached_property
+    def conditions(self) -> set[str]:
+        """The comparisons that only decide between branches; elsewhere a truth must be a float."""
+        return _conditions(self.program)
+
     def stage(self, body: Sequence[Instruction], level: int) -> None:
         """A line per value that is used more than once; the others wait to stand inside another."""
         section = ""
@@ -62,6 +68,8 @@ class Writer:
     def expression(self, instruction: Instruction) -> Text:
         """The right-hand side of an instruction, waiting operands written into it."""
         form = _spelling(instruction.op, instruction.statics, self.language)
+        if instruction.op in COMPARISONS and instruction.name not in self.conditions:
+            form = Notation(f"float({form.template})", ATOM, form.slots)
         written, depth = [], 0
         for operand, slot in zip(instruction.operands, form.slots, strict=False):
             text = self.operand(operand, instruction.name)
@@ -90,8 +98,7 @@ class Writer:
         if len(batched) > 1:
             source = f"zip({', '.join(group.argument for group in batched)}, strict=True)"
         rows = [part for group in batched for part in _pattern(group)]
-        if len(batched) > 1 or batched[0].scalar:
-            rows[-1] = rows[-1].removesuffix(",")
+        rows[-1] = rows[-1].removesuffix(",")
         long = sum(map(len, rows)) > LINE_LENGTH - len(INDENT) * level - len(source) - 16
         head, tail = ("for (", f") in {source}:") if long else ("for ", f" in {source}:")
         self.listing.enclose(head, rows, tail, level)
@@ -133,14 +140,8 @@ class Writer:
             self.listing.assign(group.leaves[0], "=", group.argument, level)
 
     def results(self, outputs: Any) -> Any:
-        """Nested outputs as code; comparisons become the floats they stand for."""
-        truths = {i.name for i in self.program.instructions if i.op in COMPARISONS}
-
-        def result(operand: Operand) -> str:
-            code = self.operand(operand, "return").code
-            return f"float({code})" if operand in truths else code
-
-        return map_nested(outputs, result)
+        """Nested outputs as code."""
+        return map_nested(outputs, lambda operand: self.operand(operand, "return").code)
 
     def finish(self, outputs: Any, level: int) -> Listing:
         """The return statement, and the line of every variable that was written inside another."""
@@ -157,6 +158,17 @@ class Writer:
         while name in self.hosts:
             name = self.hosts[name]
         return name
+
+
+def _conditions(program: Program) -> set[str]:
+    """The comparisons that nothing reads but `where`, as its condition."""
+    found = {i.name for i in program.instructions if i.op in COMPARISONS}
+    if not found:
+        return found
+    for instruction in program.instructions:
+        found.difference_update(instruction.operands[instruction.op is WHERE :])
+    found.difference_update(gather.operand for gather in program.gathers)
+    return found.difference(operand for _, operand in flatten(program.outputs))
 
 
 def count_uses(program: Program, language: str) -> Counter[str]:

@@ -53,7 +53,7 @@ class Arithmetic:
         return self.apply_op(ops.DIV, (other, self))
 
     def __pow__(self, exponent: Any) -> Self:
-        if isinstance(exponent, Real):
+        if type(exponent) is int or isinstance(exponent, Real):
             return self.apply_op(ops.POW_CONST, (self,), (plain_number(exponent),))
         return self.apply_op(ops.POW, (self, exponent))
 

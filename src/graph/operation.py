@@ -118,6 +118,10 @@ class Op:
 
     def __call__(self, *arguments: Any) -> Any:
         """Apply to `arity` operands, then the static arguments."""
+        if len(arguments) == 1 == self.arity and not self.statics:  # most calls, and the quickest
+            apply = getattr(arguments[0], "apply_op", None)
+            if apply is not None:
+                return apply(self, arguments)
         arguments = self._complete(arguments)
         operands = arguments[: self.arity] if self.arity > 0 else arguments
         carrier = max(operands, key=_rank)

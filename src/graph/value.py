@@ -29,7 +29,7 @@ class Value(Arithmetic):
     (Value(data=5.0, grad=1), Value(data=2.0, grad=4.0))
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "label", "op", "operands", "statics")
+    __slots__ = ("__weakref__", "data", "grad", "label", "op", "reads", "statics")
     op_rank: ClassVar[int] = 1
 
     def __init__(self, data: float, label: str = "") -> None:
@@ -37,7 +37,7 @@ class Value(Arithmetic):
         self.grad: float = 0.0
         self.label = label
         self.op: Op | None = None
-        self.operands: tuple[Value, ...] = ()
+        self.reads: tuple[Value, ...] = ()
         self.statics: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
@@ -56,6 +56,11 @@ class Value(Arithmetic):
         return to_sympy(self)
 
     @property
+    def operands(self) -> tuple[Value, ...]:
+        """What this was computed from, in order; empty for a leaf."""
+        return self.reads
+
+    @property
     def _prev(self) -> tuple[Value, ...]:
         """The operands, under the name the notebook gives them."""
         return self.operands
@@ -68,40 +73,58 @@ class Value(Arithmetic):
     @property
     def is_leaf(self) -> bool:
         """Whether this was given rather than computed."""
-        return not self.operands
+        return not self.reads
 
     def apply_op(self, op: Op, operands: tuple[Any, ...], statics: tuple[float, ...] = ()) -> Any:
         """The value of `op` on `operands`, numbers among them taken in as constants."""
-        numbers = []
-        for operand in operands:
-            if isinstance(operand, Value):
-                numbers.append(operand.data)
-            elif type(operand) is float or isinstance(operand, Real):
-                operands = tuple([v if isinstance(v, Value) else _constant(v) for v in operands])
-                numbers = [value.data for value in operands]
-                break
-            else:
+        if len(operands) == 2 and not statics:  # written out: this is where the time goes
+            a, b = operands
+            if type(a) is not Value or type(b) is not Value:
+                operands = a, b = as_value(a), as_value(b)
+                if a is None or b is None:
+                    return NotImplemented
+            data = op.evaluate(a.data, b.data)
+        elif len(operands) == 1:
+            data = op.evaluate(operands[0].data, *statics)
+        else:
+            operands = tuple(map(as_value, operands))
+            if None in operands:
                 return NotImplemented
-        data = op.evaluate(*numbers, *statics)
-        return _computed(data if type(data) is float else plain_number(data), op, operands, statics)
+            data = op.evaluate(*[value.data for value in operands], *statics)
+        value = _new(Value)
+        value.data = data if type(data) is float else plain_number(data)
+        value.grad = 0.0
+        value.label = ""
+        value.op = op
+        value.reads = operands
+        value.statics = statics
+        return value
 
     def _backward(self) -> None:
         """Add to the `grad` of each operand its share of this `grad`: one step of the chain rule.
 
-        Nothing happens on a leaf. `backward` calls this once per node, consumers first.
+        Nothing happens on a leaf.
         """
-        op, operands = self.op, self.operands
-        if op is None or not operands:
-            return
+        if self.reads:
+            self._pull()
+
+    def _pull(self) -> None:
+        """What `backward` does once per computed value, consumers first: the step above."""
+        op, operands = self.op, self.reads
         try:
-            if op.arity == 2:  # written out: this is where the time goes
+            if len(operands) == 2:  # written out: this is where the time goes
                 a, b = operands
                 ct, out, x, y = self.grad, self.data, a.data, b.data
-                rule_a, rule_b = op.vjp
+                rule_a, rule_b = op.vjp  # type: ignore[union-attr]
                 share_a = 0.0 if rule_a is None else rule_a(ct, out, x, y)
                 share_b = 0.0 if rule_b is None else rule_b(ct, out, x, y)
                 a.grad += share_a
                 b.grad += share_b
+                return
+            if len(operands) == 1 and not self.statics:
+                (a,) = operands
+                (rule,) = op.vjp  # type: ignore[union-attr]
+                a.grad += 0.0 if rule is None else rule(self.grad, self.data, a.data)
                 return
             shares = self._shares(float)
         except ArithmeticError:
@@ -111,7 +134,7 @@ class Value(Arithmetic):
 
     def _shares(self, number: Callable[[float], float]) -> list[float]:
         """What the rules give each operand, worked out in numbers of this kind."""
-        given = (self.grad, self.data, *[value.data for value in self.operands], *self.statics)
+        given = (self.grad, self.data, *[value.data for value in self.reads], *self.statics)
         numbers = [number(item) for item in given]
         rules = self.op.vjp  # type: ignore[union-attr]
         return [0.0 if rule is None else float(rule(*numbers)) for rule in rules]
@@ -130,17 +153,16 @@ class Value(Arithmetic):
         >>> a.grad
         4.0
         """
-        order = list(topological(self))
+        order = _consumers_first(self)
         branches = False
         for value in order:
-            if value.operands:
-                value.grad = 0.0
-                branches = branches or value.op is WHERE
-        self.grad = 1 if self.operands else self.grad + 1
+            value.grad = 0.0
+            branches = branches or value.op is WHERE
+        self.grad = 1 if self.reads else self.grad + 1
         taken = _taken(self, order) if branches else None
-        for value in reversed(order):
+        for value in order:
             if taken is None or value in taken:
-                value._backward()
+                value._pull()
 
 
 def topological(*roots: Value, known: Container[Value] = ()) -> Iterator[Value]:
@@ -170,39 +192,41 @@ def topological(*roots: Value, known: Container[Value] = ()) -> Iterator[Value]:
                 yield value
 
 
-def _taken(root: Value, order: list[Value]) -> set[Value]:
-    """What `root` depends on by way of the branches that were taken."""
-    found = {root}
-    for value in reversed(order):
-        if value in found:
-            operands = value.operands
-            if value.op is WHERE:
-                operands = (operands[1 if operands[0].data else 2],)
-            found.update(operands)
-    return found
-
-
 def _consumers_first(root: Value) -> list[Value]:
-    """`root` and everything it was computed from, each after all that it was used in.
+    """`root` and what it was computed from but the leaves, each after all that it was used in.
 
     A. B. Kahn, "Topological sorting of large networks", CACM 5(11), 1962.
     """
     uses: dict[Value, int] = {}
     stack = [root]
     while stack:
-        for operand in stack.pop().operands:
-            if operand in uses:
-                uses[operand] += 1
-            else:
-                uses[operand] = 1
-                stack.append(operand)
-    order = [root]
-    for value in order:
-        for operand in value.operands:
-            uses[operand] -= 1
-            if not uses[operand]:
-                order.append(operand)
+        for value in stack.pop().reads:
+            if value.reads:
+                if value in uses:
+                    uses[value] += 1
+                else:
+                    uses[value] = 1
+                    stack.append(value)
+    order = [root] if root.reads else []
+    for consumer in order:
+        for value in consumer.reads:
+            if value.reads:
+                uses[value] -= 1
+                if not uses[value]:
+                    order.append(value)
     return order
+
+
+def _taken(root: Value, order: list[Value]) -> set[Value]:
+    """What `root` depends on by way of the branches that were taken; `order` is consumers first."""
+    found = {root}
+    for value in order:
+        if value in found:
+            reads = value.reads
+            if value.op is WHERE:
+                reads = (reads[1 if reads[0].data else 2],)
+            found.update(reads)
+    return found
 
 
 def zero_grad(parameters: Iterable[Value]) -> None:
@@ -215,11 +239,16 @@ def zero_grad(parameters: Iterable[Value]) -> None:
         parameter.grad = 0.0
 
 
-def _constant(number: Any) -> Value:
-    return _computed(number if type(number) is float else _number(number), CONSTANT, ())
+def as_value(operand: Any) -> Any:
+    """An operand as a `Value`, a number as a constant; None for what knows better what to do."""
+    if isinstance(operand, Value):
+        return operand
+    if type(operand) is float:
+        return computed(operand, CONSTANT, ())
+    return computed(plain_number(operand), CONSTANT, ()) if isinstance(operand, Real) else None
 
 
-def _computed(
+def computed(
     data: float, op: Op, operands: tuple[Value, ...], statics: tuple[float, ...] = ()
 ) -> Value:
     """A `Value` without the checks that numbers from outside need."""
@@ -228,7 +257,7 @@ def _computed(
     value.grad = 0.0
     value.label = ""
     value.op = op
-    value.operands = operands
+    value.reads = operands
     value.statics = statics
     return value
 

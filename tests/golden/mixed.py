@@ -20,7 +20,7 @@ def f(a, c):
     backward: 13 operations (5 where, 3 mul, 2 add, 1 pow_const, 1 gt, 1 div)
     """
     # forward
-    gt = a > c
+    gt = float(a > c)
     t0 = exp(a)
     t2 = a - c
     t3 = 0.0 if t2 <= 0.0 else t2
@@ -31,4 +31,4 @@ def f(a, c):
         + ((1.0 if gt else 0.0)/c*t0 if gt else 0.0)
     )
     # outputs
-    return {"m": m, "da": da, "gt": float(gt)}
+    return {"m": m, "da": da, "gt": gt}
