@@ -288,3 +288,14 @@ def test_operations_with_pieces_are_known():
 def test_sympy_is_loaded_when_used_and_not_before():
     code = "import sys, wengert.graph.symbolic, wengert.verify; assert 'sympy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_has_no_number_has_none_in_what_is_made_of_it():
+    g = Graph()
+    x = g.input("x")
+    lost = 1 / (x - x)
+    chosen = ops.where(x > 0, x, lost)
+    outputs = [ops.minimum(x, ops.tanh(lost)), ops.maximum(lost, x), chosen]
+    nodes = [expr.id for expr in outputs]
+    found = precise_values(g, range(len(g)), {x.id: 2.0})
+    assert [mpmath.isnan(found[node]) for node in nodes] == [True, True, False]

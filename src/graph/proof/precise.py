@@ -11,7 +11,7 @@ from typing import Any
 
 from ..expr import Graph
 from ..operation import Op
-from ..ops import STOP_GRADIENT
+from ..ops import STOP_GRADIENT, WHERE
 from ..symbolic import as_number, operand_symbols
 
 _HUGE_BITS = 20_000
@@ -37,7 +37,9 @@ def precise_values(
             if op.arity == 0:
                 values[node] = mp.mpf(given[node] if node in given else graph.value(node))
             else:
-                values[node] = _apply(meaning(op), _arguments(graph, node, values))
+                arguments = _arguments(graph, node, values)
+                lost = op is not WHERE and any(map(mp.isnan, arguments))  # mpmath's min(2, nan) is 2
+                values[node] = mp.nan if lost else _apply(meaning(op), arguments)
     return values
 
 
