@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 LINE_LENGTH = 96
@@ -32,7 +32,10 @@ class Listing:
             opening = _whole_call(code)
             inner = code[len(opening) : -1] if opening else code
             self.add(f"{head}{opening or '('}", level=level)
-            self.add(*packed(_terms(inner), level + 1), level=level + 1)
+            self.add(
+                *packed(_terms(inner, LINE_LENGTH - len(INDENT) * (level + 1)), level + 1),
+                level=level + 1,
+            )
             self.add(")", level=level)
 
     def enclose(self, head: str, items: Sequence[str], tail: str, level: int) -> None:
@@ -72,33 +75,72 @@ def _whole_call(code: str) -> str:
     return ""
 
 
-def _terms(code: str) -> list[str]:
-    """An expression in pieces that may go on lines of their own, each led by its operator."""
+def _terms(code: str, width: int) -> list[str]:
+    """An expression in pieces for lines of their own, each led by its operator.
+
+    Pieces end outside all brackets, as far as that makes them fit: first between the terms of a
+    sum, then between the factors of a term; only then inside brackets.
+
+    >>> _terms("(a + b)*(c + d)", 12), _terms("a + (b + c)*d", 6)
+    (['(a + b)', '*(c + d)'], ['a', '+ (b', '+ c)', '*d'])
+    """
+    pieces = [code]
+    for cut in (_between_terms, _between_factors, _anywhere):
+        pieces = [
+            part for piece in pieces for part in (cut(piece) if len(piece) > width else [piece])
+        ]
+    return pieces
+
+
+def _between_terms(code: str) -> list[str]:
+    """Cut before each operator with blanks around it, outside brackets."""
+    return _cut_at_blanks(code, lambda depth: depth == 0)
+
+
+def _anywhere(code: str) -> list[str]:
+    """Cut before each operator with blanks around it."""
+    return _cut_at_blanks(code, lambda depth: True)
+
+
+def _cut_at_blanks(code: str, at: Callable[[int], bool]) -> list[str]:
     pieces: list[str] = []
-    led = False
+    led, depth = False, 0
     for word in code.split(" "):
-        if led:
+        if pieces and (led or not at(depth)):
             pieces[-1] += f" {word}"
         else:
             pieces.append(word)
+        depth += word.count("(") - word.count(")")
         led = word in _OPERATORS
     return pieces
+
+
+def _between_factors(code: str) -> list[str]:
+    """Cut before each `*` and `/` outside brackets; powers stay whole."""
+    pieces, start, depth = [], 0, 0
+    for i, character in enumerate(code):
+        depth += (character == "(") - (character == ")")
+        alone = "*" not in (code[i - 1], code[i + 1 : i + 2])
+        if depth == 0 and character in "*/" and alone and code[i - 1] != " ":
+            pieces.append(code[start:i])
+            start = i
+    return [*pieces, code[start:]]
 
 
 def packed(items: Iterable[str], level: int) -> list[str]:
     """Items joined by blanks into as few lines as fit at this indentation; none is broken.
 
-    >>> packed(["a,", "b,"], 0)
-    ['a, b,']
+    A factor follows what it multiplies or divides without a blank.
+
+    >>> packed(["a,", "b,"], 0), packed(["a", "*b"], 0)
+    (['a, b,'], ['a*b'])
     """
     width = LINE_LENGTH - len(INDENT) * level
     lines: list[str] = []
-    current: list[str] = []
-    length = 0
     for item in items:
-        if current and length + 1 + len(item) > width:
-            lines.append(" ".join(current))
-            current, length = [], 0
-        length += len(item) + (1 if current else 0)
-        current.append(item)
-    return [*lines, " ".join(current)] if current else lines
+        blank = "" if item.startswith(("*", "/")) else " "
+        if lines and len(lines[-1]) + len(blank) + len(item) <= width:
+            lines[-1] += blank + item
+        else:
+            lines.append(item)
+    return lines
