@@ -1,7 +1,8 @@
 """Second derivatives: the Hessian of a network, and a differential equation's residual.
 
+    python examples/second_order.py [folder for the two functions, "out" by default]
+
 Both are graphs like any other: printed, simplified and compiled to straight-line Python.
-Run it with a folder to write the two functions to: python examples/second_order.py out
 """
 
 import sys

@@ -94,7 +94,8 @@ from .history import History
 from .losses import LOSSES, binary_cross_entropy, cross_entropy, hinge, squared_error
 from .nn import MLP, Layer, Neuron, load
 from .optim import SGD, Adam, AdamW, Momentum, Optimizer
-from .train import fit, training_step
+from .step import training_step
+from .train import fit
 from .verify import Verification, verify
 
 __version__ = "0.1.0"

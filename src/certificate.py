@@ -1,247 +1,309 @@
-"""Checks that cover every node of a backward pass, for `verify`, at a cost linear in its size."""
+"""A certificate: what was proved of a gradient, how, and over what domain; printed, saved, read."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+import os
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from math import isfinite
+from pathlib import Path
 from typing import Any, Final
 
-from .codegen.compiled import compile as compile_function
-from .codegen.target import targets
-from .errors import MissingExtraError, SpellingError
-from .graph.backward import reverse_sweep
-from .graph.evaluation import node_values
-from .graph.expr import Expr, Graph, live_nodes
-from .graph.intervals import point_intervals
-from .graph.ops import STOP_GRADIENT
-from .graph.passes import extract, run
-from .graph.proof.against_sympy import AGREE
-from .graph.proof.claim import Claim
-from .graph.proof.fingerprint import chain_rule_residues, fingerprints
-from .graph.proof.precise import partial, precise_values
-from .graph.rolling.canonical import fingerprints as canonical_forms
-from .graph.stable import stable_form
+from .errors import shorten
+from .graph.proof.check import Check, points_text
+from .storage import PathLike, invalid, is_finite_number, read_document, write_document
 
-DIGITS: Final = 50
-ROUNDS: Final = 2
-"""How many fingerprints are compared; each may be wrong with a probability below 1e-12."""
-ROUNDING: Final = 16
-"""How many times the rounding that the graph can have a target may be from the interpreter: it may
-add up in another order."""
-FLOOR: Final = 64
-"""How many units in the last place of the largest number it may be from it in any case."""
-MAX_TARGET_NODES: Final = 5_000
-"""Past so many nodes only the target that was asked for is compiled."""
+FORMAT: Final = "wengert.certificate"
+VERSION: Final = 1
+MAX_BYTES: Final = 64 * 2**20
+"""A larger file is no certificate."""
+MAX_ENTRIES: Final = 100_000
+"""More checks, leaves or samples than this are in none."""
+MAX_TEXT: Final = 100_000
+"""Nor is a longer text."""
+MAX_LISTED: Final = 500
+"""A certificate lists up to so many leaves one by one."""
 
-Outcome = tuple[str, str, str, bool, float | None, str]
-"""The fields of a check: name, of what, by which means, held, error, detail."""
+_WHAT: Final = "certificate"
+_COLUMNS: Final = (14, 15, 19, 14, 7, 6)
+"""The widths of the table's columns: 80 characters with the blanks between them."""
 
 
-def node_checks(claim: Claim, points: Sequence[Mapping[int, float]], seed: int) -> list[Outcome]:
-    """What is checked about every node: the stable form, the adjoints, and the simplification."""
-    graph = claim.graph
-    source = stable_form(Expr(graph, claim.root)).id
-    primal = live_nodes(graph, [source])
-    adjoints = reverse_sweep(graph, source, set(claim.leaves))
-    outcomes = []
-    if source != claim.root:
-        outcomes.append(_stable_check(claim, source, points))
-    local = _local_check(claim, primal, adjoints, points[0], DIGITS)
-    if not local[3]:  # cancellation may have used up the digits
-        local = _local_check(claim, primal, adjoints, points[0], 8 * DIGITS)
-    outcomes.append(local)
-    outcomes.append(_fingerprint_check(claim, source, primal, seed))
-    outcomes.append(_simplification_check(claim, points, seed))
-    return outcomes
+@dataclass(frozen=True)
+class Sample:
+    """The output and its derivatives at one point, by the reference interpreter.
 
-
-def _stable_check(claim: Claim, source: int, points: Sequence[Mapping[int, float]]) -> Outcome:
-    from mpmath import mp
-
-    worst = 0.0
-    for point in points:
-        live = live_nodes(claim.graph, [claim.root, source])
-        values = precise_values(claim.graph, live, point, DIGITS)
-        with mp.workdps(DIGITS):
-            apart = abs(values[claim.root] - values[source])
-            worst = max(worst, float(apart / max(abs(values[claim.root]), mp.mpf("1e-300"))))
-    held = worst <= AGREE
-    what = f"{len(live_nodes(claim.graph, [source]))} nodes"
-    return ("stable form", what, f"its input, {DIGITS} digits", held, worst, "")
-
-
-def _local_check(
-    claim: Claim,
-    primal: Sequence[int],
-    adjoints: Mapping[int, int],
-    point: Mapping[int, float],
-    digits: int,
-) -> Outcome:
-    """Each adjoint is the sum over its consumers of upstream × sympy's derivative of it.
-
-    At one point, to 50 digits.
+    at        the number of each leaf
+    output    the output there
+    gradient  its derivative by each leaf that was asked for
     """
-    from mpmath import mp
 
-    graph = claim.graph
-    needed = live_nodes(graph, [*primal, *adjoints.values()])
-    values = precise_values(graph, needed, point, digits)
-    sums: dict[int, tuple[Any, Any]] = {}
-    worst, wrong, compared = 0.0, "", 0
-    with mp.workdps(digits):
-        for node in reversed(primal):
-            if node not in adjoints:
-                continue
-            adjoint = values[adjoints[node]]
-            if node in sums:
-                total, size = sums.pop(node)
-                if mp.isfinite(total) and mp.isfinite(adjoint):
-                    compared += 1
-                    apart = float(abs(adjoint - total) / size) if size else float(abs(adjoint))
-                    if apart > worst:
-                        worst, wrong = apart, f"the adjoint of node {node} ({graph.ops[node].name})"
-            if graph.ops[node] is STOP_GRADIENT or not graph.operands[node]:
-                continue
-            arguments = [values[operand] for operand in graph.operands[node]]
-            arguments += [mp.mpf(static) for static in graph.statics.get(node, ())]
-            for position, operand in enumerate(graph.operands[node]):
-                if operand in adjoints and graph.ops[node].vjp[position] is not None:
-                    share = (
-                        adjoint * _slope(graph, node, position, arguments) if adjoint else mp.zero
-                    )
-                    total, size = sums.get(operand, (mp.zero, mp.zero))
-                    sums[operand] = (total + share, size + abs(share))
-    same = _same_nodes(graph, adjoints, claim)
-    held = worst <= AGREE and (compared > 0 or len(adjoints) <= 1) and same
-    detail = "" if held else (wrong or "the gradient is not what the sweep gives")
-    method = f"sum over consumers, sympy's derivatives, {digits} digits"
-    return ("adjoint", f"{compared} nodes, one by one", method, held, worst, detail)
+    at: Mapping[str, float]
+    output: float
+    gradient: Mapping[str, float]
 
 
-def _slope(graph: Graph, node: int, position: int, arguments: Sequence[Any]) -> Any:
-    from mpmath import mp
+@dataclass(frozen=True, repr=False)
+class Verification:
+    """What `verify` found: its checks, truthy when every one of them held; prints as a table.
 
+    output       the formula of the output
+    checks       what was checked
+    seed         what the points were drawn from
+    points       how many points there were
+    conventions  what is taken as a derivative at kinks, for the operations that have some
+    domain       (leaf, least, greatest): the numbers that each leaf took at the points
+    samples      the points with the numbers found there, where the leaves are few
+    not_run      what was not checked, with the reason
+    """
+
+    output: str
+    checks: tuple[Check, ...]
+    seed: int
+    points: int
+    conventions: tuple[str, ...] = ()
+    domain: tuple[tuple[str, float, float], ...] = ()
+    samples: tuple[Sample, ...] = ()
+    not_run: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.checks) and all(check.held for check in self.checks)
+
+    def __iter__(self) -> Iterator[Check]:
+        return iter(self.checks)
+
+    def __len__(self) -> int:
+        return len(self.checks)
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """The checks that did not hold."""
+        return tuple(check for check in self.checks if not check.held)
+
+    def data(self) -> dict[str, Any]:
+        """The certificate as plain data: what was proved, how, and over what domain.
+
+        Each check says what it is `of`, `by` which means, and `over` which numbers; `domain` has
+        the numbers that each leaf took at the points, `conventions` what is taken at kinks, and
+        `not_run` what was left out.
+        """
+        return {
+            "output": self.output,
+            "held": bool(self),
+            "checks": [
+                {
+                    "check": check.name,
+                    "of": check.what,
+                    "by": check.method,
+                    "over": check.over,
+                    "held": check.held,
+                    "error": _finite(check.error),
+                    "ulps": _finite(check.ulps),
+                    "detail": check.detail,
+                }
+                for check in self.checks
+            ],
+            "seed": self.seed,
+            "points": self.points,
+            "domain": {name: [low, high] for name, low, high in self.domain},
+            "conventions": list(self.conventions),
+            "not_run": list(self.not_run),
+            "samples": [
+                {"at": dict(s.at), "output": s.output, "gradient": dict(s.gradient)}
+                for s in self.samples
+            ],
+            "wengert": installed_version(),
+        }
+
+    def save(self, path: PathLike) -> Path:
+        """Write the certificate as JSON; answer its path. `load` reads it back."""
+        write_document(path, FORMAT, VERSION, self.data(), _WHAT)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: PathLike) -> Verification:
+        """A certificate that `save` wrote.
+
+        It says what was found when it was written; nothing is checked again. A file that is no
+        certificate is a `SaveFileError` that says where it is not.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = Verification("x", (), seed=0, points=3).save(f"{folder}/certificate.json")
+        ...     Verification.load(path)
+        <Verification: 0 checks, 0 FAILED>
+        """
+        size = os.stat(path).st_size
+        if size > MAX_BYTES:
+            raise invalid(path, _WHAT, f"it has {size:,} bytes, and none has over {MAX_BYTES:,}")
+        return _Reader(path).read(read_document(path, FORMAT, VERSION, _WHAT))
+
+    def __repr__(self) -> str:
+        verdict = "held" if self else f"{len(self.failures)} FAILED"
+        return f"<Verification: {len(self)} checks, {verdict}>"
+
+    def __str__(self) -> str:
+        lines = _table(self.checks)
+        for check in self.failures:
+            lines += _wrapped(f"FAILED: {check.name} of {check.what}: {check.detail}")
+        for convention in self.conventions:
+            lines += _wrapped(f"at kinks: {convention}")
+        for reason in self.not_run:
+            lines += _wrapped(f"not run: {reason}")
+        held = sum(check.held for check in self.checks)
+        at = f"{points_text(self.points)} (seed {self.seed})"
+        return "\n".join([*lines, f"{held} of {len(self)} checks held, at {at}."])
+
+
+def installed_version() -> str:
+    """The installed version; "unknown" for a copy that was never installed."""
     try:
-        slope = mp.mpmathify(partial(graph.ops[node], position)(*arguments))
-    except (ArithmeticError, ValueError, TypeError):
-        return mp.nan
-    return slope if isinstance(slope, mp.mpf) else mp.nan
+        return version("wengert")
+    except PackageNotFoundError:
+        return "unknown"
 
 
-def _same_nodes(graph: Graph, adjoints: Mapping[int, int], claim: Claim) -> bool:
-    """Whether the claimed derivatives are built as those the sweep made, up to order of terms."""
-    pairs = [
-        (adjoints[leaf], claimed)
-        for leaf, claimed in zip(claim.leaves, claim.gradient, strict=True)
-        if leaf in adjoints
-    ]
-    form = canonical_forms(graph, [node for pair in pairs for node in pair])
-    return all(form[a] == form[b] for a, b in pairs)
+def _finite(number: float | None) -> float | None:
+    return number if number is None or isfinite(number) else None
 
 
-def _fingerprint_check(claim: Claim, source: int, primal: Sequence[int], seed: int) -> Outcome:
-    """The claimed derivatives are, modulo a prime, what the chain rule gives."""
-    graph = claim.graph
-    wrong: list[str] = []
-    for number in range(ROUNDS):
-        key = f"{seed}/{number}"
-        values = fingerprints(graph, live_nodes(graph, [source, *claim.gradient]), key)
-        expected = chain_rule_residues(graph, primal, source, values, key)
-        wrong += [
-            name
-            for name, leaf, claimed in zip(claim.names, claim.leaves, claim.gradient, strict=True)
-            if values[claimed] != expected.get(leaf, 0)
+def _table(checks: Sequence[Check]) -> list[str]:
+    """The checks in lines of 80 characters; those that differ in what they are of share a row."""
+    rows = [("check", "of", "by", "over", "error", "")]
+    for check in checks:
+        verdict = "ok" if check.held else "FAILED"
+        row = (check.name, check.what, check.method, check.over, _error_text(check), verdict)
+        before = rows[-1]
+        if len(rows) > 1 and check.held and (row[0], *row[2:]) == (before[0], *before[2:]):
+            rows[-1] = (row[0], f"{before[1]}, {row[1]}", *row[2:])
+        else:
+            rows.append(row)
+    lines = []
+    for row in rows:
+        cells = [
+            textwrap.wrap(plain(c), w, break_on_hyphens=False) or [""]
+            for c, w in zip(row, _COLUMNS, strict=True)
         ]
-    what = f"{len(claim.gradient)} derivatives"
-    method = f"exact, modulo 2**61 - 1, {ROUNDS} times"
-    return ("fingerprint", what, method, not wrong, None, ", ".join(dict.fromkeys(wrong[:5])))
+        for number in range(max(map(len, cells))):
+            parts = [cell[number] if number < len(cell) else "" for cell in cells]
+            padded = [part.ljust(w) for part, w in zip(parts, _COLUMNS, strict=True)]
+            lines.append(" ".join(padded).rstrip())
+    lines.insert(1, " ".join("-" * width for width in _COLUMNS))
+    return lines
 
 
-def _simplification_check(
-    claim: Claim, points: Sequence[Mapping[int, float]], seed: int
-) -> Outcome:
-    """Each step of the pipeline gives the floats, or the fingerprint, that its input gives."""
-    graph = claim.graph
-    before = extract([graph[claim.root], *(graph[node] for node in claim.gradient)])
-    after = run(before)
-    names = ", ".join(record.name for record in after.passes)
-    given = [_by_name(graph, point) for point in points]
-    wrong = ""
-    for values in given:
-        old, new = (_outputs(g, values) for g in (before, after))
-        pairs = enumerate(zip(old, new, strict=True))
-        wrong = wrong or next((f"output {i}: {a} -> {b}" for i, (a, b) in pairs if a != b), "")
-    exact = not wrong and _prints(before, f"{seed}") == _prints(after, f"{seed}")
-    method = "same floats" + (", and exact modulo 2**61 - 1" if exact else "")
-    what = f"{names}: {len(before)} nodes -> {len(after)}"
-    return ("simplification", what, method, not wrong, None, wrong)
+def _error_text(check: Check) -> str:
+    if check.ulps is not None:
+        return f"{check.ulps:.0f} ulp{'s' * (f'{check.ulps:.0f}' != '1')}" if check.held else "far"
+    return "" if check.error is None else f"{check.error:.1e}"
 
 
-def _prints(graph: Graph, key: str) -> list[int]:
-    found = fingerprints(graph, live_nodes(graph, graph.outputs), key)
-    return [found[node] for node in graph.outputs]
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(plain(line), 80, subsequent_indent="    ")
 
 
-def _by_name(graph: Graph, point: Mapping[int, float]) -> dict[str, float]:
-    return {graph.labels[node]: number for node, number in point.items()}
+def plain(text: str) -> str:
+    r"""The text with everything that does not print written as an escape.
+
+    >>> plain("x\u202e\x1b[2J")
+    'x\\u202e\\x1b[2J'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _outputs(graph: Graph, values: Mapping[str, float]) -> list[float]:
-    given = {graph.leaves[name]: number for name, number in values.items() if name in graph.leaves}
-    found = node_values(graph, live_nodes(graph, graph.outputs), given)
-    return [found[node] for node in graph.outputs]
+@dataclass(frozen=True)
+class _Reader:
+    """Reads a certificate from a document; whatever is not as it should be is named."""
 
+    path: PathLike
 
-def target_checks(claim: Claim, points: Sequence[Mapping[int, float]], skip: str) -> list[Outcome]:
-    """The other targets that Python can call, against the interpreter, in ulps."""
-    if len(claim.live) > MAX_TARGET_NODES:
-        return []
-    names, worst, wrong = [], 0.0, ""
-    widths = [point_intervals(claim.graph, claim.live, point) for point in points]
-    for name in targets():
-        if name in (skip, "javascript"):
-            continue
-        try:
-            function = _compiled(claim, name)
-        except (MissingExtraError, SpellingError):
-            continue  # nobody asked for this target in particular
-        names.append(name)
-        for point, intervals in zip(points, widths, strict=True):
-            values = claim.values(point, claim.live)
-            nodes = [claim.root, *claim.gradient]
-            scale = max(math.ulp(values[node]) for node in nodes)
-            for node, found in zip(nodes, function(point), strict=True):
-                apart, interval = abs(found - values[node]), intervals[node]
-                worst = max(worst, apart / scale)
-                if not apart <= max(ROUNDING * (interval.high - interval.low), FLOOR * scale):
-                    wrong = wrong or f"{name}: node {node} is {found!r}, not {values[node]!r}"
-    if not names:
-        return []
-    method = f"{', '.join(names)} against the reference, {worst:.0f} ulps"
-    return [("compiled", "output and gradient", method, not wrong, worst * 2**-52, wrong)]
+    def read(self, document: Mapping[str, Any]) -> Verification:
+        """The certificate that the document holds."""
+        checks = [self._check(entry) for entry in self._listed(document, "checks")]
+        domain = []
+        for name, pair in self._named(document, "domain").items():
+            numbers = isinstance(pair, list) and len(pair) == 2 and all(map(is_finite_number, pair))
+            if not numbers or pair[0] > pair[1]:
+                raise self._wrong(f"domain of {shorten(name)}", pair, "two numbers, least first")
+            domain.append((name, float(pair[0]), float(pair[1])))
+        found = Verification(
+            self._text(document, "output"),
+            tuple(checks),
+            self._count(document, "seed"),
+            self._count(document, "points"),
+            tuple(self._texts(document, "conventions")),
+            tuple(domain),
+            tuple(self._sample(entry) for entry in self._listed(document, "samples")),
+            tuple(self._texts(document, "not_run")),
+        )
+        if document.get("held") is not bool(found):
+            raise self._wrong('"held"', document.get("held"), f"{bool(found)}, as its checks say")
+        return found
 
+    def _check(self, entry: Any) -> Check:
+        if not isinstance(entry, dict):
+            raise self._wrong("a check", entry, "an object")
+        held = entry.get("held")
+        if not isinstance(held, bool):
+            raise self._wrong('"held" of a check', held, "true or false")
+        name, what, method = (self._text(entry, key) for key in ("check", "of", "by"))
+        detail, over = self._text(entry, "detail"), self._text(entry, "over")
+        error, ulps = self._size(entry, "error"), self._size(entry, "ulps")
+        return Check(name, what, method, held, error, detail, over, ulps)
 
-def _compiled(claim: Claim, target: str) -> Callable[[Mapping[int, float]], list[float]]:
-    graph = claim.graph
-    leaves = [
-        node for node in claim.live if graph.is_leaf(node) and graph.ops[node].name != "constant"
-    ]
-    group = "leaves"
-    while group in graph.leaves:
-        group += "_"
-    outputs = [graph[claim.root], *(graph[node] for node in claim.gradient)]
-    function = compile_function({group: [graph[n] for n in leaves]}, outputs, target=target)
+    def _sample(self, entry: Any) -> Sample:
+        if not isinstance(entry, dict):
+            raise self._wrong("a sample", entry, "an object")
+        output = entry.get("output")
+        if output is None or not is_finite_number(output):
+            raise self._wrong('"output" of a sample', output, "a finite number")
+        return Sample(self._numbers(entry, "at"), float(output), self._numbers(entry, "gradient"))
 
-    def call(point: Mapping[int, float]) -> list[float]:
-        import numpy
+    def _numbers(self, entry: Mapping[str, Any], key: str) -> dict[str, float]:
+        numbers = self._named(entry, key)
+        for name, number in numbers.items():
+            if not is_finite_number(number):
+                raise self._wrong(f'{shorten(name)} in "{key}"', number, "a finite number")
+        return {name: float(number) for name, number in numbers.items()}
 
-        with numpy.errstate(all="ignore"):
-            return [float(n) for n in function([claim.number(point, leaf) for leaf in leaves])]
+    def _size(self, entry: Mapping[str, Any], key: str) -> float | None:
+        number = entry.get(key)
+        if number is None:
+            return None
+        if not is_finite_number(number) or number < 0:
+            raise self._wrong(f'"{key}"', number, "null or a finite number, 0 or more")
+        return float(number)
 
-    return call
+    def _count(self, entry: Mapping[str, Any], key: str) -> int:
+        number = entry.get(key)
+        if type(number) is not int or abs(number) > 2**63:
+            raise self._wrong(f'"{key}"', number, "a whole number")
+        return number
 
+    def _text(self, entry: Mapping[str, Any], key: str) -> str:
+        return self._a_text(entry.get(key), key)
 
-def conventions(claim: Claim) -> list[str]:
-    """What is taken as the derivative where there is none, for the operations used."""
-    used = {claim.graph.ops[node] for node in claim.differentiated}
-    return sorted(f"{op.name}: {op.kink}" for op in used if op.kink)
+    def _texts(self, entry: Mapping[str, Any], key: str) -> list[str]:
+        return [self._a_text(item, key) for item in self._listed(entry, key)]
+
+    def _a_text(self, thing: Any, key: str) -> str:
+        if not isinstance(thing, str) or len(thing) > MAX_TEXT:
+            raise self._wrong(f'"{key}"', thing, f"text of at most {MAX_TEXT:,} characters")
+        return thing
+
+    def _listed(self, entry: Mapping[str, Any], key: str) -> list[Any]:
+        items = entry.get(key)
+        if not isinstance(items, list) or len(items) > MAX_ENTRIES:
+            raise self._wrong(f'"{key}"', items, f"a list of at most {MAX_ENTRIES:,} entries")
+        return items
+
+    def _named(self, entry: Mapping[str, Any], key: str) -> dict[str, Any]:
+        items = entry.get(key)
+        if not isinstance(items, dict) or len(items) > MAX_ENTRIES:
+            raise self._wrong(f'"{key}"', items, f"an object of at most {MAX_ENTRIES:,} entries")
+        return items
+
+    def _wrong(self, what: str, found: Any, expected: str) -> Exception:
+        return invalid(self.path, _WHAT, f"{what} is {shorten(found)}, expected {expected}")

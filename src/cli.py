@@ -16,17 +16,19 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from .errors import OperandError, SizeError, UnknownNameError, WengertError, shorten
+from .errors import OperandError, SettingError, SizeError, UnknownNameError, WengertError, shorten
 from .explain.command import add_arguments
 from .graph.backward import grad
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph
-from .graph.formula import latex, name_latex, number_text, text
+from .graph.formula import latex, name_latex, number_latex, number_text, text
 from .graph.leafnames import check_name
 from .graph.parse import parse
+from .storage import write_bytes
 
 MAX_FORMULA_TERMS = 50_000
 """How many nodes of a written-out gradient are printed; beyond it is a `SizeError`."""
@@ -103,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     draw = add("draw", _draw, "Draw a formula, and with --wrt its derivatives.")
     _add_formula(draw, "(default: draw no derivatives)")
     draw.add_argument("--out", default="wengert.svg", metavar="FILE", help="(default: %(default)s)")
-    draw.add_argument("--rankdir", default="LR", help="LR (left to right, the default) or TB")
+    draw.add_argument(
+        "--rankdir", default="LR", help="LR (left to right, the default), TB, RL or BT"
+    )
 
     explain = add("explain", _explain, "Show the chain rule on a formula, step by step.")
     add_arguments(explain)
@@ -139,7 +143,8 @@ class _Question(NamedTuple):
     @property
     def letter(self) -> str:
         """What the formula is called in the answer: a name that is none of its leaves."""
-        return next(name for name in ("f", "y", "g", "result_") if name not in self.graph.leaves)
+        names = chain("fgh", (f"f{n}" for n in count()))
+        return next(name for name in names if name not in self.graph.leaves)
 
     def leaf(self, name: str) -> Expr:
         """The leaf called `name`."""
@@ -197,6 +202,10 @@ def _read_numbers(given: Sequence[str], leaves: Sequence[str]) -> dict[str, floa
 def _grad(options: Any) -> int:
     question = _read(options)
     if options.python:
+        if question.at:
+            raise SettingError(
+                "--at goes with formulas: the function of --python takes its numbers when called"
+            )
         _say(_compiled(question, "f").source.rstrip())
         return 0
     from .graph.passes import simplify
@@ -208,7 +217,7 @@ def _grad(options: Any) -> int:
         answer = _as_json(question, options.formula, gradient, numbers)
         _say(json.dumps(answer, indent=2, allow_nan=False))
     elif options.latex:
-        _print_latex(question, gradient)
+        _print_latex(question, gradient, numbers)
     else:
         _print_plain(question, gradient, numbers)
     return 0
@@ -228,12 +237,19 @@ def _print_plain(
             _say_equation(name, number_text(number))
 
 
-def _print_latex(question: _Question, gradient: Sequence[Expr]) -> None:
-    f = question.letter
-    _say(f"{f} = {latex(question.formula, MAX_FORMULA_TERMS)}")
-    for name, part in zip(question.wrt, gradient, strict=True):
-        symbol = rf"\frac{{\partial {f}}}{{\partial {name_latex(name)}}}"
+def _print_latex(
+    question: _Question, gradient: Sequence[Expr], numbers: Sequence[float] | None
+) -> None:
+    f = name_latex(question.letter)
+    partial = (rf"\frac{{\partial {f}}}{{\partial {name_latex(name)}}}" for name in question.wrt)
+    symbols = [f, *partial]
+    for symbol, part in zip(symbols, [question.formula, *gradient], strict=True):
         _say(f"{symbol} = {latex(part, MAX_FORMULA_TERMS)}")
+    if numbers is not None:
+        given = (f"{name_latex(name)} = {number_latex(n)}" for name, n in question.at.items())
+        place = r",\ ".join(given)
+        for symbol, number in zip(symbols, numbers, strict=True):
+            _say(rf"\left. {symbol} \right|_{{{place}}} = {number_latex(number)}")
 
 
 def _as_json(
@@ -298,7 +314,7 @@ def _draw(options: Any) -> int:
     except graphviz.CalledProcessError as error:
         said = (error.stderr or b"").decode("utf-8", "replace").strip()
         return _failed(f"the picture was not made: {said or error}")
-    out.write_bytes(drawn)
+    write_bytes(out, drawn)
     _say(f"wrote {out}")
     return 0
 

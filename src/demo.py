@@ -18,6 +18,7 @@ from .graph.expr import Expr, Graph
 from .graph.formula import text
 from .graph.passes import simplify
 from .graph.value import Value
+from .storage import write_bytes
 
 if TYPE_CHECKING:
     from .codegen.compiled import Compiled
@@ -252,7 +253,7 @@ def _draw(sample: Sample, folder: Path, say: Say) -> list[Path]:
     for name, (shown, given) in pictures.items():
         path = folder / f"{name}.svg"
         try:
-            path.write_bytes(draw_dot(shown, at=given).pipe())
+            write_bytes(path, draw_dot(shown, at=given).pipe())
         except graphviz.ExecutableNotFound as missing:
             say(f"   no pictures: {missing}")
             return []

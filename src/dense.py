@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import ShapeError
+from .errors import OperandError, ShapeError, kind_of, shorten
 from .graph.arrayvalue import ArrayValue
 from .graph.expr import Expr
-from .graph.shapes import shape_of, shape_text
-from .nn import ACTIVATIONS, Layer, Seed
+from .graph.shapes import is_array, shape_of, shape_text
+from .nn import ACTIVATIONS, Layer
+from .seeds import Seed
 
 
 class Dense:
@@ -20,7 +21,8 @@ class Dense:
     place       goes into the labels of `W` and `b`, as "0" does for the first layer
 
     It is called with an array expression of shape (nin,), or with NumPy arrays: a row of `nin`, or
-    rows of them. With an array of another width it raises a `ShapeError`.
+    rows of them. An array of another width is a `ShapeError`, anything but an array an
+    `OperandError`.
 
     >>> import numpy as np
     >>> layer = Dense(3, 2, "relu", seed=0)
@@ -50,6 +52,11 @@ class Dense:
 
     def __call__(self, x: Any) -> Any:
         """The outputs for one row of `nin` numbers, or rows of outputs for rows of them."""
+        if not is_array(x) and not isinstance(x, Expr):
+            raise OperandError(
+                f"{self!r} takes an array, got {shorten(x)}, {kind_of(x)}; "
+                "write numpy.array([...]) or graph.array(name, shape), or use a Layer of scalars"
+            )
         shape = shape_of(x)
         if shape[-1:] != (self.nin,):
             raise ShapeError(

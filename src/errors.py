@@ -6,6 +6,7 @@ value, what was expected and what to do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -29,12 +30,17 @@ class UnknownNameError(WengertError, ValueError):
     def of(cls, kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
         """The error for `name`, which is none of the `known` things of this kind.
 
+        Something that is no text, but has a name that is known, is taken to mean that.
+
         >>> print(UnknownNameError.of("loss", "squared_eror", ["hinge", "squared_error"]))
         unknown loss 'squared_eror'; did you mean 'squared_error'? Known: hinge, squared_error
         """
         names = sorted(known)
-        close = get_close_matches(str(name), names, n=1)
-        hint = f"did you mean {close[0]!r}? Known" if close else "known"
+        meant = name if isinstance(name, str) else getattr(name, "name", None)
+        meant = str(meant or getattr(name, "__name__", name))
+        folded = {known_name.lower(): known_name for known_name in names}
+        close = get_close_matches(meant.lower(), folded, n=1)
+        hint = f"did you mean {folded[close[0]]!r}? Known" if close else "known"
         return cls(f"unknown {kind} {shorten(name)}; {hint}: {', '.join(names)}")
 
 
@@ -102,8 +108,19 @@ class SizeError(WengertError, ValueError):
     """Something is past a stated limit; the text states the limit."""
 
 
+def kind_of(thing: object) -> str:
+    """The type of `thing` with its article, for error texts.
+
+    >>> kind_of(3), kind_of("x")
+    ('an int', 'a str')
+    """
+    name = type(thing).__name__
+    spoken_with_a_vowel = name[:1] in "aeioAEIO" or name == "ndarray"
+    return f"{'an' if spoken_with_a_vowel else 'a'} {name}"
+
+
 def shorten(thing: object, limit: int = 80) -> str:
-    """`repr(thing)`, cut to `limit` characters, for error texts about hostile or large values.
+    """`repr(thing)` in a line of `limit` characters, for error texts on hostile or large values.
 
     >>> shorten("a" * 1000, 12)
     "'aaaaaaaaaa…"
@@ -111,5 +128,6 @@ def shorten(thing: object, limit: int = 80) -> str:
     try:
         text = repr(thing[: limit * 2]) if isinstance(thing, str) else repr(thing)
     except Exception:
-        text = f"<a {type(thing).__name__} that cannot be shown>"
+        text = f"<{kind_of(thing)} that cannot be shown>"
+    text = re.sub(r"\s*\n\s*", " ", text)
     return text if len(text) <= limit else text[: limit - 1] + "…"

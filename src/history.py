@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from io import BytesIO
+from typing import TYPE_CHECKING
 
+from .codegen.choice import duration
+from .codegen.loop import Stopped
 from .errors import MissingExtraError
-from .storage import PathLike
+from .storage import PathLike, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-Stopped = Literal["finished", "callback", "interrupted", "diverged"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -27,7 +29,7 @@ class History:
 
     >>> h = History([4.0, 2.0, 1.0], "finished", 0.25, "python", "python: as asked")
     >>> h, h.epochs
-    (History(3 epochs, loss 4 → 1, finished, python, 0.25 s), 3)
+    (History(3 epochs, loss 4 → 1, finished, python, 250 ms), 3)
     """
 
     loss: list[float]
@@ -38,7 +40,7 @@ class History:
 
     @property
     def epochs(self) -> int:
-        """How many epochs ran to their end."""
+        """How many epochs `loss` has: those that ran to their end, and the one that diverged."""
         return len(self.loss)
 
     def plot(self, path: PathLike | None = None, *, log: bool = False) -> Figure:
@@ -62,7 +64,9 @@ class History:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if path is not None:
-            figure.savefig(path)
+            picture, ending = BytesIO(), os.path.splitext(path)[1]
+            figure.savefig(picture, format=ending[1:] or "png")
+            write_bytes(path if ending else f"{os.fspath(path)}.png", picture.getvalue())
         return figure
 
     def __repr__(self) -> str:
@@ -70,5 +74,5 @@ class History:
         target = f", {self.target}" if self.target else ""
         return (
             f"History({self.epochs} epoch{'s' * (self.epochs != 1)}{ends}, "
-            f"{self.stopped}{target}, {self.seconds:.3g} s)"
+            f"{self.stopped}{target}, {duration(self.seconds * 1e6)})"
         )

@@ -12,8 +12,9 @@ from functools import reduce
 from numbers import Real
 from typing import Any, Final
 
-from .errors import DataError, OperandError, ShapeError, UnknownNameError, shorten
-from .graph.arithmetic import Arithmetic, is_operand, kind_of, plain_number
+from .errors import DataError, OperandError, ShapeError, UnknownNameError, kind_of, shorten
+from .graph.arithmetic import Arithmetic, is_operand
+from .graph.operation import plain_number
 from .graph.ops import equal, exp, log, maximum, relu, softplus, stop_gradient, where
 from .graph.shapes import is_array
 
@@ -160,6 +161,7 @@ def find_loss(loss: Any) -> Loss:
 
 
 def _square(error: Any) -> Any:
+    """error², which for a float is a product, because `**` would raise where it overflows."""
     return error * error if isinstance(error, Real) else error**2
 
 

@@ -12,17 +12,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from numbers import Integral
 from typing import Any, Final, NamedTuple
 
-from .errors import OperandError, SaveFileError, SettingError, ShapeError, UnknownNameError, shorten
+from .errors import (
+    OperandError,
+    SaveFileError,
+    ShapeError,
+    UnknownNameError,
+    kind_of,
+    shorten,
+)
 from .graph import ops
 from .graph.activatedsum import ActivatedSum, Row
-from .graph.arithmetic import is_operand, kind_of
+from .graph.arithmetic import is_operand
 from .graph.expr import Expr
 from .graph.operation import Op
+from .graph.shapes import unboxed
 from .graph.value import Value, zero_grad
+from .seeds import Seed, generator
 from .storage import PathLike, invalid, is_finite_number, read_document, write_document
-
-Seed = int | random.Random | None
-"""Where random numbers come from: a seed, a generator, or None for Python's own `random`."""
 
 
 class Activation(NamedTuple):
@@ -116,7 +122,7 @@ class Neuron(Network):
         self.nin = _width(nin, "nin, the number of inputs,")
         self.activation = _activation_name(activation, nonlin)
         self.place = place
-        draw, source = _initialiser(init), _source(seed) or random
+        draw, source = _initialiser(init), generator(seed) or random
         between = "_" if place else ""
         self.w = [
             Value(draw(source, nin, fan_out), label=f"w{place}{between}{i}") for i in range(nin)
@@ -177,7 +183,7 @@ class Layer(Network):
     ) -> None:
         self.nin = _width(nin, "nin, the number of inputs,")
         self.nout = _width(nout, "nout, the number of neurons,")
-        source = _source(seed)
+        source = generator(seed)
         prefix = f"{place}_" if place else ""
         self.neurons = [
             Neuron(
@@ -256,16 +262,16 @@ what is too much is not silently dropped, as zip would: give 2 numbers, or build
         names: list[Any] = list(activation) if _is_row(activation) else [activation] * len(widths)
         if len(names) != len(widths):
             raise ShapeError(
-                f"{len(names)} activations for {len(widths)} layers: {names}; "
+                f"activations: {len(names)} for {len(widths)} layers, {shorten(names)}; "
                 "give one name for all layers, or one for each"
             )
         for name in names:
             _activation_name(name, True)
-        source = _source(seed)
+        source = generator(seed)
         self.layers = [
             Layer(before, width, name, init=init, seed=source, place=str(k))
             for k, (before, width, name) in enumerate(
-                zip([nin, *widths[:-1]], widths, names, strict=True)
+                zip([self.nin, *widths[:-1]], widths, names, strict=True)
             )
         ]
 
@@ -373,6 +379,8 @@ def _invalid(path: PathLike, problem: str) -> SaveFileError:
 
 def _row(x: Any, network: Network) -> Sequence[Any]:
     """`x` as a row as wide as the network wants it; a lone number is a row of one."""
+    if type(x) is not list:
+        x = unboxed(x)
     if not _is_row(x):
         if not is_operand(x):
             raise OperandError(
@@ -381,15 +389,22 @@ def _row(x: Any, network: Network) -> Sequence[Any]:
             )
         x = [x]
     row: Sequence[Any] = x if hasattr(x, "__len__") else list(x)
+    if len(row) == network.nin and _QUICK.issuperset(map(type, row)):
+        return row
+    if len(row) and all(_is_row(unboxed(entry)) for entry in row):
+        raise ShapeError(
+            f"{type(network).__name__} takes one row of {_numbers(network.nin)} at a time, got "
+            f"rows: {shorten(row)}; give it each in turn, as in [net(x) for x in X]"
+        )
     if len(row) != network.nin:
         raise _wrong_width(row, network)
-    if not _QUICK.issuperset(map(type, row)):
-        for i, entry in enumerate(row):
-            if not is_operand(entry):
-                raise OperandError(
-                    f"entry {i} of the row is {shorten(entry)}, {kind_of(entry)}; expected a "
-                    f"number: {type(network).__name__} takes one row of {_numbers(network.nin)}"
-                )
+    row = [unboxed(entry) for entry in row]
+    for i, entry in enumerate(row):
+        if not is_operand(entry):
+            raise OperandError(
+                f"entry {i} of the row is {shorten(entry)}, {kind_of(entry)}; expected a "
+                f"number: {type(network).__name__} takes one row of {_numbers(network.nin)}"
+            )
     return row
 
 
@@ -449,18 +464,6 @@ def _initialiser(name: Any) -> Callable[[Any, int, int], float]:
     if not isinstance(name, str) or name not in INITIALISERS:
         raise UnknownNameError.of("init", name, INITIALISERS)
     return INITIALISERS[name]
-
-
-def _source(seed: Seed) -> random.Random | None:
-    """One generator for a whole network; None stays None, for Python's own."""
-    if seed is None or isinstance(seed, random.Random):
-        return seed
-    if isinstance(seed, Integral):
-        return random.Random(int(seed))
-    raise SettingError(
-        f"seed is {shorten(seed)}, {kind_of(seed)}; "
-        "expected a whole number, a random.Random or None"
-    )
 
 
 def _is_width(thing: Any) -> bool:

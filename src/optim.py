@@ -23,8 +23,19 @@ class Optimizer:
     """What every optimizer has; subclass it to write another.
 
     slots   names of the numbers it remembers for each parameter; they start at 0
-    shared  names of the numbers it remembers once for all parameters, and
-            what each starts at is `start`
+    shared  names of the numbers it remembers once for all parameters
+    start   what each of `shared` starts at
+
+    Its settings are the fields of a frozen dataclass. Those that are called as in the optimizers
+    here are checked as there; what others may be is for the subclass to say.
+
+    >>> @dataclass(frozen=True)
+    ... class SignDescent(Optimizer):
+    ...     lr: float = 0.01
+    ...     def update(self, parameter, gradient, slots, shared):
+    ...         return parameter - self.lr * (2 * (gradient > 0) - 1), ()
+    >>> SignDescent(0.5).step([1.0, 2.0], [3.0, -3.0], [])
+    ([0.5, 2.5], [])
     """
 
     slots: ClassVar[tuple[str, ...]] = ()
@@ -32,12 +43,12 @@ class Optimizer:
     start: ClassVar[tuple[float, ...]] = ()
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            accepts, expected = _RANGES[field.name]
-            number = getattr(self, field.name)
+        for name in (field.name for field in fields(self) if field.name in _RANGES):
+            accepts, expected = _RANGES[name]
+            number = getattr(self, name)
             if not _is_number(number) or not accepts(float(number)):
                 raise SettingError(
-                    f"{type(self).__name__}: {field.name} is {shorten(number)}; expected {expected}"
+                    f"{type(self).__name__}: {name} is {shorten(number)}; expected {expected}"
                 )
 
     def state(self, parameters: int) -> list[float]:

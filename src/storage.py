@@ -7,6 +7,7 @@ import errno
 import json
 import math
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,20 +36,32 @@ def write_document(
 
 
 def write_text(path: PathLike, text: str) -> Path:
-    """Write `text` to `path`, whole or not at all; answer the path.
+    """Write `text` to `path` in UTF-8, whole or not at all; answer the path. See `write_bytes`."""
+    return write_bytes(path, text.encode("utf-8"))
 
-    The text goes to a new file beside `path`, which then takes its place in one step: whoever reads
-    `path` sees the old file or the new one. What cannot be written is the `OSError` of Python's
+
+def write_bytes(path: PathLike, data: bytes) -> Path:
+    """Write `data` to `path`, whole or not at all; answer the path.
+
+    The data goes to a new file beside `path`, which then takes its place, and its permissions, in
+    one step: whoever reads `path` sees the old file or the new one. What is no file, such as a pipe
+    or /dev/stdout, is written to as it is. What cannot be written is the `OSError` of Python's
     `open`, which names `path`.
     """
     _check_not_directory(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as stream:
+            stream.write(data)
+        return Path(path)
     target = Path(os.path.realpath(path))
-    partial = target.with_name(f".{target.name}.{os.urandom(4).hex()}.partial")
+    partial = target.with_name(f".{target.name[:40]}.{os.urandom(4).hex()}.partial")
     try:
-        with open(partial, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with open(partial, "xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            partial.chmod(stat.S_IMODE(target.stat().st_mode))
         os.replace(partial, target)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -78,7 +91,7 @@ def read_document(path: PathLike, kind: str, version: int, what: str) -> dict[st
     A file that is truncated, not JSON, of another format or of another version is a `SaveFileError`
     that names `path` and what is wrong; a file that cannot be opened is the `OSError` Python gives.
     """
-    with open(path, "rb") as file:
+    with open(os.fspath(path), "rb") as file:  # a number would be a file that is open already
         raw = file.read()
     try:
         document = json.loads(raw.decode("utf-8"))

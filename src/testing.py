@@ -50,6 +50,9 @@ EXPONENTS: Final = (2.0, 3.0, -1.0, 0.5, 0.0, 1.0, -2.0, 2.5, 17.0)
 DIGITS: Final = (60, 2500)
 """To how many digits mpmath looks, and looks again before anything is said to be wrong."""
 
+CLOSE: Final = 1e-13
+"""How far an operation's value and derivatives may be from mpmath's."""
+
 RUNNABLE: Final = tuple(name for name in targets() if name != "javascript")
 """The targets whose functions Python can call."""
 
@@ -180,8 +183,9 @@ def check_agreement(sketch: Sketch, run_on: Sequence[str] = RUNNABLE) -> None:
 def check_operation(op: Op, *, samples: int = 50, seed: int = 0) -> None:
     """An `AssertionError` unless an operation of one number or more keeps what its record says.
 
-    Its rules are sympy's derivatives; over its domain, value and derivatives are mpmath's to 1e-13;
-    compiled functions give what it evaluates to; and it never raises, on any of `EXTREMES`.
+    Its rules are sympy's derivatives; over its domain its value is mpmath's to `CLOSE`, relative,
+    and each derivative, relative to the larger of itself and the value; compiled functions give
+    what it evaluates to; and it never raises, on any of `EXTREMES`.
 
     >>> from wengert.graph.ops import TANH
     >>> check_operation(TANH)
@@ -385,12 +389,12 @@ def _check_numbers(op: Op, point: Sequence[float], statics: Sequence[float]) -> 
         arguments = [mp.mpf(number) for number in (*point, *statics)]
         exact = mp.mpf(meaning(op)(*arguments))
         found = op.evaluate(*point, *statics)
-        assert abs(found - exact) <= 1e-13 * abs(exact), f"{op.name}{tuple(point)} is {found!r}"
+        assert abs(found - exact) <= CLOSE * abs(exact), f"{op.name}{tuple(point)} is {found!r}"
         for position, rule in enumerate(op.vjp):
             share = 0.0 if rule is None else rule(1.0, found, *point, *statics)
             wanted = mp.mpf(partial(op, position)(*arguments))
             apart = abs(float(share) - wanted)
-            assert apart <= 1e-12 * max(abs(wanted), abs(exact)), (
+            assert apart <= CLOSE * max(abs(wanted), abs(exact)), (
                 f"the rule of operand {position} of {op.name}{tuple(point)} gives {share!r}, "
                 f"sympy {mp.nstr(wanted, 17)}"
             )

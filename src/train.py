@@ -1,4 +1,4 @@
-"""Training: one compiled function per step, and the loop around it."""
+"""Training: the loop around one compiled step."""
 
 from __future__ import annotations
 
@@ -7,87 +7,24 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from numbers import Integral
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from .codegen.batches import ArrayBatches, Batches, ListBatches
-from .codegen.choice import AUTO, Choice, check_memory, check_target, compile_step
+from .codegen.choice import AUTO, check_memory, check_target
 from .codegen.compiled import Compiled
-from .codegen.loop import Loop, Progress, take_steps
+from .codegen.loop import Loop, Progress, Stopped, take_steps
 from .data import read_rows, read_targets
-from .errors import OperandError, SettingError, ShapeError, UnknownNameError, shorten
-from .graph.backward import grad
-from .graph.expr import Expr, Graph
-from .graph.ops import total
-from .graph.shapes import is_array
-from .graph.stable import stable_form
+from .errors import SettingError, kind_of, shorten
 from .graph.value import Value
-from .history import History, Stopped
+from .history import History
 from .losses import Loss, find_loss
 from .optim import Optimizer, find_optimizer
+from .seeds import Seed, generator
+from .step import Trainable, check_count, compile_training, parameters_of, sample_loss
 
 Callback = Callable[[int, float, Any], Any]
-REDUCTIONS: Final = ("mean", "sum")
 _TURN: Final = 0.05
 """Seconds between looks at the progress bar."""
-
-
-class Trainable(Protocol):
-    """What can be trained: a call on one row of inputs, and the leaf `Value`s it depends on."""
-
-    def __call__(self, x: Any) -> Any:
-        """The prediction for one row of inputs."""
-
-    def parameters(self) -> Iterable[Value]:
-        """The leaves that training moves."""
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """The network and its loss for one sample, as a graph."""
-
-    graph: Graph
-    parameters: list[Value]
-    leaves: list[Expr]
-    x: list[Expr]
-    y: Expr | list[Expr]
-    outputs: int | None
-    loss: Expr
-
-
-def training_step(
-    net: Trainable,
-    nin: int | None = None,
-    *,
-    loss: str | Loss | Callable[[Any, Any], Any] = "squared_error",
-    optimizer: str | Optimizer = "sgd",
-    reduce: str = "sum",
-    target: str = "python",
-    samples: int = 32,
-) -> Compiled:
-    """One step of training as one straight-line function: forward, backward and update together.
-
-    The function takes (params, state, X, Y): the parameters in the order of `net.parameters()`, the
-    optimizer's state (`optimizer.state(len(params))` before the first step), a row of `nin` numbers
-    per sample, and a target per sample. It gives {"loss", "params", "state"}: the loss before the
-    update, and the parameters and the state after it. The state of an optimizer that keeps none,
-    such as SGD, is empty. The network itself is left as it is.
-
-    With the target "auto", "python" or "numpy" is chosen: the one that is estimated to be faster
-    for steps of about so many `samples`. The target "numpy" gives and takes arrays.
-
-    >>> from wengert.nn import MLP
-    >>> net = MLP(2, [1], "linear", seed=0)
-    >>> for p in net.parameters(): p.data = 1.0
-    >>> step = training_step(net, optimizer="sgd")
-    >>> after = step([1.0, 1.0, 1.0], [], [[1.0, 2.0]], [3.0])
-    >>> after["loss"], after["params"]
-    (1.0, [0.98, 0.96, 0.98])
-    """
-    sample = _sample(net, _inputs_of(net, nin), find_loss(loss))
-    _check_count(samples, "samples")
-    return _compile(sample, find_optimizer(optimizer), reduce, target, int(samples)).step
 
 
 def fit(
@@ -100,7 +37,7 @@ def fit(
     epochs: int = 100,
     batch_size: int | None = None,
     shuffle: bool = True,
-    seed: int = 0,
+    seed: Seed = 0,
     reduce: str = "sum",
     target: str = AUTO,
     callback: Callback | None = None,
@@ -113,7 +50,8 @@ def fit(
     epochs      how often every sample is visited
     batch_size  samples to a step; None, or one no smaller than the data, takes them all in each
                 step
-    shuffle     whether mini-batches are drawn anew each epoch, from `random.Random(seed)`
+    shuffle     whether mini-batches are drawn anew each epoch
+    seed        a seed, a `random.Random`, or None to draw the order from Python's global `random`
     reduce      "sum" or "mean" of the samples' losses in a step; the gradient is that of the
                 reduced loss
     target      what the step is compiled to: "python", "numpy", or "auto" for the one that is
@@ -137,19 +75,23 @@ def fit(
     >>> fit(net, [[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1], epochs=500).loss[-1] < 4
     True
     """
+    parameters_of(net)  # before the data, so that arguments in another order are noticed here
     chosen, rule = find_loss(loss), find_optimizer(optimizer)
     check_target(target)
-    _check_count(epochs, "epochs")
+    check_count(epochs, "epochs")
     if batch_size is not None:
-        _check_count(batch_size, "batch_size")
-    rows = _rows(X, getattr(net, "nin", None))
-    count = len(rows)
-    sample = _sample(net, len(rows[0]), chosen)
-    targets = read_targets(Y, count, chosen, sample.outputs)
-    size = count if batch_size is None else min(int(batch_size), count)
-    made = _compile(sample, rule, reduce, target, size)
+        check_count(batch_size, "batch_size")
+    _check_callback(callback)
+    source = generator(seed)
+    rows = read_rows(X, getattr(net, "nin", None))
+    sample = sample_loss(net, len(rows[0]), chosen)
+    targets = read_targets(Y, len(rows), chosen, sample.outputs)
+    size = len(rows) if batch_size is None else min(int(batch_size), len(rows))
+    made = compile_training(sample, rule, reduce, target, size)
     check_memory(made.step, size)
-    order = random.Random(seed) if shuffle and size < count else None
+    order = None
+    if shuffle and size < len(rows):
+        order = source or random.Random(random.getrandbits(64))
 
     kind = ArrayBatches if made.step.target == "numpy" else ListBatches
     batches = kind(rows, targets, size, order)
@@ -175,106 +117,12 @@ def fit(
     return History(losses, stopped, seconds, made.step.target, made.reason)
 
 
-def _sample(net: Trainable, nin: int, loss: Loss) -> _Sample:
-    """The loss of one sample of `nin` inputs, the parameters being leaves in their order."""
-    graph = Graph()
-    x = graph.inputs("x", nin)
-    parameters = _parameters_of(net)
-    leaves = [graph[graph.node_of(parameter)] for parameter in parameters]
-    prediction = net(x)
-    outputs = len(prediction) if isinstance(prediction, (list, tuple)) else None
-    y: Any = graph.inputs("y", outputs) if loss.paired and outputs else graph.input("y")
-    reached = stable_form(graph[graph.node_of(loss.function(prediction, y))])
-    _label(reached, "sample_loss")
-    return _Sample(graph, parameters, leaves, x, y, outputs, reached)
-
-
-def _compile(sample: _Sample, optimizer: Optimizer, reduce: str, target: str, size: int) -> Choice:
-    """The training step: gradients of the sample's loss, their total over a batch, the update."""
-    if reduce not in REDUCTIONS:
-        raise UnknownNameError.of("reduce", reduce, REDUCTIONS)
-    graph = sample.graph
-    samples = total(graph.constant(1.0)) if reduce == "mean" else None
-
-    def reduced(expr: Expr) -> Any:
-        return total(expr) if samples is None else total(expr) / samples
-
-    gradients = [reduced(g) for g in grad(sample.loss, sample.leaves, allow_unused=True)]
-    for leaf, gradient in zip(sample.leaves, gradients, strict=True):
-        _label(gradient, f"d{leaf.label}" if samples is None else f"d{leaf.label}_mean")
-    names = _state_names(sample.leaves, optimizer)
-    state = [graph.input(_free(graph, name)) for name in names]
-    params, new_state = optimizer.step(sample.leaves, gradients, state)
-    for leaf, moved in zip([*sample.leaves, *state], [*params, *new_state], strict=True):
-        _label(moved, f"new_{leaf.label}")
-    return compile_step(
-        {"params": sample.leaves, "state": state, "X": sample.x, "Y": sample.y},
-        {"loss": reduced(sample.loss), "params": params, "state": new_state},
-        target=target,
-        batch=("X", "Y"),
-        samples=size,
-    )
-
-
-def _label(expr: Any, label: str) -> None:
-    """Name a computed node, for the generated code, unless it has a name."""
-    if isinstance(expr, Expr) and not expr.is_leaf and not expr.label:
-        expr.label = label
-
-
-def _state_names(leaves: Sequence[Expr], optimizer: Optimizer) -> list[str]:
-    """Names of the state, in its order: shared numbers, then each slot for all parameters."""
-    slots = [f"{slot}_{leaf.label}" for slot in optimizer.slots for leaf in leaves]
-    return [*optimizer.shared, *slots]
-
-
-def _free(graph: Graph, name: str) -> str:
-    while name in graph.leaves:
-        name += "_"
-    return name
-
-
-def _parameters_of(net: Any) -> list[Value]:
-    """The parameters of a network, each once, though layers may share them."""
-    listed = getattr(net, "parameters", None)
-    if not callable(net) or not callable(listed):
-        raise OperandError(
-            f"{shorten(net)} is a {type(net).__name__}; expected a network such as MLP: "
-            "called on a row of inputs, with a method parameters()"
+def _check_callback(callback: Any) -> None:
+    if callback is not None and not callable(callback):
+        raise SettingError(
+            f"callback is {shorten(callback)}, {kind_of(callback)}; "
+            "expected a function callback(epoch, loss, net), or None"
         )
-    parameters = list(dict.fromkeys(listed()))
-    for parameter in parameters:
-        if not isinstance(parameter, Value) or not parameter.is_leaf:
-            raise OperandError(
-                f"{shorten(parameter)} among the parameters is not a leaf Value; "
-                "only those can be trained"
-            )
-    if not parameters:
-        raise OperandError(f"{shorten(net)} has no parameters; there is nothing to train")
-    return parameters
-
-
-def _inputs_of(net: Any, nin: int | None) -> int:
-    """How many inputs a network has: what it says, or what the caller says."""
-    known = getattr(net, "nin", nin)
-    if known is None:
-        raise ShapeError(
-            f"{shorten(net)} does not say how many inputs it takes; give training_step(net, nin)"
-        )
-    if nin is not None and nin != known:
-        raise ShapeError(f"nin is {nin}, but the network takes {known} inputs")
-    return int(known)
-
-
-def _rows(X: Any, nin: int | None) -> Any:
-    """The data as an array, if it is one that can be trained on as it is; else checked lists."""
-    if is_array(X) and X.dtype.kind in "biuf" and X.ndim == 2 and X.size:
-        import numpy
-
-        rows = numpy.array(X, numpy.float64, order="C")
-        if rows.shape[1] == (nin or rows.shape[1]) and numpy.isfinite(rows).all():
-            return rows
-    return read_rows(X, nin)
 
 
 class _Run:
@@ -328,7 +176,10 @@ class _Run:
     def _loss(self, losses: Sequence[float], sizes: Iterable[int], samples: int) -> float:
         """An epoch's loss from those of its batches: their sum, or their mean weighted by size."""
         if not self._mean:
-            return math.fsum(losses) if math.isfinite(losses[-1]) else losses[-1]
+            try:
+                return math.fsum(losses) if math.isfinite(losses[-1]) else losses[-1]
+            except OverflowError:
+                return math.inf if losses[-1] > 0 else -math.inf
         return sum(loss * size / samples for loss, size in zip(losses, sizes, strict=False))
 
     def consult(self, callback: Callback, epoch: int, loss: float, net: Any) -> Stopped:
@@ -343,11 +194,6 @@ class _Run:
         numbers = self._params.tolist() if self._arrays else self._params
         for parameter, number in zip(self._parameters, numbers, strict=True):
             parameter.data = float(number)
-
-
-def _check_count(number: Any, name: str) -> None:
-    if isinstance(number, bool) or not isinstance(number, Integral) or int(number) < 1:
-        raise SettingError(f"{name} is {shorten(number)}; expected a whole number, 1 or more")
 
 
 class _Bar:

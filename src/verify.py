@@ -1,137 +1,40 @@
-"""Whether a gradient is right: proofs, many digits, finite differences and the compiled function.
+"""Whether a gradient is right: proofs, many digits, finite differences and the compiled functions.
 
-Four kinds of check, each by a judge that shares nothing with what it judges: sympy proves each
-derivative rule and, where it can, the whole derivative; where it cannot, its own derivative is
-evaluated to 50 digits; central differences of the reference evaluator know nothing of calculus; and
-the compiled function is compared with that evaluator.
+Each check has a judge that shares nothing with what it judges. sympy proves each derivative rule,
+each node of the backward pass from its consumers, and, where it can, the whole derivative; where it
+cannot, its own derivative is evaluated to 50 digits. Arithmetic modulo a prime shows identities of
+rational functions exactly. Central differences of the interpreter know nothing of calculus. Each
+stage of the compiler is compared with the one before it, and each target with the interpreter.
 """
 
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
-from math import isfinite
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from .certificate import conventions, node_checks, target_checks
+from .certificate import MAX_LISTED, Sample, Verification
+from .codegen.stages import step_checks, target_checks
 from .errors import WengertError
 from .graph.expr import Expr
 from .graph.formula import text
 from .graph.operation import Op
 from .graph.proof.against_sympy import AGREE, judge_by_sympy
-from .graph.proof.claim import MAX_DRAWS, Claim, claim_of, random_points, relative
+from .graph.proof.check import SMOOTH, Check, points_text
+from .graph.proof.claim import MAX_DRAWS, Claim, claim_of, random_points
 from .graph.proof.differences import difference
-from .graph.symbolic import CONVENTIONS, prove_rule
-from .storage import PathLike, write_document
+from .graph.proof.local import node_checks
+from .graph.symbolic import CONVENTIONS, operand_symbols, prove_rule
 
-_TERMS = 200
+__all__ = ["Check", "Sample", "Verification", "verify"]
+
+_TERMS: Final = 200
 """How many terms of the output's formula a certificate shows."""
 
-AGREE_COMPILED = 1e-9
-"""How far, relative to the largest derivative, a compiled function may be from the reference."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was checked.
-
-    name    the kind of check: "rule", "derivative", "finite differences", "compiled"
-    what    what was judged
-    method  by which means
-    held    whether it agreed
-    error   the worst relative error found, None where the answer is a proof
-    detail  where and how it failed, or what it covers
-    """
-
-    name: str
-    what: str
-    method: str
-    held: bool
-    error: float | None = None
-    detail: str = ""
-
-
-@dataclass(frozen=True, repr=False)
-class Verification:
-    """What `verify` found: its checks, truthy when every one of them held; prints as a table."""
-
-    output: str
-    checks: tuple[Check, ...]
-    seed: int
-    points: int
-    conventions: tuple[str, ...] = ()
-    domain: tuple[tuple[str, float, float], ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.checks) and all(check.held for check in self.checks)
-
-    def __iter__(self) -> Iterator[Check]:
-        return iter(self.checks)
-
-    def __len__(self) -> int:
-        return len(self.checks)
-
-    @property
-    def failures(self) -> tuple[Check, ...]:
-        """The checks that did not hold."""
-        return tuple(check for check in self.checks if not check.held)
-
-    def data(self) -> dict[str, Any]:
-        """The certificate as plain data: what was proved, how, and over what domain.
-
-        `domain` has the numbers each leaf took; `conventions` what is taken at kinks.
-        """
-        return {
-            "output": self.output,
-            "held": bool(self),
-            "checks": [
-                {
-                    "check": check.name,
-                    "of": check.what,
-                    "by": check.method,
-                    "held": check.held,
-                    "error": check.error if check.error is None or isfinite(check.error) else None,
-                    "detail": check.detail,
-                }
-                for check in self.checks
-            ],
-            "seed": self.seed,
-            "points": self.points,
-            "domain": {name: [low, high] for name, low, high in self.domain},
-            "conventions": list(self.conventions),
-            "wengert": _version(),
-        }
-
-    def save(self, path: PathLike) -> Path:
-        """Write the certificate as JSON; answer its path."""
-        write_document(path, "wengert.certificate", 1, self.data(), "certificate")
-        return Path(path)
-
-    def __repr__(self) -> str:
-        verdict = "held" if self else f"{len(self.failures)} FAILED"
-        return f"<Verification: {len(self)} checks, {verdict}>"
-
-    def __str__(self) -> str:
-        rows = [("check", "of", "by", "error", "")]
-        for c in self.checks:
-            error = "" if c.error is None else f"{c.error:.1e}"
-            rows.append((c.name, c.what, c.method, error, "ok" if c.held else "FAILED"))
-        widths = [max(len(row[i]) for row in rows) for i in range(5)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
-        lines.insert(1, "  ".join("-" * width for width in widths).rstrip())
-        lines += [
-            f"FAILED: {check.name} of {check.what}: {check.detail}" for check in self.failures
-        ]
-        held = sum(check.held for check in self.checks)
-        points = f"{self.points} point{'s' * (self.points != 1)} (seed {self.seed})"
-        return "\n".join([*lines, f"{held} of {len(self)} checks held, at {points}."])
+_LONG: Final = 5_000
+"""From so many nodes on a progress bar appears, on a terminal."""
 
 
 def verify(
@@ -142,48 +45,113 @@ def verify(
     seed: int = 0,
     seconds: float = 5.0,
     target: str = "python",
+    progress: bool | None = None,
 ) -> Verification:
     """Check d output / d leaf for each leaf of `wrt`: derivation, numbers and compiled code.
 
-    The derivative rule of every operation used is proved with sympy. The whole derivative is proved
-    equal to sympy's where that takes a moment, and else compared with it to 50 digits; then with
-    central differences; and the compiled function with the reference evaluator. This takes place at
-    three points drawn from `seed` (positive ones, and ones near the values that leaves carry, are
-    among those tried until all is finite); `at` fixes leaves at numbers of your choice. `seconds`,
-    of processor time, bounds the symbolic part, and the differences; the method column says what
-    was done. The graph of `output` is left as it is.
+    The derivative rule of every operation used is proved with sympy; so is each node of the
+    backward pass, from what its consumers pass back, at a cost linear in their number. The whole
+    derivative is proved equal to sympy's where that takes a moment, and else compared with it to 50
+    digits; then with central differences. Each simplification, and the roll into arrays, is
+    compared with its input, and each target that can run here with the interpreter; `target` must
+    be one that can. This takes place at three points drawn from `seed` (positive ones, and ones
+    near the values that leaves carry, are among those tried until all is finite); `at` fixes leaves
+    at numbers of your choice. `seconds`, of processor time, bounds the symbolic part, and the
+    differences; the method column says what was done. `progress` shows a bar or does not; left out,
+    it appears on a terminal for a large graph. The graph of `output` is left as it is.
 
     Errors in what is asked for are those of `grad`; everything else is a check that did not hold.
 
     >>> from wengert.graph.expr import Graph
     >>> g = Graph(); x = g.input("x")
     >>> verification = verify((x * x).tanh(), x)
-    >>> verification, bool(verification)
-    (<Verification: 9 checks, held>, True)
+    >>> bool(verification)
+    True
     """
     claim, fixed = claim_of(output, wrt, at or {})
     points = random_points(claim, fixed, random.Random(seed))
-    checks = _rule_checks(claim)
-    if points:
-        checks += [Check(*outcome) for outcome in node_checks(claim, points, seed)]
-        checks += _derivative_checks(claim, points, seconds)
-        checks.append(_difference_check(claim, points, seed, seconds))
-        checks.append(_compiled_check(claim, points, target))
-        checks += [Check(*outcome) for outcome in target_checks(claim, points, target)]
-    else:
-        detail = (
-            f"no point found in {MAX_DRAWS} draws (seed {seed}) where the output and its "
-            "derivatives are finite; name one with at={leaf: number}"
-        )
-        checks.append(Check("point", _listed(claim.names), "random draws", False, None, detail))
+    not_run: list[str] = []
+    checks: list[Check] = []
+    with _Bar(progress, len(claim.live)) as bar:
+        for stage, found in _stages(claim, points, seed, seconds, target, not_run):
+            bar.show(stage)
+            checks += found
     return Verification(
         text(Expr(claim.graph, claim.root), _TERMS),
         tuple(checks),
         seed,
         len(points),
-        tuple(conventions(claim)),
+        tuple(_conventions(claim)),
         tuple(_domain(claim, points)),
+        tuple(_samples(claim, points)),
+        tuple(not_run),
     )
+
+
+def _stages(
+    claim: Claim,
+    points: Sequence[Mapping[int, float]],
+    seed: int,
+    seconds: float,
+    target: str,
+    not_run: list[str],
+) -> Iterator[tuple[str, list[Check]]]:
+    """The checks, and before each lot of them what they are about."""
+    yield "rules", []
+    yield "rules", _rule_checks(claim)
+    if not points:
+        detail = (
+            f"no point found in {MAX_DRAWS} draws (seed {seed}) where the output and its "
+            "derivatives are finite; name one with at={leaf: number}"
+        )
+        yield (
+            "points",
+            [Check("point", _listed(claim.names), "random draws", False, None, detail)],
+        )
+        return
+    yield "adjoints", []
+    for found in node_checks(claim, points, seed):
+        yield "adjoints", found
+    yield "steps", []
+    for found in step_checks(claim, points, seed):
+        yield "steps", found
+    yield "derivatives", []
+    yield "derivatives", _derivative_checks(claim, points, seconds)
+    yield "differences", []
+    yield "differences", [_difference_check(claim, points, seed, seconds)]
+    yield "targets", []
+    found, missing = target_checks(claim, points, target)
+    not_run += missing
+    yield "targets", found
+
+
+class _Bar:
+    """A progress bar over the kinds of check, or nothing at all."""
+
+    _KINDS: Final = ("rules", "adjoints", "steps", "derivatives", "differences", "targets")
+
+    def __init__(self, progress: bool | None, nodes: int) -> None:
+        self._bar: Any = None
+        if progress or (progress is None and nodes >= _LONG and sys.stderr.isatty()):
+            from tqdm import tqdm
+
+            form = "{desc}: {n_fmt} of {total_fmt} |{bar}| {elapsed}{postfix}"
+            self._bar = tqdm(total=len(self._KINDS), desc="verify", bar_format=form)
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def show(self, stage: str) -> None:
+        """This kind of check is being made."""
+        if self._bar is not None and stage in self._KINDS:
+            self._bar.n = self._KINDS.index(stage)
+            self._bar.set_postfix_str(stage)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.n = len(self._KINDS)
+            self._bar.set_postfix_str("done")
+            self._bar.close()
 
 
 def _rule_checks(claim: Claim) -> list[Check]:
@@ -193,27 +161,28 @@ def _rule_checks(claim: Claim) -> list[Check]:
     for node in claim.differentiated:
         if not graph.is_leaf(node):
             used[graph.ops[node], graph.statics.get(node, ())] = None
-    checks = []
-    for op, statics in used:
-        fixed = ", ".join(
-            f"{name}={value}" for name, value in zip(op.statics, statics, strict=True)
-        )
-        what = op.name + (f" ({fixed})" if fixed else "")
-        if op.name in CONVENTIONS:
-            checks.append(Check("rule", what, "convention", True, None, op.sentence))
-            continue
-        try:
-            proof = prove_rule(op, statics or None)
-        except WengertError as error:
-            checks.append(Check("rule", what, "sympy, symbolic", False, None, str(error)))
-            continue
-        wrong = [
-            f"operand {step.operand}, {step.region}: rule - derivative = {step.difference}"
-            for step in proof.steps
-            if not step.proved
-        ]
-        checks.append(Check("rule", what, "sympy, symbolic", not wrong, None, "; ".join(wrong)))
-    return checks
+    return [_rule_check(op, statics) for op, statics in used]
+
+
+def _rule_check(op: Op, statics: tuple[Any, ...]) -> Check:
+    fixed = ", ".join(f"{name}={value}" for name, value in zip(op.statics, statics, strict=True))
+    what = op.name + (f" ({fixed})" if fixed else "")
+    if op.name in CONVENTIONS:
+        return Check("rule", what, "convention", True, None, op.sentence)
+    method = "sympy, symbolic"
+    try:
+        proof = prove_rule(op, statics or None)
+    except WengertError as error:
+        return Check("rule", what, method, False, None, str(error))
+    wrong = [
+        f"operand {step.operand}, {step.region}: rule - derivative = {step.difference}"
+        for step in proof.steps
+        if not step.proved
+    ]
+    regions = dict.fromkeys(step.region for step in proof.steps if step.region != "everywhere")
+    positive = [f"{s} > 0" for s in operand_symbols(op, statics or None) if s.is_positive]
+    over = ", ".join(filter(None, [" or ".join(regions), *positive])) or "all reals"
+    return Check("rule", what, method, not wrong, None, "; ".join(wrong), over)
 
 
 def _derivative_checks(
@@ -224,7 +193,9 @@ def _derivative_checks(
     checks, names, errors = [], claim.names, judgement.errors
     if judgement.proved:
         proved = [names[i] for i in sorted(judgement.proved)]
-        checks.append(Check("derivative", _listed(proved), "sympy, symbolic", True))
+        checks.append(
+            Check("derivative", _listed(proved), "sympy, symbolic", True, None, "", SMOOTH)
+        )
     rest = [i for i in range(len(names)) if i not in judgement.proved]
     if rest:
         far = max(rest, key=lambda i: errors[i])
@@ -232,8 +203,8 @@ def _derivative_checks(
         detail = "" if held else f"{names[far]} is off by {errors[far]:.3g} relative"
         if not held and any(claim.on_kink(claim.values(p, claim.primal)) for p in points):
             detail += ", at a point on a kink, where the derivative is a matter of convention"
-        what = _listed([names[i] for i in rest])
-        checks.append(Check("derivative", what, judgement.method, held, errors[far], detail))
+        what, over = _listed([names[i] for i in rest]), points_text(len(points))
+        checks.append(Check("derivative", what, judgement.method, held, errors[far], detail, over))
     return checks
 
 
@@ -265,75 +236,61 @@ def _difference_check(
         held, detail = False, "each step crosses a kink or is lost in rounding: nothing compared"
     what = _listed(names) + f", {len(alone)} one by one" * (len(alone) < len(names))
     covers = f"{len(alone)} of {len(names)} leaves one by one, and all along random directions"
+    over = points_text(len(points))
     return Check(
-        "finite differences", what, "central, of the reference", held, worst, detail or covers
+        "finite differences",
+        what,
+        "central, of the interpreter",
+        held,
+        worst,
+        detail or covers,
+        over,
     )
 
 
-def _compiled_check(claim: Claim, points: Sequence[Mapping[int, float]], target: str) -> Check:
-    """The compiled output and gradient against the reference evaluator."""
-    from .codegen.compiled import compile as compile_function
-
-    graph = claim.graph
-    leaves = [
-        Expr(graph, node)
-        for node in claim.live
-        if graph.is_leaf(node) and graph.ops[node].name != "constant"
-    ]
-    group = "leaves"
-    while group in graph.leaves:
-        group += "_"
-    what = f"output and {_listed(claim.names)}"
-    method = f"{target} against the reference"
-    gradient = [Expr(graph, node) for node in claim.gradient]
-    try:
-        function = compile_function(
-            {group: leaves},
-            {"output": Expr(graph, claim.root), "gradient": gradient},
-            target=target,
-        )
-    except WengertError as error:
-        return Check("compiled", what, method, False, None, f"{type(error).__name__}: {error}")
-    worst, detail = 0.0, ""
-    for point in points:
-        result = function([claim.number(point, leaf.id) for leaf in leaves])
-        values = claim.values(point, claim.live)
-        expected = [values[node] for node in claim.gradient]
-        size = max(map(abs, expected))
-        names = ["output", *claim.names]
-        pairs = zip(
-            names,
-            [float(result["output"]), *map(float, result["gradient"])],
-            [values[claim.root], *expected],
-            [abs(values[claim.root]), *(size for _ in expected)],
-            strict=True,
-        )
-        for name, found, wanted, scale in pairs:
-            apart = relative(found - wanted, scale)
-            if apart > worst:
-                worst, detail = apart, f"{name} is {found!r}, the reference says {wanted!r}"
-    held = worst <= AGREE_COMPILED
-    return Check("compiled", what, method, held, worst, "" if held else detail)
-
-
 def _listed(names: Collection[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{len(names)} derivatives"
+    return ", ".join(names) if len(names) <= 3 else f"{len(names):,} derivatives"
+
+
+def _conventions(claim: Claim) -> list[str]:
+    """What is taken as the derivative where there is none, for the operations used."""
+    used = {claim.graph.ops[node] for node in claim.differentiated}
+    return sorted({f"{op.name}: {op.kink}" for op in used if op.kink})
 
 
 def _domain(
     claim: Claim, points: Sequence[Mapping[int, float]]
 ) -> Iterator[tuple[str, float, float]]:
-    """The least and the greatest number that each leaf took."""
-    graph = claim.graph
-    for node in claim.primal:
-        if graph.is_leaf(node) and node in graph.labels and points:
-            numbers = [claim.number(point, node) for point in points]
-            yield graph.labels[node], min(numbers), max(numbers)
+    """The least and the greatest number that each leaf took; of all together if they are many."""
+    leaves = [node for node in claim.primal if _is_named(claim, node)] if points else []
+    ranges = []
+    for node in leaves:
+        numbers = [claim.number(point, node) for point in points]
+        ranges.append((claim.graph.labels[node], min(numbers), max(numbers)))
+    if len(ranges) <= MAX_LISTED:
+        yield from ranges
+    else:
+        least, greatest = min(low for _, low, _ in ranges), max(high for _, _, high in ranges)
+        yield (f"all {len(ranges):,} leaves", least, greatest)
 
 
-def _version() -> str:
-    """The installed version; "unknown" for a copy that was never installed."""
-    try:
-        return version("wengert")
-    except PackageNotFoundError:
-        return "unknown"
+def _samples(claim: Claim, points: Sequence[Mapping[int, float]]) -> Iterator[Sample]:
+    """What the interpreter gives at each point, unless the leaves are many."""
+    leaves = [node for node in claim.live if _is_named(claim, node)]
+    if len(leaves) > MAX_LISTED:
+        return
+    labels = claim.graph.labels
+    for point in points:
+        values = claim.values(point, claim.live)
+        yield Sample(
+            {labels[node]: claim.number(point, node) for node in leaves},
+            float(values[claim.root]),
+            {
+                labels[leaf]: float(values[node])
+                for leaf, node in zip(claim.leaves, claim.gradient, strict=True)
+            },
+        )
+
+
+def _is_named(claim: Claim, node: int) -> bool:
+    return claim.graph.is_leaf(node) and node in claim.graph.labels

@@ -16,9 +16,10 @@ from wengert.errors import (
     ShapeError,
 )
 from wengert.graph import ops
-from wengert.graph.backward import adjoints, grad, hessian, hvp, jacobian, jvp
+from wengert.graph.backward import adjoints, grad, hessian, hvp, jacobian, jvp, reverse_sweep
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph, Origin
+from wengert.graph.stable import stable_form
 from wengert.graph.value import Value
 
 POINT = {"a": 0.7, "b": -1.3, "c": 2.1}
@@ -395,3 +396,52 @@ def test_hvp_checks_its_lengths_before_it_adds_anything():
     assert len(g) == before
     products = hvp(c, (leaf for leaf in (a, b)), (number for number in (1.0, 0.0)))
     assert evaluate(products, {a: 2.0, b: 3.0}) == [6.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda y, x: grad(y, x),
+        lambda y, x: jvp(y, x, 2.0),
+        lambda y, x: hvp(y, [x], [2.0]),
+        lambda y, x: adjoints(y),
+        lambda y, x: stable_form(y),
+    ],
+)
+def test_what_is_written_afterwards_is_no_derivative(transform):
+    g = Graph()
+    x = g.input("x")
+    transform(ops.log(1 + ops.exp(x)), x)
+    assert (x * x).origin is None
+
+
+@pytest.mark.parametrize(
+    "relative",
+    [
+        grad,
+        lambda y, x, **options: jvp(y, x, 1.0, **options),
+        lambda y, x, **options: jacobian([y], [x], **options)[0][0],
+        lambda y, x, **options: hessian(y, [x], **options)[0][0],
+        lambda y, x, **options: hvp(y, [x], [1.0], **options)[0],
+    ],
+)
+def test_every_relative_is_stable_unless_told_otherwise(relative):
+    g = Graph()
+    x = g.input("x")
+    y = ops.log(1 + ops.exp(x))
+    for options in ({}, {"stable": True}):
+        assert math.isfinite(evaluate(relative(y, x, **options), {x: 1000.0}))
+    assert math.isnan(evaluate(relative(y, x, stable=False), {x: 1000.0}))
+
+
+def test_a_reverse_sweep_has_the_adjoint_of_every_node_on_the_way(built):
+    g, leaves, y = built
+    at = dict(zip(leaves, POINT.values(), strict=True))
+    every = {node.id: adjoint for node, adjoint in adjoints(y).items()}
+    found = reverse_sweep(g, y.id, {leaf.id for leaf in leaves})
+    assert set(found) == set(every)
+    for node, adjoint in found.items():
+        assert evaluate(g[adjoint], at) == evaluate(every[node], at)
+    z = ops.where(leaves[0], leaves[0], ops.sqrt(leaves[1]))
+    (guarded,) = [reverse_sweep(g, z.id, {leaves[1].id})[leaves[1].id]]
+    assert evaluate(g[guarded], at) == 0.0, "b is negative, its branch not taken"

@@ -104,10 +104,17 @@ def test_latex(run):
         r"f = w_{0,1} \cdot x",
         r"\frac{\partial f}{\partial x} = w_{0,1}",
     ]
+    where = r"\right|_{w = 1 \cdot 10^{-7},\ x = 2} = "
+    out = run("grad", "w*x", "--wrt", "x", "--latex", "--at", "w=1e-7,x=2")[1]
+    assert out.splitlines()[2:] == [
+        rf"\left. f {where}2 \cdot 10^{{-7}}",
+        rf"\left. \frac{{\partial f}}{{\partial x}} {where}1 \cdot 10^{{-7}}",
+    ]
 
 
 def test_a_leaf_called_f_is_not_the_function(run):
     assert run("grad", "f*y")[1].splitlines() == ["g = f*y", "dg/df = y", "dg/dy = f"]
+    assert run("grad", "f*g*h*f0*y", "--wrt", "y")[1].splitlines()[1] == "df1/dy = f*g*h*f0"
 
 
 def test_a_leaf_that_only_a_condition_reads_has_derivative_0(run):
@@ -244,6 +251,7 @@ def test_export_writes_a_module_that_checks_itself(run, tmp_path):
         (["grad", "x", "--at", "x=1,x=2"], "x is given twice"),
         (["grad", "x*y", "--at", "x=1"], "no value for 'y'"),
         (["grad", "2 + 3"], "no leaf"),
+        (["grad", "x", "--python", "--at", "x=1"], "--at goes with formulas"),
         (["grad", "total(x)"], "no derivative"),
         (["draw", "x", "--out", "x.nope"], "unknown format 'nope'"),
         (["draw", "x", "--rankdir", "UP"], "unknown rankdir 'UP'"),
@@ -399,6 +407,20 @@ def test_explain_prints_the_steps(run):
     assert "∂L/∂w1 = 1" in out
     assert "∂L/∂w2" not in out
     assert "\x1b[" not in out
+
+
+def test_explain_takes_values_and_leaves_at_once_or_one_by_one(run):
+    formula = "tanh(w*x + b)"
+    at_once = run("explain", formula, "--at", "w=2,x=0.5,b=1", "--wrt", "w,b")
+    one_by_one = run(
+        "explain", formula, *("--at", "w=2", "--at", "x=0.5", "--at", "b=1"), "--wrt", "w",
+        "--wrt", "b",
+    )  # fmt: skip
+    assert at_once[0] == 0
+    assert one_by_one == at_once
+    assert run("explain", formula, "--at", "w=2", "--at", "w=3")[2].startswith(
+        "wengert: --at gives"
+    )
 
 
 def test_explain_as_json_and_as_a_page(run, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from wengert.codegen.compiled import compile
 from wengert.dense import Dense
-from wengert.errors import ShapeError, UnknownNameError
+from wengert.errors import OperandError, ShapeError, UnknownNameError
 from wengert.graph.arrays import logsumexp, sum_over
 from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
@@ -75,5 +75,8 @@ def test_two_layers_compile_and_train():
 def test_misuse_is_named():
     with pytest.raises(ShapeError, match=r"shape \(2,\) was given to Dense\(3, 2, 'tanh'\)"):
         Dense(3, 2)(Graph().array("x", 2))
+    for given in ([1.0, 2.0, 3.0], "x", None, Graph().inputs("x", 3)):
+        with pytest.raises(OperandError, match=r"takes an array, got .* write numpy.array"):
+            Dense(3, 2)(given)
     with pytest.raises(UnknownNameError, match="activation"):
         Dense(3, 2, "tahn")

@@ -11,10 +11,13 @@ import re
 import shlex
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+import wengert as wg
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -101,6 +104,22 @@ def run_commands(snippet: Snippet, page: Path, folder: Path) -> None:
 def test_snippets_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_page(page, tmp_path)
+
+
+def test_the_picture_of_the_readme_is_what_is_drawn():
+    graph = wg.Graph()
+    w, x, b = graph.input("w"), graph.input("x"), graph.input("b")
+    y = wg.tanh(w * x + b)
+    y.label = "y"
+    shown = wg.simplify([y, wg.grad(y, w)])
+    drawn = wg.draw_dot(shown, at={"w": 0.5, "x": 2.0, "b": 0.1}).pipe()
+    stored = (ROOT / "docs" / "neuron.svg").read_bytes()
+    old, new = (
+        sorted(e.text for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("}text"))
+        for svg in (stored, drawn)
+    )
+    assert old == new
+    assert "0.7184" in old
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_a_broken_rule_is_caught_by_the_judges():
         object.__setattr__(ops.TANH, "vjp", original)
     assert not any(row.agrees for row in step.rows if row.graph)
     assert "sympy and the difference quotient say otherwise" in step.rows[0].note
-    assert "disagree" in step.sentence
+    assert "disagree" in step.conclusion
 
 
 def test_four_ways_agree():
@@ -461,6 +461,28 @@ def test_look_ups_name_what_exists():
         olah().by_name("q")
 
 
+def test_latex_has_the_brackets_that_latex_needs():
+    """A case distinction is a call in text and open-ended in LaTeX; a fraction is the reverse."""
+    w = explain(parse("where(a > b, a, b)**3 + (a/b)**2"), at={"a": 1, "b": 2})
+    assert w.formula.text == "where(a > b, a, b)**3 + (a/b)**2"
+    assert r"{\left(\begin{cases} a" in w.formula.latex
+    assert r"\end{cases}\right)}^{3} + {\left(\frac{a}{b}\right)}^{2}" in w.formula.latex
+
+
+def test_the_same_walk_through_at_other_values():
+    w = explain(parse("tanh(a*b) + a"))
+    assert w.symbolic
+    numbers = w.at({"a": 0.5, "b": -1})
+    fresh = explain(parse("tanh(a*b) + a"), at={"a": 0.5, "b": -1})
+    assert numbers.json() == fresh.json()
+    assert numbers.at({"b": 2}).json() == fresh.at({"a": 0.5, "b": 2}).json()
+    assert w.symbolic
+    with pytest.raises(MissingInputError, match="no value for b"):
+        w.at({"a": 1})
+    with pytest.raises(UnknownNameError, match="q"):
+        w.at({"q": 1})
+
+
 # -- the command ----------------------------------------------------------------------------------
 
 
@@ -497,7 +519,7 @@ def test_command_errors_name_the_value():
 def read_values_of(text: str) -> dict[str, float]:
     from wengert.explain.command import read_values
 
-    return read_values(text)
+    return read_values([text])
 
 
 def test_named_formulas():

@@ -1,21 +1,29 @@
 """Exported modules: alone, without this package, they compute and check themselves."""
 
+import ast
 import importlib.util
+import inspect
 import json
 import os
+import random
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from strategies import random_recipe
 
+from wengert.codegen import evidence, selfcheck
 from wengert.codegen.compiled import compile
 from wengert.errors import InvalidNameError
 from wengert.graph import ops
 from wengert.graph.backward import grad
 from wengert.graph.expr import Graph
+from wengert.graph.proof.check import Check
 from wengert.graph.value import Value
 from wengert.storage import write_text
+from wengert.verify import Verification, verify
 
 TRANSCRIPT = json.loads((Path(__file__).parent / "transcript.json").read_text())
 
@@ -116,13 +124,14 @@ def test_modules_that_can_raise_carry_both_versions(tmp_path):
     assert "1 derivative of y by w" in outcome.stdout
 
 
-def test_an_update_has_nothing_to_check_and_says_so(tmp_path):
+def test_an_update_has_no_gradient_to_check_and_says_so(tmp_path):
     g = Graph()
     w, x = g.input("w"), g.input("x")
     path = compile({"w": w, "x": x}, [w - 0.1 * grad(w * x, w)]).save(tmp_path / "update.py")
     outcome = run(path)
     assert outcome.returncode == 0
-    assert "nothing to check" in outcome.stdout
+    assert "no output is the gradient of another" in outcome.stdout
+    assert "numbers: 3 against their 50 digits" in outcome.stdout
 
 
 def test_hostile_keys_and_odd_values(tmp_path):
@@ -158,3 +167,203 @@ def test_files_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
         write_text(path, "after")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# -- certificates ---------------------------------------------------------------------------------
+
+
+def self_checked(path, capsys):
+    """Whether a module is satisfied with itself, and what it prints; in this process."""
+    module = imported(path)
+    function = getattr(module, "step", None) or module.f
+    given = (module.ARGUMENTS, module.VALUES, module.DERIVATIVES)
+    capsys.readouterr()
+    good = module.check_module(function, *given, getattr(module, "CERTIFICATE", None), path)
+    return good, capsys.readouterr().out
+
+
+def test_a_module_carries_what_was_shown_and_what_was_not(model):
+    certificate = imported(model).CERTIFICATE
+    assert certificate["shown"][0].startswith("37 derivatives: by the chain rule with sympy's")
+    assert certificate["not shown"] == [
+        "rules and derivatives, symbolically: save with certificate=wengert.verify(...)"
+    ]
+    assert certificate["failed"] == []
+    outcome = run(model)
+    assert "text: as it was written: ok" in outcome.stdout
+    assert re.search(r"numbers: 117 against their 50 digits, \d+ ulps .*: ok", outcome.stdout)
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", None])
+@pytest.mark.parametrize("batch", [(), ("x", "y"), ("x",)], ids=str)
+def test_the_numbers_of_batches(batch, reduce, tmp_path, capsys):
+    path = network_step(batch=batch, reduce=reduce, name="step").save(tmp_path / "model.py")
+    good, said = self_checked(path, capsys)
+    assert good, said
+    assert "50 digits, " in said
+    assert [seed for seed, _ in imported(path).CERTIFICATE["points"]] in ([0, 1, 2], [0])
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_random_modules_are_satisfied_with_themselves(seed, tmp_path, capsys):
+    rng = random.Random(seed)
+    points = [[rng.uniform(0.3, 2.0), rng.uniform(-2.0, -0.3)]]
+    g = Graph()
+    leaves = [g.parameter("a", points[0][0]), g.parameter("b", points[0][1])]
+    y = random_recipe(rng, points, 9).follow(leaves)
+    path = compile({"w": leaves}, {"y": y, "dy": grad(y, leaves)}).save(tmp_path / "model.py")
+    good, said = self_checked(path, capsys)
+    assert good, said
+
+
+def test_the_numbers_are_the_nearest_to_the_exact_ones(tmp_path):
+    g = Graph()
+    x = g.parameter("x", 3.0)
+    y = ops.exp(x) - 1.0
+    path = compile({"x": x}, {"y": y, "dx": grad(y, x)}).save(tmp_path / "model.py")
+    (seed, numbers), *_ = imported(path).CERTIFICATE["points"]
+    assert seed == 0
+    # e**3 is 20.085536923187667740928…
+    assert [number for _, number, _ in numbers] == [19.085536923187668, 20.085536923187668]
+    assert all(0 < reach < 1e-13 for _, _, reach in numbers)
+
+
+def test_a_full_certificate_travels_with_the_module(tmp_path, capsys):
+    g = Graph()
+    x, w = g.input("x"), g.parameter("w", 0.5)
+    y = (w * x).relu() + ops.tanh(x)
+    f = compile({"w": w, "x": x}, {"y": y, "dw": grad(y, w)})
+    verification = verify(y, w)
+    loaded = Verification.load(verification.save(tmp_path / "certificate.json"))
+    texts = {
+        f.save(tmp_path / f"{i}.py", certificate=c).read_text()
+        for i, c in enumerate((verification, loaded))
+    }
+    assert len(texts) == 1, "a certificate that was saved and read is the same one"
+    certificate = imported(tmp_path / "0.py").CERTIFICATE
+    assert certificate["of"] == str(y)
+    assert certificate["kinks"] == ["relu: 0 at 0"]
+    assert certificate["domain"].keys() == {"w", "x"}
+    said = "\n".join(certificate["shown"])
+    for check in verification:
+        assert f"{check.name} of {check.what}: {check.method}; over {check.over}" in said
+    good, printed = self_checked(tmp_path / "0.py", capsys)
+    assert good, printed
+    assert "not shown" not in printed
+
+
+def test_a_certificate_can_be_left_out(tmp_path, capsys):
+    f = network_step(name="step")
+    without, with_one = (f.save(tmp_path / f"{c}.py", certificate=c) for c in (False, True))
+    assert not hasattr(imported(without), "CERTIFICATE")
+    assert "CERTIFICATE =" not in without.read_text()
+    assert len(with_one.read_text()) < len(without.read_text()) + 10_000
+    good, said = self_checked(without, capsys)
+    assert good
+    assert said.startswith("step(")
+    assert run(without).returncode == 0
+
+
+def test_what_is_too_large_says_so_and_is_checked_by_differences(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evidence, "MAX_OPERATIONS", 10)
+    path = network_step(name="step").save(tmp_path / "model.py")
+    good, said = self_checked(path, capsys)
+    assert good
+    assert "more than the 10 that are evaluated" in said
+    assert "numbers:" not in said
+    assert "37 derivatives of loss by params" in said
+
+
+def test_of_many_numbers_some_are_recorded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evidence, "MAX_NUMBERS", 7)
+    path = network_step(name="step").save(tmp_path / "model.py")
+    good, said = self_checked(path, capsys)
+    assert good
+    assert "numbers: 21 against" in said
+    assert "of these, 7 of 39 numbers are recorded here" in imported(path).CERTIFICATE["shown"]
+
+
+def test_where_nothing_is_finite_that_is_said(tmp_path):
+    g = Graph()
+    x = g.input("x")
+    y = ops.log(-(x * x) - 1.0)
+    outcome = run(compile({"x": x}, {"y": y, "dx": grad(y, x)}).save(tmp_path / "model.py"))
+    assert outcome.returncode == 1
+    assert "no point in 20 draws where every output is finite" in outcome.stdout
+    assert "gradient: NOT CHECKED: no finite point found in 20 draws" in outcome.stdout
+    assert "nan" not in outcome.stdout
+
+
+def test_stored_numbers_that_are_of_no_use_are_replaced(tmp_path):
+    g = Graph()
+    x, w = g.input("x"), g.parameter("w", float("nan"))
+    y = ops.exp(w * x)
+    outcome = run(compile({"w": w, "x": x}, {"y": y, "dw": grad(y, w)}).save(tmp_path / "model.py"))
+    assert outcome.returncode == 0, outcome.stdout
+    assert "stored numbers moved by up to a tenth" in outcome.stdout
+
+
+def test_a_step_across_a_kink_is_no_error(tmp_path):
+    g = Graph()
+    x = g.parameter("x", 0.0005)
+    y = ops.relu(x) * 3 + x * x
+    outcome = run(compile({"x": x}, {"y": y, "dx": grad(y, x)}).save(tmp_path / "model.py"))
+    assert outcome.returncode == 0, outcome.stdout
+
+
+def test_line_ends_of_another_system_change_nothing(model, tmp_path):
+    other = tmp_path / "model.py"
+    other.write_bytes(model.read_bytes().replace(b"\n", b"\r\n"))
+    outcome = run(other)
+    assert outcome.returncode == 0
+    assert "text: as it was written: ok" in outcome.stdout
+
+
+HOSTILE = ['"""\nimport os\n', "'", "\\", "\u202e", "0" * 64, "{x}", "\x1b[2J", "</script>"]
+
+
+def test_hostile_keys_are_text_in_the_certificate_and_on_the_terminal(tmp_path):
+    g = Graph()
+    x = g.input("x")
+    outputs = {key: x * i for i, key in enumerate(HOSTILE)}
+    outputs |= {"loss": x * x, "sha256": [grad(x * x, x)]}
+    path = compile({"x": x}, outputs).save(tmp_path / "model.py")
+    assert set(ast.literal_eval(literal(path, "CERTIFICATE"))) == set(imported(path).CERTIFICATE)
+    assert list(imported(path).f(2.0)) == list(outputs)
+    outcome = run(path)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert outcome.stdout.isascii()
+    assert all(line.isprintable() for line in outcome.stdout.splitlines())
+
+
+def literal(path, name):
+    """The text of what a module assigns to a name."""
+    text = path.read_text(encoding="utf-8")
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == name:
+            return ast.get_source_segment(text, node.value)
+    raise AssertionError(f"{name} is not assigned")
+
+
+def test_a_hostile_certificate_is_text(tmp_path):
+    g = Graph()
+    x = g.input("x")
+    f = compile({"x": x}, {"y": x * x})
+    check = Check('"""', "'''\n+ exit(3)", "\u202e\\", True, None, "", "0" * 64)
+    strange = Verification("x\nimport os", (check,), 0, 1, domain=(("');", 0.0, 1.0),))
+    path = f.save(tmp_path / "model.py", certificate=strange)
+    assert path.read_text().isascii()
+    certificate = imported(path).CERTIFICATE
+    assert certificate["of"] == "x\nimport os"
+    assert certificate["domain"] == {"');": (0.0, 1.0)}
+    assert f"\"\"\" of '''\n+ exit(3): \u202e\\; over {'0' * 64}" in certificate["shown"]
+    outcome = run(path)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+
+
+def test_the_samples_of_a_check_are_those_that_the_numbers_are_of():
+    arguments = [("x", 3, True)]
+    (rows,) = selfcheck.sample_arguments(arguments, {}, 0)
+    assert len(rows) == selfcheck.SAMPLES
+    parameters = inspect.signature(selfcheck.check_module).parameters
+    assert parameters["draws"].default == selfcheck.DRAWS

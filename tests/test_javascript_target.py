@@ -179,6 +179,6 @@ def test_an_operation_without_a_spelling_is_named():
     g = Graph()
     x = g.input("x")
     program = compile({"x": x}, x * x).program
-    unknown = replace(program.once[0], op=replace(ops.MUL, name="swirl", notation={}))
+    unknown = program.once[0]._replace(op=replace(ops.MUL, name="swirl", notation={}))
     with pytest.raises(SpellingError, match="no spelling of 'swirl'"):
         emit(replace(program, once=(unknown,)))

@@ -13,7 +13,7 @@ from wengert.graph.backward import grad
 from wengert.graph.expr import Graph
 from wengert.nn import MLP
 from wengert.optim import SGD, Adam, AdamW, Momentum
-from wengert.train import training_step
+from wengert.step import training_step
 
 X = [[2.0, 3.0], [3.0, -1.0], [0.5, 1.0], [1.0, 1.0]]
 Y = [1.0, -1.0, -1.0, 1.0]

@@ -51,7 +51,7 @@ def arithmetic(element):
         return f"(({arithmetic(then)}) if ({test}) else ({arithmetic(otherwise)}))"
     if tag == "mtext":
         return ""
-    if tag == "mo" and element.get("class") == "brace":
+    if tag == "mo" and element.text == "{":
         return ""
     if not children:
         text = element.text or ""

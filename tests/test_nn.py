@@ -69,7 +69,7 @@ def test_nonlin_as_in_the_notebook():
 def test_activations_by_layer():
     net = MLP(2, [3, 2, 1], activation=["relu", "sin", "linear"])
     assert [layer.neurons[-1].activation for layer in net.layers] == ["relu", "sin", "linear"]
-    with pytest.raises(ShapeError, match="2 activations for 3 layers"):
+    with pytest.raises(ShapeError, match="activations: 2 for 3 layers"):
         MLP(2, [3, 2, 1], activation=["relu", "sin"])
     with pytest.raises(UnknownNameError, match=r"'tnah'; did you mean 'tanh'\?.*sigmoid"):
         MLP(2, [3, 2, 1], activation=["relu", "tnah", "sin"])
@@ -184,6 +184,8 @@ def test_rows_of_any_kind():
     assert net((1.0, 2.0)).data == expected
     assert net(numpy.array([1.0, 2.0])).data == expected
     assert net(x for x in (1.0, 2.0)).data == expected
+    assert net([numpy.array(1.0), numpy.array(2.0)]).data == expected
+    assert MLP(1, [1], seed=0)(numpy.array(2.0)).data == MLP(1, [1], seed=0)([2.0]).data
     assert net([Value(1.0), 2]).data == expected
 
 
@@ -351,6 +353,11 @@ def test_foreign_files(path, raw):
         load(path)
 
 
+def test_a_number_is_no_path_though_open_takes_it_for_a_file():
+    with pytest.raises(TypeError, match="PathLike"):
+        load(1_000_000)
+
+
 def test_a_missing_file(path):
     with pytest.raises(FileNotFoundError):
         load(path)
@@ -416,7 +423,7 @@ def test_a_row_that_is_too_short_says_what_is_missing(row, message):
         ({1, 2, 3}, r"takes a row of 3 numbers, got \{1, 2, 3\}, a set"),
         ({1: 1, 2: 2, 3: 3}, "takes a row of 3 numbers, got .*, a dict"),
         ([1, 2, "a"], "entry 2 of the row is 'a', a str; expected a number"),
-        ([[1], [2], [3]], r"entry 0 of the row is \[1\], a list"),
+        ([1, [2], 3], r"entry 1 of the row is \[2\], a list"),
     ],
 )
 def test_a_row_holds_numbers_in_an_order(make, row, message):
@@ -447,9 +454,35 @@ def test_widths_and_activations_are_read_once():
     assert repr(net) == repr(MLP(2, [2, 1], ["relu", "linear"]))
 
 
-@pytest.mark.parametrize("activation", [None, 3, [None], math.tanh])
+@pytest.mark.parametrize("make", [lambda: MLP(3, [4, 1]), lambda: Layer(3, 3), lambda: Neuron(3)])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1.0, 2.0, 3.0]] * 4,
+        [[1.0, 2.0, 3.0]] * 3,
+        [(1.0, 2.0, 3.0)],
+        numpy.ones((4, 3)),
+        numpy.ones((3, 3)),
+    ],
+)
+def test_all_the_data_at_once_is_not_taken_for_a_row(make, rows):
+    with pytest.raises(
+        ShapeError, match=r"takes one row of 3 numbers at a .* \[net\(x\) for x in"
+    ) as caught:
+        make()(rows)
+    assert "build" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("activation", [None, 3, [None]])
 def test_activations_that_are_no_name(activation):
     with pytest.raises(UnknownNameError, match=r"unknown activation .*known: .*tanh"):
+        MLP(2, [1], activation)
+
+
+@pytest.mark.parametrize("activation", [math.tanh, ops.TANH, "Tanh", "TANH"])
+def test_activations_whose_name_is_meant(activation):
+    with pytest.raises(UnknownNameError, match=r"unknown activation .*; did you mean 'tanh'"):
         MLP(2, [1], activation)
 
 

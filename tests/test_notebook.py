@@ -12,7 +12,8 @@ import pytest
 from wengert.graph.value import Value, zero_grad
 from wengert.nn import MLP
 from wengert.optim import SGD
-from wengert.train import fit, training_step
+from wengert.step import training_step
+from wengert.train import fit
 
 NOTEBOOK = json.loads((Path(__file__).parent / "transcript.json").read_text(encoding="utf-8"))
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

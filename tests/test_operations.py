@@ -17,6 +17,7 @@ from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.graph.formula import latex, text
+from wengert.graph.operation import ATOM, COMPARISON, POWER, PRODUCT, SUM, UNARY
 from wengert.graph.ops import COMPARISONS, ELEMENTWISE, LEAVES, OPERATIONS
 from wengert.graph.symbolic import CONVENTIONS, prove_rule
 
@@ -301,6 +302,32 @@ def test_records_are_complete(op):
     assert OPERATIONS[op.name] is op
     assert {"text", "latex"} <= set(op.notation)
     assert op.name in op.signature
+
+
+LEVELS = {COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM}
+
+
+@pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATIONS)
+def test_notations_bind_at_a_level_of_the_scale_or_looser(op):
+    for notation in op.notation.values():
+        assert notation.binds in LEVELS | {0, 1}, "1 is what must always be bracketed"
+        assert set(notation.slots) <= {0, *LEVELS, *(level + 1 for level in LEVELS)}
+
+
+ANY, ABOVE_0 = (-3.0, 3.0), (0.2, 5.0)
+DOMAINS = {
+    **{name: (ANY,) * op.arity for name, op in ELEMENTWISE.items()},
+    **dict.fromkeys(("log", "sqrt", "pow_const"), (ABOVE_0,)),
+    "log1p": ((-0.8, 3.0),),
+    "div": (ANY, (0.3, 3.0)),
+    "pow": (ABOVE_0, ANY),
+    "where": ((-1.0, 1.0), ANY, ANY),
+}
+
+
+@pytest.mark.parametrize("op", ELEMENTWISE.values(), ids=ELEMENTWISE)
+def test_domains_are_those_that_docs_stability_promises_digits_on(op):
+    assert op.domain == DOMAINS[op.name]
 
 
 def test_names_are_told_apart_from_leaves():

@@ -2,13 +2,18 @@
 
 import math
 import random
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 
 from wengert.errors import SettingError, UnknownNameError
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.optim import OPTIMIZERS, SGD, Adam, AdamW, Momentum, find_optimizer
+from wengert.graph.ops import sqrt
+from wengert.nn import MLP
+from wengert.optim import OPTIMIZERS, SGD, Adam, AdamW, Momentum, Optimizer, find_optimizer
+from wengert.train import fit
 
 STEPS, COUNT = 25, 3
 
@@ -99,6 +104,32 @@ def test_graph_nodes_give_what_floats_give(optimizer):
         numbers = evaluate([*moved, *after], at) if after else evaluate(moved, at)
         params, state = optimizer.step(params, gs, state)
         assert numbers == [*params, *state]
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """Tieleman & Hinton 2012, with a setting that no optimizer of the package has."""
+
+    lr: float = 0.01
+    decay: float = 0.9
+    slots: ClassVar[tuple[str, ...]] = ("mean_square",)
+
+    def update(self, parameter, gradient, slots, shared):
+        mean_square = self.decay * slots[0] + (1 - self.decay) * gradient * gradient
+        return parameter - self.lr * gradient / (sqrt(mean_square) + 1e-8), (mean_square,)
+
+
+@pytest.mark.parametrize("target", ["python", "numpy"])
+def test_an_optimizer_of_ones_own(target):
+    X, Y = [[0.0, 1.0], [1.0, 0.5], [-1.0, 2.0]], [1.0, 0.0, -1.0]
+    net = MLP(2, [3, 1], seed=0)
+    history = fit(net, X, Y, optimizer=RMSProp(0.02), epochs=100, target=target)
+    assert history.loss[-1] < history.loss[0] / 4
+    params, state = RMSProp(0.5).step([1.0], [2.0], [1.0])
+    assert state == pytest.approx([0.9 + 0.4])
+    assert params == pytest.approx([1 - 0.5 * 2 / math.sqrt(1.3)])
+    with pytest.raises(SettingError, match="RMSProp: lr is 0"):
+        RMSProp(0)
 
 
 def test_the_first_step_of_adam_is_lr_whatever_the_gradient():

@@ -1,9 +1,12 @@
 """The page of a walk-through, in a real headless Chromium."""
 
+import importlib
 import json
 import math
 import re
+from html import escape
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import browser
 import pytest
@@ -15,12 +18,16 @@ from wengert.explain.walkthrough import Backward, Code, Forward, Paths
 from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.ops import exp, log, relu, tanh, where
+from wengert.graph.mathml import from_latex
+from wengert.graph.ops import TANH, exp, log, relu, tanh, where
 from wengert.graph.parse import parse
 from wengert.nn import MLP
 
 # One worker starts one browser.
 pytestmark = pytest.mark.xdist_group("browser")
+
+# `wengert.explain` is the function; the package of that name is found by import alone.
+livejudges = importlib.import_module("wengert.explain.livejudges")
 
 NEURON = {"w1": -3.0, "x1": 2.0, "w2": 1.0, "x2": 0.0, "b": 6.8813735870195432}
 
@@ -53,7 +60,9 @@ def shown(tab, tmp_path):
 
     yield show
     assert tab.complaints() == []
-    assert tab.requests() == [page.as_uri()]
+    asked, *fonts = tab.requests()
+    assert asked == page.as_uri()
+    assert all(address.startswith("data:font/woff2;base64,") for address in fonts)
 
 
 def current(tab):
@@ -295,9 +304,184 @@ def test_numbers_that_are_not_finite_are_shown_and_the_first_marked(shown):
 def test_what_the_sliders_do_not_move_says_so(shown, colah):
     tab = shown(colah)
     stale = "[...document.querySelectorAll('.stale')].map((note) => note.hidden)"
-    assert tab.run(stale) == [True, True, True]
+    assert tab.run(stale) == [True]
     move(tab, 0, 4.0)
-    assert tab.run(stale) == [False, False, False]
+    assert tab.run(stale) == [False]
+
+
+def test_the_first_number_that_is_not_finite_is_found_anew(shown):
+    tab = shown(explain(parse("exp(x)*y - x"), at={"x": 1, "y": 1}))
+    marks = "[...document.querySelectorAll('.first')].filter((p) => !p.hidden)"
+    assert tab.run(f"{marks}.length") == 0
+    move(tab, 0, 1000.0)
+    fresh = explain(parse("exp(x)*y - x"), at={"x": 1000, "y": 1})
+    where = tab.run(f"{marks}.map((p) => p.closest('.step').id)")
+    assert where == [f"step-{fresh.first_non_finite}"]
+    move(tab, 0, 1.0)
+    assert tab.run(f"{marks}.length") == 0
+
+
+# -- judges ---------------------------------------------------------------------------------------
+
+
+def cells(tab, what):
+    """The cells of the tables of steps 5 and 7 by key: "text" or unrounded "dataset.value"."""
+    spots = "[...document.querySelectorAll('[data-live]')]"
+    return dict(tab.run(f"{spots}.map((s) => [s.dataset.live, s.{what}])"))
+
+
+def judged():
+    yield "neuron", parse("tanh(w1*x1 + w2*x2 + b)"), NEURON, {"x1": -0.5, "b": 1.25}
+    kinks = parse("where(a > b, relu(a*c), exp(b)/(1 + c*c)) + log(abs(a) + 1)**3 - 0.1*a*a")
+    yield "kinks", kinks, {"a": 0.5, "b": -1, "c": 2}, {"a": -7.5, "c": 0.25}
+    yield "held", parse("stop_gradient(a*b)*a + tanh(b)"), {"a": 2, "b": 0.5}, {"a": -3.0, "b": 1}
+    yield "saturated", parse("tanh(a)**2"), {"a": 0.5}, {"a": 400.0}
+    yield "overflow", parse("exp(a) + b"), {"a": 1, "b": 2}, {"a": 1000.0}
+    yield "long", parse("softplus(a)*sigmoid(b) + maximum(a, b)"), {"a": 1, "b": 2}, {"a": -30.0}
+    yield "names", parse("compute*forward + simplified"), {}, {"compute": 2.0, "forward": 3.0}
+
+
+@pytest.mark.parametrize(
+    ("output", "at", "moved"), [c[1:] for c in judged()], ids=[c[0] for c in judged()]
+)
+def test_the_judges_and_the_update_follow_the_sliders(shown, output, at, moved):
+    start = dict.fromkeys(output.graph.leaves, 1.0) | at
+    w = explain(output, at=start)
+    tab = shown(w)
+    before = cells(tab, "textContent")
+    for name, value in moved.items():
+        move(tab, list(w.values).index(name), float(value))
+    fresh = explain(output, at=start | moved)
+    agreement, update = fresh.step("agreement"), fresh.step("update")
+    texts, values = cells(tab, "textContent"), cells(tab, "dataset.value")
+
+    def number(key):
+        return float(values[key].replace("Infinity", "inf")) if values[key] else None
+
+    assert texts["conclusion"] == agreement.conclusion
+    for i, row in enumerate(agreement.rows):
+        assert number(f"graph-{i}") == pytest.approx(row.graph, rel=1e-12, nan_ok=True)
+        assert number(f"compiled-{i}") == pytest.approx(row.compiled, rel=1e-12, nan_ok=True)
+        assert number(f"sympy-{i}") == pytest.approx(row.sympy, rel=1e-9, nan_ok=True)
+        slope = pytest.approx(row.difference, rel=1e-7, abs=1e-7, nan_ok=True)
+        assert number(f"difference-{i}") == slope
+        assert texts[f"agree-{i}"] == ("NO" if not row.agrees else "—" if row.note else "yes")
+        assert (row.note in texts["notes"]) or not row.note
+    for i, rate in enumerate(update.rates):
+        assert number(f"new-{i}") == pytest.approx(rate.new_output, rel=1e-12)
+        assert number(f"predicted-{i}") == pytest.approx(rate.predicted, rel=1e-12)
+        room = 1e-12 * max(1.0, abs(update.before)) if math.isfinite(update.before) else None
+        assert number(f"actual-{i}") == pytest.approx(rate.actual, rel=0, abs=room, nan_ok=True)
+        assert texts[f"verdict-{i}"] == rate.note
+    tab.run("document.getElementById('reset').click()")
+    assert cells(tab, "textContent") == before
+
+
+def test_the_page_of_a_collapsed_network_is_judged_too(shown):
+    g = Graph()
+    x = g.inputs("x", 2)
+    loss = (MLP(2, [2, 1], seed=1)(x) - 0.5) ** 2
+    w = explain(loss, x, at={x[0]: 1.0, x[1]: -2.0}, collapse=True)
+    tab = shown(w)
+    leaf = list(w.values).index("x0")
+    move(tab, leaf, 0.25)
+    texts, values = cells(tab, "textContent"), cells(tab, "dataset.value")
+    fresh = explain(loss, x, at={x[0]: 0.25, x[1]: -2.0})
+    assert texts["conclusion"] == "They agree on every leaf."
+    for i, row in enumerate(fresh.step("agreement").rows):
+        for way in ("graph", "sympy", "compiled"):
+            assert float(values[f"{way}-{i}"]) == pytest.approx(row.graph, rel=1e-9)
+
+
+def test_at_a_kink_the_page_says_what_is_taken(shown):
+    tab = shown(explain(parse("relu(x)*2"), at={"x": 1}))
+    move(tab, 0, 0.0)
+    (row,) = explain(parse("relu(x)*2"), at={"x": 0}).step("agreement").rows
+    assert not row.agrees
+    assert "convention" in row.note
+    assert cells(tab, "textContent")["notes"] == f"x: {row.note}."
+    assert tab.run("document.querySelectorAll('tr.wrong [data-live=\"agree-0\"]').length") == 1
+
+
+def test_a_broken_rule_is_caught_in_the_page(shown):
+    wrong = lambda ct, out, x: ct * (1 - out)  # noqa: E731
+    original = TANH.vjp
+    object.__setattr__(TANH, "vjp", (wrong,))
+    try:
+        tab = shown(explain(parse("tanh(a*b)"), at={"a": 0.5, "b": 1}))
+    finally:
+        object.__setattr__(TANH, "vjp", original)
+    move(tab, 0, 1.5)
+    found = cells(tab, "textContent")
+    assert found["conclusion"] == "They disagree about a and b."
+    assert "sympy and the difference quotient say otherwise" in found["notes"]
+
+
+def test_what_sympy_cannot_print_is_a_dash_once_the_leaves_move(shown, monkeypatch):
+    monkeypatch.setattr(livejudges, "MAX_TREE", 3)
+    tab = shown(explain(parse("tanh(a*b)"), at={"a": 0.5, "b": 1}))
+    assert cells(tab, "textContent")["sympy-0"] not in ("", "—")
+    move(tab, 0, 1.5)
+    found = cells(tab, "textContent")
+    assert [found["sympy-0"], found["agree-0"]] == ["—", "yes"]
+    assert found["conclusion"] == "They agree on every leaf."
+
+
+# -- the font -------------------------------------------------------------------------------------
+
+EVERY_SIGN = (
+    r"\frac{\partial L}{\partial w_{1}} = \left(\sqrt{\frac{a}{b}} - \left|c\right|\right)^{2} "
+    r"\cdot \sum_{i} \tanh\left(\alpha + \Omega + h\right) \times \lVert g \rVert \to x \le y "
+    r"\ge z \ne 1 \wedge a \vee b, \infty \ldots \begin{cases} x^{\top} & \text{if } a < b \\ [y] "
+    r"& \text{otherwise} \end{cases} + \operatorname{leaky\_relu} + 0123456789 - \mathrm{rate\_max}"
+)
+
+
+def fonts_of(tab, selector):
+    """The fonts that the text of an element is drawn with: (family, whether it came along)."""
+    for domain in ("DOM", "CSS"):
+        tab.send(f"{domain}.enable")
+    root = tab.send("DOM.getDocument")["root"]["nodeId"]
+    found = set()
+    for node in tab.send("DOM.querySelectorAll", nodeId=root, selector=selector)["nodeIds"]:
+        used = tab.send("CSS.getPlatformFontsForNode", nodeId=node)["fonts"]
+        found |= {(font["familyName"], font["isCustomFont"]) for font in used}
+    for domain in ("CSS", "DOM"):
+        tab.send(f"{domain}.disable")
+    return found
+
+
+def test_every_sign_of_a_formula_is_in_the_font_that_comes_along(shown, neuron):
+    tab = shown(neuron)
+    letters = "".join(map(chr, [*range(0x21, 0x7F), *range(0x3B1, 0x3CA)]))
+    single = "".join(f"<mi>{escape(c)}</mi>" for c in letters)
+    formula = from_latex(EVERY_SIGN).replace("<math>", f'<math id="signs">{single}')
+    tab.run(f"document.body.insertAdjacentHTML('beforeend', {json.dumps(formula)})")
+    tab.run("document.fonts.ready.then(() => document.fonts.status)")
+    assert fonts_of(tab, "#signs, #signs *") == {("Wengert Math", True)}
+    assert fonts_of(tab, "math, math *") == {("Wengert Math", True)}
+
+
+def test_brackets_and_roots_grow(shown):
+    tab = shown(explain(parse("tanh(sqrt(a/b)/(1 + a/b))"), at={"a": 1, "b": 2}))
+    tab.run("document.fonts.ready.then(() => 1)")
+    tall = "(x) => x.getBoundingClientRect().height"
+    bracket = tab.run(f"({tall})(document.querySelector('h1 mo[fence]'))")
+    letter = tab.run(f"({tall})(document.querySelector('h1 mi'))")
+    root = tab.run(f"({tall})(document.querySelector('h1 msqrt'))")
+    fraction = tab.run(f"({tall})(document.querySelector('h1 msqrt mfrac'))")
+    assert bracket > 2 * letter
+    assert root > fraction > letter
+
+
+def test_the_font_carries_its_name_and_its_licence():
+    folder = files("wengert.explain")
+    font = folder.joinpath("math.woff2").read_bytes()
+    licence = folder.joinpath("math.OFL.txt").read_text(encoding="utf-8")
+    assert font[:4] == b"wOF2"
+    assert "SIL OPEN FONT LICENSE Version 1.1" in licence
+    assert "Reserved Font Name TM Math" in licence
+    assert "Wengert Math" in licence
 
 
 # -- predict --------------------------------------------------------------------------------------
@@ -325,6 +509,18 @@ def test_predict_mode_hides_numbers_until_they_are_answered(shown, colah):
     assert tab.run(formula).endswith("=?")
     assert answer(tab, "3").startswith("Right:")
     assert tab.run(formula).endswith("=3")
+
+
+def test_what_a_question_builds_on_is_shown(shown, colah):
+    tab = shown(colah)
+    tab.run("document.getElementById('predict').click()")
+    d = colah.by_name("d")
+    while current(tab) != f"step-backward-{d.id}":
+        tab.press("ArrowRight")
+    box = f"[...document.querySelectorAll('#figure-{d.id} .number')].map((s) => s.textContent)"
+    assert tab.run(box) == ["2", "3"]
+    edge = f"document.querySelector('#figure-{colah.by_name('b').id}-{d.id}-0 .local').textContent"
+    assert tab.run(edge) == "×?"
 
 
 @pytest.mark.parametrize("typed", ["a + b", "b+a", "2*a/2 − -b", "c", "(a^2 + a*b)/a", "∂e/∂d"])
@@ -358,12 +554,53 @@ def test_without_a_script_it_is_a_document(shown, colah):
     assert row(tab, "b") == ["1", "5"]
 
 
-@pytest.mark.parametrize("formula", ["tanh(w*x + b)", "where(a > b, a, b)**3/a", "x", "x*x*x"])
+FORMULAS = ["tanh(w*x + b)", "where(a > b, a, b)**3/a", "x", "x*x*x"]
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
 def test_a_page_in_formulas_alone(shown, formula):
-    tab = shown(explain(parse(formula)))
+    w = explain(parse(formula))
+    tab = shown(w)
     tab.press("End")
-    assert tab.run("document.querySelectorAll('.sliders').length") == 0
-    assert "undefined" not in tab.run("document.body.innerText")
+    assert current(tab) == f"step-{w.steps[-1].id}"
+    said = tab.run("document.body.innerText")
+    assert "undefined" not in said
+    assert tab.run("[...document.querySelectorAll('svg .number')].length") == 0
+    still = shown(w, scripts=False)
+    assert still.run("document.getElementById('sliders').offsetHeight") == 0
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_page_in_formulas_turns_to_numbers_and_back(shown, formula):
+    w = explain(parse(formula))
+    tab = shown(w)
+    tab.press("ArrowRight")
+    before = tab.run("document.querySelector('main').innerText")
+    point = dict(w.step("agreement").point)
+    assert tab.run("document.getElementById('reset').offsetHeight") == 0
+    tab.run("document.getElementById('try').click()")
+    check_numbers(tab, w.at(point))
+    assert tab.run("document.getElementById('try').offsetHeight") == 0
+    tab.run("document.getElementById('reset').click()")
+    assert tab.run("document.querySelector('main').innerText") == before
+    for i, name in enumerate(point):
+        move(tab, i, 0.5 + i)
+        point[name] = 0.5 + i
+    check_numbers(tab, w.at(point))
+    assert current(tab) == f"step-{w.steps[1].id}"
+    tab.run("document.getElementById('reset').click()")
+    assert tab.run("document.querySelector('main').innerText") == before
+    assert tab.run("document.querySelectorAll('svg .number').length") == 0
+
+
+def check_numbers(tab, w):
+    """Every number of the picture and the steps of the page are those of `w`."""
+    assert tab.run("document.querySelectorAll('.step').length") == len(w.steps)
+    for node in w.nodes:
+        if node.kind != "constant":
+            for got, right in zip(exact(tab, node.id), [node.value, node.adjoint], strict=True):
+                assert right is None or got == pytest.approx(right, rel=1e-12), node
+    assert cells(tab, "textContent")["conclusion"] == w.step("agreement").conclusion
 
 
 HOSTILE = [
@@ -481,10 +718,15 @@ class Balanced(HTMLParser):
     def handle_starttag(self, tag, attributes):
         if tag not in self.EMPTY:
             self.open.append(tag)
-        self.ids += [value for name, value in attributes if name == "id"]
+        self.note(attributes)
 
     def handle_startendtag(self, tag, attributes):
-        self.ids += [value for name, value in attributes if name == "id"]
+        self.note(attributes)
+
+    def note(self, attributes):
+        """An id; what is in a template is no part of the document."""
+        place = "template" in self.open
+        self.ids += [(place, value) for name, value in attributes if name == "id"]
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag

@@ -3,6 +3,7 @@
 import ast
 import math
 import random
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -154,15 +155,32 @@ def test_a_sum_of_a_thousand_terms():
     assert f([1.0] * 1000) == 1999.0
 
 
-def test_the_line_of_each_variable():
-    _, w, x, b, y, loss = notebook_neuron()
-    f = compile({"w": w, "b": b, "x": x, "y": y}, {"loss": loss, "grad": grad(loss, [*w, b])})
-    lines = f.source.splitlines()
-    for instruction in f.program.instructions:
-        line = lines[f.line_of(instruction.name) - 1]
-        if line.strip().startswith(f"{instruction.name} ="):
-            continue
-        assert instruction.op.notation["text"].template.split("{")[0] in line
+def statements(source):
+    """Every simple statement of a module's function, by the lines it is on."""
+    nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.stmt)]
+    simple = [n for n in nodes if not hasattr(n, "body")]
+    return {line: ast.unparse(n) for n in simple for line in range(n.lineno, n.end_lineno + 1)}
+
+
+@pytest.mark.parametrize(("name", "f"), list(golden_cases()))
+def test_the_line_of_each_variable(name, f):
+    """It is assigned there; or else it stands in a statement that reads what it is made of."""
+    program, written = f.program, statements(f.source)
+    leaves = {leaf for group in program.groups for leaf in group.leaves}
+    gathered = {gather.name for gather in program.gathers}
+    made = [instruction.name for instruction in program.instructions]
+    assigned = {v for v in made if written[f.line_of(v)].startswith(f"{v} = ")}
+    assert assigned
+    for instruction in program.instructions:
+        line = f.line_of(instruction.name)
+        for operand in filter(lambda operand: isinstance(operand, str), instruction.operands):
+            if operand in leaves | assigned | gathered:
+                assert re.search(rf"\b{operand}\b", written[line]), (instruction, written[line])
+            else:
+                assert written[f.line_of(operand)] == written[line]
+    for variable in gathered:
+        assert re.match(rf"{variable}( \+?=|\.append)", written[f.line_of(variable)])
+    assert written[f.line_of("return")].startswith("return ")
 
 
 def test_a_traceback_shows_the_generated_line():
@@ -226,6 +244,26 @@ def test_non_finite_constants():
     assert got[0] == math.inf
     assert math.isnan(got[1])
     assert got[2] == 1.0
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("batch", [(), ("x",)])
+def test_outputs_that_are_no_number_by_themselves(number, batch):
+    g = Graph()
+    x = g.input("x")
+    fixed = g.constant(number)
+    for outputs in ([fixed], [fixed, x], {"a": fixed, "b": [x * 2, fixed]}, [fixed * x]):
+        for reduce in ("sum", None) if batch else ("sum",):
+            f = compile({"x": x}, outputs, batch=batch, reduce=reduce, simplify=False)
+            argument = [1.0, 2.0] if batch else 1.0
+            for got, expected in zip(flat(f(argument)), flat(f.program.run(argument)), strict=True):
+                assert same(got, expected)
+
+
+def flat(outputs):
+    if isinstance(outputs, dict):
+        outputs = list(outputs.values())
+    return [n for part in outputs for n in flat(part)] if isinstance(outputs, list) else [outputs]
 
 
 def test_loaded_code_leaves_nothing_behind():

@@ -1,7 +1,9 @@
 """Rewrite rules: each proved by sympy, tested on numbers, and applied as it is written."""
 
 import math
+from dataclasses import FrozenInstanceError
 from itertools import product
+from pathlib import Path
 
 import pytest
 import sympy
@@ -139,6 +141,24 @@ def test_rules_print_as_what_they_do():
     assert repr(EXACT[0]) == str(EXACT[0])
 
 
+def test_rules_are_those_that_are_listed(update_golden):
+    """A rule that turned into another one would be just as right, and its own go missing."""
+    path = Path(__file__).parent / "golden" / "rules.txt"
+    listed = "".join(f"{rule.exactness:7}{rule}\n" for rule in ALL)
+    if update_golden:
+        path.write_text(listed, encoding="utf-8")
+    assert listed == path.read_text(encoding="utf-8")
+
+
+def test_rules_do_not_change_and_are_told_apart():
+    rule = EXACT[0]
+    with pytest.raises(FrozenInstanceError):
+        rule.name = "another"
+    with pytest.raises(FrozenInstanceError):
+        rule.rewrites[0].name = "another"
+    assert Rule(rule.name, rule.pattern, rule.result, rule.exactness) != rule
+
+
 @every_rule
 def test_the_pattern_is_found_and_becomes_the_result(rule):
     written, expected = Graph(), Graph()
@@ -221,3 +241,16 @@ def test_a_rule_does_not_add_work():
     assert str(simplify(negated * b)) == "-(x1*x0)"
     shared = simplify([negated * b, negated * c])
     assert [str(e) for e in shared] == ["-x0*x1", "-x0*x2"]
+
+
+def test_what_is_folded_is_no_work():
+    """A result that has one operation left for the one it replaces may apply to what is shared."""
+    graph = Graph()
+    x, y = graph.inputs("x", 2)
+    inner = 3 * x
+    written = [2 * inner, inner * y]
+    before = lambda k1, k2, x: k1 * (k2 * x)  # noqa: E731
+    folded = Rule("folded", before, lambda k1, k2, x: (k1 * k2 + k1 - k1) * x, "real")
+    assert text(Pass("one", (folded,), fold=True)(extract(written))) == "6*x0 | 3*x0*x1"
+    more = Rule("more", before, lambda k1, k2, x: k1 * k2 * x + 0 * x, "real")
+    assert text(Pass("one", (more,), fold=True)(extract(written))) == "2*(3*x0) | 3*x0*x1"

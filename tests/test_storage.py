@@ -1,11 +1,21 @@
 """Writing files whole: what cannot be written is an error about the path that was given."""
 
+import ast
 import errno
 import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
-from wengert.storage import write_text
+import wengert as wg
+from wengert.cli import main
+from wengert.storage import write_bytes, write_text
 
 
 def left_in(folder):
@@ -58,3 +68,161 @@ def test_a_failure_on_the_way_leaves_the_old_file(tmp_path, monkeypatch):
     assert caught.value.filename == str(path)
     assert path.read_text(encoding="utf-8") == "old"
     assert left_in(tmp_path) == ["a.py"]
+
+
+def neuron():
+    g = wg.Graph()
+    w, x = g.parameter("w", 0.5), g.parameter("x", 2.0)
+    return wg.tanh(w * x), w
+
+
+def compiled():
+    output, w = neuron()
+    return wg.compile({"w": w}, output)
+
+
+def of_the_command(*arguments):
+    def write(path):
+        if (code := main([*arguments, "--out", str(path)])) != 0:
+            raise OSError(f"exit code {code}")
+
+    return write
+
+
+WRITERS = {
+    "network.json": lambda path: wg.MLP(2, [1], seed=0).save(path),
+    "module.py": lambda path: compiled().save(path),
+    "certificate.json": lambda path: wg.verify(*neuron()).save(path),
+    "history.png": lambda path: wg.History([2.0, 1.0], "end", 0.1).plot(path),
+    "walk.txt": lambda path: wg.explain(*neuron()).save(path),
+    "walk.md": lambda path: wg.explain(*neuron()).save(path),
+    "walk.tex": lambda path: wg.explain(*neuron()).save(path),
+    "walk.json": lambda path: wg.explain(*neuron()).save(path),
+    "walk.html": lambda path: wg.explain(*neuron()).save(path),
+    "formula.dot": of_the_command("draw", "a*b"),
+    "formula.py": of_the_command("export", "a*b"),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_whatever_writes_a_file_writes_it_whole_or_not_at_all(name, tmp_path, monkeypatch):
+    path = tmp_path / name
+    path.write_text("old", encoding="utf-8")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"No space|exit code 2"):
+            WRITERS[name](path)
+    assert path.read_text(encoding="utf-8") == "old"
+    WRITERS[name](path)
+    assert path.read_bytes() not in (b"old", b"")
+    assert left_in(tmp_path) == [name]
+
+
+def writes(tree):
+    """The calls in a module that write files without `storage`, as `line: call`."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = ast.unparse(node.func)
+        modes = [a.value for a in node.args[1:] if isinstance(a, ast.Constant)]
+        modes += [k.value.value for k in node.keywords if k.arg == "mode"]
+        opened = called in ("open", "io.open") and any(set("wxa+") & set(str(m)) for m in modes)
+        if opened or called.endswith((".write_text", ".write_bytes", "json.dump", ".touch")):
+            yield f"{node.lineno}: {called}"
+
+
+def test_nothing_else_in_the_package_writes_files():
+    source = Path(wg.__file__).parent
+    found = {
+        path.relative_to(source).as_posix(): list(writes(ast.parse(path.read_text("utf-8"))))
+        for path in source.rglob("*.py")
+    }
+    # A picture that graphviz-pure draws goes where Graphviz would have put it.
+    allowed = {"storage.py", "graph/drawing/picture.py"}
+    assert {file for file, calls in found.items() if calls} == allowed
+
+
+def test_a_new_file_keeps_the_permissions_of_the_old_one(tmp_path):
+    path, link = tmp_path / "a.py", tmp_path / "link"
+    write_text(path, "one")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    write_text(link, "two")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert link.is_symlink()
+    assert path.read_text(encoding="utf-8") == "two"
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "ä" * 127, " ", "-rf", "a\nb", "$(touch x);'\""])
+def test_any_name_that_the_file_system_takes(name, tmp_path):
+    write_text(tmp_path / name, "text")
+    assert left_in(tmp_path) == [name]
+    assert (tmp_path / name).read_text(encoding="utf-8") == "text"
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    read = []
+    thread = threading.Thread(target=lambda: read.append(path.read_bytes()))
+    thread.start()
+    write_text(path, "text")
+    thread.join()
+    assert read == [b"text"]
+    assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_full_device_is_an_error_about_it():
+    with pytest.raises(OSError, match="No space") as caught:
+        write_text("/dev/full", "text")
+    assert caught.value.errno == errno.ENOSPC
+
+
+LIMITED = """
+import resource, sys
+from wengert.storage import write_bytes
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    write_bytes(sys.argv[1], b"new" * 100_000)
+except OSError as error:
+    sys.exit(error.strerror + ": " + error.filename)
+"""
+
+
+def test_no_more_room_in_the_middle_of_a_file(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    command = [sys.executable, "-c", LIMITED, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"File too large: {path}"
+    assert path.read_bytes() == b"old"
+    assert left_in(tmp_path) == ["a.bin"]
+
+
+ENDLESS = """
+import sys
+from wengert.storage import write_bytes
+print("ready", flush=True)
+for n in range(10**9):
+    write_bytes(sys.argv[1], bytes([n % 250]) * 3_000_000)
+"""
+
+
+def test_who_is_killed_while_writing_leaves_a_whole_file(tmp_path):
+    path = tmp_path / "a.bin"
+    write_bytes(path, b"\xff" * 3_000_000)
+    for delay in (0.0, 0.003, 0.01, 0.02, 0.05):
+        command = [sys.executable, "-c", ENDLESS, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+            child.stdout.readline()
+            time.sleep(delay)
+            child.send_signal(signal.SIGKILL)
+        data = path.read_bytes()
+        assert len(data) == 3_000_000
+        assert len(set(data)) == 1

@@ -8,17 +8,20 @@ import signal
 import sys
 import xml.etree.ElementTree as ET
 
+import numpy
 import pytest
 
 from wengert.codegen import batches
 from wengert.codegen.loop import Loop
+from wengert.dense import Dense
 from wengert.errors import DataError, OperandError, SettingError, ShapeError, UnknownNameError
 from wengert.graph.value import Value, zero_grad
 from wengert.history import History
 from wengert.losses import LOSSES
 from wengert.nn import MLP, Layer, Neuron
 from wengert.optim import SGD, Adam, AdamW, Momentum
-from wengert.train import fit, training_step
+from wengert.step import training_step
+from wengert.train import fit
 
 X = [[0.5, -1.0], [1.5, 0.25], [-0.75, 2.0], [0.0, 1.0], [2.0, -0.5]]
 Y = [1.0, -1.0, 0.5, 0.0, -0.5]
@@ -109,7 +112,12 @@ def test_shuffling_is_seeded_and_can_be_turned_off():
         return data(net)
 
     random.seed(1)
+    once = trained(seed=None), trained(seed=None)
+    random.seed(1)
+    assert once == (trained(seed=None), trained(seed=None))
+    assert once[0] != once[1]
     before = random.getstate()
+    assert trained(seed=1) == trained(seed=random.Random(1)) == trained(seed=numpy.int64(1))
     assert trained(seed=1) == trained(seed=1) != trained(seed=2)
     assert trained(seed=1, shuffle=False) == trained(seed=2, shuffle=False) != trained(seed=1)
     assert random.getstate() == before
@@ -206,8 +214,16 @@ def test_a_loss_of_ones_own():
     assert fit(net, X, Y, loss=quartic, epochs=1).loss == pytest.approx([expected])
 
 
+def test_truth_values_of_numpy_are_numbers():
+    plain, scalars = network(), network()
+    fit(plain, X, [0, 1, 1, 0, 1], loss="binary_cross_entropy", epochs=2)
+    targets = [numpy.bool_(number) for number in (0, 1, 1, 0, 1)]
+    rows = [[numpy.float32(x) for x in row] for row in X]
+    fit(scalars, rows, targets, loss="binary_cross_entropy", epochs=2)
+    assert data(plain) == data(scalars)
+
+
 def test_arrays_are_data():
-    numpy = pytest.importorskip("numpy")
     lists, arrays, mixed = network(), network(), network()
     fit(lists, X, TARGETS["hinge"], loss="hinge", epochs=3)
     fit(arrays, numpy.array(X), numpy.array(TARGETS["hinge"]), loss="hinge", epochs=3)
@@ -265,6 +281,36 @@ def test_the_state_keeps_clear_of_parameter_names():
     assert fit(Named(), [[1.0]], [0.0], optimizer="adam", epochs=2).loss[0] == 0.5625
 
 
+@pytest.mark.parametrize("target", ["python", "numpy"])
+@pytest.mark.parametrize("labels", [("y", "x0"), ("y0", "y_0"), ("state", "loss"), ("w", "w")])
+def test_parameters_may_have_any_name(labels, target):
+    class Own:
+        def __init__(self):
+            self.pair = [Value(0.5, label=label) for label in labels]
+
+        def __call__(self, x):
+            slope, offset = self.pair
+            return numpy.array([slope * x[0], slope * x[0] + offset])
+
+        def parameters(self):
+            return self.pair
+
+    net = Own()
+    fit(
+        net,
+        [[1.0], [2.0]],
+        [[2.0, 1.0], [4.0, 3.0]],
+        optimizer=SGD(0.05),
+        epochs=300,
+        target=target,
+    )
+    assert data(net) == pytest.approx([2.0, -1.0], abs=1e-3)
+    single = MLP(1, [1], "linear", seed=0)
+    single.parameters()[0].label = labels[0]
+    fit(single, [[1.0], [2.0]], [1.0, 3.0], optimizer=SGD(0.05), epochs=300, target=target)
+    assert data(single) == pytest.approx([2.0, -1.0], abs=0.1)
+
+
 def test_a_step_knows_its_width():
     def bare(x):
         return x[0]
@@ -285,6 +331,9 @@ def test_a_step_knows_its_width():
 
     with pytest.raises(ShapeError, match="does not say how many"):
         training_step(Open())
+    for nin in (0, 1.5, "1"):
+        with pytest.raises(SettingError, match=f"nin is {nin!r}; expected a whole number"):
+            training_step(Open(), nin)
     assert training_step(Open(), 1, optimizer=SGD(0.5))([1.0], [], [[1.0]], [0.0])["params"] == [
         0.0
     ]
@@ -296,7 +345,7 @@ def test_a_step_knows_its_width():
 def refused(error, message, *, loss="squared_error", **changes):
     net = network(loss)
     before = data(net)
-    arguments = {"X": X, "Y": TARGETS[loss], "loss": loss, "epochs": 2, **changes}
+    arguments = {"X": X, "Y": TARGETS.get(loss, Y), "loss": loss, "epochs": 2, **changes}
     with pytest.raises(error, match=message):
         fit(net, arguments.pop("X"), arguments.pop("Y"), **arguments)
     assert data(net) == before
@@ -352,8 +401,14 @@ def test_ragged_rows_for_a_network_of_any_width():
         ("cross_entropy", [0, 1, 2, 3, 0], DataError, "row 3 of Y is 3; .* whole, from 0 to 2"),
         ("cross_entropy", [0, 1, 0.5, 1, 0], DataError, "row 2 of Y is 0.5"),
         ("cross_entropy", [0, -1, 0, 1, 0], DataError, "row 1 of Y is -1"),
-        ("cross_entropy", [0, 1, "cat", 1, 0], DataError, "row 2 of Y is 'cat', a str"),
-        ("cross_entropy", [[1, 0, 0]] * 5, ShapeError, r"row 0 of Y is \[1, 0, 0\], a sequence"),
+        (
+            *("cross_entropy", [0, 1, "cat", 1, 0], DataError),
+            "row 2 of Y is 'cat', a str; .* class numbers, whole, from 0 to 2",
+        ),
+        (
+            *("cross_entropy", [[1, 0, 0]] * 5, ShapeError),
+            r"row 0 of Y is \[1, 0, 0\], a sequence; .* flat list; .* class numbers, whole",
+        ),
     ],
 )
 def test_bad_targets(loss, targets, error, message):
@@ -373,6 +428,9 @@ def test_bad_targets(loss, targets, error, message):
         ({"epochs": True}, SettingError, "epochs is True"),
         ({"batch_size": 0}, SettingError, "batch_size is 0"),
         ({"batch_size": "all"}, SettingError, "batch_size is 'all'"),
+        ({"callback": 3}, SettingError, r"callback is 3, an int; .*callback\(epoch, loss, net\)"),
+        ({"seed": "x"}, SettingError, "seed is 'x', a str; expected a whole number"),
+        ({"seed": [1], "batch_size": 2}, SettingError, r"seed is \[1\], a list"),
     ],
 )
 def test_bad_settings(changes, error, message):
@@ -382,6 +440,24 @@ def test_bad_settings(changes, error, message):
     with pytest.raises(error, match=message):
         fit(net, X, Y, **arguments)
     assert data(net) == before
+
+
+def test_the_network_is_looked_at_first():
+    for given, kind in ((MLP, "a type"), (X, "a list"), (None, "a NoneType")):
+        with pytest.raises(OperandError, match=rf"is {kind}; expected a network such as MLP\(3, "):
+            fit(given, 3, "y", epochs=0)
+    with pytest.raises(OperandError, match=r"\('W', shape=\(1, 2\)\) .*; write it with Layer or"):
+        fit(Dense(2, 1), X, Y)
+
+
+@pytest.mark.parametrize(
+    ("gives", "kind"), [(None, "a NoneType"), ("x", "a str"), ([1.0], "a list"), (X, "a list")]
+)
+def test_a_loss_of_ones_own_that_is_no_number(gives, kind):
+    def mine(prediction, target):
+        return gives
+
+    refused(OperandError, f"the loss 'mine' of a sample is .*, {kind}; expected one nu", loss=mine)
 
 
 def test_losses_that_do_not_fit_the_network():
@@ -481,6 +557,13 @@ def test_ctrl_c_keeps_the_parameters_of_the_last_whole_step(monkeypatch):
     assert data(net) == parameters[1] != parameters[0]
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_losses_whose_sum_is_past_the_largest_float(sign):
+    net = network()
+    history = fit(net, X, Y, loss=lambda p, t: 0 * p + sign * 1e308, batch_size=1, epochs=2)
+    assert (history.loss, history.stopped) == ([sign * math.inf] * 2, "finished")
+
+
 def test_a_loss_that_diverges_ends_the_training():
     net = MLP(2, [1], "linear", seed=0)
     history = fit(net, X, Y, optimizer=SGD(1e200), epochs=50)
@@ -534,7 +617,6 @@ def test_many_batches_are_gathered_at_once_in_the_same_order(monkeypatch):
 
 
 def test_arrays_are_read_without_a_copy_in_between_and_as_strictly():
-    numpy = pytest.importorskip("numpy")
     nets = [network() for _ in range(4)]
     for net, rows in zip(
         nets, [X, numpy.array(X), numpy.array(X, order="F"), numpy.array(X)[::-1]], strict=True
@@ -632,10 +714,11 @@ def test_the_progress_bar_shows_on_a_terminal_alone(capsys, monkeypatch):
 def test_a_history_says_how_it_went():
     history = fit(network(), X, Y, epochs=3)
     assert re.fullmatch(
-        r"History\(3 epochs, loss [\d.]+ → [\d.]+, finished, python, [\d.e-]+ s\)", repr(history)
+        r"History\(3 epochs, loss [\d.]+ → [\d.]+, finished, python, [\d.]+ [mµ]?s\)",
+        repr(history),
     )
     assert 0 < history.seconds < 60
-    assert repr(History([], "interrupted", 0.5)) == "History(0 epochs, interrupted, 0.5 s)"
+    assert repr(History([], "interrupted", 0.5)) == "History(0 epochs, interrupted, 500 ms)"
 
 
 def test_a_history_plots(tmp_path):

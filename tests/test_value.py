@@ -138,7 +138,7 @@ def test_numpy_scalars_on_either_side(scalar):
     assert repr(v.grad) == repr(8 * math.log(2))
 
 
-@pytest.mark.parametrize("array", [np.array([1.0, 2.0]), np.array(1.0), np.arange(4)])
+@pytest.mark.parametrize("array", [np.array([1.0, 2.0]), np.array([1.0]), np.arange(4)])
 def test_arrays_are_refused(array):
     v = Value(1.0)
     for mix in (lambda: v * array, lambda: array * v, lambda: array + v, lambda: v - array):
@@ -146,9 +146,14 @@ def test_arrays_are_refused(array):
             mix()
 
 
+def test_an_array_without_axes_is_a_number():
+    v, two = Value(3.0), np.array(2.0)
+    assert [r.data for r in (v * two, two * v, two - v, v / two)] == [6.0, 6.0, -1.0, 1.5]
+
+
 @pytest.mark.parametrize("data", ["1", None, 1j, [1.0], np.array([1.0]), Value(1.0)])
 def test_data_is_a_real_number(data):
-    with pytest.raises(OperandError, match="a Value holds a real number, not a "):
+    with pytest.raises(OperandError, match=r"a Value holds a real number, not an? "):
         Value(data)
 
 

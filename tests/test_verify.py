@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 import sys
 import time
 from dataclasses import replace
@@ -9,14 +10,17 @@ from dataclasses import replace
 import pytest
 from strategies import random_recipe
 
-from wengert.codegen import compiled as compiled_module
+from wengert.codegen import noderun, stages
+from wengert.codegen import numpy as numpy_target
+from wengert.codegen import python as python_target
+from wengert.codegen.build import build_once
+from wengert.codegen.target import targets
 from wengert.errors import (
     DisconnectedInputError,
     GraphMismatchError,
     NotALeafError,
     NotDifferentiableError,
     OperandError,
-    SpellingError,
     UnknownNameError,
 )
 from wengert.graph import ops
@@ -25,6 +29,8 @@ from wengert.graph.expr import Expr, Graph
 from wengert.graph.proof import claim as claim_module
 from wengert.graph.value import Value
 from wengert.verify import Check, Verification, verify
+
+verify_module = sys.modules["wengert.verify"]
 
 
 def kinds(verification):
@@ -75,6 +81,7 @@ def test_every_kind_of_check_is_made(leaves):
         "adjoint",
         "fingerprint",
         "simplification",
+        "roll",
         "derivative",
         "finite differences",
         "compiled",
@@ -258,49 +265,109 @@ def test_a_gradient_wrong_in_the_ninth_digit_fails(monkeypatch, leaves):
     assert "derivative" in kinds(verify(leaves[0].tanh(), leaves[0]))
 
 
+@pytest.fixture
+def altered(monkeypatch):
+    """Have a target's functions answer something else, for the functions built in this test."""
+
+    def alter(module, change):
+        before = module.TARGET
+
+        def load(source):
+            function = before.load(source)
+            return lambda *arguments: change(function(*arguments))
+
+        monkeypatch.setattr(module, "TARGET", replace(before, load=load))
+        build_once.cache_clear()
+
+    yield alter
+    build_once.cache_clear()
+
+
+@pytest.mark.parametrize("target", [python_target, numpy_target], ids=["python", "numpy"])
 @pytest.mark.parametrize("part", ["output", "gradient"])
-def test_a_broken_compiled_function_fails(part, monkeypatch, leaves):
+def test_a_broken_compiled_function_fails(part, target, altered, leaves):
     x, y = leaves
-    compile_function = compiled_module.compile
 
-    def off_by_a_little(*arguments, **options):
-        function = compile_function(*arguments, **options)
+    def wrong(result):
+        if part == "output":
+            return {**result, "output": result["output"] * 1.001}
+        return {**result, "gradient": [result["gradient"][0], result["gradient"][1] * 1.001]}
 
-        def wrong(*values):
-            result = function(*values)
-            factor = 1.001
-            if part == "output":
-                return {**result, "output": result["output"] * factor}
-            return {**result, "gradient": [result["gradient"][0], result["gradient"][1] * factor]}
-
-        return wrong
-
-    monkeypatch.setattr(compiled_module, "compile", off_by_a_little)
+    altered(target, wrong)
     verification = verify(x * y.tanh(), [x, y])
     assert kinds(verification) == {"compiled"}
     (check,) = verification.failures
-    assert check.error == pytest.approx(1e-3, rel=0.5)
+    assert check.method == f"{target.TARGET.name} against the interpreter"
+    assert 1e-5 < check.error < 1e-2
+    assert check.ulps > 1e9
     assert ("output is" if part == "output" else "d/dy is") in check.detail
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
-def test_a_compiled_function_that_answers_nan_fails(wrong, monkeypatch, leaves):
-    monkeypatch.setattr(
-        compiled_module,
-        "compile",
-        lambda *_, **__: lambda *_: {"output": wrong, "gradient": [wrong]},
-    )
-    assert kinds(verify(leaves[0].exp(), leaves[0])) == {"compiled"}
-
-
-def test_an_operation_that_a_target_cannot_spell_is_a_failed_check(monkeypatch, leaves):
-    def refuse(*_, **__):
-        raise SpellingError("no spelling for tanh")
-
-    monkeypatch.setattr(compiled_module, "compile", refuse)
-    verification = verify(leaves[0].tanh(), leaves[0])
+def test_a_compiled_function_that_answers_nan_fails(wrong, altered, leaves):
+    altered(python_target, lambda _: {"output": wrong, "gradient": [wrong]})
+    verification = verify(leaves[0].exp(), leaves[0])
     assert kinds(verification) == {"compiled"}
-    assert "SpellingError: no spelling for tanh" in str(verification)
+    (check,) = (check for check in verification.data()["checks"] if not check["held"])
+    assert check["ulps"] is None, "JSON has no inf"
+
+
+def test_an_operation_that_a_target_cannot_spell_is_a_failed_check_if_it_was_asked_for(leaves):
+    x, _ = leaves
+    strange = replace(ops.TANH, name="strange", notation={"text": ops.TANH.notation["text"]})
+    verification = verify(strange(x), x)
+    assert {"compiled"} <= kinds(verification)
+    assert "SpellingError: " in str(verification)
+    others = [name for name in targets() if name != "python"]
+    assert [reason.split(":")[0] for reason in verification.not_run] == others
+
+
+def test_without_node_the_certificate_says_so(monkeypatch, leaves):
+    x, _ = leaves
+    monkeypatch.setattr(noderun, "find_node", lambda: None)
+    verification = verify(x * x, x)
+    assert verification
+    assert "not run: javascript: Node.js runs JavaScript" in str(verification)
+    assert verification.data()["not_run"] == list(verification.not_run)
+    assert kinds(verify(x * x, x, target="javascript")) == {"compiled"}
+
+
+def test_large_graphs_go_to_the_target_that_was_asked_for(monkeypatch, leaves):
+    x, _ = leaves
+    monkeypatch.setattr(stages, "MAX_OTHERS", 3)
+    verification = verify((x * x).tanh(), x, target="numpy")
+    assert [check.method.split()[0] for check in by(verification, "compiled")] == ["numpy"]
+    others = set(targets()) - {"numpy"}
+    assert {reason.split(":")[0] for reason in verification.not_run} == others
+
+
+def test_batches_are_compared_too(leaves):
+    x, y = leaves
+    verification = verify((x * y).sin() * x, x)
+    assert verification, str(verification)
+    batched = [check for check in by(verification, "compiled") if "a batch" in check.method]
+    runnable = [name for name in targets() if name != "javascript" or noderun.find_node()]
+    assert [check.method.split(",")[0] for check in batched] == runnable
+    assert {check.over for check in batched} == {"1 batch of 3 samples"}
+
+
+def test_a_bar_appears_when_it_is_asked_for(leaves, capsys):
+    assert verify(leaves[0].tanh(), leaves[0])
+    assert capsys.readouterr().err == ""
+    assert verify(leaves[0].tanh(), leaves[0], progress=True)
+    assert re.search(r"verify: 6 of 6 .*done", capsys.readouterr().err)
+
+
+def test_a_bar_appears_by_itself_on_a_terminal_for_a_large_graph(leaves, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert verify(leaves[0].tanh(), leaves[0])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(verify_module, "_LONG", 1)
+    assert verify(leaves[0].tanh(), leaves[0], progress=False)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert verify(leaves[0].tanh(), leaves[0])
+    assert "verify: 6 of 6" in capsys.readouterr().err
 
 
 def test_no_point_in_the_domain_is_a_failed_check(leaves):
@@ -396,22 +463,16 @@ def test_time_is_bounded_and_the_trace_function_is_put_back(leaves):
 def test_it_prints_as_a_table_and_reads_as_a_sequence(leaves):
     x, _ = leaves
     verification = verify(x.tanh(), x)
-    assert repr(verification) == "<Verification: 8 checks, held>"
     table = str(verification).splitlines()
-    assert table[0].split() == ["check", "of", "by", "error"]
-    assert all(line.rstrip().endswith("ok") for line in table[2:10])
-    assert table[-1] == "8 of 8 checks held, at 3 points (seed 0)."
-    assert [check.name for check in verification] == [
-        "rule",
-        "adjoint",
-        "fingerprint",
-        "simplification",
-        "derivative",
-        "finite differences",
-        "compiled",
-        "compiled",
-    ]
-    assert len(verification) == 8
+    assert max(map(len, table)) <= 80
+    assert table[0].split() == ["check", "of", "by", "over", "error"]
+    # Rows that differ in what they are of alone share one: the three rewrites of arrays.
+    assert sum(line.rstrip().endswith("ok") for line in table) == len(verification) - 2
+    count = len(verification)
+    assert table[-1] == f"{count} of {count} checks held, at 3 points (seed 0)."
+    names = ["rule", "adjoint", "adjoint", "fingerprint", "simplification", "roll"]
+    names += ["simplification"] * 3 + ["derivative", "finite differences"] + ["compiled"] * 3
+    assert [check.name for check in verification] == names[: len(verification)]
     assert verification.output == "tanh(x)"
     failed = Verification("x", (Check("rule", "add", "sympy", False, None, "why"),), 0, 1)
     assert repr(failed) == "<Verification: 1 checks, 1 FAILED>"

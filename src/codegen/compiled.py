@@ -12,9 +12,11 @@ from ..errors import (
     NotALeafError,
     OperandError,
     UnknownNameError,
+    kind_of,
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
+from ..graph.collection import paused_collection
 from ..graph.expr import Graph, common_graph
 from ..graph.leafnames import check_name
 from ..graph.ops import CONSTANT
@@ -119,17 +121,22 @@ class Compiled:
         lines = [str(record) for record in self.passes]
         return "\n".join([*lines, f"{len(self.program.instructions):,} operations: {counts}"])
 
-    def save(self, path: PathLike) -> Path:
+    def save(self, path: PathLike, *, certificate: Any = True) -> Path:
         """Write a module that needs only the standard library; answer its path.
 
-        It holds the function and the values its leaves carry, and run by itself it checks its
-        gradients by finite differences.
+        certificate  what `wengert.verify` found about what was compiled; True for no more than
+                     outputs and gradients to 50 digits, at up to three points; False for none
+
+        It holds the function, the values its leaves carry and the certificate. Run by itself it
+        checks its text, those numbers in units in the last place, and its gradients by finite
+        differences. A certificate of something else is a `SettingError`.
         """
         from .export import module_text
 
-        return write_text(path, module_text(self))
+        return write_text(path, module_text(self, certificate))
 
 
+@paused_collection()
 def compile(
     inputs: Mapping[str, Any],
     outputs: Nested,
@@ -199,28 +206,28 @@ def _output(path: tuple[Any, ...], thing: Any) -> Any:
         return thing
     place = "".join(f"[{key!r}]" for key in path)
     raise OperandError(
-        f"output{place} is {shorten(thing)}, a {type(thing).__name__}; expected an Expr or a Value"
+        f"output{place} is {shorten(thing)}, {kind_of(thing)}; expected an Expr or a Value"
     )
 
 
 def _groups(inputs: Mapping[str, Any]) -> dict[str, tuple[list[Any], bool]]:
     """Argument name → its leaves, and whether it is a single number."""
     if not isinstance(inputs, Mapping):
-        raise OperandError(f"inputs is a {type(inputs).__name__}; expected a dict name → leaves")
+        raise OperandError(f"inputs is {kind_of(inputs)}; expected a dict name → leaves")
     groups = {}
     for name, leaves in inputs.items():
         check_name(name, "compiled function's argument")
         scalar = isinstance(leaves, Arithmetic)
         if not scalar and not isinstance(leaves, Iterable):
             raise OperandError(
-                f"input {name!r} is {shorten(leaves)}, a {type(leaves).__name__}; "
+                f"input {name!r} is {shorten(leaves)}, {kind_of(leaves)}; "
                 "expected a leaf, or a sequence of leaves"
             )
         members = [leaves] if scalar else list(leaves)
         for leaf in members:
             if not isinstance(leaf, Arithmetic):
                 raise OperandError(
-                    f"input {name!r} holds {shorten(leaf)}, a {type(leaf).__name__}; "
+                    f"input {name!r} holds {shorten(leaf)}, {kind_of(leaf)}; "
                     "expected leaves: inputs, parameters or Values"
                 )
         groups[name] = (members, scalar)

@@ -22,9 +22,19 @@ class Listing:
         """Append lines as they are, at an indentation."""
         self.lines += [(INDENT * level + line).rstrip() for line in lines]
 
-    def assign(self, variable: str, sign: str, code: str, level: int) -> None:
-        """Append `variable sign code` and note its line; a long one is broken."""
-        self.found[variable] = len(self.lines) + 1
+    def insert(self, position: int, *lines: str, level: int = 0) -> None:
+        """Put lines before the one at `position`, which counts from 0."""
+        self.lines[position:position] = [INDENT * level + line for line in lines]
+        for variable, line in self.found.items():
+            if line > position:
+                self.found[variable] = line + len(lines)
+
+    def assign(self, variable: str, sign: str, code: str, level: int, value: str = "") -> None:
+        """Append `variable sign code` and note it as the line of `value`; a long one is broken.
+
+        Without a `value` the line is that of `variable`.
+        """
+        self.found[value or variable] = len(self.lines) + 1
         head = f"{variable} {sign} "
         if len(INDENT) * level + len(head) + len(code) <= LINE_LENGTH:
             self.add(head + code, level=level)
@@ -51,6 +61,22 @@ class Listing:
             self.add(head, level=level)
             self.add(*packed(items, level + 1), level=level + 1)
             self.add(tail, level=level)
+
+    def call(
+        self, targets: Sequence[str], function: str, arguments: Sequence[str], level: int
+    ) -> None:
+        """Append `(targets) = function(arguments)`; long ones go on lines of their own."""
+        self.enclose("(", [f"{target}," for target in targets], f") = {function}(", level)
+        if len(self.lines[-1]) + sum(map(len, arguments)) + 2 * len(arguments) < LINE_LENGTH:
+            self.lines[-1] += f"{', '.join(arguments)})"
+        else:
+            self.add(*packed(separated(arguments), level + 1), level=level + 1)
+            self.add(")", level=level)
+
+
+def separated(items: Sequence[str]) -> list[str]:
+    """The items, each but the last with a comma after it."""
+    return [*(f"{item}," for item in items[:-1]), *items[-1:]]
 
 
 def quoted(key: str | int) -> str:

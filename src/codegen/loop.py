@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from ..errors import SpellingError
@@ -18,9 +17,10 @@ from .compiled import Compiled
 from .layout import INDENT, packed
 from .names import Namespace
 from .program import Program, flatten
-from .python import describe, load, preamble
+from .python import describe, load, source_of
+from .spelling import CAREFUL, FAST
 from .target import Source
-from .writer import CAREFUL, FAST, Writer, count_uses
+from .writer import Writer
 
 Stopped = Literal["finished", "interrupted", "diverged", "callback"]
 CARRIED = ("params", "state")
@@ -41,8 +41,7 @@ class Progress(NamedTuple):
     stopped: Stopped
 
 
-@dataclass(frozen=True)
-class _Fixed:
+class _Fixed(NamedTuple):
     """The names of the loop's own variables, none of which the step uses."""
 
     steps: str
@@ -147,26 +146,11 @@ def emit_loop(program: Program, language: str) -> Source:
     names = Namespace(str(name) for name in used)
     fixed = _Fixed(names.take("steps"), names.take("losses"), names.take("stopped"))
     function = names.take("train")
-    writer = Writer(program, language, _uses(program, language))
+    writer = Writer.of(program, language, inline=CARRIED, taken=(function, *fixed))
     _write_head(writer, function, fixed)
     _write_steps(writer, fixed)
     _write_tail(writer, fixed)
-    listing = writer.finish(_results(program, fixed), 1)
-    head = preamble(program, language)
-    offset = head.count("\n") + 3 if head else 0
-    text = "\n\n\n".join(part for part in (head, "\n".join(listing.lines)) if part)
-    lines = {variable: line + offset for variable, line in listing.found.items()}
-    return Source(text + "\n", function, lines)
-
-
-def _uses(program: Program, language: str) -> Any:
-    """As for one call, but what is carried to the next step need not have a line of its own."""
-    uses = count_uses(program, language)
-    for key in CARRIED:
-        for operand in program.outputs[key]:
-            if isinstance(operand, str):
-                uses[operand] -= 1
-    return uses
+    return source_of(program, language, function, writer.finish(_results(program, fixed), 1))
 
 
 def _write_head(writer: Writer, function: str, fixed: _Fixed) -> None:
@@ -175,6 +159,7 @@ def _write_head(writer: Writer, function: str, fixed: _Fixed) -> None:
     arguments = [group.argument for group in carried]
     listing.add(f"def {function}({', '.join(arguments)}, {fixed.steps}):")
     listing.add(*describe(program, writer.language), level=1)
+    writer.open()
     for group in carried:
         writer.unpack(group, 1)
     listing.add(f"{fixed.losses} = []", f'{fixed.stopped} = "finished"', "try:", level=1)

@@ -44,7 +44,7 @@ class Namespace:
 
     def take(self, wish: str, fallback: str = "t") -> str:
         """The wished name, or the nearest free one; numbered from `fallback` when it is no name."""
-        if not is_name(wish):
+        if not wish or not is_name(wish):
             return self.number(fallback)
         name = f"{wish}_" if wish in RESERVED or iskeyword(wish) or issoftkeyword(wish) else wish
         if name in self._taken:

@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import InvalidNameError, NonFiniteError, ShapeError
 from ..graph.expr import Expr, Graph, Origin
@@ -25,12 +25,14 @@ Operand = str | float
 _FORMULA_TERMS = 40
 """How many terms of a formula an error shows."""
 
+_NESTS = (list, tuple, Mapping)
+"""What nests outputs."""
+
 Nested = Any
 """Outputs as the caller nested them: dicts, lists and tuples of operands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(NamedTuple):
     """`name = op(*operands, *statics)`; `node` is the node it computes, `origin` that node's."""
 
     name: str
@@ -286,10 +288,13 @@ def map_nested(nested: Nested, function: Callable[[Any], Any]) -> Any:
     >>> map_nested({"a": [1, 2]}, lambda n: n * 10)
     {'a': [10, 20]}
     """
+    if isinstance(nested, (list, tuple)):
+        return [
+            map_nested(item, function) if isinstance(item, _NESTS) else function(item)
+            for item in nested
+        ]
     if isinstance(nested, Mapping):
         return {key: map_nested(value, function) for key, value in nested.items()}
-    if isinstance(nested, (list, tuple)):
-        return [map_nested(value, function) for value in nested]
     return function(nested)
 
 
@@ -299,12 +304,15 @@ def flatten(nested: Nested, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[
     >>> list(flatten({"loss": 1, "grad": [2, 3]}))
     [(('loss',), 1), (('grad', 0), 2), (('grad', 1), 3)]
     """
-    if isinstance(nested, Mapping):
+    if isinstance(nested, (list, tuple)):
+        for i, item in enumerate(nested):
+            if isinstance(item, _NESTS):
+                yield from flatten(item, (*path, i))
+            else:
+                yield (*path, i), item
+    elif isinstance(nested, Mapping):
         for key, value in nested.items():
             yield from flatten(value, (*path, key))
-    elif isinstance(nested, (list, tuple)):
-        for i, value in enumerate(nested):
-            yield from flatten(value, (*path, i))
     else:
         yield path, nested
 

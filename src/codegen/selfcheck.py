@@ -1,19 +1,25 @@
-"""The check that exported modules carry: their gradients against central differences.
+"""The check that exported modules carry: their text, their numbers, and their gradients.
 
 The functions' text is copied into each module, so they use nothing but the standard library and
 each other.
 """
 
+import hashlib
 import math
 import random
-from typing import Any
+from typing import Any, Final
+
+SAMPLES: Final = 4
+"""How many samples a batch has that a module is checked with."""
+DRAWS: Final = 20
+"""How many points are tried in search of one where everything is finite."""
 
 
 def sample_arguments(arguments: Any, values: Any, seed: int, samples: int = 4) -> list[Any]:
     """Arguments to check at: the stored values, and seeded random numbers for the others.
 
     arguments: (name, number of leaves or None for a single number, has a sample axis)
-    values: name -> stored value
+    values: name -> stored value; past seed 0 they are moved by up to a tenth
 
     >>> sample_arguments([("w", 2, False)], {"w": [0.5, 1.0]}, seed=0)
     [[0.5, 1.0]]
@@ -23,9 +29,17 @@ def sample_arguments(arguments: Any, values: Any, seed: int, samples: int = 4) -
     point: list[Any] = []
     for name, width, batched in arguments:
         count = (width or 1) * (samples if batched else 1)
-        numbers = [draw.uniform(low, 1.5) for _ in range(count)]
+        numbers = [low + (1.5 - low) * draw.random() for _ in range(count)]
+        if name in values:
+            stored = values[name] if width else [values[name]]
+            moved = [0.2 * (draw.random() - 0.5) * max(1.0, abs(number)) for number in stored]
+            near = [a + b if seed else a for a, b in zip(stored, moved, strict=True)]
+            numbers = [
+                a if seed == 0 or math.isfinite(a) else b
+                for a, b in zip(near, numbers, strict=True)
+            ]
         rows = [numbers[i : i + width] for i in range(0, count, width)] if width else numbers
-        point.append(values[name] if name in values else rows if batched else rows[0])
+        point.append(rows if batched else rows[0])
     return point
 
 
@@ -38,6 +52,18 @@ def output_at(result: Any, path: Any) -> Any:
     for key in path:
         result = result[key]
     return result
+
+
+def numbers_in(result: Any) -> list[Any]:
+    """The numbers of a nested result in order.
+
+    >>> numbers_in({"loss": 1.0, "grad": [2.0, [3.0]]})
+    [1.0, 2.0, 3.0]
+    """
+    parts = result.values() if isinstance(result, dict) else result
+    if not isinstance(result, (dict, list)):
+        return [result]
+    return [number for part in parts for number in numbers_in(part)]
 
 
 def central_difference(function: Any, arguments: Any, path: Any, which: Any, step: float) -> float:
@@ -64,56 +90,130 @@ def central_difference(function: Any, arguments: Any, path: Any, which: Any, ste
 
 
 def check_gradient(
-    function: Any, arguments: Any, gradient: Any, output: Any, argument: int, step: float = 1e-3
-) -> tuple[int, float]:
-    """(number of derivatives, largest error) of the outputs at path `gradient`.
+    function: Any, arguments: Any, gradient: Any, output: Any, argument: int, most: int = 200
+) -> tuple[int, int, float]:
+    """(number of derivatives, how many were compared, largest error) of those at path `gradient`.
 
     They should be the derivatives of the output at path `output` by the numbers of one argument.
-    Errors are relative to the largest derivative, or to 1 when that is smaller.
+    Errors are relative to the largest derivative, or to 1 when that is smaller. Where a step
+    crosses a kink a shorter one does not, so the better of two counts.
 
-    >>> check_gradient(lambda x: {"y": x * x, "d": 2 * x}, [3.0], ("d",), ("y",), 0)[1] < 1e-9
+    >>> check_gradient(lambda x: {"y": x * x, "d": 2 * x}, [3.0], ("d",), ("y",), 0)[2] < 1e-9
     True
     """
     claimed = output_at(function(*arguments), gradient)
     single = not isinstance(claimed, list)
     claimed = [claimed] if single else claimed
-    measured = [
-        central_difference(function, arguments, output, (argument, None if single else i), step)
-        for i in range(len(claimed))
+    count = len(claimed)
+    chosen = [i * count // most for i in range(most)] if count > most else list(range(count))
+    errors = []
+    for step in (1e-3, 1e-5):
+        measured = [
+            central_difference(function, arguments, output, (argument, None if single else i), step)
+            for i in chosen
+        ]
+        scale = max([1.0, *map(abs, measured)])
+        errors.append(
+            [abs(claimed[i] - slope) / scale for i, slope in zip(chosen, measured, strict=True)]
+        )
+    known = [
+        [error for error in pair if math.isfinite(error)] for pair in zip(*errors, strict=True)
     ]
-    scale = max([1.0, *map(abs, measured)])
-    errors = [abs(a - b) / scale for a, b in zip(claimed, measured, strict=True)]
-    return len(errors), max(errors) if all(map(math.isfinite, errors)) else math.nan
+    return count, len(chosen), max(map(min, known)) if all(known) else math.nan
+
+
+def check_text(path: Any, digest: str) -> bool:
+    """Whether a file's text, without the digest itself, has this SHA-256 digest.
+
+    >>> check_text(__file__, "0" * 64)
+    False
+    """
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    return hashlib.sha256(text.replace(digest, "").encode()).hexdigest() == digest
+
+
+def check_numbers(function: Any, arguments: Any, values: Any, points: Any) -> tuple[Any, ...]:
+    """(numbers compared, largest distance in ulps, complaints) of the recorded numbers.
+
+    points: (seed, [(position among all numbers, the number, how far rounding may take it)])
+
+    >>> check_numbers(lambda x: x + 1.0, [("x", None, False)], {"x": 2.0}, [(0, [(0, 3.0, 0.0)])])
+    (1, 0.0, [])
+    """
+    count, worst, wrong = 0, 0.0, []
+    for seed, recorded in points:
+        found = numbers_in(function(*sample_arguments(arguments, values, seed)))
+        for position, number, reach in recorded:
+            got = found[position] if position < len(found) else math.nan
+            apart = abs(got - number)
+            count += 1
+            if not apart <= reach:
+                wrong.append(f"number {position} is {got!r}, expected {number!r}")
+            if apart:
+                worst = max(worst, apart / math.ulp(number))
+    return count, worst, wrong
 
 
 def check_module(
-    function: Any, arguments: Any, values: Any, derivatives: Any, tolerance: float = 1e-6
+    function: Any,
+    arguments: Any,
+    values: Any,
+    derivatives: Any,
+    certificate: Any = None,
+    path: Any = None,
+    tolerance: float = 1e-6,
+    draws: int = 20,
 ) -> bool:
-    """Print what the function gives at one point and whether its gradients hold; answer if all do.
+    """Print what was proved, what is checked now, and whether it holds; answer if all does.
 
     derivatives: (path of the gradient, path of the output, number of the argument)
     """
-    seed = 0
-    point = sample_arguments(arguments, values, seed)
-    checks = [check_gradient(function, point, *d) for d in derivatives]
-    while seed < 20 and not all(math.isfinite(error) for _, error in checks):
-        seed += 1
+    good = True
+    if certificate:
+        good = not certificate["failed"]
+        count = len(certificate["shown"])
+        print(f"certificate: {count} line{'s' * (count != 1)} of what was shown, see CERTIFICATE")
+        for words, lines in (("not shown", "not shown"), ("FAILED when written", "failed")):
+            for line in certificate[lines]:
+                print(f"{words}: {line}")
+        same = path is None or check_text(path, certificate["sha256"])
+        good = good and same
+        print("text: as it was written: ok" if same else "text: CHANGED since it was written")
+    if certificate and certificate["points"]:
+        found = check_numbers(function, arguments, values, certificate["points"])
+        good = good and not found[2]
+        print(
+            f"numbers: {found[0]} against their 50 digits, {found[1]:.0f} ulps off at most: "
+            + ("ok" if not found[2] else f"WRONG in {len(found[2])}: {found[2][0]}")
+        )
+    seed, checks = 0, []
+    for seed in range(draws):
         point = sample_arguments(arguments, values, seed)
         checks = [check_gradient(function, point, *d) for d in derivatives]
+        if all(math.isfinite(error) for _, _, error in checks):
+            break
+    else:
+        print(f"gradient: NOT CHECKED: no finite point found in {draws} draws")
+        return False
     shown = ", ".join(name + (" (stored)" if name in values else "") for name, _, _ in arguments)
-    print(f"{function.__name__}({shown}), other numbers drawn with seed {seed}")
+    drawn = "stored numbers moved by up to a tenth, " if seed and values else ""
+    print(f"{function.__name__}({shown}), {drawn}other numbers drawn with seed {seed}")
     result = function(*point)
     entries = result if isinstance(result, dict) else {"result": result}
     for key, value in entries.items():
         shown = repr(value)
-        print(f"{key} = {shown if len(shown) <= 72 else shown[:64] + ' ...'}")
-    for (gradient, output, argument), (count, error) in zip(derivatives, checks, strict=True):
-        names = [".".join(map(str, path)) for path in (gradient, output)]
+        print(f"{ascii(key)[1:-1]} = {shown if len(shown) <= 72 else shown[:64] + ' ...'}")
+    for (gradient, output, argument), (count, compared, error) in zip(
+        derivatives, checks, strict=True
+    ):
+        names = [ascii(".".join(map(str, path)))[1:-1] for path in (gradient, output)]
+        part = f"{compared} of {count}" if compared < count else f"{count}"
         print(
-            f"{names[0]}: {count} derivative{'s' * (count != 1)} of {names[1]} "
+            f"{names[0]}: {part} derivative{'s' * (count != 1)} of {names[1]} "
             f"by {arguments[argument][0]}, largest error {error:.1e} against central differences: "
             + ("ok" if error <= tolerance else "WRONG")
         )
     if not derivatives:
-        print("no output is the gradient of another, so there is nothing to check")
-    return all(error <= tolerance for _, error in checks)
+        print("no output is the gradient of another, so there is no gradient to check")
+    return good and all(error <= tolerance for _, _, error in checks)

@@ -14,12 +14,23 @@ from ..errors import UnknownNameError
 class Source:
     """The text a target printed for a program.
 
-    `lines` tells which line (from 1) computes each variable.
+    `lines` tells which line (from 1) computes each variable. `cuts` are places in the text, in
+    characters, at which it may be divided into pieces that are complete code, one after another.
     """
 
     text: str
     function: str
     lines: Mapping[str, int] = field(default_factory=dict)
+    cuts: tuple[int, ...] = ()
+
+    def pieces(self) -> list[str]:
+        r"""The text, divided at its cuts.
+
+        >>> Source("a = 1\nb = a\n", "f", cuts=(6,)).pieces()
+        ['a = 1\n', 'b = a\n']
+        """
+        ends = (*self.cuts, len(self.text))
+        return [self.text[start:end] for start, end in zip((0, *self.cuts), ends, strict=True)]
 
 
 @dataclass(frozen=True)

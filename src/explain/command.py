@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from ..graph.expr import Expr, Graph
 from ..graph.leafnames import is_name
 from ..graph.ops import CONSTANT
 from ..graph.parse import MAX_LENGTH, parse
+from ..storage import write_text
 from .walkthrough import Walkthrough
 
 _ASSIGNMENT: Final = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)(.*)", re.DOTALL)
@@ -40,8 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "formula", help='such as "tanh(w*x + b)", or named parts: "c = a + b; d = b + 1; e = c*d"'
     )
-    parser.add_argument("--at", metavar="a=2,b=1", default=None, help="a number for each leaf")
-    parser.add_argument("--wrt", metavar="NAMES", default=None, help="differentiate by these only")
+    parser.add_argument(
+        "--at", action="append", metavar="a=2,b=1", help="a number for each leaf; may be repeated"
+    )
+    parser.add_argument(
+        "--wrt", action="append", metavar="NAMES", help="differentiate by these only, such as w,b"
+    )
     parser.add_argument(
         "--mistake",
         metavar="NAME",
@@ -66,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     output = read_formulas(args.formula)
     at = None if args.at is None else read_values(args.at)
-    wrt = None if args.wrt is None else [name.strip() for name in args.wrt.split(",")]
+    names = [name.strip() for given in args.wrt or () for name in given.split(",")]
+    wrt = list(dict.fromkeys(names)) or None
     w = explain(output, wrt, at, part=args.part, collapse=args.collapse)
     if args.html is not None:
         _write(f"Wrote {write_html(w, args.html)}\n")
@@ -139,14 +145,14 @@ def _copied(source: Expr, graph: Graph, named: dict[str, Expr]) -> Expr:
     return made[source.id]
 
 
-def read_values(text: str) -> dict[str, float]:
-    """The numbers of "a=2,b=1".
+def read_values(given: Sequence[str]) -> dict[str, float]:
+    """The numbers of "a=2,b=1", given at once or one by one.
 
-    >>> read_values("a=2, b=-1e-3")
-    {'a': 2.0, 'b': -0.001}
+    >>> read_values(["a=2, b=-1e-3", "c=0"])
+    {'a': 2.0, 'b': -0.001, 'c': 0.0}
     """
     values: dict[str, float] = {}
-    for entry in filter(str.strip, text.split(",")):
+    for entry in filter(str.strip, (entry for text in given for entry in text.split(","))):
         name, sign, number = (part.strip() for part in entry.partition("="))
         if not sign or not name:
             raise FormulaError(
@@ -165,9 +171,7 @@ def read_values(text: str) -> dict[str, float]:
 
 def write_html(w: Walkthrough, path: str) -> Path:
     """Write the page of a walk-through, whatever the suffix of the path."""
-    target = Path(path)
-    target.write_text(w.html(), encoding="utf-8")
-    return target
+    return write_text(path, w.html())
 
 
 def ask(w: Walkthrough, read: Callable[[str], str] = input) -> int:

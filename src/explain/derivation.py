@@ -18,6 +18,7 @@ from ..errors import (
     OperandError,
     SizeError,
     UnknownNameError,
+    kind_of,
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
@@ -118,7 +119,7 @@ def derive(
     source = common_graph([output, *(leaf for leaf in asked if not isinstance(leaf, str))])
     if not isinstance(output, Arithmetic):
         raise OperandError(
-            f"cannot explain {shorten(output)}, a {type(output).__name__}; expected one Expr or "
+            f"cannot explain {shorten(output)}, {kind_of(output)}; expected one Expr or "
             "Value: of a layer take one output, or the loss"
         )
     top = source.node_of(output)
@@ -165,13 +166,18 @@ def _unrolled(
 def _named_only(at: Mapping[Any, float]) -> Mapping[Any, float]:
     if not isinstance(at, Mapping):
         raise MissingInputError(
-            f"at is {shorten(at)}, a {type(at).__name__}; expected a dict leaf → number"
+            f"at is {shorten(at)}, {kind_of(at)}; expected a dict leaf → number"
         )
     return at
 
 
 def _part(graph: Graph, name: str) -> int:
     found = {label: node for node, label in graph.labels.items() if graph.operands[node]}
+    if not found:
+        raise UnknownNameError(
+            f"{shorten(name)}: no part of this expression has a label; give one a label, or in a "
+            "formula a name, as in 'c = a + b; c*c'"
+        )
     if name not in found:
         raise UnknownNameError.of("labelled part of this expression", name, found)
     return found[name]

@@ -33,7 +33,10 @@ MAX_LEAVES: Final = 12
 """Past this many leaves, paths are written out for the few leaves with the most of them."""
 
 _MANY_LEAVES_SHOWN: Final = 3
-_JUDGE_DIGITS: Final = 10
+JUDGE_DIGITS: Final = 10
+JUDGES: Final = ("leaf", "graph", "sympy", "difference", "compiled", "agree")
+"""The columns of the table of step 5."""
+
 _BACKWARD: Final = (
     "From the output to the leaves: a node's turn comes when all its consumers are done. What has "
     "then arrived at it is its derivative, called its cotangent or upstream derivative. It passes "
@@ -277,22 +280,26 @@ def _paths(w: Walkthrough, step: Paths) -> Iterator[Block]:
 
 
 def _agreement(w: Walkthrough, step: Agreement) -> Iterator[Block]:
-    yield Line((step.sentence,))
+    yield Line((f"{step.sentence} {step.conclusion}",))
     rows: list[tuple[Inline, ...]] = []
     for row in step.rows:
         verdict = "NO" if not row.agrees else "—" if row.note else "yes"
         cells = (row.graph, row.sympy, row.difference, row.compiled)
         rows.append((_name(w, row.leaf), *((_judged(x),) for x in cells), (verdict,)))
-    header = ("leaf", "graph", "sympy", "difference", "compiled", "agree")
     styles = tuple("" if row.agrees else "wrong" for row in step.rows)
-    yield Table(header, tuple(rows), styles)
+    yield Table(JUDGES, tuple(rows), styles)
+    for row in step.rows:
+        if row.note:
+            yield Line((f"{w.node(row.leaf).name}: {row.note}.",), 1, "" if row.agrees else "wrong")
+    yield from formulas_by_sympy(w, step)
+
+
+def formulas_by_sympy(w: Walkthrough, step: Agreement) -> Iterator[Line]:
+    """Which formulas sympy proves equal, and its own formulas beside the graph's."""
     proved = [w.node(row.leaf).name for row in step.rows if row.judgement == "proved equal"]
     if proved:
         which = listed(proved) if len(proved) <= 8 else f"{len(proved)} leaves"
         yield Line((f"sympy proves the formulas equal for {which}.",))
-    for row in step.rows:
-        if row.note:
-            yield Line((f"{w.node(row.leaf).name}: {row.note}.",), 1, "" if row.agrees else "wrong")
     if len(step.rows) <= MAX_LEAVES:
         for row in step.rows:
             if row.sympy_formula is not None:
@@ -311,11 +318,15 @@ def _agreement(w: Walkthrough, step: Agreement) -> Iterator[Block]:
 
 
 def _judged(value: float | None) -> Formula:
-    """A number with enough digits to see where a difference quotient stops being right."""
     if value is None:
         return number(None)
-    text = f"{value + 0.0:.{_JUDGE_DIGITS}g}"
+    text = judged(value)
     return Formula(text, shown_latex(value) if "e" in text or "n" in text else text)
+
+
+def judged(value: float | None) -> str:
+    """A number with enough digits to see where a difference quotient stops being right."""
+    return "—" if value is None else f"{value + 0.0:.{JUDGE_DIGITS}g}"
 
 
 def _code(w: Walkthrough, step: Code) -> Iterator[Block]:
@@ -388,5 +399,9 @@ def _update(w: Walkthrough, step: Update) -> Iterator[Block]:
         )
         for row in step.rates
     )
-    header = ("lr", "predicted fall", "actual fall", f"new {output.name}", "")
-    yield Table(header, rows)
+    yield Table(update_header(output), rows)
+
+
+def update_header(output: Node) -> tuple[str, ...]:
+    """The columns of the table of step 7."""
+    return ("lr", "predicted fall", "actual fall", f"new {output.name}", "")

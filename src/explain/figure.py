@@ -22,10 +22,13 @@ _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _POINTS_PER_INCH: Final = 72
 _LETTER: Final = 7.0
 _MAX_TITLE: Final = 22
-_ROOM: Final = 12
+_ROOM: Final = 13
 """Letters of a number, with the space before it."""
 _WIDE: Final = 1250
 """Wider pictures, in points, are scrolled instead of shrunk."""
+_BROAD, _LOW, _FLAT = 700, 420, 2.4
+"""A picture that is wider than the first and not higher than the second, and the third times as
+wide as high, goes above the steps instead of beside them."""
 _UNORDERED: Final = frozenset(("add", "mul", "eq", "ne"))
 
 
@@ -61,10 +64,11 @@ def figure(w: Walkthrough, numbers: LiveNumbers, known: Mapping[str, int]) -> st
     drawn = [_edge(w, id, arrows[id], passes.get(id), numbers, known) for id in arrows]
     drawn += [_node(node, boxes[node.id], numbers, known, w) for node in w.nodes]
     output = w.nodes[-1].name
-    wide = ' class="wide"' if size[0] > _WIDE else ""
+    broad = size[0] > max(_BROAD, _FLAT * size[1]) and size[1] <= _LOW
+    kinds = " ".join(["wide"] * (size[0] > _WIDE) + ["broad"] * broad)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]:.0f} {size[1]:.0f}" '
-        f'width="{size[0]:.0f}" height="{size[1]:.0f}"{wide} role="img" '
+        f'width="{size[0]:.0f}" height="{size[1]:.0f}" class="{kinds}" role="img" '
         'aria-labelledby="figure-title figure-text">'
         f'<title id="figure-title">The graph of {escape(output)}</title>'
         '<desc id="figure-text">Every box and edge is a row of the table '
@@ -138,7 +142,7 @@ def _places(
             passed = passes.get(id)
             room = ""
             if passed is not None and passed.wanted:
-                room = "×" + ("0" * len(_local(passed)) if w.symbolic else "−0.000000")
+                room = "×" + ("0" * len(_local(passed)) if w.symbolic else "−0.00000000")
             picture.edge(operand, node.id, id=id, label=room)
     return _read(picture.pipe(encoding="utf-8"))
 

@@ -28,10 +28,10 @@ that are shown; nodes written out that sympy is asked to differentiate."""
 MAX_QUOTIENT: Final = 1e6
 """Past this size of a leaf a difference quotient is shown but judges nothing: its step is long."""
 
+STEP: Final = 6e-6
+"""The step of a central difference: about the cube root of the spacing of floats is the best."""
+
 _DRAWS: Final = 50
-_STEP: Final = (
-    6e-6  # about the cube root of the spacing of floats: the best for a central difference
-)
 
 
 def compiled_function(d: Derivation) -> Compiled:
@@ -83,29 +83,36 @@ def agreement(d: Derivation, compiled: Compiled) -> Agreement:
         part=5,
         kind="agreement",
         title="Four ways to the same numbers",
-        sentence=_words(d, rows, names),
+        sentence=_words(d, names),
         node=node_id(d.root),
         finite=finite(*found),
         rows=tuple(rows),
         point=names,
+        conclusion=_conclusion(d, rows),
     )
 
 
-def _words(d: Derivation, rows: Sequence[Judgement], point: Mapping[str, float]) -> str:
+def _words(d: Derivation, point: Mapping[str, float]) -> str:
     sentence = (
         "The backward pass above, sympy's own differentiation, a difference quotient "
         "(f(x + h) - f(x - h))/2h that knows no calculus, and the compiled function."
     )
-    if d.symbolic:
-        where = ", ".join(f"{name} = {shown(x)}" for name, x in list(point.items())[:8])
-        more = ", …" if len(point) > 8 else ""
-        sentence += f" No values were given, so they are compared at a random point: {where}{more}."
-    odd = [d.graph.labels[int(row.leaf[1:])] for row in rows if not row.agrees]
+    if not d.symbolic:
+        return sentence
+    where = ", ".join(f"{name} = {shown(x)}" for name, x in list(point.items())[:8])
+    more = ", …" if len(point) > 8 else ""
+    return (
+        f"{sentence} No values were given, so they are compared at a random point: {where}{more}."
+    )
+
+
+def _conclusion(d: Derivation, rows: Sequence[Judgement]) -> str:
+    odd = [d.names[int(row.leaf[1:])] for row in rows if not row.agrees]
     if odd:
-        return f"{sentence} They disagree about {listed(odd)}."
+        return f"They disagree about {listed(odd)}."
     if all(row.note for row in rows):
-        return f"{sentence} Nothing here is finite, so there is nothing to compare."
-    return f"{sentence} They agree{' on every leaf' if len(rows) > 1 else ''}."
+        return "Nothing here is finite, so there is nothing to compare."
+    return f"They agree{' on every leaf' if len(rows) > 1 else ''}."
 
 
 def _point(d: Derivation) -> dict[int, float]:
@@ -138,7 +145,7 @@ def _sympy(
         return [None] * count, nothing, ["not asked: a value is not finite"] * count
     try:
         values = precise_values(graph, live, given)
-        if _written_out(graph, live)[root] > MAX_TREE:
+        if written_out(graph, live)[root] > MAX_TREE:
             slopes = chain_rule(graph, live, root, values)
             numbers: list[float | None] = [float(slopes.get(leaf, 0)) for leaf in leaves]
             return numbers, nothing, ["by the chain rule, to 50 digits"] * count
@@ -166,7 +173,7 @@ def _differentiated(
     opaque = frozenset({STOP_GRADIENT.name})
     exact = sympy_nodes(graph, every, opaque=opaque)
     short = sympy_nodes(graph, every, exact=False)
-    sizes = _written_out(graph, every)
+    sizes = written_out(graph, every)
     at = {exact[node]: values[node] for node in live if exact[node].is_Symbol}
     slopes = [as_number(exact[root]).diff(exact[leaf]) for leaf in leaves]
     numbers: list[float | None] = [float(number) for number in precise_sympy(slopes, at)]
@@ -202,7 +209,7 @@ def _proved(found: Any, expected: Any) -> bool:
         return False
 
 
-def _written_out(graph: Graph, live: Sequence[int]) -> dict[int, int]:
+def written_out(graph: Graph, live: Sequence[int]) -> dict[int, int]:
     """How many nodes the formula of each node has, written out as a tree."""
     sizes: dict[int, int] = {}
     for node in live:
@@ -221,7 +228,7 @@ class _Quotient:
 
 def _difference(d: Derivation, leaf: int, point: Mapping[int, float]) -> _Quotient:
     x = point[leaf]
-    h = _STEP * max(1.0, abs(x))
+    h = STEP * max(1.0, abs(x))
     if not math.isfinite(h) or x + h == x:
         return _Quotient(math.nan, math.inf, False)
     steps = (-2 * h, -h, 0.0, h, 2 * h)
@@ -272,13 +279,14 @@ def _disagreeing(
 def _note(d: Derivation, wrong: Sequence[str], quotient: _Quotient) -> str:
     if not wrong:
         return ""
-    kinks = {
-        f"{op.name}: {op.kink}"
-        for op in (d.graph.ops[node] for node in d.live)
-        if op is not CONSTANT and op.kink
-    }
     note = f"{listed(list(wrong))} say{'s' * (len(wrong) == 1)} otherwise"
-    if kinks and quotient.kink and "the compiled function" not in wrong:
-        convention = "; ".join(sorted(kinks))
+    convention = conventions(d)
+    if convention and quotient.kink and "the compiled function" not in wrong:
         note += f"; at a kink there is no derivative, only a convention ({convention})"
     return note
+
+
+def conventions(d: Derivation) -> str:
+    """What is taken at the kinks of the operations of an expression; "" where there are none."""
+    ops = {d.graph.ops[node] for node in d.live} - {CONSTANT}
+    return "; ".join(sorted(f"{op.name}: {op.kink}" for op in ops if op.kink))

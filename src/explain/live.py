@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Final
 
@@ -41,11 +41,16 @@ class LiveNumbers:
 
     def total(self, numbers: Iterable[int]) -> int:
         """The place of a sum of nodes."""
-        return self._place(self._fold(numbers, lambda a, b: a + b))
+        return self._place(self._joined([self._images[number] for number in numbers], _plus))
 
     def product(self, numbers: Iterable[int]) -> int:
         """The place of a product of nodes."""
-        return self._place(self._fold(numbers, lambda a, b: a * b))
+        return self._place(self._joined([self._images[number] for number in numbers], _times))
+
+    def squares(self, numbers: Iterable[int]) -> int:
+        """The place of a sum of squares of nodes."""
+        chosen = [self._images[number] for number in numbers]
+        return self._place(self._joined([self._join(_times, a, a) for a in chosen], _plus))
 
     def values(self) -> list[Number]:
         """What is at each place to begin with; None without values for the leaves."""
@@ -61,20 +66,32 @@ class LiveNumbers:
         outputs = [self._graph[node] for node in self._order]
         return compile(leaves, outputs, target="javascript", simplify=False, name=FUNCTION).source
 
-    def _fold(self, numbers: Iterable[int], join: Callable[[Expr, Expr], Expr]) -> int:
-        first, *rest = [self._graph[self._images[number]] for number in numbers]
-        for expr in rest:
-            first = join(first, expr)
-            if not self._symbolic:
-                operands = [self._values[operand] for operand in self._graph.operands[first.id]]
-                self._values[first.id] = first.op.evaluate(*operands)
-        return first.id
+    def _joined(self, nodes: Sequence[int], join: Callable[[Expr, Expr], Expr]) -> int:
+        first, *rest = nodes
+        for node in rest:
+            first = self._join(join, first, node)
+        return first
+
+    def _join(self, join: Callable[[Expr, Expr], Expr], a: int, b: int) -> int:
+        made = join(self._graph[a], self._graph[b])
+        if not self._symbolic:
+            operands = [self._values[operand] for operand in self._graph.operands[made.id]]
+            self._values[made.id] = made.op.evaluate(*operands)
+        return made.id
 
     def _place(self, node: int) -> int:
         if node not in self._places:
             self._places[node] = len(self._order)
             self._order.append(node)
         return self._places[node]
+
+
+def _plus(a: Expr, b: Expr) -> Expr:
+    return a + b
+
+
+def _times(a: Expr, b: Expr) -> Expr:
+    return a * b
 
 
 def _leaf_ids(w: Walkthrough) -> tuple[str, ...]:

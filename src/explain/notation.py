@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from ..graph.expr import Expr, Graph
 from ..graph.formula import name_latex, notation, number_latex, number_text
 from ..graph.leafnames import is_name
-from ..graph.operation import ATOM, SUM, UNARY, Op
+from ..graph.operation import ATOM, POWER, SUM, UNARY, Op
 from ..graph.ops import CONSTANT
 from ..graph.passes import Pass
 from ..graph.rules import EXACT
@@ -29,12 +29,21 @@ _TIDY: Final = Pass("tidy", tuple(r for r in EXACT if r.name in {"mul-one", "pow
 
 
 class Written(NamedTuple):
-    """A part of a formula in both languages, how tightly it binds, and how many terms it has."""
+    """A part of a formula in both languages, how tightly it binds, and how many terms it has.
+
+    `latex_binds` is given where the two languages differ: a case distinction is a call in text.
+    """
 
     text: str
     latex: str
     binds: int = ATOM
     terms: int = 1
+    latex_binds: int | None = None
+
+    @property
+    def latex_level(self) -> int:
+        """How tightly the LaTeX binds."""
+        return self.binds if self.latex_binds is None else self.latex_binds
 
     @property
     def formula(self) -> Formula:
@@ -70,7 +79,7 @@ def numeral(number: float | None) -> Written:
     """A number as a part of a formula."""
     text = shown(number)
     # A negative number stands bare only where a sum or an argument begins.
-    return Written(text, shown_latex(number), SUM if text.startswith("-") else ATOM)
+    return _digits(text, shown_latex(number), SUM)
 
 
 def symbol(name: str) -> Written:
@@ -85,7 +94,8 @@ def derivative(output: str, name: str) -> Written:
     Formula(text='∂L/∂w1', latex='\\frac{\\partial L}{\\partial w_{1}}')
     """
     above, below = name_latex(output), name_latex(name)
-    return Written(f"∂{output}/∂{name}", rf"\frac{{\partial {above}}}{{\partial {below}}}", SUM)
+    fraction = rf"\frac{{\partial {above}}}{{\partial {below}}}"
+    return Written(f"∂{output}/∂{name}", fraction, SUM, latex_binds=POWER)
 
 
 def node_names(graph: Graph, live: Sequence[int], root: int) -> dict[int, str]:
@@ -169,10 +179,11 @@ def _operation(graph: Graph, node: int, made: Mapping[int, Written]) -> Written:
         for part, slot in zip(parts, _slots(plain.slots, len(parts)), strict=True)
     ]
     latexes = [
-        rf"\left({part.latex}\right)" if part.binds < slot else part.latex
+        rf"\left({part.latex}\right)" if part.latex_level < slot else part.latex
         for part, slot in zip(parts, _slots(tex.slots, len(parts)), strict=True)
     ]
-    return Written(plain.template.format(*texts), tex.template.format(*latexes), plain.binds, terms)
+    text, latex = plain.template.format(*texts), tex.template.format(*latexes)
+    return Written(text, latex, plain.binds, terms, tex.binds)
 
 
 def _slots(slots: tuple[int, ...], count: int) -> list[int]:
@@ -181,7 +192,13 @@ def _slots(slots: tuple[int, ...], count: int) -> list[int]:
 
 def _constant(number: float) -> Written:
     text = number_text(number)
-    return Written(text, number_latex(number), UNARY if text.startswith("-") else ATOM)
+    return _digits(text, number_latex(number), UNARY)
+
+
+def _digits(text: str, latex: str, negative: int) -> Written:
+    """A number; `negative` is how tightly a negative one binds."""
+    binds = negative if text.startswith("-") else ATOM
+    return Written(text, latex, binds, latex_binds=min(binds, POWER) if "^" in latex else None)
 
 
 def local_formula(

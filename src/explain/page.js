@@ -1,32 +1,40 @@
 "use strict";
-// Shows one step at a time and keeps every number up to date. DATA describes the walk-through,
-// PROGRAM is the function that the compiler emitted: leaves in, all numbers out.
+// Shows one step at a time and keeps every number up to date. DATA describes the walk-through;
+// what the compiler emitted: PROGRAM, leaves in, all numbers out; FORWARD, the expression alone;
+// SIMPLIFIED, its derivatives as the generated code has them. SYMPY is sympy's derivatives or null.
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const one = (id) => document.getElementById(id);
-  const steps = all(".step");
   const OTHERS = { inf: Infinity, "-inf": -Infinity, nan: NaN };
   const given = DATA.given.map((x) => (typeof x === "string" ? OTHERS[x] : x));
   const leaves = [...given];
-  let values = PROGRAM ? PROGRAM(...leaves) : [];
+  // A page shows formulas or numbers; one of formulas turns to numbers when some are tried.
+  let view = DATA.start;
+  let steps = all(".step");
+  let values = PROGRAM(...leaves);
   let at = 0;
 
   // -- numbers ----------------------------------------------------------------------------------
 
-  function shown(x) {
+  function shown(x, precision = 6) {
     if (x === undefined || x === null) return "—";
     if (Number.isNaN(x)) return "nan";
     if (!Number.isFinite(x)) return x > 0 ? "inf" : "−inf";
     if (x === 0) return "0";
-    const [digits, power] = x.toExponential(5).split("e");
+    const [digits, power] = x.toExponential(precision - 1).split("e");
     const strip = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
-    const small = Number(power) >= -4 && Number(power) < 6;
+    const small = Number(power) >= -4 && Number(power) < precision;
     const tail = `${power[0]}${power.slice(1).padStart(2, "0")}`;
-    return (small ? strip(x.toPrecision(6)) : `${strip(digits)}e${tail}`).replace(/-/g, "−");
+    const text = small ? strip(x.toPrecision(precision)) : `${strip(digits)}e${tail}`;
+    return text.replace(/-/g, "−");
   }
 
   function renew() {
-    if (PROGRAM) values = PROGRAM(...leaves);
+    for (const label of all("[data-from]")) {
+      label.classList.toggle("later", Number(label.dataset.from) > at);
+    }
+    if (view === "formulas") return;
+    values = PROGRAM(...leaves);
     for (const spot of all("[data-n]")) {
       const place = Number(spot.getAttribute("data-n"));
       let text = shown(values[place]);
@@ -35,10 +43,7 @@
       else if (spot.hasAttribute("data-b") && text.startsWith("−")) text = `(${text})`;
       spot.textContent = text;
       spot.setAttribute("data-value", text === "?" ? "" : String(values[place]));
-      spot.classList.toggle("wrong", PROGRAM !== null && !Number.isFinite(values[place]));
-    }
-    for (const label of all("[data-from]")) {
-      label.classList.toggle("later", Number(label.dataset.from) > at);
+      spot.classList.toggle("wrong", !Number.isFinite(values[place]));
     }
     for (const part of all("[data-local]")) {
       const place = Number(part.getAttribute("data-local"));
@@ -46,6 +51,83 @@
     }
     const moved = leaves.some((value, i) => !Object.is(value, given[i]));
     for (const note of all(".stale")) note.hidden = !moved;
+    judge(moved);
+    markFirst(moved);
+  }
+
+  // At the given values the tables of steps 5 and 7 are what Python found; elsewhere, what is found
+  // here.
+  function judge(moved) {
+    const found = moved && {
+      ...JUDGES.agreement(leaves, values),
+      ...JUDGES.update(leaves, values),
+    };
+    for (const spot of all("[data-live]")) {
+      spot.dataset.given ??= spot.textContent;
+      const said = moved && found[spot.dataset.live];
+      spot.dataset.value = typeof said === "number" ? String(said) : "";
+      spot.textContent = moved ? written(said, spot.dataset.live) : spot.dataset.given;
+      const row = spot.closest("tr");
+      if (spot.dataset.live.startsWith("agree-")) {
+        row.classList.toggle("wrong", spot.textContent === "NO");
+      }
+    }
+  }
+
+  function written(said, key) {
+    if (typeof said === "string") return said;
+    return shown(said, /^(predicted|actual|new)-/.test(key) ? 6 : DATA.judges.digits);
+  }
+
+  // The first step with a number that is not finite says so.
+  function markFirst(moved) {
+    for (const mark of all(".first")) {
+      if (mark.dataset.made) mark.remove();
+      else mark.hidden = moved;
+    }
+    if (!moved) return;
+    const counts = (step, i) => [1, 2, 3].includes(DATA.views[view].steps[i][0]);
+    const first = steps.find((step, i) => counts(step, i) && step.querySelector(".wrong[data-n]"));
+    if (!first) return;
+    const mark = element("p", "Here the first number that is not finite appears.");
+    mark.className = "wrong first";
+    mark.dataset.made = "here";
+    first.querySelector("h2").after(mark);
+  }
+
+  // -- formulas and numbers ---------------------------------------------------------------------
+
+  const PLACES = ["given", "figure", "steps", "table"];
+  const drawn = { [view]: PLACES.map((place) => [...one(place).childNodes]) };
+
+  function turnTo(next) {
+    if (next === view) return;
+    drawn[next] ??= PLACES.map((place) => {
+      const source = one("numbers").content.querySelector(`[data-part="${place}"]`);
+      return [...document.importNode(source, true).childNodes];
+    });
+    PLACES.forEach((place, i) => one(place).replaceChildren(...drawn[next][i]));
+    const id = steps[at].id;
+    view = next;
+    steps = all(".step");
+    list();
+    show(Math.max(0, steps.findIndex((step) => step.id === id)), false);
+  }
+
+  // The list of steps, and whatever else depends on which steps there are.
+  function list() {
+    for (const part of all(".script")) part.hidden = false;
+    document.querySelector(".switch").hidden = !DATA.views[view].questions.length;
+    const trying = one("try");
+    if (trying) trying.hidden = view === "numbers";
+    if (trying) one("reset").hidden = view === "formulas";
+    questions = DATA.views[view].questions.map((question) => ({ ...question, open: true }));
+    const names = steps.map((step, i) => {
+      const part = DATA.parts[DATA.views[view].steps[i][0]];
+      const name = `${i + 1}. ${part}: ${step.dataset.title}`;
+      return element("option", name, { value: String(i) });
+    });
+    one("jump").replaceChildren(...names);
   }
 
   // -- steps ------------------------------------------------------------------------------------
@@ -62,7 +144,7 @@
   function show(index, move = true) {
     at = Math.max(0, Math.min(steps.length - 1, index));
     const step = steps[at];
-    const [part, line, said] = DATA.steps[at];
+    const [part, line, said] = DATA.views[view].steps[at];
     steps.forEach((other, i) => other.classList.toggle("current", i === at));
     const node = step.dataset.node;
     mark("current", [...(node ? [node] : []), ...words(step.dataset.edges)]);
@@ -122,7 +204,7 @@
 
   // -- predict mode -----------------------------------------------------------------------------
 
-  const questions = DATA.questions.map((question) => ({ ...question, open: true }));
+  let questions = [];
 
   // Whether a number is kept back: it answers an open question of this step, or, in the table, any.
   function kept(spot, place) {
@@ -131,8 +213,13 @@
     const asked = questions.filter((question) => question.open && question.place === place);
     const now = asked.filter((question) => `step-${question.step}` === step.id);
     if (spot.closest(".more")) return asked.length > 0;
-    if (spot.closest("h2")) return now.some(({ kind }) => kind === "value" || kind === "total");
-    if (spot.closest("svg")) return now.length > 0 && Number(spot.dataset.at) === at;
+    const whole = now.some(({ kind }) => kind === "value" || kind === "total");
+    if (spot.closest("h2")) return whole;
+    if (spot.closest("svg")) {
+      // A share may be the derivative itself, handed on: that one is given.
+      const edge = spot.closest(".edge") && now.some(({ kind }) => kind === "local");
+      return (whole || edge) && Number(spot.dataset.at) === at;
+    }
     return step.contains(spot) && now.length > 0;
   }
 
@@ -166,7 +253,7 @@
     reveal.addEventListener("click", () => close("It is"));
     entry.addEventListener("submit", (event) => {
       event.preventDefault();
-      const said = judge(question, answer.value);
+      const said = assess(question, answer.value);
       if (said === "") close("Right:");
       else verdict.textContent = said;
     });
@@ -176,10 +263,10 @@
 
   // What is wrong with an answer; "" when nothing is. A formula is right when it gives the right
   // number at the present values and at three others.
-  function judge(question, typed) {
+  function assess(question, typed) {
     let formula;
     try {
-      formula = parse(typed);
+      formula = readFormula(typed);
     } catch (error) {
       return `That cannot be read: ${error.message}`;
     }
@@ -201,75 +288,6 @@
     return "";
   }
 
-  const FUNCTIONS = {
-    tanh: Math.tanh, exp: Math.exp, log: Math.log, sqrt: Math.sqrt, sin: Math.sin, cos: Math.cos,
-    abs: Math.abs, relu: (x) => Math.max(x, 0), sigmoid: (x) => 1 / (1 + Math.exp(-x)),
-  };
-
-  // Reads sums, products, powers, brackets, calls, numbers and the names of nodes.
-  function parse(text) {
-    const plain = text
-      .replace(/[·×]/g, "*").replace(/−/g, "-").replace(/\^/g, "**").replace(/²/g, "**2")
-      .replace(/(?:∂|d)\w+\s*\/\s*(?:∂|d)(\w+)/g, "d$1");
-    const tokens = plain.match(/\d+\.?\d*(?:e[+-]?\d+)?|\.\d+|\*\*|[A-Za-z_]\w*|\S/gi) || [];
-    let position = 0;
-    let named = false;
-    const take = (...signs) => (signs.includes(tokens[position]) ? tokens[position++] : null);
-    const need = (sign) => {
-      if (!take(sign)) throw new Error(`"${sign}" is missing`);
-    };
-    function sum() {
-      let left = product();
-      for (let sign; (sign = take("+", "-")); ) {
-        const [a, b] = [left, product()];
-        left = sign === "+" ? (v) => a(v) + b(v) : (v) => a(v) - b(v);
-      }
-      return left;
-    }
-    function product() {
-      let left = signed();
-      for (let sign; (sign = take("*", "/")); ) {
-        const [a, b] = [left, signed()];
-        left = sign === "*" ? (v) => a(v) * b(v) : (v) => a(v) / b(v);
-      }
-      return left;
-    }
-    function signed() {
-      if (take("-")) {
-        const inner = signed();
-        return (v) => -inner(v);
-      }
-      const base = atom();
-      if (!take("**")) return base;
-      const exponent = signed();
-      return (v) => Math.pow(base(v), exponent(v));
-    }
-    function atom() {
-      const token = tokens[position++];
-      if (token === undefined) throw new Error("something is missing at the end");
-      if (token === "(") {
-        const inner = sum();
-        need(")");
-        return inner;
-      }
-      if (/^[\d.]/.test(token)) return () => Number(token);
-      if (Object.hasOwn(DATA.names, token)) {
-        named = true;
-        return (v) => v[DATA.names[token]];
-      }
-      if (Object.hasOwn(FUNCTIONS, token)) {
-        need("(");
-        const inner = sum();
-        need(")");
-        return (v) => FUNCTIONS[token](inner(v));
-      }
-      throw new Error(`there is no ${token} here`);
-    }
-    const run = sum();
-    if (position < tokens.length) throw new Error(`"${tokens[position]}" is out of place`);
-    return { run, named };
-  }
-
   // -- what the reader does ---------------------------------------------------------------------
 
   function go(id) {
@@ -289,7 +307,8 @@
     document.addEventListener("keydown", (event) => {
       const busy = event.target.closest("input, select, textarea, .scroll, pre");
       if (busy || event.ctrlKey || event.metaKey || event.altKey) return;
-      const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: steps.length - 1 }[event.key];
+      const keys = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: steps.length - 1 };
+      const to = keys[event.key];
       if (to === undefined) return;
       event.preventDefault();
       show(to);
@@ -300,8 +319,20 @@
       if (link && go(link.getAttribute("href"))) event.preventDefault();
       if (button) path(button.closest("li"));
     });
+    // On paper everything is known and open.
+    let [before, closed] = [0, []];
+    addEventListener("beforeprint", () => {
+      closed = all(".more details:not([open])");
+      for (const part of closed) part.open = true;
+      [before, at] = [at, steps.length - 1];
+      renew();
+    });
+    addEventListener("afterprint", () => {
+      for (const part of closed) part.open = false;
+      at = before;
+      renew();
+    });
     const form = document.querySelector(".sliders");
-    if (!form) return;
     const fields = (leaf) => all(`[data-leaf="${leaf}"]`, form);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", (event) => {
@@ -310,6 +341,7 @@
       if (Number.isNaN(value)) return;
       leaves[leaf] = value;
       for (const field of fields(leaf)) if (field !== event.target) field.value = String(value);
+      turnTo("numbers");
       renew();
     });
     form.addEventListener("reset", (event) => {
@@ -318,18 +350,18 @@
         leaves[leaf] = value;
         for (const field of fields(leaf)) field.value = String(value);
       });
+      turnTo(DATA.start);
       renew();
+    });
+    one("try")?.addEventListener("click", () => {
+      turnTo("numbers");
+      one("reset").focus();
     });
   }
 
   document.documentElement.classList.add("scripted");
-  for (const part of all(".script")) part.hidden = false;
-  if (!DATA.questions.length) document.querySelector(".switch").hidden = true;
-  steps.forEach((step, i) => {
-    const name = `${i + 1}. ${DATA.parts[DATA.steps[i][0]]}: ${step.dataset.title}`;
-    one("jump").append(element("option", name, { value: String(i) }));
-  });
+  list();
   listen();
-  if (matchMedia("(max-width: 48rem)").matches) one("sliders")?.removeAttribute("open");
+  if (matchMedia("(max-width: 48rem)").matches) one("sliders").removeAttribute("open");
   if (!go(location.hash)) show(0, false);
 })();

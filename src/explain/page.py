@@ -9,23 +9,30 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
-from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 from ..graph.formula import number_text
-from ..graph.mathml import from_latex
-from .blocks import Block, Heading, Inline, Line, Listing, Table
+from .blocks import Block, Heading, Listing
 from .document import document
 from .figure import figure
-from .live import FUNCTION, LiveNumbers
+from .htmlblocks import blocks_html, inline_html, table_html
+from .live import LiveNumbers
+from .pagescript import read_text, script
 from .stepview import Numbered, step_html
-from .walkthrough import PARTS, Backward, Code, Forward, Seed, Task, Walkthrough, plain
+from .walkthrough import (
+    Agreement,
+    Backward,
+    Code,
+    Forward,
+    Seed,
+    Task,
+    Walkthrough,
+)
 
 _MANY_LEAVES: Final = 16
 _PART: Final = re.compile(r"\d")
@@ -34,49 +41,44 @@ _PART: Final = re.compile(r"\d")
 def html(w: Walkthrough) -> str:
     """The page of a walk-through, complete; the same walk-through gives the same text.
 
-    Its content security policy allows its own style and script, by their hashes, and nothing else.
+    Its content security policy allows its own style, font and script, and nothing else. A page in
+    formulas brings the same steps with numbers along, for readers who try some.
     """
-    numbers = LiveNumbers(w)
-    known = _known_from(w)
-    view = Numbered(w, numbers)
-    picture = figure(w, numbers, known)
-    table = _picture_table(view)
-    prose = {part: blocks_html(blocks) for part, blocks in _blocks_by_part(w).items()}
-    steps = "".join(
-        step_html(view, step, i, prose.get(step.part, "")) for i, step in enumerate(w.steps)
-    )
-    style = _file("page.css")
-    script = _script(w, numbers)
+    at_numbers = w.at(_point(w)) if w.symbolic else w
+    numbers = LiveNumbers(at_numbers)
+    live = _drawn(at_numbers, numbers)
+    drawn = _drawn(w, LiveNumbers(w)) if w.symbolic else live
+    style = f"{_font()}{read_text('page.css')}"
+    code = script(w, at_numbers, numbers)
     heading = blocks_html(document(w)[:1]).replace("<h1>", '<h1 id="title">')
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy(style, script)}">
+<meta http-equiv="Content-Security-Policy" content="{_policy(style, code)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(w.title)}</title>
 <style>{style}</style>
 </head>
 <body>
-<header>{heading}{_given(view)}</header>
+<header>{heading}<div id="given">{drawn["given"]}</div></header>
 <main>
 <section class="picture" aria-label="The graph">
-<figure>
-<div class="scroll" tabindex="0" role="group" aria-label="The graph, scrollable">{picture}</div>
-<figcaption>{_LEGEND}{"" if w.symbolic else _LEGEND_NUMBERS}</figcaption></figure>
-{_sliders(w)}
+<figure id="figure">{drawn["figure"]}</figure>
+{_sliders(at_numbers, tried=w.symbolic)}
 </section>
 <section class="walk" aria-label="The steps">
 {_CONTROLS}
-<div id="steps">{steps}</div>
+<div id="steps">{drawn["steps"]}</div>
 </section>
 {_code(w)}
 <section class="more">
-<details open><summary><h2>The picture as a table</h2></summary>{table}</details>
+<details open><summary><h2>The picture as a table</h2></summary><div id="table">{drawn["table"]}\
+</div></details>
 {_mistakes(w)}
 </section>
 </main>
-<script>{script}</script>
+{_template(live) if w.symbolic else ""}<script>{code}</script>
 </body>
 </html>
 """
@@ -90,52 +92,33 @@ def notebook(w: Walkthrough) -> str:
     )
 
 
-def blocks_html(blocks: Iterable[Block]) -> str:
-    """Headings, prose, tables and listings as HTML.
-
-    >>> blocks_html([Line(("a < b",)), Line(("c",), 1)])
-    '<p>a &lt; b</p><ul><li class="level1">c</li></ul>'
-    """
-    parts = []
-    for is_entry, group in groupby(blocks, lambda b: isinstance(b, Line) and b.level > 0):
-        inner = "".join(map(_block, group))
-        parts.append(f"<ul>{inner}</ul>" if is_entry else inner)
-    return "".join(parts)
+def _point(w: Walkthrough) -> Mapping[str, float]:
+    """Where the judges of a walk-through in formulas compare: numbers to begin with."""
+    return next(step.point for step in w.steps if isinstance(step, Agreement))
 
 
-def _block(block: Block) -> str:
-    match block:
-        case Heading(parts, level):
-            return f"<h{level}>{_inline(parts)}</h{level}>"
-        case Line(parts, level, style):
-            tag = "li" if level else "p"
-            classes = " ".join(filter(None, (style, f"level{level}" if level else "")))
-            named = f' class="{classes}"' if classes else ""
-            return f"<{tag}{named}>{_inline(parts)}</{tag}>"
-        case Table(header, rows, styles):
-            return _table(header, [[_inline(cell) for cell in row] for row in rows], styles)
-        case Listing(code):
-            return f"<pre>{escape(code)}</pre>"
+def _drawn(w: Walkthrough, numbers: LiveNumbers) -> dict[str, str]:
+    """The parts of a page that differ between formulas and numbers, by the ids of their places."""
+    view = Numbered(w, numbers)
+    picture = figure(w, numbers, _known_from(w))
+    prose = {part: blocks_html(blocks) for part, blocks in _blocks_by_part(w).items()}
+    steps = [step_html(view, step, i, prose.get(step.part, "")) for i, step in enumerate(w.steps)]
+    return {
+        "given": _given(view),
+        "figure": (
+            '<div class="scroll" tabindex="0" role="group" aria-label="The graph, scrollable">'
+            f"{picture}</div><figcaption>{_LEGEND}{'' if w.symbolic else _LEGEND_NUMBERS}"
+            "</figcaption>"
+        ),
+        "steps": "".join(steps),
+        "table": _picture_table(view),
+    }
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()) -> str:
-    heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in header)
-    body = ""
-    for i, row in enumerate(rows):
-        first, *rest = row
-        cells = f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest)
-        style = styles[i] if i < len(styles) else ""
-        body += f'<tr class="{style}">{cells}</tr>' if style else f"<tr>{cells}</tr>"
-    return (
-        '<div class="scroll"><table>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _inline(parts: Inline) -> str:
-    return "".join(
-        escape(part) if isinstance(part, str) else from_latex(part.latex) for part in parts
-    )
+def _template(drawn: Mapping[str, str]) -> str:
+    """What takes the place of the formulas once a reader tries numbers."""
+    parts = [f'<div data-part="{part}">{content}</div>' for part, content in drawn.items()]
+    return f'<template id="numbers">{"".join(parts)}</template>\n'
 
 
 # -- the parts of the page ------------------------------------------------------------------------
@@ -199,17 +182,18 @@ def _picture_table(view: Numbered) -> str:
                         view.text(passed.product_number),
                     ]
                 )
-    boxes = _table(("node", "computed by", "value", f"derivative of {output.name}"), rows)
-    arrows = _table(
+    boxes = table_html(("node", "computed by", "value", f"derivative of {output.name}"), rows)
+    arrows = table_html(
         ("edge", "operand", "local derivative", "its value", "passed back: upstream × local"), edges
     )
     return f"{boxes}{arrows}"
 
 
-def _sliders(w: Walkthrough) -> str:
-    """A slider and a number field for each leaf; shown by the script, which they need."""
-    if w.symbolic:
-        return ""
+def _sliders(w: Walkthrough, *, tried: bool) -> str:
+    """A slider and a number field for each leaf; shown by the script, which they need.
+
+    `tried` when the numbers are only for trying, in a page of formulas.
+    """
     task = w.steps[0]
     assert isinstance(task, Task)
     rows = []
@@ -225,12 +209,17 @@ def _sliders(w: Walkthrough) -> str:
             f'<input type="number" data-leaf="{i}" step="any" value="{start}" '
             f'aria-label="{name} as a number"></div>'
         )
+    title, back = ("Try numbers", "Back to formulas") if tried else _MOVE
+    trying = '<button type="button" id="try">Try these numbers</button>' if tried else ""
     return (
-        '<details class="script" id="sliders" open hidden><summary>Move the leaves</summary>'
+        f'<details class="script" id="sliders" open hidden><summary>{title}</summary>'
         '<form class="sliders" aria-label="Values of the leaves">'
-        f"{''.join(rows)}"
-        '<button type="reset" id="reset">Back to the given values</button></form></details>'
+        f'{"".join(rows)}<p class="buttons">{trying}<button type="reset" id="reset">{back}</button>'
+        "</p></form></details>"
     )
+
+
+_MOVE: Final = ("Move the leaves", "Back to the given values")
 
 
 def _code(w: Walkthrough) -> str:
@@ -255,10 +244,16 @@ def _mistakes(w: Walkthrough) -> str:
         heading, *rest = w.mistake(name).blocks()
         assert isinstance(heading, Heading)
         body = blocks_html(rest)
-        parts.append(
-            f'<details class="mistake"><summary>{_inline(heading.parts)}</summary>{body}</details>'
-        )
-    return f"<h2>Common mistakes, wrong beside right</h2>{''.join(parts)}"
+        title = f"<summary>{inline_html(heading.parts)}</summary>"
+        parts.append(f'<details class="mistake">{title}{body}</details>')
+    note = "" if w.symbolic else _STALE
+    return f"<h2>Common mistakes, wrong beside right</h2>{note}{''.join(parts)}"
+
+
+_STALE: Final = (
+    '<p class="stale" hidden>These were carried out at the values given; '
+    "the sliders do not move them.</p>"
+)
 
 
 def _blocks_by_part(w: Walkthrough) -> dict[int, list[Block]]:
@@ -274,7 +269,7 @@ def _blocks_by_part(w: Walkthrough) -> dict[int, list[Block]]:
     return found
 
 
-# -- what the script gets -------------------------------------------------------------------------
+# -- what the parts are made with ------------------------------------------------------------------
 
 
 def _known_from(w: Walkthrough) -> dict[str, int]:
@@ -290,70 +285,11 @@ def _known_from(w: Walkthrough) -> dict[str, int]:
     return known
 
 
-def _script(w: Walkthrough, numbers: LiveNumbers) -> str:
-    """The page's script: its data, the emitted program, and what reacts to keys and sliders."""
-    code = [step for step in w.steps if isinstance(step, Code)]
-    lines = {
-        carried.step: [carried.line, carried.variable if carried.line else _sentence(carried.note)]
-        for carried in (code[0].lines if code else ())
-    }
-    questions = [
-        {
-            "id": question.id,
-            "step": question.step,
-            "kind": question.kind,
-            "prompt": question.prompt,
-            "hint": question.hint,
-            "formula": question.formula.text,
-            "place": numbers.place(question.number),
-        }
-        for question in w.questions
-        if not w.symbolic
-    ]
-    task = w.steps[0]
-    assert isinstance(task, Task)
-    names = {}
-    for node in w.nodes:
-        if node.kind != "constant":
-            names[node.name] = numbers.place(node.number)
-    for node in w.nodes:
-        if node.kind != "constant" and node.adjoint_number is not None:
-            names.setdefault(f"d{node.name}", numbers.place(node.adjoint_number))
-    update = [
-        [i, numbers.place(adjoint)]
-        for i, id in enumerate(task.leaves)
-        if id in task.wrt and (adjoint := w.node(id).adjoint_number) is not None
-    ]
-    data: dict[str, Any] = {
-        "leaves": [w.node(id).name for id in task.leaves],
-        "given": [w.values.get(w.node(id).name) for id in task.leaves],
-        "symbolic": w.symbolic,
-        "steps": [[step.part, *lines.get(step.id, [])] for step in w.steps],
-        "parts": PARTS,
-        "names": names,
-        "questions": questions,
-        "output": numbers.place(w.nodes[-1].number),
-        "update": update,
-    }
-    text = json.dumps(plain(data), ensure_ascii=True, allow_nan=False).replace("<", r"\u003c")
-    # Places are handed out above: the program is emitted last.
-    program = "" if w.symbolic else numbers.source()
-    return f"const DATA = {text};\n{program}const PROGRAM = {_program(w)};\n{_file('page.js')}"
-
-
-def _program(w: Walkthrough) -> str:
-    return "null" if w.symbolic else FUNCTION
-
-
-def _sentence(note: str) -> str:
-    return f"{note[:1].upper()}{note[1:]}."
-
-
 def _policy(style: str, script: str) -> str:
-    """Nothing from anywhere, but for this style and this script."""
+    """Nothing from anywhere, but for this style with the font in it, and this script."""
     return (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'"
+        "font-src data:; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -363,5 +299,12 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _file(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+def _font() -> str:
+    """The style that brings the maths font: brackets and roots grow with it, on every system."""
+    font = base64.b64encode(files(__package__).joinpath("math.woff2").read_bytes()).decode()
+    return (
+        "/* Wengert Math: some glyphs of STIX Two Math, copyright 2001-2021 The STIX Fonts Project "
+        "Authors,\n   SIL Open Font License 1.1 */\n"
+        '@font-face { font-family: "Wengert Math"; '
+        f'src: url("data:font/woff2;base64,{font}") format("woff2"); }}\n'
+    )

@@ -8,10 +8,12 @@ from html import escape
 
 from ..graph.mathml import from_latex
 from ..graph.operation import UNARY
+from .judgeview import agreement_html, update_html
 from .live import LiveNumbers, span
 from .notation import Written, local_formula, write
 from .walkthrough import (
     PARTS,
+    Agreement,
     Backward,
     Contribution,
     Forward,
@@ -19,6 +21,7 @@ from .walkthrough import (
     Paths,
     Seed,
     Step,
+    Update,
     Walkthrough,
 )
 
@@ -82,14 +85,20 @@ def step_html(view: Numbered, step: Step, index: int, prose: str) -> str:
             heading, body = _backward(view, step)
         case Paths():
             heading, body = _paths(view, step)
+        case Agreement():
+            heading, body = escape(step.title), agreement_html(view, step)
+        case Update():
+            heading, body = escape(step.title), update_html(view, step)
         case _:
-            heading = escape(step.title if step.part == 0 else PARTS[step.part])
-            fixed = step.part > 3 and not view.w.symbolic
-            body = (_STALE if fixed else "") + prose
+            heading, body = escape(step.title), prose
     node = f' data-node="{step.node}"' if step.node else ""
     title = escape(_spoken(step), quote=True)
     first = step.id == view.w.first_non_finite
-    mark = '<p class="wrong">Here the first number that is not finite appears.</p>' if first else ""
+    mark = (
+        '<p class="wrong first">Here the first number that is not finite appears.</p>'
+        if first
+        else ""
+    )
     return (
         f'<section class="step" id="step-{step.id}" data-title="{title}"{node}{_edges(step)}>'
         f'<p class="part">{step.part} · {PARTS[step.part]}</p>'
@@ -99,21 +108,11 @@ def step_html(view: Numbered, step: Step, index: int, prose: str) -> str:
 
 _ONE_SLOT = re.compile(r"\\slot\{\d+\}")
 _CONSTANT = re.compile(r"[-\d.]+")
-_STALE = (
-    '<p class="stale" hidden>These numbers belong to the given values; '
-    "the sliders do not move them.</p>"
-)
 
 
 def _spoken(step: Step) -> str:
     """The step in one line of plain text, without its numbers."""
-    match step:
-        case Backward():
-            return step.adjoint_name.text
-        case Forward() | Seed() | Paths():
-            return step.title
-        case _:
-            return PARTS[step.part]
+    return step.adjoint_name.text if isinstance(step, Backward) else step.title
 
 
 def _edges(step: Step) -> str:

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UnknownNameError
+from ..storage import write_text
 
 if TYPE_CHECKING:
     from ..codegen.compiled import Compiled
     from ..graph.expr import Expr, Graph
+    from .derivation import Derivation
     from .mistakes import Mistake
     from .predict import Question, Verdict
 
@@ -239,6 +241,7 @@ class Agreement(Step):
 
     rows: tuple[Judgement, ...]
     point: Mapping[str, float]
+    conclusion: str
 
 
 @dataclass(frozen=True)
@@ -312,7 +315,8 @@ class Walkthrough:
     symbolic          whether there are no values, only formulas
     first_non_finite  the first step with a number that is infinite or not a number
 
-    `graph` holds the expression, its adjoints and local derivatives as nodes; `values` the leaves.
+    `graph` holds the expression, its adjoints and local derivatives as nodes; `values` the leaves;
+    `derivation` what the steps were read off, and `rates` the learning rates that were asked for.
     """
 
     title: str
@@ -325,6 +329,8 @@ class Walkthrough:
     output: Expr
     values: Mapping[str, float]
     compiled: Compiled
+    derivation: Derivation
+    rates: tuple[float, ...]
 
     def __repr__(self) -> str:
         return f"<Walkthrough of {self.formula.text[:60]}: {len(self.steps)} steps>"
@@ -365,6 +371,20 @@ class Walkthrough:
     @cached_property
     def _names(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes if node.kind != "constant"}
+
+    def at(self, values: Mapping[Any, float]) -> Walkthrough:
+        """The same walk-through with numbers for leaves, by name; the others keep theirs.
+
+        Errors: `MissingInputError` names the leaves that are left without a number.
+
+        >>> from wengert.explain import explain
+        >>> from wengert.graph.parse import parse
+        >>> explain(parse("a*b")).at({"a": 2, "b": 3}).by_name("a").adjoint
+        3.0
+        """
+        from .assembly import with_values
+
+        return with_values(self, values)
 
     # -- outputs ----------------------------------------------------------------------------------
 
@@ -425,8 +445,7 @@ class Walkthrough:
         if target.suffix.lower() not in writers:
             raise UnknownNameError.of("format of a walk-through", target.suffix, writers)
         written = writers[target.suffix.lower()]()
-        target.write_text(written.rstrip("\n") + "\n", encoding="utf-8")
-        return target
+        return write_text(target, written.rstrip("\n") + "\n")
 
     # -- teaching ---------------------------------------------------------------------------------
 

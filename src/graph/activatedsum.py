@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .arithmetic import plain_number
 from .ieee import Float
-from .operation import Op
+from .operation import Op, plain_number
 from .ops import ADD, MUL
 from .value import Value, as_value, computed
 
@@ -16,18 +15,20 @@ class Row:
     """What several sums read: the numbers of now, and the `Value`s they are of, if of any.
 
     >>> Row([Value(2.0)]).numbers, Row([1.0, 2.0]).values
-    ([2.0], ())
+    ((2.0,), ())
     """
 
-    __slots__ = ("numbers", "values")
+    __slots__ = ("backwards", "numbers", "values")
 
-    def __init__(self, entries: Sequence[Any]) -> None:
-        if type(entries[0]) is float:
+    def __init__(self, entries: Iterable[Any]) -> None:
+        given = tuple(entries)
+        if type(given[0]) is float:
             self.values: tuple[Value, ...] = ()
-            self.numbers: list[float] = list(entries)
+            self.backwards: tuple[Value, ...] = ()
+            self.numbers: tuple[float, ...] = given
         else:
-            self.values = tuple(entries)
-            self.numbers = [value.data for value in entries]
+            self.values, self.backwards = given, given[::-1]
+            self.numbers = tuple([value.data for value in given])
 
 
 class ActivatedSum(Value):
@@ -36,23 +37,25 @@ class ActivatedSum(Value):
     bias        a `Value`
     weights     `Value`s, at least one
     row         as many entries, all floats or all `Value`s
-    activation  the record of an operation on one operand, or None for the sum itself
+    activation  the record of an operation on one operand that takes nothing else, or None for the
+                sum itself
     name        the label of the sum, where it is not the whole
 
     A loop that rebuilds a network every epoch looks at the gradients of the weights and at nothing
     between, so the products and sums are made when `operands` is first asked for: with the numbers
-    they had at first, and the gradients that the last `backward` gave them. Numbers are the same
-    either way, and so is every share of the chain rule.
+    they had at first, and the gradients that `backward` gave them. Numbers are the same either way,
+    and so is every share of the chain rule; what several shares add up to is added in the order
+    that the operations would, one by one, in a network.
 
     >>> w, x = Value(3.0), Value(2.0)
     >>> n = ActivatedSum(Value(1.0), [w], Row([x]))
     >>> n.backward(); n, w.grad
     (Value(data=7.0, grad=1), 2.0)
     >>> n.operands
-    (Value(data=1.0, grad=1.0), Value(data=6.0, grad=1))
+    (Value(data=1.0, grad=1.0), Value(data=6.0, grad=1.0))
     """
 
-    __slots__ = ("_ct", "_inside", "bias", "name", "row", "weights")
+    __slots__ = ("_ct", "_earlier", "_inside", "bias", "name", "row", "weights")
 
     def __init__(
         self,
@@ -66,6 +69,8 @@ class ActivatedSum(Value):
         factors = [weight.data for weight in weights]
         for factor, number in zip(factors, row.numbers, strict=True):
             total += factor * number
+        if type(total) is not float or type(factors[0]) is not float:
+            total = _plain_sum(bias.data, factors, row.numbers)
         data = total if activation is None else activation.evaluate(total)
         self.data = data if type(data) is float else plain_number(data)
         self.grad = 0.0
@@ -76,8 +81,13 @@ class ActivatedSum(Value):
         self.weights = tuple(weights)
         self.row = row
         self.name = name
-        self.reads = (bias, *[weight for weight in weights if weight.reads], *row.values)
-        self._ct = 0.0
+        computed_weights = [weight for weight in weights if weight.reads]
+        if computed_weights or bias.reads:
+            self.reads = (*computed_weights, *row.backwards, bias)
+        else:
+            self.reads = row.backwards or (bias,)
+        self._ct: float | None = None
+        self._earlier: Sequence[float] = ()
         self._inside: tuple[float, float, list[float]] | None = (total, bias.data, factors)
 
     @property
@@ -96,7 +106,19 @@ class ActivatedSum(Value):
         if self._inside is None:
             super()._pull()
             return
-        self._ct = ct = self._cotangent(self._inside[0])
+        if self._ct is not None:
+            self._settle()
+        op, ct = self.op, 0.0  # added to, as any gradient is: ints become floats, and -0.0 is 0.0
+        if op is ADD:
+            ct += self.grad
+        else:
+            rule = op.vjp[0]  # type: ignore[union-attr]
+            if rule is not None:
+                try:
+                    ct += rule(self.grad, self.data, self._inside[0])
+                except ArithmeticError:
+                    ct += float(rule(Float(self.grad), Float(self.data), Float(self._inside[0])))
+        self._ct = ct
         self.bias.grad += ct
         if self.row.values:
             for weight, entry in zip(self.weights, self.row.values, strict=True):
@@ -107,30 +129,33 @@ class ActivatedSum(Value):
             for weight, number in zip(self.weights, self.row.numbers, strict=True):
                 weight.grad += ct * number
 
-    def _cotangent(self, total: float) -> float:
-        """The cotangent of the sum, by the rule of the activation."""
-        op = self.op
-        if op is ADD or op is None:
-            return self.grad
-        rule = op.vjp[0]
-        if rule is None:
-            return 0.0
-        try:
-            return rule(self.grad, self.data, total)  # type: ignore[no-any-return]
-        except ArithmeticError:
-            return float(rule(Float(self.grad), Float(self.data), Float(total)))
+    def _pass_over(self) -> None:
+        """What is inside has no gradient of this sweep; constants keep that of earlier ones."""
+        self._settle()
+        self._ct = None
+
+    def _settle(self) -> None:
+        """Remember the gradients of the constants of the row, which add up over the sweeps."""
+        if self._inside is not None and not self.row.values:
+            self._earlier = self._constant_grads(self._inside[2])
+
+    def _constant_grads(self, factors: list[float]) -> Sequence[float]:
+        earlier, ct = self._earlier or [0.0] * len(factors), self._ct
+        if ct is None:
+            return earlier
+        return [grad + ct * factor for grad, factor in zip(earlier, factors, strict=True)]
 
     def _write_out(self) -> None:
         """Make the operations one by one; those inside the sum have its cotangent."""
         if self._inside is None:
             return
         total, partial, factors = self._inside
-        ct = self._ct
+        ct = 0.0 if self._ct is None else self._ct
         values = self.row.values
         if not values:
             values = tuple(map(as_value, self.row.numbers))
-            for value, factor in zip(values, factors, strict=True):
-                value.grad = ct * factor
+            for value, grad in zip(values, self._constant_grads(factors), strict=True):
+                value.grad = grad
         products = [
             computed(plain_number(factor * number), MUL, (weight, value))
             for weight, factor, value, number in zip(
@@ -145,9 +170,17 @@ class ActivatedSum(Value):
             partial = plain_number(partial + product.data)
             before = computed(partial, ADD, (before, product))
             before.grad = ct
-        self.reads = before, last
+        reads: tuple[Value, ...] = before, last
         if self.op is not ADD:
-            inner = computed(plain_number(total), ADD, self.reads)
+            inner = computed(plain_number(total), ADD, reads)
             inner.grad, inner.label = ct, self.name
-            self.reads = (inner,)
+            reads = (inner,)
+        self.reads = reads
         self._inside = None
+
+
+def _plain_sum(total: float, factors: Sequence[float], numbers: Sequence[float]) -> float:
+    """The sum with every step of it in Python's own numbers, as `Value`s one by one have them."""
+    for factor, number in zip(factors, numbers, strict=True):
+        total = plain_number(total + plain_number(factor * number))
+    return total

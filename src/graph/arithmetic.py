@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar, Self
 
-from ..errors import OperandError
 from . import ops
-from .operation import Op
+from .operation import Op, plain_number
 
 
 class Arithmetic:
@@ -22,7 +21,7 @@ class Arithmetic:
     __array_ufunc__ = None
     """NumPy scalars and arrays leave mixed arithmetic to this class."""
 
-    op_rank: ClassVar[int]
+    op_rank: ClassVar[float]
 
     def apply_op(self, op: Op, operands: tuple[Any, ...], statics: tuple[float, ...] = ()) -> Self:
         """Apply `op` to operands of which at least one is of this class."""
@@ -118,16 +117,6 @@ class Arithmetic:
         return self.apply_op(ops.COS, (self,))
 
 
-def kind_of(thing: object) -> str:
-    """The type of `thing` with its article, for error texts.
-
-    >>> kind_of(3), kind_of("x")
-    ('an int', 'a str')
-    """
-    name = type(thing).__name__
-    return f"{'an' if name[:1] in 'aeioAEIO' else 'a'} {name}"
-
-
 def is_operand(thing: object) -> bool:
     """Whether `thing` is one number: plain, a `Value`, an expression or one of sympy's.
 
@@ -138,32 +127,3 @@ def is_operand(thing: object) -> bool:
         return True
     sympy = sys.modules.get("sympy")
     return sympy is not None and isinstance(thing, sympy.Basic)
-
-
-_EXACT = 2**53
-"""Integers up to this size are float64 numbers exactly."""
-
-
-def plain_number(number: Any) -> int | float:
-    """A real number of any library as Python's own; an int that float64 holds exactly stays an int.
-
-    Larger ones become the nearest float, so that arithmetic is that of float64 throughout. One past
-    the largest float is an `OperandError`.
-
-    >>> plain_number(2), plain_number(True), plain_number(2**53 + 1)
-    (2, 1, 9007199254740992.0)
-    """
-    kind = type(number)
-    if kind is float or (kind is int and -_EXACT <= number <= _EXACT):
-        return number  # type: ignore[no-any-return]
-    if isinstance(number, Integral):
-        whole = int(number)
-        if -_EXACT <= whole <= _EXACT:
-            return whole
-    try:
-        return float(number)
-    except OverflowError:
-        raise OperandError(
-            f"{kind_of(number)} past 1.8e308 is too large for float64; expected a number within "
-            "that range, or float('inf')"
-        ) from None

@@ -8,7 +8,7 @@ derivative results for forward and reverse mode algorithmic differentiation").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import prod
 from numbers import Integral
@@ -97,7 +97,25 @@ def kept(ct: Any, x: Any, axis: int | None) -> Any:
 
 def _spread(ct: Any, x: Any, axis: int | None) -> Any:
     """The cotangent of a sum, for each of its terms."""
-    return BROADCAST(kept(ct, x, axis), shape_of(x)) if shape_of(x) else ct
+    return spread_over(kept(ct, x, axis), x)
+
+
+def spread_over(x: Any, like: Any) -> Any:
+    """`x` repeated to the shape of `like`, whose batch may have a length that is not known yet.
+
+    >>> import numpy as np
+    >>> spread_over(1.0, np.zeros((2, 2)))
+    array([[1., 1.],
+           [1., 1.]])
+    """
+    shape = shape_of(like)
+    if shape_of(x) == shape:
+        return x
+    if BATCH not in shape or BATCH in shape_of(x):
+        return BROADCAST(x, shape)
+    from .ops import where
+
+    return where(like, x, x)
 
 
 def _count(x: Any, axis: int | None) -> Any:
@@ -432,7 +450,7 @@ def reshape(x: Any, shape: Any) -> Any:
     array([[0., 1., 2.],
            [3., 4., 5.]])
     """
-    lengths = (shape,) if isinstance(shape, Integral) else tuple(shape)
+    lengths = tuple(shape) if isinstance(shape, Iterable) else (shape,)
     if BATCH in lengths and BATCH not in shape_of(x):
         left = prod(shape_of(x)) // max(1, abs(prod(lengths)))
         lengths = tuple(left if length == -1 else length for length in lengths)
@@ -482,7 +500,7 @@ def take(x: Any, key: Any) -> Any:
         raise OperandError(f"{shorten(x)} is a scalar, which has no elements to choose from")
     if shape[0] != BATCH:
         index = positions_of(shape, key)
-        return x if index == positions_of(shape, ()) else GATHER(x, index)
+        return x if _is_all(index, shape) else GATHER(x, index)
     first, *rest = key if isinstance(key, tuple) else (key,)
     if first != slice(None):
         raise ShapeError(
@@ -490,7 +508,12 @@ def take(x: Any, key: Any) -> Any:
             "before it is; choose within each, as in x[:, 1]"
         )
     index = positions_of(shape[1:], tuple(rest))
-    return x if index == positions_of(shape[1:], ()) else GATHER_ROWS(x, index)
+    return x if _is_all(index, shape[1:]) else GATHER_ROWS(x, index)
+
+
+def _is_all(index: Index, shape: Shape) -> bool:
+    """Whether an index chooses every element of an array of `shape`, each in its own place."""
+    return index.shape == shape and index == positions_of(shape, ())
 
 
 def _counted(x: Any, axis: int | None) -> int | None:

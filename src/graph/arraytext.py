@@ -73,7 +73,7 @@ def _chosen(rows: bool, index: Index, shape: Shape, latex: bool) -> Notation:
         key = (slice(None), *key)
     inside = subscript_text(key)
     if latex:
-        return Notation(f"{{0}}_{{{{{inside}}}}}", ATOM, (ATOM,))
+        return Notation(f"{{{{{{0}}}}}}_{{{{{inside}}}}}", ATOM, (ATOM,))
     return Notation(f"{{0}}[{inside}]", ATOM, (ATOM,))
 
 

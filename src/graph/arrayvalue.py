@@ -26,7 +26,7 @@ class ArrayValue(Arithmetic):
     """
 
     __slots__ = ("__weakref__", "_data", "label")
-    op_rank: ClassVar[int] = 1
+    op_rank: ClassVar[float] = 1.5  # as NumPy's arrays
     is_leaf: ClassVar[bool] = True
 
     def __init__(self, data: Any, label: str = "") -> None:

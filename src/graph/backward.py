@@ -18,14 +18,15 @@ from ..errors import (
     NotDifferentiableError,
     OperandError,
     ShapeError,
+    kind_of,
     shorten,
 )
-from .arithmetic import Arithmetic, kind_of
-from .arrays import BROADCAST, sum_to
+from .arithmetic import Arithmetic
+from .arrays import spread_over, sum_to
 from .expr import Expr, Graph, Origin, common_graph, live_nodes
 from .guard import Guards, has_branches
 from .ops import CONSTANT
-from .shapes import Shape, shape_of, shape_text
+from .shapes import shape_of, shape_text
 from .stable import stable_form
 from .value import Value
 
@@ -96,7 +97,7 @@ def grad(
     results = []
     for leaf, node in zip(leaves, nodes, strict=True):
         if node is None or node not in found:
-            results.append(_zero(graph, shape_of(leaf)))
+            results.append(spread_over(graph.constant(0), leaf))
         else:
             known[root, node] = graph.gradients[root, node] = found[node]
             results.append(Expr(graph, found[node]))
@@ -151,7 +152,9 @@ def jvp(
     for leaf, tangent in zip(leaves, directions, strict=True):
         node = _leaf_node(graph, leaf)
         if node is not None:
-            found[node] = _tangent_of_leaf(graph, leaf, graph.node_of(tangent))
+            direction = _tangent_of_leaf(graph, leaf, graph.node_of(tangent))
+            before = found.get(node)
+            found[node] = direction if before is None else (graph[before] + graph[direction]).id
     try:
         for node in live_nodes(graph, roots):
             if node not in found:
@@ -159,7 +162,7 @@ def jvp(
     finally:
         graph.deriving(None)
     results = [
-        Expr(graph, found[root]) if root in found else _zero(graph, graph.shapes.get(root, ()))
+        graph[found[root]] if root in found else spread_over(graph.constant(0), graph[root])
         for root in roots
     ]
     return results[0] if isinstance(outputs, Arithmetic) else results
@@ -255,7 +258,7 @@ def _sweep(
         raise ShapeError(
             f"cannot differentiate {Expr(graph, root)!r}, an array of shape "
             f"{shape_text(graph.shapes[root])}; the output is one number: sum the array first, as "
-            "with wengert.sum_over"
+            "with wengert.graph.arrays.sum_over"
         )
     guards = None
     if guarded and has_branches(graph, needed):
@@ -280,6 +283,9 @@ def _pull_back(
     if not operands:
         return
     arguments = (*[Expr(graph, operand) for operand in operands], *graph.statics.get(node, ()))
+    if guards is not None:
+        graph.deriving(Origin("grad", node, "rule", op.name))
+        arguments = guards.arguments(node, arguments)
     ct, out, shapes = Expr(graph, found[node]), Expr(graph, node), graph.shapes
     for position, operand in enumerate(operands):
         if operand not in needed:
@@ -290,8 +296,10 @@ def _pull_back(
             continue
         graph.deriving(Origin("grad", node, "rule", op.name, position))
         share = graph.node_of(rule(ct, out, *arguments))
+        if guards is not None:
+            share = guards.unfitted(node, position, share)
         if shapes and shapes.get(share, ()) != shapes.get(operand, ()):
-            share = _fitted(graph, share, shapes.get(operand, ()))
+            share = _fitted(graph, share, operand)
         if guards is not None:
             share = guards.guarded(node, position, share)
         before = found.get(operand)
@@ -299,11 +307,6 @@ def _pull_back(
             graph.deriving(Origin("grad", operand, "sum", "add", None))
             share = (Expr(graph, before) + Expr(graph, share)).id
         found[operand] = share
-
-
-def _zero(graph: Graph, shape: Shape) -> Expr:
-    zero = graph.constant(0)
-    return BROADCAST(zero, shape) if shape else zero
 
 
 def _tangent_of_leaf(graph: Graph, leaf: Any, tangent: int) -> int:
@@ -315,18 +318,18 @@ def _tangent_of_leaf(graph: Graph, leaf: Any, tangent: int) -> int:
         raise ShapeError(
             f"the tangent of {leaf!r} has shape {shape_text(given)}, expected {shape_text(shape)}"
         )
-    return BROADCAST(Expr(graph, tangent), shape).id  # type: ignore[no-any-return]
+    return graph.node_of(spread_over(graph[tangent], leaf))
 
 
-def _fitted(graph: Graph, share: int, shape: Shape) -> int:
+def _fitted(graph: Graph, share: int, operand: int) -> int:
     """A share of a cotangent in the shape of its operand: what was broadcast is summed up.
 
     The other way round, a share that is the same for every element stretches to the shape.
     """
-    expr = Expr(graph, share)
+    expr, shape = graph[share], graph[operand].shape
     if len(expr.shape) >= len(shape):
         expr = sum_to(expr, shape)
-    return expr.id if expr.shape == shape else BROADCAST(expr, shape).id
+    return graph.node_of(spread_over(expr, graph[operand]))
 
 
 def _tangent(graph: Graph, node: int, found: dict[int, int]) -> None:
@@ -348,11 +351,7 @@ def _tangent(graph: Graph, node: int, found: dict[int, int]) -> None:
         graph.deriving(Origin("jvp", node, "sum", "add", None))
         total = share if total is None else total + share
     if total is not None:
-        tangent = graph.node_of(total)
-        shape = graph.shapes.get(node, ())
-        if graph.shapes.get(tangent, ()) != shape:
-            tangent = BROADCAST(Expr(graph, tangent), shape).id
-        found[node] = tangent
+        found[node] = graph.node_of(spread_over(graph[graph.node_of(total)], out))
 
 
 def _remember(graph: Graph, found: dict[int, int]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OperandError, UnknownNameError, shorten
+from ..errors import OperandError, UnknownNameError, kind_of, shorten
 from . import ops
 from .arithmetic import Arithmetic
 from .drawing.backward_picture import draw_backward
@@ -97,7 +97,7 @@ def _roots(root: Any) -> list[Any]:
     for thing in things:
         if not isinstance(thing, Arithmetic):
             raise OperandError(
-                f"cannot draw {shorten(thing)}, a {type(thing).__name__}; "
+                f"cannot draw {shorten(thing)}, {kind_of(thing)}; "
                 "expected an Expr, a Value, or a sequence of them"
             )
     if not things:

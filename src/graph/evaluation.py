@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import MissingInputError, NotALeafError, ShapeError
 from . import ops
-from .arithmetic import Arithmetic
 from .expr import Expr, Graph, common_graph, leaf_named, live_nodes, real_number, unknown_leaf
 from .leafnames import listing
 from .shapes import BATCH, Shape, evaluate_arrays, frozen_array, shape_text
@@ -28,7 +27,7 @@ def evaluate(
     >>> evaluate(x * x + 1, {x: 3.0})
     10.0
     """
-    single = isinstance(outputs, Arithmetic)
+    single = not isinstance(outputs, Iterable)
     wanted: list[Any] = [outputs] if single else list(outputs)  # type: ignore[arg-type]
     graph = common_graph(wanted)
     roots = [graph.node_of(thing) for thing in wanted]

@@ -21,10 +21,11 @@ from ..errors import (
     ShapeError,
     TruthValueError,
     UnknownNameError,
+    kind_of,
     shorten,
 )
 from . import ops
-from .arithmetic import Arithmetic, kind_of, plain_number
+from .arithmetic import Arithmetic, plain_number
 from .arrayvalue import ArrayValue
 from .leafnames import MAX_NAME_LENGTH, check_name, is_name, listing
 from .operation import Op
@@ -269,7 +270,12 @@ class Graph:
         op = other.ops[node]
         if op is ops.CONSTANT:
             return self.constant(other.value(node)).id
-        copy = self._leaf(op, other.labels[node]).id
+        name = other.labels[node]
+        if name in self.leaves:
+            self._check_free(name)
+        copy = self._append_leaf(op)
+        self.labels[copy] = name
+        self.leaves[name] = copy
         if node in other.shapes:
             self._set_shape(copy, other.shapes[node])
             for column, others in ((self.arrays, other.arrays), (self.lanes, other.lanes)):

@@ -32,10 +32,15 @@ class Index:
     def __init__(self, positions: Any) -> None:
         import numpy
 
-        array = numpy.array(positions)
+        try:
+            array = numpy.array(positions)
+        except ValueError:
+            raise OperandError(
+                f"the index {shorten(positions)} has rows of different lengths"
+            ) from None
         if array.dtype.kind not in "iu" and array.size:
             raise OperandError(f"the index {shorten(positions)} does not hold whole numbers")
-        self.array = array.astype(numpy.int64)
+        self.array = array.astype(numpy.int64, copy=False)
         self.array.flags.writeable = False
         self._hash = hash((self.array.shape, self.array.tobytes()))
 
@@ -86,7 +91,13 @@ def positions_of(shape: Shape, key: Any) -> Index:
     """
     import numpy
 
-    return Index(numpy.arange(prod(shape)).reshape(shape)[key])
+    positions: Any = 0
+    for axis, length in enumerate(shape):
+        step = prod(shape[axis + 1 :])
+        along = numpy.arange(0, length * step, step).reshape(-1, *[1] * (len(shape) - axis - 1))
+        # A view that repeats `along`, so that few of many elements are chosen at the cost of few.
+        positions = positions + numpy.broadcast_to(along, shape)[key]
+    return Index(positions)
 
 
 def subscript(index: Index, shape: Shape) -> tuple[int | slice, ...] | None:
@@ -123,11 +134,16 @@ def subscript_text(key: Sequence[int | slice]) -> str:
 
 
 def check_index(name: str, index: Index, shape: Shape) -> None:
-    """A `ShapeError` unless every position of `index` is inside an array of `shape`."""
+    """A `ShapeError` unless `index` has positions, all of them inside an array of `shape`."""
     if BATCH in shape:
         raise ShapeError(
             f"{name}: positions in an array of shape {shape_text(shape)} are not known before its "
             "batch is; choose within each row, as in x[:, 1]"
+        )
+    if not index.array.size:
+        raise ShapeError(
+            f"{name}: no element of an array of shape {shape_text(shape)} is chosen; "
+            "expected one position or more"
         )
     if not index.fits(shape):
         raise ShapeError(

@@ -40,6 +40,7 @@ _SIGNS: Final = {
 _SYMBOLS: Final = {
     r"\partial": "∂",
     r"\infty": "∞",
+    r"\top": "\N{DOWN TACK}",
     r"\ldots": "…",
     r"\lVert": "‖",
     r"\rVert": "‖",
@@ -58,6 +59,7 @@ _GREEK: Final = dict(
 )
 _RAW: Final = frozenset((r"\mathrm", r"\operatorname", r"\text", r"\mathbf", r"\slot"))
 _ARGUMENTS: Final = {r"\frac": 2, r"\sqrt": 1, "_": 2, "^": 2}
+_TALL: Final = ("<mfrac", "<msqrt", "<mtable", "<munder")
 _SPACES: Final = frozenset((r"\ ", r"\,", r"\:", r"\;", r"\!", r"\quad", r"\displaystyle"))
 
 
@@ -177,7 +179,9 @@ def _closed(frame: _Frame, closer: str, slot: Callable[[int, bool], str] | None)
     if alone is not None and not frame.call and slot is not None and frame.opener == "(":
         return _Item(slot(alone, True), slot=alone)
     inner = "".join(_joined(frame.items))
-    signs = [f'<mo fence="true">{escape(mark)}</mo>' for mark in (frame.opener, closer)]
+    # Browsers keep room for the largest size that a sign which may grow can have.
+    grows = "" if any(tag in inner for tag in _TALL) else ' stretchy="false"'
+    signs = [f'<mo fence="true"{grows}>{escape(mark)}</mo>' for mark in (frame.opener, closer)]
     return _Item(f"<mrow>{signs[0]}{inner}{signs[1]}</mrow>")
 
 
@@ -185,7 +189,7 @@ def _table(opener: str, rows: Sequence[Sequence[str]]) -> str:
     body = "".join(f"<mtr>{''.join(f'<mtd>{cell}</mtd>' for cell in row)}</mtr>" for row in rows)
     table = f"<mtable>{body}</mtable>"
     if "cases" in opener:
-        return f'<mrow><mo class="brace" stretchy="false">{{</mo>{table}</mrow>'
+        return f'<mrow><mo fence="true" form="prefix">{{</mo>{table}</mrow>'
     return f'<mrow><mo fence="true">(</mo>{table}<mo fence="true">)</mo></mrow>'
 
 

@@ -11,10 +11,9 @@ from heapq import heapify, heappop, heappush
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
-from ..errors import SaveFileError, SizeError, UnknownNameError, WengertError, shorten
-from .arithmetic import plain_number
+from ..errors import SaveFileError, SizeError, UnknownNameError, WengertError, kind_of, shorten
 from .expr import Graph, Origin
-from .operation import Op
+from .operation import Op, plain_number
 from .ops import CONSTANT, ELEMENTWISE, INPUT, LEAVES, OPERATIONS, PARAMETER
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def extend_networkx(view: networkx.DiGraph[int], graph: Graph) -> None:
     if known < len(graph):
         for adjoint, primal in graph.adjoint_of.items():
             attributes[adjoint]["adjoint_of"] = primal
-        view.graph["gradients"] = [[*pair, node] for pair, node in graph.gradients.items()]
+    view.graph["gradients"] = [[*pair, node] for pair, node in graph.gradients.items()]
     view.graph["outputs"] = list(graph.outputs)
 
 
@@ -85,7 +84,7 @@ def from_networkx(nx_graph: networkx.Graph[Any]) -> Graph:
 
     if not isinstance(nx_graph, networkx.DiGraph) or nx_graph.is_multigraph():
         raise SaveFileError(
-            f"expected a networkx.DiGraph, got a {type(nx_graph).__name__}; a graph of expressions "
+            f"expected a networkx.DiGraph, got {kind_of(nx_graph)}; a graph of expressions "
             "is directed, with one edge from an operand to a consumer"
         )
     check_size(len(nx_graph))

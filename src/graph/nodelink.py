@@ -7,8 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
 
-from ..errors import OperandError, SaveFileError, ShapeError, SizeError, shorten
-from .arithmetic import kind_of
+from ..errors import OperandError, SaveFileError, ShapeError, SizeError, kind_of, shorten
 from .expr import Graph
 from .network import check_size, fault, from_networkx
 from .shapes import shape_text

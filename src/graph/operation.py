@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
-from ..errors import OperandError, UnknownNameError, shorten
+from ..errors import OperandError, UnknownNameError, kind_of, shorten
 
 COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM = 5, 10, 20, 25, 30, 100
 """How tightly a piece of text binds; text of a lower level needs parentheses in a tighter slot."""
@@ -119,24 +119,25 @@ class Op:
     def __call__(self, *arguments: Any) -> Any:
         """Apply to `arity` operands, then the static arguments."""
         if len(arguments) == 1 == self.arity and not self.statics:  # most calls, and the quickest
-            apply = getattr(arguments[0], "apply_op", None)
+            apply = getattr(type(arguments[0]), "apply_op", None)
             if apply is not None:
-                return apply(self, arguments)
+                return apply(arguments[0], self, arguments)
         arguments = self._complete(arguments)
         operands = arguments[: self.arity] if self.arity > 0 else arguments
         carrier = max(operands, key=_rank)
         rank = _rank(carrier)
+        statics = arguments[len(operands) :]
         if self.statics and self.shape is None and rank != _SYMPY_RANK:
-            _check_statics(self, arguments[len(operands) :])
+            statics = _plain_statics(self, statics)
         if rank == 0:
-            return self.evaluate(*arguments)
+            return self.evaluate(*operands, *statics)
         if rank == _SYMPY_RANK:
             return self.sympy(sys.modules["sympy"], *arguments)
-        if rank == _ARRAY_RANK:
+        if rank in (_UNBOXED_RANK, _ARRAY_RANK):
             from .shapes import apply_to_arrays
 
-            return apply_to_arrays(self, operands, arguments[len(operands) :])
-        return carrier.apply_op(self, operands, arguments[len(operands) :])
+            return apply_to_arrays(self, operands, statics)
+        return carrier.apply_op(self, operands, statics)
 
     def _complete(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         missing = self.arity + len(self.statics) - len(arguments)
@@ -167,37 +168,67 @@ class Op:
         return self.notation.get(language)
 
 
-_ARRAY_RANK, _SYMPY_RANK = 1.5, 3
+_UNBOXED_RANK, _ARRAY_RANK, _SYMPY_RANK = 0.5, 1.5, 3
 
 
 def _rank(operand: Any) -> float:
-    """Which kind of number decides: 0 float, then `Value`, NumPy's array, `Expr`, sympy."""
+    """Which kind of number decides: float, array without axes, `Value`, array, `Expr`, sympy."""
     kind = type(operand)
     if kind is float or kind is int:
         return 0
-    rank = getattr(kind, "op_rank", None)
+    rank: float | None = getattr(kind, "op_rank", None)
     if rank is not None:
-        return int(rank)
+        return rank
     if kind.__module__.partition(".")[0] == "sympy":
         return _SYMPY_RANK
     if isinstance(operand, Real):
         return 0
     if hasattr(kind, "__array_interface__"):
-        return _ARRAY_RANK
+        return _ARRAY_RANK if operand.shape else _UNBOXED_RANK
     raise OperandError(
-        f"{shorten(operand)} is a {kind.__name__}; "
+        f"{shorten(operand)} is {kind_of(operand)}; "
         "an operand is a number, a Value, an Expr, a NumPy array or a sympy expression"
     )
 
 
-def _check_statics(op: Op, statics: Sequence[Any]) -> None:
-    """An `OperandError` unless each static argument of an elementwise operation is a number."""
+def _plain_statics(op: Op, statics: Sequence[Any]) -> tuple[float, ...]:
+    """The static arguments of an elementwise operation, as Python's own numbers."""
     for name, static in zip(op.statics, statics, strict=True):
         if not isinstance(static, Real):
             raise OperandError(
-                f"{name} of {op.signature} is {shorten(static)}, a {type(static).__name__}; "
+                f"{name} of {op.signature} is {shorten(static)}, {kind_of(static)}; "
                 "expected a plain number"
             )
+    return tuple(map(plain_number, statics))
+
+
+_EXACT = 2**53
+"""Integers up to this size are float64 numbers exactly."""
+
+
+def plain_number(number: Any) -> int | float:
+    """A real number of any library as Python's own; an int that float64 holds exactly stays an int.
+
+    Larger ones become the nearest float, so that arithmetic is that of float64 throughout. One past
+    the largest float is an `OperandError`.
+
+    >>> plain_number(2), plain_number(True), plain_number(2**53 + 1)
+    (2, 1, 9007199254740992.0)
+    """
+    kind = type(number)
+    if kind is float or (kind is int and -_EXACT <= number <= _EXACT):
+        return number  # type: ignore[no-any-return]
+    if isinstance(number, Integral):
+        whole = int(number)
+        if -_EXACT <= whole <= _EXACT:
+            return whole
+    try:
+        return float(number)
+    except OverflowError:
+        raise OperandError(
+            f"{kind_of(number)} past 1.8e308 is too large for float64; expected a number within "
+            "that range, or float('inf')"
+        ) from None
 
 
 def lookup(table: Mapping[str, Op], name: str) -> Op:

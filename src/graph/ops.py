@@ -16,7 +16,6 @@ from typing import Any, Final
 from . import ieee
 from .arrays import ARRAY_OPERATIONS
 from .operation import (
-    ATOM,
     COMPARISON,
     POWER,
     PRODUCT,
@@ -136,7 +135,7 @@ DIV = Op(
     vjp=(lambda ct, out, a, b: ct / b, lambda ct, out, a, b: -(ct * out / b)),
     notation=_arithmetic(
         infix("/", PRODUCT),
-        Notation(r"\frac{{{0}}}{{{1}}}", ATOM, (0, 0)),
+        Notation(r"\frac{{{0}}}{{{1}}}", POWER, (0, 0)),
         **{"python-ieee": call("divide", "{0}", "{1}")},
     ),
     sentence="the numerator gets ct/b, the denominator -ct·(a/b)/b: the quotient is used again",

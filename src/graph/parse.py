@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple, NoReturn
 
-from ..errors import FormulaError, OperandError, shorten
+from ..errors import FormulaError, OperandError, kind_of, shorten
 from . import ops
 from .expr import Expr, Graph
 from .leafnames import MAX_NAME_LENGTH, is_name
@@ -106,7 +106,7 @@ def parse(text: str, graph: Graph | None = None) -> Expr:
     name, such as `tanh(x)`, `maximum(a, b)`, `where(a < b, x, y)`, `leaky_relu(x, 0.1)`. A name is
     the leaf of that name of `graph`, or else a new input; inputs are made in order of appearance.
     Numbers become constant nodes and are not computed with here. Anything else is a `FormulaError`
-    that shows the place and leaves the graph as it was.
+    that shows the place, arrays that do not fit are a `ShapeError`; both leave the graph as it was.
 
     >>> y = parse("tanh(w*x + b)")
     >>> print(y, list(y.graph.leaves))
@@ -119,17 +119,33 @@ def parse(text: str, graph: Graph | None = None) -> Expr:
     """
     readings = _understand(_tree(text), text)
     target = Graph() if graph is None else graph
+    if target.shapes:
+        _make(readings, _leaves_only(target, readings))  # raises where shapes do not fit
+    return _make(readings, target)
+
+
+def _make(readings: Sequence[tuple[ast.expr, _Reading]], graph: Graph) -> Expr:
+    """The nodes of every reading in `graph`; the last of them."""
     made: dict[ast.expr, Expr] = {}
     for node, reading in reversed(readings):
-        made[node] = reading.make(target, *[made[operand] for operand in reading.operands])
+        made[node] = reading.make(graph, *[made[operand] for operand in reading.operands])
     return made[readings[0][0]]
+
+
+def _leaves_only(graph: Graph, readings: Sequence[tuple[ast.expr, _Reading]]) -> Graph:
+    """A new graph with those leaves of `graph` that the formula names."""
+    rehearsal = Graph()
+    names = dict.fromkeys(node.id for node, _ in readings if isinstance(node, ast.Name))
+    for name in names:
+        if name in graph.leaves:
+            rehearsal.copy_leaf(graph, graph.leaves[name])
+    return rehearsal
 
 
 def _tree(text: str) -> ast.expr:
     """The syntax tree of the text, which is one line once white space is made plain."""
     if not isinstance(text, str):
-        kind = type(text).__name__
-        raise OperandError(f"{shorten(text)} is a {kind}; expected a formula as text")
+        raise OperandError(f"{shorten(text)} is {kind_of(text)}; expected a formula as text")
     if len(text) > MAX_LENGTH:
         raise FormulaError(
             f"the formula has {len(text):,} characters; a formula may have {MAX_LENGTH:,}. "

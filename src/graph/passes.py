@@ -17,7 +17,7 @@ from itertools import chain
 from numbers import Real
 from typing import Any, Final, overload
 
-from ..errors import OperandError, UnknownNameError, shorten
+from ..errors import OperandError, UnknownNameError, kind_of, shorten
 from .arithmetic import Arithmetic
 from .arrayrules import rearranged, without_broadcasts
 from .expr import Expr, Graph, Origin, common_graph, live_nodes
@@ -102,7 +102,8 @@ class Pass:
             if not rebuild.applied.keys() - {SHARE}:
                 break
             if not rebuild.held_back:
-                candidates = None  # nothing is left to rewrite; what died is still to be dropped
+                result = _rebuild(result, result.outputs).target  # without what died
+                break
         else:
             result = _rebuild(result, result.outputs).target
         record = PassRecord(
@@ -185,7 +186,7 @@ def simplify(exprs: Any, rules: str = "exact") -> Expr | list[Expr]:
     single = isinstance(exprs, (Arithmetic, Real))
     if not single and not isinstance(exprs, Iterable):
         raise OperandError(
-            f"cannot simplify {shorten(exprs)}, a {type(exprs).__name__}; "
+            f"cannot simplify {shorten(exprs)}, {kind_of(exprs)}; "
             "expected an Expr, a Value or a sequence of them"
         )
     graph = chosen(extract([exprs] if single else exprs))

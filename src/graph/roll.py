@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from ..errors import OperandError, ShapeError, shorten
+from ..errors import OperandError, ShapeError, kind_of, shorten
 from .arithmetic import Arithmetic
 from .expr import Expr, Graph, common_graph, live_nodes
 from .rolling.addresses import Addresses
@@ -167,7 +167,7 @@ def _wanted(exprs: Any) -> tuple[Graph, list[int]]:
         return exprs, list(exprs.outputs)
     if not isinstance(exprs, (Arithmetic, Real, Iterable)) or isinstance(exprs, (str, bytes)):
         raise OperandError(
-            f"cannot roll {shorten(exprs)}, a {type(exprs).__name__}; expected an Expr, a Value, a "
+            f"cannot roll {shorten(exprs)}, {kind_of(exprs)}; expected an Expr, a Value, a "
             "sequence of them or a Graph with outputs"
         )
     wanted = [exprs] if isinstance(exprs, (Arithmetic, Real)) else list(exprs)

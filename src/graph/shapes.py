@@ -10,7 +10,7 @@ from math import prod
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import OperandError, ShapeError, SizeError, shorten
+from ..errors import OperandError, ShapeError, SizeError, kind_of, shorten
 
 if TYPE_CHECKING:
     import numpy
@@ -31,6 +31,16 @@ MAX_BYTES: Final = 2**31
 def is_array(thing: Any) -> bool:
     """Whether `thing` is a NumPy array (or scalar), found without importing NumPy."""
     return hasattr(type(thing), "__array_interface__")
+
+
+def unboxed(thing: Any) -> Any:
+    """The number that an array without axes holds; anything else as it is.
+
+    >>> import numpy as np
+    >>> unboxed(np.array(2.0)), unboxed(np.True_), unboxed(3)
+    (2.0, True, 3)
+    """
+    return thing.item() if is_array(thing) and not thing.shape else thing
 
 
 def shape_of(thing: Any) -> Shape:
@@ -60,7 +70,7 @@ def checked_shape(shape: Any, what: str, batched: bool = False) -> Shape:
         ...
     wengert.errors.ShapeError: the shape of x is (2, 0); expected whole numbers, 1 or more
     """
-    lengths = (shape,) if isinstance(shape, Integral) else tuple(shape)
+    lengths = tuple(shape) if isinstance(shape, Iterable) else (shape,)
     for axis, length in enumerate(lengths):
         whole = isinstance(length, Integral) and not isinstance(length, bool)
         if not whole or (length < 1 and not (batched and axis == 0 and length == BATCH)):
@@ -165,7 +175,7 @@ def frozen_array(data: Any, what: str) -> numpy.ndarray[Any, Any]:
         array = numpy.array(data, dtype=numpy.float64)
     except (TypeError, ValueError):
         raise OperandError(
-            f"{what} is {shorten(data)}, a {type(data).__name__}; expected an array of real numbers"
+            f"{what} is {shorten(data)}, {kind_of(data)}; expected an array of real numbers"
         ) from None
     checked_shape(array.shape, what)
     array.flags.writeable = False

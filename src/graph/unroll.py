@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial, reduce
-from itertools import product
+from itertools import accumulate, product
 from math import prod
 from numbers import Real
 from typing import Any, Final, overload
@@ -105,12 +105,15 @@ def _check_sizes(graph: Graph, live: Sequence[int]) -> None:
     total = 0
     for node in live:
         shape = graph.shapes.get(node, ())
+        terms = 1
+        if graph.ops[node] is arrays.MATMUL:  # each element of which is a sum of products
+            terms = 2 * graph.shapes[graph.operands[node][0]][-1]
         if BATCH in shape:
             raise ShapeError(
                 f"cannot unroll {Expr(graph, node)!r} of shape {shape_text(shape)}: the length of "
                 "its batch is not known; unroll the expression for one sample"
             )
-        total += prod(shape)
+        total += terms * prod(shape)
     if total > MAX_LANES:
         raise SizeError(f"unrolling would give {total:,} scalars; the limit is {MAX_LANES:,}")
 
@@ -266,12 +269,12 @@ def _first_max(apply: Apply, operands: list[Lanes], shapes: list[Shape], axis: i
     result = list(operands[0])
     for line in _lines(shapes[0], axis):
         terms = [operands[0][i] for i in line]
-        top = _max(apply, terms)
+        largest_so_far = list(accumulate(terms, partial(apply, MAXIMUM)))
+        top = largest_so_far[-1]
         for number, i in enumerate(line):
             is_top = apply(EQ, terms[number], top)
             if number:
-                before = _max(apply, terms[:number])
-                is_top = apply(MUL, is_top, apply(GT, top, before))
+                is_top = apply(MUL, is_top, apply(GT, top, largest_so_far[number - 1]))
             result[i] = is_top
     return result
 

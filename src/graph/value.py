@@ -6,11 +6,12 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from numbers import Real
 from typing import Any, ClassVar
 
-from ..errors import OperandError, shorten
-from .arithmetic import Arithmetic, kind_of, plain_number
+from ..errors import OperandError, kind_of, shorten
+from .arithmetic import Arithmetic
 from .ieee import Float
-from .operation import Op
+from .operation import Op, plain_number
 from .ops import CONSTANT, WHERE
+from .shapes import unboxed
 
 _new = object.__new__
 
@@ -132,6 +133,9 @@ class Value(Arithmetic):
         for operand, share in zip(operands, shares, strict=True):
             operand.grad += share
 
+    def _pass_over(self) -> None:
+        """What `backward` does instead for what only a branch that was not taken needs."""
+
     def _shares(self, number: Callable[[float], float]) -> list[float]:
         """What the rules give each operand, worked out in numbers of this kind."""
         given = (self.grad, self.data, *[value.data for value in self.reads], *self.statics)
@@ -163,6 +167,8 @@ class Value(Arithmetic):
         for value in order:
             if taken is None or value in taken:
                 value._pull()
+            else:
+                value._pass_over()
 
 
 def topological(*roots: Value, known: Container[Value] = ()) -> Iterator[Value]:
@@ -245,7 +251,8 @@ def as_value(operand: Any) -> Any:
         return operand
     if type(operand) is float:
         return computed(operand, CONSTANT, ())
-    return computed(plain_number(operand), CONSTANT, ()) if isinstance(operand, Real) else None
+    number = operand if isinstance(operand, Real) else unboxed(operand)
+    return computed(plain_number(number), CONSTANT, ()) if isinstance(number, Real) else None
 
 
 def computed(
@@ -263,6 +270,7 @@ def computed(
 
 
 def _number(data: Any) -> int | float:
-    if isinstance(data, Real):
-        return plain_number(data)
+    number = unboxed(data)
+    if isinstance(number, Real):
+        return plain_number(number)
     raise OperandError(f"Value({shorten(data)}): a Value holds a real number, not {kind_of(data)}")

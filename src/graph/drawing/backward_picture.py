@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...errors import OperandError
+from ...errors import OperandError, shorten
 from .. import ops
 from ..arithmetic import Arithmetic
 from ..evaluation import given_values
@@ -29,7 +29,12 @@ def draw_backward(
     """Draw both passes of the one root; see `draw_dot`."""
     if len(roots) != 1:
         raise OperandError(f"backward draws the derivatives of one output; got {len(roots)}")
-    leaves = [] if wrt is True else [wrt] if isinstance(wrt, Arithmetic) else list(wrt)
+    leaves = [] if wrt is True else list(wrt) if isinstance(wrt, Iterable) else [wrt]
+    for leaf in leaves:
+        if not isinstance(leaf, Arithmetic):
+            raise OperandError(
+                f"backward is {shorten(wrt)}; expected True, a leaf, or a sequence of leaves"
+            )
     graph = common_graph([*roots, *leaves])
     root = graph.node_of(roots[0])
     live = live_nodes(graph, [root])

@@ -12,6 +12,7 @@ from ..expr import Graph
 from ..formula import notation, number_text
 from ..leafnames import is_name
 from ..operation import ATOM, UNARY, Op
+from ..shapes import evaluate_arrays
 
 if TYPE_CHECKING:
     import graphviz
@@ -110,10 +111,11 @@ def known_values(graph: Graph, live: Sequence[int], given: Mapping[int, Any]) ->
             number = given.get(node, graph.value(node))
         elif all(operand in known for operand in operands):
             arguments = [known[operand] for operand in operands]
-            try:
-                number = graph.ops[node].evaluate(*arguments, *graph.statics.get(node, ()))
-            except OverflowError:
-                number = None
+            op, statics = graph.ops[node], graph.statics.get(node, ())
+            if node in graph.shapes or op.shape is not None:
+                number = evaluate_arrays(op, arguments, statics)
+            else:
+                number = op.evaluate(*arguments, *statics)
         else:
             number = None
         if number is not None:

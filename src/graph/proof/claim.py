@@ -12,6 +12,7 @@ from ..arithmetic import Arithmetic
 from ..backward import grad
 from ..evaluation import given_values, node_values
 from ..expr import Expr, Graph, common_graph, live_nodes
+from ..ops import CONSTANT
 from ..passes import extract
 from ..stable import stable_form
 from ..symbolic import is_piecewise
@@ -19,6 +20,22 @@ from ..unroll import unroll_graph
 
 MAX_POINTS, MAX_DRAWS = 3, 60
 """How many points are judged, and how many are drawn in search of them."""
+
+
+@dataclass(frozen=True)
+class ArrayClaim:
+    """The arrays that a claim's scalars are the elements of.
+
+    graph     the array graph
+    root      the output
+    gradient  the node of the derivative by each array that was asked for
+    lanes     leaf of the array graph → the nodes of its elements in the claim's graph, row by row
+    """
+
+    graph: Graph
+    root: int
+    gradient: tuple[int, ...]
+    lanes: Mapping[int, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,7 @@ class Claim:
     gradient  the node of the derivative by each
     primal    the nodes the output needs, in order
     live      those that output and derivatives need
+    arrays    what these scalars were written as, if that is arrays
     """
 
     graph: Graph
@@ -39,6 +57,7 @@ class Claim:
     gradient: tuple[int, ...]
     primal: tuple[int, ...]
     live: tuple[int, ...]
+    arrays: ArrayClaim | None = None
 
     @property
     def differentiated(self) -> list[int]:
@@ -128,6 +147,9 @@ def _unrolled(
     graph, lanes = unroll_graph(arrays, [root, *copies, *gradient])
     flat_leaves = [lane for leaf in wanted for lane in lanes[leaf.id]]
     flat_gradient = [lane for node in gradient for lane in lanes[node]]
+    live_arrays = live_nodes(arrays, [root, *gradient])
+    inputs = [n for n in live_arrays if arrays.is_leaf(n) and arrays.ops[n] is not CONSTANT]
+    known_lanes = {node: lanes[node] for node in inputs}
     claim = Claim(
         graph,
         lanes[root][0],
@@ -135,6 +157,7 @@ def _unrolled(
         tuple(flat_gradient),
         tuple(live_nodes(graph, [lanes[root][0]])),
         tuple(live_nodes(graph, [lanes[root][0], *flat_gradient])),
+        ArrayClaim(arrays, root, tuple(gradient), known_lanes),
     )
     numbers = {
         lane: float(number)

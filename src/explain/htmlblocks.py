@@ -1,0 +1,62 @@
+"""Headings, prose, tables and listings as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import groupby
+
+from ..graph.mathml import from_latex
+from .blocks import Block, Heading, Inline, Line, Listing, Table
+
+
+def blocks_html(blocks: Iterable[Block]) -> str:
+    """Blocks one after another, entries of a list as such.
+
+    >>> blocks_html([Line(("a < b",)), Line(("c",), 1)])
+    '<p>a &lt; b</p><ul><li class="level1">c</li></ul>'
+    """
+    parts = []
+    for is_entry, group in groupby(blocks, lambda b: isinstance(b, Line) and b.level > 0):
+        inner = "".join(map(_block, group))
+        parts.append(f"<ul>{inner}</ul>" if is_entry else inner)
+    return "".join(parts)
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading(parts, level):
+            return f"<h{level}>{inline_html(parts)}</h{level}>"
+        case Line(parts, level, style):
+            tag = "li" if level else "p"
+            classes = " ".join(filter(None, (style, f"level{level}" if level else "")))
+            named = f' class="{classes}"' if classes else ""
+            return f"<{tag}{named}>{inline_html(parts)}</{tag}>"
+        case Table(header, rows, styles):
+            return table_html(header, [[inline_html(cell) for cell in row] for row in rows], styles)
+        case Listing(code):
+            return f"<pre>{escape(code)}</pre>"
+
+
+def table_html(
+    header: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()
+) -> str:
+    """A table of cells that are HTML, with a class for each row; it scrolls where it is wide."""
+    heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in header)
+    body = ""
+    for i, row in enumerate(rows):
+        first, *rest = row
+        cells = f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest)
+        style = styles[i] if i < len(styles) else ""
+        body += f'<tr class="{style}">{cells}</tr>' if style else f"<tr>{cells}</tr>"
+    return (
+        '<div class="scroll"><table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def inline_html(parts: Inline) -> str:
+    """Prose with formulas in it."""
+    return "".join(
+        escape(part) if isinstance(part, str) else from_latex(part.latex) for part in parts
+    )

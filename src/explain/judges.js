@@ -1,0 +1,111 @@
+"use strict";
+// What the tables of steps 5 and 7 say where the leaves have been moved to: numbers and words by
+// the key of their cell, from DATA and the programs that are described in page.js.
+const JUDGES = (() => {
+  function sayAll(names) {
+    const [last, ...rest] = [...names].reverse();
+    return rest.length ? `${rest.reverse().join(", ")} and ${last}` : last;
+  }
+
+  // Each derivative by four ways, and whether they agree: the same limits as in the Python.
+  function agreement(leaves, values) {
+    const { rows, conventions } = DATA.judges;
+    const found = {};
+    const output = values[DATA.output];
+    const simplified = SIMPLIFIED(...leaves);
+    const sympy = SYMPY ? SYMPY(...leaves) : rows.map(() => null);
+    const largest = Math.max(0, ...rows.map((row) => Math.abs(values[row[2]])).filter(isFinite));
+    const [odd, notes] = [[], []];
+    let compared = 0;
+    rows.forEach(([name, leaf, place], i) => {
+      const graph = values[place];
+      const quotient = difference(leaves, leaf);
+      // A formula that overflows where the graph does not judges nothing.
+      const bySympy = Number.isFinite(sympy[i]) ? sympy[i] : null;
+      Object.assign(found, {
+        [`graph-${i}`]: graph,
+        [`sympy-${i}`]: sympy[i],
+        [`difference-${i}`]: quotient.slope,
+        [`compiled-${i}`]: simplified[i],
+      });
+      if (!Number.isFinite(graph) || !Number.isFinite(output)) {
+        found[`agree-${i}`] = "—";
+        notes.push(`${name}: not finite, so there is nothing to compare.`);
+        return;
+      }
+      compared++;
+      const scale = Math.max(Math.abs(graph), largest);
+      const room = 1e-6 * Math.max(scale, 1e-3) + quotient.slack;
+      const ways = [
+        ["sympy", bySympy, 1e-9 * scale],
+        ["the difference quotient", Number.isFinite(quotient.slope) ? quotient.slope : null, room],
+        ["the compiled function", simplified[i], 1e-12 * scale],
+      ];
+      const far = ([, x, most]) => x !== null && !(Math.abs(x - graph) <= most);
+      const wrong = ways.filter(far).map(([way]) => way);
+      found[`agree-${i}`] = wrong.length ? "NO" : "yes";
+      if (!wrong.length) return;
+      odd.push(name);
+      const say = `${name}: ${sayAll(wrong)} say${wrong.length === 1 ? "s" : ""} otherwise`;
+      const bent = conventions && quotient.kink && !wrong.includes("the compiled function");
+      const why = `; at a kink there is no derivative, only a convention (${conventions})`;
+      notes.push(`${say}${bent ? why : ""}.`);
+    });
+    found.notes = notes.join(" ");
+    if (odd.length) found.conclusion = `They disagree about ${sayAll(odd)}.`;
+    else if (compared) found.conclusion = `They agree${rows.length > 1 ? " on every leaf" : ""}.`;
+    else found.conclusion = "Nothing here is finite, so there is nothing to compare.";
+    return found;
+  }
+
+  // A central difference of the forward pass, how far it may be off, and whether there is a kink.
+  function difference(leaves, leaf) {
+    const x = leaves[leaf];
+    const h = DATA.judges.step * Math.max(1, Math.abs(x));
+    if (!Number.isFinite(h) || x + h === x) return { slope: NaN, slack: Infinity, kink: false };
+    const [outer, below, here, above, other] = [-2, -1, 0, 1, 2].map((by) => {
+      const point = [...leaves];
+      point[leaf] = x + by * h;
+      return FORWARD(...point, ...leaves);
+    });
+    const width = x + h - (x - h);
+    const [slope, wide] = [(above - below) / width, (other - outer) / (2 * width)];
+    const rounding = (1e-15 * Math.max(Math.abs(above), Math.abs(below))) / h;
+    const [left, right] = [(here - below) / h, (above - here) / h];
+    const bend = 1e-3 * Math.max(Math.abs(left), Math.abs(right)) + 8 * rounding;
+    if (Math.abs(x) > DATA.judges.far) return { slope, slack: Infinity, kink: false };
+    const slack = Math.abs(slope - wide) + 4 * rounding;
+    return { slope, slack, kink: Math.abs(right - left) > bend };
+  }
+
+  // One step downhill for each rate: the program again, at the leaves it leads to.
+  function update(leaves, values) {
+    const found = {};
+    const slopes = DATA.update.leaves.map(([leaf, place]) => [leaf, values[place]]);
+    const squared = slopes.reduce((sum, [, slope]) => sum + slope * slope, 0);
+    DATA.update.rates.forEach((rate, i) => {
+      const point = [...leaves];
+      for (const [leaf, slope] of slopes) point[leaf] -= rate * slope;
+      const after = PROGRAM(...point)[DATA.output];
+      const [predicted, actual] = [rate * squared, values[DATA.output] - after];
+      Object.assign(found, {
+        [`predicted-${i}`]: predicted,
+        [`actual-${i}`]: actual,
+        [`new-${i}`]: after,
+        [`verdict-${i}`]: verdict(predicted, actual),
+      });
+    });
+    return found;
+  }
+
+  function verdict(predicted, actual) {
+    if (!Number.isFinite(predicted) || !Number.isFinite(actual)) return "not finite";
+    if (predicted === 0) return "the gradient is 0: nothing moves";
+    const ratio = actual / predicted;
+    if (ratio < 0) return "it rose: the step is too long";
+    if (Math.abs(ratio - 1) <= 0.01) return "as predicted, to 1%";
+    return `${(100 * ratio).toFixed(0)}% of the prediction`;
+  }
+
+  return { agreement, update };
+})();

@@ -1,0 +1,188 @@
+"""Branches of arrays that were not taken: whatever the shapes, they pass back nothing but 0."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.graph import arrays
+from wengert.graph.expr import live_nodes
+from wengert.graph.shapes import shape_of
+
+SHAPES = [(), (3,), (1,), (2, 3), (2, 1), (1, 3)]
+
+
+def summed(x):
+    return arrays.sum_over(x) if shape_of(x) else x
+
+
+def random_branches(rng):
+    """A scalar, its leaves, and a point: roots and logarithms that only some conditions allow."""
+    g = wg.Graph()
+    leaves, at = [], {}
+    for i in range(rng.randint(1, 3)):
+        shape = rng.choice(SHAPES)
+        leaf = g.array("abc"[i], shape) if shape else g.input("abc"[i])
+        leaves.append(leaf)
+        count = math.prod(shape)
+        # Far enough apart that no comparison turns within the step of a difference quotient.
+        steps = rng.sample(range(30), count)
+        numbers = [rng.choice([-1, 1, 1]) * (0.3 + step / 17 + i / 91) for step in steps]
+        at[leaf] = np.reshape(numbers, shape) if shape else numbers[0]
+    pool = list(leaves)
+
+    def reduced(x):
+        choices = [x * x, wg.tanh(x) + 1.5, x + x]
+        if shape_of(x):
+            axis = rng.choice([None, *range(len(shape_of(x)))])
+            choices += [
+                reduction(x, axis)
+                for reduction in (
+                    arrays.sum_over,
+                    arrays.mean_over,
+                    arrays.max_over,
+                    arrays.logsumexp,
+                )
+            ]
+            count = math.prod(shape_of(x))
+            choices += [
+                arrays.reshape(x, (count,)),
+                arrays.gather(x, [*rng.sample(range(count), count), 0]),
+                arrays.scatter_add(
+                    x, np.reshape(np.arange(count) // 2, shape_of(x)), (-(-count // 2),)
+                ),
+                arrays.stack(x, x * 2),
+                arrays.broadcast_to(x, (2, *shape_of(x))),
+            ]
+        if len(shape_of(x)) == 1:
+            choices += [arrays.outer(x, x), x @ x]
+        if len(shape_of(x)) == 2:
+            choices += [x.T, x @ x.T, arrays.stack_rows(arrays.sum_over(x, 1), arrays.max_over(x))]
+        return rng.choice(choices)
+
+    def branch():
+        x = rng.choice(pool)
+        for _ in range(rng.randint(0, 2)):
+            x = reduced(x)
+        x = rng.choice([wg.sqrt, wg.log, wg.sqrt, wg.tanh])(x)
+        if rng.random() < 0.3:
+            other = rng.choice(leaves)
+            x = rng.choice([x * other, other / x, x + other, x + other**0])
+        for _ in range(rng.randint(0, 2)):
+            x = reduced(x)
+        return x
+
+    total = 0
+    for _ in range(rng.randint(1, 3)):
+        condition = rng.choice(leaves) > rng.choice([0, rng.choice(leaves)])
+        if rng.random() < 0.3:
+            condition = rng.choice(leaves)  # a number that is not 0 counts as true
+        try:
+            chosen = wg.where(condition, branch(), rng.choice([branch(), rng.choice(pool)]))
+        except wg.errors.ShapeError:
+            continue
+        pool.append(chosen)
+        total = total + summed(chosen * chosen)
+    return total, leaves, at
+
+
+def slopes(y, at, leaf, h=2**-12):
+    """Central differences of the value, extrapolated once, an element at a time."""
+    found = []
+    for place in np.ndindex(np.shape(at[leaf])):
+
+        def quotient(step, place=place):
+            ends = []
+            for sign in (1, -1):
+                moved = np.array(at[leaf], dtype=float)
+                moved[place] += sign * step
+                ends.append(wg.evaluate(y, {**at, leaf: moved if moved.shape else float(moved)}))
+            return (ends[0] - ends[1]) / (2 * step)
+
+        found.append((4 * quotient(h / 2) - quotient(h)) / 3)
+    return np.reshape(found, np.shape(at[leaf]))
+
+
+def is_finite(values):
+    return all(np.isfinite(value).all() for value in values)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("first", range(0, 400, 40))
+def test_a_finite_output_has_the_derivative_of_the_branches_taken(first):
+    guarded = 0
+    for seed in range(first, first + 40):
+        y, leaves, at = random_branches(random.Random(seed))
+        if not isinstance(y, wg.Expr) or not abs(wg.evaluate(y, at)) < 1e4:
+            continue
+        gradient = wg.grad(y, leaves, allow_unused=True)
+        values = wg.evaluate(gradient, at)
+        for leaf, value in zip(leaves, values, strict=True):
+            assert value == pytest.approx(slopes(y, at, leaf), rel=1e-5, abs=1e-6), seed
+        outputs = {str(leaf): share for leaf, share in zip(leaves, gradient, strict=True)}
+        outputs["all arguments"] = sum(map(summed, leaves), y)
+        compiled = wg.compile({str(leaf): leaf for leaf in leaves}, outputs, target="numpy")
+        for value, found in zip(values, compiled(*at.values()).values(), strict=False):
+            assert found == pytest.approx(value, rel=1e-9, abs=1e-12), seed
+        plain = wg.grad(y, leaves, allow_unused=True, stable=False)
+        guarded += not is_finite(wg.evaluate(plain, at))
+    assert guarded, "some of these are nan without a guard"
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("first", range(0, 200, 40))
+def test_forward_mode_keeps_the_branches_out_too(first):
+    for seed in range(first, first + 40):
+        rng = random.Random(seed)
+        y, leaves, at = random_branches(rng)
+        if not isinstance(y, wg.Expr) or not abs(wg.evaluate(y, at)) < 1e4:
+            continue
+        gradient = wg.evaluate(wg.grad(y, leaves, allow_unused=True), at)
+        graph = y.graph
+        tangents = []
+        for i, leaf in enumerate(leaves):  # a number is the tangent of every element
+            alike = not leaf.shape or rng.random() < 0.5
+            tangent = rng.uniform(-1, 1) if alike else graph.array("xyz"[i], leaf.shape)
+            tangents.append(tangent)
+            if not alike:
+                at[tangent] = np.reshape([rng.uniform(-1, 1) for _ in at[leaf].flat], leaf.shape)
+        pairs = zip(gradient, tangents, strict=True)
+        wanted = sum(np.sum(part * at.get(tangent, tangent)) for part, tangent in pairs)
+        found = wg.evaluate(wg.jvp(y, leaves, tangents), at)
+        assert found == pytest.approx(wanted, rel=1e-9, abs=1e-9), seed
+
+
+def test_one_number_for_every_element():
+    """Where an operand's shape is not the value's: what is stretched, and what is summed up."""
+    g = wg.Graph()
+    x, s = g.array("x", (2, 3)), g.input("s")
+    at = {x: np.arange(6.0).reshape(2, 3), s: 2.0}
+    y = arrays.sum_over((x + s) * x**0 * s)
+    assert wg.evaluate(wg.jvp(y, s, 1.0), at) == 15.0 + 6 * 2 * 2.0
+    assert wg.evaluate(wg.jvp(y, x, 1.0), at) == 12.0
+    assert wg.evaluate(wg.jvp(x + s, s, 3.0), at).tolist() == [[3.0] * 3] * 2
+    assert wg.evaluate(wg.grad(y, x), at).tolist() == [[2.0] * 3] * 2
+    assert wg.evaluate(wg.grad(y, s), at) == 39.0
+    assert wg.grad(arrays.sum_over(x**0), x).shape == (2, 3)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("transform", ["grad", "jvp"])
+def test_whatever_a_derivative_adds_says_which_rule_it_is_of(transform, seed):
+    y, leaves, _ = random_branches(random.Random(seed))
+    graph = leaves[0].graph
+    y = graph[graph.node_of(y)]
+    before, live = len(graph), live_nodes(graph, [y.id])
+    used = [leaf for leaf in leaves if leaf.id in live]
+    if transform == "grad":
+        wg.grad(y, used)
+    else:
+        wg.jvp(y, used, [1.0 for _ in used])
+    for expr in list(graph)[before:]:
+        if expr.operands and expr.op is not arrays.BROADCAST:
+            assert expr.origin is not None
+            assert expr.origin.transform in (transform, "stable")
+            if expr.origin.role == "rule" and transform == expr.origin.transform:
+                assert expr.origin.rule == graph.ops[expr.origin.primal].name
