@@ -18,7 +18,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from .errors import OperandError, SettingError, SizeError, UnknownNameError, WengertError, shorten
 from .explain.command import add_arguments
@@ -32,6 +32,9 @@ from .storage import write_bytes
 
 MAX_FORMULA_TERMS = 50_000
 """How many nodes of a written-out gradient are printed; beyond it is a `SizeError`."""
+
+MAX_MESSAGE: Final = 2000
+"""How many characters of an error are printed."""
 
 _OPTION = re.compile(r"-h|--|--[a-z]{2,}(=.*)?", re.DOTALL)
 
@@ -346,6 +349,9 @@ def _demo(options: Any) -> int:
 
 
 def _failed(message: str, code: int = 2) -> int:
+    """Say what is wrong, with nothing in it that a terminal would act upon."""
+    cut = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
+    message = "".join(c if c.isprintable() or c == "\n" else f"[U+{ord(c):04X}]" for c in cut)
     print(_colour("wengert:", "1;31", sys.stderr), message, file=sys.stderr)
     return code
 

@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any, Final, NamedTuple
 
 from .errors import (
-    OperandError,
     SaveFileError,
     ShapeError,
     UnknownNameError,
-    kind_of,
     shorten,
 )
 from .graph import ops
 from .graph.activatedsum import ActivatedSum, Row
-from .graph.arithmetic import is_operand
 from .graph.expr import Expr
 from .graph.operation import Op
-from .graph.shapes import unboxed
 from .graph.value import Value, zero_grad
+from .rows import is_sequence, read_row
 from .seeds import Seed, generator
 from .storage import PathLike, invalid, is_finite_number, read_document, write_document
 
@@ -136,7 +133,7 @@ class Neuron(Network):
 
     def __call__(self, x: Any) -> Any:
         """The output for one row of `nin` numbers; a `ShapeError` for a row of another width."""
-        row = _row(x, self)
+        row = read_row(x, self)
         return self._output(row, _eager(row))
 
     def _output(self, row: Sequence[Any], eager: Row | None) -> Any:
@@ -200,7 +197,7 @@ class Layer(Network):
 
     def __call__(self, x: Any) -> Any:
         """The outputs for one row of `nin` numbers; one neuron gives the number itself."""
-        out = self._outputs(_row(x, self))
+        out = self._outputs(read_row(x, self))
         return out[0] if len(out) == 1 else out
 
     def _outputs(self, row: Sequence[Any]) -> list[Any]:
@@ -251,7 +248,7 @@ what is too much is not silently dropped, as zip would: give 2 numbers, or build
         init: str = "uniform",
         seed: Seed = None,
     ) -> None:
-        listed = list(nouts) if _is_row(nouts) else []
+        listed = list(nouts) if is_sequence(nouts) else []
         if not listed:
             raise ShapeError(
                 "MLP(nin, nouts) takes the width of each layer, such as [4, 4, 1], "
@@ -259,7 +256,8 @@ what is too much is not silently dropped, as zip would: give 2 numbers, or build
             )
         widths = [_width(width, f"the width of layer {k}") for k, width in enumerate(listed)]
         self.nin = _width(nin, "nin, the number of inputs,")
-        names: list[Any] = list(activation) if _is_row(activation) else [activation] * len(widths)
+        one = not is_sequence(activation)
+        names: list[Any] = [activation] * len(widths) if one else list(activation)
         if len(names) != len(widths):
             raise ShapeError(
                 f"activations: {len(names)} for {len(widths)} layers, {shorten(names)}; "
@@ -282,7 +280,7 @@ what is too much is not silently dropped, as zip would: give 2 numbers, or build
 
     def __call__(self, x: Any) -> Any:
         """The output of the last layer for one row of `nin` numbers."""
-        out = _row(x, self)
+        out = read_row(x, self)
         for layer in self.layers:
             out = layer._outputs(out)
         return out[0] if len(out) == 1 else out
@@ -377,71 +375,15 @@ def _invalid(path: PathLike, problem: str) -> SaveFileError:
     return invalid(path, "network", problem)
 
 
-def _row(x: Any, network: Network) -> Sequence[Any]:
-    """`x` as a row as wide as the network wants it; a lone number is a row of one."""
-    if type(x) is not list:
-        x = unboxed(x)
-    if not _is_row(x):
-        if not is_operand(x):
-            raise OperandError(
-                f"{type(network).__name__} takes a row of {_numbers(network.nin)}, "
-                f"got {shorten(x)}, {kind_of(x)}"
-            )
-        x = [x]
-    row: Sequence[Any] = x if hasattr(x, "__len__") else list(x)
-    if len(row) == network.nin and _QUICK.issuperset(map(type, row)):
-        return row
-    if len(row) and all(_is_row(unboxed(entry)) for entry in row):
-        raise ShapeError(
-            f"{type(network).__name__} takes one row of {_numbers(network.nin)} at a time, got "
-            f"rows: {shorten(row)}; give it each in turn, as in [net(x) for x in X]"
-        )
-    if len(row) != network.nin:
-        raise _wrong_width(row, network)
-    row = [unboxed(entry) for entry in row]
-    for i, entry in enumerate(row):
-        if not is_operand(entry):
-            raise OperandError(
-                f"entry {i} of the row is {shorten(entry)}, {kind_of(entry)}; expected a "
-                f"number: {type(network).__name__} takes one row of {_numbers(network.nin)}"
-            )
-    return row
-
-
 _FLOATS: Final = frozenset({float})
 _VALUES: Final = frozenset({Value, ActivatedSum})
 """Types of numbers that a neuron sums up at once."""
-
-_QUICK: Final = frozenset({int, float, Value, Expr})
-"""Types of numbers that need no closer look."""
 
 
 def _eager(row: Sequence[Any]) -> Row | None:
     """The row for sums that are computed at once, if it is all floats or all `Value`s."""
     kinds = set(map(type, row))
     return Row(row) if kinds and (kinds <= _FLOATS or kinds <= _VALUES) else None
-
-
-def _is_row(thing: Any) -> bool:
-    """Whether `thing` has entries in an order; text is not taken apart."""
-    return isinstance(thing, Iterable) and not isinstance(thing, (str, bytes, Mapping, Set))
-
-
-def _wrong_width(row: Sequence[Any], network: Network) -> ShapeError:
-    found, wanted = len(row), network.nin
-    if found > wanted:
-        problem = "what is too much is not silently dropped, as zip would"
-    else:
-        problem = f"{_numbers(wanted - found)} too few"
-    build = f", or build {type(network).__name__} with nin={found}" if found else ""
-    return ShapeError(
-        f"a row of {found} was given to a network of {wanted} input{'s' * (wanted != 1)}: "
-        f"{shorten(row)}; {problem}: give {_numbers(wanted)}{build}"
-    )
-
-
-def _numbers(count: int) -> str:
-    return f"{count} number{'s' * (count != 1)}"
 
 
 def _label(thing: Any, label: str) -> Any:

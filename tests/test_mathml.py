@@ -117,6 +117,22 @@ def test_a_product_is_told_from_a_function():
     assert "&#x2061;" in from_latex(r"\tanh^{2}{\left(y \right)}")
 
 
+def test_a_function_after_a_factor_stands_apart():
+    assert "mspace" in from_latex(r"2 x \tanh{\left(y \right)}")
+    assert "mspace" not in from_latex(r"\tanh{\left(x \right)} + 2 x")
+
+
+def test_brackets_grow_around_what_is_tall_alone():
+    assert 'stretchy="false"' in from_latex(r"\left(a + b\right)")
+    for tall in (r"\frac{a}{b}", r"\sqrt{a}", r"\begin{cases} a & b \\ c & d \end{cases}"):
+        assert "stretchy" not in from_latex(rf"\left({tall}\right)")
+
+
+def test_the_transpose_of_an_array_is_a_sign():
+    sign = "\N{DOWN TACK}"
+    assert from_latex(r"W^{\top}") == f"<math><msup><mi>W</mi><mi>{sign}</mi></msup></math>"
+
+
 def test_a_slot_is_bracketed_only_where_a_formula_needs_it():
     asked = []
 

@@ -593,6 +593,18 @@ def test_a_page_in_formulas_turns_to_numbers_and_back(shown, formula):
     assert tab.run("document.querySelectorAll('svg .number').length") == 0
 
 
+def test_weights_keep_their_values_when_numbers_are_tried(shown):
+    g = Graph()
+    x = g.inputs("x", 2)
+    net = MLP(2, [1], seed=3)
+    w = explain(net(x))
+    tab = shown(w)
+    tab.run("document.getElementById('try').click()")
+    carried = {p.label: p.data for p in net.parameters()}
+    for name, value in carried.items():
+        assert exact(tab, w.by_name(name).id)[0] == value
+
+
 def check_numbers(tab, w):
     """Every number of the picture and the steps of the page are those of `w`."""
     assert tab.run("document.querySelectorAll('.step').length") == len(w.steps)

@@ -14,7 +14,7 @@ def blocks_html(blocks: Iterable[Block]) -> str:
     """Blocks one after another, entries of a list as such.
 
     >>> blocks_html([Line(("a < b",)), Line(("c",), 1)])
-    '<p>a &lt; b</p><ul><li class="level1">c</li></ul>'
+    '<p>a &lt; b</p><ul><li class="level1"><div class="entry">c</div></li></ul>'
     """
     parts = []
     for is_entry, group in groupby(blocks, lambda b: isinstance(b, Line) and b.level > 0):
@@ -28,10 +28,11 @@ def _block(block: Block) -> str:
         case Heading(parts, level):
             return f"<h{level}>{inline_html(parts)}</h{level}>"
         case Line(parts, level, style):
-            tag = "li" if level else "p"
+            inner = inline_html(parts)
             classes = " ".join(filter(None, (style, f"level{level}" if level else "")))
             named = f' class="{classes}"' if classes else ""
-            return f"<{tag}{named}>{inline_html(parts)}</{tag}>"
+            entry = f'<li{named}><div class="entry">{inner}</div></li>'
+            return entry if level else f"<p{named}>{inner}</p>"
         case Table(header, rows, styles):
             return table_html(header, [[inline_html(cell) for cell in row] for row in rows], styles)
         case Listing(code):

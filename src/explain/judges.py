@@ -13,6 +13,7 @@ from ..errors import WengertError
 from ..graph.backward import grad
 from ..graph.evaluation import node_values
 from ..graph.expr import Graph, live_nodes
+from ..graph.formula import name_latex
 from ..graph.ops import CONSTANT, STOP_GRADIENT
 from ..graph.proof.precise import chain_rule, precise_sympy, precise_values
 from ..graph.symbolic import as_number, is_zero, regions, sympy_nodes
@@ -185,9 +186,9 @@ def _differentiated(
             else slope
         )
         text = str(shown_slope)
-        formulas.append(
-            Formula(text, sympy.latex(shown_slope)) if len(text) <= MAX_FORMULA else None
-        )
+        names = {symbol: name_latex(str(symbol)) for symbol in shown_slope.free_symbols}
+        written = sympy.latex(shown_slope, symbol_names=names)
+        formulas.append(Formula(text, written) if len(text) <= MAX_FORMULA else None)
         # A proof is only tried where the numbers agree: refuting takes sympy very long.
         near = math.isclose(numbers[i] or 0.0, found[i], rel_tol=1e-9, abs_tol=1e-12)
         small = node is not None and sizes[node] + sizes[root] <= MAX_PROOF

@@ -341,8 +341,11 @@
       if (Number.isNaN(value)) return;
       leaves[leaf] = value;
       for (const field of fields(leaf)) if (field !== event.target) field.value = String(value);
+      // The slider that is being moved stays where it is on the screen.
+      const top = form.getBoundingClientRect().top;
       turnTo("numbers");
       renew();
+      scrollBy(0, form.getBoundingClientRect().top - top);
     });
     form.addEventListener("reset", (event) => {
       event.preventDefault();
@@ -355,7 +358,7 @@
     });
     one("try")?.addEventListener("click", () => {
       turnTo("numbers");
-      one("reset").focus();
+      one("reset").focus({ preventScroll: true });
     });
   }
 

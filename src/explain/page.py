@@ -93,8 +93,10 @@ def notebook(w: Walkthrough) -> str:
 
 
 def _point(w: Walkthrough) -> Mapping[str, float]:
-    """Where the judges of a walk-through in formulas compare: numbers to begin with."""
-    return next(step.point for step in w.steps if isinstance(step, Agreement))
+    """Numbers for leaves that carry none: where the judges of the formulas compare."""
+    point = next(step.point for step in w.steps if isinstance(step, Agreement))
+    graph = w.graph
+    return {name: x for name, x in point.items() if graph.value(graph.leaves[name]) is None}
 
 
 def _drawn(w: Walkthrough, numbers: LiveNumbers) -> dict[str, str]:

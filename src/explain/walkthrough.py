@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from .derivation import Derivation
     from .mistakes import Mistake
     from .predict import Question, Verdict
+
+_UNSEEN: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON allows in a text and no reader should meet: controls, direction marks, surrogates."""
 
 Number = float | None
 """A number, or None where nothing was computed."""
@@ -395,7 +399,8 @@ class Walkthrough:
 
     def json(self, indent: int | None = 2) -> str:
         """`data` as JSON; the same expression at the same values gives the same text."""
-        return json.dumps(self.data(), indent=indent, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(self.data(), indent=indent, ensure_ascii=False, allow_nan=False)
+        return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
     def text(
         self, width: int | None = None, color: bool | None = None, *, hide: bool = False

@@ -59,6 +59,8 @@ _GREEK: Final = dict(
 )
 _RAW: Final = frozenset((r"\mathrm", r"\operatorname", r"\text", r"\mathbf", r"\slot"))
 _ARGUMENTS: Final = {r"\frac": 2, r"\sqrt": 1, "_": 2, "^": 2}
+_WORD: Final = re.compile("(?:<msup>)?<mi>[^<]{2,}<")
+"""A function or a long name, which stands apart from a factor before it."""
 _TALL: Final = ("<mfrac", "<msqrt", "<mtable", "<munder")
 _SPACES: Final = frozenset((r"\ ", r"\,", r"\:", r"\;", r"\!", r"\quad", r"\displaystyle"))
 
@@ -207,6 +209,8 @@ def _joined(items: Sequence[_Item]) -> Iterator[str]:
         if before is not None and before.operand and item.operand:
             called = not item.spaced and item.markup.startswith("<mrow><mo fence")
             yield "<mo>&#x2061;</mo>" if called else "<mo>&#x2062;</mo>"
+            if _WORD.match(item.markup):
+                yield '<mspace width="0.17em"></mspace>'
         yield item.markup
 
 
