@@ -295,7 +295,8 @@ def test_what_has_no_number_has_none_in_what_is_made_of_it():
     x = g.input("x")
     lost = 1 / (x - x)
     chosen = ops.where(x > 0, x, lost)
-    outputs = [ops.minimum(x, ops.tanh(lost)), ops.maximum(lost, x), chosen]
+    undecided = ops.where(lost < x, x, 0)
+    outputs = [ops.minimum(x, ops.tanh(lost)), ops.maximum(lost, x), undecided, chosen]
     nodes = [expr.id for expr in outputs]
     found = precise_values(g, range(len(g)), {x.id: 2.0})
-    assert [mpmath.isnan(found[node]) for node in nodes] == [True, True, False]
+    assert [mpmath.isnan(found[node]) for node in nodes] == [True, True, True, False]

@@ -38,7 +38,8 @@ def precise_values(
                 values[node] = mp.mpf(given[node] if node in given else graph.value(node))
             else:
                 arguments = _arguments(graph, node, values)
-                lost = op is not WHERE and any(map(mp.isnan, arguments))  # mpmath: min(2, nan) is 2
+                needed = arguments[:1] if op is WHERE else arguments
+                lost = any(map(mp.isnan, needed))  # to mpmath, min(2, nan) is 2
                 values[node] = mp.nan if lost else _apply(meaning(op), arguments)
     return values
 
