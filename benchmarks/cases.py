@@ -7,7 +7,15 @@ each peer that offers it, and one in `problems` that says what is right.
 from functools import partial
 
 from harness import Case
-from problems import exact_epoch, exact_gradient, exact_hessian, moons, notebook, one_hot
+from problems import (
+    exact_epoch,
+    exact_gradient,
+    exact_hessian,
+    exact_step,
+    moons,
+    notebook,
+    one_hot,
+)
 
 FASTER_THAN_ARRAYS = {"jax.jit": 1.0, "pytorch": 1.0, "numpy by hand": 1.0}
 
@@ -56,6 +64,15 @@ CASES = (
         "gradient",
         partial(one_hot, (784, 50, 10), 32),
         exact_gradient,
+        {"numpy by hand": 1 / 1.1},
+        ours="wengert numpy",
+    ),
+    Case(
+        "step",
+        "loss, gradients and SGD update of a batch of 32, 784-50-10",
+        "step",
+        partial(one_hot, (784, 50, 10), 32, rate=0.1),
+        exact_step,
         {"numpy by hand": 1 / 1.1},
         ours="wengert numpy",
     ),

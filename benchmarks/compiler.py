@@ -78,7 +78,7 @@ class Stages:
 
         wrapped = [
             (compiled, "extract", self.timed("extract", compiled.extract)),
-            (build, "run", self.timed("simplify", build.run)),
+            (build, "simplified", self.timed("simplify", build.simplified)),
             (build, "lower", self.timed("lower", build.lower)),
             (build, "find_target", found),
         ]

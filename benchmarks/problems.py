@@ -20,7 +20,7 @@ class Network:
     """A tanh network, samples, and the sum of squared errors: sum((net(x) - y)**2).
 
     params are in the order of a scalar network: layer by layer, neuron by neuron, the weights
-    before the bias. batch and rate are for the cases that run a whole epoch of SGD.
+    before the bias. batch is for the cases that run a whole epoch of SGD, rate also for a step.
     """
 
     sizes: tuple[int, ...]
@@ -102,13 +102,13 @@ def moons(samples: int = 200, batch: int = 20, rate: float = 0.01) -> Network:
     return Network(sizes, weights(sizes, seed=2), tuple(X), tuple(Y), batch, rate)
 
 
-def one_hot(sizes: tuple[int, ...], samples: int) -> Network:
+def one_hot(sizes: tuple[int, ...], samples: int, rate: float = 0.0) -> Network:
     """Random rows in [0, 1) and a class each, of the size of image data sets."""
     source = random.Random(3)
     X = tuple(tuple(source.random() for _ in range(sizes[0])) for _ in range(samples))
     classes = [source.randrange(sizes[-1]) for _ in range(samples)]
     Y = tuple(tuple(float(i == chosen) for i in range(sizes[-1])) for chosen in classes)
-    return Network(sizes, weights(sizes, seed=4), X, Y)
+    return Network(sizes, weights(sizes, seed=4), X, Y, rate=rate)
 
 
 def weights(sizes: Sequence[int], seed: int) -> tuple[float, ...]:
@@ -133,6 +133,14 @@ def exact_epoch(problem: Network) -> list[float]:
         gradient = _loss_and_gradient(split(params, problem.sizes), X, Y)[1:]
         params = [p - problem.rate * g for p, g in zip(params, gradient, strict=True)]
     return params
+
+
+def exact_step(problem: Network) -> list[float]:
+    """The mean loss of the samples, then the parameters after one step of SGD on it."""
+    loss, *gradient = _loss_and_gradient(problem.layers, problem.X, problem.Y)
+    count = len(problem.X)
+    moved = [p - problem.rate * (g / count) for p, g in zip(problem.params, gradient, strict=True)]
+    return [loss / count, *moved]
 
 
 def exact_hessian(problem: Network) -> list[float]:

@@ -1,8 +1,9 @@
 """Random graphs, and whether everything agrees about them: fuzzing for the package and its users.
 
 `sketches` is a hypothesis strategy for graphs; `check_agreement` runs one through the interpreter,
-every target and mpmath. Every number is judged by a rigorous interval (`wengert.graph.intervals`),
-so nothing here has a tolerance to tune: a number is inside, or something is wrong.
+every target and mpmath; `check_in_node` does so for the javascript target, where Node.js is found.
+Every number is judged by a rigorous interval (`wengert.graph.intervals`), so nothing here has a
+tolerance to tune: a number is inside, or something is wrong.
 `check_operation` does for an operation of your own what the package's tests do for its own.
 
 Needs hypothesis: `pip install "wengert[testing]"`.
@@ -22,6 +23,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from .codegen.compiled import compile
+from .codegen.javascript import emit
+from .codegen.noderun import find_node, run_in_node
 from .codegen.target import targets
 from .errors import MissingExtraError
 from .graph.backward import grad
@@ -35,6 +38,8 @@ from .graph.symbolic import is_piecewise, prove_rule
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
+
+    from .codegen.target import Source
 
 SCALAR_OPERATIONS: Final = tuple(op for op in ELEMENTWISE.values() if op is not TOTAL)
 """What sketches are drawn from unless they are told otherwise: all that works on single numbers."""
@@ -54,7 +59,7 @@ CLOSE: Final = 1e-13
 """How far an operation's value and derivatives may be from mpmath's."""
 
 RUNNABLE: Final = tuple(name for name in targets() if name != "javascript")
-"""The targets whose functions Python can call."""
+"""The targets whose functions Python can call; "javascript" may be named too, and needs Node.js."""
 
 
 @dataclass(frozen=True)
@@ -152,32 +157,77 @@ def check_agreement(sketch: Sketch, run_on: Sequence[str] = RUNNABLE) -> None:
     sympy's, by the chain rule, where nothing sits on a kink. Compiled Python gives the very floats
     of the interpreter.
     """
-    output, inputs = sketch.build()
-    gradient = grad(output, inputs, allow_unused=True)
-    plain = grad(output, inputs, allow_unused=True, stable=False)
-    graph = output.graph
-    wanted = [output, *gradient, *plain]
-    live = live_nodes(graph, [expr.id for expr in wanted])
-    at = {leaf.id: number for leaf, number in zip(inputs, sketch.point, strict=True)}
-    intervals = point_intervals(graph, live, at, _tried)
-    values = node_values(graph, live, at)
-    _all_within(graph, values, intervals, "the interpreter")
-    expected = [values[expr.id] for expr in wanted]
+    case = _Case.of(sketch)
+    _all_within(case.wanted[0].graph, case.values, case.intervals, "the interpreter")
     for target in run_on:
         for simplify in (False, True):
-            found = _run(wanted, inputs, sketch.point, target, simplify)
-            where = f"{target}, {'' if simplify else 'not '}simplified"
-            for expr, number, reference in zip(wanted, found, expected, strict=True):
-                if target == "python" and not simplify:
-                    assert same(number, reference), (
-                        f"{where}: {expr!r}: {number} is not {reference}"
-                    )
-                elif simplify and _has_zero(values):
-                    continue  # the sign of a zero may differ, and 1/-0 from 1/0
-                else:
-                    inside = number in intervals[expr.id]
-                    assert inside, f"{where}: {expr!r}: {number} not in {intervals[expr.id]}"
-    _against_mpmath(output, inputs, [gradient, plain], intervals, at)
+            case.judge(
+                _run(case.wanted, case.inputs, sketch.point, target, simplify), target, simplify
+            )
+    output, *derivatives = case.wanted
+    count = len(case.inputs)
+    gradients = [derivatives[:count], derivatives[count:]]
+    at = {leaf.id: number for leaf, number in zip(case.inputs, sketch.point, strict=True)}
+    _against_mpmath(output, case.inputs, gradients, case.intervals, at)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What a sketch asks: its output and derivatives, stable and plain, and where each must lie."""
+
+    inputs: list[Expr]
+    wanted: list[Expr]
+    values: Mapping[int, float]
+    intervals: Mapping[int, Interval]
+
+    @staticmethod
+    def of(sketch: Sketch) -> _Case:
+        output, inputs = sketch.build()
+        gradient = grad(output, inputs, allow_unused=True)
+        plain = grad(output, inputs, allow_unused=True, stable=False)
+        wanted = [output, *gradient, *plain]
+        live = live_nodes(output.graph, [expr.id for expr in wanted])
+        at = {leaf.id: number for leaf, number in zip(inputs, sketch.point, strict=True)}
+        intervals = point_intervals(output.graph, live, at, _tried)
+        return _Case(inputs, wanted, node_values(output.graph, live, at), intervals)
+
+    def judge(self, found: Sequence[float], target: str, simplify: bool) -> None:
+        """An `AssertionError` unless a target's numbers are right."""
+        where = f"{target}, {'' if simplify else 'not '}simplified"
+        for expr, number in zip(self.wanted, found, strict=True):
+            if target == "python" and not simplify:
+                reference = self.values[expr.id]
+                assert same(number, reference), f"{where}: {expr!r}: {number} is not {reference}"
+            elif simplify and _has_zero(self.values):
+                continue  # the sign of a zero may differ, and 1/-0 from 1/0
+            else:
+                inside = number in self.intervals[expr.id]
+                assert inside, f"{where}: {expr!r}: {number} not in {self.intervals[expr.id]}"
+
+
+def check_in_node(drawn: Sequence[Sketch]) -> None:
+    """An `AssertionError` unless the javascript target agrees about the sketches: one run for all.
+
+    >>> step = Step(ELEMENTWISE["mul"], (0, 0))
+    >>> check_in_node([Sketch((2.0,), (), (step,))] if find_node() else [])
+    """
+    cases = [_Case.of(sketch) for sketch in drawn]
+    jobs = [
+        _in_node(_compiled(case.inputs, case.wanted, "javascript", simplify), sketch.point)
+        for sketch, case in zip(drawn, cases, strict=True)
+        for simplify in (False, True)
+    ]
+    found = iter(run_in_node(jobs) if jobs else [])
+    for sketch, case in zip(drawn, cases, strict=True):
+        for simplify in (False, True):
+            try:
+                case.judge(next(found)[0], "javascript", simplify)
+            except AssertionError as error:
+                raise AssertionError(f"{sketch}: {error}") from None
+
+
+def _in_node(function: Any, point: Sequence[float]) -> tuple[Source, list[Any]]:
+    return emit(function.program), [[list(point)]]
 
 
 def check_operation(op: Op, *, samples: int = 50, seed: int = 0) -> None:
@@ -227,20 +277,24 @@ def fuzz(
 ) -> int:
     """Check sketches for so many seconds; answers how many. The first that fails is raised, shrunk.
 
+    The javascript target is checked too, where Node.js is installed and `run_on` is not narrowed.
     Each round must take no longer than a minute, and rounds must not leave objects behind: those
     are `AssertionError`s as well.
     """
     hypothesis = _hypothesis()
     end, checked, alive = time.monotonic() + seconds, 0, 0
+    drawn: list[Sketch] = []
     for number in range(sys.maxsize):
         started = time.monotonic()
         if started >= end and number:
             return checked
+        drawn.clear()
 
         def one_round(sketch: Sketch) -> None:
             nonlocal checked
             checked += 1
             check_agreement(sketch, run_on)
+            drawn.append(sketch)
 
         look = hypothesis.settings(
             max_examples=25,
@@ -251,6 +305,8 @@ def fuzz(
             suppress_health_check=list(hypothesis.HealthCheck),
         )
         hypothesis.seed(seed + number)(look(hypothesis.given(sketches(operations))(one_round)))()
+        if run_on is RUNNABLE and find_node():
+            check_in_node([s for s in drawn if all(_in_javascript(step.op) for step in s.steps)])
         assert time.monotonic() - started < 60, f"round {number} (seed {seed}) took over a minute"
         del one_round
         alive = _check_no_growth(number, alive)
@@ -276,9 +332,19 @@ def _run(
 ) -> list[float]:
     import numpy
 
-    function = compile({"x": inputs}, list(wanted), target=target, simplify=simplify)
+    function = _compiled(inputs, wanted, target, simplify)
+    if target == "javascript":
+        return list(run_in_node([_in_node(function, point)])[0][0])
     with numpy.errstate(all="ignore"):
         return [float(number) for number in function(list(point))]
+
+
+def _compiled(inputs: Sequence[Any], wanted: Sequence[Any], target: str, simplify: bool) -> Any:
+    return compile({"x": list(inputs)}, list(wanted), target=target, simplify=simplify)
+
+
+def _in_javascript(op: Op) -> bool:
+    return op.spelled("javascript") is not None
 
 
 def _tried(op: Op, within: Sequence[Interval], statics: Sequence[float]) -> Interval:
@@ -438,6 +504,7 @@ __all__ = [
     "Sketch",
     "Step",
     "check_agreement",
+    "check_in_node",
     "check_operation",
     "fuzz",
     "same",

@@ -40,14 +40,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 _OPERATIONS = "test_operations test_formula test_python_target test_symbolic"
+_GUARDS = "test_guard test_stable test_arrays"
 _ROLL = "test_roll test_numpy_target test_unroll test_batching"
 _NUMPY = "test_numpy_target test_arrays test_dense test_batching test_train"
-_PYTHON = "test_python_target test_program test_compile test_loop test_export"
+_PYTHON = "test_python_target test_program test_compile test_generated_lines test_loop test_export"
 TESTS = {
     "src/graph/ops.py": f"{_OPERATIONS} test_javascript_target",
-    "src/graph/backward.py": "test_backward test_arrays test_stable test_random_gradients",
+    "src/graph/backward.py": f"test_backward {_GUARDS} test_random_gradients",
     "src/graph/rules.py": "test_rules test_passes test_stable test_arrays",
-    "src/graph/guard.py": "test_stable test_guard test_arrays",
+    "src/graph/guard.py": _GUARDS,
     "src/graph/stable.py": "test_stable test_passes test_arrays",
     "src/graph/roll.py": _ROLL,
     "src/graph/rolling/addresses.py": _ROLL,
@@ -62,6 +63,9 @@ TESTS = {
     "src/graph/rolling/sum_parts.py": _ROLL,
     "src/codegen/python.py": _PYTHON,
     "src/codegen/writer.py": f"{_PYTHON} test_numpy_target",
+    "src/codegen/spelling.py": _PYTHON,
+    "src/codegen/variables.py": _PYTHON,
+    "src/codegen/layout.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/numpy.py": _NUMPY,
     "src/codegen/numpyarguments.py": _NUMPY,
     "src/codegen/numpylayout.py": _NUMPY,

@@ -1,7 +1,12 @@
 """`ActivatedSum`: one step for a neuron, the same as its operations one by one."""
 
+import copy
+import gc
 import math
+import random
+import weakref
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,11 +41,22 @@ def written_by_hand(net: wg.MLP, row):
 
 
 def tree(root: Value) -> list[tuple]:
-    """What every node is, by its place in the history."""
+    """What every node is, by its place in the history: numbers to the bit, and with their type."""
     place = {value: i for i, value in enumerate(topological(root))}
     return [
-        (value._op, value.data, value.grad, [place[v] for v in value.operands]) for value in place
+        (value._op, repr(value.data), repr(value.grad), [place[v] for v in value.operands])
+        for value in place
     ]
+
+
+def same_either_way(build, sweep=lambda loss: loss.backward()):
+    """`build(forward)` gives a loss and leaves: the same to the bit, in one step or by hand."""
+    twins = []
+    for forward in (wg.MLP.__call__, written_by_hand):
+        loss, leaves = build(forward)
+        sweep(loss)
+        twins.append(([repr(leaf.grad) for leaf in leaves], tree(loss)))
+    assert twins[0] == twins[1]
 
 
 @pytest.mark.parametrize("as_values", [False, True])
@@ -49,20 +65,129 @@ def tree(root: Value) -> list[tuple]:
     weights=st.lists(numbers, min_size=9, max_size=9), row=st.lists(numbers, min_size=2, max_size=2)
 )
 def test_it_is_the_operations_one_by_one(activation, as_values, weights, row):
-    twins = []
-    for forward in (wg.MLP.__call__, written_by_hand):
+    def build(forward):
         net = network(activation, weights)
         given_row = [Value(x) for x in row] if as_values else row
-        loss = (forward(net, given_row) - 1.0) ** 2
+        return (forward(net, given_row) - 1.0) ** 2, net.parameters()
+
+    same_either_way(build)
+
+
+@given(st.integers(0, 99), st.integers(1, 4), st.integers(1, 4), st.booleans(), st.booleans())
+def test_sums_over_samples_and_layers_add_up_in_the_same_order(seed, wide, samples, twice, whole):
+    def build(forward):
+        net = wg.MLP(3, [wide, 3, 1], ["tanh", "softplus", "linear"], seed=seed)
+        source = random.Random(seed)
+        if whole:
+            for parameter in net.parameters():
+                parameter.data = source.randint(-3, 3)
+        rows = [[Value(source.uniform(-2, 2)) for _ in range(3)] for _ in range(samples)]
+        loss = sum((forward(net, row) - 0.3) ** 2 for row in rows)
+        return loss, [*net.parameters(), *(x for row in rows for x in row)]
+
+    def sweeps(loss):
+        for _ in range(1 + twice):
+            loss.backward()
+
+    same_either_way(build, sweeps)
+
+
+@given(st.integers(0, 99))
+def test_operands_that_a_neuron_reads_several_times(seed):
+    def build(forward):
+        source = random.Random(seed)
+        net = wg.MLP(4, [1], seed=seed)
+        x, tied = Value(source.uniform(-2, 2)), Value(source.uniform(-2, 2))
+        net.layers[0].neurons[0].w = [tied, tied, Value(0.5), tied]
+        return forward(net, [x, x, tied, x]), [x, tied]
+
+    same_either_way(build)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (7933578290028847, 6695669738165284, 5, 9),
+        (1934964667945533, 7949789811497594, 3, 3),
+        (np.float32(0.4), np.float32(0.1), 0.5, 0.2),
+        (True, 2, 0.5, 1),
+    ],
+)
+def test_numbers_of_other_kinds_are_rounded_where_the_operations_round_them(data):
+    def build(forward):
+        net = wg.MLP(2, [1], "linear", seed=0)
+        net.parameters()[0].data, net.parameters()[1].data = data[:2]
+        return forward(net, [Value(data[2]), Value(data[3])]), []
+
+    same_either_way(build, lambda loss: None)
+
+
+def test_constants_add_up_over_sweeps_by_the_weights_of_each():
+    def build(forward):
+        net = wg.MLP(2, [1], seed=0)
+        return forward(net, [0.5, -1.5]), net.parameters()
+
+    def sweeps(loss):
+        weights = [value for value in leaves_before_looking(loss) if value.label.startswith("w")]
+        for _ in range(3):
+            for weight in weights:
+                weight.data += 0.25
+            loss.backward()
+
+    def leaves_before_looking(loss):
+        # By way of what is known already: `operands` would write the sum out.
+        if isinstance(loss, ActivatedSum):
+            return loss._weights
+        return [value for value in topological(loss) if value.is_leaf]
+
+    same_either_way(build, sweeps)
+
+
+def test_a_branch_that_is_no_longer_taken_has_no_gradient_inside():
+    def build(forward):
+        condition, net = Value(1.0, label="condition"), wg.MLP(2, [1], seed=0)
+        loss = wg.where(condition, forward(net, [0.5, -1.5]), 2.0)
+        return loss, net.parameters()
+
+    def sweeps(loss):
         loss.backward()
-        twins.append((tree(loss), [p.grad for p in net.parameters()]))
-    (ours, gradients), (expected, expected_gradients) = twins
-    assert [node[0] for node in ours] == [node[0] for node in expected]
-    assert [node[3] for node in ours] == [node[3] for node in expected]
-    assert [node[1] for node in ours] == [node[1] for node in expected]
-    grads = [node[2] for node in ours], [node[2] for node in expected]
-    assert grads[0] == pytest.approx(grads[1], rel=1e-12, abs=1e-12)
-    assert gradients == pytest.approx(expected_gradients, rel=1e-12, abs=1e-12)
+        loss.operands[0].data = 0.0
+        loss.backward()
+
+    same_either_way(build, sweeps)
+
+
+def test_a_row_need_not_be_numbered():
+    net = wg.MLP(2, [2, 1], seed=0)
+    assert net({"a": 1.0, "b": 2.0}.values()).data == net([1.0, 2.0]).data
+
+
+def test_weights_and_row_are_as_many():
+    with pytest.raises(wg.ShapeError, match="1 weights for a row of 2"):
+        ActivatedSum(Value(0.0), [Value(1.0)], Row([1.0, 2.0]))
+
+
+def test_copies_are_whole():
+    net = wg.MLP(2, [2, 1], seed=0)
+    out = net([1.0, 2.0])
+    twin = copy.deepcopy(out)
+    twin.backward()
+    assert all(value.grad == 0.0 for value in topological(out))
+    out.backward()
+    assert tree(twin) == tree(out)
+
+
+def test_nothing_is_left_when_the_output_is_gone():
+    net = wg.MLP(2, [2, 1], seed=0)
+    out = net([1.0, 2.0])
+    out.backward()
+    gone = [weakref.ref(value) for value in topological(out) if not value.label.startswith("w")]
+    out = None
+    gc.disable()
+    try:
+        assert {r().label for r in gone if r() is not None} == {"b0_0", "b0_1", "b1_0"}
+    finally:
+        gc.enable()
 
 
 def test_looking_inside_before_backward_changes_nothing():

@@ -1,6 +1,7 @@
 """Operations on whole arrays: shapes, values, derivatives, how they are written."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -425,3 +426,97 @@ def test_subscript_in_a_batch_must_leave_the_samples_alone():
     assert take(x, slice(None)) == x
     with pytest.raises(ShapeError, match="not known before it is"):
         x[0]
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda x: x[:0],
+        lambda x: x[[]],
+        lambda x: x[np.zeros(3, dtype=bool)],
+        lambda x: gather(x, []),
+        lambda x: scatter_add(x, [], (3,)),
+    ],
+)
+def test_no_element_at_all_is_not_chosen(choose):
+    with pytest.raises(ShapeError, match="expected one position or more"):
+        choose(Graph().array("x", (3, 4)))
+
+
+def test_rows_of_different_lengths_are_no_index():
+    with pytest.raises(OperandError, match="has rows of different lengths"):
+        Index([[0], [1, 2]])
+
+
+@pytest.mark.parametrize("shape", [None, 2.5, "ab"])
+def test_what_is_no_shape_is_named(shape):
+    g = Graph()
+    for make in (lambda: g.array("x", shape), lambda: reshape(g.array("y", 4), shape)):
+        with pytest.raises(ShapeError, match="expected whole numbers, 1 or more"):
+            make()
+
+
+keys = st.one_of(
+    st.integers(-4, 3),
+    st.slices(4),
+    st.lists(st.integers(-4, 3), min_size=1, max_size=3),
+    st.just(None),
+    st.just(...),
+    st.just(np.array([True, False, True, True])),
+)
+
+
+@given(st.lists(keys, max_size=3))
+def test_positions_are_those_that_numpy_chooses(key):
+    shape, key = (4, 4, 4), tuple(key)
+    try:
+        wanted = np.arange(64).reshape(shape)[key]
+    except IndexError:
+        with pytest.raises(IndexError):
+            positions_of(shape, key)
+    else:
+        assert np.array_equal(positions_of(shape, key).array, wanted)
+
+
+def test_few_of_many_elements_are_chosen_in_little_memory():
+    x = Graph().array("x", (10_000, 10_000))
+    tracemalloc.start()
+    try:
+        assert x[5, 1:4].shape == (3,)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_value_and_an_array_parameter_in_either_order_are_refused():
+    w, v = ArrayValue([1.0, 2.0], label="w"), Value(1.0)
+    for operands in ((w, v), (v, w)):
+        with pytest.raises(OperandError, match="is a Value, which holds one number"):
+            ops.MAXIMUM(*operands)
+    with pytest.raises(OperandError, match="is a Value, which holds one number"):
+        ops.WHERE(v, w, 1.0)
+
+
+OVER_A_BATCH = {
+    "sum": lambda y: sum_over(y * y),
+    "mean": lambda y: mean_over(y.exp()),
+    "sum of means": lambda y: sum_over(mean_over(y, 0) ** 2),
+    "mean of sums": lambda y: mean_over(sum_over(y, 1) ** 2),
+    "max": lambda y: max_over(y) * 3,
+    "maxima": lambda y: sum_over(max_over(y, 0)),
+    "logsumexp": lambda y: sum_over(logsumexp(y, 0) ** 2),
+    "nothing": lambda y: sum_over(y**0),
+}
+
+
+@pytest.mark.parametrize("case", OVER_A_BATCH)
+def test_derivatives_over_a_batch_are_those_of_as_many_samples(case):
+    found = []
+    for samples in (5, BATCH):
+        g = Graph()
+        x, w = g.array("x", (samples, 3)), g.array("w", (2, 3))
+        y = OVER_A_BATCH[case](x @ w.T)
+        wanted = [*grad(y, [x, w]), jvp(y, [x], [1.0]), *hvp(y, [w], [1.0])]
+        found.append(evaluate(wanted, {"x": data([(5, 3)], 1)[0], "w": data([(2, 3)], 2)[0]}))
+    for fixed, batched in zip(*found, strict=True):
+        assert batched == pytest.approx(fixed)

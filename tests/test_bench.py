@@ -36,6 +36,7 @@ SMALL = problems.Network(
 EXACT = {
     "gradient": problems.exact_gradient,
     "epoch": problems.exact_epoch,
+    "step": problems.exact_step,
     "hessian": problems.exact_hessian,
 }
 
@@ -88,6 +89,14 @@ def test_the_exact_epoch_is_a_gradient_step_per_minibatch():
     assert problems.exact_epoch(SMALL) == params
 
 
+def test_the_exact_step_is_one_on_the_mean_loss():
+    value, *gradient = problems.exact_gradient(SMALL)
+    loss, *moved = problems.exact_step(SMALL)
+    assert loss == value / 4
+    for new, old, slope in zip(moved, SMALL.params, gradient, strict=True):
+        assert new == pytest.approx(old - 0.1 * slope / 4, rel=1e-15)
+
+
 def test_the_exact_hessian_agrees_with_finite_differences():
     value, *rest = problems.exact_hessian(SMALL)
     gradient, hessian = rest[:2], [rest[2:4], rest[4:]]
@@ -113,8 +122,8 @@ def test_parameters_survive_being_split_into_layers_and_joined():
 
 def test_the_problems_are_what_their_titles_say():
     found = {case.name: case.problem() for case in cases.CASES}
-    assert [len(found[name].params) for name in found] == [41, 337, 337, 337, 2410, 39760]
-    assert [len(found[name].X) for name in found] == [4, 200, 200, 200, 32, 32]
+    assert [len(found[name].params) for name in found] == [41, 337, 337, 337, 2410, 39760, 39760]
+    assert [len(found[name].X) for name in found] == [4, 200, 200, 200, 32, 32, 32]
     assert found["moons"] == found["moons-epoch"]
     for case in cases.CASES:
         assert f"{len(found[case.name].X)} samples" in case.title or "samples" not in case.title

@@ -1,15 +1,18 @@
 """Pictures: what they show, as the layout program itself reports it, and how they are rendered."""
 
 import copy
+import math
 import os
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import graphviz
+import numpy as np
 import pytest
 
 from wengert.errors import OperandError, SizeError, UnknownNameError
+from wengert.graph.arrays import sum_over
 from wengert.graph.backward import grad
 from wengert.graph.draw import draw_dot
 from wengert.graph.drawing import picture as rendering
@@ -479,7 +482,7 @@ def test_without_numbers_local_derivatives_are_formulas():
     assert back_edges(picture) == [
         ("v1 = w*x", "w", "×x"),
         ("v1 = w*x", "x", "×w"),
-        ("v2 = tanh(v1)", "v1 = w*x", "×1 - v2*v2"),
+        ("v2 = tanh(v1)", "v1 = w*x", "×(1 - v2*v2)"),
     ]
     assert Shown(picture).box("w", "data —", "grad —")
 
@@ -601,3 +604,19 @@ def test_the_formats_of_graphviz_pure_are_those_it_names():
         rendering._layout("dot", "foo", b"digraph { a -> b }")
     named = caught.value.stderr.decode().partition("Use one of:")[2]
     assert named.split() == list(rendering.PURE_FORMATS)
+
+
+def test_arrays_that_carry_numbers_are_drawn():
+    g = Graph()
+    weights = g.array_parameter("W", np.ones((3, 2)))
+    loss = sum_over((weights @ g.array_parameter("x", [0.25, 0.25])).tanh())
+    shown = Shown(draw_dot([loss, grad(loss, weights)]))
+    assert shown.box("tanh(W @ x)", "3")
+    assert shown.box("sum_over(tanh(W @ x))", f"{3 * math.tanh(0.5):.4f}")
+
+
+@pytest.mark.parametrize("wrt", [3, None, "x", ["x"], [2.0]])
+def test_backward_is_of_leaves(wrt):
+    x = Graph().input("x")
+    with pytest.raises(OperandError, match="expected True, a leaf, or a sequence of leaves"):
+        draw_dot(x * x, backward=wrt)

@@ -2,7 +2,10 @@
 
 import math
 import operator
+from fractions import Fraction
+from unittest import mock
 
+import numpy as np
 import pytest
 
 from wengert.errors import (
@@ -18,6 +21,7 @@ from wengert.errors import (
     WengertError,
 )
 from wengert.graph import ops
+from wengert.graph.backward import hvp, jvp
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph, live_nodes
 from wengert.graph.leafnames import MAX_NAME_LENGTH, is_name
@@ -443,3 +447,52 @@ def test_an_int_that_is_too_large_has_its_article(g):
         g.constant(10**400)
     with pytest.raises(OperandError, match="is an object; expected an Expr"):
         g.node_of(object())
+
+
+@pytest.mark.parametrize("number", [np.array(2.0), np.float32(2), np.int64(2), np.array(2)])
+def test_a_number_in_numpys_wrapping_is_a_number(g, number):
+    x, v = g.input("x"), Value(3.0)
+    assert evaluate(x * number, {x: 3.0}) == evaluate(number * x, {"x": np.array(3.0)}) == 6.0
+    assert (v * number).data == (number * v).data == 6.0
+    assert ops.MAXIMUM(v, number).data == 3.0
+    assert ops.MAXIMUM(1.0, number) == Value(number).data == g.parameter("w", number).value == 2.0
+
+
+def test_a_truth_of_numpy_counts_as_one_of_python(g):
+    x, v = g.input("x"), Value(3.0)
+    yes = np.float64(1) > 0
+    assert type(yes) is np.bool_
+    assert ops.WHERE(yes, v, 1.0).data == (v * yes).data == 3.0
+    assert evaluate(ops.WHERE(yes, x, 1.0) * yes, {x: 3.0}) == 3.0
+
+
+@pytest.mark.parametrize("thing", [Value, mock.MagicMock(), lambda: None, type("Odd", (), {})()])
+def test_what_is_no_operand_is_named(thing):
+    with pytest.raises(OperandError, match="an operand is a number, a Value, an Expr"):
+        ops.TANH(thing)
+
+
+@pytest.mark.parametrize("slope", [np.float32(0.5), Fraction(1, 2), True, np.int64(1)])
+def test_static_arguments_are_kept_as_numbers_of_python(g, slope):
+    y = ops.LEAKY_RELU(g.input("x"), slope)
+    assert [type(number) for number in y.statics] in ([float], [int])
+    assert evaluate(y, {"x": -2.0}) == ops.LEAKY_RELU(-2.0, slope) == -2.0 * float(slope)
+
+
+def test_a_static_argument_past_the_largest_float_is_refused(g):
+    for x in (g.input("x"), Value(-1.0), -1.0):
+        with pytest.raises(OperandError, match="too large for float64"):
+            ops.LEAKY_RELU(x, 10**400)
+
+
+def test_only_expressions_are_evaluated():
+    assert evaluate(3) == 3.0
+    with pytest.raises(OperandError, match="None is a NoneType; expected an Expr"):
+        evaluate(None)
+
+
+def test_directions_of_the_same_leaf_add_up(g):
+    x = g.input("x")
+    y = x * x
+    assert evaluate(jvp(y, [x, x], [1.0, 2.0]), {x: 5.0}) == 30.0
+    assert evaluate(hvp(y, [x, x], [1.0, 2.0]), {x: 5.0}) == [6.0, 6.0]

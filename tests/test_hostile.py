@@ -1,14 +1,22 @@
 """Names, labels, formulas and files from strangers; and a process that runs for long."""
 
+import contextlib
 import gc
+import io
 import json
 import os
+import re
+import subprocess
+import sys
 import threading
 import tracemalloc
+from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.cli import main
 from wengert.errors import FormulaError, InvalidNameError, SaveFileError, SizeError, WengertError
 from wengert.storage import write_text
 
@@ -31,7 +39,15 @@ HOSTILE = [
     "{0.__class__}%s%(x)s",
     "\ud800",
     "x" * 1_000_000,
+    "\x1b]0;title\x07\x1b[31m\x7f\x9b",
+    "a\u2028b\x85c\u2029",
+    "# heading\n- item\n```\n![picture](http://example.org)",
+    "${IFS}`touch PWNED`$(touch PWNED)%PATH%",
+    r"$$\[ \def\x{\x}\x \]%",
 ]
+
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What acts on a terminal, a page or an editor without being seen; no text of ours has any."""
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +86,128 @@ def test_labels_are_text_wherever_they_are_shown(label, tmp_path):
     assert wg.latex(output)
     assert "\\input" not in wg.latex(output)
     assert str(wg.verify(output, values))
+
+
+class Tags(HTMLParser):
+    """The tags of a page, each with the names of its attributes."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.seen = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append((tag, [name for name, _ in attributes]))
+
+
+def texts(label):
+    """Everything that is printed or written about an expression, by what it is."""
+    a, b = wg.Value(2.0, label=f"{label} a"), wg.Value(-3.0, label="b")
+    inner = a * b + 1
+    inner.label = label
+    y = inner.tanh() * inner
+    y.label = label[::-1]
+    walk = wg.explain(y, [a, b])
+    g = wg.Graph()
+    output = g[g.node_of(y)]
+    compiled = wg.compile({"v": [a, b]}, [output, *wg.grad(output, [a, b])], target="numpy")
+    return {
+        "html": walk.html(),
+        "markdown": walk.markdown(),
+        "tex": walk.latex(),
+        "text": walk.text(80, False),
+        "json": walk.json(),
+        "graph": wg.to_json(g),
+        "formula": str(output),
+        "latex": wg.latex(output),
+        "value": repr(y),
+        "dot": wg.draw_dot(output).source,
+        "program": str(compiled.program),
+        "numpy": compiled.source,
+        "javascript": wg.compile({"v": [a, b]}, output, target="javascript").source,
+        "certificate": str(wg.verify(output, [a, b])),
+        "ranges": str(wg.ranges(output)),
+    }
+
+
+NOT_A_NAME = "no name!"
+
+
+@pytest.fixture(scope="module")
+def harmless():
+    return texts(NOT_A_NAME)
+
+
+LABELS = [label for label in HOSTILE if not label.isidentifier() or len(label) > 1000]
+
+
+@pytest.mark.parametrize("label", LABELS, ids=lambda label: ascii(label[:20]))
+def test_no_label_changes_the_structure_of_anything(label, harmless):
+    """The markup is that of a harmless label; nothing is invisible; everything can be written."""
+    found = texts(label)
+    assert Tags(found["html"]).seen == Tags(harmless["html"]).seen
+
+    def commands(text):
+        return set(re.findall(r"\\[a-zA-Z]+|(?<!\\)[$%#&]", text))
+
+    spelled = {r"\textbackslash", r"\textasciitilde", r"\textasciicircum"}
+    assert commands(found["tex"]) <= commands(harmless["tex"]) | spelled
+    assert commands(found["latex"]) <= commands(harmless["latex"]) | spelled
+
+    def lines(markdown):
+        return [re.match(r"#* |- |```|\||!\[|", line)[0] for line in markdown.splitlines()]
+
+    assert [m for m in lines(found["markdown"]) if m] == [
+        m for m in lines(harmless["markdown"]) if m
+    ]
+    for what, text in found.items():
+        assert not UNSEEN.search(text), what
+        text.encode("utf-8")
+        if what not in ("json", "graph"):  # where a label is kept, whatever its length
+            assert len(text) < len(harmless[what]) + 50_000, what
+    assert json.loads(found["json"])["nodes"][-1]["label"] == label[::-1]
+    assert {label, label[::-1]} <= {expr.label for expr in wg.from_json(found["graph"])}
+
+
+def said(*arguments):
+    """The exit code of the command, and what it printed."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main(list(arguments))
+    return code, out.getvalue()
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:20]))
+def test_the_command_refuses_in_a_few_visible_words(text, tmp_path):
+    on_disk = text.encode("utf-8", "replace").decode().replace("\0", "")[:60]
+    for arguments in (
+        [text],
+        ["grad", text],
+        ["grad", "x*y", "--wrt", text],
+        ["grad", "x*y", "--at", f"{text}=1"],
+        ["export", "x*y", "--out", "model.py", "--name", text],
+        ["draw", "x*y", "--out", f"missing/{on_disk}.svg"],
+        ["draw", "x*y", "--rankdir", text],
+        ["explain", text],
+        ["explain", "x*y", "--at", f"x={text}"],
+    ):
+        code, printed = said(*arguments)
+        assert code == (0 if text in ("f", "print") and code == 0 else 2), arguments[:1]
+        assert not UNSEEN.search(printed)
+        assert len(printed) < 3000
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:20]))
+def test_files_may_have_any_name_that_the_system_takes(text, tmp_path):
+    name = text.encode("utf-8", "replace").decode().replace("\0", "").replace("/", "")[:60]
+    path = tmp_path / f"{name}.py"
+    assert said("export", "tanh(w*x)", "--at", "w=2,x=3", "--out", str(path))[0] == 0
+    assert said("draw", "w*x", "--out", str(tmp_path / f"{name}.dot"))[0] == 0
+    wg.explain(wg.Value(2.0) * 3).save(tmp_path / f"{name}.html")
+    written = {entry.name for entry in tmp_path.iterdir()}
+    assert written == {f"{name}.py", f"{name}.dot", f"{name}.html"}
+    ran = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: ascii(name[:20]))
@@ -256,15 +394,30 @@ def test_graphs_and_functions_are_freed():
     assert len(gc.get_objects()) - before < 600
 
 
-def test_threads_give_what_one_gives():
+@pytest.fixture
+def impatient():
+    """Threads take turns as often as the interpreter allows."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("target", ["python", "numpy"])
+@pytest.mark.parametrize("alike", [False, True])
+def test_threads_give_what_one_gives(target, alike, impatient):
+    """Also where they build the same function, which is built once for each structure."""
+
     def answers(seed):
-        net = wg.MLP(3, [4, 1], seed=seed)
+        net = wg.MLP(3, [4, 1], seed=0 if alike else seed)
         g = wg.Graph()
         x = g.inputs("x", 3)
         loss = wg.log(1 + wg.exp(net(x))) ** 2
-        f = wg.compile({"p": net.parameters(), "x": x}, [loss, *wg.grad(loss, net.parameters())])
+        outputs = [loss, *wg.grad(loss, net.parameters())]
+        f = wg.compile({"p": net.parameters(), "x": x}, outputs, target=target, batch=("x",))
         point = [p.data for p in net.parameters()]
-        return [f.source, *(f(point, [0.1 * i, 0.5, -0.2]) for i in range(20))]
+        rows = [[[0.1 * i, 0.5, -0.2], [1.0, -0.3 * i, 2.0]] for i in range(20)]
+        return [f.source, *(np.asarray(f(point, row)).tolist() for row in rows)]
 
     alone = [answers(seed) for seed in range(8)]
     together: list = [None] * 8

@@ -3,16 +3,19 @@
 import json
 import math
 import random
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import browser
 import pytest
 from strategies import random_recipe
+from test_generated_lines import check_indentation, length_on_one_line
 from test_python_target import APPLIED, EXTREMES, notebook_neuron
 
 from wengert.codegen.compiled import compile
 from wengert.codegen.javascript import emit
+from wengert.codegen.layout import LINE_LENGTH
 from wengert.errors import SpellingError
 from wengert.graph import ops
 from wengert.graph.backward import grad
@@ -119,13 +122,22 @@ def test_emitted_code_is_as_it_was(batch, update_golden):
     assert f.source == path.read_text(encoding="utf-8")
 
 
-def test_the_line_of_each_variable():
+@pytest.mark.parametrize("reduce", ["sum", None])
+@pytest.mark.parametrize("batch", [(), ("x", "y")])
+def test_the_line_of_each_variable(batch, reduce):
     _, w, x, b, y, loss = notebook_neuron()
-    f = compile({"w": w, "b": b, "x": x, "y": y}, loss, target="javascript")
-    lines = f.source.splitlines()
+    groups, outputs = {"w": w, "b": b, "x": x, "y": y}, {"loss": loss, "grad": grad(loss, w)}
+    f = compile(groups, outputs, target="javascript", batch=batch, reduce=reduce)
+    lines = [line.strip() for line in f.source.splitlines()]
     for instruction in f.program.instructions:
-        assert lines[f.line_of(instruction.name) - 1].strip().startswith("const ")
-        assert f" {instruction.name} = " in lines[f.line_of(instruction.name) - 1]
+        line = lines[f.line_of(instruction.name) - 1]
+        assert re.match(
+            rf"const {instruction.name}(__2)? = ", line
+        )  # `do` is a word of the language
+    for gather in f.program.gathers:
+        opening = f"{gather.name}.push(" if gather.stacked else f"{gather.name} += "
+        assert lines[f.line_of(gather.name) - 1].startswith(opening)
+    assert lines[f.line_of("return") - 1].startswith("return ")
 
 
 @pytest.mark.parametrize("name", ["new", "Math", "i", "f", "Infinity", "arguments", "let", "x"])
@@ -159,11 +171,32 @@ def test_negative_numbers_as_operands(tab):
     assert called(tab, f, (3.0,)) == [[2.0, 5.0, -6.0, -8.0, 0.0]]
 
 
-def test_long_results_are_broken_into_lines():
+@pytest.mark.parametrize("count", [1, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 25, 60])
+def test_long_results_are_broken_into_lines(tab, count):
     g = Graph()
-    x = g.inputs("x", 60)
-    f = compile({"x": x}, {"a": {"b": [p * 2 for p in x]}, "c": [[p] for p in x]})
-    assert max(map(len, emit(f.program).text.splitlines())) <= 100
+    x = g.inputs("x", count)
+    outputs = {"a": {"b": [p * 2 for p in x], "d" * (count % 4 + 1): x[0]}, "c": [[p] for p in x]}
+    for shown in (outputs, outputs["c"], [outputs], outputs["a"]):
+        f = compile({"x": x}, shown, name="n" * count)
+        lines = emit(f.program).text.splitlines()
+        assert max(map(len, lines)) <= LINE_LENGTH
+        start = next(i for i, line in enumerate(lines) if line.lstrip().startswith("return "))
+        assert lines[-1] == "}"
+        returned = lines[start:-1]
+        check_indentation(returned)
+        assert len(returned) == 1 or length_on_one_line(returned) > LINE_LENGTH
+        point = [0.5 + i for i in range(count)]
+        assert close(called(tab, f, (point,))[0], f.program.run(point))
+
+
+@pytest.mark.parametrize("length", range(80, 100))
+def test_a_result_of_exactly_the_length_is_not_broken(length):
+    g = Graph()
+    x = g.input("x")
+    lines = emit(compile({"x": x}, {"k" * (length - 20): [x, x]}).program).text.splitlines()
+    returned = [line for line in lines if not line.startswith(("function", "}", '    "use'))]
+    whole = f'    return {{"{"k" * (length - 20)}": [x, x]}};'
+    assert (returned == [whole]) is (len(whole) <= LINE_LENGTH)
 
 
 def test_the_text_is_all_there_is():

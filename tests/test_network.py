@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import networkx as nx
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -624,3 +625,28 @@ def test_only_a_graph_is_written_as_json():
             to_json(thing)
     with pytest.raises(OperandError, match=r"^3 is an int;"):
         to_json(3)
+
+
+def test_derivatives_of_nodes_that_a_number_of_numpy_picked_are_written_too():
+    g = Graph()
+    x = g.input("x")
+    picked = g[np.int64(x.id)]
+    assert type(picked.id) is int
+    grad(picked * picked, picked)
+    assert columns(from_json(to_json(g))) == columns(g)
+
+
+def test_static_arguments_of_any_library_are_written():
+    g = Graph()
+    ops.LEAKY_RELU(ops.LEAKY_RELU(g.input("x"), np.float32(0.5)), True)
+    assert columns(from_json(to_json(g))) == columns(g)
+
+
+def test_a_gradient_that_needs_no_new_node_is_in_the_view():
+    g = Graph()
+    x = g.input("x")
+    g.constant(1.0)
+    assert g.nx.graph["gradients"] == []
+    grad(x, x)
+    assert len(g) == 2
+    assert g.nx.graph["gradients"] == [[0, 0, 1]]

@@ -243,7 +243,7 @@ def test_the_code_is_what_one_would_write():
         "h0 = h0_1[:32]",
         "np.dot(W0b0, x_1.T, out=h0)",
         "np.tanh(h0, out=h0)",
-        "n1 = W1b1 @ h0_1",
+        "n1 = np.dot(W1b1, h0_1)",
         "t7 = y == c0[:, None]",
         "dn1 -= t7",
         "dh0 = W1b1[:, :32].T @ dn1",

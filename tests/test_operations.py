@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 from dataclasses import replace
 from itertools import pairwise, product
 
@@ -283,6 +284,22 @@ def test_constant_powers_are_those_of_numpy(exponent):
         assert found == pytest.approx(wanted, rel=1e-15, nan_ok=True), x
 
 
+def test_gelu_and_silu_are_those_of_the_papers():
+    rng = random.Random(0)
+    for x in [-30.0, -1.0, 0.0, 0.5, 1.0, 30.0, *(rng.uniform(-4, 4) for _ in range(40))]:
+        with mpmath.workdps(40):
+            z = mpmath.mpf(x)
+            inner = mpmath.sqrt(2 / mpmath.pi) * (z + mpmath.mpf(0.044715) * z**3)
+            gelu = 0.5 * z * (1 + mpmath.tanh(inner))
+            assert ops.gelu(x) == pytest.approx(float(gelu), rel=1e-13, abs=1e-15)
+            assert ops.silu(x) == pytest.approx(float(z / (1 + mpmath.exp(-z))), rel=1e-14)
+
+
+def test_the_kinks_of_relu_keep_the_side_they_say():
+    assert math.copysign(1.0, ops.relu(-0.0)) == 1.0
+    assert math.copysign(1.0, ops.leaky_relu(0.0, -0.5)) == -1.0
+
+
 def test_where_takes_the_other_branch_for_nothing_but_zero():
     assert [ops.where(c, 1.0, 2.0) for c in (1.0, 0.0, -0.0, 0.5, True)] == [1, 2, 2, 1, 1]
 
@@ -358,6 +375,25 @@ def test_text_reads_back_as_the_same_value():
     ]:
         read = eval(text(e), {"__builtins__": {}}, names)  # noqa: S307
         assert read == evaluate(e, at), text(e)
+
+
+COMMANDS = set(
+    "begin cases cdot cos end exp frac ge le left log max min ne operatorname right sigma sin sqrt "
+    "sum tanh text top".split()
+)
+"""Of LaTeX and amsmath: what is typeset without a definition of one's own."""
+
+
+@pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATIONS)
+def test_latex_needs_no_definitions(op):
+    assert set(re.findall(r"\\([a-zA-Z]+)", op.notation["latex"].template)) <= COMMANDS
+
+
+def test_leaves_are_called_what_they_are():
+    assert {name: (op.name, op.arity) for name, op in LEAVES.items()} == {
+        name: (name, 0) for name in ("input", "parameter", "constant")
+    }
+    assert all(" " in op.sentence for op in LEAVES.values())
 
 
 def test_latex_brackets_what_would_be_misread():

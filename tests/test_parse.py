@@ -7,7 +7,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wengert.errors import FormulaError, OperandError
+from wengert.errors import FormulaError, OperandError, ShapeError
 from wengert.graph import ops
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
@@ -266,3 +266,13 @@ def test_any_text_is_read_or_refused(text):
         parse(text, g)
     except FormulaError:
         assert len(g) == 0
+
+
+def test_arrays_that_do_not_fit_leave_the_graph_as_it_was():
+    g = Graph()
+    g.array("X", 2), g.array("Y", 3)
+    with pytest.raises(ShapeError, match="mul: shapes"):
+        parse("new*2 + X*Y", g)
+    assert list(g.leaves) == ["X", "Y"]
+    assert len(g) == 2
+    assert parse("new*2 + X", g).shape == (2,)

@@ -6,7 +6,7 @@ from test_arrays import APPLIED, as_leaves, data, weighted
 
 from wengert.errors import ShapeError, SizeError
 from wengert.graph import unroll as unrolling
-from wengert.graph.arrays import matmul, sum_over
+from wengert.graph.arrays import FIRST_MAX, matmul, sum_over
 from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
@@ -129,3 +129,15 @@ def test_a_broken_meaning_is_caught(monkeypatch):
     monkeypatch.setitem(unrolling._MEANINGS, TRANSPOSE, lambda apply, operands, shapes: operands[0])
     with pytest.raises(AssertionError):
         test_unrolled_has_the_same_value("transpose")
+
+
+def test_the_first_of_the_largest_takes_few_scalars_for_each_element():
+    sizes = [len(unroll(FIRST_MAX(Graph().array("x", n), None))[0].graph) for n in (20, 40)]
+    assert sizes[1] <= 2 * sizes[0] + 10
+
+
+def test_the_products_of_a_matrix_product_are_counted_too(monkeypatch):
+    monkeypatch.setattr(unrolling, "MAX_LANES", 1000)
+    g = Graph()
+    with pytest.raises(SizeError, match="would give 2,200 scalars"):
+        unroll(g.array("a", (10, 10)) @ g.array("b", (10, 10)))

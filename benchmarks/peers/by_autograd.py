@@ -51,6 +51,21 @@ def epoch(problem: Network) -> Prepared:
     return Prepared(call, flat)
 
 
+def step(problem: Network) -> Prepared:
+    layers, X, Y = layers_of(problem), np.array(problem.X), np.array(problem.Y)
+    f, rate, count = value_and_grad(loss_of), problem.rate, len(problem.X)
+
+    def call():
+        loss, steps = f(layers, X, Y)
+        moved = [
+            (W - rate / count * dW, b - rate / count * db)
+            for (W, b), (dW, db) in zip(layers, steps, strict=True)
+        ]
+        return loss / count, moved
+
+    return Prepared(call, lambda r: [r[0], *flat(r[1])])
+
+
 def second(problem: Network) -> Prepared:
     layers, point = layers_of(problem), np.array(problem.X[0])
 
@@ -63,4 +78,5 @@ def second(problem: Network) -> Prepared:
     )
 
 
-PEERS = [Peer("autograd", "autograd", {"gradient": gradient, "epoch": epoch, "hessian": second})]
+KINDS = {"gradient": gradient, "epoch": epoch, "step": step, "hessian": second}
+PEERS = [Peer("autograd", "autograd", KINDS)]

@@ -80,6 +80,14 @@ def epoch_function(problem: Network) -> ca.Function:
     return ca.Function("f", [start], [every[:, -1]])
 
 
+def step_function(problem: Network) -> ca.Function:
+    """params → (mean loss, params after a step)."""
+    p = ca.MX.sym("p", len(problem.params))
+    loss, gradient = gradient_function(problem)(p)
+    count = len(problem.X)
+    return ca.Function("f", [p], [loss / count, p - problem.rate / count * gradient])
+
+
 def hessian_function(problem: Network) -> ca.Function:
     x = ca.SX.sym("x", problem.sizes[0])
     (out,) = forward(problem.layers, ca.vertsplit(x), ca.tanh)
@@ -94,6 +102,7 @@ def argument(problem: Network, kind: str) -> np.ndarray:
 FUNCTIONS = {
     "gradient": gradient_function,
     "epoch": epoch_function,
+    "step": step_function,
     "hessian": hessian_function,
 }
 

@@ -53,6 +53,21 @@ def epoch(problem: Network) -> Prepared:
     return Prepared(lambda: jax.block_until_ready(f(start)), lambda r: flat(jax.device_get(r)))
 
 
+def step(problem: Network) -> Prepared:
+    layers, X, Y = layers_of(problem), jnp.array(problem.X), jnp.array(problem.Y)
+    rate, count = problem.rate, len(problem.X)
+
+    def moved(layers, X, Y):
+        loss, steps = jax.value_and_grad(lambda *a: loss_of(*a) / count)(layers, X, Y)
+        return loss, jax.tree.map(lambda p, d: p - rate * d, layers, steps)
+
+    f = jax.jit(moved)
+    return Prepared(
+        lambda: jax.block_until_ready(f(layers, X, Y)),
+        lambda r: [r[0], *flat(jax.device_get(r[1]))],
+    )
+
+
 def hessian(problem: Network) -> Prepared:
     layers, point = layers_of(problem), jnp.array(problem.X[0])
 
@@ -66,4 +81,5 @@ def hessian(problem: Network) -> Prepared:
     )
 
 
-PEERS = [Peer("jax.jit", "jax", {"gradient": gradient, "epoch": epoch, "hessian": hessian})]
+KINDS = {"gradient": gradient, "epoch": epoch, "step": step, "hessian": hessian}
+PEERS = [Peer("jax.jit", "jax", KINDS)]

@@ -59,6 +59,34 @@ def epoch(problem: Network) -> Prepared:
     return Prepared(call, lambda result: flat(*result))
 
 
+def step(problem: Network) -> Prepared:
+    """A step into new arrays: rate and mean are applied to the deltas, before the products."""
+    weights, biases = arrays(problem)
+    X, Y, rate = np.array(problem.X), np.array(problem.Y), problem.rate
+
+    def call():
+        hidden = [X]
+        for W, b in zip(weights, biases, strict=True):
+            h = hidden[-1] @ W
+            h += b
+            hidden.append(np.tanh(h, out=h))
+        error = hidden[-1] - Y
+        loss = np.vdot(error, error) / len(X)
+        ct = error * (2 * rate / len(X))
+        new_weights, new_biases = [], []
+        for layer in range(len(weights) - 1, -1, -1):
+            out = hidden[layer + 1]
+            ct = ct * (1 - out * out)
+            change = hidden[layer].T @ ct
+            new_weights.append(np.subtract(weights[layer], change, out=change))
+            new_biases.append(biases[layer] - ct.sum(axis=0))
+            if layer:
+                ct = ct @ weights[layer].T
+        return loss, new_weights[::-1], new_biases[::-1]
+
+    return Prepared(call, lambda result: [result[0], *flat(result[1], result[2])])
+
+
 def hessian(problem: Network) -> Prepared:
     """Second-order forward propagation: the value, its Jacobian and its Hessian, layer by layer."""
     weights, biases = arrays(problem)
@@ -80,4 +108,5 @@ def hessian(problem: Network) -> Prepared:
     return Prepared(call, lambda parts: [x for part in parts for x in part.ravel()])
 
 
-PEERS = [Peer("numpy by hand", "numpy", {"gradient": gradient, "epoch": epoch, "hessian": hessian})]
+KINDS = {"gradient": gradient, "epoch": epoch, "step": step, "hessian": hessian}
+PEERS = [Peer("numpy by hand", "numpy", KINDS)]

@@ -19,19 +19,29 @@ def output(weights, biases, h):
     return h
 
 
-def gradient(problem: Network, mode: str) -> Prepared:
+def gradient(problem: Network, mode: str, rate: float | None = None) -> Prepared:
+    """The gradient of the loss; or, given a rate, the parameters after a step on the mean loss."""
     arrays = by_numpy.arrays(problem)
     weights = [pt.dmatrix() for _ in arrays[0]]
     biases = [pt.dvector() for _ in arrays[1]]
     error = output(weights, biases, pt.constant(np.array(problem.X))) - np.array(problem.Y)
     loss = (error * error).sum()
+    if rate is not None:
+        loss = loss / len(problem.X)
     inputs = [*weights, *biases]
-    f = pytensor.function(inputs, [loss, *pt.grad(loss, inputs)], mode=MODES[mode])
+    results = pt.grad(loss, inputs)
+    if rate is not None:
+        results = [p - rate * d for p, d in zip(inputs, results, strict=True)]
+    f = pytensor.function(inputs, [loss, *results], mode=MODES[mode])
     f.trust_input = True
     given, count = [*arrays[0], *arrays[1]], len(weights)
     return Prepared(
         lambda: f(*given), lambda r: [r[0], *by_numpy.flat(r[1 : count + 1], r[count + 1 :])]
     )
+
+
+def step(problem: Network, mode: str) -> Prepared:
+    return gradient(problem, mode, problem.rate)
 
 
 def epoch(problem: Network, mode: str) -> Prepared:
@@ -73,7 +83,7 @@ def hessian(problem: Network, mode: str) -> Prepared:
 
 
 def offered(mode: str) -> dict:
-    kinds = {"gradient": gradient, "epoch": epoch, "hessian": hessian}
+    kinds = {"gradient": gradient, "epoch": epoch, "step": step, "hessian": hessian}
     return {kind: partial(how, mode=mode) for kind, how in kinds.items()}
 
 

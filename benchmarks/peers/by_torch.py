@@ -66,6 +66,21 @@ def epoch(problem: Network) -> Prepared:
     return Prepared(call, lambda _: flat([(W.detach(), b.detach()) for W, b in layers]))
 
 
+def step(problem: Network) -> Prepared:
+    """A step into new tensors, as torch.func's functions take them."""
+    layers, (X, Y) = layers_of(problem), tensors_of(problem.X, problem.Y)
+    params = [t for pair in layers for t in pair]
+    rate, count = problem.rate, len(problem.X)
+
+    def call():
+        loss = loss_of(layers, X, Y) / count
+        steps = torch.autograd.grad(loss, params)
+        with torch.no_grad():
+            return loss, [p.add(d, alpha=-rate) for p, d in zip(params, steps, strict=True)]
+
+    return Prepared(call, lambda r: [r[0].item(), *flat(zip(r[1][::2], r[1][1::2], strict=True))])
+
+
 def hessian(problem: Network) -> Prepared:
     layers = layers_of(problem, trained=False)
     point = torch.tensor(problem.X[0], dtype=torch.float64)
@@ -83,6 +98,10 @@ def hessian(problem: Network) -> Prepared:
 
 
 PEERS = [
-    Peer("pytorch", "torch", {"gradient": gradient, "epoch": epoch, "hessian": hessian}),
+    Peer(
+        "pytorch",
+        "torch",
+        {"gradient": gradient, "epoch": epoch, "step": step, "hessian": hessian},
+    ),
     Peer("torch.compile", "torch", {"gradient": lambda p: gradient(p, compiled=True)}, slow=True),
 ]

@@ -88,6 +88,26 @@ def epoch(problem: Network, target: str = "python") -> Prepared:
     return Prepared(call, list)
 
 
+def step(problem: Network, target: str = "python") -> Prepared:
+    """A compiled training step on the mean loss, update included."""
+    f = wg.training_step(
+        network(problem),
+        loss="squared_error",
+        optimizer=wg.SGD(problem.rate),
+        reduce="mean",
+        target=target,
+    )
+    params, X, Y = list(problem.params), [list(r) for r in problem.X], [list(r) for r in problem.Y]
+    if len(Y[0]) == 1:
+        Y = [y for (y,) in Y]
+    if target != "python":
+        import numpy as np
+
+        params, X, Y = np.array(params), np.array(X), np.array(Y)
+    state = params[:0]
+    return Prepared(lambda: f(params, state, X, Y), lambda r: [r["loss"], *r["params"]])
+
+
 def hessian(problem: Network) -> Prepared:
     """Reverse mode twice, in one graph; the parameters' numbers are in the code."""
     net = network(problem)
@@ -107,7 +127,7 @@ PEERS = [
     Peer(
         "wengert",
         "wengert",
-        {"gradient": gradient, "epoch": epoch, "hessian": hessian},
+        {"gradient": gradient, "epoch": epoch, "step": step, "hessian": hessian},
         largest=500_000,
     ),
     Peer(
@@ -120,7 +140,11 @@ PEERS = [
         Peer(
             f"wengert {name}",
             "wengert",
-            {"gradient": partial(batched, target=name), "epoch": partial(epoch, target=name)},
+            {
+                "gradient": partial(batched, target=name),
+                "epoch": partial(epoch, target=name),
+                "step": partial(step, target=name),
+            },
         )
         for name in ("numpy", "native")
         if name in wg.targets()

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, Final, NamedTuple
 
 from ..graph.arrays import (
     GATHER,
+    LENGTH,
     LOGSUMEXP,
     MATMUL,
     MAX,
@@ -29,6 +31,7 @@ from ..graph.indexing import Index
 from ..graph.operation import Notation, Op
 from ..graph.ops import ADD
 from ..graph.shapes import BATCH, Shape
+from .arrayfamilies import JOIN, array_of
 
 WIDEST: Final = 2
 """How many times as many inputs as neurons a layer may have that gets a copy of the data with ones;
@@ -61,11 +64,13 @@ class Turned(NamedTuple):
 
     places  node of the old graph, position or None → the same in the new graph
     notes   what the array leaves that were put together are, by name
+    images  node of the old graph → its counterpart
     """
 
     graph: Graph
     places: Mapping[tuple[int, int | None], tuple[int, int | None]]
     notes: Mapping[str, str]
+    images: Mapping[int, int]
 
 
 class _UnfitError(Exception):
@@ -90,7 +95,8 @@ def turned(
     except _UnfitError:
         return None
     work.finish()
-    return Turned(work.target, places, work.notes)
+    images = {node: image.id for node, image in work.images.items()}
+    return Turned(work.target, places, work.notes, images)
 
 
 def _is_table(shape: Shape) -> bool:
@@ -145,12 +151,31 @@ class _Turning:
             self.images[node] = TRANSPOSE(leaf) if _is_table(shape) else leaf
             return
         target.deriving(graph.origins[node])
-        if any(BATCH in self.shape(n) for n in (node, *operands)):
+        if graph.ops[node] is JOIN:
+            self.images[node] = self._joined(node)
+        elif any(BATCH in self.shape(n) for n in (node, *operands)):
             self.images[node] = self._counterpart(node)
         else:
             images = tuple(self.images[n].id for n in operands)
             self.images[node] = target[target.append(graph.ops[node], images, self._statics(node))]
         target.deriving(None)
+
+    def _joined(self, node: int) -> Expr:
+        """A vector joined from parts; derivatives by W and b come as that by [W | b]."""
+        places, length = self._statics(node)
+        operands = self.graph.operands[node]
+        parts: dict[int, dict[int, int]] = {}
+        for operand, index in zip(operands, places, strict=True):
+            for position, place in enumerate(index.positions):
+                image, source = self.place(operand, position)
+                parts.setdefault(image, {})[source or 0] = place
+        shapes = self.target.shapes
+        if any(len(row) < prod(shapes.get(image, ())) for image, row in parts.items()):
+            images = tuple(self.images[operand].id for operand in operands)
+            return self.target[self.target.append(JOIN, images, (places, length))]
+        rows = [([row[i] for i in range(len(row))], shapes.get(n, ())) for n, row in parts.items()]
+        found: Any = tuple(Index(array_of(row, shape)) for row, shape in rows)
+        return self.target[self.target.append(JOIN, tuple(parts), (found, length))]
 
     def finish(self) -> None:
         """Labels and what is known of derivatives."""
@@ -189,6 +214,9 @@ class _Turning:
             return self._each(node)
         first = self.shape(operands[0])
         x = self.images[operands[0]]
+        if op is LENGTH:
+            made: Expr = LENGTH(_flipped(x) if _is_table(first) else x)
+            return made
         if op is TRANSPOSE:
             if len(first) == 2:
                 return x  # (features, batch) in both graphs
@@ -197,7 +225,7 @@ class _Turning:
         elif op is RESHAPE:
             return self._reshaped(node, x, first)
         elif op is OUTER and first == (BATCH,) and BATCH not in self.shape(operands[1]):
-            made: Expr = OUTER(self.images[operands[1]], x)
+            made = OUTER(self.images[operands[1]], x)
             return made
         raise _UnfitError
 
@@ -293,9 +321,9 @@ class _Turning:
         return made
 
     def _pays(self, source: int, weights: int) -> bool:
-        """Whether derivatives by the weights are wanted, and only as outputs, not to go on with.
+        """Whether derivatives by the weights are wanted, and only as outputs or parts of a vector.
 
-        Arithmetic on columns of a matrix is slower than on a matrix of its own.
+        Other arithmetic on columns of a matrix is slower than on a matrix of its own.
         """
         graph = self.graph
         products = [
@@ -305,7 +333,8 @@ class _Turning:
             and graph.operands[node][1] == source
             and self.shape(node) == self.shape(weights)
         ]
-        return bool(products) and not any(node in self.readers for node in products)
+        readers = [reader for node in products for reader in self.readers.get(node, ())]
+        return bool(products) and all(graph.ops[reader] is JOIN for reader in readers)
 
     def _rows(self, weights: int, bias: int) -> tuple[str, ...] | None:
         """The scalar leaves of [W | b] row by row, if they follow each other in one argument."""

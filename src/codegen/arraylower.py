@@ -93,12 +93,13 @@ class _Lowering:
         self.views: list[View] = []
         self.constants: dict[str, Any] = {}
         self.shapes: dict[str, Shape] = {}
+        self._leaf_shapes = shapes
         self.instructions: list[Instruction] = []
         self.groups = tuple(self._group(signature, shapes) for signature in signatures)
         self._home = {
             leaf: (group, place)
             for group, signature in zip(self.groups, signatures, strict=True)
-            for leaf, place in zip(signature.leaves, _starts(signature.leaves, shapes), strict=True)
+            for leaf, place in zip(signature.leaves, starts(signature.leaves, shapes), strict=True)
         }
 
     def _group(self, signature: Signature, shapes: Mapping[str, Shape]) -> ArrayGroup:
@@ -149,7 +150,10 @@ class _Lowering:
         if len(lanes) == 1:
             positions = [homes[0][1] + i for i in range(prod(own))]
         else:
-            positions = [place for _, place in homes]
+            sizes = [prod(self._leaf_shapes.get(lane, ())) for lane in lanes]
+            positions = [
+                place + i for (_, place), n in zip(homes, sizes, strict=True) for i in range(n)
+            ]
         index = _index(positions, own)
         whole = Index(range(prod(group.row)))
         is_all = index.shape == group.row and index.positions == whole.positions
@@ -190,8 +194,12 @@ def _lanes(graph: Graph, node: int) -> tuple[str, ...]:
     return graph.lanes.get(node) or (graph.labels[node],)
 
 
-def _starts(leaves: Iterable[str], shapes: Mapping[str, Shape]) -> Iterator[int]:
-    """The position of each leaf's first number in its group."""
+def starts(leaves: Iterable[str], shapes: Mapping[str, Shape]) -> Iterator[int]:
+    """The position of each leaf's first number in the vector of them all.
+
+    >>> list(starts(["W", "b"], {"W": (2, 3)}))
+    [0, 6]
+    """
     start = 0
     for leaf in leaves:
         yield start
@@ -239,7 +247,9 @@ def _flat(
         _in_order(operands[node], source, target, _row(graph.shapes.get(node, ())))
         for node, (source, target) in sources.items()
     ]
-    return Flat(lowering.space.take(name, "out"), length, tuple(pieces), stacked)
+    taken = any(group.argument == name for group in lowering.groups)
+    wish = f"new_{name}" if taken else name
+    return Flat(lowering.space.take(wish, "out"), length, tuple(pieces), stacked)
 
 
 def _row(shape: Shape) -> Shape:

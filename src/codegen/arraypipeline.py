@@ -1,10 +1,10 @@
-"""From a graph of one sample to an `ArrayProgram`: roll, batch, simplify, lower."""
+"""From a graph of one sample to an `ArrayProgram`: roll, batch, simplify, rewrite, lower."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from ..graph.arrays import GATHER, GATHER_ROWS
 from ..graph.batching import batch_graph
@@ -13,10 +13,12 @@ from ..graph.indexing import Index
 from ..graph.passes import run
 from ..graph.roll import roll
 from ..graph.shapes import BATCH, Shape
+from .arrayfactors import carried
 from .arrayfeatures import turned
 from .arraylower import Place, lower_arrays
 from .arrayprogram import ArrayProgram
 from .arraytidy import tidied
+from .arraywhole import whole
 from .lower import Signature
 from .program import Nested, flatten, map_nested
 
@@ -47,22 +49,42 @@ def array_program(
         places = [Place(image[place.node], place.position) for place in places]
     iterator = iter(places)
     nested = _standing_alone(graph, map_nested(outputs, lambda _: next(iterator)))
-    flat = [place for _, place in flatten(nested)]
-    graph.outputs = tuple(place.node for place in flat)
+    graph.outputs = tuple(place.node for _, place in flatten(nested))
+    notes: dict[str, str] = {}
+    known: Collection[int] = ()
+    passes: tuple[Any, ...] = ()
     if simplify:
-        graph = run(tidied(run(graph)))
-    final = iter([Place(node, old.position) for node, old in zip(graph.outputs, flat, strict=True)])
-    nested = map_nested(nested, lambda _: next(final))
-    notes: Mapping[str, str] = {}
-    if batched and simplify:
+        graph, scaled = carried(run(tidied(run(graph))))
+        nested = _at(nested, graph.outputs)
+        made = whole(graph, nested, _vectors(signatures), shapes)
+        graph, nested = made.graph, made.outputs
+        known = [made.images[node] for node in scaled if node in made.images]
+        passes = graph.passes
         wanted = [(place.node, place.position) for _, place in flatten(nested)]
-        found = turned(graph, wanted, _order(signatures, shapes))
+        found = turned(graph, wanted, _order(signatures, shapes)) if batched else None
         if found is not None:
-            graph, notes = found.graph, found.notes
+            graph, notes = found.graph, dict(found.notes)
             nested = map_nested(nested, lambda p: Place(*found.places[p.node, p.position]))
+            known = [found.images[node] for node in known if node in found.images]
     wishes = _wishes(graph, nested, signatures, gradients)
     program = lower_arrays(graph, nested, signatures, shapes, name=name, dtype=dtype, wishes=wishes)
-    return replace(program, notes=notes)
+    notes |= {i.name: SCALED for i in program.instructions if i.node in known}
+    return replace(program, notes=notes, passes=passes)
+
+
+SCALED: Final = "scaled here, where it is small, for all that follows"
+"""The note on what a factor was carried to."""
+
+
+def _at(nested: Nested, nodes: Sequence[int]) -> Nested:
+    """The places, in order, at other nodes."""
+    moved = iter(nodes)
+    return map_nested(nested, lambda place: Place(next(moved), place.position))
+
+
+def _vectors(signatures: Sequence[Signature]) -> dict[str, Sequence[str]]:
+    """The leaves of each argument that is one vector for all samples."""
+    return {s.name: s.leaves for s in signatures if not (s.batched or s.scalar)}
 
 
 def _order(
@@ -84,7 +106,10 @@ def _wishes(
     gradients: Iterable[tuple[tuple[Any, ...], str]],
 ) -> dict[int, str]:
     """Names for derivatives: d and the array leaf that they differentiate by."""
-    array_of = {lane: label for label, n in graph.leaves.items() for lane in graph.lanes.get(n, ())}
+    array_of: dict[str, str] = {}
+    for label, node in graph.leaves.items():
+        for lane in graph.lanes.get(node, ()):
+            array_of.setdefault(lane, label)
     leaves_of = {signature.name: signature.leaves for signature in signatures}
     wishes: dict[int, str] = {}
     for path, group in gradients:

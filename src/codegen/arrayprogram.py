@@ -80,6 +80,7 @@ class ArrayProgram:
     outputs       the results, nested as the caller nested them: operands and `Flat`s
     dtype         what targets compute in: "float64" or "float32"
     notes         what a reader should know of a variable
+    passes        what rewrites of the arrays did, each in a record
     """
 
     name: str
@@ -91,6 +92,7 @@ class ArrayProgram:
     outputs: Nested
     dtype: str = "float64"
     notes: Mapping[str, str] = field(default_factory=dict)
+    passes: tuple[Any, ...] = ()
 
     @property
     def batched(self) -> bool:

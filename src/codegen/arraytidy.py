@@ -6,16 +6,17 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
 
-from ..graph.arrays import RESHAPE, SUM
+from ..graph.arrays import OUTER, RESHAPE, SUM
 from ..graph.expr import Expr, Graph, live_nodes
-from ..graph.ops import ADD, COMPARISONS, DIV, MUL, SUB, WHERE
+from ..graph.ops import ADD, COMPARISONS, CONSTANT, DIV, MUL, SUB, WHERE
 
 
 def tidied(graph: Graph) -> Graph:
     """`graph.outputs` in a new graph, with fewer operations on arrays.
 
     A comparison is 1 or 0, so adding -1 where it holds subtracts it; multiplying by a reciprocal
-    that nothing else uses divides; and two sums of vectors that are added are one sum.
+    that nothing else uses divides; two sums of vectors that are added are one sum; and the outer
+    product with one number multiplies by it.
 
     >>> from ..graph.ops import equal, where
     >>> g = Graph(); x, y = g.array("x", 3), g.array("y", 3)
@@ -57,7 +58,9 @@ class _Tidying:
             self.images[node] = target.copy_leaf(graph, node)
             return
         target.deriving(graph.origins[node])
-        rewrite = {ADD: self._minus_truth, MUL: self._quotient}.get(graph.ops[node])
+        rewrite = {ADD: self._minus_truth, MUL: self._quotient, OUTER: self._multiple}.get(
+            graph.ops[node]
+        )
         made = rewrite(node) if rewrite and node in graph.shapes else None
         if graph.ops[node] is ADD and node not in graph.shapes:
             made = self._one_sum(node)
@@ -108,6 +111,16 @@ class _Tidying:
                 if shape is not None:
                     divisor = RESHAPE(divisor, shape)
                 return self.image(other) / divisor
+        return None
+
+    def _multiple(self, node: int) -> Expr | None:
+        """`outer([c], x)` as `c * x` with an axis inserted, and `outer(x, [c])` so."""
+        graph = self.graph
+        for one, other in _both_ways(graph.operands[node]):
+            array = graph.value(one) if graph.ops[one] is CONSTANT else None
+            if array is not None and graph.shapes[one] == (1,):
+                made: Expr = RESHAPE(float(array[0]) * self.image(other), graph.shapes[node])
+                return made
         return None
 
     def _one_sum(self, node: int) -> Expr | None:

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from ..errors import UnknownNameError
 from ..graph.expr import Graph
 from ..graph.ops import DIV, TOTAL
-from ..graph.passes import run
+from ..graph.pipeline import simplified
 from .arraypipeline import array_program
 from .arrayprogram import ArrayProgram
 from .lower import Signature, depends_on_samples, lower
@@ -44,7 +44,7 @@ class Options(NamedTuple):
 
     target: str
     name: str
-    simplify: bool
+    rules: str | None
     dtype: str
 
 
@@ -88,13 +88,18 @@ class Recipe:
 
 
 def structure(
-    graph: Graph, outputs: Nested, signatures: Sequence[Signature]
+    graph: Graph,
+    outputs: Nested,
+    signatures: Sequence[Signature],
+    limit: int | None = MAX_REMEMBERED,
 ) -> tuple[Any, ...] | None:
     """What a function depends on, ready to be compared; None for what is not remembered.
 
+    Graphs of more than `limit` nodes are not, nor are those with arrays.
+
     The numbers of leaves that are arguments are no part of it; the other leaves' are, bit for bit.
     """
-    if len(graph) > MAX_REMEMBERED or graph.shapes:
+    if graph.shapes or (limit is not None and len(graph) > limit):
         return None
     arguments = {leaf for signature in signatures for leaf in signature.leaves}
     numbers = [
@@ -131,8 +136,9 @@ def build(recipe: Recipe) -> Built:
     """Simplify, lower, emit and load."""
     options, graph = recipe.options, recipe.graph
     target = find_target(options.target)
-    if options.simplify:
-        graph = run(graph)
+    if options.rules is not None:
+        samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
+        graph = simplified(graph, options.rules, samples)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     program: Program | ArrayProgram
     if target.arrays:
@@ -141,7 +147,7 @@ def build(recipe: Recipe) -> Built:
             recipe.outputs,
             recipe.signatures,
             name=options.name,
-            simplify=options.simplify,
+            simplify=options.rules is not None,
             dtype=options.dtype,
             gradients=[(d.gradient, d.group) for d in derivatives],
         )
@@ -149,7 +155,8 @@ def build(recipe: Recipe) -> Built:
         program = _scalar_program(graph, recipe)
     source = target.emit(program)
     known = () if any(recipe.stacked) else derivatives
-    return Built(program, source, target.load(source), known, graph.passes)
+    passes = (*graph.passes, *getattr(program, "passes", ()))
+    return Built(program, source, target.load(source), known, passes)
 
 
 build_once = lru_cache(maxsize=64)(build)

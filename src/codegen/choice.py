@@ -8,26 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any, Final
 
 from ..errors import SizeError, UnknownNameError
-from ..graph.arrays import (
-    GATHER,
-    GATHER_ROWS,
-    LOGSUMEXP,
-    MATMUL,
-    SCATTER,
-    SCATTER_ROWS,
-)
 from ..graph.expr import common_graph, live_nodes
-from ..graph.ops import ADD, DIV, MUL, NEG, SUB, TOTAL
-from ..graph.rolling.report import VIEWS
-from ..graph.shapes import BATCH, MAX_BYTES, Shape
+from ..graph.ops import TOTAL
+from ..graph.shapes import MAX_BYTES
 from .arrayprogram import ArrayProgram
 from .compiled import Compiled, compile
-from .program import Instruction, Nested, flatten
+from .cost import ARITHMETIC, array_microseconds, duration, elements, operation_microseconds
+from .program import Nested, flatten
 from .target import TARGETS
+
+__all__ = [
+    "AUTO",
+    "Choice",
+    "Work",
+    "array_microseconds",
+    "check_memory",
+    "check_target",
+    "compile_step",
+    "duration",
+    "work_of",
+]
 
 AUTO: Final = "auto"
 """The target that is chosen by size."""
@@ -38,13 +41,8 @@ SMALL: Final = 40.0
 _IRREGULAR: Final = 0.25
 """A graph that becomes more array operations than this share of its own is called irregular."""
 
-# Microseconds, measured on a 2-core x86-64 with CPython 3.11 and NumPy 2 on OpenBLAS.
-_OPERATION, _CALL, _CARRIED = 0.008, 0.03, 0.01
-_STEP, _ARRAY, _VIEW, _SCALAR = 2.0, 0.6, 0.25, 0.1
-_ELEMENT, _FUNCTION, _CHOSEN, _MULTIPLY_ADD = 0.0004, 0.003, 0.003, 0.00004
-
-_ARITHMETIC: Final = frozenset((ADD, SUB, MUL, DIV, NEG))
-_CHOOSING: Final = frozenset((GATHER, GATHER_ROWS, SCATTER, SCATTER_ROWS))
+_CARRIED: Final = 0.01
+"""Microseconds for a number that is handed from step to step."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ class Work:
     each, update              operations for every sample, and once for the step
     calls, update_calls       how many of those are functions such as tanh
     carried                   numbers that are handed from step to step
+    each_time, update_time    about how many microseconds the operations take
     """
 
     each: int
@@ -69,12 +68,12 @@ class Work:
     calls: int
     update_calls: int
     carried: int
+    each_time: float
+    update_time: float
 
     def microseconds(self, samples: int) -> float:
         """About how long a step over so many samples takes in Python."""
-        operations = self.each * samples + self.update
-        calls = self.calls * samples + self.update_calls
-        return _OPERATION * (operations - calls) + _CALL * calls + _CARRIED * self.carried
+        return self.each_time * samples + self.update_time + _CARRIED * self.carried
 
     def text(self, samples: int) -> str:
         """The counts in words."""
@@ -99,7 +98,7 @@ def compile_step(
     >>> g = Graph(); w, x = g.input("w"), g.input("x")
     >>> made = compile_step({"w": w, "x": x}, {"y": TOTAL(w * x)}, batch=["x"], samples=8)
     >>> print(made.reason)
-    python: 2 operations a sample x 8 samples, about 0.14 µs a step: too small for arrays to gain
+    python: 2 operations a sample x 8 samples, about 0.12 µs a step: too small for arrays to gain
     """
 
     def made(target: str) -> Compiled:
@@ -141,56 +140,23 @@ def work_of(inputs: Mapping[str, Any], outputs: Nested, batch: Sequence[str]) ->
     sampled = {graph.node_of(leaf) for name in batch for leaf in _leaves(inputs[name])}
     carried = sum(len(_leaves(group)) for name, group in inputs.items() if name not in batch)
     counts = {True: [0, 0], False: [0, 0]}
+    times = {True: 0.0, False: 0.0}
     varies: set[int] = set()
     for node in live_nodes(graph, [graph.node_of(expr) for expr in exprs]):
         op, operands = graph.ops[node], graph.operands[node]
         if node in sampled or (op is not TOTAL and not varies.isdisjoint(operands)):
             varies.add(node)
         if operands:
-            count = counts[node in varies or op is TOTAL]
-            count[0] += 1
-            count[1] += op not in _ARITHMETIC and op is not TOTAL
+            often = node in varies or op is TOTAL
+            counts[often][0] += 1
+            counts[often][1] += op not in ARITHMETIC and op is not TOTAL
+            times[often] += operation_microseconds(op)
     (each, calls), (update, update_calls) = counts[True], counts[False]
-    return Work(each, update, calls, update_calls, carried)
+    return Work(each, update, calls, update_calls, carried, times[True], times[False])
 
 
 def _leaves(group: Any) -> list[Any]:
     return list(group) if isinstance(group, (list, tuple)) else [group]
-
-
-def array_microseconds(program: Any, samples: int) -> float:
-    """About how long a call of an array program with so many samples takes in NumPy.
-
-    >>> from wengert.graph.expr import Graph
-    >>> g = Graph(); x = g.inputs("x", 100)
-    >>> f = compile({"x": x}, [a.tanh() for a in x], target="numpy")
-    >>> 1 < array_microseconds(f.program, 1) < 20
-    True
-    """
-    parts = len(program.views) * _VIEW + len(program.groups) * _VIEW
-    return _STEP + parts + sum(_array_time(program, i, samples) for i in program.instructions)
-
-
-def _array_time(program: ArrayProgram, instruction: Instruction, samples: int) -> float:
-    op = instruction.op
-    shapes = [program.shapes.get(str(operand), ()) for operand in instruction.operands]
-    shape = program.shapes.get(instruction.name, ())
-    if not shape and not any(shapes):
-        return _SCALAR
-    size = _size(shape, samples)
-    largest = max(size, *[_size(shape, samples) for shape in shapes])
-    if op is MATMUL:
-        return _ARRAY + _MULTIPLY_ADD * size * _size(shapes[0][-1:], samples)
-    if op in _CHOOSING:
-        return _ARRAY + _CHOSEN * largest
-    if op in VIEWS:
-        return _VIEW
-    plain = op in _ARITHMETIC or (op.shape is not None and op is not LOGSUMEXP)
-    return _ARRAY + (_ELEMENT if plain else _FUNCTION) * largest
-
-
-def _size(shape: Shape, samples: int) -> int:
-    return prod(samples if length == BATCH else length for length in shape)
 
 
 def check_memory(step: Compiled, samples: int) -> None:
@@ -209,22 +175,9 @@ the limit for one array is 2,147,483,648 bytes: take fewer samples to a step
         return
     program = step.program
     shapes = [*program.shapes.values(), *(group.whole for group in program.groups)]
-    need = 8 * max((_size(shape, samples) for shape in shapes), default=0)
+    need = 8 * max((elements(shape, samples) for shape in shapes), default=0)
     if need > MAX_BYTES:
         raise SizeError(
             f"{program.name}: {samples:,} samples need an array of {need:,} bytes; the limit for "
             f"one array is {MAX_BYTES:,} bytes: take fewer samples to a step"
         )
-
-
-def duration(microseconds: float) -> str:
-    """A length of time for people.
-
-    >>> duration(43.21), duration(2662.0), duration(3.2e6)
-    ('43 µs', '2.7 ms', '3.2 s')
-    """
-    unit, size = next(
-        ((unit, size) for unit, size in (("s", 1e6), ("ms", 1e3)) if microseconds >= size),
-        ("µs", 1.0),
-    )
-    return f"{float(f'{microseconds / size:.2g}'):g} {unit}"

@@ -21,9 +21,11 @@ from ..graph.expr import Graph, common_graph
 from ..graph.leafnames import check_name
 from ..graph.ops import CONSTANT
 from ..graph.passes import extract
+from ..graph.pipeline import rules_named
 from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
+from .cost import estimate, pass_text
 from .lower import Signature
 from .names import RESERVED
 from .program import Nested, Program, flatten
@@ -116,10 +118,24 @@ class Compiled:
         return self._careful
 
     def report(self) -> str:
-        """Each pass with the nodes and operations before and after, then the program's counts."""
+        """What each pass did, the program's operations, and what a call is estimated to cost.
+
+        A pass is a line: nodes and operations before and after, how often which rule applied, and
+        the time of the operations before and after, each done once. Times come from a table of one
+        machine's (`wengert.codegen.cost`).
+
+        >>> from wengert.graph.expr import Graph
+        >>> g = Graph(); x = g.inputs("x", 2)
+        >>> print(compile({"x": x}, x[0] * x[1] + x[1] * 1).report())
+        exact: 6 nodes -> 4; mul 2 -> 1; 1 mul-one; about 0.021 µs -> 0.014 µs
+        2 operations: 1 mul, 1 add
+        about 0.33 µs a call
+        """
         counts = ", ".join(f"{n:,} {name}" for name, n in self.program.counts().most_common())
-        lines = [str(record) for record in self.passes]
-        return "\n".join([*lines, f"{len(self.program.instructions):,} operations: {counts}"])
+        lines = [pass_text(record) for record in self.passes]
+        lines += [f"{len(self.program.instructions):,} operations: {counts}"]
+        lines += [estimate(self.program)] if self.target in ("python", "numpy") else []
+        return "\n".join(lines)
 
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:
         """Write a module that needs only the standard library; answer its path.
@@ -145,9 +161,10 @@ def compile(
     batch: str | Sequence[str] = (),
     reduce: str | None = "sum",
     check: bool = False,
-    simplify: bool = True,
+    simplify: bool | str = True,
     name: str = "f",
     dtype: str = "float64",
+    cache_dir: PathLike | None = None,
 ) -> Compiled:
     """A function of the leaves in `inputs` that computes `outputs`.
 
@@ -158,9 +175,13 @@ def compile(
     batch    names of inputs that get a leading sample axis; the outputs that depend on them are
              reduced over samples with `reduce` ("sum" or "mean"), or collected in a list with None
     check    raise `NonFiniteError` at the first result that is not finite, naming it
-    simplify whether to run the simplification passes first
+    simplify which passes to run first: True or "exact" for those that keep every bit but the sign
+             of a zero, "real" for those that also factor and regroup sums and products, which may
+             round otherwise, False for none
     name     the name of the function in the generated code
     dtype    "float64", or "float32" for targets that compute with arrays
+    cache_dir  a directory of yours alone, in which the function is kept for later processes; see
+             `wengert.codegen.diskcache`. Without one nothing is written
 
     Leaves that no input names contribute the number they carry now.
 
@@ -192,9 +213,14 @@ def compile(
         reduced(extract([graph[node] for node in nodes]), signatures, reduce),
         outputs,
         signatures,
-        Options(target, name, simplify, dtype),
+        Options(target, name, rules_named(simplify), dtype),
     )
-    built = build(recipe) if recipe.structure is None else build_once(recipe)
+    if cache_dir is not None:
+        from .diskcache import build_cached
+
+        built = build_cached(recipe, cache_dir)
+    else:
+        built = build(recipe) if recipe.structure is None else build_once(recipe)
     return Compiled(built, chosen, check=check, values=values)
 
 

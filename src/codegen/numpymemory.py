@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from math import prod
+from typing import Any, Final, NamedTuple
 
 from ..graph import arrays
+from ..graph.indexing import Index
 from ..graph.operation import ATOM, Op
 from ..graph.ops import (
     ABS,
@@ -32,8 +34,9 @@ from ..graph.ops import (
     TANH,
     WHERE,
 )
+from .arrayfamilies import JOIN, array_of
 from .arrayfeatures import WITH_ONES
-from .arrayprogram import ArrayProgram, Flat
+from .arrayprogram import ArrayProgram, Flat, Piece
 from .layout import Listing
 from .program import Instruction, Operand, flatten
 
@@ -92,10 +95,11 @@ class Writer:
     home      where to compute a variable that is part of a flat result or of a larger matrix
     larger    variable → the matrix that it is computed in, with a row of ones under it
     made      the instruction that computes each variable
-    placed    flat results, and the variables that are computed in them
+    placed    flat results, and the places in them where variables are computed
     opened    such matrices that have their memory
     contiguous  products of two matrices with a home of consecutive elements
     heirs     variable → the one that is computed in its memory
+    flattened  arrays made one vector only to be multiplied by itself: vdot takes them as they are
     picked    choices between elements and 0 that are only summed: written as the elements chosen
     views     variables that share the memory of an argument or constant
     """
@@ -112,13 +116,14 @@ class Writer:
     home: dict[str, str] = field(default_factory=dict)
     larger: dict[str, str] = field(default_factory=dict)
     made: dict[str, Instruction] = field(init=False)
-    placed: set[tuple[str, Operand]] = field(default_factory=set)
+    placed: set[tuple[str, Index]] = field(default_factory=set)
     opened: set[str] = field(default_factory=set)
     contiguous: set[str] = field(default_factory=set)
     head: Listing = field(default_factory=Listing)
     listing: Listing = field(default_factory=Listing)
     parts: set[str] = field(default_factory=set)
     picked: set[str] = field(default_factory=set)
+    flattened: set[str] = field(default_factory=set)
     views: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -142,20 +147,37 @@ def read_ahead(writer: Writer) -> None:
             writer.last[operand] = end
     for instruction in program.instructions:
         chosen = writer.made.get(str(instruction.operands[0]))
+        if chosen is None:
+            continue
         sums_all = instruction.op is arrays.SUM and instruction.statics[0] is None
-        if sums_all and chosen is not None and _picks(writer, chosen):
+        if sums_all and _picks(writer, chosen):
             writer.picked.add(chosen.name)
+        reshaped = chosen.op is arrays.RESHAPE and writer.uses[chosen.name] == 2
+        if reshaped and is_square(writer, instruction):
+            writer.flattened.add(chosen.name)
     for number, instruction in reversed(list(enumerate(program.instructions))):
         if is_view(instruction) or instruction.name in writer.picked:
             until = writer.last.get(instruction.name, number)
             for source in instruction.operands:
                 if isinstance(source, str):
                     writer.last[source] = max(writer.last[source], until)
+    for instruction in program.instructions:
+        if instruction.op is JOIN:  # the parts are computed in the vector: all live as long
+            together = [instruction.name, *(o for o in instruction.operands if isinstance(o, str))]
+            until = max(writer.last.get(name, 0) for name in together)
+            writer.last.update(dict.fromkeys(together, until))
     writer.views = {view.name for view in program.views} | set(program.constants)
     for instruction in program.instructions:
         repeats = instruction.op is arrays.BROADCAST
         if repeats or (is_view(instruction) and instruction.operands[0] in writer.views):
             writer.views.add(instruction.name)
+
+
+def is_square(writer: Writer, instruction: Instruction) -> bool:
+    """Whether the value is the sum of the squares of a vector's elements."""
+    if instruction.op is not arrays.MATMUL or len(set(instruction.operands)) > 1:
+        return False
+    return len(writer.program.shapes[str(instruction.operands[0])]) == 1
 
 
 def _picks(writer: Writer, instruction: Instruction) -> bool:
@@ -208,9 +230,40 @@ def share_memory(writer: Writer) -> None:
                 break
     for name in writer.owned:
         final = name
-        while final in writer.heirs:
+        while final in writer.heirs and writer.made[final].op is not JOIN:
             final = writer.heirs[final]
         writer.names[name] = final
+
+
+def joined(writer: Writer) -> list[Flat]:
+    """The vectors that are joined from parts."""
+    found = []
+    for instruction in writer.program.instructions:
+        if instruction.op is JOIN:
+            statics: tuple[Any, ...] = instruction.statics
+            places, length = statics
+            pieces = [
+                Piece(operand, Index(array_of(range(prod(place.shape)), place.shape)), place)
+                for operand, place in zip(instruction.operands, places, strict=True)
+            ]
+            found.append(Flat(instruction.name, int(length), tuple(pieces)))
+    return found
+
+
+def alias(program: ArrayProgram, flat: Flat) -> str | None:
+    """The variable that is a flat result as it stands, if there is one that nothing else is."""
+    (piece, *others) = flat.pieces or (None,)
+    if piece is None or others or flat.stacked or not isinstance(piece.operand, str):
+        return None
+    if (
+        program.shapes[piece.operand] != (flat.length,)
+        or list(_results(program)).count(piece.operand) > 1
+    ):
+        return None
+    everything = list(range(flat.length))
+    same = piece.place.positions == piece.source.positions == everything
+    made = next((i for i in program.instructions if i.name == piece.operand), None)
+    return piece.operand if same and made is not None and not is_view(made) else None
 
 
 def fills(op: Op) -> bool:
@@ -225,6 +278,26 @@ def first_of(writer: Writer, operand: Operand) -> str | None:
     shared = [name for name in writer.owned if writer.names[name] == writer.names[str(operand)]]
     if writer.names[str(operand)] != operand:
         return None
-    first = next(name for name in shared if name not in writer.heirs.values())
+    first = next((name for name in shared if name not in writer.heirs.values()), None)
+    if first is None:  # it began as a vector that was joined
+        return None
     op = writer.made[first].op
     return first if fills(op) or op is arrays.MATMUL or op in REDUCTIONS else None
+
+
+def is_contiguous(writer: Writer, operand: Operand) -> bool:
+    """Whether an operand is a matrix without gaps in memory, or the transpose of one."""
+    name = str(operand)
+    if len(writer.program.shapes.get(name, ())) != 2:
+        return False
+    made = writer.made.get(name)
+    if made is not None:
+        if made.op is arrays.TRANSPOSE:
+            return is_contiguous(writer, made.operands[0])
+        return made.op is WITH_ONES or not is_view(made)
+    for view in writer.program.views:
+        if view.name == name:
+            positions = view.index.positions
+            whole = not view.group.batched or view.name == view.group.argument
+            return whole and positions == list(range(positions[0], positions[0] + len(positions)))
+    return True

@@ -24,8 +24,8 @@ from ..graph.ops import (
 )
 from ..graph.shapes import BATCH, Shape
 from . import numpyparts
-from .numpylayout import array_literal
-from .numpymemory import FIRST, REDUCTIONS, UFUNCS, Text, Writer
+from .numpylayout import array_literal, strided_view
+from .numpymemory import FIRST, REDUCTIONS, UFUNCS, Text, Writer, is_contiguous, is_square
 from .program import Instruction, Operand
 
 SIGNS: Final[dict[Op, tuple[str, int]]] = {
@@ -103,6 +103,12 @@ def _all_numbers(operands: Sequence[Operand]) -> bool:
     return not any(isinstance(operand, str) for operand in operands)
 
 
+def _is_length(writer: Writer, operands: Sequence[Operand]) -> bool:
+    """Whether a number is divided by how many samples there are, of which there may be none."""
+    below = writer.made.get(str(operands[1]))
+    return below is not None and below.op is arrays.LENGTH and not isinstance(operands[0], str)
+
+
 def _of_numpy(writer: Writer, number: Operand) -> str:
     return f"np.{writer.program.dtype}({operand_text(writer, number, 0).code})"
 
@@ -124,10 +130,19 @@ def expression(writer: Writer, instruction: Instruction) -> Text:
     def code(place: int = 0, slot: int = 0, truth: bool = False) -> str:
         return operand_text(writer, operands[place], slot, truth).code
 
+    if is_square(writer, instruction):  # np.vdot and np.dot cost less a call than @
+        if operands[0] in writer.flattened:
+            (x,) = (operand_text(writer, o, 0).code for o in writer.made[str(operands[0])].operands)
+        else:
+            x = code()
+        return Text(f"np.vdot({x}, {x})")
+    if op is arrays.MATMUL and all(is_contiguous(writer, operand) for operand in operands):
+        return Text(f"np.dot({code()}, {code(1)})")
     if op in SIGNS:
         sign, level = SIGNS[op]
         mixes = _mixes(writer, instruction)
-        first = _of_numpy(writer, operands[0]) if _all_numbers(operands) else code(0, level, mixes)
+        plain = _all_numbers(operands) or (op is DIV and _is_length(writer, operands))
+        first = _of_numpy(writer, operands[0]) if plain else code(0, level, mixes)
         return Text(f"{first} {sign} {code(1, level + 1, mixes)}", level)
     if op is NEG:
         first = _of_numpy(writer, operands[0]) if _all_numbers(operands) else code(0, UNARY)
@@ -207,6 +222,9 @@ def _on_arrays(writer: Writer, instruction: Instruction, codes: list[str]) -> Te
         key = subscript(statics[0], shapes[0])
         if key is not None:
             return Text(f"{x}[{subscript_text(key)}]")
+        view = strided_view(x, statics[0], shapes[0][0]) if len(shapes[0]) == 1 else None
+        if view is not None:
+            return Text(view)
         flat = x if len(shapes[0]) == 1 else f"{x}.ravel()"
         return Text(f"{flat}[{positions_constant(writer, statics[0])}]")
     if op is arrays.GATHER_ROWS:

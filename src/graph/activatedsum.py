@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import mul
 from typing import Any
 
+from ..errors import ShapeError
 from .ieee import Float
 from .operation import Op, plain_number
 from .ops import ADD, MUL
@@ -12,22 +14,26 @@ from .value import Value, as_value, computed
 
 
 class Row:
-    """What several sums read: the numbers of now, and the `Value`s they are of, if of any.
+    """What several sums read, at least one entry: all floats, or all `Value`s.
 
-    >>> Row([Value(2.0)]).numbers, Row([1.0, 2.0]).values
-    ((2.0,), ())
+    numbers    the floats, or the numbers of the `Value`s now
+    values     the `Value`s, if it is of any
+    backwards  the entries from the last to the first
+
+    >>> Row([Value(2.0)]).numbers, Row([1.0, 2.0]).values, Row([1.0, 2.0]).backwards
+    ((2.0,), (), (2.0, 1.0))
     """
 
     __slots__ = ("backwards", "numbers", "values")
 
     def __init__(self, entries: Iterable[Any]) -> None:
         given = tuple(entries)
+        self.backwards: tuple[Any, ...] = given[::-1]
         if type(given[0]) is float:
             self.values: tuple[Value, ...] = ()
-            self.backwards: tuple[Value, ...] = ()
             self.numbers: tuple[float, ...] = given
         else:
-            self.values, self.backwards = given, given[::-1]
+            self.values = given
             self.numbers = tuple([value.data for value in given])
 
 
@@ -36,16 +42,16 @@ class ActivatedSum(Value):
 
     bias        a `Value`
     weights     `Value`s, at least one
-    row         as many entries, all floats or all `Value`s
+    row         as many entries
     activation  the record of an operation on one operand that takes nothing else, or None for the
                 sum itself
     name        the label of the sum, where it is not the whole
 
     A loop that rebuilds a network every epoch looks at the gradients of the weights and at nothing
     between, so the products and sums are made when `operands` is first asked for: with the numbers
-    they had at first, and the gradients that `backward` gave them. Numbers are the same either way,
-    and so is every share of the chain rule; what several shares add up to is added in the order
-    that the operations would, one by one, in a network.
+    they had at first, and the gradients that `backward` gave them. The numbers are those of the
+    operations one by one, and so are the shares of the chain rule. In a network of layers these add
+    up in the same order, from the last product to the first, which is where the sweep would begin.
 
     >>> w, x = Value(3.0), Value(2.0)
     >>> n = ActivatedSum(Value(1.0), [w], Row([x]))
@@ -55,7 +61,7 @@ class ActivatedSum(Value):
     (Value(data=1.0, grad=1.0), Value(data=6.0, grad=1.0))
     """
 
-    __slots__ = ("_ct", "_earlier", "_inside", "bias", "name", "row", "weights")
+    __slots__ = ("_ct", "_earlier", "_inside", "_met", "_weights", "bias", "name", "row")
 
     def __init__(
         self,
@@ -67,8 +73,10 @@ class ActivatedSum(Value):
     ) -> None:
         total = bias.data
         factors = [weight.data for weight in weights]
-        for factor, number in zip(factors, row.numbers, strict=True):
-            total += factor * number
+        if len(factors) != len(row.numbers):
+            raise ShapeError(f"{len(factors)} weights for a row of {len(row.numbers)}")
+        for product in map(mul, factors, row.numbers):
+            total += product
         if type(total) is not float or type(factors[0]) is not float:
             total = _plain_sum(bias.data, factors, row.numbers)
         data = total if activation is None else activation.evaluate(total)
@@ -78,15 +86,19 @@ class ActivatedSum(Value):
         self.op = activation or ADD
         self.statics = ()
         self.bias = bias
-        self.weights = tuple(weights)
+        self._weights = backwards = weights[::-1]
         self.row = row
         self.name = name
-        computed_weights = [weight for weight in weights if weight.reads]
+        entries = row.backwards if row.values else ()
+        computed_weights = [weight for weight in backwards if weight.reads]
         if computed_weights or bias.reads:
-            self.reads = (*computed_weights, *row.backwards, bias)
+            self.reads = (*computed_weights, *entries, bias)
         else:
-            self.reads = row.backwards or (bias,)
+            self.reads = entries or (bias,)
+        # Of the last sweep: the cotangent of the sum, and what the weights were; of those before,
+        # the gradients of the constants of the row, which add up as those of all leaves do.
         self._ct: float | None = None
+        self._met: Sequence[float] = ()
         self._earlier: Sequence[float] = ()
         self._inside: tuple[float, float, list[float]] | None = (total, bias.data, factors)
 
@@ -120,14 +132,17 @@ class ActivatedSum(Value):
                     ct += float(rule(Float(self.grad), Float(self.data), Float(self._inside[0])))
         self._ct = ct
         self.bias.grad += ct
+        # As many of the one as of the other: `strict` would cost as much as a term here.
+        pairs = zip(self._weights, self.row.backwards)  # noqa: B905
         if self.row.values:
-            for weight, entry in zip(self.weights, self.row.values, strict=True):
+            for weight, entry in pairs:
                 share = ct * weight.data
                 weight.grad += ct * entry.data
                 entry.grad += share
         else:
-            for weight, number in zip(self.weights, self.row.numbers, strict=True):
+            for weight, number in pairs:
                 weight.grad += ct * number
+            self._met = [weight.data for weight in self._weights]
 
     def _pass_over(self) -> None:
         """What is inside has no gradient of this sweep; constants keep that of earlier ones."""
@@ -135,15 +150,16 @@ class ActivatedSum(Value):
         self._ct = None
 
     def _settle(self) -> None:
-        """Remember the gradients of the constants of the row, which add up over the sweeps."""
+        """Put the last sweep with the earlier ones."""
         if self._inside is not None and not self.row.values:
-            self._earlier = self._constant_grads(self._inside[2])
+            self._earlier = self._constant_grads()
 
-    def _constant_grads(self, factors: list[float]) -> Sequence[float]:
-        earlier, ct = self._earlier or [0.0] * len(factors), self._ct
+    def _constant_grads(self) -> Sequence[float]:
+        """The gradients of the constants of the row, from the last to the first."""
+        earlier, ct = self._earlier or [0.0] * len(self._weights), self._ct
         if ct is None:
             return earlier
-        return [grad + ct * factor for grad, factor in zip(earlier, factors, strict=True)]
+        return [grad + ct * weight for grad, weight in zip(earlier, self._met, strict=True)]
 
     def _write_out(self) -> None:
         """Make the operations one by one; those inside the sum have its cotangent."""
@@ -154,12 +170,12 @@ class ActivatedSum(Value):
         values = self.row.values
         if not values:
             values = tuple(map(as_value, self.row.numbers))
-            for value, grad in zip(values, self._constant_grads(factors), strict=True):
+            for value, grad in zip(reversed(values), self._constant_grads(), strict=True):
                 value.grad = grad
         products = [
             computed(plain_number(factor * number), MUL, (weight, value))
             for weight, factor, value, number in zip(
-                self.weights, factors, values, self.row.numbers, strict=True
+                reversed(self._weights), factors, values, self.row.numbers, strict=True
             )
         ]
         *sums, last = products

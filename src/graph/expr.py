@@ -25,16 +25,17 @@ from ..errors import (
     shorten,
 )
 from . import ops
-from .arithmetic import Arithmetic, plain_number
+from .arithmetic import Arithmetic
 from .arrayvalue import ArrayValue
 from .leafnames import MAX_NAME_LENGTH, check_name, is_name, listing
-from .operation import Op
+from .operation import Op, plain_number
 from .shapes import (
     Shape,
     checked_shape,
     frozen_array,
     is_array,
     result_shape,
+    unboxed,
 )
 from .value import Value, topological
 
@@ -117,7 +118,7 @@ class Graph:
             )
         if not 0 <= node < len(self.ops):
             raise IndexError(f"node {node} of a graph of {len(self.ops)} nodes")
-        return Expr(self, node)
+        return Expr(self, int(node))
 
     def __iter__(self) -> Iterator[Expr]:
         return (Expr(self, node) for node in range(len(self.ops)))
@@ -595,4 +596,7 @@ def real_number(number: Any, what: str) -> float:
     """`number` as a float; an `OperandError` that says `what` it is when it is none."""
     if isinstance(number, Real):
         return float(plain_number(number))
+    plain = unboxed(number)
+    if plain is not number:
+        return real_number(plain, what)
     raise OperandError(f"{what} is {shorten(number)}, {kind_of(number)}; expected a number")

@@ -102,10 +102,10 @@ class Pass:
             if not rebuild.applied.keys() - {SHARE}:
                 break
             if not rebuild.held_back:
-                result = _rebuild(result, result.outputs).target  # without what died
+                result = live_part(result)  # without what died
                 break
         else:
-            result = _rebuild(result, result.outputs).target
+            result = live_part(result)
         record = PassRecord(
             name=self.name,
             nodes_before=len(graph),
@@ -148,6 +148,11 @@ def extract(exprs: Iterable[Any]) -> Graph:
     wanted = list(exprs)
     graph = common_graph(wanted)
     return _rebuild(graph, [graph.node_of(thing) for thing in wanted]).target
+
+
+def live_part(graph: Graph) -> Graph:
+    """A new graph with what the outputs of `graph` need; its outputs are theirs."""
+    return _rebuild(graph, graph.outputs).target
 
 
 def run(graph: Graph, pipeline: Sequence[Callable[[Graph], Graph]] = DEFAULT_PIPELINE) -> Graph:
@@ -231,14 +236,14 @@ def _rebuild(
     roots: Sequence[int],
     candidates: _Candidates | None = None,
     share: bool = False,
-) -> _Rebuild:
+) -> Rebuild:
     """`source` written anew as far as `roots` need it."""
-    rebuild = _Rebuild(source, candidates, share)
+    rebuild = Rebuild(source, candidates, share)
     rebuild.walk(roots)
     return rebuild
 
 
-class _Rebuild:
+class Rebuild:
     """One walk over `source`, operands first, that writes its nodes into `target`.
 
     images     node of the source → node of the target that computes the same
@@ -246,7 +251,9 @@ class _Rebuild:
     held_back  whether a rewrite that matched was put off
     """
 
-    def __init__(self, source: Graph, candidates: _Candidates | None, share: bool) -> None:
+    def __init__(
+        self, source: Graph, candidates: _Candidates | None = None, share: bool = False
+    ) -> None:
         self.source = source
         self.target = Graph()
         self.images: dict[int, int] = {}
@@ -258,9 +265,15 @@ class _Rebuild:
         self._uses: defaultdict[int, int] = defaultdict(int)
         self._origins: dict[int, Origin] = {}
 
-    def walk(self, roots: Sequence[int]) -> None:
-        """Write what `roots` need; their images are the outputs of the target."""
-        source, target, images, make = self.source, self.target, self.images, self._make
+    def walk(
+        self, roots: Sequence[int], writers: Mapping[int, Callable[[], int]] | None = None
+    ) -> None:
+        """Write what `roots` need; their images are the outputs of the target.
+
+        For the operations in `writers` those answer the image.
+        """
+        source, target, images, make = self.source, self.target, self.images, self.make
+        instead = writers or {}
         ops, all_operands, origins = source.ops, source.operands, source.origins
         all_statics = source.statics
         live = live_nodes(source, roots)
@@ -270,8 +283,11 @@ class _Rebuild:
             operands = all_operands[node]
             if operands:
                 target.deriving(self._origin(origins[node]))
-                operands = tuple([images[operand] for operand in operands])
-                image = make(ops[node], operands, all_statics.get(node, ()))
+                if node in instead:
+                    image = instead[node]()
+                else:
+                    operands = tuple([images[operand] for operand in operands])
+                    image = make(ops[node], operands, all_statics.get(node, ()))
             else:
                 image = target.copy_leaf(source, node)
             images[node] = image
@@ -281,7 +297,7 @@ class _Rebuild:
         target.outputs = tuple(images[root] for root in roots)
         self._carry_over()
 
-    def _make(
+    def make(
         self, op: Op, operands: tuple[int, ...], statics: tuple[Any, ...], nesting: int = NESTING
     ) -> int:
         """The node of the target for an operation: a simpler one, a known one, or a new one."""
@@ -337,7 +353,7 @@ class _Rebuild:
         self.applied[candidate.name] += 1
 
         def make(op: Op, operands: tuple[int, ...], statics: tuple[Any, ...]) -> int:
-            node = self._make(op, operands, statics, nesting - 1)
+            node = self.make(op, operands, statics, nesting - 1)
             self._uses[node] += 1
             return node
 

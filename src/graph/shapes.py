@@ -40,7 +40,10 @@ def unboxed(thing: Any) -> Any:
     >>> unboxed(np.array(2.0)), unboxed(np.True_), unboxed(3)
     (2.0, True, 3)
     """
-    return thing.item() if is_array(thing) and not thing.shape else thing
+    if is_array(thing) and not thing.shape:
+        number = thing.item()
+        return thing if is_array(number) else number  # long complex numbers hold themselves
+    return thing
 
 
 def shape_of(thing: Any) -> Shape:

@@ -251,8 +251,10 @@ def as_value(operand: Any) -> Any:
         return operand
     if type(operand) is float:
         return computed(operand, CONSTANT, ())
-    number = operand if isinstance(operand, Real) else unboxed(operand)
-    return computed(plain_number(number), CONSTANT, ()) if isinstance(number, Real) else None
+    if isinstance(operand, Real):
+        return computed(plain_number(operand), CONSTANT, ())
+    number = unboxed(operand)
+    return None if number is operand else as_value(number)
 
 
 def computed(
@@ -270,7 +272,9 @@ def computed(
 
 
 def _number(data: Any) -> int | float:
+    if isinstance(data, Real):
+        return plain_number(data)
     number = unboxed(data)
-    if isinstance(number, Real):
-        return plain_number(number)
+    if number is not data:
+        return _number(number)
     raise OperandError(f"Value({shorten(data)}): a Value holds a real number, not {kind_of(data)}")

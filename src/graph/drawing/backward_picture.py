@@ -9,11 +9,12 @@ from ...errors import OperandError, shorten
 from .. import ops
 from ..arithmetic import Arithmetic
 from ..evaluation import given_values
-from ..expr import Graph, common_graph, live_nodes
+from ..expr import Expr, Graph, common_graph, live_nodes
 from ..formula import notation as written
 from ..formula import number_text, text
 from ..ieee import Float
 from ..leafnames import is_name
+from ..operation import PRODUCT
 from .boxes import DERIVED, caption, check_size, edges, escape, fixed, known_values, record
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _title(graph: Graph, node: int, names: Mapping[int, str]) -> str:
 
 
 def _local(graph: Graph, edge: Edge, slopes: Mapping[Edge, float], names: Mapping[int, str]) -> str:
-    """The local derivative on an edge: a number if it is known, or else a formula."""
+    """The local derivative on an edge, to stand after ×: a number if it is known, or a formula."""
     if edge in slopes:
         return f"{slopes[edge] + 0.0:.4g}"
     from ..passes import simplify
@@ -192,4 +193,6 @@ def _local(graph: Graph, edge: Edge, slopes: Mapping[Edge, float], names: Mappin
     assert rule is not None
     operands = [leaves[part] for part in graph.operands[node]]
     share = rule(local.constant(1), leaves[node], *operands, *graph.statics.get(node, ()))
-    return text(simplify(local[local.node_of(share)]))
+    factor: Expr = simplify(local[local.node_of(share)])
+    loose = not factor.is_leaf and written(factor.graph, factor.id, "text").binds < PRODUCT
+    return f"({text(factor)})" if loose else text(factor)

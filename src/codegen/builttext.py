@@ -1,0 +1,106 @@
+"""Built functions as text, and back: all but the function itself, which is loaded again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..graph.expr import Origin
+from ..graph.ops import OPERATIONS
+from ..graph.passes import PassRecord
+from .build import Built, Derivatives
+from .program import Gather, Group, Instruction, Nested, Program
+from .target import Source
+
+Load = Callable[[Source], Callable[..., Any]]
+
+
+def text_of(built: Built) -> str:
+    """A built scalar program as JSON. Its operations are those of the table, by name."""
+    program = built.program
+    assert isinstance(program, Program)
+    origins: dict[Origin | None, int] = {None: 0}
+    bodies = [
+        [_instruction(i, origins.setdefault(i.origin, len(origins))) for i in body]
+        for body in (program.once, program.each, program.after)
+    ]
+    source = built.source
+    return json.dumps(
+        {
+            "name": program.name,
+            "groups": [[g.name, g.argument, g.leaves, g.scalar, g.batched] for g in program.groups],
+            "origins": [
+                [o.transform, o.primal, o.role, o.rule, o.operand] for o in origins if o is not None
+            ],
+            "bodies": bodies,
+            "gathers": [[g.name, g.operand, g.stacked] for g in program.gathers],
+            "outputs": _folded(program.outputs),
+            "source": [source.text, source.function, dict(source.lines), source.cuts],
+            "derivatives": [[d.gradient, d.output, d.group] for d in built.derivatives],
+            "passes": [
+                [
+                    *(p.name, p.nodes_before, p.nodes_after),
+                    *map(dict, (p.operations_before, p.operations_after, p.rewrites)),
+                ]
+                for p in built.passes
+            ],
+        }
+    )
+
+
+def built_of(text: str, load: Load) -> Built:
+    """What `text_of` wrote; the function comes from `load`.
+
+    >>> from wengert.codegen.compiled import compile
+    """
+    data = json.loads(text)
+    origins = [None, *(Origin(*origin) for origin in data["origins"])]
+    once, each, after = (tuple([_read(item, origins) for item in body]) for body in data["bodies"])
+    program = Program(
+        name=data["name"],
+        groups=tuple(
+            Group(name, argument, tuple(leaves), scalar, batched)
+            for name, argument, leaves, scalar, batched in data["groups"]
+        ),
+        once=once,
+        each=each,
+        gathers=tuple(Gather(*gather) for gather in data["gathers"]),
+        after=after,
+        outputs=_unfolded(data["outputs"]),
+    )
+    written, function, lines, cuts = data["source"]
+    source = Source(written, function, lines, tuple(cuts))
+    derivatives = tuple(
+        Derivatives(tuple(gradient), tuple(output), group)
+        for gradient, output, group in data["derivatives"]
+    )
+    passes = tuple(PassRecord(*record) for record in data["passes"])
+    return Built(program, source, load(source), derivatives, passes)
+
+
+def _instruction(i: Instruction, origin: int) -> list[Any]:
+    return [i.name, i.op.name, i.operands, i.statics, i.section, i.node, origin]
+
+
+def _read(item: Iterable[Any], origins: list[Origin | None]) -> Instruction:
+    name, op, operands, statics, section, node, origin = item
+    return Instruction(
+        name, OPERATIONS[op], tuple(operands), tuple(statics), section, node, origins[origin]
+    )
+
+
+def _folded(outputs: Nested) -> Any:
+    """Nested outputs as JSON has them, which knows no keys but text."""
+    if isinstance(outputs, Mapping):
+        return ["dict", [[key, _folded(value)] for key, value in outputs.items()]]
+    if isinstance(outputs, list):
+        return ["list", [_folded(value) for value in outputs]]
+    return ["value", outputs]
+
+
+def _unfolded(item: Any) -> Nested:
+    kind, value = item
+    if kind == "dict":
+        return {key: _unfolded(inner) for key, inner in value}
+    return [_unfolded(inner) for inner in value] if kind == "list" else value

@@ -1,0 +1,370 @@
+"""The cache on disk: it outlives processes, and nothing foreign is ever run."""
+
+import json
+import math
+import os
+import stat
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+import wengert
+from wengert.codegen import diskcache
+from wengert.codegen.build import MAX_REMEMBERED, build_once
+from wengert.codegen.compiled import compile
+from wengert.codegen.diskcache import CacheWarning
+from wengert.errors import SettingError
+from wengert.graph import ops
+from wengert.graph.backward import grad
+from wengert.graph.expr import Graph
+from wengert.graph.operation import Notation, Op
+from wengert.nn import MLP
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "cache"
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CacheWarning)
+        yield
+
+
+def made(place, constant=0.1, **options):
+    graph = Graph()
+    w, x = graph.inputs("w", 2), graph.input("x")
+    hidden = ops.tanh(w[0] * x + constant)
+    hidden.label = "hidden"
+    loss = (hidden * w[1] - 1.0) ** 2
+    outputs = {"loss": loss, 3: [grad(loss, w), [x, 2.5, math.inf]]}
+    return compile({"w": w, "x": x}, outputs, cache_dir=place, **options)
+
+
+AT = [0.5, -0.25], 2.0
+
+
+def entries(place):
+    return sorted(path for path in place.iterdir() if path.name != "key")
+
+
+def refuse_to_build(monkeypatch):
+    def build(recipe):
+        raise AssertionError("built")
+
+    monkeypatch.setattr(diskcache, "build", build)
+
+
+def test_the_second_time_nothing_is_built(place, monkeypatch):
+    first = made(place)
+    refuse_to_build(monkeypatch)
+    second = made(place)
+    assert second.function is not first.function
+    assert second(*AT) == first(*AT) == first.program.run(*AT)
+    assert second.program == first.program
+    assert second.program.outputs == first.program.outputs
+    assert second.source == first.source
+    assert second.derivatives == first.derivatives
+    assert second.passes == first.passes
+    assert second.report() == first.report()
+    assert [i.origin for i in second.program.instructions] == [
+        i.origin for i in first.program.instructions
+    ]
+    for instruction in first.program.instructions:
+        assert second.line_of(instruction.name) == first.line_of(instruction.name)
+
+
+def test_what_is_kept_gives_inf_and_nan_and_names_what_is_not_finite(place, monkeypatch):
+    def quotient(**options):
+        graph = Graph()
+        x = graph.input("x")
+        return compile({"x": x}, ops.exp(x) / x, cache_dir=place, **options)
+
+    quotient()
+    refuse_to_build(monkeypatch)
+    assert quotient()(0.0) == math.inf
+    assert quotient()(1000.0) == math.inf
+    with pytest.raises(wengert.NonFiniteError):
+        quotient(check=True)(0.0)
+
+
+def test_all_kinds_of_programs_survive(place):
+    graph = Graph()
+    w, x, y = graph.inputs("w", 3), graph.inputs("x", 3), graph.input("y")
+    error = sum(a * b for a, b in zip(w, x, strict=True)) - y
+    outputs = {"loss": error * error, "deep": {"a": [error, [w[0]]], "b": ops.relu(error) ** 1.5}}
+    rows = [[1.0, 2.0, 3.0], [0.5, -1.0, 0.0]], [0.5, 0.25]
+    for reduce in ("sum", "mean", None):
+        options = {"batch": ("x", "y"), "reduce": reduce, "simplify": "real"}
+        inputs = {"w": w, "x": x, "y": y}
+        plain = compile(inputs, outputs, **options)
+        for _ in range(2):
+            kept = compile(inputs, outputs, cache_dir=place, **options)
+            assert kept([1.0, -1.0, 2.0], *rows) == plain([1.0, -1.0, 2.0], *rows)
+            assert kept.program == plain.program
+    assert len(entries(place)) == 3
+
+
+def test_whatever_changes_the_code_is_another_entry(place):
+    functions = [
+        made(place),
+        made(place, constant=0.2),
+        made(place, constant=-0.0),
+        made(place, constant=0.0),
+        made(place, name="other"),
+        made(place, simplify=False),
+        made(place, simplify="real"),
+        made(place, batch="x"),
+        made(place, target="javascript"),
+    ]
+    assert len(entries(place)) == len(functions)
+    assert made(place, target="javascript").source == functions[-1].source
+
+
+def test_another_version_of_the_package_is_another_entry(place, monkeypatch):
+    made(place)
+    monkeypatch.setattr(diskcache, "_release", lambda: "another")
+    made(place)
+    assert len(entries(place)) == 2
+
+
+def test_graphs_too_large_to_be_remembered_are_kept(place, monkeypatch):
+    def large():
+        graph = Graph()
+        x = graph.input("x")
+        y = x
+        for _ in range(MAX_REMEMBERED + 1):
+            y = y * 0.5 + x
+        return compile({"x": x}, y, cache_dir=place)
+
+    first = large()
+    refuse_to_build(monkeypatch)
+    assert large()(1.5) == first(1.5)
+
+
+def test_other_processes_find_it(place, monkeypatch):
+    code = (
+        "import sys, wengert as wg\n"
+        "from wengert.codegen import diskcache\n"
+        "net = wg.MLP(2, [3, 1], seed=0)\n"
+        "g = wg.Graph(); x = g.inputs('x', 2); loss = net(x) ** 2\n"
+        "if sys.argv[2] == 'warm':\n"
+        "    diskcache.build = None\n"
+        "f = wg.compile({'p': net.parameters(), 'x': x},\n"
+        "               {'loss': loss, 'grad': wg.grad(loss, net.parameters())},\n"
+        "               cache_dir=sys.argv[1])\n"
+        "print(f([p.data for p in net.parameters()], [0.5, -1.0]))\n"
+    )
+    results = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(place), kind],
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for kind in ("cold", "warm")
+    ]  # fmt: skip
+    assert results[0] == results[1]
+    assert "loss" in results[0]
+
+
+def test_without_a_directory_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made(None)
+    assert list(tmp_path.iterdir()) == []
+
+
+# Permissions
+
+
+def test_directory_and_files_are_the_users_alone(place):
+    before = os.umask(0)
+    try:
+        made(place)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    for file in place.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert {path.name for path in place.iterdir()} == {"key", entries(place)[0].name}
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o755])
+def test_a_directory_open_to_others_is_refused(place, mode):
+    place.mkdir()
+    place.chmod(mode)
+    with pytest.raises(
+        SettingError, match=rf"permissions {mode:04o}; .*expected user \d+ and 0700"
+    ):
+        made(place)
+    assert list(place.iterdir()) == []
+
+
+def test_a_directory_of_another_user_is_refused(place, monkeypatch):
+    made(place)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(SettingError, match="belongs to user"):
+        made(place)
+
+
+def test_a_link_to_a_directory_is_not_followed(place, tmp_path):
+    made(tmp_path / "real")
+    place.symlink_to(tmp_path / "real")
+    with pytest.raises(OSError, match=r"directory|symbolic"):
+        made(place)
+
+
+# Foreign files
+
+
+def hostile(data):
+    """An entry whose source raises when it is loaded, and otherwise is as it was."""
+    head, code, body = data.split(b"\n", 2)
+    document = json.loads(body)
+    document["source"][0] = "raise SystemExit('foreign code ran')\n"
+    return b"\n".join([head, code, json.dumps(document).encode()])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        hostile,
+        lambda data: b"",
+        lambda data: data[:-40],
+        lambda data: data + b" ",
+        lambda data: data.replace(b"tanh", b"sinh", 1),
+        lambda data: b"print('hello')\n",
+        lambda data: data.replace(b"function 1", b"function 0", 1),
+        lambda data: b"\xff\xfe" + os.urandom(200),
+    ],
+    ids=["code", "empty", "cut", "longer", "changed", "foreign", "format", "bytes"],
+)
+def test_a_changed_file_is_not_run_and_is_written_anew(place, damage):
+    expected = made(place)(*AT)
+    (entry,) = entries(place)
+    good = entry.read_bytes()
+    entry.write_bytes(damage(good))
+    with pytest.warns(CacheWarning, match=rf"{entry.name}' is not used: it was not written here"):
+        assert made(place)(*AT) == expected
+    assert entry.read_bytes() == good
+    assert made(place)(*AT) == expected
+
+
+def test_an_entry_under_another_name_is_not_run(place):
+    made(place)
+    (one,) = entries(place)
+    made(place, constant=0.7)
+    (other,) = set(entries(place)) - {one}
+    other.write_bytes(one.read_bytes())
+    with pytest.warns(CacheWarning, match="was not written here"):
+        f = made(place, constant=0.7)
+    assert f(*AT) == f.program.run(*AT)
+    assert "0.7" in f.source
+
+
+def test_an_entry_signed_with_another_key_is_not_run(place, tmp_path):
+    made(place)
+    made(tmp_path / "foreign")
+    (entry,) = entries(place)
+    entry.write_bytes(hostile((tmp_path / "foreign" / entry.name).read_bytes()))
+    body = entry.read_bytes().split(b"\n", 2)[2]
+    key = (tmp_path / "foreign" / "key").read_bytes()
+    entry.write_bytes(diskcache.FORMAT + diskcache._code(key, entry.name, body) + b"\n" + body)
+    with pytest.warns(CacheWarning, match="was not written here"):
+        made(place)
+
+
+def test_links_and_open_files_are_not_read(place, tmp_path):
+    expected = made(place)(*AT)
+    (entry,) = entries(place)
+    good = entry.read_bytes()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(good)
+    entry.unlink()
+    entry.symlink_to(elsewhere)
+    with pytest.warns(CacheWarning, match="is not used"):
+        assert made(place)(*AT) == expected
+    assert not entry.is_symlink()
+    assert elsewhere.read_bytes() == good
+    entry.chmod(0o644)
+    with pytest.warns(CacheWarning, match="-rw-r--r--"):
+        assert made(place)(*AT) == expected
+    assert stat.S_IMODE(entry.stat().st_mode) == 0o600
+    entry.unlink()
+    os.mkfifo(entry, 0o600)
+    with pytest.warns(CacheWarning, match="prw"):
+        assert made(place)(*AT) == expected
+
+
+@pytest.mark.parametrize("damage", ["short", "open", "link"])
+def test_a_damaged_key_is_made_anew_and_no_entry_fits_it(place, tmp_path, damage):
+    expected = made(place)(*AT)
+    key = place / "key"
+    old = key.read_bytes()
+    if damage == "short":
+        key.write_bytes(old[:16])
+    elif damage == "open":
+        key.chmod(0o644)
+    else:
+        (tmp_path / "key").write_bytes(old)
+        key.unlink()
+        key.symlink_to(tmp_path / "key")
+    with pytest.warns(CacheWarning) as caught:
+        assert made(place)(*AT) == expected
+    assert ["key' is not used" in str(w.message) for w in caught] == [True, False]
+    assert key.read_bytes() != old
+    assert len(key.read_bytes()) == 32
+    assert made(place)(*AT) == expected
+
+
+def test_a_full_disk_costs_a_warning(place, monkeypatch):
+    made(place)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(diskcache, "_write", full)
+    with pytest.warns(CacheWarning, match="could not be written: .*No space left"):
+        f = made(place, constant=0.3)
+    assert f(*AT) == f.program.run(*AT)
+
+
+def test_what_the_table_does_not_hold_is_not_kept(place):
+    double = Op(
+        name="tanh",  # as one of the table, and something else
+        arity=1,
+        evaluate=lambda x: x + x,
+        sympy=lambda sp, x: 2 * x,
+        vjp=(lambda ct, out, x: ct * 2,),
+        notation={"text": Notation("2{0}"), "python": Notation("({0} + {0})")},
+        sentence="",
+        domain=((-1.0, 1.0),),
+    )
+    for op, at_one in ((double, 2.0), (ops.TANH, math.tanh(1.0)), (double, 2.0)):
+        graph = Graph()
+        x = graph.input("x")
+        assert compile({"x": x}, op(x), cache_dir=place)(1.0) == at_one
+    assert len(entries(place)) == 1
+
+
+def test_array_targets_are_built_as_ever(place):
+    pytest.importorskip("numpy")
+    net = MLP(2, [3, 1], seed=0)
+    graph = Graph()
+    x = graph.inputs("x", 2)
+    inputs = {"p": net.parameters(), "x": x}
+    f = compile(inputs, net(x), target="numpy", batch="x", reduce=None, cache_dir=place)
+    at = [p.data for p in net.parameters()], [[0.5, 1.0]]
+    plain = compile(inputs, net(x), batch="x", reduce=None)
+    assert f(*at) == pytest.approx(plain(*at))
+    assert entries(place) == []
+
+
+def test_memory_is_not_asked(place):
+    build_once.cache_clear()
+    made(place)
+    assert build_once.cache_info().currsize == 0

@@ -1,0 +1,237 @@
+"""Functions of many values: names are reused once dead, and very long ones are written in parts."""
+
+import math
+import random
+import traceback
+from collections import Counter
+
+import pytest
+
+from wengert.codegen import writer
+from wengert.codegen.build import build_once
+from wengert.codegen.compiled import compile
+from wengert.codegen.loop import Loop, take_steps
+from wengert.codegen.names import Namespace
+from wengert.codegen.variables import SHORT, Variables
+from wengert.errors import ShapeError
+from wengert.graph import ops
+from wengert.graph.backward import grad
+from wengert.graph.expr import Graph
+from wengert.nn import MLP
+from wengert.optim import Adam
+from wengert.step import training_step
+
+LT = ops.OPERATIONS["lt"]
+WIDTH = 4
+
+
+@pytest.fixture(params=[1, 7, 40, 300])
+def part(request, monkeypatch):
+    """Functions in parts of so many instructions."""
+    monkeypatch.setattr(writer, "WHOLE", request.param)
+    monkeypatch.setattr(writer, "PART", request.param)
+    build_once.cache_clear()
+    yield request.param
+    build_once.cache_clear()
+
+
+def tangle(seed, steps, batched=False):
+    """Inputs and outputs of a random expression in which values live for any length of time."""
+    rng = random.Random(seed)
+    graph = Graph()
+    w, x, scalar = graph.inputs("w", WIDTH), graph.inputs("x", WIDTH), graph.input("s")
+    made = [*w, *x, scalar, graph.constant(0.5)]
+    for _ in range(steps):
+        a, b = rng.choice(made), rng.choice(made[-30:])
+        kind = rng.randrange(8)
+        if kind == 0:
+            made.append(ops.tanh(a))
+        elif kind == 1:
+            made.append(ops.where(LT(a, b), a, b * 0.5))
+        elif kind == 2:
+            made.append(ops.relu(a - b))
+        elif kind == 3:
+            made.append(LT(a, b) + a)
+        else:
+            made.append((a + b) * 0.5 if kind % 2 else a * ops.tanh(b))
+    wanted = rng.sample(made[-60:], 20)
+    outputs = {
+        "first": wanted[0],
+        "list": wanted[1:],
+        "again": [wanted[3], w[1], graph.constant(2)],
+    }
+    return {"w": w, "x": x, "s": scalar}, outputs
+
+
+ROW = [0.3, -0.7, 1.1, 0.2]
+
+
+def test_random_programs_in_parts_agree_with_the_interpreter(part):
+    for seed in range(6):
+        inputs, outputs = tangle(seed, 400)
+        f = compile(inputs, outputs, simplify=False)
+        at = [0.5, -1.0, 0.25, 2.0], ROW, 0.125
+        assert f(*at) == f.program.run(*at)
+        assert "def f_part0(" in f.source
+        careful = f._careful_function()
+        assert careful(*at) == f.program.run(*at)
+
+
+def test_batches_in_parts_agree_with_the_interpreter(part):
+    inputs, outputs = tangle(11, 300)
+    rows = [ROW, [1.0, 2.0, -0.5, 0.0], [0.0, -0.1, 0.2, -0.3]]
+    for batch, reduce in ((("x", "s"), "sum"), (("x",), "mean"), (("x", "s"), None)):
+        f = compile(inputs, outputs, batch=batch, reduce=reduce)
+        scalar = [0.1, 0.2, 0.3] if "s" in batch else 0.1
+        at = [0.5, -1.0, 0.25, 2.0], rows, scalar
+        assert f(*at) == f.program.run(*at)
+
+
+def test_whole_loops_in_parts_do_what_their_steps_do(part):
+    net = MLP(2, [6, 1], seed=1)
+    step = training_step(net, optimizer=Adam(0.05))
+    params = [float(p.data) for p in net.parameters()]
+    state = Adam(0.05).state(len(params))
+    data = [([[2.0, 3.0], [3.0, -1.0]], [1.0, -1.0])] * 5
+    assert Loop(step)(params, state, data) == take_steps(step, params, state, data)
+
+
+def test_every_value_has_its_line_in_the_text(part):
+    inputs, outputs = tangle(3, 200)
+    f = compile(inputs, outputs, simplify=False)
+    lines = f.source.splitlines()
+    for instruction in f.program.instructions:
+        line = f.line_of(instruction.name)
+        assert 1 <= (line or 0) <= len(lines)
+    assert lines[f.line_of("return") - 1].strip().startswith("return")
+
+
+def test_tracebacks_show_the_line_of_the_part(part):
+    graph = Graph()
+    x = graph.inputs("x", 3)
+    y = x[0]
+    for _ in range(400):
+        y = ops.tanh(y * x[1] + 0.25)
+    f = compile({"x": x}, [y, y / x[2]])
+    try:
+        f.function([0.5, 1.0, 0.0])
+    except ZeroDivisionError as error:
+        (frame,) = traceback.extract_tb(error.__traceback__)[-1:]
+    assert f.source.splitlines()[frame.lineno - 1].strip() == frame.line
+    assert "/" in frame.line
+    assert f([0.5, 1.0, 0.0])[1] == math.inf
+
+
+def test_arguments_of_the_wrong_length_are_errors(part):
+    graph = Graph()
+    x = graph.inputs("x", 600)
+    f = compile({"x": x}, [a * a + b for a, b in zip(x, x[1:] + x[:1], strict=True)])
+    assert f([2.0] * 600) == [6.0] * 600
+    for wrong in (599, 601):
+        with pytest.raises(ShapeError, match="600"):
+            f([2.0] * wrong)
+        with pytest.raises(ValueError, match=r"600|unpack"):
+            f.function([2.0] * wrong)
+
+
+def chain(steps, width=8):
+    graph = Graph()
+    state = x = graph.inputs("x", width)
+    for _ in range(steps):
+        state = [
+            a + 0.1 * ops.tanh(b) * a for a, b in zip(state, state[1:] + state[:1], strict=True)
+        ]
+    return x, state
+
+
+def test_names_are_reused_where_values_die():
+    x, state = chain(200)
+    f = compile({"x": x}, state)
+    assert len(f.program.instructions) == 200 * 8 * 4
+    assert f.function.__code__.co_nlocals < 40
+    at = [0.1 * i for i in range(8)]
+    assert f(at) == f.program.run(at)
+
+
+def test_names_are_reused_between_parts_too(part):
+    x, state = chain(60)
+    f = compile({"x": x}, state)
+    assert f.function.__code__.co_nlocals < 40
+
+
+def test_reused_names_come_first_where_the_leaves_alone_are_many():
+    graph = Graph()
+    x = graph.inputs("x", 400)
+    s = sum(x)
+    f = compile({"x": x}, [s * a * s for a in x] + [ops.tanh(s), ops.tanh(s) + s])
+    assert f.function.__code__.co_varnames[:2] == ("x", "r0")
+    x, state = chain(40)
+    assert compile({"x": x}, state).function.__code__.co_varnames[1] == "x0"
+
+
+def test_each_value_has_its_own_name_while_they_are_few():
+    x, state = chain(6)
+    code = compile({"x": x}, state).function.__code__
+    assert 40 < code.co_nlocals <= SHORT
+    assert not any(name.startswith("r") for name in code.co_varnames)
+    x, state = chain(40)
+    code = compile({"x": x}, state).function.__code__
+    assert any(name.startswith("r") for name in code.co_varnames)
+
+
+def test_leaves_and_arguments_of_parts_may_be_called_as_the_reused_names_are(part):
+    graph = Graph()
+    leaves, others = [graph.input(f"r{i}") for i in range(1, 9)], graph.inputs("x", 4)
+    made = [*leaves, *others]
+    for i in range(400):
+        made.append(ops.tanh(made[i % 12]) * made[-1] + made[-2])
+    f = compile({"r0": leaves, "r9": others}, made[-30:])
+    at = [0.1 * i for i in range(8)], [1.0, 0.5, -0.3, 2.0]
+    assert f(*at) == f.program.run(*at)
+
+
+def test_a_leaf_may_be_called_as_the_reused_names_are():
+    graph = Graph()
+    leaves = [graph.input(f"r{i}") for i in range(300)]
+    total = sum(a * a for a in leaves)
+    f = compile({"f_part0": leaves}, [total, *(a * total for a in leaves)])
+    at = [0.01 * i for i in range(300)]
+    assert f(at) == f.program.run(at)
+
+
+def test_a_program_name_and_leaves_that_look_like_parts(part):
+    inputs, outputs = tangle(5, 120)
+    graph = inputs["w"][0].graph
+    extra = graph.input("f_part0")
+    f = compile({**inputs, "p": [extra]}, {**outputs, "more": extra * inputs["w"][0]})
+    at = [0.5, -1.0, 0.25, 2.0], ROW, 0.125, [3.0]
+    assert f(*at) == f.program.run(*at)
+
+
+def test_a_name_is_free_only_after_the_last_reading():
+    variables = Variables(Counter(a=2, b=1, c=1), Namespace(["r1"]))
+    assert variables.assign("a") == "r0"
+    assert variables.assign("b", ["a"]) == "r2"  # r1 is taken
+    assert variables.assign("c", ["a", "b"]) == "r0"
+    assert not variables.holds("a")
+    assert variables.holds("c")
+
+
+def test_gradients_of_a_network_of_many_weights():
+    net = MLP(5, [12, 8, 3], seed=2)
+    graph = Graph()
+    x = graph.inputs("x", 5)
+    loss = sum((out - 0.5) ** 2 for out in net(x))
+    params = net.parameters()
+    f = compile({"p": params, "x": x}, {"loss": loss, "grad": grad(loss, params)})
+    at = [p.data for p in params], [0.1, -0.4, 0.3, 0.9, -1.0]
+    assert f.function.__code__.co_nlocals < len(params) + 80
+    assert f(*at) == f.program.run(*at)
+
+
+def test_a_long_row_of_a_batch_is_taken_apart_on_several_lines():
+    graph = Graph()
+    x, y = graph.inputs("x", 6), graph.inputs("y", 10)
+    total = sum(x) * sum(y)
+    f = compile({"x": x, "y": y}, total, batch=("x", "y"))
+    assert f([[1.0] * 6, [2.0] * 6], [[1.0] * 10, [0.5] * 10]) == 120.0
