@@ -1,6 +1,7 @@
 """Rewrites of array graphs that save passes over the weights: the numbers stay what they were."""
 
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -74,6 +75,18 @@ def test_steps_of_any_network_and_optimizer(sizes, activation, optimizer, loss, 
     stepped(net, samples, loss=loss, optimizer=optimizer, reduce=reduce)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "gelu", "relu"])
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_steps_of_classifiers(activation, classes):
+    net = wg.MLP(4, [3, classes], activation=[activation, "linear"], seed=0)
+    for optimizer in OPTIMIZERS:
+        step = stepped(net, loss="cross_entropy", optimizer=optimizer, reduce="mean")
+        if classes > 2:  # of two, the derivative by each score is a formula of its own
+            assert "dparams" in step.source
+        assert "index" not in step.source  # every element is where it is needed
+        assert step.source.count("np.subtract(params, ") == 1
+
+
 def test_the_step_is_what_one_would_write():
     net = wg.MLP(12, [4, 3], seed=0)
     step = stepped(net, optimizer=wg.SGD(0.1), reduce="mean")
@@ -102,6 +115,18 @@ def test_an_update_takes_as_many_operations_however_many_layers_there_are(optimi
         return counts["sqrt"], counts["div"], counts["sub"] - len(sizes)
 
     assert counted(4, 3) == counted(4, 5, 6, 3)
+
+
+def test_what_adam_remembers_are_vectors_too():
+    step = wg.training_step(wg.MLP(3, [4, 2], seed=0), target="numpy", optimizer=wg.Adam(0.01))
+    for line in (
+        "m = state[2:28]",
+        "v = state[28:]",
+        "new_m = new_state[2:28]",
+        "np.multiply(0.9, m, out=new_m)",
+        "np.multiply(0.999, v, out=new_v)",
+    ):
+        assert f"    {line}\n" in step.source, line
 
 
 def test_what_was_rewritten_is_on_record():
@@ -178,7 +203,9 @@ def test_weight_decay_on_weights_alone():
 def test_what_is_added_to_a_scaled_derivative_is_read_unscaled_elsewhere():
     net, _, inputs, loss = scalar_network()
     sums = [TOTAL(d) for d in wg.grad(loss, net.parameters())]
-    both(inputs, {"p": [0.25 * (d - p) for p, d in zip(net.parameters(), sums, strict=True)]})
+    new = [0.25 * (0.5 * (d - p)) for p, d in zip(net.parameters(), sums, strict=True)]
+    f, _ = both(inputs, {"p": new})
+    assert "scaled here" in f.source
 
 
 def test_parts_that_need_one_another_are_not_put_together():
@@ -201,6 +228,42 @@ def test_one_derivative_for_two_parts():
         for p, d in zip(parameters, wg.grad(loss, parameters), strict=True)
     ]
     both({"params": parameters, "x": x, "y": y}, {"params": new, "loss": loss})
+
+
+def test_weights_that_are_moved_without_their_biases():
+    net, _, inputs, loss = scalar_network((3, 4, 3))
+    sums = [TOTAL(d) for d in wg.grad(loss, net.parameters())]
+    pairs = list(zip(net.parameters(), sums, strict=True))
+    weights = [p - 0.1 * (d.tanh() * d) for p, d in pairs if p.label.startswith("w")]
+    biases = [d for p, d in pairs if p.label.startswith("b")]
+    f, _ = both(inputs, {"w": weights, "b": biases})
+    assert f.program.passes[-1].rewrites[WHOLE] > 0
+
+
+def test_one_neuron_is_scaled_as_many_are():
+    step = stepped(wg.MLP(2, [4, 1], seed=0), optimizer=wg.SGD(0.1))
+    assert "np.outer" not in step.source
+    assert "*= 0.2  # scaled here" in step.source
+
+
+def test_parameters_in_another_order():
+    net, _, inputs, loss = scalar_network()
+    sums = [TOTAL(d) for d in wg.grad(loss, net.parameters())]
+    new = [p - 0.1 * d for p, d in zip(net.parameters(), sums, strict=True)]
+    both({**inputs, "params": net.parameters()[::-1]}, {"params": new[::-1]})
+    both({**inputs, "params": net.parameters()[::-1]}, {"params": new})
+    both(inputs, {"params": [*new[13:], *new[:13]]})
+
+
+def test_one_vector_and_another_with_its_parts_turned_round():
+    graph = wg.Graph()
+    a, b = graph.inputs("a", 3), graph.inputs("b", 3)
+    x, y = graph.inputs("x", 3), graph.input("y")
+    one = [TOTAL(p * q) for p, q in zip(a, x, strict=True)]
+    two = [TOTAL(p * q * y) for p, q in zip(b, x, strict=True)]
+    new = [p - 0.1 * d for p, d in zip([*a, *b], [*one, *two], strict=True)]
+    turned = [d.tanh() for d in [*one[::-1], *two[::-1]]]
+    both({"params": [*a, *b], "x": x, "y": y}, {"params": new, "turned": turned})
 
 
 def test_parameters_that_are_arrays():
@@ -232,6 +295,12 @@ def test_parameters_that_are_arrays():
     g = wg.compile(inputs, alone, batch=("x", "y"), target="numpy")
     np.testing.assert_allclose(g(flat, rows, wanted)["dw"].ravel(), change[:6], 1e-12)
     assert not np.shares_memory(*(g(flat, rows, wanted)[key] for key in ("dw", "params")))
+    alone = {"w": new[0], "dw": sums[0], "grad": sums, "params": new}
+    h = wg.compile(inputs, alone, batch=("x", "y"), target="numpy")(flat, rows, wanted)
+    for one, other in combinations(h.values(), 2):
+        assert not np.shares_memory(one, other)
+    np.testing.assert_allclose(h["w"].ravel(), result["params"][:6], 1e-12)
+    np.testing.assert_allclose(h["grad"], change, 1e-12)
 
 
 @st.composite
@@ -334,6 +403,38 @@ def test_a_factor_is_not_carried_to_where_more_is_scaled():
     small, large = graph.array("s", 3), sum_over(a.tanh(), 0)
     graph.outputs = ((small - 0.5 * large).id,)
     assert carried(graph).graph is graph
+
+
+def divided(below, above):
+    return above / below
+
+
+BENT = {
+    "product": lambda u, large: (u @ large) * (u @ large),
+    "square": lambda u, large: (u @ large).T @ (u @ large),
+    "quotient": lambda u, large: divided(u @ (large + 1), u @ large),
+    "condition": lambda u, large: where(u @ large, 1.0, u @ large),
+    "maximum": lambda u, large: (u @ large).relu(),
+    "output": lambda u, large: u @ large,
+}
+
+
+@pytest.mark.parametrize("name", BENT)
+def test_a_factor_is_not_carried_where_it_would_change_a_number(name):
+    graph = Graph()
+    u = 2 * graph.array("a", (6, 2)).tanh()
+    large = graph.array("b", (2, 6)).tanh()
+    bent = BENT[name](u, large)
+    graph.outputs = ((0.25 * bent).id, (bent if name == "output" else large).id)
+    small = carried(graph).graph
+    for one, other in zip(evaluate_all(graph), evaluate_all(small), strict=True):
+        np.testing.assert_allclose(other, one, 1e-12)
+
+
+def evaluate_all(graph):
+    draw = np.random.default_rng(5)
+    at = {graph[name]: draw.normal(size=graph[name].shape) for name in sorted(graph.leaves)}
+    return evaluate([graph[node] for node in graph.outputs], at)
 
 
 def test_a_factor_carried_past_what_is_not_linear_is_caught(monkeypatch):

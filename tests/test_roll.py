@@ -19,6 +19,7 @@ from wengert.graph.ops import (
     OPERATIONS,
     STOP_GRADIENT,
     TOTAL,
+    equal,
     exp,
     log,
     maximum,
@@ -729,3 +730,30 @@ def test_expressions_of_rolled_graphs_print():
     assert all(isinstance(out, Expr) and str(out) for out in rolled.outputs)
     assert MATMUL in rolled.graph.ops
     assert str(rolled) == str(rolled.report)
+
+
+def test_constants_stand_in_the_order_of_their_lanes_whichever_came_first():
+    graph = Graph()
+    y, one = graph.input("y"), graph.constant(1.0)
+    wanted = [*[equal(y, k) for k in range(5)], y + one]
+    rolled = roll(wanted)
+    assert check_roll(wanted, rolled)
+    assert [position for _, position in rolled.places[:5]] == [0, 1, 2, 3, 4]
+    assert not any(op.name == "gather" for op in rolled.graph.ops)
+
+
+def test_rows_of_inputs_are_a_matrix_where_they_follow_each_other():
+    graph = Graph()
+    rows = [graph.inputs(f"x{t}_", 3) for t in range(2)]
+    rolled = roll([a.tanh() for row in rows for a in row])
+    assert rolled.graph["X"].shape == (2, 3)
+
+
+def test_what_is_remembered_of_biases_is_no_matrix():
+    graph = Graph()
+    for layer in range(2):
+        for j in range(3):
+            graph.inputs(f"m_w{layer}_{j}_", 2)
+            graph.input(f"m_b{layer}_{j}")
+    rolled = roll([0.9 * graph[name] for name in graph.leaves])
+    assert {"M_W0", "m_b0", "M_W1", "m_b1"} == set(rolled.graph.leaves)

@@ -29,7 +29,7 @@ from ..graph.arrays import (
 )
 from ..graph.expr import Graph, live_nodes
 from ..graph.operation import Op
-from ..graph.ops import ADD, DIV, MUL, NEG, STOP_GRADIENT, SUB, WHERE
+from ..graph.ops import ADD, CONSTANT, DIV, MUL, NEG, STOP_GRADIENT, SUB, WHERE
 from ..graph.passes import PassRecord, operations
 from ..graph.shapes import BATCH
 
@@ -391,13 +391,20 @@ class _Rewriting:
     def _scaled(self, node: int, factor: Factor) -> int:
         """The node of the target times the factor."""
         above, below = ([self.images[n] for n in part] for part in factor[1:])
+        value = self.target.value(node) if self.target.ops[node] is CONSTANT else None
+        if isinstance(value, float):
+            return self._product(factor.number * value, above, below)
         if factor.number == 1.0 and not above and len(below) == 1:
             return self._made(DIV, (node, below[0]))
-        scalar = self.target.constant(factor.number).id
-        if above and factor.number == 1.0:
+        return self._made(MUL, (self._product(factor.number, above, below), node))
+
+    def _product(self, number: float, above: list[int], below: list[int]) -> int:
+        """A number times scalars over scalars."""
+        scalar = self.target.constant(number).id
+        if above and number == 1.0:
             scalar = above.pop(0)
         for one in above:
             scalar = self._made(MUL, (scalar, one))
         for one in below:
             scalar = self._made(DIV, (scalar, one))
-        return self._made(MUL, (scalar, node))
+        return scalar

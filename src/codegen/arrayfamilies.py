@@ -211,29 +211,31 @@ class Families:
         return Member(layout, op, statics, tuple(operands))
 
     def _in_argument(self, family: Family, layout: Layout) -> tuple[str, int] | None:
-        """The argument that these leaves are a part of, in this layout, and where it begins."""
-        argument, start = "", 0
-        for place, node in enumerate(family):
-            homes = [self.homes.get(leaf, ("", 0)) for leaf in self._leaves(node)]
-            if not homes or not homes[0][0]:
-                return None
-            if not place:
-                argument, start = homes[0][0], homes[0][1] - layout.places[0][0]
-            lone = len(homes) == 1
-            positions = range(homes[0][1], homes[0][1] + self.size(node))
-            filled = list(positions) if lone else [position for _, position in homes]
-            if any(name != argument for name, _ in homes) or filled != [
-                start + i for i in layout.places[place]
-            ]:
+        """The argument that these are parts of, in this layout, and where it begins."""
+        first = self._origins(family[0])
+        if not first:
+            return None
+        argument, start = first[0][0], first[0][1] - layout.places[0][0]
+        for node, places in zip(family, layout.places, strict=True):
+            if self._origins(node) != [(argument, start + i) for i in places]:
                 return None
         return argument, start
 
-    def _leaves(self, node: int) -> tuple[str, ...]:
-        """The leaves that a leaf is made of, as arguments know them."""
+    def _origins(self, node: int) -> list[tuple[str, int]]:
+        """Each element's argument and place there, of a leaf or of elements chosen from one."""
         graph = self.graph
+        if graph.ops[node] is GATHER:
+            inner = self._origins(graph.operands[node][0])
+            return [inner[i] for i in graph.statics[node][0].positions] if inner else []
         if graph.operands[node] or node not in graph.labels:
-            return ()
-        return graph.lanes.get(node) or (graph.labels[node],)
+            return []
+        leaves = graph.lanes.get(node) or (graph.labels[node],)
+        if any(leaf not in self.homes for leaf in leaves):
+            return []
+        homes = [self.homes[leaf] for leaf in leaves]
+        if len(homes) > 1:
+            return homes
+        return [(homes[0][0], homes[0][1] + i) for i in range(self.size(node))]
 
     def _saving(self, family: Family, member: Member) -> int:
         """How many operations on arrays fewer; what is joined is copied where it must be."""
@@ -265,7 +267,8 @@ class Families:
                     if any(graph.adjoint_of.get(node) == leaf for node, leaf in pairs):
                         label = f"d{name}"
                         for node, leaf in pairs:
-                            graph.labels.setdefault(node, f"d{graph.labels[leaf]}")
+                            if leaf in graph.labels:
+                                graph.labels.setdefault(node, f"d{graph.labels[leaf]}")
             if label and label not in self.labels.values():
                 self.labels.setdefault(family, label)
 

@@ -328,8 +328,6 @@ def _is_placed(writer: Writer, output: Operand) -> bool:
         name = str(made.operands[0])
     if made is None:
         return False
-    if made.op is JOIN:
-        return True
     return any(writer.names.get(home, home) == writer.names.get(name, name) for home in writer.home)
 
 

@@ -247,8 +247,8 @@ def zero_grad(parameters: Iterable[Value]) -> None:
 
 def as_value(operand: Any) -> Any:
     """An operand as a `Value`, a number as a constant; None for what knows better what to do."""
-    if isinstance(operand, Value):
-        return operand
+    if isinstance(operand, Arithmetic):
+        return operand if isinstance(operand, Value) else None
     if type(operand) is float:
         return computed(operand, CONSTANT, ())
     if isinstance(operand, Real):

@@ -154,7 +154,11 @@ class LaneWriter:
                 return
         hint = self._hint(lanes)
         operands = ([hint] if hint else []) + writer.operands(homes, columns)
-        arrangement = arrange(operands, len(lanes), columns)
+        others = [
+            identities([column], len(lanes)) if home == CONSTANTS else column
+            for home, column in zip(homes, columns, strict=True)
+        ]
+        arrangement = arrange(operands, len(lanes), others)
         node = self._outer(step, homes, columns, arrangement)
         if node is None:
             picked = [

@@ -66,12 +66,20 @@ def _families(
 ) -> dict[tuple[Op, str, int], list[tuple[Place, int]]]:
     """The groups, rows of inputs x0_…, x1_… of one length made the matrix x.
 
-    Parameters are left alone: w0, w1 are usually the layers of a network.
+    Parameters are left alone: w0, w1 are usually the layers of a network. So are inputs that do not
+    follow each other, such as what an optimizer remembers of the biases of each layer.
     """
+    inputs = sorted(node for (op, *_), row in groups.items() if op is INPUT for _, node in row)
+    rank = {node: number for number, node in enumerate(inputs)}
     rows: defaultdict[tuple[str, frozenset[Place]], list[tuple[int, str]]] = defaultdict(list)
     for (op, stem, axes), elements in groups.items():
         base, number = parse_name(stem)
-        if op is INPUT and axes == 1 and len(number) == 1:
+        if (
+            op is INPUT
+            and axes == 1
+            and len(number) == 1
+            and _follow([rank[n] for _, n in elements])
+        ):
             rows[base, frozenset(place for place, _ in elements)].append((number[0], stem))
     families = dict(groups)
     for (base, _), stems in rows.items():
@@ -82,6 +90,11 @@ def _families(
                 for place, node in families.pop((INPUT, stem, 1))
             ]
     return families
+
+
+def _follow(ranks: Sequence[int]) -> bool:
+    """Whether whole numbers are some that follow each other."""
+    return max(ranks) - min(ranks) == len(ranks) - 1
 
 
 def _array(graph: Graph, op: Op, stem: str, elements: Sequence[tuple[Place, int]]) -> LeafArray:

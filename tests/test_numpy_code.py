@@ -1,0 +1,89 @@
+"""The text of the numpy target, as it was: memory, order and names that no number shows.
+
+tests/golden/numpy.txt holds it; `--update-golden` writes it anew.
+"""
+
+from pathlib import Path
+
+from test_arrays import APPLIED, as_leaves, weighted
+from test_numpy_target import network
+from test_rolled_graphs import CASES
+
+from wengert.codegen.compiled import compile
+from wengert.graph import ops
+from wengert.graph.backward import grad
+from wengert.graph.expr import Graph
+
+GOLDEN = Path(__file__).parent / "golden" / "numpy.txt"
+
+
+def networks():
+    """Networks, without a batch and with each way of reducing one."""
+    for sizes, activation, loss in (
+        ([3, 4, 2], "tanh", "cross_entropy"),
+        ([2, 3, 1], "leaky_relu", "squared_error"),
+        ([2, 1], "sigmoid", "binary_cross_entropy"),
+    ):
+        for batch, reduce, dtype in (
+            ((), "sum", "float64"),
+            (("x", "y"), "sum", "float64"),
+            (("x", "y"), "mean", "float32"),
+            (("x", "y"), None, "float64"),
+            (("x",), "sum", "float64"),
+        ):
+            net, _, inputs, value = network(sizes, activation, loss)
+            outputs = {"loss": value, "grad": grad(value, net.parameters())}
+            options = {"batch": batch, "reduce": reduce, "dtype": dtype}
+            title = f"{sizes} {activation} {loss} {batch} {reduce} {dtype}"
+            yield title, compile(inputs, outputs, target="numpy", **options)
+
+
+def rolled():
+    """Scalar graphs that rolling finds arrays in; their leaves in one argument each array."""
+    for case in CASES:
+        wanted = case()
+        graph = wanted[0].graph
+        groups = {}
+        for name, node in graph.leaves.items():
+            groups.setdefault(name.rstrip("0123456789_"), []).append(graph[node])
+        yield case.__name__, compile(groups, wanted, target="numpy")
+
+
+def arrays():
+    """Every operation on arrays, forward and backward."""
+    for case, (shapes, function) in APPLIED.items():
+        leaves = as_leaves(Graph(), shapes)
+        out = function(*leaves)
+        outputs = {"out": out, "grad": dict(enumerate(grad(weighted(out), leaves)))}
+        yield case, compile({leaf.label: leaf for leaf in leaves}, outputs, target="numpy")
+
+
+def elementwise():
+    """Every operation on numbers, of an array and of a scalar, with its derivative."""
+    for op in ops.ELEMENTWISE.values():
+        g = Graph()
+        fixed = {"exponent": [2, 0.5, -1, 2.5], "slope": [0.01]}
+        for static in fixed[op.statics[0]] if op.statics else [None]:
+            statics = () if static is None else (static,)
+            leaves = [g.array("X", (2, 3)), g.input("s"), g.array("Y", 3)][: op.arity]
+            out = op(*leaves, *statics)
+            outputs = {"out": out, "mixed": out * 2 + (out > 1)}
+            if op.differentiable and op not in ops.COMPARISONS:
+                outputs["grad"] = dict(enumerate(grad(weighted(out), leaves, allow_unused=True)))
+            inputs = {leaf.label: leaf for leaf in leaves}
+            yield f"{op.name} {statics}", compile(inputs, outputs, target="numpy", simplify=False)
+            g = Graph()
+
+
+def listing():
+    for programs in (networks, rolled, arrays, elementwise):
+        for title, compiled in programs():
+            yield f"# ---- {programs.__name__}: {title}"
+            yield compiled.source
+
+
+def test_the_code_is_as_it_was(update_golden):
+    found = "\n".join(listing())
+    if update_golden:
+        GOLDEN.write_text(found, encoding="utf-8")
+    assert found == GOLDEN.read_text(encoding="utf-8")
