@@ -41,8 +41,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 _OPERATIONS = "test_operations test_formula test_python_target test_symbolic"
 _GUARDS = "test_guard test_stable test_arrays"
-_ROLL = "test_roll test_numpy_target test_unroll test_batching"
-_NUMPY = "test_numpy_target test_arrays test_dense test_batching test_train"
+_ROLL = "test_rolled_graphs test_roll test_numpy_target test_unroll test_batching"
+_NUMPY = "test_numpy_code test_numpy_target test_arrays test_dense test_batching test_train"
 _PYTHON = "test_python_target test_program test_compile test_generated_lines test_loop test_export"
 TESTS = {
     "src/graph/ops.py": f"{_OPERATIONS} test_javascript_target",

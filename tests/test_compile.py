@@ -237,3 +237,14 @@ def test_a_truth_that_only_decides_is_written_as_it_is():
     g = wg.Graph()
     x = g.input("x")
     assert "x if x < 1.0 else" in wg.compile({"x": x}, wg.where(x < 1, x, 2 * x)).source
+
+
+@pytest.mark.parametrize("nin", [1, 12, 40])
+def test_rows_of_any_width_are_read_by_the_loop_over_the_samples(nin):
+    net = wg.MLP(nin, [2, 1], seed=0)
+    g = wg.Graph()
+    x = g.inputs("x", nin)
+    f = compile({"p": net.parameters(), "x": x}, net(x), batch="x")
+    rows = [[0.1 * i + j for i in range(nin)] for j in range(3)]
+    expected = sum(net(row).data for row in rows)
+    assert f([p.data for p in net.parameters()], rows) == pytest.approx(expected)
