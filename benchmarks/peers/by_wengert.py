@@ -66,6 +66,22 @@ def gradient(problem: Network) -> Prepared:
     return unrolled(problem) if len(problem.X) < 8 else batched(problem)
 
 
+def eager(problem: Network) -> Prepared:
+    """The notebook's habit: the expression written anew for every step, and `backward`."""
+    net = network(problem)
+    params = net.parameters()
+
+    def call():
+        net.zero_grad()
+        rows = zip(problem.X, problem.Y, strict=True)
+        losses = [error(outputs(net, x), y) for x, y in rows]
+        loss = sum(losses[1:], losses[0])
+        loss.backward()
+        return loss
+
+    return Prepared(call, lambda loss: [loss.data, *(p.grad for p in params)])
+
+
 def epoch(problem: Network, target: str = "python") -> Prepared:
     """A compiled training step, update included, for each minibatch."""
     step = wg.training_step(
@@ -149,4 +165,5 @@ PEERS = [
         for name in ("numpy", "native")
         if name in wg.targets()
     ),
+    Peer("wengert eager", "wengert", {"gradient": eager}, largest=50_000),
 ]

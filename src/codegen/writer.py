@@ -27,7 +27,7 @@ MAX_INLINE: Final = 120
 MAX_NESTING: Final = 40
 """The deepest nesting of inlined expressions; CPython refuses 200 parentheses."""
 
-WHOLE: Final = 100_000
+WHOLE: Final = 500_000
 """The longest sequence of instructions that is written as one function.
 
 While CPython compiles a function it needs a kilobyte or so an operation, all of it at once.
