@@ -445,3 +445,26 @@ def test_a_reverse_sweep_has_the_adjoint_of_every_node_on_the_way(built):
     z = ops.where(leaves[0], leaves[0], ops.sqrt(leaves[1]))
     (guarded,) = [reverse_sweep(g, z.id, {leaves[1].id})[leaves[1].id]]
     assert evaluate(g[guarded], at) == 0.0, "b is negative, its branch not taken"
+
+
+def test_tangents_of_a_leaf_that_is_named_twice_add_up():
+    g = Graph()
+    x = g.input("x")
+    assert evaluate(jvp(x * x, [x, x], [1.0, 2.0]), {x: 5.0}) == 30.0
+
+
+def test_second_derivatives_by_a_leaf_that_is_not_there_are_zero():
+    g = Graph()
+    x, other = g.inputs("x", 2)
+    at = {x: 0.5, other: 2.0}
+    rows = hessian(x**3, [x, other])
+    assert [evaluate(row, at) for row in rows] == [[3.0, 0.0], [0.0, 0.0]]
+    assert evaluate(hvp(x**3, [x, other], [1.0, 1.0]), at) == [3.0, 0.0]
+
+
+def test_of_several_named_nodes_with_one_adjoint_it_is_that_of_the_first():
+    g = Graph()
+    p, q, c = g.input("p"), g.input("q"), g.input("c")
+    grad((p + q) * c, [p, q, c])
+    shared = [adjoint for adjoint, primal in g.adjoint_of.items() if primal in (p.id, q.id)]
+    assert [g.adjoint_of[adjoint] for adjoint in shared] == [p.id]

@@ -186,3 +186,36 @@ def test_whatever_a_derivative_adds_says_which_rule_it_is_of(transform, seed):
             assert expr.origin.transform in (transform, "stable")
             if expr.origin.role == "rule" and transform == expr.origin.transform:
                 assert expr.origin.rule == graph.ops[expr.origin.primal].name
+
+
+NAN_AT_1 = np.array([2.0, -1.0, 3.0])
+"""What a root or a logarithm of is no number in the middle."""
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda a, b, s: wg.where(a > 0, s * wg.log(a), 0),
+        lambda a, b, s: wg.where(a > 0, s / wg.sqrt(a), b),
+        lambda a, b, s: wg.where(a > 0, wg.log(a) ** 2 - s, b * s),
+        lambda a, b, s: wg.where(a > 0, arrays.outer(b, wg.sqrt(a)), s),
+        lambda a, b, s: wg.where(arrays.reshape(a, (3, 1)) > 0, arrays.outer(wg.sqrt(a), b * s), 0),
+        lambda a, b, s: wg.where(
+            a > 0, arrays.broadcast_to(b, (2, 3)) @ arrays.outer(b, wg.sqrt(a)), s
+        ),
+        lambda a, b, s: wg.where(
+            a > 0, arrays.sum_over(arrays.outer(wg.sqrt(a), b), 1), arrays.sum_over(b) * s
+        ),
+        lambda a, b, s: wg.where(a > 0, arrays.stack(wg.sqrt(a) * s, b * wg.log(a)), b),
+        lambda a, b, s: wg.where(a > 0, wg.where(b > s, wg.sqrt(a) * s, wg.log(a)), s * b),
+    ],
+)
+def test_what_is_added_up_is_guarded_before(build):
+    g = wg.Graph()
+    a, b, s = g.array("a", 3), g.array("b", 3), g.input("s")
+    y = arrays.sum_over(build(a, b, s) * b)
+    at = {a: NAN_AT_1, b: np.array([0.5, -0.7, 1.5]), s: 0.8}
+    found = wg.evaluate(wg.grad(y, [a, b, s], allow_unused=True), at)
+    for leaf, value in zip((a, b, s), found, strict=True):
+        assert value == pytest.approx(slopes(y, at, leaf), rel=1e-6, abs=1e-7)
