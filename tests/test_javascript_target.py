@@ -4,6 +4,8 @@ import json
 import math
 import random
 import re
+import struct
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from test_python_target import APPLIED, EXTREMES, notebook_neuron
 from wengert.codegen.compiled import compile
 from wengert.codegen.javascript import emit
 from wengert.codegen.layout import LINE_LENGTH
+from wengert.codegen.noderun import find_node, run_in_node
+from wengert.codegen.target import Source
 from wengert.errors import SpellingError
 from wengert.graph import ops
 from wengert.graph.backward import grad
@@ -215,3 +219,23 @@ def test_an_operation_without_a_spelling_is_named():
     unknown = program.once[0]._replace(op=replace(ops.MUL, name="swirl", notation={}))
     with pytest.raises(SpellingError, match="no spelling of 'swirl'"):
         emit(replace(program, once=(unknown,)))
+
+
+@pytest.mark.skipif(find_node() is None, reason="no Node.js on PATH")
+def test_floats_come_back_from_node_unchanged():
+    numbers = [
+        *POINTS,
+        -0.0,
+        5e-324,
+        0.1,
+        1e15,
+        36472996377170788352.0,
+        -(2.0**70),
+        sys.float_info.max,
+    ]
+    echo = Source("function f(x) { return [x, {deep: [x]}]; }\n", "f", {})
+    ((*answers,),) = run_in_node([(echo, [[number] for number in numbers])])
+    for number, (back, inside) in zip(numbers, answers, strict=True):
+        assert type(back) is float
+        assert struct.pack("d", back) == struct.pack("d", number)
+        assert repr(inside) == repr({"deep": [number]})

@@ -15,7 +15,12 @@ from .target import Source
 PATIENCE: Final = 120.0
 """Seconds that a program gets."""
 
-_NAMES: Final = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan}
+_NAMES: Final = {"Infinity": math.inf, "-Infinity": -math.inf, "NaN": math.nan, "-0": -0.0}
+_KEEP: Final = (
+    "(_, x) => Object.is(x, -0) ? '-0' : "
+    "typeof x !== 'number' || Number.isFinite(x) ? x : String(x)"
+)
+"""What JSON has no way to write, as text."""
 
 
 def find_node() -> str | None:
@@ -33,8 +38,7 @@ def run_in_node(jobs: Sequence[tuple[Source, Sequence[Sequence[Any]]]]) -> list[
     if node is None:
         raise MissingExtraError("Node.js runs JavaScript, and there is no 'node' on PATH")
     done = "\n".join(f"results.push((() => {{\n{_job(*job)}}})());" for job in jobs)
-    keep = "(_, x) => typeof x === 'number' && !Number.isFinite(x) ? String(x) : x"
-    code = f"const results = [];\n{done}\nconsole.log(JSON.stringify(results, {keep}));\n"
+    code = f"const results = [];\n{done}\nconsole.log(JSON.stringify(results, {_KEEP}));\n"
     try:
         ran = subprocess.run(
             [node, "-"], input=code, capture_output=True, text=True, timeout=PATIENCE, check=False
@@ -44,7 +48,7 @@ def run_in_node(jobs: Sequence[tuple[Source, Sequence[Sequence[Any]]]]) -> list[
     if ran.returncode:
         lines = [line for line in ran.stderr.splitlines() if "Error" in line]
         raise WengertError(f"node failed: {(lines or [ran.stderr[-200:]])[0]}")
-    return [_number(thing) for thing in json.loads(ran.stdout)]
+    return [_number(thing) for thing in json.loads(ran.stdout, parse_int=float)]
 
 
 def _job(source: Source, calls: Sequence[Sequence[Any]]) -> str:
