@@ -45,6 +45,7 @@ from .errors import (
     WengertError,
 )
 from .explain import Walkthrough, explain
+from .graph import arrays
 from .graph.backward import adjoints, grad, hessian, hvp, jacobian, jvp
 from .graph.draw import draw_dot
 from .graph.evaluation import evaluate
@@ -144,6 +145,7 @@ __all__ = [
     "WengertError",
     "absolute",
     "adjoints",
+    "arrays",
     "binary_cross_entropy",
     "check_roll",
     "compile",

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import wengert as wg
 from wengert.errors import OperandError, ShapeError, SizeError
 from wengert.graph import arrays, ops
 from wengert.graph.arrays import (
@@ -520,3 +521,42 @@ def test_derivatives_over_a_batch_are_those_of_as_many_samples(case):
         found.append(evaluate(wanted, {"x": data([(5, 3)], 1)[0], "w": data([(2, 3)], 2)[0]}))
     for fixed, batched in zip(*found, strict=True):
         assert batched == pytest.approx(fixed)
+
+
+def test_an_array_has_the_methods_of_numpy():
+    g = Graph()
+    x = g.array("x", (2, 3))
+    at = np.array([[1.0, -2.0, 0.5], [4.0, 0.25, 3.0]])
+    written = [
+        lambda a: a.sum(),
+        lambda a: a.sum(axis=0),
+        lambda a: a.mean(axis=-1),
+        lambda a: a.max(),
+        lambda a: a.max(axis=1),
+        lambda a: a.reshape(3, 2),
+        lambda a: a.reshape((-1,)),
+        lambda a: a.T @ a[:, 1],
+    ]
+    for write in written:
+        assert np.array_equal(evaluate(write(x), {x: at}), write(at))
+    with pytest.raises(ShapeError, match=r"sum_over: .* \(2, 3\) has no axis 2"):
+        x.sum(axis=2)
+
+
+@pytest.mark.parametrize("target", ["python", "javascript"])
+def test_a_target_of_numbers_refuses_arrays_and_says_what_to_do(target):
+    g = Graph()
+    w, x = g.array_parameter("W", np.eye(2)), g.array("x", 2)
+    with pytest.raises(ShapeError, match=rf"Expr\(W\) is an array of .* {target} .*wengert.unroll"):
+        wg.compile({"W": w, "x": x}, (w @ x).sum(), target=target)
+    (y,) = wg.unroll([(w @ x).sum()])
+    leaves = [leaf for leaf in y.graph if leaf.label.startswith("x")]
+    assert wg.compile({"x": leaves}, y)([2.0, 3.0]) == 5.0
+
+
+@pytest.mark.parametrize("batch", [(), "rows"])
+def test_an_array_of_however_many_samples_is_no_argument(batch):
+    g = Graph()
+    rows = g.array("P", (BATCH, 3))
+    with pytest.raises(ShapeError, match=r"'rows' .* one sample's shape, \(3,\).*batch='rows'"):
+        wg.compile({"rows": rows}, rows.sum(), target="numpy", batch=batch)

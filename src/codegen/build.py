@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from ..errors import UnknownNameError
+from ..errors import ShapeError, UnknownNameError, shorten
 from ..graph.expr import Graph
 from ..graph.ops import DIV, TOTAL
 from ..graph.pipeline import simplified
+from ..graph.shapes import shape_text
 from .arraypipeline import array_program
 from .arrayprogram import ArrayProgram
 from .lower import Signature, depends_on_samples, lower
@@ -136,6 +137,8 @@ def build(recipe: Recipe) -> Built:
     """Simplify, lower, emit and load."""
     options, graph = recipe.options, recipe.graph
     target = find_target(options.target)
+    if not target.arrays:
+        _check_scalars(graph, target.name)
     if options.rules is not None:
         samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
         graph = simplified(graph, options.rules, samples)
@@ -161,6 +164,18 @@ def build(recipe: Recipe) -> Built:
 
 build_once = lru_cache(maxsize=64)(build)
 """`build`, remembering the functions it built last."""
+
+
+def _check_scalars(graph: Graph, target: str) -> None:
+    """Refuse arrays where code is made of single numbers."""
+    for node in graph.shapes:
+        if graph.shapes[node]:
+            expr = graph[node]
+            raise ShapeError(
+                f"{shorten(expr)} is an array of shape {shape_text(expr.shape)}, and the {target} "
+                "target computes with numbers: compile with target='numpy', or write the arrays "
+                "out as scalars first, with wengert.unroll"
+            )
 
 
 def _scalar_program(graph: Graph, recipe: Recipe) -> Program:

@@ -11,6 +11,7 @@ from ..errors import (
     InvalidNameError,
     NotALeafError,
     OperandError,
+    ShapeError,
     UnknownNameError,
     kind_of,
     shorten,
@@ -22,6 +23,7 @@ from ..graph.leafnames import check_name
 from ..graph.ops import CONSTANT
 from ..graph.passes import extract
 from ..graph.pipeline import rules_named
+from ..graph.shapes import BATCH, shape_text
 from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
@@ -289,6 +291,12 @@ def _signatures(
                 raise DuplicateNameError(
                     f"leaf {graph.labels[node]!r} is in inputs {owner[node]!r} and {name!r}; "
                     "name each leaf once"
+                )
+            if BATCH in graph.shapes.get(node, ()):
+                one = shape_text(graph.shapes[node][1:])
+                raise ShapeError(
+                    f"input {name!r} holds {shorten(leaf)}, an array of however many samples: "
+                    f"give the graph an array of one sample's shape, {one}, and say batch={name!r}"
                 )
             owner[node] = name
         labels = tuple(graph.labels[node] for node in nodes)

@@ -26,6 +26,7 @@ from ..errors import (
 )
 from . import ops
 from .arithmetic import Arithmetic
+from .arraysyntax import ArraySyntax
 from .arrayvalue import ArrayValue
 from .leafnames import MAX_NAME_LENGTH, check_name, is_name, listing
 from .operation import Op, plain_number
@@ -398,7 +399,7 @@ class Graph:
         return f"{stem}_{number}"
 
 
-class Expr(Arithmetic):
+class Expr(Arithmetic, ArraySyntax):
     """One node of a graph; arithmetic on it makes new nodes.
 
     `==` asks whether two are the same node; `wengert.equal(a, b)` makes the comparison a node.
@@ -493,37 +494,6 @@ class Expr(Arithmetic):
     def shape(self) -> Shape:
         """The lengths of the axes; () for a scalar, and `BATCH` for one that is not known yet."""
         return self.graph.shapes.get(self.id, ())
-
-    @property
-    def T(self) -> Expr:  # noqa: N802
-        """The transpose of a matrix, as NumPy writes it."""
-        from .arrays import TRANSPOSE
-
-        return self.apply_op(TRANSPOSE, (self,))  # type: ignore[no-any-return]
-
-    def __matmul__(self, other: Any) -> Expr:
-        from .arrays import MATMUL
-
-        return self.apply_op(MATMUL, (self, other))  # type: ignore[no-any-return]
-
-    def __rmatmul__(self, other: Any) -> Expr:
-        from .arrays import MATMUL
-
-        return self.apply_op(MATMUL, (other, self))  # type: ignore[no-any-return]
-
-    def __getitem__(self, key: Any) -> Expr:
-        """Elements of an array, chosen as NumPy chooses them from an array of this shape.
-
-        >>> X = Graph().array("X", (3, 4))
-        >>> X[0, 1], X[:, 2].shape
-        (Expr(X[0, 1]), (3,))
-        """
-        from .arrays import take
-
-        return take(self, key)  # type: ignore[no-any-return]
-
-    __iter__ = None
-    """An array is not a sequence of Python: without this, `list(x)` would try x[0], x[1], …"""
 
     @property
     def value(self) -> Any:
