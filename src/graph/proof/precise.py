@@ -14,7 +14,7 @@ from ..operation import Op
 from ..ops import STOP_GRADIENT, WHERE
 from ..symbolic import as_number, operand_symbols
 
-_HUGE_BITS = 20_000
+_HUGE_BITS = 5_000
 """Past 2 to this power a value counts as infinite, so that exp(exp(exp(x))) ends."""
 
 
