@@ -307,7 +307,8 @@ def fuzz(
         hypothesis.seed(seed + number)(look(hypothesis.given(sketches(operations))(one_round)))()
         if run_on is RUNNABLE and find_node():
             check_in_node([s for s in drawn if all(_in_javascript(step.op) for step in s.steps)])
-        assert time.process_time() - started < 60, f"round {number} (seed {seed}) took over a minute"
+        took = time.process_time() - started
+        assert took < 60, f"round {number} (seed {seed}) took over a minute"
         del one_round
         alive = _check_no_growth(number, alive)
         if say is not None and number % 20 == 0:

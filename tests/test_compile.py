@@ -156,15 +156,15 @@ def summing(batch=()):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((np.array([1.0, 2.0]), [1.0, 2.0]), "argument 'x' is list"),
-        (("a", [1.0, 2.0]), "argument 'x' is str"),
-        ((None, [1.0, 2.0]), "argument 'x' is NoneType"),
-        ((1j, [1.0, 2.0]), "argument 'x' is complex"),
-        ((1.0, "ab"), "argument 'w' is str"),
-        ((1.0, {1.0, 2.0}), "argument 'w' is set"),
-        ((1.0, {1.0: 0, 2.0: 0}), "argument 'w' is dict"),
-        ((1.0, [[1.0], [2.0]]), "argument 'w', entry 0 is list"),
-        ((1.0, [1.0, None]), "argument 'w', entry 1 is NoneType"),
+        ((np.array([1.0, 2.0]), [1.0, 2.0]), "argument 'x' is .*, a list"),
+        (("a", [1.0, 2.0]), "argument 'x' is 'a', a str"),
+        ((None, [1.0, 2.0]), "argument 'x' is None"),
+        ((1j, [1.0, 2.0]), "argument 'x' is 1j, a complex"),
+        ((1.0, "ab"), "argument 'w' is 'ab', a str"),
+        ((1.0, {1.0, 2.0}), "argument 'w' is .*, a set"),
+        ((1.0, {1.0: 0, 2.0: 0}), "argument 'w' is .*, a dict"),
+        ((1.0, [[1.0], [2.0]]), "argument 'w', entry 0 is .*, a list"),
+        ((1.0, [1.0, None]), "argument 'w', entry 1 is None, a NoneType"),
     ],
 )
 def test_what_would_add_up_to_something_else_is_refused(arguments, message):
@@ -174,9 +174,9 @@ def test_what_would_add_up_to_something_else_is_refused(arguments, message):
 
 def test_rows_that_are_no_rows_are_refused():
     f = summing(batch=("x", "w"))
-    with pytest.raises(ShapeError, match="row 0 of 'w' is set"):
+    with pytest.raises(ShapeError, match=r"row 0 of 'w' is .*, a set"):
         f([1.0], [{1.0, 2.0}])
-    with pytest.raises(ShapeError, match="row 1 of 'x' is list"):
+    with pytest.raises(ShapeError, match=r"row 1 of 'x' is .*, a list"):
         f([1.0, [2.0]], [[1.0, 2.0], [1.0, 2.0]])
 
 
@@ -231,6 +231,19 @@ def test_a_truth_that_is_counted_with_is_a_float():
         assert [type(result) for result in results] == [float] * 5
         assert [math.copysign(1, r) for r in results[:2]] == [math.copysign(1, e) for e in expected]
         assert results[:2] == expected
+
+
+@pytest.mark.parametrize(("batch", "reduce"), [((), "sum"), ("x", "sum"), ("x", None)])
+def test_truths_that_nothing_else_reads_are_floats(batch, reduce):
+    g = wg.Graph()
+    x, w = g.input("x"), g.input("w")
+    outputs = [x < 1, w < 1, -(x < 2), (x < 3) + (x < 4), wg.where(x < 5, x < 6, x)]
+    if batch and reduce:
+        outputs.append(wg.total(w < 2))
+    f = wg.compile({"x": x, "w": w}, outputs, batch=batch, reduce=reduce, simplify=False)
+    for point in (0.5, 2.5, 7.0):
+        got, expected = (run([point] if batch else point, 1.5) for run in (f, f.program.run))
+        assert repr(got) == repr(expected), "so that -0.0 is told from 0, and 1.0 from True"
 
 
 def test_a_truth_that_only_decides_is_written_as_it_is():

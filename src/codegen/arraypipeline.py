@@ -22,6 +22,9 @@ from .arraywhole import whole
 from .lower import Signature
 from .program import Nested, flatten, map_nested
 
+STEPS: Final = (("exact", run), ("tidy", tidied), ("exact", run))
+"""What arrays go through first, by name, each from a graph to a graph; `verify` certifies each."""
+
 
 def array_program(
     graph: Graph,
@@ -54,7 +57,9 @@ def array_program(
     known: Collection[int] = ()
     passes: tuple[Any, ...] = ()
     if simplify:
-        graph, scaled = carried(run(tidied(run(graph))))
+        for _, step in STEPS:
+            graph = step(graph)
+        graph, scaled = carried(graph)
         nested = _at(nested, graph.outputs)
         made = whole(graph, nested, _vectors(signatures), shapes)
         graph, nested = made.graph, made.outputs

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..errors import InvalidNameError, NonFiniteError, ShapeError
+from ..errors import InvalidNameError, NonFiniteError, ShapeError, kind_of, shorten
 from ..graph.expr import Expr, Graph, Origin
 from ..graph.formula import text
 from ..graph.operation import Op
@@ -273,13 +273,13 @@ def check_row(group: Group, row: Any, what: str) -> None:
 def check_sequence(rows: Any, what: str, expected: str) -> Sequence[Any]:
     """`rows` if it has a length and can be indexed, else a `ShapeError`."""
     if isinstance(rows, (str, bytes, Mapping)) or not hasattr(rows, "__getitem__"):
-        raise ShapeError(f"{what} is {type(rows).__name__} {rows!r:.60}, expected {expected}")
+        raise ShapeError(f"{what} is {shorten(rows)}, {kind_of(rows)}; expected {expected}")
     return rows  # type: ignore[no-any-return]
 
 
 def _check_number(number: Any, what: str) -> None:
     if isinstance(number, (str, bytes)) or not hasattr(number, "__float__"):
-        raise ShapeError(f"{what} is {type(number).__name__} {number!r:.60}, expected a number")
+        raise ShapeError(f"{what} is {shorten(number)}, {kind_of(number)}; expected a number")
 
 
 def map_nested(nested: Nested, function: Callable[[Any], Any]) -> Any:

@@ -13,15 +13,14 @@ from ..graph.evaluation import node_values
 from ..graph.expr import Expr, Graph, live_nodes
 from ..graph.intervals import point_intervals
 from ..graph.ops import CONSTANT, INPUT
-from ..graph.passes import DEFAULT_PIPELINE, extract, run
+from ..graph.passes import DEFAULT_PIPELINE, extract
 from ..graph.proof.check import SMOOTH, Check, points_text
 from ..graph.proof.claim import ArrayClaim, Claim
 from ..graph.proof.fingerprint import fingerprints
 from ..graph.proof.local import EXACT, IDENTITY
 from ..graph.roll import check_roll, roll
 from ..graph.unroll import unroll_graph
-from . import compiled
-from .arraytidy import tidied
+from . import arraypipeline, compiled
 from .noderun import run_in_node
 from .target import find_target, targets
 
@@ -127,13 +126,12 @@ def _array_checks(
     wrong = wrong or ("" if same else _first_wrong(old, new))
     yield [Check("roll", what, method, not wrong, None, wrong, IDENTITY if same else SMOOTH)]
     arrays = rolled.graph
-    for step in (run, tidied, run):
+    for name, step in arraypipeline.STEPS:
         after = step(arrays)
         scalar, lanes = unroll_graph(after, after.outputs)
         flat = [lanes[after.outputs[k]][place] for k, place in rolled.places]
         found = _look(scalar, flat, given, seed)
         same = new.residues == found.residues
-        name = "tidy" if step is tidied else after.passes[-1].name
         method = f"unrolled: {EXACT}" if same else "unrolled: same within rounding"
         wrong = "" if same else _first_wrong(new, found)
         what = f"arrays, {name}: {len(arrays):,} nodes -> {len(after):,}"

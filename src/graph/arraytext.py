@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .arrays import (
@@ -45,15 +47,23 @@ def array_notation(graph: Graph, node: int, language: str) -> Notation:
 
 
 def array_text(array: Any, limit: int = 8) -> str:
-    """A constant array as a formula shows it: written out when short.
+    """A constant array as a formula shows it: written out when short, or when it counts.
 
     >>> import numpy as np
-    >>> array_text(np.array([1.0, 2.5])), array_text(np.zeros((20, 3)))
-    ('[1, 2.5]', 'array(20x3)')
+    >>> array_text(np.array([1.0, 2.5])), array_text(np.arange(10.0)), array_text(np.zeros((20, 3)))
+    ('[1, 2.5]', '[0, 1, ..., 9]', 'array(20x3)')
     """
     if array.size > limit:
+        if array.ndim == 1 and _counts(array.tolist()):
+            first, second, last = map(_nested, array[[0, 1, -1]].tolist())
+            return f"[{first}, {second}, ..., {last}]"
         return f"array({'x'.join(map(str, array.shape))})"
     return _nested(array.tolist())
+
+
+def _counts(numbers: Sequence[float]) -> bool:
+    """Whether each number is one more than the one before."""
+    return all(b - a == 1 for a, b in pairwise(numbers))
 
 
 def _nested(items: Any) -> str:
