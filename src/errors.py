@@ -119,6 +119,17 @@ def kind_of(thing: object) -> str:
     return f"{'an' if spoken_with_a_vowel else 'a'} {name}"
 
 
+def formula_hint(thing: object) -> str:
+    """What to add to an error about something that is no expression: where text would be read.
+
+    >>> formula_hint("a + b")
+    "; wengert.parse('a + b') reads a formula"
+    >>> formula_hint(None)
+    ''
+    """
+    return f"; wengert.parse({shorten(thing)}) reads a formula" if isinstance(thing, str) else ""
+
+
 def shorten(thing: object, limit: int = 80) -> str:
     """`repr(thing)` in a line of `limit` characters, for error texts on hostile or large values.
 

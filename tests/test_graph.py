@@ -496,3 +496,10 @@ def test_directions_of_the_same_leaf_add_up(g):
     y = x * x
     assert evaluate(jvp(y, [x, x], [1.0, 2.0]), {x: 5.0}) == 30.0
     assert evaluate(hvp(y, [x, x], [1.0, 2.0]), {x: 5.0}) == [6.0, 6.0]
+
+
+@pytest.mark.parametrize("at", ["x", 3.0, [1.0]])
+def test_values_that_no_leaf_is_named_for_are_refused(at):
+    x = Graph().input("x")
+    with pytest.raises(OperandError, match="expected a dict: leaf, or its name, to its value"):
+        evaluate(x * x, at)

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import io
 import json
+import math
 import os
 import re
 import subprocess
@@ -17,7 +18,14 @@ import pytest
 
 import wengert as wg
 from wengert.cli import main
-from wengert.errors import FormulaError, InvalidNameError, SaveFileError, SizeError, WengertError
+from wengert.errors import (
+    FormulaError,
+    InvalidNameError,
+    OperandError,
+    SaveFileError,
+    SizeError,
+    WengertError,
+)
 from wengert.storage import write_text
 
 HOSTILE = [
@@ -476,3 +484,94 @@ def test_a_file_is_written_whole_or_not_at_all(failing, tmp_path, monkeypatch):
         monkeypatch.undo()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+# -- what people try on a value --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [2.567, -3.5, 7])
+def test_a_value_is_formatted_and_rounded_as_its_number(number):
+    value = wg.Value(number)
+    for spec in (".4f", "10.2e", ">12", "+.1%", "g"):
+        assert f"{value:{spec}}" == f"{number:{spec}}"
+    assert f"{value}" == repr(value)
+    for convert in (int, float, round, math.floor, math.ceil, math.trunc):
+        assert convert(value) == convert(number)
+    assert round(value, 1) == round(number, 1)
+    with pytest.raises(ValueError, match="format"):
+        f"{value:no}"
+
+
+def test_functions_of_numpy_on_a_value_are_recorded():
+    a = wg.Value(0.5)
+    for function, own in ((np.tanh, wg.tanh), (np.exp, wg.exp), (np.sqrt, wg.sqrt)):
+        assert function(a).data == own(a).data
+    y = np.tanh(a) * np.float64(2.0) + np.float64(1.0)
+    assert isinstance(y, wg.Value)
+    y.backward()
+    assert a.grad == pytest.approx(2 * (1 - math.tanh(0.5) ** 2))
+    for call in (lambda: np.log1p(a), lambda: np.ones(2) * a, lambda: a * np.ones(2)):
+        with pytest.raises(OperandError, match="a Value is one number"):
+            call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        wg.explain,
+        wg.simplify,
+        wg.ranges,
+        wg.stable_form,
+        wg.to_sympy,
+        wg.latex,
+        wg.roll,
+        wg.draw_dot,
+        lambda text: wg.compile({"x": wg.Graph().input("x")}, text),
+    ],
+)
+def test_text_where_an_expression_should_be_points_to_parse(call):
+    with pytest.raises(OperandError, match=r"wengert\.parse\('a\+b'\)"):
+        call("a+b")
+
+
+LONG_RUN = """
+import gc, sys
+import wengert as wg
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+a, b = wg.Value(0.5, label="a"), wg.Value(-0.3, label="b")
+def values(i):
+    loss = (a * b + a).tanh() ** 2 + wg.where(a > 0, b * b, a)
+    a.grad = b.grad = 0.0
+    loss.backward()
+    a.data -= 1e-3 * a.grad
+def graphs(i):
+    y = wg.parse(f"log(1 + exp(w*x + {i}))")
+    wg.evaluate(wg.grad(y, y.graph[y.graph.leaves["w"]]), {"w": 0.5, "x": 0.3})
+def functions(i):
+    x = wg.Graph().input("x")
+    wg.compile({"x": x}, wg.grad(wg.log(1 + wg.exp(x * i)), x))(0.5)
+def pictures(i):
+    wg.draw_dot((a * b + i).tanh()).source
+work, count = locals()[sys.argv[1]], int(sys.argv[2])
+for i in range(count // 4):
+    work(i)
+gc.collect()
+before = resident()
+for i in range(count):
+    work(i)
+gc.collect()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads Linux's own count")
+@pytest.mark.parametrize(
+    ("work", "count"),
+    [("values", 100_000), ("graphs", 4000), ("functions", 1500), ("pictures", 1000)],
+)
+def test_the_memory_of_a_long_run_stays(work, count):
+    command = [sys.executable, "-c", LONG_RUN, work, str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 6_000_000

@@ -2,14 +2,16 @@
 
 import math
 import random
+import re
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import wengert as wg
 from wengert.errors import OperandError, SettingError, UnknownNameError
-from wengert.graph import intervals, ops
+from wengert.graph import arrays, intervals, ops
 from wengert.graph.evaluation import node_values
 from wengert.graph.expr import live_nodes
 from wengert.graph.intervals import Interval, interval_of
@@ -219,3 +221,132 @@ def test_what_an_untaken_branch_computes_does_not_matter():
     assert f(-1.0) == [1.0, 0.0]
     with pytest.raises(wg.NonFiniteError, match="sqrt"):
         checked(wg.parse("where(x < 0, sqrt(x), 0) + 1"))(-1.0)
+
+
+BOTH = pytest.mark.parametrize("target", ["python", "numpy"])
+
+
+def message_of(f, *arguments):
+    with pytest.raises(wg.NonFiniteError) as caught:
+        f(*arguments)
+    return str(caught.value)
+
+
+@BOTH
+@pytest.mark.parametrize("batch", [(), ("x",)])
+def test_both_targets_name_formula_rule_operands_and_sample(target, batch):
+    y = wg.parse("log(exp(3*x) - 1)*w")
+    g = y.graph
+    x, w = (g[g.leaves[name]] for name in "xw")
+    outputs = {"y": y, "d": wg.grad(y, x)}
+    f = wg.compile({"x": x, "w": w}, outputs, target=target, batch=batch, check=True)
+    good, bad = ([1.0, 2.0], [1.0, 300.0, 2.0]) if batch else (1.0, 300.0)
+    assert f(good, 2.0)
+    first, formula, rule = message_of(f, bad, 2.0).splitlines()
+    assert re.search(r"exp\(t\d\) is inf \(forward pass.*\) at t\d = 900\.0", first)
+    assert ("sample 1" in first) == bool(batch)
+    assert re.match(r"formula: t\d = exp\(3\*x", formula)
+    assert rule == "rule: exp, as it is written"
+    assert " = nan; " in message_of(f, [math.nan] if batch else math.nan, 2.0)
+
+
+@BOTH
+def test_both_targets_name_the_rule_of_a_derivative(target):
+    y = wg.parse("sqrt(x)*2")
+    x = y.graph[y.graph.leaves["x"]]
+    f = wg.compile({"x": x}, [y, wg.grad(y, x)], target=target, check=True)
+    assert "rule: grad of sqrt, operand 0" in message_of(f, 0.0)
+
+
+@BOTH
+def test_both_targets_leave_untaken_branches_alone(target):
+    y = wg.parse("where(x > 0, sqrt(x), 0) + 1")
+    x = y.graph[y.graph.leaves["x"]]
+    outputs = [y, wg.grad(y, x)]
+    f = wg.compile({"x": x}, outputs, target=target, check=True)
+    assert list(f(-1.0)) == [1.0, 0.0]
+    f = wg.compile({"x": x}, outputs, target=target, batch="x", reduce=None, check=True)
+    assert np.asarray(f([-1.0, 4.0])).tolist() == [[1.0, 3.0], [0.0, 0.25]]
+    taken = wg.where(x < 0, wg.sqrt(x), 0)
+    f = wg.compile({"x": x}, taken, target=target, batch="x", reduce=None, check=True)
+    assert f([1.0, 0.0])[0] == 0.0
+    assert "sqrt(x) is nan" in message_of(f, [1.0, -1.0]).replace("x_i", "x")
+
+
+@BOTH
+def test_sums_over_samples_and_arguments_that_are_outputs_are_looked_at(target):
+    g = wg.Graph()
+    x = g.input("x")
+    f = wg.compile({"x": x}, x * 1e308, target=target, batch="x", check=True)
+    assert "is inf" in message_of(f, [1.0, 1.0])
+    f = wg.compile({"x": x}, {"x": x, "y": x * 2}, target=target, check=True)
+    assert f(1.0) == {"x": 1.0, "y": 2.0}
+    assert "x = nan" in message_of(f, math.nan)
+
+
+def test_the_first_element_of_an_array_is_named():
+    g = wg.Graph()
+    X, b = g.array("X", (2, 3)), g.array("b", 3)
+    y = arrays.sum_over(wg.log(X) * b)
+    f = wg.compile({"X": X, "b": b}, [y, wg.grad(y, X)], target="numpy", check=True)
+    ones = np.ones((2, 3))
+    assert f(ones, np.ones(3)) is not None
+    first, formula, rule = message_of(f, [[1, 2, 3], [4, 0, 6]], np.ones(3)).splitlines()
+    assert "is -inf at [1, 1], 1 of 6 elements (forward pass) at X = 0.0" in first
+    assert formula.endswith("= log(X)")
+    assert rule == "rule: log, as it is written"
+    y = arrays.sum_over(wg.sqrt(X))
+    f = wg.compile({"X": X}, wg.grad(y, X), target="numpy", check=True)
+    assert "rule: grad of sqrt, operand 0: the square root divides" in message_of(f, np.zeros((2, 3)))
+    product = wg.compile({"X": X, "b": b}, X @ b, target="numpy", check=True)
+    assert "X[0, 0] = inf (1 of 6), b from 0.0 to 0.0" in message_of(
+        product, [[math.inf, 1, 1], [1, 1, 1]], np.zeros(3)
+    )
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    "arrange",
+    [
+        lambda root: root,
+        lambda root: arrays.reshape(root, (3, 2)),
+        lambda root: root.T,
+        lambda root: arrays.sum_over(root, 1),
+        lambda root: arrays.max_over(root, 0),
+        lambda root: arrays.logsumexp(root, 1),
+        lambda root: root[1],
+        lambda root: root @ np.ones(3),
+        lambda root: arrays.broadcast_to(root[0], (2, 3)),
+    ],
+)
+def test_what_only_untaken_elements_need_may_be_anything(arrange):
+    """Roots of all the elements, in another layout, of which some are chosen."""
+    g = wg.Graph()
+    X = g.array("X", (2, 3))
+    arranged = arrange(wg.sqrt(X))
+    numbers = np.array([[1.0, 2.0, 3.0], [4.0, -1.0, 5.0]])
+    hit = np.isnan(wg.evaluate(arranged, {X: numbers}))
+    for taken in (~hit, np.ones_like(hit)):
+        y = wg.where(taken.astype(float), arranged, 0.0)
+        f = wg.compile({"X": X}, y, target="numpy", check=True)
+        if (hit & taken).any():
+            assert "sqrt(X) is nan at [1, 1], 1 of 6" in message_of(f, numbers)
+        else:
+            assert np.isfinite(f(numbers)).all()
+
+
+def test_a_whole_network_is_checked_on_numpy():
+    net = wg.MLP(5, [4, 1], seed=0)
+    g = wg.Graph()
+    x, y = g.inputs("x", 5), g.input("y")
+    loss = wg.log(net(x) * 0 + y)
+    outputs = {"loss": loss, "grad": wg.grad(loss, net.parameters())}
+    inputs = {"p": net.parameters(), "x": x, "y": y}
+    options = {"target": "numpy", "batch": ("x", "y")}
+    weights, rows = [p.data for p in net.parameters()], np.ones((4, 5))
+    f = wg.compile(inputs, outputs, check=True, **options)
+    plain = wg.compile(inputs, outputs, **options)
+    good = np.array([1.0, 2.0, 3.0, 4.0])
+    assert f(weights, rows, good)["loss"] == pytest.approx(plain(weights, rows, good)["loss"])
+    assert "sample 2" in message_of(f, weights, rows, [1.0, 2.0, 0.0, 3.0])
+    assert "w0_0_0 = nan" in message_of(f, [math.nan, *weights[1:]], rows, good)

@@ -1,7 +1,7 @@
 """Rewrite rules: each proved by sympy, tested on numbers, and applied as it is written."""
 
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from itertools import product
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.ops import NEG, exp, log, maximum, sigmoid, where
+from wengert.graph.ops import CONSTANT, NEG, SUB, WHERE, exp, log, maximum, sigmoid, where
 from wengert.graph.passes import FOLD_PASS, Pass, extract, simplify
 from wengert.graph.rules import EXACT, REAL, RULE_SETS, STABLE, Rule, prove
 
@@ -157,6 +157,19 @@ def test_rules_do_not_change_and_are_told_apart():
     with pytest.raises(FrozenInstanceError):
         rule.rewrites[0].name = "another"
     assert Rule(rule.name, rule.pattern, rule.result, rule.exactness) != rule
+    assert replace(rule.rewrites[0]) != rule.rewrites[0]
+    assert len({*rule.rewrites, *EXACT[2].rewrites}) == len(rule.rewrites + EXACT[2].rewrites)
+
+
+def test_a_rewrite_says_which_operands_it_may_be_for():
+    """What no rule concerns costs one look-up."""
+    kinds = {rule.name: [rewrite.kinds for rewrite in rule.rewrites] for rule in ALL}
+    assert kinds["add-zero"] == [(None, CONSTANT), (CONSTANT, None)]
+    assert kinds["sub-zero"] == [(None, CONSTANT)]
+    assert kinds["neg-sub"] == [(SUB,)]
+    assert kinds["scale-neg"] == [(CONSTANT, NEG), (NEG, CONSTANT)]
+    assert kinds["mul-neg-neg"] == [(NEG, NEG)] * len(kinds["mul-neg-neg"])
+    assert kinds["where-where"] == [(None, WHERE, None)]
 
 
 @every_rule

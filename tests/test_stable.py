@@ -3,6 +3,7 @@
 import math
 import random
 import re
+from collections import Counter
 from itertools import product
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wengert as wg
-from wengert.graph import ops
+from wengert.graph import arrays, ops
 from wengert.graph.expr import live_nodes
+from wengert.graph.passes import extract, operations
 from wengert.graph.proof.precise import chain_rule, partial, precise_values
 from wengert.graph.rules import STABLE, Rule, prove
 from wengert.graph.stable import LOG_SUM_EXP, SOFTMAX, shift_sums
@@ -269,6 +271,71 @@ def test_without_a_rule_nothing_is_made():
     assert not g.passes
 
 
+UNCONCERNED = [
+    lambda x, y, z: x + y + z,
+    lambda x, y, z: (x + 2) * (2 + y) - 1 * z,
+    lambda x, y, z: 2 - x + (y - 1),
+    lambda x, y, z: wg.log(x + y) + wg.log(3 - x) + wg.log(x * y),
+    lambda x, y, z: wg.log(wg.exp(x) + y) + wg.log(wg.exp(x) - y),
+    lambda x, y, z: wg.log(wg.tanh(x)) + wg.log(1.5 - wg.exp(x)),
+    lambda x, y, z: wg.log1p(x) + wg.log1p(x + y) + wg.log1p(wg.tanh(x)),
+    lambda x, y, z: wg.exp(x) / y + x / (y + 2) + 1 / (2 + x) + wg.exp(x) / (x + y),
+    lambda x, y, z: x / (1 + y) + x / (y + 1.5) + x / (wg.exp(y) * 2),
+    lambda x, y, z: wg.sqrt(x) + wg.sqrt(x + y) + wg.sqrt(x**2),
+    lambda x, y, z: wg.exp(x) + 1 + (wg.exp(y) - 2) + (2 - wg.exp(z)) + (wg.exp(x) + -2.0),
+    lambda x, y, z: 2 - wg.sigmoid(x) + (wg.sigmoid(x) - 1) + wg.softplus(x) + x,
+    lambda x, y, z: wg.expm1(2 * x) / (wg.exp(2 * x) + 3) + wg.expm1(x) / y,
+    lambda x, y, z: wg.cross_entropy([x, y, z], 1),
+    lambda x, y, z: wg.where(x > 1, x, y) ** 3 + wg.relu(-x),
+]
+
+
+@pytest.mark.parametrize("formula", range(len(UNCONCERNED)))
+def test_what_no_rule_concerns_is_not_even_copied(monkeypatch, formula):
+    """Copying and matching a large graph takes many times longer than looking at it."""
+    g = wg.Graph()
+    y = UNCONCERNED[formula](*g.inputs("x", 3))
+    monkeypatch.setattr("wengert.graph.stable.extract", None)
+    assert wg.stable_form(y) == y
+
+
+def test_shifting_keeps_what_is_known_of_nodes():
+    g = wg.Graph()
+    x = g.inputs("x", 3)
+    total = wg.exp(x[0]) + wg.exp(x[1]) + wg.exp(x[2])
+    y = wg.tanh(wg.log(total) * x[0])
+    before = extract([y, *wg.grad(y, x[:2], stable=False)])
+    after = shift_sums(before)
+    shifted = [e for e in after if e.op is ops.EXP and e.operands[0].op is ops.SUB]
+    assert len(shifted) == 3
+    assert all(e.origin is None for e in shifted)
+
+    def kinds(graph):
+        found = {(e.op.name, e.origin.rule, e.origin.operand) for e in graph if e.origin}
+        return found, sum(e.origin is not None for e in graph)
+
+    assert kinds(after) == kinds(before)
+    record = after.passes[-1]
+    assert (record.nodes_before, record.nodes_after) == (len(before), len(after))
+    assert record.operations_before == operations(before) != record.operations_after
+    assert record.operations_after == operations(after)
+
+
+def test_one_sum_in_several_places_is_shifted_once():
+    g = wg.Graph()
+    x = g.inputs("x", 3)
+    powers = [wg.exp(a) for a in x]
+    total = powers[0] + powers[1] + powers[2]
+    y = wg.log(total) + powers[0] / total + powers[1] / total + wg.log1p(total)
+    form = wg.stable_form(y)
+    assert g.passes[-1].rewrites == {"log-sum-exp-shifted": 2, "softmax-shifted": 2}
+    made = Counter(g.ops[node].name for node in live_nodes(g, [form.id]))
+    assert made["stop_gradient"] == 2, "one with the 1 of log1p, one without"
+    assert made["exp"] == 3 + 4
+    at = dict(zip(x, [0.3, -1.2, 2.0], strict=True))
+    assert wg.evaluate(form, at) == pytest.approx(wg.evaluate(y, at), rel=1e-14)
+
+
 def test_what_no_rule_concerns_is_used_again():
     g = wg.Graph()
     x = g.input("x")
@@ -407,3 +474,133 @@ def test_the_table_in_the_documentation(formula, at, truth, claimed):
     assert repr(found) == claimed
     if truth != "none":
         assert float(truth) == pytest.approx(found, abs=1e-15)
+
+
+def in_other_words(x, m):
+    """What the rules stand for, as people write it; `m` has exp and log, of nodes or of mpmath."""
+    exp, log = m.exp, m.log
+    two = [exp(x), exp(-x)]
+    p, q = 1 / (1 + exp(-x)), exp(x) / (1 + exp(x))
+    return {
+        "sum of a list": lambda: log(sum([exp(x), exp(2 * x), exp(-x)])),
+        "softmax of a list": lambda: two[0] / sum(two),
+        "cross-entropy of a list": lambda: -log(two[1] / sum([*two, 1])),
+        "one-hot cross-entropy": lambda: (
+            -(1.0 * log(two[0] / sum(two)) + 0.0 * log(two[1] / sum(two)))
+        ),
+        "one class": lambda: -log(exp(x) / sum([exp(x)])) + x,
+        "reciprocal": lambda: -log(exp(x) * (1 / sum(two))),
+        "inverse": lambda: -log(exp(x) * sum(two) ** -1) + (1 + exp(-x)) ** -1 + (1 + exp(x)) ** -1,
+        "weighted": lambda: log(2 * exp(x) + exp(-x) * 3 + 0.5),
+        "log cosh": lambda: log((exp(x) + exp(-x)) / 2),
+        "half": lambda: log(0.5 * (exp(x) + exp(-x) / 4)),
+        "mean": lambda: log(sum(two) / 2) - log(sum(two) / 7),
+        "other number": lambda: log(exp(x) + 2),
+        "binary cross-entropy": lambda: -(0.3 * log(p) + 0.7 * log(1 - p)),
+        "and from the other quotient": lambda: -(0.3 * log(q) + 0.7 * log(1 - q)),
+        "logit": lambda: log(p / (1 - p)),
+        "exponent": lambda: log(exp(x)) + log(exp(x) / exp(-x)) + log(exp(x) * exp(-2 * x)),
+        "quotient": lambda: exp(x) / exp(x - 1) + x,
+    }
+
+
+@pytest.mark.parametrize("name", in_other_words(mpmath.mpf(0), mpmath))
+def test_other_ways_to_write_it(name):
+    g = wg.Graph()
+    x = g.input("x")
+    dy = wg.grad(in_other_words(x, wg)[name](), x)
+    for at in (-2000.0, -745.2, -40.0, -1.0, 0.3, 40.0, 709.9, 2000.0):
+        # A step of i·h has nothing to cancel (Squire & Trapp 1998); 1 - p has, 869 digits of it.
+        with mpmath.workdps(1000):
+            h = mpmath.mpf(10) ** -40
+            wanted = float(in_other_words(mpmath.mpc(at, h), mpmath)[name]().imag / h)
+        assert wg.evaluate(dy, {x: at}) == pytest.approx(wanted, rel=1e-13, abs=1e-15)
+
+
+def of_arrays(v, m):
+    """Functions of an array, written out: `m` has exp, log, and sums over an axis or over all."""
+    e = m.exp(v)
+    return {
+        "log of a sum": lambda: m.log(m.sum_over(e)),
+        "over rows": lambda: m.log(m.sum_over(e, 1)),
+        "over columns": lambda: m.log(m.sum_over(e, 0)),
+        "cross-entropy": lambda: -m.log((e / m.sum_over(e))[0, 1]),
+        "of an element": lambda: -m.log(e[1, 0] / m.sum_over(e)),
+        "logarithms": lambda: -m.log(e / m.reshape(m.sum_over(e, 1), (2, 1)))[1],
+        "softmax": lambda: e / m.reshape(m.sum_over(e, 1), (2, 1)),
+        "softmax of columns": lambda: (e / m.sum_over(e, 0)).T,
+        "inverse": lambda: m.log(e * m.sum_over(e) ** -1),
+        "element by element": lambda: m.log(e + m.exp(2 * v) + 1),
+    }
+
+
+class Stated:
+    """What `of_arrays` asks for, on arrays of mpmath's numbers."""
+
+    exp = np.vectorize(mpmath.exp, otypes=[object])
+    log = np.vectorize(mpmath.log, otypes=[object])
+    sum_over = staticmethod(lambda x, axis=None: np.sum(x, axis))
+    reshape = staticmethod(np.reshape)
+
+
+class Written(Stated):
+    exp, log = staticmethod(wg.exp), staticmethod(wg.log)
+    sum_over, reshape = staticmethod(arrays.sum_over), staticmethod(arrays.reshape)
+
+
+@pytest.mark.parametrize("name", of_arrays(np.full((2, 3), mpmath.mpf(1)), Stated))
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1000.0, BIG])
+def test_functions_of_arrays_are_shifted_too(name, scale):
+    g = wg.Graph()
+    v = g.array("v", (2, 3))
+    y = of_arrays(v, Written)[name]()
+    weights = np.reshape(np.arange(math.prod(y.shape)) + 1.0, y.shape) if y.shape else 1.0
+    numbers = scale * np.array([[1.0, 0.25, -1.0], [-0.5, 0.5, 0.75]])
+    scalar = arrays.sum_over(y * weights) if y.shape else y
+    found = wg.evaluate(wg.grad(scalar, v), {v: numbers})
+    for place in np.ndindex(numbers.shape):
+        with mpmath.workdps(100):
+            h = mpmath.mpf(10) ** -40
+            moved = np.array([[mpmath.mpf(n) for n in row] for row in numbers], dtype=object)
+            moved[place] += mpmath.mpc(0, h)
+            wanted = float(np.sum(of_arrays(moved, Stated)[name]() * weights).imag / h)
+        assert found[place] == pytest.approx(wanted, rel=1e-11, abs=1e-12)
+
+
+@pytest.mark.parametrize("op", [op for op in ops.ELEMENTWISE.values() if op.differentiable])
+def test_every_way_to_a_derivative_is_as_near_to_the_truth(op):
+    """The generated functions, over a batch too, and `backward` of a `Value`."""
+    rng = random.Random(op.name)
+    exponents = [2.5, -1.0, 0.5, 2.0, 3.0, -2.0, 1.0, 7.0]
+    for number in exponents if op.name == "pow_const" else [0.01, 0.2, 1.0][: 3 * len(op.statics)]:
+        _compare_derivatives(op, (number,), rng)
+    if not op.statics:
+        _compare_derivatives(op, (), rng)
+
+
+def _compare_derivatives(op, statics, rng):
+    g = wg.Graph()
+    leaves = g.inputs("x", op.arity)
+    gradient = wg.grad(op(*leaves, *statics), leaves)
+    points = [[rng.uniform(low, high) for low, high in op.domain] for _ in range(40)]
+    ways = {
+        "interpreter": [wg.evaluate(gradient, dict(zip(leaves, p, strict=True))) for p in points]
+    }
+    for target in ("python", "numpy"):
+        f = wg.compile({"x": leaves}, gradient, target=target)
+        ways[target] = [f(point) for point in points]
+        f = wg.compile({"x": leaves}, gradient, target=target, batch="x", reduce=None)
+        columns = [np.broadcast_to(np.asarray(found), len(points)) for found in f(points)]
+        ways[f"{target}, batch"] = np.stack(columns, 1)
+    values = [[wg.Value(number) for number in point] for point in points]
+    for row in values:
+        op(*row, *statics).backward()
+    ways["Value"] = [[value.grad for value in row] for row in values]
+    for i, point in enumerate(points):
+        with mpmath.workdps(50):
+            exact = [mpmath.mpf(number) for number in (*point, *statics)]
+            for position, rule in enumerate(op.vjp):
+                wanted = partial(op, position)(*exact) if rule is not None else 0
+                for way, found in ways.items():
+                    error = abs(float(found[i][position]) - wanted)
+                    assert error <= 1e-13 * abs(wanted), (op, statics, point, way)

@@ -226,3 +226,72 @@ def test_who_is_killed_while_writing_leaves_a_whole_file(tmp_path):
         data = path.read_bytes()
         assert len(data) == 3_000_000
         assert len(set(data)) == 1
+
+
+FULL_CACHE = """
+import resource, signal, sys, warnings
+import wengert as wg
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+def made(constant):
+    x = y = wg.Graph().input("x")
+    for i in range(300):
+        y = wg.tanh(y * constant + i)
+    return wg.compile({"x": x}, y, cache_dir=sys.argv[1])(1.0)
+
+if sys.argv[2] != "10":
+    made(0.5)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    found = made(0.7)
+print(found, len(caught), "File too large" in str(caught[0].message))
+"""
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(5000, 2), (10, 0)], ids=["entry", "key"])
+def test_a_cache_without_room_costs_a_warning_and_leaves_nothing_half_written(
+    limit, kept, tmp_path
+):
+    command = [sys.executable, "-c", FULL_CACHE, str(tmp_path / "cache"), str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[1:3] == ["1", "True"]
+    assert len(left_in(tmp_path / "cache")) == kept
+    assert not list((tmp_path / "cache").glob(".*"))
+
+
+KILLED = """
+import itertools, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_storage import WRITERS
+write, path = WRITERS[sys.argv[2]], Path(sys.argv[3])
+write(path)
+print("ready", flush=True)
+for _ in itertools.count():
+    write(path)
+"""
+
+
+@pytest.mark.parametrize("name", ["network.json", "module.py", "certificate.json", "walk.html"])
+def test_what_is_killed_while_saving_leaves_what_can_be_read(name, tmp_path):
+    path = tmp_path / name
+    WRITERS[name](path)
+    size = path.stat().st_size
+    tests = str(Path(__file__).parent)
+    command = [sys.executable, "-c", KILLED, tests, name, str(path)]
+    for delay in (0.0, 0.004, 0.05):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+            child.stdout.readline()
+            time.sleep(delay)
+            child.send_signal(signal.SIGKILL)
+        assert abs(path.stat().st_size - size) < 100
+        if name == "network.json":
+            assert wg.load(path).sizes == [2, 1]
+        elif name == "certificate.json":
+            assert wg.Verification.load(path)
+        elif name == "module.py":
+            compile(path.read_text("utf-8"), name, "exec")
+        else:
+            assert path.read_text("utf-8").rstrip().endswith("</html>")

@@ -167,16 +167,11 @@ class _Lowering:
         graph = self.graph
         variable = self.space.take(self._wish(node))
         self.shapes[variable] = graph.shapes.get(node, ())
-        section = "forward" if graph.origins[node] is None else "backward"
+        origin = graph.origins[node]
+        section = "forward" if origin is None else "backward"
+        statics = graph.statics.get(node, ())
         self.instructions.append(
-            Instruction(
-                variable,
-                graph.ops[node],
-                tuple(operands),
-                graph.statics.get(node, ()),
-                section,
-                node,
-            )
+            Instruction(variable, graph.ops[node], tuple(operands), statics, section, node, origin)
         )
         return variable
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from ..errors import (
     OperandError,
     ShapeError,
     UnknownNameError,
+    formula_hint,
     kind_of,
     shorten,
 )
@@ -52,6 +55,7 @@ class Compiled:
         *,
         check: bool,
         values: Mapping[str, tuple[float | None, ...]],
+        scalars: Callable[[], Program] | None = None,
     ) -> None:
         self.program = built.program
         self.function = built.function
@@ -64,6 +68,7 @@ class Compiled:
         self._careful: Callable[..., Any] | None = None
         self._prepare = target.prepare(built.program) if target.prepare else None
         self._check = check
+        self._scalars = scalars
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
 
@@ -105,6 +110,10 @@ class Compiled:
             return self.function(*self._prepare(arguments))
         if isinstance(program, Program):
             arguments = tuple(as_floats(program, arguments))
+        if self._check and not isinstance(program, Program):
+            from .nonfinite import run_checked
+
+            return run_checked(program, arguments, self._scalars)
         if self._check:
             return program.run(*arguments, check=True)
         try:
@@ -223,7 +232,17 @@ def compile(
         built = build_cached(recipe, cache_dir)
     else:
         built = build(recipe) if recipe.structure is None else build_once(recipe)
-    return Compiled(built, chosen, check=check, values=values)
+    arrays = recipe.graph.shapes or isinstance(built.program, Program)
+    scalars = None if arrays or not check else partial(_scalar_program, recipe)
+    return Compiled(built, chosen, check=check, values=values, scalars=scalars)
+
+
+def _scalar_program(recipe: Recipe) -> Program:
+    """The program of the same outputs number by number, as it was before arrays were found."""
+    options = recipe.options._replace(target="python", dtype="float64")
+    program = build(replace(recipe, options=options)).program
+    assert isinstance(program, Program)
+    return program
 
 
 def _output(path: tuple[Any, ...], thing: Any) -> Any:
@@ -235,6 +254,7 @@ def _output(path: tuple[Any, ...], thing: Any) -> Any:
     place = "".join(f"[{key!r}]" for key in path)
     raise OperandError(
         f"output{place} is {shorten(thing)}, {kind_of(thing)}; expected an Expr or a Value"
+        f"{formula_hint(thing)}"
     )
 
 

@@ -56,7 +56,11 @@ def build_cached(recipe: Recipe, directory: PathLike) -> Built:
         name = _name(recipe)
         if name is None:
             return build(recipe)
-        key = _key(place, directory)
+        try:
+            key = _key(place, directory)
+        except OSError as error:
+            _warn(directory, KEY, f"could not be written: {error}; nothing is kept")
+            return build(recipe)
         load = find_target(recipe.options.target).load
         found = _read(place, name, key, directory, load)
         if found is not None:
@@ -164,10 +168,16 @@ def _partial(place: int, data: bytes) -> str:
     """A new file of the directory, its name yet to be given."""
     partial = f".{os.urandom(8).hex()}.partial"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
-    with os.fdopen(os.open(partial, flags, 0o600, dir_fd=place), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor = os.open(partial, flags, 0o600, dir_fd=place)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(partial, dir_fd=place)
+        raise
     return partial
 
 

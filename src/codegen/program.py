@@ -22,7 +22,7 @@ from ..graph.ops import OPERATIONS, WHERE
 Operand = str | float
 """The name of a variable, or a number."""
 
-_FORMULA_TERMS = 40
+FORMULA_TERMS = 40
 """How many terms of a formula an error shows."""
 
 _NESTS = (list, tuple, Mapping)
@@ -138,20 +138,43 @@ class Program:
         self._execute(self.once, values, check)
         for gather in self.gathers:
             values[gather.name] = [] if gather.stacked else 0.0
-        for sample in self.samples(arguments):
+        for place, sample in enumerate(self.samples(arguments)):
             for group, row in sample:
                 _bind(values, group, row)
-            self._execute(self.each, values, check)
+            self._execute(self.each, values, check, f", sample {place}")
             for gather in self.gathers:
                 item = _read(values, gather.operand)
                 if gather.stacked:
                     values[gather.name].append(item)
                 else:
                     values[gather.name] += item
+        if check:
+            self._check_totals(values)
         self._execute(self.after, values, check)
+        if check:
+            self._check_leaves(values)
         return map_nested(self.outputs, lambda operand: _read(values, operand))
 
-    def _execute(self, body: Sequence[Instruction], values: dict[str, Any], check: bool) -> None:
+    def _check_totals(self, values: Mapping[str, Any]) -> None:
+        """A `NonFiniteError` where finite numbers of the samples have an infinite sum."""
+        for gather in self.gathers:
+            total = values[gather.name]
+            if not gather.stacked and not math.isfinite(total):
+                raise NonFiniteError(
+                    f"{gather.name}, the sum of {gather.operand} over the samples, is {total!r}; "
+                    "the first result that is not finite"
+                )
+
+    def _check_leaves(self, values: Mapping[str, Any]) -> None:
+        """A `NonFiniteError` where an argument that is an output as it is, is not finite."""
+        leaves = {leaf for group in self.groups for leaf in group.leaves}
+        for _, operand in flatten(self.outputs):
+            if operand in leaves and not math.isfinite(values[operand]):
+                raise NonFiniteError(f"{operand} = {values[operand]!r}: an argument is not finite")
+
+    def _execute(
+        self, body: Sequence[Instruction], values: dict[str, Any], check: bool, place: str = ""
+    ) -> None:
         suspects = []
         for instruction in body:
             arguments = [_read(values, operand) for operand in instruction.operands]
@@ -163,7 +186,7 @@ class Program:
             used = self._used(body, values)
             for instruction in suspects:
                 if instruction.name in used:
-                    raise self._non_finite(instruction, values)
+                    raise self._non_finite(instruction, values, place)
 
     def _used(self, body: Sequence[Instruction], values: Mapping[str, Any]) -> set[str]:
         """The names whose values matter: those behind a branch that was not taken are left out."""
@@ -183,20 +206,22 @@ class Program:
             used.update(name for name in operands if isinstance(name, str))
         return used
 
-    def _non_finite(self, instruction: Instruction, values: Mapping[str, Any]) -> NonFiniteError:
+    def _non_finite(
+        self, instruction: Instruction, values: Mapping[str, Any], place: str
+    ) -> NonFiniteError:
         given = ", ".join(
             f"{operand} = {values[operand]!r}"
             for operand in instruction.operands
             if isinstance(operand, str)
         )
         lines = [
-            f"{instruction} is {values[instruction.name]!r} ({instruction.section} pass) at "
+            f"{instruction} is {values[instruction.name]!r} ({instruction.section} pass{place}) at "
             f"{given or 'its constants'}; the first result that is not finite"
         ]
         formula = self._formula(instruction)
         if formula:
             lines.append(f"formula: {instruction.name} = {formula}")
-        lines.append(f"rule: {_rule_text(instruction)}")
+        lines.append(f"rule: {rule_text(instruction)}")
         return NonFiniteError("\n".join(lines))
 
     def _formula(self, instruction: Instruction) -> str:
@@ -222,7 +247,7 @@ class Program:
                 nodes[step.name] = graph.append(step.op, tuple(operands), step.statics)
         except InvalidNameError:
             return ""
-        return text(Expr(graph, nodes[instruction.name]), _FORMULA_TERMS)
+        return text(Expr(graph, nodes[instruction.name]), FORMULA_TERMS)
 
     def samples(self, arguments: Sequence[Any]) -> Iterator[list[tuple[Group, Any]]]:
         """The rows of each sample, with the group each fills; nothing without batched groups."""
@@ -328,7 +353,7 @@ def _read(values: Mapping[str, Any], operand: Operand) -> Any:
     return values[operand] if isinstance(operand, str) else operand
 
 
-def _rule_text(instruction: Instruction) -> str:
+def rule_text(instruction: Instruction) -> str:
     """Where an instruction came from, and what the operation says about derivatives."""
     origin, op = instruction.origin, instruction.op
     if origin is None or origin.role != "rule":

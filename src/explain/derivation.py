@@ -18,6 +18,7 @@ from ..errors import (
     OperandError,
     SizeError,
     UnknownNameError,
+    formula_hint,
     kind_of,
     shorten,
 )
@@ -120,7 +121,7 @@ def derive(
     if not isinstance(output, Arithmetic):
         raise OperandError(
             f"cannot explain {shorten(output)}, {kind_of(output)}; expected one Expr or "
-            "Value: of a layer take one output, or the loss"
+            f"Value: of a layer take one output, or the loss{formula_hint(output)}"
         )
     top = source.node_of(output)
     given = given_values(source, _named_only(at)) if at is not None else {}

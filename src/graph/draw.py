@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import OperandError, UnknownNameError, kind_of, shorten
+from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
 from . import ops
 from .arithmetic import Arithmetic
 from .drawing.backward_picture import draw_backward
@@ -98,7 +98,7 @@ def _roots(root: Any) -> list[Any]:
         if not isinstance(thing, Arithmetic):
             raise OperandError(
                 f"cannot draw {shorten(thing)}, {kind_of(thing)}; "
-                "expected an Expr, a Value, or a sequence of them"
+                f"expected an Expr, a Value, or a sequence of them{formula_hint(root)}"
             )
     if not things:
         raise OperandError("nothing to draw: the sequence is empty")

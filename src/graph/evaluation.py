@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import MissingInputError, NotALeafError, ShapeError
+from ..errors import (
+    MissingInputError,
+    NotALeafError,
+    OperandError,
+    ShapeError,
+    kind_of,
+    shorten,
+)
 from . import ops
 from .expr import Expr, Graph, common_graph, leaf_named, live_nodes, real_number, unknown_leaf
 from .leafnames import listing
@@ -38,6 +45,10 @@ def evaluate(
 
 def given_values(graph: Graph, at: Mapping[Any, Any]) -> dict[int, Any]:
     """The numbers of `at` by node, its keys being leaves or names of leaves of `graph`."""
+    if not isinstance(at, Mapping):
+        raise OperandError(
+            f"{shorten(at)} is {kind_of(at)}; expected a dict: leaf, or its name, to its value"
+        )
     given: dict[int, Any] = {}
     for key, number in at.items():
         node = leaf_named(graph, key) if isinstance(key, str) else graph.find(key)

@@ -21,6 +21,7 @@ from ..errors import (
     ShapeError,
     TruthValueError,
     UnknownNameError,
+    formula_hint,
     kind_of,
     shorten,
 )
@@ -243,6 +244,7 @@ class Graph:
             return self._adopt_array(thing) if node is None else node
         raise OperandError(
             f"{shorten(thing)} is {kind_of(thing)}; expected an Expr, a Value or a number"
+            f"{formula_hint(thing)}"
         )
 
     def find(self, thing: Any) -> int | None:

@@ -17,7 +17,7 @@ from itertools import chain
 from numbers import Real
 from typing import Any, Final, overload
 
-from ..errors import OperandError, UnknownNameError, kind_of, shorten
+from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
 from .arithmetic import Arithmetic
 from .arrayrules import rearranged, without_broadcasts
 from .expr import Expr, Graph, Origin, common_graph, live_nodes
@@ -189,10 +189,10 @@ def simplify(exprs: Any, rules: str = "exact") -> Expr | list[Expr]:
     except (KeyError, TypeError):
         raise UnknownNameError.of("set of rules", rules, PASSES) from None
     single = isinstance(exprs, (Arithmetic, Real))
-    if not single and not isinstance(exprs, Iterable):
+    if isinstance(exprs, str) or not (single or isinstance(exprs, Iterable)):
         raise OperandError(
             f"cannot simplify {shorten(exprs)}, {kind_of(exprs)}; "
-            "expected an Expr, a Value or a sequence of them"
+            f"expected an Expr, a Value or a sequence of them{formula_hint(exprs)}"
         )
     graph = chosen(extract([exprs] if single else exprs))
     if rules == "stable":

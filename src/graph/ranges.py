@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from ..errors import OperandError, SettingError, shorten
+from ..errors import OperandError, SettingError, kind_of, shorten
 from .arithmetic import Arithmetic
 from .expr import Expr, Graph, common_graph, live_nodes
 from .formula import text
@@ -102,7 +102,8 @@ def ranges(
     can go wrong: overflow: node 5, exp(x), with x in [0, 1000]
     0 of 1 operations proved finite.
     """
-    wanted: list[Any] = [exprs] if isinstance(exprs, (Arithmetic, Real)) else list(exprs)
+    single = isinstance(exprs, (Arithmetic, Real, str))
+    wanted: list[Any] = [exprs] if single else list(exprs)
     if not wanted:
         raise OperandError("no expressions: give ranges at least one")
     graph = common_graph(wanted)
@@ -251,6 +252,11 @@ def _of_leaf(graph: Graph, node: int) -> Interval:
 def _leaf_bounds(graph: Graph, bounds: Mapping[Any, Any]) -> dict[int, Interval]:
     from .evaluation import given_values
 
+    if not isinstance(bounds, Mapping):
+        raise OperandError(
+            f"bounds is {shorten(bounds)}, {kind_of(bounds)}; expected a dict: leaf, or its name, "
+            "to (least, greatest)"
+        )
     found = {}
     for key, pair in bounds.items():
         (node,) = given_values(graph, {key: 0.0})

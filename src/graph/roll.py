@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from ..errors import OperandError, ShapeError, kind_of, shorten
+from ..errors import OperandError, ShapeError, formula_hint, kind_of, shorten
 from .arithmetic import Arithmetic
 from .expr import Expr, Graph, common_graph, live_nodes
 from .rolling.addresses import Addresses
@@ -168,7 +168,7 @@ def _wanted(exprs: Any) -> tuple[Graph, list[int]]:
     if not isinstance(exprs, (Arithmetic, Real, Iterable)) or isinstance(exprs, (str, bytes)):
         raise OperandError(
             f"cannot roll {shorten(exprs)}, {kind_of(exprs)}; expected an Expr, a Value, a "
-            "sequence of them or a Graph with outputs"
+            f"sequence of them or a Graph with outputs{formula_hint(exprs)}"
         )
     wanted = [exprs] if isinstance(exprs, (Arithmetic, Real)) else list(exprs)
     graph = common_graph(wanted)

@@ -7,12 +7,15 @@ here. `grad` differentiates the stable form; what the user wrote stays as it is.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any, Final
 
+from ..errors import OperandError, formula_hint, kind_of, shorten
+from .arrays import BROADCAST, GATHER, LOGSUMEXP, RESHAPE, SUM, TRANSPOSE
 from .expr import Expr, Graph, Origin, live_nodes
 from .operation import Op
 from .ops import (
@@ -22,6 +25,7 @@ from .ops import (
     EXP,
     LOG,
     LOG1P,
+    MUL,
     STOP_GRADIENT,
     SUB,
     exp,
@@ -51,6 +55,10 @@ class SumRule:
     result: Callable[..., Any]
 
 
+_Term = tuple[int, float]
+"""A term of a sum of exponentials: the node of the exponent, and what the exponential is times."""
+
+
 def _sum(terms: Iterable[Any]) -> Any:
     first, *rest = terms
     return sum(rest, first)
@@ -68,6 +76,12 @@ SOFTMAX: Final = SumRule(
     lambda m, *z: exp(z[0] - m) / _sum(exp(a - m) for a in z),
 )
 
+ARRAY_LOG_SUM_EXP: Final = "log-sum-exp-array"
+"""log Σ exp over an axis becomes the operation `logsumexp`, which is defined as that."""
+ARRAY_SOFTMAX: Final = "softmax-array"
+"""exp(a)/Σ exp(z) becomes exp(a - logsumexp(z))."""
+_LAYOUTS: Final = frozenset({RESHAPE, BROADCAST, GATHER, TRANSPOSE})
+
 
 def stable_form(expr: Expr) -> Expr:
     """The same expression in its stable form, in the same graph; `expr` itself where no rule fits.
@@ -79,6 +93,10 @@ def stable_form(expr: Expr) -> Expr:
     >>> print(stable_form((1 + x.exp()).log() * x))
     softplus(x)*x
     """
+    if not isinstance(expr, Expr):
+        raise OperandError(
+            f"{shorten(expr)} is {kind_of(expr)}; expected an Expr{formula_hint(expr)}"
+        )
     graph, root = expr.graph, expr.id
     found = graph.stable_forms.get(root)
     if found is None:
@@ -139,7 +157,10 @@ def _stable_node(graph: Graph, root: int) -> int:
     return image
 
 
-_NAMES: Final = frozenset({*(rule.name for rule in STABLE), LOG_SUM_EXP.name, SOFTMAX.name})
+_NAMES: Final = frozenset(
+    {*(rule.name for rule in STABLE), LOG_SUM_EXP.name, SOFTMAX.name}
+    | {ARRAY_LOG_SUM_EXP, ARRAY_SOFTMAX}
+)
 
 
 def _brought_back(small: Graph, graph: Graph, live: Sequence[int], origin: Origin) -> int:
@@ -180,7 +201,7 @@ class _Shift:
         self.graph = graph
         self.images: dict[int, int] = {}
         self.applied: Counter[str] = Counter()
-        self._terms: dict[int, list[int] | None] = {}
+        self._terms: dict[int, list[_Term] | None] = {}
         self._shifted: dict[tuple[int, int], tuple[Expr, Expr]] = {}
         for node in live_nodes(graph, graph.outputs):
             self.images[node] = self._image(node)
@@ -188,10 +209,11 @@ class _Shift:
     def _image(self, node: int) -> int:
         graph = self.graph
         op, operands = graph.ops[node], graph.operands[node]
-        if not operands or node in graph.shapes:
+        if not operands:
             return node
         graph.deriving(graph.origins[node])
-        shifted = self._shifted_form(op, operands)
+        shifted = self._array_form(op, operands)
+        shifted = self._shifted_form(op, operands) if shifted is None else shifted
         if shifted is None:
             moved = tuple([self.images[operand] for operand in operands])
             if moved != operands:
@@ -207,12 +229,12 @@ class _Shift:
             terms = self._exponents(operands[0])
         elif op is LOG1P:
             terms = self._exponents(operands[0])
-            terms = terms and [*terms, self._zero()]
+            terms = terms and [*terms, (self._zero(), 1.0)]
         elif op is DIV and graph.ops[operands[0]] is EXP:
             terms = self._exponents(operands[1])
         else:
             return None
-        if not terms or len(terms) < 2 or self._is_shifted(terms):
+        if not terms or self._is_shifted(terms):
             return None
         total, shift = self._sum_of(operands[-1], terms)
         if op is DIV:
@@ -222,44 +244,130 @@ class _Shift:
         self.applied[LOG_SUM_EXP.name] += 1
         return log(total) + shift  # type: ignore[no-any-return]
 
-    def _sum_of(self, node: int, terms: Sequence[int]) -> tuple[Expr, Expr]:
+    def _array_form(self, op: Op, operands: tuple[int, ...]) -> Expr | None:
+        """What becomes of the logarithm of a sum over exponentials of an array, or of a softmax."""
+        graph = self.graph
+        if op is LOG:
+            inner, layouts = _laid_out(graph, operands[0])
+            if graph.ops[inner] is DIV:
+                found = self._log_softmax(*graph.operands[inner])
+            else:
+                found = self._log_sum(inner)
+            name = ARRAY_LOG_SUM_EXP
+        elif op is DIV:
+            found, layouts = self._log_softmax(*operands), []
+            found = None if found is None else exp(found)
+            name = ARRAY_SOFTMAX
+        else:
+            return None
+        if found is None:
+            return None
+        self.applied[name] += 1
+        return _with_layouts(found, layouts)
+
+    def _log_sum(self, node: int) -> Expr | None:
+        """The logarithm of a sum over the exponentials of an array; None for another node."""
+        graph = self.graph
+        if graph.ops[node] is not SUM or graph.ops[graph.operands[node][0]] is not EXP:
+            return None
+        (exponent,) = graph.operands[graph.operands[node][0]]
+        statics = graph.statics.get(node, ())
+        return LOGSUMEXP(graph[self.images[exponent]], *statics)  # type: ignore[no-any-return]
+
+    def _log_softmax(self, a: int, b: int) -> Expr | None:
+        """The logarithm of a/b, where a is an exponential and b such a sum."""
+        graph = self.graph
+        above, above_layouts = _laid_out(graph, a)
+        below, below_layouts = _laid_out(graph, b)
+        found = self._log_sum(below) if graph.ops[above] is EXP else None
+        if found is None:
+            return None
+        exponent = _with_layouts(graph[self.images[graph.operands[above][0]]], above_layouts)
+        return exponent - _with_layouts(found, below_layouts)
+
+    def _sum_of(self, node: int, terms: Sequence[_Term]) -> tuple[Expr, Expr]:
         """The sum of the shifted exponentials, and the shift: once for each sum."""
         if (node, len(terms)) not in self._shifted:
-            z = [self.graph[self.images.get(term, term)] for term in terms]
+            z = [self._exponent(*term) for term in terms]
             shift = stop_gradient(reduce(maximum, z))
             self._shifted[node, len(terms)] = (_sum(exp(a - shift) for a in z), shift)
         return self._shifted[node, len(terms)]
 
+    def _exponent(self, node: int, weight: float) -> Expr:
+        """The exponent of weight·exp(node)."""
+        exponent = self.graph[self.images.get(node, node)]
+        return exponent if weight == 1.0 else exponent + math.log(weight)
+
     def _zero(self) -> int:
         return self.graph.constant(0.0).id
 
-    def _exponents(self, node: int) -> list[int] | None:
-        """The exponents of a sum of exponentials, 1 counting as exp(0); None for another sum."""
+    def _exponents(self, node: int) -> list[_Term] | None:
+        """The exponents of a sum of exponentials, each with its weight; None for another sum.
+
+        A number counts as that much of exp(0), and 0, with which Python's `sum` begins, as nothing.
+        """
         if node in self._terms:
             return self._terms[node]
-        graph, stack = self.graph, [node]
-        terms: list[int] = []
-        found: list[int] | None = terms
-        while stack:
-            part = stack.pop()
-            if graph.ops[part] is ADD and part not in graph.shapes:
-                stack.extend(reversed(graph.operands[part]))
-            elif graph.ops[part] is EXP and part not in graph.shapes:
-                terms.append(graph.operands[part][0])
-            elif scalar_constant(graph, part) == 1.0:
-                terms.append(self._zero())
+        graph, stack = self.graph, [(node, 1.0)]
+        terms: list[_Term] = []
+        found: list[_Term] | None = terms
+        while stack and found is not None:
+            part, weight = stack.pop()
+            op, operands = graph.ops[part], graph.operands[part]
+            number = scalar_constant(graph, part)
+            if number is not None and 0.0 <= number < math.inf:
+                terms += [(self._zero(), number * weight)] if number else []
+            elif op is ADD:
+                stack += [(operand, weight) for operand in reversed(operands)]
+            elif op is EXP:
+                terms.append((operands[0], weight))
             else:
-                found = None
-                break
+                scaled = _scaled(graph, part)
+                found = None if scaled is None else found
+                stack += [] if scaled is None else [(scaled[0], weight * scaled[1])]
+        if not all(0.0 < weight < math.inf for _, weight in terms):
+            found = None
         self._terms[node] = found
         return found
 
-    def _is_shifted(self, terms: Sequence[int]) -> bool:
+    def _is_shifted(self, terms: Sequence[_Term]) -> bool:
         """Whether every exponent is something less one shift that no derivative passes."""
         graph = self.graph
-        shifts = {graph.operands[t][1] if graph.ops[t] is SUB else None for t in terms}
+        shifts = {graph.operands[t][1] if graph.ops[t] is SUB else None for t, _ in terms}
         shift = shifts.pop()
         return not shifts and shift is not None and graph.ops[shift] is STOP_GRADIENT
+
+
+def _scaled(graph: Graph, node: int) -> tuple[int, float] | None:
+    """What a product or quotient with a positive number is of, and what that is multiplied by."""
+    op, operands = graph.ops[node], graph.operands[node]
+    if op is not MUL and op is not DIV:
+        return None
+    a, b = operands
+    number = scalar_constant(graph, b)
+    if number is None and op is MUL:
+        a, number = b, scalar_constant(graph, a)
+    if number is None or not 0.0 < number < math.inf:
+        return None
+    return a, number if op is MUL else 1.0 / number
+
+
+_Layouts = list[tuple[Op, tuple[Any, ...]]]
+
+
+def _laid_out(graph: Graph, node: int) -> tuple[int, _Layouts]:
+    """The node whose elements another one chooses and arranges, and how."""
+    layouts = []
+    while graph.ops[node] in _LAYOUTS:
+        layouts.append((graph.ops[node], graph.statics.get(node, ())))
+        (node,) = graph.operands[node]
+    return node, layouts
+
+
+def _with_layouts(expr: Expr, layouts: _Layouts) -> Expr:
+    for op, statics in reversed(layouts):
+        expr = op(expr, *statics)
+    return expr
 
 
 @lru_cache(maxsize=1)
@@ -278,22 +386,29 @@ def _may_change(graph: Graph, node: int) -> bool:
         a, b = graph.operands[node]
         if graph.ops[a] is not CONSTANT and graph.ops[b] is not CONSTANT:
             return False
+    if op is MUL and EXP not in [graph.ops[operand] for operand in graph.operands[node]]:
+        return False
     rewrites = _by_root().get(op)
     if rewrites is None:
         return False
-    if op is LOG or op is DIV or op is LOG1P:
-        shift = graph.ops[graph.operands[node][-1]]
-        if shift is ADD and _sum_may_shift(graph, graph.operands[node][-1]):
-            return True
+    if op is DIV:
+        sums = graph.ops[_laid_out(graph, graph.operands[node][0])[0]] is EXP
+    else:
+        sums = op is LOG or op is LOG1P
+    if sums and _sum_may_shift(graph, graph.operands[node][-1]):
+        return True
     return any(_resembles(graph, node, rewrite) for rewrite in rewrites)
 
 
 def _sum_may_shift(graph: Graph, node: int) -> bool:
-    """Whether a sum begins like one of exponentials that nothing has shifted yet."""
-    while graph.ops[node] is ADD:
-        node = graph.operands[node][-1]
+    """Whether this looks like a sum of exponentials that nothing has shifted yet."""
+    last: int | None = node
+    while last is not None:
+        node = last
+        scaled = _scaled(graph, node)
+        last = graph.operands[node][-1] if graph.ops[node] is ADD else scaled and scaled[0]
     if graph.ops[node] is not EXP:
-        return scalar_constant(graph, node) == 1.0
+        return graph.ops[_laid_out(graph, node)[0]] in (SUM, DIV, CONSTANT)
     inner = graph.operands[node][0]
     shift = graph.ops[graph.operands[inner][1]] if graph.ops[inner] is SUB else None
     return shift is not STOP_GRADIENT

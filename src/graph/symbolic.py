@@ -394,7 +394,7 @@ def _decided(part: Any, sign: int) -> Any:
 
 
 def _flat(things: Any) -> Iterator[Any]:
-    if isinstance(things, (Arithmetic, Real)) or not isinstance(things, Iterable):
+    if isinstance(things, (Arithmetic, Real, str)) or not isinstance(things, Iterable):
         yield things
     else:
         for thing in things:

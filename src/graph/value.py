@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Container, Iterable, Iterator
 from numbers import Real
 from typing import Any, ClassVar
@@ -49,6 +50,35 @@ class Value(Arithmetic):
 
     def __float__(self) -> float:
         return float(self.data)
+
+    def __int__(self) -> int:
+        return int(self.data)
+
+    __trunc__ = __int__
+
+    def __round__(self, digits: int | None = None) -> int | float:
+        return round(self.data, digits)
+
+    def __format__(self, spec: str) -> str:
+        """The number in a format such as ".4f", as for floats; without one, as `repr`."""
+        return format(self.data, spec) if spec else repr(self)
+
+    def __array_ufunc__(  # type: ignore[override]
+        self, ufunc: Any, method: str, *inputs: Any, **options: Any
+    ) -> Any:
+        """NumPy's functions on one number: `np.tanh(value)` is `value.tanh()`, and recorded so."""
+        from .expr import Expr
+
+        plain = any(getattr(x, "shape", ()) and x.dtype != object for x in inputs)
+        if not plain and method == "__call__" and not any(isinstance(x, Expr) for x in inputs):
+            with contextlib.suppress(TypeError):
+                return ufunc(*[_boxed(x) if isinstance(x, Value) else x for x in inputs], **options)
+        given = ", ".join(shorten(x) for x in inputs)
+        raise OperandError(
+            f"np.{ufunc.__name__}({given}) cannot be recorded: a Value is one number. Write "
+            "wengert's function of that name, such as wengert.log1p(value); for several numbers "
+            "take them one by one, or use wengert.Graph().array"
+        )
 
     def _sympy_(self) -> Any:
         """A leaf as a symbol of its label, or as its number when it has none."""
@@ -269,6 +299,15 @@ def computed(
     value.reads = operands
     value.statics = statics
     return value
+
+
+def _boxed(value: Value) -> Any:
+    """An array without axes that holds the value, which NumPy's functions ask for their method."""
+    import numpy
+
+    box = numpy.empty((), object)
+    box[()] = value
+    return box
 
 
 def _number(data: Any) -> int | float:
