@@ -43,7 +43,10 @@ _OPERATIONS = "test_operations test_formula test_python_target test_symbolic"
 _GUARDS = "test_guard test_stable test_arrays"
 _ROLL = "test_rolled_graphs test_roll test_numpy_target test_unroll test_batching"
 _NUMPY = "test_numpy_code test_numpy_target test_arrays test_dense test_batching test_train"
-_PYTHON = "test_python_target test_program test_compile test_generated_lines test_loop test_export"
+_PYTHON = (
+    "test_python_target test_program test_compile test_generated_lines test_loop test_export "
+    "test_long_functions"
+)
 TESTS = {
     "src/graph/ops.py": f"{_OPERATIONS} test_javascript_target",
     "src/graph/backward.py": f"test_backward {_GUARDS} test_random_gradients",

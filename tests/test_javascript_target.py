@@ -17,7 +17,7 @@ from test_python_target import APPLIED, EXTREMES, notebook_neuron
 
 from wengert.codegen.compiled import compile
 from wengert.codegen.javascript import emit
-from wengert.codegen.layout import LINE_LENGTH
+from wengert.codegen.layout import INDENT, LINE_LENGTH
 from wengert.codegen.noderun import find_node, run_in_node
 from wengert.codegen.target import Source
 from wengert.errors import SpellingError
@@ -175,6 +175,14 @@ def test_negative_numbers_as_operands(tab):
     assert called(tab, f, (3.0,)) == [[2.0, 5.0, -6.0, -8.0, 0.0]]
 
 
+def test_numbers_that_are_not_finite_as_operands(tab):
+    g = Graph()
+    x = g.input("x")
+    outputs = [x + math.inf, x * math.nan, ops.maximum(x, -math.inf), g.constant(-math.inf)]
+    f = compile({"x": x}, outputs, simplify=False)
+    assert close(called(tab, f, (3.0,))[0], [math.inf, math.nan, 3.0, -math.inf])
+
+
 @pytest.mark.parametrize("count", [1, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 25, 60])
 def test_long_results_are_broken_into_lines(tab, count):
     g = Graph()
@@ -212,6 +220,12 @@ def test_the_text_is_all_there_is():
         f(2.0)
 
 
+def test_a_power_of_a_number_is_written_as_one_call():
+    g = Graph()
+    x = g.input("x")
+    assert "const y = Math.pow(x, 2.5);" in emit(compile({"x": x}, {"y": x**2.5}).program).text
+
+
 def test_an_operation_without_a_spelling_is_named():
     g = Graph()
     x = g.input("x")
@@ -239,3 +253,20 @@ def test_floats_come_back_from_node_unchanged():
         assert type(back) is float
         assert struct.pack("d", back) == struct.pack("d", number)
         assert repr(inside) == repr({"deep": [number]})
+
+
+@pytest.mark.parametrize("reduce", ["sum", "mean", None])
+@pytest.mark.parametrize("width", [1, 3, 40])
+def test_every_line_stands_as_deep_as_the_braces_around_it(reduce, width):
+    g = Graph()
+    x, p, y = g.inputs("x", width), g.inputs("p", width), g.input("y")
+    loss = sum((ops.tanh(a * b) for a, b in zip(x, p, strict=True)), y)
+    outputs = {"loss": loss, "grad": grad(loss, p), "rest": [[p[0]], {"deep": [p, y]}]}
+    f = compile({"x": x, "y": y, "p": p}, outputs, batch="x", reduce=reduce)
+    depth = 0
+    for line in emit(f.program).text.splitlines():
+        depth -= line.strip()[0] in "}])"
+        assert len(line) - len(line.lstrip()) == len(INDENT) * depth, line
+        depth += line[-1] in "{[("
+        assert len(line) <= LINE_LENGTH
+    assert depth == 0

@@ -1,7 +1,9 @@
 """Functions of many values: names are reused once dead, and very long ones are written in parts."""
 
+import ast
 import math
 import random
+import re
 import traceback
 from collections import Counter
 
@@ -12,6 +14,7 @@ from wengert.codegen.build import build_once
 from wengert.codegen.compiled import compile
 from wengert.codegen.loop import Loop, take_steps
 from wengert.codegen.names import Namespace
+from wengert.codegen.python import emit
 from wengert.codegen.variables import SHORT, Variables
 from wengert.errors import ShapeError
 from wengert.graph import ops
@@ -153,6 +156,16 @@ def test_names_are_reused_where_values_die():
     assert f(at) == f.program.run(at)
 
 
+def test_names_are_reused_where_values_die_in_an_operation_that_writes_them_twice():
+    x = Graph().input("x")
+    y = x
+    for _ in range(300):
+        y = ops.relu(y + 1.0)
+    f = compile({"x": x}, y)
+    assert f.function.__code__.co_varnames == ("x", "r0")
+    assert f(0.5) == 300.5
+
+
 def test_names_are_reused_between_parts_too(part):
     x, state = chain(60)
     f = compile({"x": x}, state)
@@ -167,6 +180,21 @@ def test_reused_names_come_first_where_the_leaves_alone_are_many():
     assert f.function.__code__.co_varnames[:2] == ("x", "r0")
     x, state = chain(40)
     assert compile({"x": x}, state).function.__code__.co_varnames[1] == "x0"
+
+
+def test_reused_names_come_first_where_there_are_more_than_256_names():
+    found = []
+    for leaves in range(246, 256):
+        graph = Graph()
+        x = graph.inputs("x", leaves)
+        shared = [ops.tanh(a) for a in x[:6]]
+        f = compile({"x": x}, [s * t for s in shared for t in shared], simplify=False)
+        names = f.function.__code__.co_varnames
+        first = "# names used again and again" in f.source
+        assert first is (len(names) - 1 > SHORT)
+        assert first is (names[1] == "r0")
+        found.append(len(names) - 1)
+    assert {SHORT, SHORT + 1} <= set(found)
 
 
 def test_each_value_has_its_own_name_while_they_are_few():
@@ -235,3 +263,164 @@ def test_a_long_row_of_a_batch_is_taken_apart_on_several_lines():
     total = sum(x) * sum(y)
     f = compile({"x": x, "y": y}, total, batch=("x", "y"))
     assert f([[1.0] * 6, [2.0] * 6], [[1.0] * 10, [0.5] * 10]) == 120.0
+
+
+def statements(source):
+    """The text of the simple statement, or the head of the compound one, on each line."""
+    found = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.stmt):
+            end = node.body[0].lineno - 1 if hasattr(node, "body") else node.end_lineno
+            found |= dict.fromkeys(
+                range(node.lineno, end + 1), ast.get_source_segment(source, node)
+            )
+    return found
+
+
+def marked(value, factors, start):
+    """The hyperbolic tangent again and again, each time of a product with another number."""
+    for i in range(factors):
+        value = ops.tanh(value * (start + i + 0.5))
+    return value
+
+
+@pytest.mark.parametrize("batch", [(), ("x",)])
+def test_the_line_of_each_value_is_that_of_the_statement_which_computes_it(part, batch):
+    graph = Graph()
+    w, v, x = graph.input("w"), graph.inputs("v", 3), graph.input("x")
+    before = [marked(w, 20, 100), v[0] * 150.5]
+    each = marked(x * before[0], 60, 200)
+    after = marked(ops.total(each * v[2]), 60, 300)
+    outputs = {"a": after * before[1] * (w * 400.5), "b": [after, before[0]]}
+    f = compile({"w": w, "v": v, "x": x}, outputs, batch=batch, simplify=False)
+    written, checked = statements(f.source), 0
+    for instruction in f.program.instructions:
+        for number in instruction.operands:
+            if isinstance(number, float):
+                assert repr(number) in written[f.line_of(instruction.name)], instruction
+                checked += 1
+    assert checked == 142
+    assert written[f.line_of("return")].startswith("return {")
+
+
+def test_the_lines_of_values_are_right_after_names_were_put_first():
+    x = Graph().inputs("x", 260)
+    shared = [ops.tanh(a) for a in x[:9]]
+    values = [s * (i + 0.5) for i, s in enumerate(shared)]
+    f = compile({"x": x}, [v * v for v in values] + shared, simplify=False)
+    assert "# names used again and again" in f.source
+    written = statements(f.source)
+    for instruction in f.program.instructions:
+        for number in instruction.operands:
+            assert isinstance(number, str) or repr(number) in written[f.line_of(instruction.name)]
+
+
+def test_the_line_of_what_is_given_to_a_part_is_that_of_the_call(part):
+    graph = Graph()
+    w, x = graph.input("w"), graph.input("x")
+    after = marked(ops.total(x), part, 300) + w * 400.5
+    f = compile({"w": w, "x": x}, after, batch="x", simplify=False)
+    (product,) = f.program.once
+    assert re.search(
+        r"= f_part\d+\(.*\bw\*400\.5\b", f.source.splitlines()[f.line_of(product.name) - 1]
+    )
+
+
+def test_the_name_of_what_only_a_part_reads_is_free_after_its_call(part):
+    graph = Graph()
+    w, x = graph.inputs("w", 2), graph.input("x")
+    sine = ops.sin(w[0])
+    after = marked(ops.total(x), part, 300) + w[0] * sine * (sine + 1.0)
+    f = compile({"w": w, "x": x}, after, batch="x", simplify=False)
+    if part >= 4:  # what comes before the samples is no part itself
+        assert re.search(r"\(r0,\) = f_part\d+\(.*w0\*r0\*\(r0 \+ 1\.0\)\)\n", f.source)
+    assert f([0.5, 0.0], [0.25]) == f.program.run([0.5, 0.0], [0.25])
+
+
+@pytest.mark.parametrize("whole", [3, 4])
+def test_an_argument_is_unpacked_where_it_is_read(monkeypatch, whole):
+    monkeypatch.setattr(writer, "WHOLE", whole)
+    monkeypatch.setattr(writer, "PART", 3)
+    build_once.cache_clear()
+    graph = Graph()
+    a, b, c, d = (graph.inputs(name, 6) for name in "abcd")
+    s, e, x = graph.input("s"), graph.inputs("e", 2), graph.input("x")
+    before = a[1] * 2.0 + a[2] * s
+    each = x * b[1] * b[4] * 2.0
+    after = [ops.total(each), before, c[0], c[1], c[3], *d, s, *e]
+    groups = {"s": s, "a": a, "b": b, "c": c, "d": d, "e": e, "x": x}
+    f = compile(groups, sum(after), batch="x", simplify=False)
+    build_once.cache_clear()
+    assert [len(f.program.once), len(f.program.each)] == [3, 3]
+    parts, _, body = f.source.partition("\ndef f(")
+    unpacked = [
+        line.strip() for line in body.splitlines() if re.search(r" = [a-e](\[.*\])?$", line)
+    ]
+    assert unpacked == ["(a0, a1, a2, a3, a4, a5) = a", "(b0, b1, b2, b3, b4, b5) = b"]
+    checked = re.findall(r"    if len\((.)\) != (\d):\n", body)
+    assert checked == [("c", "6"), ("d", "6"), ("e", "2")]
+    taken = ["(c0,) = c[0:1]", "(c1,) = c[1:2]", "(c3,) = c[3:4]", "(d0,) = d[0:1]"]
+    taken += ["(d1, d2, d3) = d[1:4]", "(d4, d5) = d[4:6]", "(e0, e1) = e"]
+    assert re.findall(r"    (.* = [a-e](?:\[.*\])?)\n", parts) == taken
+    rows = [[float(i + j) for i in range(6)] for j in range(4)]
+    at = 0.5, *rows, [-1.0, 4.0], [1.0, 3.0]
+    assert f(*at) == f.program.run(*at)
+
+
+def test_a_part_says_what_it_is_a_part_of(part):
+    inputs, outputs = tangle(2, 300 + part)
+    source = compile(inputs, outputs, simplify=False, name="step").source
+    assert source.count("def step_part") == source.count('"""A part of step."""') >= 2
+
+
+@pytest.mark.parametrize(("size", "parts"), [(19, 0), (20, 0), (21, 3), (28, 4)])
+@pytest.mark.parametrize("batch", [(), ("x",)])
+def test_what_is_longer_than_a_whole_function_is_cut_in_equal_parts(
+    monkeypatch, size, parts, batch
+):
+    monkeypatch.setattr(writer, "WHOLE", 20)
+    monkeypatch.setattr(writer, "PART", 7)
+    build_once.cache_clear()
+    x, unread = Graph().inputs("x", 2)
+    y = x
+    for _ in range(size):
+        y = y + y
+    f = compile({"x": x, "u": [unread]}, y, batch=batch, simplify=False)
+    build_once.cache_clear()
+    assert f.source.count("def f_part") == parts
+    assert ("r0" in f.function.__code__.co_varnames) is (parts > 0)
+    assert ("if len(u) != 1:" in f.source) is (parts > 0)
+    assert f([1.0] if batch else 1.0, [2.0]) == 2.0**size
+
+
+@pytest.mark.parametrize("size", [20, 21])
+def test_each_part_is_a_piece_of_the_text_that_can_be_loaded_by_itself(monkeypatch, size):
+    monkeypatch.setattr(writer, "WHOLE", 20)
+    monkeypatch.setattr(writer, "PART", 5)
+    build_once.cache_clear()
+    x = Graph().input("x")
+    for outputs, head in ((marked(x, 1, 0) * 2.0, 1), (x * 2.0, 0)):
+        y = outputs
+        while len(compile({"x": x}, y, simplify=False).program.instructions) < size:
+            y = y * 2.0
+        source = emit(compile({"x": x}, y, simplify=False).program)
+        pieces = source.pieces()
+        assert len(pieces) == (1 if size == 20 else head + 6)
+        assert "".join(pieces) == source.text
+        for piece in pieces:
+            assert size == 20 or piece.count("def ") + piece.count("import ") == 1
+            ast.parse(piece)
+        assert source.text.splitlines()[source.lines["return"] - 1].startswith("    return ")
+    build_once.cache_clear()
+
+
+@pytest.mark.parametrize(("others", "reused"), [(1, False), (2, True)])
+def test_names_are_reused_where_there_are_more_than_256(others, reused):
+    graph = Graph()
+    x, unread = graph.inputs("x", 85), graph.inputs("u", others)
+    squares = [a * a for a in x]
+    f = compile({"x": x, "u": unread}, [ops.tanh(s * s + 1.0) for s in squares], simplify=False)
+    names = 2 * 85 + others + 85
+    assert (names > SHORT) is reused
+    assert ("r0" in f.function.__code__.co_varnames) is reused
+    assert sum("= tanh(" in line for line in f.source.splitlines()) == 85 * (not reused)

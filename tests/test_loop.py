@@ -111,3 +111,14 @@ def test_the_source_is_readable_and_deterministic():
     (source,) = sources
     assert "def train(params, state, steps):" in source
     assert "for X, Y in steps:" in source
+
+
+def test_new_parameters_are_computed_where_they_take_their_places():
+    step, _, _ = start(training_step, SGD(0.1), reduce="mean")
+    lines = [line.strip() for line in Loop(step).source.splitlines()]
+    first, last = lines.index(") = ("), lines.index("losses.append(loss)", lines.index(") = ("))
+    updates = [i for i, line in enumerate(lines) if " - 0.1*(d" in line]
+    assert lines[updates[0]].startswith("w0_0_0 - 0.1*(dw0_0_0_total/samples), ")
+    assert first < updates[0] < updates[-1] < last
+    assert "loss = sample_loss_total/samples" in lines, "which is read again, and has a name"
+    assert "if loss - loss != 0.0:" in lines

@@ -6,6 +6,7 @@ import random
 import re
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 
 from wengert.codegen.compiled import compile
 from wengert.codegen.python import emit, emit_careful, load
+from wengert.codegen.spelling import FAST, form_of
 from wengert.codegen.writer import MAX_NESTING
 from wengert.graph import ops
 from wengert.graph.backward import grad
 from wengert.graph.expr import Graph
+from wengert.graph.operation import POWER, UNARY, Notation
 
 GOLDEN = Path(__file__).parent / "golden"
 EXTREMES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -3.0, 1e-300, 1e300, -1e300, 710.0, -746.0]
@@ -254,7 +257,8 @@ def test_outputs_that_are_no_number_by_themselves(number, batch):
     g = Graph()
     x = g.input("x")
     fixed = g.constant(number)
-    for outputs in ([fixed], [fixed, x], {"a": fixed, "b": [x * 2, fixed]}, [fixed * x]):
+    plain = [fixed], [fixed, x], {"a": fixed, "b": [x * 2, fixed]}, [fixed * x]
+    for outputs in (*plain, [ops.total(fixed)]):
         for reduce in ("sum", None) if batch else ("sum",):
             f = compile({"x": x}, outputs, batch=batch, reduce=reduce, simplify=False)
             argument = [1.0, 2.0] if batch else 1.0
@@ -266,6 +270,35 @@ def flat(outputs):
     if isinstance(outputs, dict):
         outputs = list(outputs.values())
     return [n for part in outputs for n in flat(part)] if isinstance(outputs, list) else [outputs]
+
+
+def test_the_sum_of_what_is_the_same_for_all_samples():
+    g = Graph()
+    x, w = g.input("x"), g.input("w")
+    same_for_all, row = ops.exp(w), [1.0, 2.0, 4.0]
+    outputs = [ops.total(same_for_all), ops.total(x) * same_for_all]
+    assert compile({"x": x, "w": w}, outputs, batch="x")(row, 0.0) == [3.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [("{0} % {1}", "a % b"), ("{{0: {0}, 1: {1}}}[0]", "{0: a, 1: b}[0]"), ("{1}-{0}", "b-a")],
+)
+def test_any_python_can_be_a_spelling(template, code):
+    op = replace(ops.MUL, notation={"python": Notation(template)})
+    assert form_of(op, (), FAST).fill(["a", "b"]) == code
+    assert form_of(op, (), FAST).inside("float").fill(["a", "b"]) == f"float({code})"
+
+
+def test_negative_numbers_stand_in_parentheses_where_their_sign_would_not_bind():
+    power = replace(ops.MUL, notation={"python": Notation("{0}**{1}", POWER, (POWER + 1, UNARY))})
+    g = Graph()
+    x = g.input("x")
+    cases = ((-3.0, "x"), "(-3.0)**x"), ((3.0, "x"), "3.0**x"), (("x", -3.0), "x**-3.0")
+    for operands, code in cases:
+        program = compile({"x": x}, x * 2.0).program
+        changed = program.once[0]._replace(op=power, operands=operands)
+        assert f" = {code}\n" in emit(replace(program, once=(changed,))).text
 
 
 def test_loaded_code_leaves_nothing_behind():

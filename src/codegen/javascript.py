@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ..errors import SpellingError
 from ..graph.ops import POW, POW_CONST
-from .layout import INDENT, LINE_LENGTH, Listing, quoted
+from .layout import INDENT, LINE_LENGTH, Listing, quoted, separated
 from .names import Namespace
 from .program import Instruction, Nested, Operand, Program
 from .target import Source, Target
@@ -48,8 +48,8 @@ def emit(program: Program) -> Source:
             names[name] = space.take(name)
     function, row = space.take(program.name), space.take("i")
     listing = Listing()
-    arguments = [f"{names[group.argument]}," for group in program.groups]
-    listing.enclose(f"function {function}(", [*arguments[:-1], arguments[-1][:-1]], ") {", 0)
+    arguments = separated([names[group.argument] for group in program.groups])
+    listing.enclose(f"function {function}(", arguments, ") {", 0)
     listing.add('"use strict";', level=1)
     for group in program.groups:
         if not group.batched:
@@ -154,10 +154,8 @@ def _operand(operand: Operand, names: Mapping[str, str]) -> str:
 
 def _literal(number: float) -> str:
     """A number as an operand: JavaScript's spelling, negative ones in parentheses."""
-    if math.isnan(number):
-        return "NaN"
-    code = "Infinity" if math.isinf(number) else repr(abs(float(number)))
-    return f"(-{code})" if math.copysign(1.0, number) < 0 else code
+    code = repr(float(number)).replace("inf", "Infinity").replace("nan", "NaN")
+    return f"({code})" if code.startswith("-") else code
 
 
 def _write_display(

@@ -22,7 +22,7 @@ class Listing:
         """Append lines as they are, at an indentation."""
         self.lines += [(INDENT * level + line).rstrip() for line in lines]
 
-    def insert(self, position: int, *lines: str, level: int = 0) -> None:
+    def insert(self, position: int, *lines: str, level: int) -> None:
         """Put lines before the one at `position`, which counts from 0."""
         self.lines[position:position] = [INDENT * level + line for line in lines]
         for variable, line in self.found.items():
@@ -67,8 +67,9 @@ class Listing:
     ) -> None:
         """Append `(targets) = function(arguments)`; long ones go on lines of their own."""
         self.enclose("(", [f"{target}," for target in targets], f") = {function}(", level)
-        if len(self.lines[-1]) + sum(map(len, arguments)) + 2 * len(arguments) < LINE_LENGTH:
-            self.lines[-1] += f"{', '.join(arguments)})"
+        whole = f"{self.lines[-1]}{', '.join(arguments)})"
+        if len(whole) <= LINE_LENGTH:
+            self.lines[-1] = whole
         else:
             self.add(*packed(separated(arguments), level + 1), level=level + 1)
             self.add(")", level=level)
@@ -142,12 +143,11 @@ def _cut_at_blanks(code: str, at: Callable[[int], bool]) -> list[str]:
 
 
 def _between_factors(code: str) -> list[str]:
-    """Cut before each `*` and `/` outside brackets; powers stay whole."""
+    """Cut before each `*`, `/` and `**` outside brackets."""
     pieces, start, depth = [], 0, 0
     for i, character in enumerate(code):
         depth += (character == "(") - (character == ")")
-        alone = "*" not in (code[i - 1], code[i + 1 : i + 2])
-        if depth == 0 and character in "*/" and alone and code[i - 1] != " ":
+        if depth == 0 and character in "*/" and code[i - 1] != "*":
             pieces.append(code[start:i])
             start = i
     return [*pieces, code[start:]]

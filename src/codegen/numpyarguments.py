@@ -21,7 +21,6 @@ def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
     dtype = numpy.dtype(program.dtype)
     wholes = [group.whole for group in program.groups]
     floor = max((8 * abs(prod(s)) for s in program.shapes.values() if BATCH in s), default=0)
-    several = sum(group.batched for group in program.groups) > 1
 
     def fits(array: Any, whole: Shape) -> bool:
         shape = array.shape
@@ -57,7 +56,7 @@ def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
                     samples = len(array)
                     if samples * floor > MAX_BYTES:
                         raise _too_large(program, samples, floor)
-                elif several and samples != len(array):
+                elif samples != len(array):
                     program.check_arguments(arguments)
             result.append(array if whole else array[()])
         return result

@@ -74,15 +74,10 @@ def array_literal(array: Any, dtype: str) -> str:
         return f"np.arange({stop}{kind}){shaped}"
     if array.size > 1 and (flat == flat[0]).all():
         return f"np.full({size}, {_number(flat[0])}{kind})"
-    return f"np.array({_listed(array.tolist())}{kind})"
-
-
-def _listed(items: Any) -> str:
-    if isinstance(items, list):
-        return f"[{', '.join(map(_listed, items))}]"
-    return _number(items)
+    return f"np.array({_number(array.tolist())}{kind})"
 
 
 def _number(number: Any) -> str:
+    """A number, or nested lists of them."""
     code = repr(number.item() if hasattr(number, "item") else number)
     return code.replace("inf", "np.inf").replace("nan", "np.nan")

@@ -122,7 +122,7 @@ def _odd_literals(program: Program) -> Iterator[str]:
 
 def _without_doctest(code: str) -> str:
     """A function's text with its docstring cut to the first line."""
-    return re.sub(r'"""([^\n]*)\n.*?"""', r'"""\1"""', code.strip(), count=1, flags=re.DOTALL)
+    return re.sub(r'"""([^\n]*)\n.*?"""', r'"""\1"""', code.strip(), flags=re.DOTALL)
 
 
 def _function(program: Program, language: str) -> list[Listing]:

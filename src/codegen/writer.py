@@ -223,7 +223,7 @@ class Writer:
             return Text(code, UNARY if code.startswith("-") else ATOM)
         text = self.pending.pop(operand, None)
         if text is None:
-            return Text(self.variables.name(operand), ATOM, 0, (operand,))
+            return Text(self.variables.name(operand), reads=(operand,))
         self.hosts[operand] = host
         return text
 
@@ -310,13 +310,13 @@ class Writer:
         """The variables at these positions of an argument, in ascending order."""
         group = next(group for group in self.program.groups if group.argument == argument)
         start = positions[0]
-        for position, after in zip(positions, [*positions[1:], None], strict=True):
+        for position, after in zip(positions, [*positions[1:], 0], strict=True):
             if after == position + 1:
                 continue
             names = [f"{leaf}," for leaf in group.leaves[start : position + 1]]
             piece = f"[{start}:{position + 1}]" if len(names) < len(group.leaves) else ""
             self.listing.enclose("(", names, f") = {argument}{piece}", level)
-            start = after or 0
+            start = after
 
     def results(self, outputs: Any) -> Any:
         """Nested outputs as code."""
