@@ -221,6 +221,19 @@ def test_each_new_node_says_where_it_came_from():
     assert (dx + 1).origin is None
 
 
+def test_each_node_of_a_tangent_says_where_it_came_from():
+    g = Graph()
+    x, w, u, v = (g.input(name) for name in "xwuv")
+    product = x * w
+    start = len(g)
+    jvp(product, [x, w], [u, v])
+    assert {str(expr): expr.origin for expr in list(g)[start:]} == {
+        "u*w": Origin("jvp", product.id, "rule", "mul", 0),
+        "v*x": Origin("jvp", product.id, "rule", "mul", 1),
+        "u*w + v*x": Origin("jvp", product.id, "sum", "add", None),
+    }
+
+
 def test_adjoint_of_names_the_primal_of_each_adjoint():
     g = Graph()
     a, b = g.input("a"), g.input("b")

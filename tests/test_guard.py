@@ -2,6 +2,9 @@
 
 import math
 import random
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,6 +191,110 @@ def test_whatever_a_derivative_adds_says_which_rule_it_is_of(transform, seed):
                 assert expr.origin.rule == graph.ops[expr.origin.primal].name
 
 
+def test_what_guards_the_factors_of_a_product_says_which_product_it_is_of():
+    g = wg.Graph()
+    a, b = g.array("a", 3), g.array("b", 3)
+    product = arrays.outer(wg.sqrt(a), b)
+    y = wg.where(a > 0, product, 0)
+    before = len(g)
+    wg.grad(arrays.sum_over(wg.tanh(y)), [a, b])
+    origins = [expr.origin for expr in list(g)[before:]]
+    factors = [o for o in origins if o and o.role == "rule" and o.operand is None]
+    assert {o.primal for o in factors} == {product.id}
+    assert {o.rule for o in factors} == {"outer"}
+
+
+def nested_branches(rng):
+    """A scalar of branches within branches, with parts that several of them share."""
+    g = wg.Graph()
+    x, y = leaves = g.inputs("x", 2)
+    kinds = [lambda a, b: a + b, lambda a, b: wg.sqrt(a) * b, lambda a, b: -(a * 3) / 2]
+    conditions = [lambda: x > 0, lambda: y > 0, lambda: x > y, lambda: x, lambda: y < 1]
+    pool = [x, y, wg.sqrt(x), wg.log(y), x * 2 - y / 3]
+    for _ in range(rng.randint(2, 12)):
+        a, b = rng.choice(pool), rng.choice(pool)
+        kind = rng.randrange(6)
+        if kind < 3:
+            pool.append(wg.where(rng.choice(conditions)(), *rng.choice([(a, b), (a, 0), (0, a)])))
+        else:
+            pool.append(kinds[kind - 3](a, b))
+    return sum(pool[-3:], pool[-4]), leaves
+
+
+def derivatives_added(y, leaves):
+    """The operations that the derivatives by the leaves add, counted."""
+    before = len(y.graph)
+    wg.grad(y, leaves, allow_unused=True)
+    added = Counter(expr.op.name for expr in list(y.graph)[before:] if expr.operands)
+    return ", ".join(f"{count} {name}" for name, count in sorted(added.items()))
+
+
+def listing():
+    for seed in range(150):
+        y, leaves = nested_branches(random.Random(seed))
+        yield f"nested {seed}: {derivatives_added(y, leaves)}"
+    for seed in range(120):
+        y, leaves, _ = random_branches(random.Random(seed))
+        if isinstance(y, wg.Expr):
+            yield f"arrays {seed}: {derivatives_added(y, leaves)}"
+
+
+def test_no_more_guards_are_written_than_there_were(update_golden):
+    """One too many changes no number; tests/golden/guards.txt holds how many there are."""
+    path = Path(__file__).parent / "golden" / "guards.txt"
+    found = "\n".join(listing()) + "\n"
+    if update_golden:
+        path.write_text(found, encoding="utf-8")
+    assert found == path.read_text(encoding="utf-8")
+
+
+def test_a_part_of_a_branch_within_eight_others_needs_the_outermost_condition_alone():
+    def wheres(depth):
+        g = wg.Graph()
+        x, root = g.input("x"), wg.sqrt(g.input("y"))
+        inner = root * 2
+        for i in reversed(range(depth)):
+            inner = wg.where(x > i, inner, 0)
+        y = inner + wg.where(x > 0, root, 0)
+        return derivatives_added(y, [g["y"]])
+
+    counts = [int(wheres(depth).split(", ")[-1].removesuffix(" where")) for depth in range(6, 12)]
+    steps = [b - a for a, b in pairwise(counts)]
+    assert steps[:3] == [1, 1, 1]
+    assert steps[3] == 11, "further out is not looked: the conditions of both, and of either"
+
+
+@pytest.mark.parametrize("first", range(0, 150, 50))
+def test_branches_within_branches_agree_with_finite_differences(first):
+    guarded = 0
+    for seed in range(first, first + 50):
+        rng = random.Random(seed)
+        y, leaves = nested_branches(rng)
+        for _ in range(4):
+            at = {leaf: rng.choice([-1.7, -0.6, 0.7, 1.8]) + rng.uniform(0, 0.3) for leaf in leaves}
+            if not math.isfinite(wg.evaluate(y, at)):
+                continue
+            found = wg.evaluate(wg.grad(y, leaves, allow_unused=True), at)
+            for leaf, value in zip(leaves, found, strict=True):
+                assert value == pytest.approx(slopes(y, at, leaf), rel=1e-6, abs=1e-7), seed
+            plain = wg.grad(y, leaves, allow_unused=True, stable=False)
+            guarded += not is_finite(wg.evaluate(plain, at))
+    assert guarded > 2, "some of these are nan without a guard"
+
+
+def test_conditions_that_cancel_are_still_conditions():
+    """Any number but 0 counts as true: what they add up to says nothing."""
+    g = wg.Graph()
+    c, x, p = g.array("c", 2), g.array("x", 2), g.input("p")
+    y = arrays.sum_over(wg.where(c, wg.sqrt(p) * x, 0))
+    at = {c: np.array([1.0, -1.0]), x: np.array([3.0, 5.0]), p: 4.0}
+    assert wg.evaluate(wg.grad(y, p), at) == 8 / 4
+    row = arrays.sum_over(wg.where(c, arrays.broadcast_to(wg.sqrt(p), (2,)) * x, 0))
+    assert wg.evaluate(wg.grad(row, p), at) == 8 / 4
+    at = {**at, c: np.array([0.0, 0.0]), p: -4.0}
+    assert wg.evaluate(wg.grad(y, p), at) == 0.0 == wg.evaluate(wg.grad(row, p), at)
+
+
 NAN_AT_1 = np.array([2.0, -1.0, 3.0])
 """What a root or a logarithm of is no number in the middle."""
 
@@ -209,6 +316,8 @@ NAN_AT_1 = np.array([2.0, -1.0, 3.0])
         ),
         lambda a, b, s: wg.where(a > 0, arrays.stack(wg.sqrt(a) * s, b * wg.log(a)), b),
         lambda a, b, s: wg.where(a > 0, wg.where(b > s, wg.sqrt(a) * s, wg.log(a)), s * b),
+        lambda a, b, s: wg.where(a > 0, wg.where(s > 0, wg.sqrt(a) * s, wg.log(a)), s * b),
+        lambda a, b, s: wg.where(a > 0, wg.where(s < 0, b, wg.log(a * s) * s), s * b),
     ],
 )
 def test_what_is_added_up_is_guarded_before(build):

@@ -2,7 +2,7 @@
 
 import math
 import random
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from functools import reduce
 
 import numpy as np
@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wengert.errors import OperandError, ShapeError
-from wengert.graph.arrays import GATHER, MATMUL, MAX, OUTER, SCATTER, SUM
-from wengert.graph.backward import grad
+from wengert.graph.arrays import GATHER, MATMUL, MAX, OUTER, RESHAPE, SCATTER, SUM
+from wengert.graph.backward import adjoints, grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph
+from wengert.graph.indexing import Index
 from wengert.graph.ops import (
     OPERATIONS,
     STOP_GRADIENT,
@@ -31,6 +32,7 @@ from wengert.graph.ops import (
 from wengert.graph.passes import simplify
 from wengert.graph.roll import check_roll, roll
 from wengert.graph.rolling import contractions, index_maps, lanes, sum_parts
+from wengert.graph.rolling import report as reports
 from wengert.graph.rolling.canonical import fingerprints
 from wengert.graph.rolling.collapse import collapse
 from wengert.graph.rolling.leaf_arrays import leaf_arrays, parse_name
@@ -233,6 +235,15 @@ def test_shares_of_one_product_in_two_gradients_stay_two_arrays():
     assert rolled.graph.shapes[labelled(rolled)["db"]] == (3,)
 
 
+def test_some_of_the_derivatives_of_a_convolution_stand_alone():
+    g = Graph()
+    a, c = g.inputs("a", 10), g.inputs("c", 3)
+    out = [tanh(dot(c, a[i : i + 3])) for i in range(8)]
+    rolled = rolled_right(with_gradients(total(out), [*a[:7], *c]))
+    (scattered,) = [node for node, op in enumerate(rolled.graph.ops) if op is SCATTER]
+    assert rolled.graph.shapes[scattered] == (7,)
+
+
 def test_a_two_dimensional_convolution_with_channels():
     g = Graph()
     X, W, b = matrix(g, "x", 6, 6), matrix(g, "w", 2, 3, 3), g.inputs("b", 2)
@@ -311,8 +322,14 @@ def test_coefficients_are_told_from_data():
     x = g.inputs("x", 6)
     few = rolled_right([2 * e for e in x] + [3 * e for e in x])
     assert [str(out) for out in few.outputs] == ["2*x", "3*x"]
+    pair = g.inputs("p", 2)
+    assert text_of([k * e for k in (2, 3, 5) for e in pair]) == ["2*p", "3*p", "5*p"]
+    x = g.inputs("y", 8)
+    unequal = rolled_right([number * e for number, e in zip([2] * 5 + [3] * 3, x, strict=True)])
+    assert used(unequal) == {"gather": 4, "mul": 4}
+    x = x[:6]
     data = rolled_right([number * e for number, e in zip([2, 3, 3, 2, 2, 3], x, strict=True)])
-    assert [str(out) for out in data.outputs] == ["[2, 3, 3, 2, 2, 3]*x"]
+    assert [str(out) for out in data.outputs] == ["[2, 3, 3, 2, 2, 3]*y"]
 
 
 def test_factors_of_one_and_terms_of_zero_are_nothing():
@@ -420,6 +437,8 @@ def test_outputs_may_be_anything():
     wanted = [x[2], g.constant(3.0), x[0] + 1, x[2], g.constant(3.0), x[1] * 1]
     rolled = rolled_right(wanted)
     assert [str(e) for e in rolled.scalars()][:2] == ["x[2]", "3"]
+    several = [g.constant(5.0), x[0] / 7, g.constant(7.0)]
+    assert [str(out) for out in rolled_right(several).outputs] == ["5", "x[0]/7", "7"]
 
 
 def test_a_graph_with_outputs_and_a_value_are_accepted():
@@ -476,6 +495,71 @@ def test_constant_factors_and_others_on_one_array():
     rolled_right([*scaled, dot(a, w), a[0] * w[1] - a[2] * w[3]])
 
 
+def test_a_long_beginning_is_not_written_out_in_every_sum():
+    g = Graph()
+    x, y = g.inputs("x", 100), g.inputs("y", 100)
+    for shared in (total(x), reduce(lambda a, b: b + a, x)):
+        wanted = [shared + e for e in y]
+        terms = collapse(g, range(len(g)), [e.id for e in wanted]).chains
+        assert max(len(terms[e.id]) for e in wanted) == 2
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(("length", "terms"), [(6, 7), (7, 8), (8, 2)])
+def test_a_beginning_is_written_out_where_that_adds_no_more_terms_than_nodes(
+    length, terms, backwards
+):
+    g = Graph()
+    x, y = g.inputs("x", length), g.inputs("y", 4)
+    shared = reduce(lambda a, b: b + a, x) if backwards else total(x)
+    wanted = [shared + e for e in y]
+    assert (len(y) - 1) * length <= len(g) or terms == 2
+    chains = collapse(g, range(len(g)), [e.id for e in wanted]).chains
+    assert [len(chains[e.id]) for e in wanted] == [terms] * 4
+
+
+def test_beginnings_are_written_out_until_they_add_as_many_terms_as_nodes():
+    g = Graph()
+    x, y = g.inputs("x", 20), g.inputs("y", 20)
+    wanted = [[shared + e for e in y] for shared in [total(x) for _ in range(10)]]
+    chains = collapse(g, range(len(g)), [e.id for row in wanted for e in row]).chains
+    lengths = [{len(chains[e.id]) for e in row} for row in wanted]
+    assert lengths == [{21}] + [{2}] * 9
+
+
+def test_scaled_terms_are_part_of_every_sum_unless_something_else_needs_them():
+    g = Graph()
+    x, y = g.inputs("x", 2), g.inputs("y", 3)
+    scaled, product, needed = 2 * x[0], x[0] * x[1], 3 * x[1]
+    wanted = [
+        *(scaled + y[0], y[1] + scaled, y[2] - scaled),
+        *(product + y[0], y[1] + product),
+        *(needed + y[0], y[1] + needed, tanh(needed)),
+        tanh(y[0]) * y[1] + y[2],
+    ]
+    chains = collapse(g, range(len(g)), [e.id for e in wanted]).chains
+    joined = [any(term.other >= 0 for term in chains.get(e.id, ())) for e in wanted]
+    assert joined == [True] * 3 + [False] * 5 + [True]
+
+
+def test_differences_that_begin_sums_are_part_of_them():
+    g = Graph()
+    a, b, c, d = g.inputs("x", 4)
+    for root, count in (
+        ((a - b) + c, 3),
+        (d + (a + b), 3),
+        (d + (a - b), 2),
+        (d + ((a - b) + c), 2),
+        (d - (a + b), 2),
+        ((a + b) - (c + d), 3),
+        (maximum(maximum(a, b), maximum(c, d)), 4),
+        (maximum(a + b, c), 2),
+        (maximum(a, b) + c, 2),
+    ):
+        chains = collapse(g, range(len(g)), [root.id]).chains
+        assert len(chains[root.id]) == count, str(root)
+
+
 def test_prefix_sums_are_not_written_out():
     g = Graph()
     x = g.inputs("x", 400)
@@ -485,6 +569,440 @@ def test_prefix_sums_are_not_written_out():
     wanted = [e + 1 for e in sums]
     terms = collapse(g, range(len(g)), [e.id for e in wanted]).chains.values()
     assert sum(map(len, terms)) < 4 * len(g)
+
+
+# -- corners ---------------------------------------------------------------------------------------
+
+
+def text_of(wanted):
+    """The outputs of the rolled graph as text, once they are known to be right."""
+    return [str(out) for out in rolled_right(wanted).outputs]
+
+
+def test_shares_of_one_product_in_three_gradients_stay_three_arrays():
+    g = Graph()
+    a, b, c, d = g.inputs("a", 10), g.inputs("b", 3), g.inputs("c", 3), g.inputs("d", 6)
+    out = [
+        tanh(dot(c, a[i : i + 3]) + dot(c, b) + dot(c, d[i // 2 : i // 2 + 3])) for i in range(8)
+    ]
+    rolled = rolled_right(with_gradients(total(out), [*a, *b, *d, *c]))
+    shapes = {name: rolled.graph.shapes[node] for name, node in labelled(rolled).items()}
+    assert shapes == {"da": (10,), "db": (3,), "dd": (6,), "dc": (3,)}
+    assert "24 products and 8 sums -> da = " in str(rolled.report)
+
+
+def test_scalars_keep_their_labels():
+    g = Graph()
+    x = g.inputs("x", 3)
+    h = tanh(x[0] * x[1])
+    h.label = "h"
+    s = x[0] * x[1] + x[1] * x[2]
+    s.label = "s"
+    assert labelled(rolled_right([h / 2, s / 2])).keys() == {"h", "s"}
+    one = dot(g.inputs("v", 9), g.inputs("w", 9))
+    one.label = "n0_3"
+    assert labelled(rolled_right([one])).keys() == {"n0_3"}
+
+
+def test_sums_of_different_lengths_of_one_array_are_scattered():
+    g = Graph()
+    x = g.inputs("x", 9)
+    rolled = rolled_right([total(x[i:]) for i in range(4)])
+    assert used(rolled) == {"sum_over": 1, "gather": 1, "scatter_add": 1}
+
+
+def test_sums_of_parts_of_one_array_are_gathered():
+    g = Graph()
+    x = g.inputs("x", 10)
+    windows = [x[i : i + 4] for i in (0, 5, 1, 6)]
+    assert used(rolled_right([total(window) for window in windows])) == {"gather": 1, "sum_over": 1}
+    largest = rolled_right([reduce(maximum, window) for window in windows])
+    assert used(largest) == {"gather": 1, "max_over": 1}
+    both = rolled_right([reduce(maximum, window) for window in [*windows, x[:5], x[3:8]]])
+    assert used(both) == {"gather": 2, "max_over": 2}
+
+
+def test_one_scalar_many_times_in_a_sum():
+    g = Graph()
+    s, x = g.input("s"), g.inputs("x", 5)
+    assert text_of([s + s + s + s + s]) == ["sum_over(broadcast_to(s, (5,)), axis=0)"]
+    assert text_of([s + s + s]) == ["s + s + s"]
+    assert text_of([s * a for a in x]) == ["s*x"]
+    assert text_of([total([s * a for a in g.inputs("y", 9)])]) == ["sum_over(s*y, axis=0)"]
+
+
+def test_one_product_a_few_times_in_a_sum():
+    g = Graph()
+    x, y = g.inputs("x", 6), g.inputs("y", 6)
+    pairs = list(zip(x, y, strict=True))
+    assert text_of([a * b + a * b for a, b in pairs]) == ["x*y + x*y"]
+    assert text_of([total([a * b for _ in range(3)]) for a, b in pairs]) == ["x*y + x*y + x*y"]
+    often = rolled_right([total([a * b for _ in range(4)]) for a, b in pairs])
+    assert used(often)["sum_over"] == 1
+    others = [x[0] * y[0] + x[1] * y[0], x[2] * y[3] + x[2] * y[4]]
+    assert used(rolled_right(others))["mul"] == 4
+
+
+def test_an_array_in_another_order_is_gathered():
+    g = Graph()
+    x, y, M = g.inputs("x", 5), g.inputs("y", 5), matrix(g, "m", 3, 4)
+    assert text_of([a / b for a, b in zip(x, y[::-1], strict=True)]) == ["x/y[4::-1]"]
+    square = matrix(g, "s", 3, 3)
+    assert text_of([square[i][j] / square[j][i] for i in range(3) for j in range(3)]) == ["S/S.T"]
+    A, B = matrix(g, "a", 2, 3, 4), matrix(g, "b", 2, 4, 3)
+    stack = [A[s][i][j] / B[s][j][i] for s in range(2) for i in range(3) for j in range(4)]
+    assert used(rolled_right(stack)) == {"transpose": 1, "div": 1}
+    turned = [M[i][j] for i in (2, 0, 1) for j in range(4)]
+    found = rolled_right([a / b for a, b in zip(flat(M), turned, strict=True)])
+    assert used(found) == {"gather": 1, "div": 1}
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 4), (4, 24)])
+def test_long_and_narrow_matrix_products(height, width):
+    g = Graph()
+    A, B = matrix(g, "a", height, 4), matrix(g, "b", width, 4)
+    assert text_of([dot(a, b) for a in A for b in B]) == ["A @ B.T"]
+
+
+def test_pairs_along_a_band_are_row_wise():
+    g = Graph()
+    A, B = matrix(g, "a", 6, 4), matrix(g, "b", 7, 4)
+    rolled = rolled_right([dot(A[i], B[i + k]) for i in range(6) for k in range(2)])
+    assert used(rolled)["sum_over"] == 1
+    assert "matmul" not in used(rolled)
+
+
+def test_parameters_stand_on_the_right_where_nothing_else_decides():
+    g = Graph()
+    A, B = matrix(g, "a", 3, 4), matrix(g, "b", 3, 4)
+    W = [[g.parameter(f"w_{j}_{i}", 0.5) for i in range(4)] for j in range(3)]
+    V = [[g.parameter(f"v_{j}_{i}", 0.5) for i in range(4)] for j in range(3)]
+    pairs = [(i, j) for i in range(3) for j in range(3)]
+    random.Random(0).shuffle(pairs)
+    assert text_of([dot(A[i], B[j]) for i, j in pairs]) == ["A @ B.T"]
+    assert text_of([dot(W[i], V[j]) for i, j in pairs]) == ["W @ V.T"]
+    late = matrix(g, "x", 3, 4)
+    assert text_of([dot(W[i], late[j]) for i, j in pairs]) == ["X @ W.T"]
+    assert text_of([dot(A[i], W[j]) for i, j in pairs]) == ["A @ W.T"]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 2), (2, 1)])
+def test_stacks_of_products_with_vectors(rows, columns):
+    g = Graph()
+    A, B = matrix(g, "a", 3, rows, 5), matrix(g, "b", 3, columns, 5)
+    rolled = rolled_right([dot(a, b) for s in range(3) for a in A[s] for b in B[s]])
+    assert used(rolled)["matmul"] == 1
+    assert rolled.outputs[0].shape == (3, rows, columns)
+
+
+def test_lanes_that_fill_no_grid_are_told_apart_by_all_their_places():
+    g = Graph()
+    x, y = g.inputs("x", 4), g.inputs("y", 3)
+    places = [(0, 1), (2, 0), (1, 0), (1, 1), (2, 1)]
+    rolled = rolled_right([x[i] / y[j] for i, j in places] + [x[3] / y[2]])
+    assert rolled.outputs[0].shape == (6,)
+
+
+def test_products_are_written_before_what_is_added_to_them():
+    g = Graph()
+    w, x, b, c = g.inputs("w", 5), g.inputs("x", 5), g.input("b"), g.input("c")
+    assert text_of([b + dot(w, x)]) == ["w @ x + b"]
+    assert text_of([b + dot(w, x) + c]) == ["w @ x + b + c"]
+    assert text_of([b - dot(w, x)]) == ["b - w @ x"]
+    assert text_of([b + c]) == ["b + c"]
+    W, d, e = matrix(g, "m", 4, 5), g.inputs("d", 4), g.inputs("e", 4)
+    assert text_of([d[j] + dot(W[j], x) + e[j] for j in range(4)]) == ["M @ x + d + e"]
+
+
+def test_adjoints_are_named_after_what_they_are_adjoints_of():
+    """Not those of products that are parts of a sum and no nodes of their own."""
+    g = Graph()
+    x, y, z = (g.inputs(name, 5) for name in "xyz")
+    loss = total(tanh(a - b * c) ** 2 for a, b, c in zip(x, y, z, strict=True))
+    rolled = rolled_right(with_gradients(loss, [*x, *y, *z]))
+    assert [out.label for out in rolled.outputs] == ["", "dx", "dy", "dz"]
+    graph = rolled.graph
+    named = [graph.labels[node] for node in graph.labels if graph.operands[node]]
+    assert sorted(named) == ["dx", "dy", "dz"]
+    of = {graph.labels[adjoint]: graph.labels.get(node) for adjoint, node in adjoints_of(graph)}
+    assert of == {"dx": "x", "dy": "y", "dz": "z"}
+
+
+def adjoints_of(graph):
+    return [pair for pair in graph.adjoint_of.items() if pair[0] in graph.labels]
+
+
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [
+        ({0: "h_0"}, None),
+        ({4: "h_4"}, None),
+        ({0: "h_0", 4: "k_4"}, None),
+        ({0: "h_0", 4: "h_4"}, "h"),
+    ],
+)
+def test_an_array_is_named_where_its_first_and_last_elements_are_named_alike(labels, name):
+    g = Graph()
+    wanted = [tanh(e) for e in g.inputs("x", 5)]
+    for i, label in labels.items():
+        wanted[i].label = label
+    assert list(labelled(rolled_right([e / 3 for e in wanted]))) == ([name] if name else [])
+
+
+def arrays_of(*names):
+    g = Graph()
+    for name in names:
+        g.input(name)
+    return {a.name: a.shape for a in leaf_arrays(g, range(len(g)))}
+
+
+def test_names_of_arrays_are_free_names():
+    assert arrays_of("if_0", "if_1", "x3", "y0") == {"if_": (2,), "x3": (), "y0"[:1]: (1,)}
+    assert arrays_of("w_0", "w_1", "w") == {"w_": (2,), "w": ()}
+    assert arrays_of("w_0", "w_1", "w", "w_") == {"w__": (2,), "w": (), "w_": ()}
+    rows = [f"x{i}_{j}" for i in range(2) for j in range(3)]
+    assert arrays_of(*rows) == {"X": (2, 3)}
+    assert arrays_of(*rows, "x_0_0", "x_0_1") == {"x0": (3,), "x1": (3,), "X": (1, 2)}
+    assert arrays_of(*rows[:3]) == {"x0": (3,)}
+    assert arrays_of(*rows, "x2_0", "x2_1") == {"X": (2, 3), "x2": (2,)}
+
+
+@pytest.mark.parametrize(
+    ("runs", "products"),
+    [((3, 1), 4), ((2, 1, 2), 1), ((3, 2, 3), 8), ((4, 4, 4, 4), 4), ((4, 4, 4, 4, 4), 1)],
+)
+def test_factors_in_few_and_long_runs_are_coefficients(runs, products):
+    g = Graph()
+    factors = [2 + i % 2 for i, count in enumerate(runs) for _ in range(count)]
+    x = g.inputs("x", len(factors))
+    assert used(rolled_right([k * e for k, e in zip(factors, x, strict=True)]))["mul"] == products
+
+
+def test_numbers_added_to_the_same_elements_are_told_apart():
+    g = Graph()
+    s, x = g.input("s"), g.inputs("x", 4)
+    assert text_of([e + k for k in (1, 2) for e in x]) == ["x + 1", "x + 2"]
+    assert text_of([k * s for k in (2, 3)]) == ["[2, 3]*s"]
+    assert used(rolled_right([e / k for k in (5, 7) for e in x])) == {"reshape": 1, "div": 1}
+
+
+@pytest.mark.parametrize(("count", "products"), [(9, {"matmul"}), (8, {"mul", "sum_over"})])
+def test_half_of_a_matrix_product_is_not_worth_the_whole(count, products):
+    g = Graph()
+    A, B = matrix(g, "a", 4, 5), matrix(g, "b", 4, 5)
+    pairs = [(0, 0), (1, 1), (2, 2), (3, 3), (0, 1), (1, 2), (2, 3), (0, 2), (1, 3)][:count]
+    found = used(rolled_right([dot(A[i], B[j]) for i, j in pairs]))
+    assert found.keys() & {"matmul", "mul", "sum_over"} == products
+
+
+SCATTERED = [[(0, 0, 0), (1, 1, 1), (2, 0, 1)], [(3, 1, 0), (0, 1, 1), (1, 0, 0)]]
+"""Sums of products a[i][k]*b[j][k]: triples of i, j and k."""
+
+
+@pytest.mark.parametrize(
+    ("columns", "others", "shapes", "expected"),
+    [
+        (2, SCATTERED, {(4, 2), (2,)}, {"matmul": 1, "sum_over": 1}),
+        (3, SCATTERED, {(4, 3), (2,)}, {"matmul": 1, "sum_over": 1}),
+        (2, [*SCATTERED, SCATTERED[0][:2] * 2], {(4, 2), (3,)}, {"matmul": 1, "scatter_add": 1}),
+        (1, SCATTERED, {(6,)}, {"scatter_add": 1}),
+    ],
+)
+def test_a_matrix_product_stands_apart_from_other_sums(columns, others, shapes, expected):
+    g = Graph()
+    A, B = matrix(g, "a", 4, 2), matrix(g, "b", max(columns, 2), 2)
+    wanted = [dot(a, b) for a in A for b in B[:columns]]
+    wanted += [total([A[i][k] * B[j][k] for i, j, k in row]) for row in others]
+    rolled = rolled_right(wanted)
+    assert {out.shape for out in rolled.outputs} == shapes
+    found = used(rolled)
+    assert {n: found[n] for n in ("matmul", "sum_over", "scatter_add") if n in found} == expected
+
+
+def test_a_vector_scaled_by_one_number_is_no_outer_product():
+    g = Graph()
+    M, x, s = matrix(g, "m", 4, 3), g.inputs("x", 4), g.input("s")
+    loss = s * total(M[i][j] * x[i] for i in range(4) for j in range(3)) + total(
+        e * e for e in flat(M)
+    )
+    rolled = rolled_right(with_gradients(loss, flat(M)))
+    assert "outer" not in used(rolled)
+    assert rolled.outputs[1].shape == (4, 3)
+
+
+def test_equally_long_shares_in_two_gradients_are_one_product():
+    g = Graph()
+    X, T = matrix(g, "x", 5, 3), matrix(g, "t", 5, 4)
+    W, u = matrix(g, "w", 4, 3), g.inputs("u", 4)
+    loss = total(T[s][j] * (dot(W[j], X[s]) + u[j] * X[s][0]) for s in range(5) for j in range(4))
+    rolled = rolled_right(grad(loss, [*flat(W), *u]))
+    assert rolled.report.findings == ("80 products and 16 sums -> t1 = X.T @ T",)
+
+
+def test_an_array_of_adjoints_and_others_has_no_name():
+    g = Graph()
+    x, w = g.inputs("x", 5), g.inputs("w", 5)
+    products = [a * b for a, b in zip(x, w, strict=True)]
+    loss = total(tanh(e) ** 2 for e in products)
+    dx, of = grad(loss, x), adjoints(loss)
+    others = [of[e] * w[i - 1] for i, e in enumerate(products)]
+    rolled = rolled_right([*dx, *others])
+    assert rolled.outputs[0].shape == (10,)
+    assert not rolled.outputs[0].label
+
+    y = g.inputs("y", 5)
+    loss = total(tanh(e + y[i] * w[i - 1]) ** 2 for i, e in enumerate(products))
+    rolled = rolled_right(grad(loss, [*x, *y]))
+    assert rolled.outputs[0].shape == (10,)
+    assert not rolled.outputs[0].label
+
+
+@pytest.mark.parametrize(("singles", "sums", "scattered"), [(2, 3, 5), (2, 2, 4), (3, 2, 2)])
+def test_single_products_stand_apart_where_they_are_the_most(singles, sums, scattered):
+    g = Graph()
+    x, w = g.inputs("x", 12), g.inputs("w", 12)
+    pairs = [[(5, 6), (6, 8), (8, 5)], [(9, 10), (11, 7)], [(10, 4), (7, 9), (8, 8), (4, 4)]]
+    lanes = [[(i, i)] for i in range(singles)] + pairs[:sums]
+    rolled = rolled_right([total(x[i] * w[j] for i, j in row) for row in lanes])
+    assert {out.shape for out in rolled.outputs if out.shape} == {(scattered,)}
+    assert used(rolled)["scatter_add"] == 1
+
+
+@pytest.mark.parametrize("factor", [0.25, 1.0, 1.5, 3.0])
+def test_a_sign_may_stand_on_a_factor_or_on_the_product(factor):
+    g = Graph()
+    x = g.input("x")
+    pair = [-factor * x, -(factor * x)]
+    left, right, other = (e.id for e in (*pair, factor * x))
+    found = fingerprints(g, [left, right, other])
+    assert found[left] == found[right] == -found[other] % 2**64 != found[other]
+
+
+def test_what_rolling_says_does_not_change():
+    g = Graph()
+    wanted = [tanh(e) for e in g.inputs("x", 10)]
+    rolled = roll(wanted)
+    assert len(repr(rolled.report)) < 100, "printed by str alone"
+    for thing, name in ((rolled, "outputs"), (rolled.report, "gain")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(thing, name, None)
+    check = check_roll(wanted, rolled)
+    with pytest.raises(FrozenInstanceError):
+        check.lost = 1
+    assert str(replace(check, outputs=tuple(range(8)), lost=1000)) == (
+        "the rolled graph differs: 8 outputs (0, 1, 2, 3, 4, 5, 6, 7), "
+        "1,000 operations lost, 0 added"
+    )
+    assert "9 outputs (0, 1, 2, 3, 4, 5, 6, 7, …)" in str(replace(check, outputs=tuple(range(9))))
+    assert "0 outputs (none), 0 operations lost, 2 added" in str(replace(check, added=2))
+
+
+def test_a_long_formula_gets_a_line_of_its_own(monkeypatch):
+    g = Graph()
+    x, W = g.inputs("x", 4), matrix(g, "w", 5, 4)
+    rolled = roll([tanh(dot(row, x)) for row in W])
+    assert rolled.report.findings == ("20 products, 5 sums and 5 tanh -> t1 = tanh(W @ x)",)
+    for longest, lines in ((len("W @ x"), 1), (len("W @ x") - 1, 2)):
+        monkeypatch.setattr(reports, "LONGEST", longest)
+        assert len(replace(rolled.report).findings) == lines
+
+
+ESTIMATES = {
+    "scalar": (lambda x, s: s + s, 80.0),
+    "elements": (lambda x, s: tanh(x), 1000.0 + 20),
+    "stretched": (lambda x, s: x + s, 1000.0 + 20),
+    "a sum": (lambda x, s: SUM(x, None), 1000.0 + 20),
+    "a product": (lambda x, s: x @ x, 1000.0 + 0.2 * 20),
+    "a view": (lambda x, s: RESHAPE(x, (4, 5)), 250.0),
+    "chosen": (lambda x, s: GATHER(x, Index(np.arange(4))), 250.0 + 3 * 4),
+    "chosen often": (lambda x, s: GATHER(x, Index(np.zeros(50, int))), 250.0 + 3 * 50),
+    "scattered": (lambda x, s: SCATTER(x, Index(np.zeros(20, int)), (2,)), 250.0 + 3 * 20),
+    "scattered far": (lambda x, s: SCATTER(x, Index(np.arange(20)), (99,)), 250.0 + 3 * 99),
+}
+
+
+@pytest.mark.parametrize("case", ESTIMATES)
+def test_what_an_operation_on_arrays_is_estimated_to_cost(case):
+    build, nanoseconds = ESTIMATES[case]
+    g = Graph()
+    build(g.array("x", 20), g.input("s"))
+    found = reports.report(g, {}, 500, 400)
+    assert found.gain == pytest.approx(400 * 40.0 / nanoseconds, rel=1e-12)
+    assert found.arrays == (case not in ("scalar", "a view", "chosen", "chosen often"))
+    assert found.scalars == ({"add": 1} if case == "scalar" else {})
+    assert reports.report(Graph(), {}, 0, 0).gain == 1.0
+    assert found.pays == (found.gain > 1.0)
+    assert not replace(found, gain=1.0).pays
+
+
+def test_what_stayed_scalar_is_named_by_the_six_most():
+    report = roll(irregular(1, 300)).report
+    names = "abcdefg"
+    many = replace(report, scalars={name: 2000 - i for i, name in enumerate(names)}, operations=9)
+    assert many.remainder().startswith(
+        "13,979 of 9 operations stayed scalar (2,000 a, 1,999 b, 1,998 c, 1,997 d, 1,996 e, "
+        "1,995 f, …): "
+    )
+    six = replace(many, scalars=dict.fromkeys(names[:6], 1))
+    assert "(1 a, 1 b, 1 c, 1 d, 1 e, 1 f):" in six.remainder()
+    assert "1 array operation and 6 scalar operations" in replace(six, arrays=1).summary()
+    assert replace(six, scalars={}).remainder() == "nothing stayed scalar"
+
+
+@pytest.mark.parametrize("numbers", [(2, 3, -2), (1, 2, -3), (1, -1, 2), (-1, 2, 3), (1, -1, -2)])
+def test_data_written_as_factors_and_signs_are_one_matrix(numbers):
+    g = Graph()
+    w, source = g.inputs("w", 5), random.Random(0)
+    wanted = []
+    for row in [[source.choice(numbers) for _ in w] for _ in range(6)]:
+        found = 7 * w[0]
+        for number, e in zip(row[1:], w[1:], strict=True):
+            term = e if abs(number) == 1 else abs(number) * e
+            found = found + term if number > 0 else found - term
+        wanted.append(found)
+    assert used(rolled_right(wanted)) == {"matmul": 1}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (lambda x, y, z: [tanh(e) for e in x[:3]], {"gather": 3, "tanh": 3}),
+        (lambda x, y, z: [tanh(e) for e in x[:4]], {"gather": 1, "tanh": 1}),
+        (lambda x, y, z: [tanh(e) for e in y], {"tanh": 1}),
+        (
+            lambda x, y, z: [dot(x[:4], z[5:9]), dot(x[4:7], z[9:])],
+            {"gather": 14, "mul": 7, "add": 5},
+        ),
+        (
+            lambda x, y, z: [dot(x[:4], z[5:9]), dot(x[4:8], z[8:])],
+            {"gather": 2, "mul": 1, "sum_over": 1},
+        ),
+        (lambda x, y, z: [a * b for a in y for b in (2, 3, 5)], {"mul": 3}),
+        (lambda x, y, z: [a * b for a in y for b in (2, 3, 5, 7)], {"outer": 1}),
+        (lambda x, y, z: [total(x[i : i + 3]) for i in (0, 5, 2, 7)], {"gather": 3, "add": 2}),
+        (lambda x, y, z: [total(x[i : i + 4]) for i in (0, 5, 2, 7)], {"gather": 1, "sum_over": 1}),
+        (lambda x, y, z: [total(y)], {"sum_over": 1}),
+    ],
+)
+def test_how_few_are_too_few(wanted, expected):
+    g = Graph()
+    x, y, z = g.inputs("x", 12), g.inputs("y", 3), g.inputs("z", 12)
+    every = [dot(x, x), dot(z, z)]  # so that these are arrays of 12, whichever are used
+    rest = used(rolled_right(every))
+    found = used(rolled_right([*wanted(x, y, z), *every]))
+    counts = {name: found[name] - rest.get(name, 0) for name in found}
+    assert {name: count for name, count in counts.items() if count} == expected
+
+
+def test_products_of_signs_alone():
+    g = Graph()
+    one, minus, x = g.constant(1.0), g.constant(-1.0), g.input("x")
+    signs = [one * minus, minus * minus, minus * one * minus]
+    assert [evaluate(e) for e in signs] == [-1.0, 1.0, 1.0]
+    found = fingerprints(g, [e.id for e in signs])
+    assert found[signs[0].id] == -found[signs[1].id] % 2**64
+    assert found[signs[1].id] == found[signs[2].id] == fingerprints(g, [one.id])[one.id]
+    assert check_roll([x * e for e in signs], roll([x * e for e in signs]))
 
 
 # -- irregular graphs ------------------------------------------------------------------------------

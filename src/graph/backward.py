@@ -18,6 +18,7 @@ from ..errors import (
     NotDifferentiableError,
     OperandError,
     ShapeError,
+    formula_hint,
     kind_of,
     shorten,
 )
@@ -253,7 +254,6 @@ def _sweep(
             needed.add(node)
     if root not in needed:
         return {}
-    found: dict[int, int] = {}
     if root in graph.shapes:
         raise ShapeError(
             f"cannot differentiate {Expr(graph, root)!r}, an array of shape "
@@ -263,9 +263,8 @@ def _sweep(
     guards = None
     if guarded and has_branches(graph, needed):
         guards = Guards(graph, live, needed, targets)
+    found = {root: graph.node_of(1.0)}
     try:
-        graph.deriving(Origin("grad", root, "seed"))
-        found[root] = graph.node_of(1.0)
         for node in reversed(live):
             if node in needed and node in found:
                 _pull_back(graph, node, found, needed, guards)
@@ -286,7 +285,7 @@ def _pull_back(
     if guards is not None:
         graph.deriving(Origin("grad", node, "rule", op.name))
         arguments = guards.arguments(node, arguments)
-    ct, out, shapes = Expr(graph, found[node]), Expr(graph, node), graph.shapes
+    ct, out = Expr(graph, found[node]), Expr(graph, node)
     for position, operand in enumerate(operands):
         if operand not in needed:
             continue
@@ -298,7 +297,7 @@ def _pull_back(
         share = graph.node_of(rule(ct, out, *arguments))
         if guards is not None:
             share = guards.unfitted(node, position, share)
-        if shapes and shapes.get(share, ()) != shapes.get(operand, ()):
+        if graph.shapes:
             share = _fitted(graph, share, operand)
         if guards is not None:
             share = guards.guarded(node, position, share)
@@ -385,7 +384,7 @@ def _output_node(graph: Graph, output: Any) -> int:
     if not isinstance(output, Arithmetic):
         raise OperandError(
             f"cannot differentiate {shorten(output)}, {kind_of(output)}; "
-            "expected one Expr or Value (for several outputs use jacobian)"
+            f"expected one Expr or Value (for several outputs use jacobian){formula_hint(output)}"
         )
     return graph.node_of(output)
 

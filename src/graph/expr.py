@@ -54,8 +54,8 @@ class Origin:
     """Where a derived node came from: which transform, for which primal node, by which rule.
 
     primal is None when a later transform dropped that node.
-    role is "seed" (d out / d out), "rule" (a step of a derivative rule) or "sum" (contributions
-    added up); operand is the position whose rule it was, or None.
+    role is "rule" (a step of a derivative rule) or "sum" (contributions added up); operand is the
+    position whose rule it was, or None.
     """
 
     transform: str

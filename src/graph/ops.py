@@ -467,7 +467,7 @@ STOP_GRADIENT = Op(
     notation={
         "text": call("stop_gradient"),
         "latex": Notation(_upright("sg") + r"\left({0}\right)"),
-        "python": Notation("{0}", 0),
+        "python": Notation("{0}", 1),
     },
     sentence="the value passes forward, nothing passes back: it counts as a constant",
     domain=(_REAL,),

@@ -86,7 +86,7 @@ class _Uses:
 
 
 def _merged(graph: Graph, live: Sequence[int], uses: _Uses) -> bytearray:
-    """1 for each link of a chain that is not its end. Products join later, in `_terms`.
+    """True for each link of a chain that is not its end. Products join later, in `_terms`.
 
     A beginning that several sums share is written out in each, as long as that adds few terms:
     samples whose first features are equal have such beginnings.
@@ -100,7 +100,7 @@ def _merged(graph: Graph, live: Sequence[int], uses: _Uses) -> bytearray:
         if op is MAXIMUM:
             for operand in operands_of[node]:
                 if ops[operand] is MAXIMUM and uses.all[operand] == 1:
-                    merged[operand] = 1
+                    merged[operand] = True
         elif op is ADD or op is SUB:
             left, right = operands_of[node]
             subtracts[node] = op is SUB
@@ -109,12 +109,12 @@ def _merged(graph: Graph, live: Sequence[int], uses: _Uses) -> bytearray:
                 extra = (uses.all[left] - 1) * lengths[left]
                 if not merged[left] and uses.all[left] == uses.added_to[left] and extra <= spare:
                     spare -= extra
-                    merged[left] = 1
+                    merged[left] = True
                 if merged[left]:
                     length += lengths[left] - 1
                     subtracts[node] |= subtracts[left]
             if op is ADD and uses.all[right] == 1 and ops[right] is ADD and not subtracts[right]:
-                merged[right] = 1
+                merged[right] = True
                 length += lengths[right] - 1
             lengths[node] = length
     return merged
@@ -135,7 +135,7 @@ def _terms(graph: Graph, end: int, merged: bytearray, uses: _Uses) -> list[Term]
             stack.append((-sign if op is SUB else sign, right))
             stack.append((sign, left))
         elif sums and op is MUL and _joins(graph, node, uses):
-            merged[node] = 1
+            merged[node] = True
             terms.append(Term(sign, *operands_of[node]))
         elif sums and op is CONSTANT and graph.value(node) == 0.0:
             zeros.append(Term(1, node))

@@ -147,8 +147,8 @@ def _in_order(terms: Terms, by_last: bool) -> Terms:
     import numpy
 
     keys = terms.places if by_last else terms.places[::-1]
-    order = numpy.lexsort(keys, axis=-1)
-    sorted_tables = tuple(numpy.take_along_axis(table, order, -1) for table in terms.places)
+    order = numpy.lexsort(keys)
+    sorted_tables = tuple(numpy.take_along_axis(table, order, 1) for table in terms.places)
     return terms._replace(places=sorted_tables)
 
 
@@ -357,9 +357,9 @@ def _scattered(writer: Writer, terms: Terms) -> tuple[int, Places]:
     import numpy
 
     lanes, total = len(terms.counts), len(terms.places[0])
-    hint = terms.hint
-    whole = hint is not None and hint.is_whole()
-    shape, places = hint if hint and whole else Operand((lanes,), numpy.arange(lanes))
+    shape, places = Operand((lanes,), numpy.arange(lanes))
+    if terms.hint and terms.hint.is_whole():
+        shape, places = terms.hint
     owners = numpy.repeat(numpy.arange(lanes), terms.counts)
     operands = writer.operands(terms.homes, terms.places)
     arrangement = arrange(operands, total, [*terms.places, owners, numpy.arange(total)])

@@ -190,7 +190,7 @@ class Generations:
 def _repeated(left: list[int], right: list[int]) -> tuple[int, tuple[list[int], list[int]]]:
     """How often one product is repeated if the terms are few and all that one, and the terms."""
     count = len(left)
-    if 1 < count <= FEW_TERMS and len(set(left)) == 1 == len(set(right)):
+    if count <= FEW_TERMS and len(set(left)) == 1 == len(set(right)):
         return count, (left[:1], right[:1])
     return 1, (left, right)
 

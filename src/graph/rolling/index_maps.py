@@ -120,8 +120,7 @@ def _grid(columns: Iterable[Places], lanes: int) -> Arrangement | None:
 def _vector(columns: Sequence[Places], lanes: int) -> Arrangement:
     """The lanes one after the other, in the order in which they first come."""
     ids = identities(columns, lanes)
-    count = int(ids.max()) + 1 if lanes else 0
-    return Arrangement((count,), ids)
+    return Arrangement((int(ids.max()) + 1,), ids)
 
 
 def identities(columns: Sequence[Places], lanes: int) -> Places:

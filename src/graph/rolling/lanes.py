@@ -62,7 +62,6 @@ class LaneWriter:
     """Writes groups and settles their lanes.
 
     findings  what each array that was written computes of the scalar graph
-    scalars   how many operations were written as scalars, by name
     """
 
     def __init__(self, addresses: Addresses, generations: Generations) -> None:
@@ -70,7 +69,6 @@ class LaneWriter:
         self.writer = addresses.writer
         self.generations = generations
         self.findings: list[Finding] = []
-        self.scalars: Counter[str] = Counter()
 
     def write(self, key: Key, group: Group) -> None:
         """Compute the lanes of a group, and give each its address."""
@@ -104,7 +102,7 @@ class LaneWriter:
         for part in parts:
             chosen = [lanes[i] for i in part.tolist()]
             some = [table[part] for table in tables]
-            if len(parts) > 1 and self._is_small(homes, chosen):
+            if len(parts) > 1:
                 self._write_lanes(step, homes, chosen, [table.tolist() for table in some])
             else:
                 self._write_array(step, homes, chosen, some)
@@ -129,10 +127,9 @@ class LaneWriter:
             addresses.home[lane], addresses.place[lane] = homes[1], places[1]
             return
         operands = [writer.element(home, at) for home, at in zip(homes, places, strict=True)]
-        if len(step.signs) > 1 and step.signs[1] > 0 and self._reads_better(*operands[:2]):
+        if step.signs[1:2] == (1,) and self._reads_better(*operands[:2]):
             operands[:2] = operands[1::-1]
         node = step.apply(writer.graph.append, operands)
-        self.scalars[step.op.name] += max(1, len(step.signs) - 1)
         self._settle_scalar(lane, node)
 
     def _settle_scalar(self, lane: int, node: int) -> None:
@@ -165,7 +162,7 @@ class LaneWriter:
                 writer.pick_for_broadcast(home, arrangement.table(column))
                 for home, column in zip(homes, columns, strict=True)
             ]
-            if len(step.signs) > 1 and step.signs[1] > 0 and self._reads_better(*picked[:2]):
+            if step.signs[1:2] == (1,) and self._reads_better(*picked[:2]):
                 picked[:2] = picked[1::-1]
             node = writer.stretched(step.apply(writer.emit, picked), arrangement.shape)
         self._settle(lanes, node, arrangement.positions, step.tally(len(lanes)))
@@ -174,7 +171,7 @@ class LaneWriter:
         self, step: Step, homes: Sequence[int], columns: Sequence[Places], arrangement: Arrangement
     ) -> int | None:
         """The outer product, if the lanes are all products of two vectors' elements."""
-        if step.op is not MUL or len(arrangement.shape) != 2 or len(homes) != 2:
+        if step.op is not MUL or len(arrangement.shape) != 2:
             return None
         tables = [arrangement.table(column) for column in columns]
         if any(home != CONSTANTS and not self.writer.shapes[home] for home in homes):
@@ -238,7 +235,6 @@ class LaneWriter:
             ]
             start += count
             self._settle_scalar(lane, Step(ADD, signs=(1,) * count).apply(append, terms))
-            self.scalars.update(mul=count, add=count - 1)
 
     def _write_elements(self, op: Op, home: int, group: Group) -> None:
         """Sums, or maxima, of elements of one array."""
@@ -324,7 +320,7 @@ def _by_coefficient(op: Op, homes: Sequence[int], columns: Sequence[Places]) -> 
     met = len(numpy.unique(coefficient * elements + element))
     if met == count * elements:
         return [numpy.flatnonzero(coefficient == one) for one in range(count)]
-    along = numpy.lexsort(others[::-1])
+    along = numpy.lexsort(others)
     ends = 1 + numpy.flatnonzero(coefficient[along][1:] != coefficient[along][:-1])
     few = len(ends) < 2 * count and lanes >= 4 * len(ends)
     return numpy.split(along, ends) if few and op is MUL else whole
