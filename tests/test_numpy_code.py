@@ -3,12 +3,15 @@
 tests/golden/numpy.txt holds it; `--update-golden` writes it anew.
 """
 
+import math
 from pathlib import Path
 
+import numpy as np
 from test_arrays import APPLIED, as_leaves, weighted
 from test_numpy_target import network
 from test_rolled_graphs import CASES
 
+import wengert as wg
 from wengert.codegen.compiled import compile
 from wengert.graph import ops
 from wengert.graph.backward import grad
@@ -87,3 +90,22 @@ def test_the_code_is_as_it_was(update_golden):
     if update_golden:
         GOLDEN.write_text(found, encoding="utf-8")
     assert found == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_what_is_squared_is_computed_once():
+    g = wg.Graph()
+    x, y = g.array("x", 4), g.array("y", 4)
+    v = wg.tanh(x - y)
+    code = wg.compile({"x": x, "y": y}, v @ v, target="numpy").source
+    assert code.count("np.tanh") == code.count("x - y") == 1
+    assert "np.vdot(t1, t1)" in code
+
+
+def test_operations_on_numbers_alone_are_numpys():
+    g = wg.Graph()
+    x, two, zero = g.input("x"), g.constant(2.0), g.constant(0.0)
+    for out, wanted in [(-two, -2.0), (two / zero, math.inf), (two - two * two, -2.0)]:
+        f = wg.compile({"x": x}, {"out": out, "x": x}, target="numpy", simplify=False)
+        found = f(1.0)["out"]
+        assert type(found) is np.float64
+        assert found == wanted

@@ -604,3 +604,65 @@ def _compare_derivatives(op, statics, rng):
                 for way, found in ways.items():
                     error = abs(float(found[i][position]) - wanted)
                     assert error <= 1e-13 * abs(wanted), (op, statics, point, way)
+
+
+WEIGHED = [
+    lambda x, y: wg.log(2 * (wg.exp(x) + 3)),
+    lambda x, y: wg.log((0.5 + 4 * wg.exp(y)) * 0.25 + wg.exp(x)),
+    lambda x, y: wg.log((wg.exp(x) / 4 + 1) / 2 + wg.exp(y) * 8),
+    lambda x, y: wg.log1p(3 * (wg.exp(x) + 2 * (wg.exp(y) + 5))),
+    lambda x, y: wg.exp(x) / (3 * (wg.exp(x) + 2 * (wg.exp(y) + 0.5))),
+]
+
+
+@pytest.mark.parametrize("write", WEIGHED)
+def test_weights_within_weights(write):
+    g = wg.Graph()
+    x, y = g.inputs("x", 2)
+    out = write(x, y)
+    form = wg.stable_form(out)
+    assert form != out
+    for at in ({x: 0.25, y: -1.5}, {x: -2.0, y: 0.75}):
+        assert wg.evaluate(form, at) == pytest.approx(wg.evaluate(out, at), rel=1e-14)
+    slopes = wg.evaluate(wg.grad(out, [x, y], allow_unused=True), {x: 1e3, y: 999.0})
+    assert all(map(math.isfinite, slopes))
+
+
+@pytest.mark.parametrize("weight", [1e-200, 1e200])
+def test_weights_out_of_range_stay_as_they_are_written(weight):
+    g = wg.Graph()
+    x, y = g.inputs("x", 2)
+    out = wg.log(weight * (weight * wg.exp(x) + wg.exp(y)))
+    assert wg.stable_form(out) == out
+    out = wg.log(wg.exp(x) / 0 + wg.exp(y) * math.inf)
+    assert wg.stable_form(out) == out
+
+
+def test_a_sum_that_is_shifted_is_not_shifted_again():
+    g = wg.Graph()
+    z, other = g.inputs("z", 3), g.input("other")
+    shift = wg.stop_gradient(wg.maximum(wg.maximum(z[0], z[1]), z[2]))
+    written = wg.log(sum(wg.exp(a - shift) for a in z)) + shift
+    form = wg.stable_form(written + wg.log(wg.exp(other) + wg.exp(-other) + wg.exp(2 * other)))
+    assert g.passes[-1].rewrites == {"log-sum-exp-shifted": 1}
+    assert written.operands[0] in set(map(g.__getitem__, live_nodes(g, [form.id])))
+
+
+def test_how_often_a_rule_for_arrays_applied_is_counted():
+    g = wg.Graph()
+    x = g.array("x", 3)
+    wg.stable_form(wg.log(arrays.sum_over(wg.exp(x))))
+    assert g.passes[-1].rewrites == {"log-sum-exp-array": 1}
+
+
+def test_what_is_written_after_a_stable_form_is_the_users():
+    g = wg.Graph()
+    x = g.input("x")
+    wg.stable_form(wg.log(1 + wg.exp(x)) + wg.log(wg.exp(x) + wg.exp(-x)))
+    assert (x * 3).origin is None
+
+
+def test_a_number_may_come_first():
+    x = wg.Graph().input("x")
+    assert str(wg.stable_form(-1 + wg.exp(x))) == "expm1(x)"
+    assert str(wg.stable_form(wg.log(1 + wg.exp(x)))) == "softplus(x)"

@@ -218,9 +218,7 @@ class _Shift:
             moved = tuple([self.images[operand] for operand in operands])
             if moved != operands:
                 node = graph.append(op, moved, graph.statics.get(node, ()))
-            graph.deriving(None)
             return node
-        graph.deriving(None)
         return shifted.id
 
     def _shifted_form(self, op: Op, operands: tuple[int, ...]) -> Expr | None:
