@@ -109,3 +109,17 @@ def test_operations_on_numbers_alone_are_numpys():
         found = f(1.0)["out"]
         assert type(found) is np.float64
         assert found == wanted
+
+
+def test_lines_of_variables_are_counted_from_the_head_of_the_module():
+    g = wg.Graph()
+    x, w = g.array("x", 3), g.array("w", 3)
+    out = wg.sigmoid(x * np.arange(3.0)) @ w
+    f = wg.compile({"x": x, "w": w}, {"out": out}, target="numpy")
+    lines = f.source.splitlines()
+    named = {i.name: f.line_of(i.name) for i in f.program.instructions}
+    written = {name: lines[line - 1] for name, line in named.items() if line is not None}
+    assert len(written) >= 2
+    assert min(filter(None, named.values())) > 0
+    assert all(line.startswith(f"    {name} = ") for name, line in written.items()), f.source
+    assert lines[f.line_of("return") - 1].startswith("    return ")

@@ -72,7 +72,8 @@ class Value(Arithmetic):
         plain = any(getattr(x, "shape", ()) and x.dtype != object for x in inputs)
         if not plain and method == "__call__" and not any(isinstance(x, Expr) for x in inputs):
             with contextlib.suppress(TypeError):
-                return ufunc(*[_boxed(x) if isinstance(x, Value) else x for x in inputs], **options)
+                boxed = [_boxed(x) if isinstance(x, Value) else x for x in inputs]
+                return ufunc(*boxed, **{"dtype": object, **options})  # else a comparison is a bool
         given = ", ".join(shorten(x) for x in inputs)
         raise OperandError(
             f"np.{ufunc.__name__}({given}) cannot be recorded: a Value is one number. Write "
