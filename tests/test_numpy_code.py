@@ -123,3 +123,13 @@ def test_lines_of_variables_are_counted_from_the_head_of_the_module():
     assert min(filter(None, named.values())) > 0
     assert all(line.startswith(f"    {name} = ") for name, line in written.items()), f.source
     assert lines[f.line_of("return") - 1].startswith("    return ")
+
+
+def test_a_step_on_no_samples_changes_nothing():
+    net = wg.MLP(3, [4, 2], seed=0)
+    step = wg.training_step(net, optimizer=wg.SGD(0.1), reduce="mean", target="numpy")
+    assert "/ len(X)  # scaled here" in step.source
+    params = np.array([parameter.data for parameter in net.parameters()])
+    result = step(params, params[:0], np.empty((0, 3)), np.empty((0, 2)))
+    assert math.isnan(result["loss"])
+    assert np.array_equal(result["params"], params)
