@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pytest
 from test_arrays import APPLIED, as_leaves, weighted
 from test_numpy_target import network
 from test_rolled_graphs import CASES
@@ -133,3 +134,23 @@ def test_a_step_on_no_samples_changes_nothing():
     result = step(params, params[:0], np.empty((0, 3)), np.empty((0, 2)))
     assert math.isnan(result["loss"])
     assert np.array_equal(result["params"], params)
+
+
+def test_the_leaves_of_a_row_may_come_in_another_order():
+    g = wg.Graph()
+    x = g.inputs("x", 4)
+    out = sum(wg.tanh(a) * k for k, a in enumerate(x, 1))
+    inputs = {"x": [x[i] for i in (0, 3, 1, 2)]}
+    rows = np.linspace(-1.0, 1.0, 12).reshape(3, 4)
+    f = wg.compile(inputs, out, batch="x", target="numpy")
+    assert "x.reshape(len(x), -1)[:, index0]" in f.source
+    assert f(rows) == pytest.approx(wg.compile(inputs, out, batch="x")(rows.tolist()), rel=1e-14)
+
+
+def test_a_batch_of_matrices_is_taken_as_it_is():
+    g = wg.Graph()
+    x = g.array("x", (2, 3))
+    f = wg.compile({"x": [x]}, (x @ np.arange(3.0)).sum(), batch="x", target="numpy")
+    assert "x.reshape(-1, 2, 3)" in f.source
+    rows = np.linspace(-1.0, 1.0, 12).reshape(2, 6)
+    assert f(rows) == pytest.approx((rows.reshape(2, 2, 3) @ np.arange(3.0)).sum(), rel=1e-14)
