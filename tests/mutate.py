@@ -8,8 +8,8 @@ swapped arguments of f(x, x), is none. The package and its tests are copied firs
 so nothing here is touched and the tree may change meanwhile. One run of the unchanged copy finds
 out which tests call which functions and how long each takes; each mutant then meets the tests that
 call the function it is in, those that caught others and the quickest first, and after them all the
-rest that are named for its file. Survivors are printed; docs/trust.md says which are known, and
-why.
+rest that are named for its file. Survivors are printed; docs/mutants.md says which are known,
+and why.
 """
 
 from __future__ import annotations

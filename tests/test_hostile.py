@@ -508,7 +508,7 @@ def test_functions_of_numpy_on_a_value_are_recorded():
         assert function(a).data == own(a).data
     for compared in (np.float64(0.25) < a, np.greater(a, np.float32(0.25))):
         assert type(compared) is wg.Value
-        assert compared.data == float(0.25 < a.data)
+        assert compared.data == float(a.data > 0.25)
     y = np.tanh(a) * np.float64(2.0) + np.float64(1.0)
     assert isinstance(y, wg.Value)
     y.backward()
