@@ -32,6 +32,7 @@ from ..graph.operation import Op
 from ..graph.ops import ADD, CONSTANT, DIV, MUL, NEG, STOP_GRADIENT, SUB, WHERE
 from ..graph.passes import PassRecord, operations
 from ..graph.shapes import BATCH
+from .arraytidy import copy_knowledge
 
 SAMPLES: Final = 32
 """How many samples a batch is taken to have where sizes are compared."""
@@ -323,13 +324,7 @@ class _Rewriting:
         for node in self.search.live:
             self._need(node)
         target.deriving(None)
-        target.outputs = tuple(images[node] for node in graph.outputs)
-        for node, label in graph.labels.items():
-            if node in images and target.operands[images[node]]:
-                target.labels.setdefault(images[node], label)
-        for adjoint, primal in graph.adjoint_of.items():
-            if adjoint in images and primal in images and target.operands[images[adjoint]]:
-                target.adjoint_of.setdefault(images[adjoint], images[primal])
+        copy_knowledge(graph, target, images)
 
     def _need(self, wanted: int) -> None:
         """Make what a node needs and the node, if they are not there yet."""

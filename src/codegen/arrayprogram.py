@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NonFiniteError, ShapeError, shorten
+from ..errors import ShapeError, shorten
 from ..graph.indexing import Index
 from ..graph.shapes import BATCH, Shape, evaluate_arrays, shape_text
 from .program import Group, Instruction, Nested, Operand, check_row, check_sequence, map_nested
@@ -114,11 +113,10 @@ class ArrayProgram:
         lines += [f"  {i}  {shape_text(self.shapes[i.name])}" for i in self.instructions]
         return "\n".join([*lines, f"return {map_nested(self.outputs, _output_text)}"])
 
-    def run(self, *arguments: Any, check: bool = False) -> Any:
+    def run(self, *arguments: Any) -> Any:
         """Interpret the program: one operation of the table per instruction, on NumPy arrays.
 
-        The reference that array targets are compared with. With `check`, the first instruction with
-        a result that is not finite is a `NonFiniteError` that names it.
+        The reference that array targets are compared with.
         """
         import numpy
 
@@ -132,10 +130,9 @@ class ArrayProgram:
             values[view.name] = _chosen(rows[view.group.name], view.index, view.group.batched)
         for instruction in self.instructions:
             operands = [_read(values, operand) for operand in instruction.operands]
-            value = evaluate_arrays(instruction.op, operands, instruction.statics)
-            values[instruction.name] = value
-            if check and not numpy.isfinite(value).all():
-                raise _non_finite(instruction, value)
+            values[instruction.name] = evaluate_arrays(
+                instruction.op, operands, instruction.statics
+            )
         return map_nested(self.outputs, lambda output: self._result(values, output))
 
     def _result(self, values: dict[str, Any], output: Any) -> Any:
@@ -210,16 +207,3 @@ def _read(values: dict[str, Any], operand: Operand) -> Any:
 
 def _output_text(output: Any) -> Any:
     return f"{output.name}[{output.length}]" if isinstance(output, Flat) else output
-
-
-def _non_finite(instruction: Instruction, value: Any) -> NonFiniteError:
-    import numpy
-
-    array = numpy.asarray(value)
-    places = numpy.argwhere(~numpy.isfinite(array))
-    first = tuple(places[0].tolist())
-    where = f" at {list(first)}, {len(places):,} of {prod(array.shape):,} elements" if first else ""
-    return NonFiniteError(
-        f"{instruction} is {float(array[first])!r}{where} ({instruction.section} pass); "
-        "the first result that is not finite"
-    )

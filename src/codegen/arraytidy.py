@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -73,14 +74,7 @@ class _Tidying:
 
     def finish(self) -> None:
         """Outputs, labels and what is known of derivatives."""
-        graph, target, images = self.graph, self.target, self.images
-        target.outputs = tuple(images[node] for node in graph.outputs)
-        for node, label in graph.labels.items():
-            if node in images and target.operands[images[node]]:
-                target.labels.setdefault(images[node], label)
-        for adjoint, primal in graph.adjoint_of.items():
-            if adjoint in images and primal in images and target.operands[images[adjoint]]:
-                target.adjoint_of.setdefault(images[adjoint], images[primal])
+        copy_knowledge(self.graph, self.target, self.images)
 
     def _minus_truth(self, node: int) -> Expr | None:
         """`where(c, -1, 0) + x` as `x - c`."""
@@ -153,3 +147,14 @@ class _Tidying:
 def _both_ways(operands: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     a, b = operands
     return (a, b), (b, a)
+
+
+def copy_knowledge(graph: Graph, target: Graph, images: Mapping[int, int]) -> None:
+    """Give `target` the outputs, labels and adjoints of `graph`, whose nodes became `images`."""
+    target.outputs = tuple(images[node] for node in graph.outputs)
+    for node, label in graph.labels.items():
+        if node in images and target.operands[images[node]]:
+            target.labels.setdefault(images[node], label)
+    for adjoint, primal in graph.adjoint_of.items():
+        if adjoint in images and primal in images and target.operands[images[adjoint]]:
+            target.adjoint_of.setdefault(images[adjoint], images[primal])

@@ -110,12 +110,12 @@ class Compiled:
             return self.function(*self._prepare(arguments))
         if isinstance(program, Program):
             arguments = tuple(as_floats(program, arguments))
-        if self._check and not isinstance(program, Program):
+            if self._check:
+                return program.run(*arguments, check=True)
+        elif self._check:
             from .nonfinite import run_checked
 
             return run_checked(program, arguments, self._scalars)
-        if self._check:
-            return program.run(*arguments, check=True)
         try:
             return self.function(*arguments)
         except (ArithmeticError, ValueError, TypeError):
