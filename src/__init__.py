@@ -19,9 +19,12 @@ if __name__ != "wengert":
         "follow; install it (pip install -e .) and `import wengert`"
     )
 
+from . import arrays
+from .arrays.roll import Rolled, check_roll, roll
 from .codegen.compiled import Compiled, compile
 from .codegen.target import targets
-from .dense import Dense
+from .derive.backward import adjoints, grad, hessian, hvp, jacobian, jvp
+from .draw.draw import draw_dot
 from .errors import (
     DataError,
     DisconnectedInputError,
@@ -45,16 +48,18 @@ from .errors import (
     WengertError,
 )
 from .explain import Walkthrough, explain
-from .graph import arrays
-from .graph.backward import adjoints, grad, hessian, hvp, jacobian, jvp
-from .graph.draw import draw_dot
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph, Origin
 from .graph.formula import latex, text
-from .graph.network import from_networkx
-from .graph.nodelink import from_json, to_json
-from .graph.operation import Op
-from .graph.ops import (
+from .graph.unroll import unroll
+from .graph.value import Value, zero_grad
+from .notation.doors import open_doors
+from .notation.json import from_json, to_json
+from .notation.networkx import from_networkx
+from .notation.parse import parse
+from .notation.sympy import to_sympy
+from .ops.record import Op
+from .ops.scalar import (
     OPERATIONS,
     absolute,
     cos,
@@ -83,21 +88,19 @@ from .graph.ops import (
     total,
     where,
 )
-from .graph.parse import parse
-from .graph.passes import simplify
-from .graph.ranges import ranges
-from .graph.roll import Rolled, check_roll, roll
-from .graph.stable import stable_form
-from .graph.symbolic import to_sympy
-from .graph.unroll import unroll
-from .graph.value import Value, zero_grad
-from .history import History
-from .losses import LOSSES, binary_cross_entropy, cross_entropy, hinge, squared_error
-from .nn import MLP, Layer, Neuron, load
-from .optim import SGD, Adam, AdamW, Momentum, Optimizer
-from .step import training_step
-from .train import fit
-from .verify import Verification, verify
+from .proof.ranges import ranges
+from .simplify.engine import simplify
+from .simplify.stable import stable_form
+from .train.dense import Dense
+from .train.fit import fit
+from .train.history import History
+from .train.losses import LOSSES, binary_cross_entropy, cross_entropy, hinge, squared_error
+from .train.nn import MLP, Layer, Neuron, load
+from .train.optim import SGD, Adam, AdamW, Momentum, Optimizer
+from .train.step import training_step
+from .verify.verify import Verification, verify
+
+open_doors()
 
 __version__ = "0.1.0"
 

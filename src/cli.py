@@ -20,14 +20,14 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 
+from .derive.backward import grad
 from .errors import OperandError, SettingError, SizeError, UnknownNameError, WengertError, shorten
 from .explain.command import add_arguments
-from .graph.backward import grad
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph
 from .graph.formula import latex, name_latex, number_latex, number_text, text
 from .graph.leafnames import check_name
-from .graph.parse import parse
+from .notation.parse import parse
 from .storage import write_bytes
 
 MAX_FORMULA_TERMS = 50_000
@@ -211,7 +211,7 @@ def _grad(options: Any) -> int:
             )
         _say(_compiled(question, "f").source.rstrip())
         return 0
-    from .graph.passes import simplify
+    from .simplify.engine import simplify
 
     derivatives = question.derivatives()
     gradient = simplify(derivatives)
@@ -299,8 +299,8 @@ def _compiled(question: _Question, name: str) -> Any:
 def _draw(options: Any) -> int:
     import graphviz
 
-    from .graph.draw import draw_dot
-    from .graph.passes import simplify
+    from .draw.draw import draw_dot
+    from .simplify.engine import simplify
 
     out = Path(options.out)
     kind = out.suffix[1:].lower()

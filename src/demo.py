@@ -13,16 +13,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .graph.backward import grad
+from .derive.backward import grad
 from .graph.expr import Expr, Graph
 from .graph.formula import text
-from .graph.passes import simplify
 from .graph.value import Value
+from .simplify.engine import simplify
 from .storage import write_bytes
 
 if TYPE_CHECKING:
     from .codegen.compiled import Compiled
-    from .nn import MLP
+    from .train.nn import MLP
 
 SIZES: Final = (2, 4, 4, 1)
 """Inputs, then neurons per layer; every neuron is tanh."""
@@ -79,7 +79,7 @@ def notebook_network() -> MLP:
     >>> round(notebook_network()([2.0, 3.0]).data, 12)
     -0.217319887686
     """
-    from .nn import MLP
+    from .train.nn import MLP
 
     net = MLP(SIZES[0], list(SIZES[1:]), seed=0)
     for parameter, number in zip(net.parameters(), PARAMETERS, strict=True):
@@ -137,7 +137,7 @@ def _build(net: MLP, say: Say) -> Sample:
 
 def _prove(sample: Sample, say: Say) -> bool:
     """Stage 3: every rule and every derivative against sympy, differences, and the compiler."""
-    from .verify import verify
+    from .verify.verify import verify
 
     start = time.perf_counter()
     verification = verify(sample.loss, sample.net.parameters())
@@ -190,8 +190,8 @@ def _compile(sample: Sample, say: Say) -> None:
 
 def _train(net: MLP, folder: Path, say: Say) -> tuple[bool, list[Path]]:
     """Stage 5: training to the loss that the notebook printed, and the curve of it."""
-    from .optim import SGD
-    from .train import fit
+    from .train.fit import fit
+    from .train.optim import SGD
 
     start = time.perf_counter()
     history = fit(net, INPUTS, TARGETS, optimizer=SGD(STEP_SIZE), epochs=EPOCHS, progress=False)
@@ -232,7 +232,7 @@ def _draw(sample: Sample, folder: Path, say: Say) -> list[Path]:
     """Stage 7: the lesson's neuron and the whole network, forward, and with the backward pass."""
     import graphviz
 
-    from .graph.draw import draw_dot
+    from .draw.draw import draw_dot
 
     start = time.perf_counter()
     values = {name: Value(number, label=name) for name, number in NEURON.items()}

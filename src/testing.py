@@ -2,7 +2,7 @@
 
 `sketches` is a hypothesis strategy for graphs; `check_agreement` runs one through the interpreter,
 every target and mpmath; `check_in_node` does so for the javascript target, where Node.js is found.
-Every number is judged by a rigorous interval (`wengert.graph.intervals`), so nothing here has a
+Every number is judged by a rigorous interval (`wengert.ops.intervals`), so nothing here has a
 tolerance to tune: a number is inside, or something is wrong.
 `check_operation` does for an operation of your own what the package's tests do for its own.
 
@@ -23,18 +23,19 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from .codegen.compiled import compile
-from .codegen.javascript import emit
-from .codegen.noderun import find_node, run_in_node
+from .codegen.scalar.javascript import emit
+from .codegen.scalar.node import find_node, run_in_node
 from .codegen.target import targets
+from .derive.backward import grad
 from .errors import MissingExtraError
-from .graph.backward import grad
 from .graph.evaluation import node_values
 from .graph.expr import Expr, Graph, live_nodes
-from .graph.intervals import Interval, point_intervals
-from .graph.operation import Op
-from .graph.ops import ELEMENTWISE, STOP_GRADIENT, TOTAL
-from .graph.proof.precise import chain_rule, meaning, partial, precise_values
-from .graph.symbolic import is_piecewise, prove_rule
+from .notation.sympy import is_piecewise, prove_rule
+from .ops.intervals import Interval
+from .ops.record import Op
+from .ops.scalar import ELEMENTWISE, STOP_GRADIENT, TOTAL
+from .proof.precise import chain_rule, meaning, partial, precise_values
+from .proof.rounding import point_intervals
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -237,7 +238,7 @@ def check_operation(op: Op, *, samples: int = 50, seed: int = 0) -> None:
     and each derivative, relative to the larger of itself and the value; compiled functions give
     what it evaluates to; and it never raises, on any of `EXTREMES`.
 
-    >>> from wengert.graph.ops import TANH
+    >>> from wengert.ops.scalar import TANH
     >>> check_operation(TANH)
     """
     defaults = op.defaults or tuple(2.0 for _ in op.statics)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wengert.graph.operation import Op
-from wengert.graph.ops import COMPARISONS, ELEMENTWISE, STOP_GRADIENT, WHERE
+from wengert.ops.record import Op
+from wengert.ops.scalar import COMPARISONS, ELEMENTWISE, STOP_GRADIENT, WHERE
 
 SMOOTH_OR_KINKED = tuple(
     op

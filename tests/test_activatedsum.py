@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wengert as wg
-from wengert.graph.activatedsum import ActivatedSum, Row
+from wengert.graph.neuron import ActivatedSum, Row
 from wengert.graph.value import Value, topological
+from wengert.train import nn
 
 numbers = st.floats(-3, 3)
 ACTIVATIONS = ["tanh", "relu", "sigmoid", "softplus", "sin", "leaky_relu", "silu", "gelu", "linear"]
@@ -24,7 +25,7 @@ def by_hand(neuron: wg.Neuron, row):
     n = neuron.b
     for w, x in zip(neuron.w, row, strict=True):
         n = n + w * x
-    return n, wg.nn.ACTIVATIONS[neuron.activation].function(n)
+    return n, nn.ACTIVATIONS[neuron.activation].function(n)
 
 
 def network(activation: str, weights) -> wg.MLP:

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wengert as wg
-from wengert.codegen import arrayfactors, arrayfamilies, numpymemory
-from wengert.codegen.arrayfactors import CARRY, carried
-from wengert.codegen.arraywhole import WHOLE
-from wengert.graph.arrays import sum_over
+from wengert.codegen.array import factors as arrayfactors
+from wengert.codegen.array import families as arrayfamilies
+from wengert.codegen.array import memory as numpymemory
+from wengert.codegen.array.factors import CARRY, carried
+from wengert.codegen.array.whole import WHOLE
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.ops import TOTAL, where
+from wengert.ops.arrays import sum_over
+from wengert.ops.scalar import TOTAL, where
 
 OPTIMIZERS = [wg.SGD(0.1), wg.Momentum(0.1, 0.9), wg.Adam(0.01), wg.AdamW(0.01)]
 
@@ -460,7 +462,7 @@ def test_a_vector_overwritten_while_its_parts_are_read_is_caught(monkeypatch):
     outputs = {"params": new, "grad": sums}
     both(inputs, outputs)
     monkeypatch.setattr(numpymemory, "share_memory", numpymemory.share_memory)
-    from wengert.codegen import numpy as target
+    from wengert.codegen.array import numpy as target
 
     monkeypatch.setattr(target, "read_ahead", forget_joins)
     other = {"params": new, "grad": sums, "more": graph.constant(7.5)}  # a function of its own

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.graph.arrays import MATMUL, sum_over
+from wengert.ops.arrays import MATMUL, sum_over
 
 AT = {"W": np.arange(6).reshape(2, 3) / 10, "x": [1.0, 2.0, 3.0], "b": [0.0, 0.5]}
 

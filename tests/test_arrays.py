@@ -10,9 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import wengert as wg
+from wengert.derive.backward import grad, hvp, jvp
 from wengert.errors import OperandError, ShapeError, SizeError
-from wengert.graph import arrays, ops
-from wengert.graph.arrays import (
+from wengert.graph.arrayvalue import ArrayValue
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
+from wengert.graph.formula import latex
+from wengert.graph.value import Value
+from wengert.ops import arrays
+from wengert.ops import scalar as ops
+from wengert.ops.arrays import (
     broadcast_to,
     gather,
     logsumexp,
@@ -27,15 +34,9 @@ from wengert.graph.arrays import (
     take,
     transpose,
 )
-from wengert.graph.arrayvalue import ArrayValue
-from wengert.graph.backward import grad, hvp, jvp
-from wengert.graph.evaluation import evaluate
-from wengert.graph.expr import Graph
-from wengert.graph.formula import latex
-from wengert.graph.indexing import Index, positions_of, subscript, subscript_text
-from wengert.graph.passes import simplify
-from wengert.graph.shapes import BATCH
-from wengert.graph.value import Value
+from wengert.ops.indexing import Index, positions_of, subscript, subscript_text
+from wengert.ops.shapes import BATCH
+from wengert.simplify.engine import simplify
 
 APPLIED = {
     "matmul 2,2": ([(2, 3), (3, 4)], matmul),

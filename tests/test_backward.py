@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wengert.derive.backward import adjoints, grad, hessian, hvp, jacobian, jvp, reverse_sweep
 from wengert.errors import (
     DisconnectedInputError,
     GraphMismatchError,
@@ -15,12 +16,11 @@ from wengert.errors import (
     OperandError,
     ShapeError,
 )
-from wengert.graph import ops
-from wengert.graph.backward import adjoints, grad, hessian, hvp, jacobian, jvp, reverse_sweep
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph, Origin
-from wengert.graph.stable import stable_form
 from wengert.graph.value import Value
+from wengert.ops import scalar as ops
+from wengert.simplify.stable import stable_form
 
 POINT = {"a": 0.7, "b": -1.3, "c": 2.1}
 STEP = 1e-5

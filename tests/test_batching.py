@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from test_arrays import APPLIED, as_leaves, data, weighted
 
+from wengert.arrays import batching
+from wengert.arrays.batching import batch
+from wengert.derive.backward import grad
 from wengert.errors import NotALeafError, OperandError, ShapeError
-from wengert.graph import batching
-from wengert.graph.arrays import GATHER_ROWS, matmul, max_over, outer, reshape, stack, sum_over
-from wengert.graph.backward import grad
-from wengert.graph.batching import batch
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.indexing import Index
-from wengert.graph.ops import TOTAL, where
-from wengert.graph.shapes import BATCH
+from wengert.ops.arrays import GATHER_ROWS, matmul, max_over, outer, reshape, stack, sum_over
+from wengert.ops.indexing import Index
+from wengert.ops.scalar import TOTAL, where
+from wengert.ops.shapes import BATCH
 
 SAMPLES = 4
 PER_SAMPLE = {name: case for name, case in APPLIED.items() if "_rows" not in name}

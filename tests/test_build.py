@@ -6,11 +6,11 @@ import pytest
 
 from wengert.codegen.build import MAX_REMEMBERED, build_once
 from wengert.codegen.compiled import compile
-from wengert.graph import ops
-from wengert.graph.backward import grad
+from wengert.derive.backward import grad
 from wengert.graph.expr import Graph
 from wengert.graph.value import Value
-from wengert.nn import MLP
+from wengert.ops import scalar as ops
+from wengert.train.nn import MLP
 
 
 def rebuilt(net, rows, targets):

@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wengert as wg
-from wengert import certificate
+from wengert.derive import backward
 from wengert.errors import SaveFileError
-from wengert.graph import backward
 from wengert.graph.expr import live_nodes
-from wengert.graph.proof.check import Check
-from wengert.graph.proof.claim import claim_of
-from wengert.graph.proof.fingerprint import PRIME, Residue, fingerprints, residue_of
-from wengert.graph.proof.local import node_checks
-from wengert.graph.proof.shares import prove_shares
+from wengert.proof.adjoints import prove_shares
+from wengert.proof.check import Check
+from wengert.proof.claim import claim_of
+from wengert.proof.nodes import node_checks
+from wengert.proof.residues import PRIME, Residue, fingerprints, residue_of
+from wengert.verify import certificate
 
 
 def network(widths=(3, 4, 1), seed=0):

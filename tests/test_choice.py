@@ -5,8 +5,14 @@ import sys
 
 import pytest
 
-from wengert.codegen import arraypipeline, choice, compiled
-from wengert.codegen.choice import (
+from wengert.codegen import compiled
+from wengert.codegen.array import pipeline as arraypipeline
+from wengert.errors import SizeError, UnknownNameError
+from wengert.graph.expr import Graph
+from wengert.ops import scalar as ops
+from wengert.ops import shapes
+from wengert.train import choice
+from wengert.train.choice import (
     AUTO,
     array_microseconds,
     check_memory,
@@ -14,13 +20,10 @@ from wengert.codegen.choice import (
     duration,
     work_of,
 )
-from wengert.errors import SizeError, UnknownNameError
-from wengert.graph import ops, shapes
-from wengert.graph.expr import Graph
-from wengert.nn import MLP
-from wengert.optim import SGD, Adam
-from wengert.step import training_step
-from wengert.train import fit
+from wengert.train.fit import fit
+from wengert.train.nn import MLP
+from wengert.train.optim import SGD, Adam
+from wengert.train.step import training_step
 
 
 def trained(sizes, samples, *, optimizer="sgd", target=AUTO, loss="squared_error", batch=None):

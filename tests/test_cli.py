@@ -16,7 +16,7 @@ import pytest
 import wengert
 from wengert import cli, demo
 from wengert.cli import main
-from wengert.graph.drawing import picture as rendering
+from wengert.draw import picture as rendering
 
 TRANSCRIPT = Path(__file__).with_name("transcript.json")
 

@@ -7,6 +7,7 @@ import pytest
 
 import wengert as wg
 from wengert.codegen.compiled import Derivatives, compile
+from wengert.derive.backward import grad
 from wengert.errors import (
     DuplicateNameError,
     GraphMismatchError,
@@ -16,10 +17,9 @@ from wengert.errors import (
     ShapeError,
     UnknownNameError,
 )
-from wengert.graph import ops
-from wengert.graph.backward import grad
 from wengert.graph.expr import Graph
 from wengert.graph.value import Value
+from wengert.ops import scalar as ops
 
 
 @pytest.fixture

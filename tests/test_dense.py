@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from wengert.codegen.compiled import compile
-from wengert.dense import Dense
+from wengert.derive.backward import grad
 from wengert.errors import OperandError, ShapeError, UnknownNameError
-from wengert.graph.arrays import logsumexp, sum_over
-from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.shapes import BATCH
 from wengert.graph.unroll import unroll
-from wengert.nn import ACTIVATIONS, Layer
+from wengert.ops.arrays import logsumexp, sum_over
+from wengert.ops.shapes import BATCH
+from wengert.train.dense import Dense
+from wengert.train.nn import ACTIVATIONS, Layer
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -15,12 +15,12 @@ from wengert.codegen import diskcache
 from wengert.codegen.build import MAX_REMEMBERED, build_once
 from wengert.codegen.compiled import compile
 from wengert.codegen.diskcache import CacheWarning
+from wengert.derive.backward import grad
 from wengert.errors import SettingError
-from wengert.graph import ops
-from wengert.graph.backward import grad
 from wengert.graph.expr import Graph
-from wengert.graph.operation import Notation, Op
-from wengert.nn import MLP
+from wengert.ops import scalar as ops
+from wengert.ops.record import Notation, Op
+from wengert.train.nn import MLP
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
 

@@ -11,19 +11,19 @@ import graphviz
 import numpy as np
 import pytest
 
+from wengert.arrays.roll import roll
+from wengert.derive.backward import grad
+from wengert.draw import picture as rendering
+from wengert.draw.boxes import MAX_BOXES, MAX_LABEL, escape
+from wengert.draw.draw import draw_dot
 from wengert.errors import OperandError, SizeError, UnknownNameError
-from wengert.graph.arrays import sum_over
-from wengert.graph.backward import grad
-from wengert.graph.draw import draw_dot
-from wengert.graph.drawing import picture as rendering
-from wengert.graph.drawing.boxes import MAX_BOXES, MAX_LABEL, escape
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph, live_nodes
-from wengert.graph.ops import maximum, where
-from wengert.graph.parse import parse
-from wengert.graph.roll import roll
 from wengert.graph.value import Value
-from wengert.nn import MLP
+from wengert.notation.parse import parse
+from wengert.ops.arrays import sum_over
+from wengert.ops.scalar import maximum, where
+from wengert.train.nn import MLP
 
 SVG = "{http://www.w3.org/2000/svg}"
 TOOLTIP = "{http://www.w3.org/1999/xlink}title"

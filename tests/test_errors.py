@@ -7,7 +7,7 @@ import pytest
 
 import wengert as wg
 from wengert.errors import UnknownNameError, WengertError, kind_of, shorten
-from wengert.graph.operation import Op
+from wengert.ops.record import Op
 
 
 @pytest.mark.parametrize(

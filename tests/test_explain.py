@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wengert.derive.backward import grad
 from wengert.errors import (
     DisconnectedInputError,
     FormulaError,
@@ -21,12 +22,11 @@ from wengert.explain.command import add_arguments, read_formulas, run
 from wengert.explain.latex import escape as escape_latex
 from wengert.explain.markdown import escape as escape_markdown
 from wengert.explain.walkthrough import Walkthrough
-from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.parse import parse
 from wengert.graph.value import Value
-from wengert.nn import MLP, Layer, Neuron
+from wengert.notation.parse import parse
+from wengert.train.nn import MLP, Layer, Neuron
 
 NEURON = {"x1": 2.0, "x2": 0.0, "w1": -3.0, "w2": 1.0, "b": 6.8813735870195432}
 HOSTILE = '</script>$\\{}"`|*_[x](y)<b>\n%&#~^'
@@ -154,7 +154,7 @@ def test_negative_numbers_stand_in_brackets_after_an_operator():
 
 
 def test_a_broken_rule_is_caught_by_the_judges():
-    from wengert.graph import ops
+    from wengert.ops import scalar as ops
 
     wrong = (lambda ct, out, x: ct * (1 - out),)
     original = ops.TANH.vjp

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 from strategies import random_recipe
 
-from wengert.codegen import evidence, selfcheck
 from wengert.codegen.compiled import compile
+from wengert.codegen.export import evidence, selfcheck
+from wengert.derive.backward import grad
 from wengert.errors import InvalidNameError
-from wengert.graph import ops
-from wengert.graph.backward import grad
 from wengert.graph.expr import Graph
-from wengert.graph.proof.check import Check
 from wengert.graph.value import Value
+from wengert.ops import scalar as ops
+from wengert.proof.check import Check
 from wengert.storage import write_text
-from wengert.verify import Verification, verify
+from wengert.verify.verify import Verification, verify
 
 TRANSCRIPT = json.loads((Path(__file__).parent / "transcript.json").read_text())
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wengert.graph import ops
-from wengert.graph.backward import grad
+from wengert.derive.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph
 from wengert.graph.formula import latex, name_latex, number_latex, number_text, text
 from wengert.graph.value import Value
+from wengert.ops import scalar as ops
 
 NAMES = ("a", "b", "w0_1")
 INFIX = {

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 
 import wengert as wg
 from wengert import testing
-from wengert.codegen.noderun import find_node
-from wengert.graph import ops
-from wengert.graph.operation import call
-from wengert.graph.ops import ELEMENTWISE
+from wengert.codegen.scalar.node import find_node
+from wengert.ops import scalar as ops
+from wengert.ops.record import call
+from wengert.ops.scalar import ELEMENTWISE
 from wengert.testing import (
     Sketch,
     Step,
@@ -122,8 +122,8 @@ def test_a_wrong_spelling_in_javascript_is_found(mutate):
 
 
 def test_a_wrong_simplification_is_found(monkeypatch):
-    from wengert.graph import passes
-    from wengert.graph.rules import Rule
+    from wengert.simplify import engine as passes
+    from wengert.simplify.rules import Rule
 
     rules = (Rule("wrong", lambda a, b: a * b, lambda a, b: a + b, "exact"),)
     monkeypatch.setattr(passes, "DEFAULT_PIPELINE", (passes.Pass("exact", rules),))

@@ -9,10 +9,10 @@ from itertools import pairwise
 import pytest
 
 import wengert as wg
-from wengert.codegen.layout import INDENT, LINE_LENGTH, Listing
-from wengert.codegen.python import emit
-from wengert.graph.operation import POWER, UNARY, Notation
-from wengert.graph.ops import MUL
+from wengert.codegen.scalar.layout import INDENT, LINE_LENGTH, Listing
+from wengert.codegen.scalar.python import emit
+from wengert.ops.record import POWER, UNARY, Notation
+from wengert.ops.scalar import MUL
 
 OPENING, CLOSING = "([{", ")]}"
 

@@ -8,6 +8,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from wengert.derive.backward import hvp, jvp
 from wengert.errors import (
     DuplicateNameError,
     GraphMismatchError,
@@ -20,12 +21,11 @@ from wengert.errors import (
     UnknownNameError,
     WengertError,
 )
-from wengert.graph import ops
-from wengert.graph.backward import hvp, jvp
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph, live_nodes
 from wengert.graph.leafnames import MAX_NAME_LENGTH, is_name
 from wengert.graph.value import Value
+from wengert.ops import scalar as ops
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import wengert as wg
-from wengert.graph import arrays
 from wengert.graph.expr import live_nodes
-from wengert.graph.shapes import shape_of
+from wengert.ops import arrays
+from wengert.ops.shapes import shape_of
 
 SHAPES = [(), (3,), (1,), (2, 3), (2, 1), (1, 3)]
 

@@ -16,14 +16,14 @@ from test_generated_lines import check_indentation, length_on_one_line
 from test_python_target import APPLIED, EXTREMES, notebook_neuron
 
 from wengert.codegen.compiled import compile
-from wengert.codegen.javascript import emit
-from wengert.codegen.layout import INDENT, LINE_LENGTH
-from wengert.codegen.noderun import find_node, run_in_node
+from wengert.codegen.scalar.javascript import emit
+from wengert.codegen.scalar.layout import INDENT, LINE_LENGTH
+from wengert.codegen.scalar.node import find_node, run_in_node
 from wengert.codegen.target import Source
+from wengert.derive.backward import grad
 from wengert.errors import SpellingError
-from wengert.graph import ops
-from wengert.graph.backward import grad
 from wengert.graph.expr import Graph
+from wengert.ops import scalar as ops
 
 GOLDEN = Path(__file__).parent / "golden"
 POINTS = [*EXTREMES, math.inf, -math.inf, math.nan]

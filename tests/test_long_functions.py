@@ -9,20 +9,20 @@ from collections import Counter
 
 import pytest
 
-from wengert.codegen import writer
 from wengert.codegen.build import build_once
 from wengert.codegen.compiled import compile
-from wengert.codegen.loop import Loop, take_steps
 from wengert.codegen.names import Namespace
-from wengert.codegen.python import emit
-from wengert.codegen.variables import SHORT, Variables
+from wengert.codegen.scalar import writer
+from wengert.codegen.scalar.loop import Loop, take_steps
+from wengert.codegen.scalar.python import emit
+from wengert.codegen.scalar.variables import SHORT, Variables
+from wengert.derive.backward import grad
 from wengert.errors import ShapeError
-from wengert.graph import ops
-from wengert.graph.backward import grad
 from wengert.graph.expr import Graph
-from wengert.nn import MLP
-from wengert.optim import Adam
-from wengert.step import training_step
+from wengert.ops import scalar as ops
+from wengert.train.nn import MLP
+from wengert.train.optim import Adam
+from wengert.train.step import training_step
 
 LT = ops.OPERATIONS["lt"]
 WIDTH = 4

@@ -6,14 +6,14 @@ import signal
 import pytest
 
 from wengert.codegen.compiled import compile
-from wengert.codegen.loop import Loop, take_steps
+from wengert.codegen.scalar.loop import Loop, take_steps
+from wengert.derive.backward import grad
 from wengert.errors import SpellingError
-from wengert.graph import ops
-from wengert.graph.backward import grad
 from wengert.graph.expr import Graph
-from wengert.nn import MLP
-from wengert.optim import SGD, Adam, AdamW, Momentum
-from wengert.step import training_step
+from wengert.ops import scalar as ops
+from wengert.train.nn import MLP
+from wengert.train.optim import SGD, Adam, AdamW, Momentum
+from wengert.train.step import training_step
 
 X = [[2.0, 3.0], [3.0, -1.0], [0.5, 1.0], [1.0, 1.0]]
 Y = [1.0, -1.0, -1.0, 1.0]

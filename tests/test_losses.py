@@ -9,12 +9,12 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wengert.derive.backward import grad
 from wengert.errors import DataError, OperandError, ShapeError, UnknownNameError
-from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.graph.value import Value
-from wengert.losses import (
+from wengert.train.losses import (
     LOSSES,
     Loss,
     binary_cross_entropy,

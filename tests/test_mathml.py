@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import pytest
 from strategies import random_recipe
 
-from wengert.graph import ops
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.mathml import from_latex, mathml
+from wengert.notation.mathml import from_latex, mathml
+from wengert.ops import scalar as ops
 
 FUNCTIONS = {
     "tanh": math.tanh,

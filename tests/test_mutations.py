@@ -12,17 +12,25 @@ from dataclasses import replace
 import pytest
 
 import wengert as wg
-from wengert.codegen import arrayfeatures, arraypipeline, noderun, numpymemory, stages, writer
-from wengert.codegen.arraypipeline import STEPS
-from wengert.codegen.arraytidy import tidied
+from wengert.arrays import addresses, batching, collapse, contractions, grouping, index_maps, lanes
+from wengert.codegen.array import features as arrayfeatures
+from wengert.codegen.array import memory as numpymemory
+from wengert.codegen.array import pipeline as arraypipeline
+from wengert.codegen.array.pipeline import STEPS
+from wengert.codegen.array.tidy import tidied
 from wengert.codegen.build import build_once
-from wengert.graph import backward, batching, ops, passes, stable
-from wengert.graph.arrays import sum_over
-from wengert.graph.operation import Notation
-from wengert.graph.proof import claim
-from wengert.graph.rolling import addresses, collapse, contractions, grouping, index_maps, lanes
-from wengert.graph.rules import Rule
-from wengert.graph.symbolic import prove_rule
+from wengert.codegen.scalar import node as noderun
+from wengert.codegen.scalar import writer
+from wengert.derive import backward
+from wengert.notation.sympy import prove_rule
+from wengert.ops import scalar as ops
+from wengert.ops.arrays import sum_over
+from wengert.ops.record import Notation
+from wengert.proof import claim
+from wengert.simplify import engine as passes
+from wengert.simplify import stable
+from wengert.simplify.rules import Rule
+from wengert.verify import stages
 
 
 @pytest.fixture(autouse=True)

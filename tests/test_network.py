@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wengert.derive.backward import grad
 from wengert.errors import (
     DuplicateNameError,
     InvalidNameError,
@@ -21,13 +22,13 @@ from wengert.errors import (
     UnknownNameError,
     WengertError,
 )
-from wengert.graph import network, ops
-from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph, Origin
-from wengert.graph.network import from_networkx
-from wengert.graph.nodelink import from_json, to_json
 from wengert.graph.value import Value
+from wengert.notation import networkx as network
+from wengert.notation.json import from_json, to_json
+from wengert.notation.networkx import from_networkx
+from wengert.ops import scalar as ops
 
 
 def sample() -> Graph:
@@ -189,7 +190,7 @@ def test_networkx_algorithms_accept_it():
 
 def test_networkx_is_imported_when_it_is_used():
     program = (
-        "import sys, wengert.graph.network, wengert.graph.nodelink, wengert.graph.backward\n"
+        "import sys, wengert.notation.networkx, wengert.notation.json, wengert.derive.backward\n"
         "from wengert.graph.expr import Graph\n"
         "g = Graph(); x = g.input('x'); y = str(x * x)\n"
         "assert 'networkx' not in sys.modules\n"
@@ -594,7 +595,7 @@ def test_sizes_past_the_limit_are_refused(monkeypatch):
     for use in (lambda: to_json(g), lambda: from_json(text), lambda: from_networkx(g.nx)):
         with pytest.raises(SizeError, match=f"graph of {len(g)} nodes; the limit is {len(g) - 1}"):
             use()
-    monkeypatch.setattr("wengert.graph.nodelink.MAX_CHARACTERS", 10)
+    monkeypatch.setattr("wengert.notation.json.MAX_CHARACTERS", 10)
     with pytest.raises(SizeError, match="the limit is 10"):
         from_json(text)
 

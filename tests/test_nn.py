@@ -12,11 +12,11 @@ import pytest
 import sympy
 
 from wengert.errors import OperandError, SaveFileError, SettingError, ShapeError, UnknownNameError
-from wengert.graph import ops
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph
 from wengert.graph.value import Value
-from wengert.nn import ACTIVATIONS, MLP, Layer, Neuron, load
+from wengert.ops import scalar as ops
+from wengert.train.nn import ACTIVATIONS, MLP, Layer, Neuron, load
 
 PLAIN = {
     "tanh": math.tanh,

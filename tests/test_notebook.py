@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from wengert.graph.value import Value, zero_grad
-from wengert.nn import MLP
-from wengert.optim import SGD
-from wengert.step import training_step
-from wengert.train import fit
+from wengert.train.fit import fit
+from wengert.train.nn import MLP
+from wengert.train.optim import SGD
+from wengert.train.step import training_step
 
 NOTEBOOK = json.loads((Path(__file__).parent / "transcript.json").read_text(encoding="utf-8"))
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

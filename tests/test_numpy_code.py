@@ -14,9 +14,9 @@ from test_rolled_graphs import CASES
 
 import wengert as wg
 from wengert.codegen.compiled import compile
-from wengert.graph import ops
-from wengert.graph.backward import grad
+from wengert.derive.backward import grad
 from wengert.graph.expr import Graph
+from wengert.ops import scalar as ops
 
 GOLDEN = Path(__file__).parent / "golden" / "numpy.txt"
 

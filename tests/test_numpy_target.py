@@ -8,23 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_arrays import APPLIED, as_leaves, data, weighted
 
-from wengert.codegen import numpy as target
-from wengert.codegen import numpyarguments, numpymemory
+from wengert.codegen.array import arguments as numpyarguments
+from wengert.codegen.array import memory as numpymemory
+from wengert.codegen.array import numpy as target
+from wengert.codegen.array.views import array_literal, strided_view
 from wengert.codegen.build import build_once
 from wengert.codegen.compiled import compile
-from wengert.codegen.numpylayout import array_literal, strided_view
+from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError, SizeError
-from wengert.graph import ops
-from wengert.graph.arrays import logsumexp, sum_over
 from wengert.graph.arrayvalue import ArrayValue
-from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.indexing import Index
-from wengert.graph.ops import TOTAL
 from wengert.graph.value import Value
-from wengert.losses import LOSSES
-from wengert.nn import MLP
+from wengert.ops import scalar as ops
+from wengert.ops.arrays import logsumexp, sum_over
+from wengert.ops.indexing import Index
+from wengert.ops.scalar import TOTAL
+from wengert.train.losses import LOSSES
+from wengert.train.nn import MLP
 
 
 def rows_of(program, samples, seed=0):

@@ -12,15 +12,15 @@ import pytest
 import sympy
 from strategies import KINKED
 
+from wengert.derive.backward import grad
 from wengert.errors import NotDifferentiableError, OperandError
-from wengert.graph import ops
-from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.graph.formula import latex, text
-from wengert.graph.operation import ATOM, COMPARISON, POWER, PRODUCT, SUM, UNARY
-from wengert.graph.ops import COMPARISONS, ELEMENTWISE, LEAVES, OPERATIONS
-from wengert.graph.symbolic import CONVENTIONS, prove_rule
+from wengert.notation.sympy import CONVENTIONS, prove_rule
+from wengert.ops import scalar as ops
+from wengert.ops.record import ATOM, COMPARISON, POWER, PRODUCT, SUM, UNARY
+from wengert.ops.scalar import COMPARISONS, ELEMENTWISE, LEAVES, OPERATIONS
 
 STATICS = {
     "pow_const": [(2,), (3,), (-1,), (0.5,), (2.7,), (1,), (0,)],

@@ -10,10 +10,10 @@ import pytest
 from wengert.errors import SettingError, UnknownNameError
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.ops import sqrt
-from wengert.nn import MLP
-from wengert.optim import OPTIMIZERS, SGD, Adam, AdamW, Momentum, Optimizer, find_optimizer
-from wengert.train import fit
+from wengert.ops.scalar import sqrt
+from wengert.train.fit import fit
+from wengert.train.nn import MLP
+from wengert.train.optim import OPTIMIZERS, SGD, Adam, AdamW, Momentum, Optimizer, find_optimizer
 
 STEPS, COUNT = 25, 3
 

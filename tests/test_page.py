@@ -11,17 +11,17 @@ from importlib.resources import files
 import browser
 import pytest
 
+from wengert.derive.backward import grad
 from wengert.explain import explain
 from wengert.explain.command import read_formulas
 from wengert.explain.page import html, notebook
 from wengert.explain.walkthrough import Backward, Code, Forward, Paths
-from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.mathml import from_latex
-from wengert.graph.ops import TANH, exp, log, relu, tanh, where
-from wengert.graph.parse import parse
-from wengert.nn import MLP
+from wengert.notation.mathml import from_latex
+from wengert.notation.parse import parse
+from wengert.ops.scalar import TANH, exp, log, relu, tanh, where
+from wengert.train.nn import MLP
 
 # One worker starts one browser.
 pytestmark = pytest.mark.xdist_group("browser")

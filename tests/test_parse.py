@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wengert.errors import FormulaError, OperandError, ShapeError
-from wengert.graph import ops
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.parse import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, MAX_NODES, parse
+from wengert.notation.parse import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, MAX_NODES, parse
+from wengert.ops import scalar as ops
 
 AT = {"a": 0.75, "b": -1.25, "c": 2.0}
 

@@ -8,24 +8,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from wengert.derive.backward import grad
 from wengert.errors import GraphMismatchError, OperandError, UnknownNameError
-from wengert.graph.arrays import SUM, TRANSPOSE
-from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate, node_values
 from wengert.graph.expr import Expr, Graph, live_nodes
-from wengert.graph.ops import (
-    DIV,
-    NEG,
-    OPERATIONS,
-    POW,
-    POW_CONST,
-    TOTAL,
-    log,
-    tanh,
-    total,
-    where,
-)
-from wengert.graph.passes import (
+from wengert.graph.value import Value
+from wengert.ops.arrays import SUM, TRANSPOSE
+from wengert.ops.scalar import DIV, NEG, OPERATIONS, POW, POW_CONST, TOTAL, log, tanh, total, where
+from wengert.simplify.engine import (
     DEAD_PASS,
     FOLD_PASS,
     PASSES,
@@ -36,8 +26,7 @@ from wengert.graph.passes import (
     run,
     simplify,
 )
-from wengert.graph.rules import Rule
-from wengert.graph.value import Value
+from wengert.simplify.rules import Rule
 
 NUMBERS = [0.0, 1.0, -1.0, 2.0, 0.5, -3.0, 1e200, math.inf]
 STATICS = [0.0, 1.0, 2.0, -1.0, 3.0, 0.5]

@@ -7,7 +7,7 @@ import pytest
 from wengert.errors import UnknownNameError
 from wengert.explain import explain
 from wengert.explain.command import ask, read_formulas
-from wengert.graph.parse import parse
+from wengert.notation.parse import parse
 
 OLAH = "c = a + b; d = b + 1; e = c*d"
 NEURON = {"w": 0.5, "x": 2.0, "b": -0.3}

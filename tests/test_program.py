@@ -7,12 +7,12 @@ import pytest
 from wengert.codegen.compiled import compile
 from wengert.codegen.names import Namespace
 from wengert.codegen.program import Program
+from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError
-from wengert.graph import ops
-from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.graph.value import Value
+from wengert.ops import scalar as ops
 
 
 def small_network(graph: Graph):

@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wengert.codegen.compiled import compile
-from wengert.codegen.python import emit, emit_careful, load
-from wengert.codegen.spelling import FAST, form_of
-from wengert.codegen.writer import MAX_NESTING
-from wengert.graph import ops
-from wengert.graph.backward import grad
+from wengert.codegen.scalar.python import emit, emit_careful, load
+from wengert.codegen.scalar.spelling import FAST, form_of
+from wengert.codegen.scalar.writer import MAX_NESTING
+from wengert.derive.backward import grad
 from wengert.graph.expr import Graph
-from wengert.graph.operation import POWER, UNARY, Notation
+from wengert.ops import scalar as ops
+from wengert.ops.record import POWER, UNARY, Notation
 
 GOLDEN = Path(__file__).parent / "golden"
 EXTREMES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -3.0, 1e-300, 1e300, -1e300, 710.0, -746.0]

@@ -6,14 +6,14 @@ import pytest
 import sympy
 from strategies import SMOOTH_OR_KINKED, random_recipe
 
+from wengert.derive.backward import grad, hessian, hvp, jacobian, jvp
 from wengert.errors import NotDifferentiableError
-from wengert.graph import ops
-from wengert.graph.backward import grad, hessian, hvp, jacobian, jvp
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.proof.precise import precise_sympy
-from wengert.graph.symbolic import to_sympy
 from wengert.graph.value import Value
+from wengert.notation.sympy import to_sympy
+from wengert.ops import scalar as ops
+from wengert.proof.precise import precise_sympy
 
 COUNT = 200
 

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 import wengert as wg
 from wengert.errors import OperandError, SettingError, UnknownNameError
-from wengert.graph import arrays, intervals, ops
 from wengert.graph.evaluation import node_values
 from wengert.graph.expr import live_nodes
-from wengert.graph.intervals import Interval, interval_of
-from wengert.graph.proof.precise import meaning
-from wengert.graph.ranges import ranges
+from wengert.ops import arrays, intervals
+from wengert.ops import scalar as ops
+from wengert.ops.intervals import Interval, interval_of
+from wengert.proof.precise import meaning
+from wengert.proof.ranges import ranges
 
 ENDS = st.floats(-1e6, 1e6) | st.floats(-3, 3) | st.sampled_from([0.0, 1.0, -1.0, 709.0, 1e300])
 

@@ -5,13 +5,13 @@ import re
 import pytest
 
 from wengert.codegen import cost
-from wengert.codegen.choice import work_of
 from wengert.codegen.compiled import compile
-from wengert.graph import ops
-from wengert.graph.backward import grad
+from wengert.derive.backward import grad
 from wengert.graph.expr import Graph
-from wengert.graph.passes import extract
-from wengert.nn import MLP
+from wengert.ops import scalar as ops
+from wengert.simplify.engine import extract
+from wengert.train.choice import work_of
+from wengert.train.nn import MLP
 
 
 def network(**options):

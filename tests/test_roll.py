@@ -10,13 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wengert.arrays import contractions, index_maps, lanes, sum_parts
+from wengert.arrays import report as reports
+from wengert.arrays.canonical import fingerprints
+from wengert.arrays.collapse import collapse
+from wengert.arrays.leaf_arrays import leaf_arrays, parse_name
+from wengert.arrays.roll import check_roll, roll
+from wengert.derive.backward import adjoints, grad
 from wengert.errors import OperandError, ShapeError
-from wengert.graph.arrays import GATHER, MATMUL, MAX, OUTER, RESHAPE, SCATTER, SUM
-from wengert.graph.backward import adjoints, grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph
-from wengert.graph.indexing import Index
-from wengert.graph.ops import (
+from wengert.graph.unroll import unroll_graph
+from wengert.graph.value import Value
+from wengert.ops.arrays import GATHER, MATMUL, MAX, OUTER, RESHAPE, SCATTER, SUM
+from wengert.ops.indexing import Index
+from wengert.ops.scalar import (
     OPERATIONS,
     STOP_GRADIENT,
     TOTAL,
@@ -29,18 +37,10 @@ from wengert.graph.ops import (
     tanh,
     where,
 )
-from wengert.graph.passes import simplify
-from wengert.graph.roll import check_roll, roll
-from wengert.graph.rolling import contractions, index_maps, lanes, sum_parts
-from wengert.graph.rolling import report as reports
-from wengert.graph.rolling.canonical import fingerprints
-from wengert.graph.rolling.collapse import collapse
-from wengert.graph.rolling.leaf_arrays import leaf_arrays, parse_name
-from wengert.graph.unroll import unroll_graph
-from wengert.graph.value import Value
-from wengert.losses import cross_entropy
-from wengert.nn import MLP
-from wengert.optim import SGD, Adam
+from wengert.simplify.engine import simplify
+from wengert.train.losses import cross_entropy
+from wengert.train.nn import MLP
+from wengert.train.optim import SGD, Adam
 
 ROWS = [[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0], [1.0, 1.0, -1.0]]
 TARGETS = [1.0, -1.0, -1.0, 1.0]

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from test_roll import dot, flat, irregular, matrix, total, with_gradients
 
+from wengert.arrays.roll import roll
 from wengert.graph.expr import Graph
-from wengert.graph.indexing import Index
-from wengert.graph.ops import exp, log, maximum, tanh, where
-from wengert.graph.passes import simplify
-from wengert.graph.roll import roll
-from wengert.graph.shapes import shape_text
-from wengert.losses import cross_entropy
-from wengert.nn import MLP
+from wengert.ops.indexing import Index
+from wengert.ops.scalar import exp, log, maximum, tanh, where
+from wengert.ops.shapes import shape_text
+from wengert.simplify.engine import simplify
+from wengert.train.losses import cross_entropy
+from wengert.train.nn import MLP
 
 GOLDEN = Path(__file__).parent / "golden" / "rolled.txt"
 

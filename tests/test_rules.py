@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.ops import CONSTANT, NEG, SUB, WHERE, exp, log, maximum, sigmoid, where
-from wengert.graph.passes import FOLD_PASS, Pass, extract, simplify
-from wengert.graph.rules import EXACT, REAL, RULE_SETS, STABLE, Rule, prove
+from wengert.ops.scalar import CONSTANT, NEG, SUB, WHERE, exp, log, maximum, sigmoid, where
+from wengert.simplify.engine import FOLD_PASS, Pass, extract, simplify
+from wengert.simplify.rules import EXACT, REAL, RULE_SETS, STABLE, Rule, prove
 
 ALL = (*EXACT, *REAL, *STABLE)
 

@@ -5,14 +5,14 @@ import math
 import networkx as nx
 import pytest
 
-from wengert.graph import ops
-from wengert.graph.backward import adjoints, grad, hvp, jvp
+from wengert.derive.backward import adjoints, grad, hvp, jvp
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph, live_nodes
 from wengert.graph.formula import latex
-from wengert.graph.network import from_networkx
-from wengert.graph.nodelink import from_json, to_json
 from wengert.graph.value import Value, topological
+from wengert.notation.json import from_json, to_json
+from wengert.notation.networkx import from_networkx
+from wengert.ops import scalar as ops
 
 DEEP = 100_000
 WIDE = 10_000

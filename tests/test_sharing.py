@@ -8,14 +8,15 @@ import pytest
 import sympy
 
 from wengert.codegen.compiled import compile
+from wengert.derive.backward import grad, hessian
 from wengert.errors import UnknownNameError
-from wengert.graph import nary, ops, sharing
-from wengert.graph.backward import grad, hessian
 from wengert.graph.expr import Graph
-from wengert.graph.passes import PASSES, extract, operations
-from wengert.graph.pipeline import simplified
-from wengert.graph.symbolic import to_sympy
-from wengert.nn import MLP
+from wengert.notation.sympy import to_sympy
+from wengert.ops import scalar as ops
+from wengert.simplify import nary, sharing
+from wengert.simplify.engine import PASSES, extract, operations
+from wengert.simplify.pipeline import simplified
+from wengert.train.nn import MLP
 
 PASSES_OF_SHARING = [sharing.factor, sharing.share_sums, sharing.share_products]
 

@@ -11,14 +11,12 @@ import pytest
 import sympy
 from strategies import random_recipe
 
+from wengert.derive.backward import grad, hessian
 from wengert.errors import SizeError
-from wengert.graph import ops
-from wengert.graph.backward import grad, hessian
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.ops import ELEMENTWISE, OPERATIONS
-from wengert.graph.proof.precise import chain_rule, precise_sympy, precise_values
-from wengert.graph.symbolic import (
+from wengert.graph.value import Value
+from wengert.notation.sympy import (
     is_piecewise,
     is_zero,
     prove_rule,
@@ -26,7 +24,9 @@ from wengert.graph.symbolic import (
     sympy_number,
     to_sympy,
 )
-from wengert.graph.value import Value
+from wengert.ops import scalar as ops
+from wengert.ops.scalar import ELEMENTWISE, OPERATIONS
+from wengert.proof.precise import chain_rule, precise_sympy, precise_values
 
 X, Y = sympy.symbols("x y", real=True)
 
@@ -286,7 +286,7 @@ def test_operations_with_pieces_are_known():
 
 
 def test_sympy_is_loaded_when_used_and_not_before():
-    code = "import sys, wengert.graph.symbolic, wengert.verify; assert 'sympy' not in sys.modules"
+    code = "import sys, wengert.notation.sympy, wengert.verify; assert 'sympy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -11,17 +11,17 @@ import xml.etree.ElementTree as ET
 import numpy
 import pytest
 
-from wengert.codegen import batches
-from wengert.codegen.loop import Loop
-from wengert.dense import Dense
+from wengert.codegen.scalar.loop import Loop
 from wengert.errors import DataError, OperandError, SettingError, ShapeError, UnknownNameError
 from wengert.graph.value import Value, zero_grad
-from wengert.history import History
-from wengert.losses import LOSSES
-from wengert.nn import MLP, Layer, Neuron
-from wengert.optim import SGD, Adam, AdamW, Momentum
-from wengert.step import training_step
-from wengert.train import fit
+from wengert.train import batches
+from wengert.train.dense import Dense
+from wengert.train.fit import fit
+from wengert.train.history import History
+from wengert.train.losses import LOSSES
+from wengert.train.nn import MLP, Layer, Neuron
+from wengert.train.optim import SGD, Adam, AdamW, Momentum
+from wengert.train.step import training_step
 
 X = [[0.5, -1.0], [1.5, 0.25], [-0.75, 2.0], [0.0, 1.0], [2.0, -0.5]]
 Y = [1.0, -1.0, 0.5, 0.0, -0.5]

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from test_arrays import APPLIED, as_leaves, data, weighted
 
+from wengert.derive.backward import grad
 from wengert.errors import ShapeError, SizeError
 from wengert.graph import unroll as unrolling
-from wengert.graph.arrays import FIRST_MAX, matmul, sum_over
-from wengert.graph.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.shapes import BATCH
 from wengert.graph.unroll import lane_names, unroll
+from wengert.ops.arrays import FIRST_MAX, matmul, sum_over
+from wengert.ops.shapes import BATCH
 
 
 def lanes_at(shapes, values):
@@ -124,7 +124,7 @@ def test_too_many_scalars_are_refused(monkeypatch):
 
 
 def test_a_broken_meaning_is_caught(monkeypatch):
-    from wengert.graph.arrays import TRANSPOSE
+    from wengert.ops.arrays import TRANSPOSE
 
     monkeypatch.setitem(unrolling._MEANINGS, TRANSPOSE, lambda apply, operands, shapes: operands[0])
     with pytest.raises(AssertionError):

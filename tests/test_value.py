@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wengert.errors import OperandError
-from wengert.graph import ops
 from wengert.graph.evaluation import evaluate
 from wengert.graph.value import Value, topological, zero_grad
+from wengert.ops import scalar as ops
 
 
 def neuron() -> dict[str, Value]:

@@ -10,11 +10,12 @@ from dataclasses import replace
 import pytest
 from strategies import random_recipe
 
-from wengert.codegen import noderun, stages
-from wengert.codegen import numpy as numpy_target
-from wengert.codegen import python as python_target
+from wengert.codegen.array import numpy as numpy_target
 from wengert.codegen.build import build_once
+from wengert.codegen.scalar import node as noderun
+from wengert.codegen.scalar import python as python_target
 from wengert.codegen.target import targets
+from wengert.derive.backward import grad, hessian
 from wengert.errors import (
     DisconnectedInputError,
     GraphMismatchError,
@@ -23,14 +24,14 @@ from wengert.errors import (
     OperandError,
     UnknownNameError,
 )
-from wengert.graph import ops
-from wengert.graph.backward import grad, hessian
 from wengert.graph.expr import Expr, Graph
-from wengert.graph.proof import claim as claim_module
 from wengert.graph.value import Value
-from wengert.verify import Check, Verification, verify
+from wengert.ops import scalar as ops
+from wengert.proof import claim as claim_module
+from wengert.verify import stages
+from wengert.verify.verify import Check, Verification, verify
 
-verify_module = sys.modules["wengert.verify"]
+verify_module = sys.modules["wengert.verify.verify"]
 
 
 def kinds(verification):

@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import ShapeError, UnknownNameError, shorten
 from ..graph.expr import Graph
-from ..graph.ops import DIV, TOTAL
-from ..graph.pipeline import simplified
-from ..graph.shapes import shape_text
-from .arraypipeline import array_program
-from .arrayprogram import ArrayProgram
+from ..ops.scalar import DIV, TOTAL
+from ..ops.shapes import shape_text
+from ..simplify.pipeline import simplified
+from .array.pipeline import array_program
+from .array.program import ArrayProgram
 from .lower import Signature, depends_on_samples, lower
 from .program import Nested, Program, flatten, map_nested
 from .target import Source, find_target

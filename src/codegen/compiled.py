@@ -23,10 +23,10 @@ from ..graph.arithmetic import Arithmetic
 from ..graph.collection import paused_collection
 from ..graph.expr import Graph, common_graph
 from ..graph.leafnames import check_name
-from ..graph.ops import CONSTANT
-from ..graph.passes import extract
-from ..graph.pipeline import rules_named
-from ..graph.shapes import BATCH, shape_text
+from ..ops.scalar import CONSTANT
+from ..ops.shapes import BATCH, shape_text
+from ..simplify.engine import extract
+from ..simplify.pipeline import rules_named
 from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
@@ -113,7 +113,7 @@ class Compiled:
             if self._check:
                 return program.run(*arguments, check=True)
         elif self._check:
-            from .nonfinite import run_checked
+            from .array.nonfinite import run_checked
 
             return run_checked(program, arguments, self._scalars)
         try:
@@ -158,7 +158,7 @@ class Compiled:
         checks its text, those numbers in units in the last place, and its gradients by finite
         differences. A certificate of something else is a `SettingError`.
         """
-        from .export import module_text
+        from .export.module import module_text
 
         return write_text(path, module_text(self, certificate))
 
@@ -197,7 +197,7 @@ def compile(
     Leaves that no input names contribute the number they carry now.
 
     >>> from wengert.graph.expr import Graph
-    >>> from wengert.graph.backward import grad
+    >>> from wengert.derive.backward import grad
     >>> g = Graph(); w, x = g.input("w"), g.input("x")
     >>> f = compile({"w": w, "x": x}, {"y": w * x, "dw": grad(w * x, w)})
     >>> f(2.0, 3.0)

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any, Final
 
-from ..graph.arrays import GATHER, GATHER_ROWS, LOGSUMEXP, MATMUL, SCATTER, SCATTER_ROWS
-from ..graph.operation import Op
-from ..graph.ops import ADD, DIV, MUL, NEG, SUB
-from ..graph.passes import PassRecord
-from ..graph.rolling.report import VIEWS
-from ..graph.shapes import BATCH, Shape
-from .arrayprogram import ArrayProgram
+from ..arrays.report import VIEWS
+from ..ops.arrays import GATHER, GATHER_ROWS, LOGSUMEXP, MATMUL, SCATTER, SCATTER_ROWS
+from ..ops.record import Op
+from ..ops.scalar import ADD, DIV, MUL, NEG, SUB
+from ..ops.shapes import BATCH, Shape
+from ..simplify.engine import PassRecord
+from .array.program import ArrayProgram
 from .program import Instruction, Program, flatten
 
 ARITHMETIC: Final = frozenset((ADD, SUB, MUL, DIV, NEG))
@@ -75,7 +75,7 @@ _CHOOSING: Final = frozenset((GATHER, GATHER_ROWS, SCATTER, SCATTER_ROWS))
 def operation_microseconds(op: Op) -> float:
     """About how long one operation on numbers takes in Python.
 
-    >>> from wengert.graph.ops import TANH
+    >>> from wengert.ops.scalar import TANH
     >>> operation_microseconds(TANH)
     0.027
     """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import MissingInputError, ShapeError
 from ..graph.expr import Expr, Graph, live_nodes
-from ..graph.ops import CONSTANT, INPUT, STOP_GRADIENT, TOTAL
+from ..ops.scalar import CONSTANT, INPUT, STOP_GRADIENT, TOTAL
 from .names import Namespace
 from .program import Gather, Group, Instruction, Nested, Operand, Program, flatten, map_nested
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from keyword import iskeyword, issoftkeyword
 
 from ..graph.leafnames import is_name
-from ..graph.operation import Notation
-from ..graph.ops import OPERATIONS
+from ..ops.record import Notation
+from ..ops.scalar import OPERATIONS
 
 _CALL = re.compile(r"\b([a-z_]\w*)\(")
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from ..errors import InvalidNameError, NonFiniteError, ShapeError, kind_of, shorten
 from ..graph.expr import Expr, Graph, Origin
 from ..graph.formula import text
-from ..graph.operation import Op
-from ..graph.ops import OPERATIONS, WHERE
+from ..ops.record import Op
+from ..ops.scalar import OPERATIONS, WHERE
 
 Operand = str | float
 """The name of a variable, or a number."""

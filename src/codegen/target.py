@@ -53,9 +53,9 @@ class Target:
 
 
 TARGETS: Final[Mapping[str, str]] = {
-    "python": ".python",
-    "numpy": ".numpy",
-    "javascript": ".javascript",
+    "python": ".scalar.python",
+    "numpy": ".array.numpy",
+    "javascript": ".scalar.javascript",
 }
 """The module of each target; it is imported when used and holds the `Target` as `TARGET`."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ..graph.backward import grad
+from ..derive.backward import grad
 from ..graph.evaluation import node_values
 from ..graph.expr import Graph, live_nodes
-from ..graph.operation import Op, call
-from ..graph.ops import CONSTANT
-from ..graph.passes import extract
+from ..ops.record import Op, call
+from ..ops.scalar import CONSTANT
+from ..simplify.engine import extract
 from .notation import PART
 
 MAX_NAMED: Final = 40

@@ -12,8 +12,8 @@ from typing import Final
 from ..errors import FormulaError, shorten
 from ..graph.expr import Expr, Graph
 from ..graph.leafnames import is_name
-from ..graph.ops import CONSTANT
-from ..graph.parse import MAX_LENGTH, parse
+from ..notation.parse import MAX_LENGTH, parse
+from ..ops.scalar import CONSTANT
 from ..storage import write_text
 from .walkthrough import Walkthrough
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from ..derive.backward import adjoints, grad
 from ..errors import (
     DisconnectedInputError,
     MissingInputError,
@@ -23,13 +24,12 @@ from ..errors import (
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
-from ..graph.backward import adjoints, grad
 from ..graph.evaluation import given_values, node_values
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
-from ..graph.ops import CONSTANT
-from ..graph.passes import extract
-from ..graph.proof.claim import elements
 from ..graph.unroll import unroll_graph
+from ..ops.scalar import CONSTANT
+from ..proof.claim import elements
+from ..simplify.engine import extract
 from .collapse import collapsed, part_count, parts
 from .notation import Written, apply_rule, counted, derivative, node_names, symbol, write
 

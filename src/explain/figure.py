@@ -13,7 +13,7 @@ from html import escape
 from typing import Final
 from xml.etree import ElementTree
 
-from ..graph.drawing.picture import new_picture
+from ..draw.picture import new_picture
 from .live import LiveNumbers, span
 from .walkthrough import Backward, Contribution, Node, Walkthrough
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..codegen.compiled import Compiled, compile
+from ..derive.backward import grad
 from ..errors import WengertError
-from ..graph.backward import grad
 from ..graph.evaluation import node_values
 from ..graph.expr import Graph, live_nodes
 from ..graph.formula import name_latex
-from ..graph.ops import CONSTANT, STOP_GRADIENT
-from ..graph.proof.precise import chain_rule, precise_sympy, precise_values
-from ..graph.symbolic import as_number, is_zero, regions, sympy_nodes
+from ..notation.sympy import as_number, is_zero, regions, sympy_nodes
+from ..ops.scalar import CONSTANT, STOP_GRADIENT
+from ..proof.precise import chain_rule, precise_sympy, precise_values
 from .derivation import Derivation
 from .notation import finite, listed, shown
 from .steps import adjoint_formula, node_id

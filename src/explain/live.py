@@ -9,7 +9,7 @@ from typing import Final
 from ..codegen.compiled import compile
 from ..graph.evaluation import node_values
 from ..graph.expr import Expr, Graph
-from ..graph.ops import CONSTANT, OPERATIONS
+from ..ops.scalar import CONSTANT, OPERATIONS
 from .notation import shown
 from .walkthrough import Number, Walkthrough
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..codegen.compiled import compile
-from ..graph.backward import grad
+from ..derive.backward import grad
 from ..graph.expr import Expr, Graph, live_nodes
-from ..graph.ops import CONSTANT, STOP_GRADIENT
-from ..graph.symbolic import as_number, sympy_nodes
+from ..notation.sympy import as_number, sympy_nodes
+from ..ops.scalar import CONSTANT, STOP_GRADIENT
 from .derivation import Derivation
 from .judges import MAX_TREE, written_out
 
@@ -26,7 +26,7 @@ def forward_source(d: Derivation) -> str:
     """The forward pass: the leaves, and after them those that `stop_gradient` holds still.
 
     >>> from .derivation import derive
-    >>> from ..graph.parse import parse
+    >>> from wengert import parse
     >>> print(forward_source(derive(parse("a*b"))))
     function forward(a, b, a_held, b_held) {
         "use strict";
@@ -59,7 +59,7 @@ def sympy_source(d: Derivation) -> str:
     """sympy's derivatives as a list, null for what it cannot print; "null" where it was not asked.
 
     >>> from .derivation import derive
-    >>> from ..graph.parse import parse
+    >>> from wengert import parse
     >>> print(sympy_source(derive(parse("tanh(a)"))))
     function (x0) {
         return [1 - Math.pow(Math.tanh(x0), 2)];

@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 from ..graph.expr import Expr, Graph
 from ..graph.formula import name_latex, notation, number_latex, number_text
 from ..graph.leafnames import is_name
-from ..graph.operation import ATOM, POWER, SUM, UNARY, Op
-from ..graph.ops import CONSTANT
-from ..graph.passes import Pass
-from ..graph.rules import EXACT
+from ..ops.record import ATOM, POWER, SUM, UNARY, Op
+from ..ops.scalar import CONSTANT
+from ..simplify.engine import Pass
+from ..simplify.rules import EXACT
 from .walkthrough import Formula
 
 MAX_TERMS: Final = 250

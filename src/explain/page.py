@@ -24,15 +24,7 @@ from .htmlblocks import blocks_html, inline_html, table_html
 from .live import LiveNumbers
 from .pagescript import read_text, script
 from .stepview import Numbered, step_html
-from .walkthrough import (
-    Agreement,
-    Backward,
-    Code,
-    Forward,
-    Seed,
-    Task,
-    Walkthrough,
-)
+from .walkthrough import Agreement, Backward, Code, Forward, Seed, Task, Walkthrough
 
 _MANY_LEAVES: Final = 16
 _PART: Final = re.compile(r"\d")

@@ -18,7 +18,7 @@ from ..errors import FormulaError, UnknownNameError, shorten
 from ..graph.evaluation import node_values
 from ..graph.expr import Expr
 from ..graph.formula import number_text
-from ..graph.parse import parse
+from ..notation.parse import parse
 from .notation import shown
 from .walkthrough import Backward, Contribution, Formula, Forward, Node, Walkthrough
 

@@ -18,15 +18,7 @@ from .notation import (
     spoken,
     write,
 )
-from .walkthrough import (
-    Arrival,
-    Backward,
-    Contribution,
-    Formula,
-    Forward,
-    Seed,
-    Task,
-)
+from .walkthrough import Arrival, Backward, Contribution, Formula, Forward, Seed, Task
 
 
 def node_id(node: int) -> str:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from ..graph.mathml import from_latex
-from ..graph.operation import UNARY
+from ..notation.mathml import from_latex
+from ..ops.record import UNARY
 from .judgeview import agreement_html, update_html
 from .live import LiveNumbers, span
 from .notation import Written, local_formula, write

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from ..graph.evaluation import node_values
 from ..graph.expr import Graph, live_nodes
-from ..graph.ieee import Float
-from ..graph.ops import CONSTANT
 from ..graph.value import Value
+from ..ops.ieee import Float
+from ..ops.scalar import CONSTANT
 from .notation import node_names
 from .walkthrough import Walkthrough
 

@@ -382,7 +382,7 @@ class Walkthrough:
         Errors: `MissingInputError` names the leaves that are left without a number.
 
         >>> from wengert.explain import explain
-        >>> from wengert.graph.parse import parse
+        >>> from wengert.notation.parse import parse
         >>> explain(parse("a*b")).at({"a": 2, "b": 3}).by_name("a").adjoint
         3.0
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..graph.ops import RELU
+from ..ops.scalar import RELU
 from .comparison import (
     Mistake,
     differ,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from ..graph.evaluation import node_values
-from ..graph.ops import TANH
 from ..graph.value import Value
+from ..ops.scalar import TANH
 from .comparison import MAX_ROWS, Mistake, Row, differ, example_of, where_it_shows
 from .notation import shown
 from .sweeps import Subject, eager, sweep

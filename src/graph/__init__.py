@@ -1,1 +1,1 @@
-"""What an expression is, and every transform from graph to graph."""
+"""What an expression is: graphs, handles to their nodes, values that remember, formulas."""

@@ -6,8 +6,8 @@ import sys
 from numbers import Real
 from typing import Any, ClassVar, Self
 
-from . import ops
-from .operation import Op, plain_number
+from ..ops import scalar as ops
+from ..ops.record import Op, plain_number
 
 
 class Arithmetic:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from .operation import Op
-    from .shapes import Shape
+    from ..ops.record import Op
+    from ..ops.shapes import Shape
 
 
 class ArraySyntax:
@@ -19,12 +19,12 @@ class ArraySyntax:
         raise NotImplementedError
 
     def __matmul__(self, other: Any) -> Self:
-        from .arrays import MATMUL
+        from ..ops.arrays import MATMUL
 
         return self.apply_op(MATMUL, (self, other))
 
     def __rmatmul__(self, other: Any) -> Self:
-        from .arrays import MATMUL
+        from ..ops.arrays import MATMUL
 
         return self.apply_op(MATMUL, (other, self))
 
@@ -36,7 +36,7 @@ class ArraySyntax:
         >>> X[0, 1], X[:, 2].shape
         (Expr(X[0, 1]), (3,))
         """
-        from .arrays import take
+        from ..ops.arrays import take
 
         return take(self, key)  # type: ignore[no-any-return]
 
@@ -46,7 +46,7 @@ class ArraySyntax:
     @property
     def T(self) -> Self:  # noqa: N802
         """The transpose of a matrix, as NumPy writes it."""
-        from .arrays import TRANSPOSE
+        from ..ops.arrays import TRANSPOSE
 
         return self.apply_op(TRANSPOSE, (self,))
 
@@ -58,7 +58,7 @@ class ArraySyntax:
         >>> X.reshape(2, -1).shape, X.reshape((12,)).shape
         ((2, 6), (12,))
         """
-        from .arrays import reshape
+        from ..ops.arrays import reshape
 
         (whole,) = shape if len(shape) == 1 else (shape,)
         return reshape(self, whole)  # type: ignore[no-any-return]
@@ -71,7 +71,7 @@ class ArraySyntax:
         >>> X.sum(axis=0).shape, grad((X * X).sum(), X).shape
         ((4,), (3, 4))
         """
-        from .arrays import sum_over
+        from ..ops.arrays import sum_over
 
         return sum_over(self, axis)  # type: ignore[no-any-return]
 
@@ -82,7 +82,7 @@ class ArraySyntax:
         >>> Graph().array("X", (3, 4)).mean(axis=1).shape
         (3,)
         """
-        from .arrays import mean_over
+        from ..ops.arrays import mean_over
 
         return mean_over(self, axis)  # type: ignore[no-any-return]
 
@@ -93,6 +93,6 @@ class ArraySyntax:
         >>> Graph().array("X", (3, 4)).max()
         Expr(max_over(X))
         """
-        from .arrays import max_over
+        from ..ops.arrays import max_over
 
         return max_over(self, axis)  # type: ignore[no-any-return]

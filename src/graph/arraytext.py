@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from .arrays import (
-    BROADCAST,
-    GATHER,
-    GATHER_ROWS,
-    RESHAPE,
-    STACK,
-    STACK_ROWS,
-    TRANSPOSE,
-)
-from .indexing import Index, subscript, subscript_text
-from .operation import ATOM, Notation
-from .shapes import Shape, shape_text
+from ..ops.arrays import BROADCAST, GATHER, GATHER_ROWS, RESHAPE, STACK, STACK_ROWS, TRANSPOSE
+from ..ops.indexing import Index, subscript, subscript_text
+from ..ops.record import ATOM, Notation
+from ..ops.shapes import Shape, shape_text
 
 if TYPE_CHECKING:
     from .expr import Graph

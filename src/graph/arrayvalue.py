@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..errors import ShapeError
+from ..ops.record import Op
+from ..ops.shapes import Shape, apply_to_arrays, frozen_array
 from .arithmetic import Arithmetic
-from .operation import Op
-from .shapes import Shape, apply_to_arrays, frozen_array
 
 
 class ArrayValue(Arithmetic):
@@ -63,11 +63,11 @@ class ArrayValue(Arithmetic):
         return apply_to_arrays(op, operands, statics)
 
     def __matmul__(self, other: Any) -> Any:
-        from .arrays import MATMUL
+        from ..ops.arrays import MATMUL
 
         return self.apply_op(MATMUL, (self, other))
 
     def __rmatmul__(self, other: Any) -> Any:
-        from .arrays import MATMUL
+        from ..ops.arrays import MATMUL
 
         return self.apply_op(MATMUL, (other, self))

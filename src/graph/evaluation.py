@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import (
-    MissingInputError,
-    NotALeafError,
-    OperandError,
-    ShapeError,
-    kind_of,
-    shorten,
-)
-from . import ops
+from ..errors import MissingInputError, NotALeafError, OperandError, ShapeError, kind_of, shorten
+from ..ops import scalar as ops
+from ..ops.shapes import BATCH, Shape, evaluate_arrays, frozen_array, shape_text
 from .expr import Expr, Graph, common_graph, leaf_named, live_nodes, real_number, unknown_leaf
 from .leafnames import listing
-from .shapes import BATCH, Shape, evaluate_arrays, frozen_array, shape_text
 from .value import Value
 
 

@@ -7,7 +7,7 @@ numbers are a topological order. A graph keeps its nodes in columns, one list pe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,20 +25,14 @@ from ..errors import (
     kind_of,
     shorten,
 )
-from . import ops
+from ..ops import scalar as ops
+from ..ops.record import Op, plain_number
+from ..ops.shapes import Shape, checked_shape, frozen_array, is_array, result_shape, unboxed
 from .arithmetic import Arithmetic
 from .arraysyntax import ArraySyntax
 from .arrayvalue import ArrayValue
+from .doors import Door
 from .leafnames import MAX_NAME_LENGTH, check_name, is_name, listing
-from .operation import Op, plain_number
-from .shapes import (
-    Shape,
-    checked_shape,
-    frozen_array,
-    is_array,
-    result_shape,
-    unboxed,
-)
 from .value import Value, topological
 
 if TYPE_CHECKING:
@@ -82,6 +76,8 @@ class Graph:
     names of the scalar leaves that an array leaf was made of, if it was.
     """
 
+    nx: Door[networkx.DiGraph[int]] = Door("nx")
+
     def __init__(self) -> None:
         self.ops: list[Op] = []
         self.operands: list[tuple[int, ...]] = []
@@ -104,7 +100,7 @@ class Graph:
         self._adopted: dict[Any, int] = {}
         self._constants: dict[object, int] = {}
         self._origin: Origin | None = None
-        self._nx: networkx.DiGraph[int] | None = None
+        self.view: Any = None
 
     def __len__(self) -> int:
         return len(self.ops)
@@ -293,25 +289,6 @@ class Graph:
             self._adopted[source] = copy
         return copy
 
-    @property
-    def nx(self) -> networkx.DiGraph[int]:
-        """The graph as networkx sees it: a frozen `networkx.DiGraph`, operands → consumers.
-
-        Nodes carry op, name, value, shape, statics and origin; an edge carries the operand
-        positions it fills, so `x*x` is one edge with positions [0, 1]. Made on first use, the same
-        object is extended and brought up to date on every later one.
-
-        >>> g = Graph(); x = g.input("x"); y = x * x
-        >>> g.nx.edges(data=True)
-        OutEdgeDataView([(0, 1, {'positions': [0, 1]})])
-        """
-        from .network import extend_networkx, new_networkx
-
-        if self._nx is None:
-            self._nx = new_networkx()
-        extend_networkx(self._nx, self)
-        return self._nx
-
     def _leaf(self, op: Op, name: str) -> Expr:
         self._check_free(name)
         node = self._append_leaf(op)
@@ -413,6 +390,7 @@ class Expr(Arithmetic, ArraySyntax):
 
     __slots__ = ("graph", "id")
     op_rank: ClassVar[int] = 2
+    _sympy_: Door[Callable[[], Any]] = Door("_sympy_")
 
     def __init__(self, graph: Graph, node: int) -> None:
         self.graph = graph
@@ -453,11 +431,6 @@ class Expr(Arithmetic, ArraySyntax):
         from .formula import latex
 
         return f"$\\displaystyle {latex(self)}$"
-
-    def _sympy_(self) -> Any:
-        from .symbolic import to_sympy
-
-        return to_sympy(self)
 
     def apply_op(self, op: Op, operands: tuple[Any, ...], statics: tuple[float, ...] = ()) -> Any:
         """A new node for `op`; numbers and `Value`s among the operands are taken in."""

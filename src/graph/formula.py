@@ -6,10 +6,10 @@ import math
 import re
 from typing import Any
 
-from . import ops
+from ..ops import scalar as ops
+from ..ops.record import ATOM, UNARY, Notation
 from .arraytext import array_notation, array_text
 from .expr import Expr, Graph, common_graph
-from .operation import ATOM, UNARY, Notation
 from .value import Value
 
 MAX_TERMS = 400

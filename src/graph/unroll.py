@@ -14,13 +14,13 @@ from numbers import Real
 from typing import Any, Final, overload
 
 from ..errors import ShapeError, SizeError
-from . import arrays
+from ..ops import arrays
+from ..ops.indexing import Index
+from ..ops.record import Op
+from ..ops.scalar import ADD, CONSTANT, DIV, EQ, EXP, GT, LOG, MAXIMUM, MUL, STOP_GRADIENT, SUB
+from ..ops.shapes import BATCH, Shape, shape_text
 from .arithmetic import Arithmetic
 from .expr import Expr, Graph, Origin, common_graph, live_nodes
-from .indexing import Index
-from .operation import Op
-from .ops import ADD, CONSTANT, DIV, EQ, EXP, GT, LOG, MAXIMUM, MUL, STOP_GRADIENT, SUB
-from .shapes import BATCH, Shape, shape_text
 from .value import Value
 
 MAX_LANES: Final = 50_000_000

@@ -8,11 +8,12 @@ from numbers import Real
 from typing import Any, ClassVar
 
 from ..errors import OperandError, kind_of, shorten
+from ..ops.ieee import Float
+from ..ops.record import Op, plain_number
+from ..ops.scalar import CONSTANT, WHERE
+from ..ops.shapes import unboxed
 from .arithmetic import Arithmetic
-from .ieee import Float
-from .operation import Op, plain_number
-from .ops import CONSTANT, WHERE
-from .shapes import unboxed
+from .doors import Door
 
 _new = object.__new__
 
@@ -33,6 +34,7 @@ class Value(Arithmetic):
 
     __slots__ = ("__weakref__", "data", "grad", "label", "op", "reads", "statics")
     op_rank: ClassVar[int] = 1
+    _sympy_: Door[Callable[[], Any]] = Door("_sympy_")
 
     def __init__(self, data: float, label: str = "") -> None:
         self.data = _number(data)
@@ -80,12 +82,6 @@ class Value(Arithmetic):
             "wengert's function of that name, such as wengert.log1p(value); for several numbers "
             "take them one by one, or use wengert.Graph().array"
         )
-
-    def _sympy_(self) -> Any:
-        """A leaf as a symbol of its label, or as its number when it has none."""
-        from .symbolic import to_sympy
-
-        return to_sympy(self)
 
     @property
     def operands(self) -> tuple[Value, ...]:

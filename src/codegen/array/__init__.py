@@ -1,0 +1,1 @@
+"""Straight-line code on whole arrays: NumPy."""

@@ -1,0 +1,169 @@
+"""From a graph of one sample to an `ArrayProgram`: roll, batch, simplify, rewrite, lower."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from ...arrays.batching import batch_graph
+from ...arrays.roll import roll
+from ...graph.expr import Graph
+from ...ops.arrays import GATHER, GATHER_ROWS
+from ...ops.indexing import Index
+from ...ops.shapes import BATCH, Shape
+from ...simplify.engine import run
+from ..lower import Signature
+from ..program import Nested, flatten, map_nested
+from .factors import carried
+from .features import turned
+from .lower import Place, lower_arrays
+from .program import ArrayProgram
+from .tidy import tidied
+from .whole import whole
+
+STEPS: Final = (("exact", run), ("tidy", tidied), ("exact", run))
+"""What arrays go through first, by name, each from a graph to a graph; `verify` certifies each."""
+
+
+def array_program(
+    graph: Graph,
+    outputs: Nested,
+    signatures: Sequence[Signature],
+    *,
+    name: str = "f",
+    simplify: bool = True,
+    dtype: str = "float64",
+    gradients: Iterable[tuple[tuple[Any, ...], str]] = (),
+) -> ArrayProgram:
+    """The program for `graph.outputs`, which `outputs` has the nesting of.
+
+    gradients  paths of outputs that are derivatives by the leaves of a group, and its name
+
+    A scalar graph is rolled first; one with arrays in it is taken as it is.
+    """
+    shapes = _leaf_shapes(graph, signatures)
+    graph, places = _rolled(graph)
+    batched = _batched_leaves(graph, signatures)
+    if batched:
+        nodes = list(dict.fromkeys(place.node for place in places))
+        graph = batch_graph(graph, nodes, batched)
+        image = dict(zip(nodes, graph.outputs, strict=True))
+        places = [Place(image[place.node], place.position) for place in places]
+    iterator = iter(places)
+    nested = _standing_alone(graph, map_nested(outputs, lambda _: next(iterator)))
+    graph.outputs = tuple(place.node for _, place in flatten(nested))
+    notes: dict[str, str] = {}
+    known: Collection[int] = ()
+    passes: tuple[Any, ...] = ()
+    if simplify:
+        for _, step in STEPS:
+            graph = step(graph)
+        graph, scaled = carried(graph)
+        nested = _at(nested, graph.outputs)
+        made = whole(graph, nested, _vectors(signatures), shapes)
+        graph, nested = made.graph, made.outputs
+        known = [made.images[node] for node in scaled if node in made.images]
+        passes = graph.passes
+        wanted = [(place.node, place.position) for _, place in flatten(nested)]
+        found = turned(graph, wanted, _order(signatures, shapes)) if batched else None
+        if found is not None:
+            graph, notes = found.graph, dict(found.notes)
+            nested = map_nested(nested, lambda p: Place(*found.places[p.node, p.position]))
+            known = [found.images[node] for node in known if node in found.images]
+    wishes = _wishes(graph, nested, signatures, gradients)
+    program = lower_arrays(graph, nested, signatures, shapes, name=name, dtype=dtype, wishes=wishes)
+    notes |= {i.name: SCALED for i in program.instructions if i.node in known}
+    return replace(program, notes=notes, passes=passes)
+
+
+SCALED: Final = "scaled here, where it is small, for all that follows"
+"""The note on what a factor was carried to."""
+
+
+def _at(nested: Nested, nodes: Sequence[int]) -> Nested:
+    """The places, in order, at other nodes."""
+    moved = iter(nodes)
+    return map_nested(nested, lambda place: Place(next(moved), place.position))
+
+
+def _vectors(signatures: Sequence[Signature]) -> dict[str, Sequence[str]]:
+    """The leaves of each argument that is one vector for all samples."""
+    return {s.name: s.leaves for s in signatures if not (s.batched or s.scalar)}
+
+
+def _order(
+    signatures: Sequence[Signature], shapes: Mapping[str, Shape]
+) -> dict[str, tuple[str, int]]:
+    """The argument and the position of each scalar leaf in arguments that are one vector."""
+    return {
+        leaf: (signature.name, position)
+        for signature in signatures
+        if not signature.batched and not any(leaf in shapes for leaf in signature.leaves)
+        for position, leaf in enumerate(signature.leaves)
+    }
+
+
+def _wishes(
+    graph: Graph,
+    outputs: Nested,
+    signatures: Sequence[Signature],
+    gradients: Iterable[tuple[tuple[Any, ...], str]],
+) -> dict[int, str]:
+    """Names for derivatives: d and the array leaf that they differentiate by."""
+    array_of: dict[str, str] = {}
+    for label, node in graph.leaves.items():
+        for lane in graph.lanes.get(node, ()):
+            array_of.setdefault(lane, label)
+    leaves_of = {signature.name: signature.leaves for signature in signatures}
+    wishes: dict[int, str] = {}
+    for path, group in gradients:
+        part = outputs
+        for key in path:
+            part = part[key]
+        for place, leaf in zip(
+            [part] if isinstance(part, Place) else part, leaves_of[group], strict=False
+        ):
+            wishes.setdefault(place.node, f"d{array_of.get(leaf, leaf)}")
+    return wishes
+
+
+def _leaf_shapes(graph: Graph, signatures: Sequence[Signature]) -> dict[str, Shape]:
+    return {
+        leaf: graph.shapes[graph.leaves[leaf]]
+        for signature in signatures
+        for leaf in signature.leaves
+        if leaf in graph.leaves and graph.leaves[leaf] in graph.shapes
+    }
+
+
+def _rolled(graph: Graph) -> tuple[Graph, list[Place]]:
+    """The rolled graph, and where in it each output is."""
+    if graph.shapes:
+        return graph, [Place(node) for node in graph.outputs]
+    rolled = roll([graph[node] for node in graph.outputs])
+    small = rolled.graph
+    return small, [Place(rolled.outputs[k].id, position) for k, position in rolled.places]
+
+
+def _batched_leaves(graph: Graph, signatures: Sequence[Signature]) -> list[int]:
+    names = {leaf for s in signatures if s.batched for leaf in s.leaves}
+    return [
+        node
+        for label, node in graph.leaves.items()
+        if not names.isdisjoint(graph.lanes.get(node, (label,)))
+    ]
+
+
+def _standing_alone(graph: Graph, nested: Nested) -> Nested:
+    """The places, those of one number that is no part of a sequence as nodes of their own."""
+    if isinstance(nested, Mapping):
+        return {key: _standing_alone(graph, value) for key, value in nested.items()}
+    if not isinstance(nested, Place):
+        whole = all(isinstance(item, Place) for item in nested)
+        return nested if whole else [_standing_alone(graph, item) for item in nested]
+    shape = graph.shapes.get(nested.node, ())
+    if nested.position is None or shape in ((), (BATCH,)):
+        return Place(nested.node)
+    gather = GATHER_ROWS if shape[0] == BATCH else GATHER
+    return Place(gather(graph[nested.node], Index(nested.position)).id)

@@ -1,0 +1,234 @@
+"""Updates of whole vectors: what is done alike to every array of a vector is done to it at once.
+
+Done to the vector of parameters itself, an optimizer's update is one operation where it was one for
+each array. What differs, the derivatives, is computed into the parts of a vector of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from ...graph.expr import Graph, live_nodes
+from ...ops.arrays import GATHER
+from ...ops.indexing import Index
+from ...ops.shapes import Shape
+from ...simplify.engine import PassRecord, operations
+from ..program import Nested, flatten
+from .families import JOIN, Families, Family, array_of, common
+from .lower import Place, starts
+
+WHOLE: Final = "operate on a whole vector"
+"""What records call an operation on an array that became part of one on the vector it is in."""
+
+
+class Whole(NamedTuple):
+    """A graph with operations on whole vectors, and where in it outputs and nodes are."""
+
+    graph: Graph
+    outputs: Nested
+    images: Mapping[int, int]
+
+
+class _CyclicError(Exception):
+    """A part that is computed from another part of the vector that it belongs to."""
+
+
+def whole(
+    graph: Graph,
+    outputs: Nested,
+    arguments: Mapping[str, Sequence[str]],
+    shapes: Mapping[str, Shape],
+) -> Whole:
+    """`outputs`, a nesting of places in `graph`, computed on whole vectors where parts are alike.
+
+    arguments  the leaves of each argument that is one vector
+    shapes     those of leaves that are arrays
+
+    >>> g = Graph(); W, b = g.array("W", (2, 2)), g.array("b", 2)
+    >>> new = [Place((W - 0.1 * (W @ W)).id), Place((b - 0.1 * (W @ b)).id)]
+    >>> made = whole(g, new, {"p": ("W", "b")}, {"W": (2, 2), "b": (2,)})
+    >>> print(made.graph.passes[-1].rewrites)
+    {'operate on a whole vector': 2}
+    """
+    work = Families(graph, outputs, arguments, shapes)
+    for key, places in _sequences(outputs):
+        work.consider(places, key)
+    if work.saved:
+        try:
+            return _rebuilt(work, outputs)
+        except _CyclicError:
+            pass
+    return Whole(graph, outputs, {node: node for node in range(len(graph))})
+
+
+def _sequences(nested: Nested, key: str = "") -> list[tuple[str, Sequence[Place]]]:
+    """The sequences of places among the outputs, and under which key they are."""
+    if isinstance(nested, Place):
+        return []
+    if not isinstance(nested, Mapping) and all(isinstance(item, Place) for item in nested):
+        return [(key, nested)]
+    items: Any = nested.items() if isinstance(nested, Mapping) else enumerate(nested)
+    return [found for name, value in items for found in _sequences(value, str(name))]
+
+
+def _rebuilt(families: Families, outputs: Nested) -> Whole:
+    """The graph with vectors in it."""
+    graph = families.graph
+    work = _Rebuilding(families, Graph())
+    places = [place for _, place in flatten(outputs)]
+    for node in live_nodes(graph, [place.node for place in places]):
+        if node not in families.merged and not _only_shaped(families, node):
+            work.need(node)
+    nested = _moved(families, work, outputs)
+    target = work.target
+    target.deriving(None)
+    for node, label in graph.labels.items():
+        if node in work.images and target.operands[work.images[node]]:
+            target.labels.setdefault(work.images[node], label)
+    for adjoint, primal in graph.adjoint_of.items():
+        if adjoint in work.images and primal in work.images:
+            target.adjoint_of.setdefault(work.images[adjoint], work.images[primal])
+    target.outputs = tuple(place.node for _, place in flatten(nested))
+    record = PassRecord(
+        name="whole vectors",
+        nodes_before=len(graph),
+        nodes_after=len(target),
+        operations_before=operations(graph),
+        operations_after=operations(target),
+        rewrites={WHOLE: families.saved},
+    )
+    target.passes = (*graph.passes, record)
+    return Whole(target, nested, work.images)
+
+
+def _only_shaped(families: Families, node: int) -> bool:
+    """Whether a node is an operation on the whole vector in another shape."""
+    return families.bare(node) in families.merged
+
+
+def _moved(families: Families, work: _Rebuilding, nested: Nested) -> Nested:
+    """The outputs in the new graph; what is part of a vector is a sequence of its numbers."""
+    if isinstance(nested, Place):
+        work.need(nested.node)
+        return Place(work.images[nested.node], nested.position)
+    if isinstance(nested, Mapping):
+        return {key: _moved(families, work, item) for key, item in nested.items()}
+    if not all(isinstance(item, Place) for item in nested):
+        return [_moved(families, work, item) for item in nested]
+    return [place for item in nested for place in _numbers(families, work, item)]
+
+
+def _numbers(families: Families, work: _Rebuilding, place: Place) -> list[Place]:
+    """Where an output in a sequence is, a place for each of its numbers in a vector."""
+    node = families.bare(place.node)
+    family = families.parts.get(node)
+    if family is None:
+        work.need(place.node)
+        return [Place(work.images[place.node], place.position)]
+    work.need(family)
+    row = families.members[family].layout.places[family.index(node)]
+    chosen = row if place.position is None else [row[place.position]]
+    return [Place(work.vectors[family], position) for position in chosen]
+
+
+@dataclass
+class _Rebuilding:
+    """A new graph with vectors: what nodes became, and families."""
+
+    families: Families
+    target: Graph
+    images: dict[int, int] = field(default_factory=dict)
+    vectors: dict[Family, int] = field(default_factory=dict)
+
+    def need(self, wanted: int | Family) -> None:
+        """Make a node or a vector, and before it what it is made of."""
+        stack: list[tuple[int | Family, bool]] = [(wanted, False)]
+        begun: set[int | Family] = set()
+        while stack:
+            thing, ready = stack.pop()
+            if thing in (self.images if isinstance(thing, int) else self.vectors):
+                continue
+            if ready:
+                self._make(thing)
+                continue
+            if thing in begun:
+                raise _CyclicError
+            begun.add(thing)
+            stack.append((thing, True))
+            stack += [(part, False) for part in reversed(self._parts(thing)) if not self._has(part)]
+
+    def _has(self, thing: int | Family) -> bool:
+        return thing in (self.images if isinstance(thing, int) else self.vectors)
+
+    def _parts(self, thing: int | Family) -> Sequence[int | Family]:
+        families = self.families
+        if isinstance(thing, int):
+            if thing in families.merged:
+                return (families.parts[thing],)
+            return families.graph.operands[thing]
+        member = families.members[thing]
+        if member.op is not None:
+            return member.operands
+        return () if member.argument is not None else thing
+
+    def _make(self, thing: int | Family) -> None:
+        graph, target, families = self.families.graph, self.target, self.families
+        if isinstance(thing, tuple):
+            self.vectors[thing] = self._vector(thing)
+            if thing in families.labels and target.operands[self.vectors[thing]]:
+                target.labels.setdefault(self.vectors[thing], families.labels[thing])
+        elif thing in families.merged:
+            family = families.parts[thing]
+            row = families.members[family].layout.places[family.index(thing)]
+            index: Any = _index(row, graph.shapes.get(thing, ()))
+            self.images[thing] = target.append(GATHER, (self.vectors[family],), (index,))
+        elif not graph.operands[thing]:
+            self.images[thing] = target.copy_leaf(graph, thing)
+        else:
+            target.deriving(graph.origins[thing])
+            images = tuple(self.images[n] for n in graph.operands[thing])
+            statics = graph.statics.get(thing, ())
+            self.images[thing] = target.append(graph.ops[thing], images, statics)
+            target.deriving(None)
+
+    def _vector(self, family: Family) -> int:
+        graph, target, member = self.families.graph, self.target, self.families.members[family]
+        if member.argument is not None:
+            return self._part_of_argument(family, *member.argument, member.layout.length)
+        target.deriving(graph.origins[family[0]])
+        if member.op is not None:
+            operands = tuple(
+                self.images[o] if isinstance(o, int) else self.vectors[o] for o in member.operands
+            )
+            made = target.append(member.op, operands, member.statics)
+        else:
+            places: Any = tuple(
+                _index(row, graph.shapes.get(node, ()))
+                for node, row in zip(family, member.layout.places, strict=True)
+            )
+            images = tuple(self.images[node] for node in family)
+            made = target.append(JOIN, images, (places, member.layout.length))
+        target.deriving(None)
+        return made
+
+    def _part_of_argument(self, family: Family, name: str, start: int, length: int) -> int:
+        families, target = self.families, self.target
+        leaves = families.arguments[name]
+        begins = list(starts(leaves, families.shapes))
+        lanes = [
+            leaf for leaf, at in zip(leaves, begins, strict=True) if start <= at < start + length
+        ]
+        label = name
+        if len(lanes) < len(leaves):
+            label = common([families.graph.labels[node] for node in family]) or f"{name}_part"
+        while label in families.graph.leaves or label in target.leaves:
+            label += "_"
+        leaf = target.array(label, (length,))
+        target.lanes[leaf.id] = tuple(lanes)
+        return leaf.id
+
+
+def _index(places: Sequence[int], shape: Shape) -> Index:
+    return Index(array_of(places, shape))

@@ -1,0 +1,1 @@
+"""A function as a file of its own, with what was shown of it."""

@@ -1,0 +1,1 @@
+"""Straight-line code on scalars: Python and JavaScript."""

@@ -1,0 +1,1 @@
+"""Pictures of expressions: boxes, groups of them, and pictures without `dot`."""

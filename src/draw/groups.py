@@ -1,0 +1,185 @@
+"""Large networks as pictures that can be read: one box for each neuron, or each layer.
+
+The labels say where a node belongs: `w0_2_1` and `b0_2` are parameters of neuron 2 of layer 0, and
+`n0_2` and `h0_2` are computed by it. What only a neuron uses is inside it; what `grad` derived for
+a node goes with the backward pass of its neuron. The same neuron at several samples is one box.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from ..graph.expr import Graph
+from ..ops.scalar import CONSTANT, LEAVES
+from .boxes import DERIVED, caption, check_size, escape, record
+
+if TYPE_CHECKING:
+    import graphviz
+
+MANY_NODES: Final = 150
+"""Networks with more nodes are drawn by neuron, and with more neurons by layer."""
+
+_PLACE: Final = re.compile(r"[wbnh](\d+)_(\d+)(?:_\d+)*")
+_NUMBERED: Final = re.compile(r"(.*?)_?\d+")
+_MANY_LEAVES: Final = 4
+
+Place = tuple[int, int]
+"""A layer, and a neuron in it."""
+
+
+def is_place(label: object) -> bool:
+    """Whether a label tells a neuron.
+
+    >>> is_place("w0_2_1"), is_place("h1_0"), is_place("x1")
+    (True, True, False)
+    """
+    return isinstance(label, str) and _PLACE.fullmatch(label) is not None
+
+
+def groups_of(
+    graph: Graph, live: Sequence[int], roots: Sequence[int], by: bool | str | None
+) -> dict[int, str]:
+    """The title of the box that each node goes into; empty where each has a box of its own.
+
+    by  "neuron", "layer", or None to collapse as much as is needed, if at all
+    """
+    if by is None and len(live) <= MANY_NODES:
+        return {}
+    places = _places(graph, live)
+    if not places:
+        return {}
+    derived = _derived_places(graph, live, places)
+    found: dict[int, str] = {}
+    for kind in ("neuron", "layer"):
+        if by not in (None, kind):
+            continue
+        found = _leaf_groups(graph, live, places)
+        found.update({node: _title(place, kind) for node, place in places.items()})
+        found.update(
+            {node: f"backward of {_title(place, kind)}" for node, place in derived.items()}
+        )
+        if _boxes(live, found) <= MANY_NODES:
+            break
+    if by is None and _boxes(live, found) > MANY_NODES:
+        for node in live:
+            if node not in found and graph.operands[node] and node not in roots:
+                found[node] = (
+                    "the rest of it" if graph.origins[node] is None else "the rest, backward"
+                )
+    return found
+
+
+def draw_groups(
+    picture: graphviz.Digraph,
+    graph: Graph,
+    live: Sequence[int],
+    roots: Sequence[int],
+    groups: Mapping[int, str],
+) -> None:
+    """A box for each group, with the number of nodes in it, and one for each node in none."""
+    shown = [node for node in live if node in groups or graph.ops[node] is not CONSTANT]
+    members: dict[str, list[int]] = {}
+    for node in shown:
+        members.setdefault(groups.get(node) or f"#{node}", []).append(node)
+    check_size(len(members))
+    box = {title: f"n{i}" for i, title in enumerate(members)}
+    ends = set(roots)
+    for title, nodes in members.items():
+        style = DERIVED if all(graph.origins[node] is not None for node in nodes) else {}
+        cells = (
+            _alone(graph, nodes[0]) if title.startswith("#") else [title, _contents(graph, nodes)]
+        )
+        record(picture, box[title], cells, style, end=not ends.isdisjoint(nodes))
+    counts: Counter[tuple[str, str]] = Counter()
+    backward: set[tuple[str, str]] = set()
+    for node in shown:
+        target = groups.get(node) or f"#{node}"
+        for operand in graph.operands[node]:
+            source = groups.get(operand) or f"#{operand}"
+            if source != target and source in box:
+                counts[box[source], box[target]] += 1
+                if graph.origins[node] is not None:
+                    backward.add((box[source], box[target]))
+    for (tail, head), count in counts.items():
+        style = DERIVED if (tail, head) in backward else {}
+        picture.edge(tail, head, **({"label": f"{count:,}"} if count > 1 else {}), **style)
+    note = f"{len(live):,} nodes in {len(members):,} boxes; a number on an edge counts edges"
+    dashed = "; dashed: derived by grad" if backward else ""
+    caption(picture, f"{note}{dashed}; collapse=False draws every node")
+
+
+def _places(graph: Graph, live: Sequence[int]) -> dict[int, Place]:
+    """The neuron of each node of the forward pass that is in one."""
+    places: dict[int, Place] = {}
+    users: dict[int, set[Place | None]] = {}
+    for node in reversed(live):
+        match = _PLACE.fullmatch(graph.labels.get(node, ""))
+        around = users.get(node, {None})
+        if match:
+            places[node] = int(match[1]), int(match[2])
+        elif graph.operands[node] and graph.origins[node] is None and len(around) == 1:
+            (place,) = around
+            if place is not None:
+                places[node] = place
+        if graph.origins[node] is None:
+            for operand in graph.operands[node]:
+                users.setdefault(operand, set()).add(places.get(node))
+    return places
+
+
+def _derived_places(
+    graph: Graph, live: Sequence[int], places: Mapping[int, Place]
+) -> dict[int, Place]:
+    """The neuron whose backward pass each derived node is part of."""
+    derived = {}
+    for node in live:
+        origin = graph.origins[node]
+        if origin is not None and origin.primal is not None and origin.primal in places:
+            derived[node] = places[origin.primal]
+    return derived
+
+
+def _leaf_groups(graph: Graph, live: Sequence[int], places: Mapping[int, Place]) -> dict[int, str]:
+    """Numbered leaves, such as x0 to x783, by the name before the number."""
+    stems: dict[str, list[int]] = {}
+    for node in live:
+        label = graph.labels.get(node, "")
+        match = _NUMBERED.fullmatch(label)
+        if match and graph.is_leaf(node) and node not in places:
+            stems.setdefault(match[1], []).append(node)
+    return {
+        node: f"{graph.labels[nodes[0]]} to {graph.labels[nodes[-1]]}"
+        for nodes in stems.values()
+        if len(nodes) > _MANY_LEAVES
+        for node in nodes
+    }
+
+
+def _title(place: Place, kind: str) -> str:
+    layer, neuron = place
+    return f"neuron {neuron} of layer {layer}" if kind == "neuron" else f"layer {layer}"
+
+
+def _boxes(live: Sequence[int], groups: Mapping[int, str]) -> int:
+    return len(set(groups.values())) + sum(node not in groups for node in live)
+
+
+def _contents(graph: Graph, nodes: Sequence[int]) -> str:
+    """How many nodes a box stands for, and of which kind the most are."""
+    kinds = Counter(graph.ops[node].name for node in nodes)
+    most = ", ".join(
+        f"{count:,} {name}{'s' * (name in LEAVES and count > 1)}"
+        for name, count in kinds.most_common(4)
+    )
+    more = ", …" if len(kinds) > 4 else ""
+    return escape(f"{len(nodes):,} node{'s' * (len(nodes) != 1)}: {most}{more}", 80)
+
+
+def _alone(graph: Graph, node: int) -> list[str]:
+    op = graph.ops[node]
+    sign = op.name if not op.arity else op.sign(graph.statics.get(node, ()))
+    label = graph.labels.get(node, "")
+    return [escape(label), escape(sign)] if label else [escape(sign)]

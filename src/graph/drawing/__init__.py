@@ -1,1 +1,0 @@
-"""What `draw_dot` is made of: the boxes, groups of them, and pictures without `dot`."""

@@ -1,1 +1,0 @@
-"""What `roll` is made of: addresses, lanes, contractions, and the check of what it made."""

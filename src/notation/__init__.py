@@ -1,0 +1,1 @@
+"""Doors to other notations: formulas as text, networkx, JSON, sympy, MathML."""

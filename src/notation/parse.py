@@ -1,0 +1,393 @@
+"""Formulas from text: Python's syntax for arithmetic, and nothing else of Python.
+
+The text is parsed, never run: a walk over the syntax tree builds nodes from the few kinds of syntax
+that are listed here and refuses every other. Nothing is added to a graph by a text that is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple, NoReturn
+
+from ..errors import FormulaError, OperandError, kind_of, shorten
+from ..graph.expr import Expr, Graph
+from ..graph.leafnames import MAX_NAME_LENGTH, is_name
+from ..ops import scalar as ops
+from ..ops.record import ATOM, Op
+
+MAX_LENGTH: Final = 10_000
+"""The longest formula, in characters."""
+MAX_DEPTH: Final = 1_000
+"""The deepest nesting; a sum of n terms is n deep, as Python reads it."""
+MAX_NODES: Final = 4_000
+"""How many numbers, names, operators and calls one formula may have."""
+_SHOWN: Final = 72
+_RUN_TOGETHER: Final = re.compile(r"(?<![\w.])[\d.][\w.]*?(?:and|else|for|if|in|is|not|or)\b")
+
+FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
+    **{op.name: op for op in ops.ELEMENTWISE.values() if op.notation["text"].binds == ATOM},
+    "silu": ops.silu,
+    "gelu": ops.gelu,
+}
+"""What a formula may call: the operations written as calls, and the compositions of them."""
+
+_BINARY: Final[dict[type[ast.operator], Op]] = {
+    ast.Add: ops.ADD,
+    ast.Sub: ops.SUB,
+    ast.Mult: ops.MUL,
+    ast.Div: ops.DIV,
+    ast.Pow: ops.POW,
+}
+_COMPARISONS: Final[dict[type[ast.cmpop], Op]] = {
+    ast.Lt: ops.LT,
+    ast.LtE: ops.LE,
+    ast.Gt: ops.GT,
+    ast.GtE: ops.GE,
+    ast.Eq: ops.EQ,
+    ast.NotEq: ops.NE,
+}
+_ELSEWHERE: Final = {
+    "ln": "write log(x)",
+    "max": "write maximum(a, b)",
+    "min": "write minimum(a, b)",
+    "pow": "write a**b",
+    "tan": "write sin(x)/cos(x)",
+    "swish": "write silu(x)",
+    "logistic": "write sigmoid(x)",
+}
+_TYPED: Final = {
+    "−": "-",
+    "–": "-",
+    "×": "*",
+    "·": "*",
+    "⋅": "*",
+    "÷": "/",
+    "²": "**2",
+    "³": "**3",
+    "≤": "<=",
+    "≥": ">=",
+    "≠": "!=",
+}
+_REFUSED: Final[tuple[tuple[type[ast.AST], str], ...]] = (
+    (ast.Attribute, "a formula has no attributes or modules; write sin(x), not math.sin(x)"),
+    (ast.Subscript, "a formula has no subscripts; give each leaf a name, such as x0, x1"),
+    (ast.Lambda, "a formula has no lambda"),
+    (ast.IfExp, "a formula has no if; write where(condition, a, b)"),
+    (ast.BoolOp, "a formula has no and/or; write a*b, or where(condition, a, b)"),
+    (ast.NamedExpr, "a formula has no assignment"),
+    (ast.JoinedStr, "a formula has no text in quotes"),
+    (ast.List, "a formula is one number, not a list"),
+    (ast.Tuple, "a formula is one number, not several"),
+    (ast.Set, "a formula is one number, not a set"),
+    (ast.Dict, "a formula is one number, not a dictionary"),
+    (ast.ListComp, "a formula has no comprehension"),
+    (ast.SetComp, "a formula has no comprehension"),
+    (ast.DictComp, "a formula has no comprehension"),
+    (ast.GeneratorExp, "a formula has no comprehension"),
+    (ast.Starred, "a formula has no starred arguments"),
+)
+
+
+class _Reading(NamedTuple):
+    """One piece of syntax understood: its operands, and how to make its node from theirs."""
+
+    operands: Sequence[ast.expr]
+    make: Callable[..., Any]
+
+
+def parse(text: str, graph: Graph | None = None) -> Expr:
+    """The expression that `text` writes, in `graph` or in a new one.
+
+    The syntax is Python's: numbers, names, `+ - * / **`, one comparison, and calls of operations by
+    name, such as `tanh(x)`, `maximum(a, b)`, `where(a < b, x, y)`, `leaky_relu(x, 0.1)`. A name is
+    the leaf of that name of `graph`, or else a new input; inputs are made in order of appearance.
+    Numbers become constant nodes and are not computed with here. Anything else is a `FormulaError`
+    that shows the place, arrays that do not fit are a `ShapeError`; both leave the graph as it was.
+
+    >>> y = parse("tanh(w*x + b)")
+    >>> print(y, list(y.graph.leaves))
+    tanh(w*x + b) ['w', 'x', 'b']
+    >>> parse("x or y")
+    Traceback (most recent call last):
+    wengert.errors.FormulaError: a formula has no and/or; write a*b, or where(condition, a, b)
+        x or y
+        ^^^^^^
+    """
+    readings = _understand(_tree(text), text)
+    target = Graph() if graph is None else graph
+    if target.shapes:
+        _make(readings, _leaves_only(target, readings))  # raises where shapes do not fit
+    return _make(readings, target)
+
+
+def _make(readings: Sequence[tuple[ast.expr, _Reading]], graph: Graph) -> Expr:
+    """The nodes of every reading in `graph`; the last of them."""
+    made: dict[ast.expr, Expr] = {}
+    for node, reading in reversed(readings):
+        made[node] = reading.make(graph, *[made[operand] for operand in reading.operands])
+    return made[readings[0][0]]
+
+
+def _leaves_only(graph: Graph, readings: Sequence[tuple[ast.expr, _Reading]]) -> Graph:
+    """A new graph with those leaves of `graph` that the formula names."""
+    rehearsal = Graph()
+    names = dict.fromkeys(node.id for node, _ in readings if isinstance(node, ast.Name))
+    for name in names:
+        if name in graph.leaves:
+            rehearsal.copy_leaf(graph, graph.leaves[name])
+    return rehearsal
+
+
+def _tree(text: str) -> ast.expr:
+    """The syntax tree of the text, which is one line once white space is made plain."""
+    if not isinstance(text, str):
+        raise OperandError(f"{shorten(text)} is {kind_of(text)}; expected a formula as text")
+    if len(text) > MAX_LENGTH:
+        raise FormulaError(
+            f"the formula has {len(text):,} characters; a formula may have {MAX_LENGTH:,}. "
+            "Build larger expressions with a Graph"
+        )
+    _check_characters(text)
+    line = _one_line(text)
+    start = len(line) - len(line.lstrip())
+    if not line.strip():
+        raise FormulaError("the formula is empty; expected something like 'tanh(w*x + b)'")
+    try:
+        return ast.parse(line[start:], mode="eval").body
+    except SyntaxError as error:
+        place = start + max((error.offset or 1) - 1, 0)
+        _refuse(text, place, place + 1, f"not a formula: {_plain(error.msg)}")
+    except (RecursionError, MemoryError):
+        pass
+    except ValueError as error:
+        raise FormulaError(f"not a formula: {_plain(str(error))}") from None
+    raise FormulaError(f"the formula is nested too deeply; at most {MAX_DEPTH:,} levels are read")
+
+
+def _understand(root: ast.expr, text: str) -> list[tuple[ast.expr, _Reading]]:
+    """Every piece of syntax with its reading, consumers first and the right before the left.
+
+    Of several mistakes the leftmost is reported.
+    """
+    shift = len(text) - len(_one_line(text).lstrip())
+    readings: list[tuple[ast.expr, _Reading]] = []
+    mistakes: list[tuple[int, int, str]] = []
+    stack = [(root, 1)]
+    while stack:
+        node, depth = stack.pop()
+        if depth > MAX_DEPTH:
+            raise FormulaError(
+                f"the formula is nested more than {MAX_DEPTH:,} deep (a sum of n terms is n deep); "
+                "add brackets to balance it, or build it with a Graph"
+            )
+        if len(readings) >= MAX_NODES:
+            raise FormulaError(
+                f"the formula has more than {MAX_NODES:,} numbers, names, operators and calls; "
+                "build larger expressions with a Graph"
+            )
+        try:
+            reading = _read(node)
+        except _PlaceError as mistake:
+            place = mistake.node
+            end = place.end_col_offset or place.col_offset + 1
+            mistakes.append((place.col_offset + shift, end + shift, mistake.message))
+            continue
+        readings.append((node, reading))
+        stack.extend((operand, depth + 1) for operand in reading.operands)
+    if mistakes:
+        _refuse(text, *min(mistakes))
+    return readings
+
+
+class _PlaceError(Exception):
+    """A piece of syntax that a formula cannot have."""
+
+    def __init__(self, node: Any, message: str) -> None:
+        super().__init__(message)
+        self.node = node
+        self.message = message
+
+
+def _read(node: ast.expr) -> _Reading:
+    """What one piece of syntax means; a `_PlaceError` for what is not on the list."""
+    literal = _literal(node)
+    if literal is not None:
+        return _Reading((), lambda graph: graph.constant(literal))
+    match node:
+        case ast.Name(id=name):
+            _check_leaf(node, name)
+            return _Reading((), lambda graph: _leaf(graph, name))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return _Reading((operand,), lambda graph, a: ops.NEG(a))
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _Reading((operand,), lambda graph, a: a)
+        case ast.BinOp(left=left, op=ast.Pow(), right=right) if _literal(right) is not None:
+            exponent = _literal(right)
+            return _Reading((left,), lambda graph, a: ops.POW_CONST(a, exponent))
+        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _BINARY:
+            return _operation(_BINARY[type(sign)], (left, right))
+        case ast.BinOp(op=sign):
+            power = isinstance(sign, ast.BitXor)
+            hint = "write ** for a power" if power else "there are + - * / **"
+            raise _PlaceError(node, f"a formula has no operator {_sign(sign)}; {hint}")
+        case ast.Compare(left=left, ops=[sign], comparators=[right]) if type(sign) in _COMPARISONS:
+            return _operation(_COMPARISONS[type(sign)], (left, right))
+        case ast.Compare(ops=[_]):
+            raise _PlaceError(node, "a formula compares with < <= > >= == != only")
+        case ast.Compare():
+            raise _PlaceError(node, "a formula has no chained comparisons; write (a < b)*(b < c)")
+        case ast.Call(func=ast.Name()):
+            return _call(node)
+    for kind, message in _REFUSED:
+        if isinstance(node.func if isinstance(node, ast.Call) else node, kind):
+            raise _PlaceError(node, message)
+    raise _PlaceError(
+        node, "a formula has only numbers, names, + - * / **, comparisons and calls; this is none"
+    )
+
+
+def _operation(op: Op, operands: Sequence[ast.expr]) -> _Reading:
+    return _Reading(operands, lambda graph, *arguments: op(*arguments))
+
+
+def _call(node: ast.Call) -> _Reading:
+    """A call of a known function with the right number of plain arguments."""
+    name = node.func.id  # type: ignore[attr-defined]
+    function = FUNCTIONS.get(name)
+    if function is None:
+        raise _PlaceError(node.func, _unknown_function(name))
+    if node.keywords:
+        keyword = node.keywords[0]
+        spelled = f"{keyword.arg}=" if keyword.arg else "**"
+        raise _PlaceError(keyword, f"a formula has no keyword arguments such as {spelled}")
+    for argument in node.args:
+        if isinstance(argument, ast.Starred):
+            raise _PlaceError(argument, "a formula has no starred arguments")
+    signature = function.signature if isinstance(function, Op) else f"{name}(x)"
+    arity, most, least = _argument_counts(function)
+    if not least <= len(node.args) <= most:
+        raise _PlaceError(node, f"{signature}: {len(node.args)} arguments do not fit")
+    statics = []
+    for argument in node.args[arity:]:
+        number = _literal(argument)
+        if number is None:
+            raise _PlaceError(argument, f"{signature}: this argument must be a number as written")
+        statics.append(number)
+    return _Reading(node.args[:arity], lambda graph, *operands: function(*operands, *statics))
+
+
+def _argument_counts(function: Callable[..., Any]) -> tuple[int, int, int]:
+    """How many operands, and how many arguments at most and at least."""
+    if not isinstance(function, Op):
+        return 1, 1, 1
+    most = function.arity + len(function.statics)
+    return function.arity, most, most - len(function.defaults)
+
+
+def _literal(node: ast.expr) -> int | float | None:
+    """The number that is written, sign included, or None when this is something else."""
+    negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+    inner = node.operand if negative else node  # type: ignore[attr-defined]
+    if not isinstance(inner, ast.Constant):
+        return None
+    number = inner.value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise _PlaceError(inner, _not_a_number(number))
+    if abs(number) > sys.float_info.max:
+        raise _PlaceError(inner, "this number is too large: the largest is about 1.797e308")
+    if isinstance(number, int) and abs(number) <= 2**53:
+        return -float(number) if negative and number == 0 else -number if negative else number
+    return -float(number) if negative else float(number)
+
+
+def _not_a_number(thing: object) -> str:
+    if isinstance(thing, bool):
+        return f"{thing} is not a number; write {int(thing)}, or a comparison"
+    if isinstance(thing, (str, bytes)):
+        return "a formula has no text in quotes"
+    if isinstance(thing, complex):
+        return "a formula has no complex numbers"
+    return f"{'...' if thing is ... else thing} is not a number"
+
+
+def _check_leaf(node: ast.expr, name: str) -> None:
+    if name in FUNCTIONS:
+        raise _PlaceError(
+            node, f"{name} is a function, so it cannot name a leaf; write {name}(...)"
+        )
+    if not is_name(name):
+        raise _PlaceError(
+            node,
+            f"{shorten(name)} cannot name a leaf: at most {MAX_NAME_LENGTH} characters, "
+            "and not starting with two underscores",
+        )
+
+
+def _leaf(graph: Graph, name: str) -> Expr:
+    known = graph.leaves.get(name)
+    return graph.input(name) if known is None else graph[known]
+
+
+def _unknown_function(name: str) -> str:
+    close = get_close_matches(name, FUNCTIONS, n=1)
+    if name in _ELSEWHERE:
+        hint = f": {_ELSEWHERE[name]}."
+    else:
+        hint = f": did you mean {close[0]}?" if close else "."
+    return f"unknown function {shorten(name)}{hint} Known: {', '.join(sorted(FUNCTIONS))}"
+
+
+def _sign(sign: ast.operator) -> str:
+    signs = {
+        "Mod": "%",
+        "FloorDiv": "//",
+        "MatMult": "@",
+        "BitXor": "^",
+        "BitAnd": "&",
+        "BitOr": "|",
+        "LShift": "<<",
+        "RShift": ">>",
+    }
+    return signs[type(sign).__name__]
+
+
+def _check_characters(text: str) -> None:
+    """Only printable ASCII and white space: nothing that looks like something else."""
+    for place, character in enumerate(text):
+        if character.isascii() and (character.isprintable() or character in " \t\n\r"):
+            if character in "\\#":
+                _refuse(text, place, place + 1, f"a formula has no {character}")
+            continue
+        typed = _TYPED.get(character)
+        hint = f"; write {typed}" if typed else "; a formula is written in plain ASCII"
+        shown = repr(character) if character.isprintable() else f"U+{ord(character):04X}"
+        _refuse(text, place, place + 1, f"a formula has no {shown}{hint}")
+    run = _RUN_TOGETHER.search(text)
+    if run:
+        _refuse(text, run.start(), run.end(), "a number and a word run together here")
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isascii() and c.isprintable() else " " for c in text)
+
+
+def _plain(message: str) -> str:
+    """Python's own words about a syntax error, without its file names."""
+    if "integer string conversion" in message:
+        return "a number has too many digits"
+    return message.partition(" (<")[0]
+
+
+def _refuse(text: str, start: int, end: int, message: str) -> NoReturn:
+    """Raise a `FormulaError` that shows the part of the text around the place, and points at it."""
+    line = "".join(c if c.isprintable() else " " for c in text)
+    first = max(0, min(start - _SHOWN // 3, len(line) - _SHOWN))
+    shown = line[first : first + _SHOWN]
+    before, after = "…" * (first > 0), "…" * (first + _SHOWN < len(line))
+    width = max(1, min(end, first + len(shown)) - start)
+    pointer = " " * (start - first + len(before)) + "^" * width
+    raise FormulaError(f"{message}\n    {before}{shown}{after}\n    {pointer}") from None

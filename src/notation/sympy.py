@@ -1,0 +1,407 @@
+"""The bridge to sympy, and the proof of each derivative rule.
+
+sympy is the independent judge: it knows what an operation means from `Op.sympy` alone, and finds
+the derivative by its own rules.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from numbers import Real
+from typing import Any
+
+from ..errors import SizeError
+from ..graph.arithmetic import Arithmetic
+from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.leafnames import is_name
+from ..graph.unroll import unroll
+from ..ops.record import Op
+from ..ops.scalar import CONSTANT, WHERE
+
+MAX_CONDITIONS = 4
+"""Past this many different conditions in a formula, its regions are not tried one by one."""
+
+MAX_DEGREE = 10_000
+"""The highest power that a formula for sympy may contain: sympy writes powers of numbers out."""
+
+POWERS = frozenset({"pow", "pow_const"})
+"""The operations whose last argument is an exponent."""
+
+_SHORT_DENOMINATOR = 64
+_EXPONENT_DIGITS = 60
+
+
+def to_sympy(things: Any, *, exact: bool = False) -> Any:
+    """An expression, a `Value`, or a (nested) sequence of them, as sympy sees it.
+
+    Inputs and parameters become real symbols of their names, shared parts are converted once, a
+    sequence gives a list. Among `Value`s alone, a leaf whose label is no identifier gives its
+    number. Numbers with a short binary fraction are sympy rationals; the others floats, or with
+    `exact` the rational that the float is (exponents: the float, to 60 digits). A comparison is a
+    sympy relation; where arithmetic is done with it, it is 1 or 0. `total` is the expression for a
+    single sample. Arrays are unrolled first: one becomes nested lists. A `SizeError` says that the
+    expression is nested more deeply than sympy can take.
+
+    >>> g = Graph(); x, w = g.input("x"), g.parameter("w", 0.5)
+    >>> to_sympy((w * x).tanh() + 0.5)
+    tanh(w*x) + 1/2
+    >>> to_sympy(x < w)
+    x < w
+    """
+    flat = list(_flat(things))
+    graph = common_graph(flat)
+    if graph.shapes and any(
+        node in graph.shapes for node in live_nodes(graph, map(graph.node_of, flat))
+    ):
+        return to_sympy(unroll(things), exact=exact)
+    named = any(isinstance(thing, Expr) for thing in flat)
+    roots = [graph.node_of(thing) for thing in flat]
+    nodes = sympy_nodes(graph, live_nodes(graph, roots), exact=exact, named=named)
+    return _rebuilt(things, iter([nodes[root] for root in roots]))
+
+
+def sympy_nodes(
+    graph: Graph,
+    live: Sequence[int],
+    *,
+    exact: bool = True,
+    named: bool = True,
+    opaque: frozenset[str] = frozenset(),
+) -> dict[int, Any]:
+    """The sympy expression of each node of `live`, ordered topologically and closed.
+
+    Without `named`, parameters that stand for a `Value` without an identifier for a label are their
+    numbers. Operations named in `opaque` become fresh symbols: constants to sympy's derivative.
+    """
+    import sympy
+
+    made: dict[int, Any] = {}
+    numbers: dict[int, Any] = {}
+    degrees: dict[int, float] = {}
+    for node in live:
+        op, operands = graph.ops[node], graph.operands[node]
+        degrees[node] = _degree(graph, node, degrees)
+        if op.arity == 0:
+            made[node] = _leaf(graph, node, exact, named)
+        elif op.name in opaque:
+            made[node] = sympy.Dummy(f"{op.name}_{node}", real=True)
+        else:
+            arguments = [
+                made[operand] if _is_condition(op, position) else numbers[operand]
+                for position, operand in enumerate(operands)
+            ]
+            statics = [sympy_number(number, exact) for number in graph.statics.get(node, ())]
+            if op.name in POWERS:
+                *base, exponent = [*arguments, *statics]
+                arguments, statics = [*base, _exponent(exponent)], []
+            try:
+                made[node] = sympy.sympify(op.sympy(sympy, *arguments, *statics))
+            except RecursionError:
+                raise SizeError(
+                    f"sympy cannot take an expression nested as deeply as node {node} ({op.name}) "
+                    f"of {graph!r}; convert a shallower part, or evaluate or compile the whole"
+                ) from None
+        numbers[node] = as_number(made[node])
+    return made
+
+
+def sympy_number(number: float, exact: bool = False) -> Any:
+    """A number of the graph for sympy: a rational if its fraction is short or `exact` is asked for.
+
+    >>> sympy_number(2.0), sympy_number(-0.75), sympy_number(0.1)
+    (2, -3/4, 0.100000000000000)
+    >>> sympy_number(0.1, exact=True)
+    3602879701896397/36028797018963968
+    """
+    import sympy
+
+    if math.isnan(number):
+        return sympy.nan
+    if math.isinf(number):
+        return sympy.oo if number > 0 else -sympy.oo
+    above, below = number.as_integer_ratio()
+    if exact or (below <= _SHORT_DENOMINATOR and abs(above) < 2**53):
+        return sympy.Rational(above, below)
+    return sympy.Float(number)
+
+
+def as_number(thing: Any) -> Any:
+    """A sympy expression as a number: a condition is 1 where it holds and 0 elsewhere."""
+    import sympy
+
+    if isinstance(thing, sympy.logic.boolalg.Boolean) and not isinstance(thing, sympy.Symbol):
+        return sympy.Piecewise((1, thing), (0, True), evaluate=False)
+    return thing
+
+
+@dataclass(frozen=True)
+class RuleStep:
+    """The rule of one operand on one region of the operands: is it sympy's derivative?
+
+    difference  rule minus derivative after simplification, "0" when proved
+    """
+
+    operand: int
+    region: str
+    derivative: str
+    difference: str
+
+    @property
+    def proved(self) -> bool:
+        """Whether the rule is sympy's derivative here."""
+        return self.difference == "0"
+
+
+@dataclass(frozen=True)
+class RuleProof:
+    """The derivative rules of one operation, each compared with sympy's derivative of its meaning.
+
+    Truthy when every step is proved. `convention` is the sentence that stands in place of a proof
+    for an operation whose derivative is laid down rather than derived.
+    """
+
+    operation: str
+    steps: tuple[RuleStep, ...]
+    convention: str = ""
+
+    def __bool__(self) -> bool:
+        return all(step.proved for step in self.steps)
+
+    def __str__(self) -> str:
+        if self.convention:
+            return f"{self.operation}: by convention, {self.convention}"
+        lines = [
+            f"{self.operation}, operand {step.operand}, {step.region}: {step.derivative}: "
+            + ("proved" if step.proved else f"WRONG BY {step.difference}")
+            for step in self.steps
+        ]
+        return "\n".join(lines)
+
+
+CONVENTIONS = frozenset({"total", "stop_gradient"})
+"""The operations whose derivative is laid down: their meaning for one sample is the identity."""
+
+
+@lru_cache(maxsize=1024)
+def prove_rule(op: Op, statics: tuple[float, ...] | None = None) -> RuleProof:
+    """Prove the derivative rules of `op` with sympy, operand by operand and region by region.
+
+    Each rule is applied to symbols, and ct times sympy's derivative of the operation's meaning is
+    subtracted: the difference must simplify to 0. A region is a set of operands on which no
+    condition changes; the boundaries between regions are where `Op.kink` decides. Symbols are real,
+    and positive where the domain of the operation is. Static arguments are real symbols, or the
+    numbers `statics`.
+
+    >>> from wengert.ops.scalar import RELU
+    >>> print(prove_rule(RELU))
+    relu, operand 0, x > 0: 1: proved
+    relu, operand 0, x < 0: 0: proved
+    """
+    import sympy
+
+    if op.name in CONVENTIONS:
+        return RuleProof(op.name, (), op.sentence)
+    symbols = operand_symbols(op, statics)
+    operands: list[Any] = list(symbols)
+    if op.name == WHERE.name:
+        operands[0] = symbols[0] > 0
+    fixed: list[Any]
+    if statics is None:
+        fixed = [sympy.Symbol(name, real=True) for name in op.statics]
+    else:
+        fixed = [sympy_number(number, exact=True) for number in statics]
+    meaning = as_number(op.sympy(sympy, *operands, *fixed))
+    ct = sympy.Symbol("ct", real=True)
+    steps: list[RuleStep] = []
+    for position, (rule, symbol) in enumerate(zip(op.vjp, symbols, strict=True)):
+        share = 0 if rule is None else rule(ct, meaning, *operands, *fixed)
+        derivative = sympy.diff(meaning, symbol)
+        difference = sympy.sympify(share) - ct * derivative
+        for region, rest, here in regions(difference, derivative):
+            left = "0" if is_zero(rest) else str(sympy.simplify(rest))
+            steps.append(RuleStep(position, region or "everywhere", str(here), left))
+    return RuleProof(op.name, tuple(steps))
+
+
+def operand_symbols(op: Op, statics: tuple[float, ...] | None = None) -> list[Any]:
+    """A real sympy symbol per operand, positive where the domain of `op` is.
+
+    Whole static arguments lift that: x**2 is a function of every x, x**0.5 is not.
+    """
+    import sympy
+
+    whole = bool(statics) and all(float(number).is_integer() for number in statics or ())
+    names = ["x"] if op.arity == 1 else list("abcdef"[: op.arity])
+    return [
+        sympy.Symbol(name, positive=True)
+        if low >= 0 and not whole
+        else sympy.Symbol(name, real=True)
+        for name, (low, _) in zip(names, op.domain or ((-1.0, 1.0),) * op.arity, strict=True)
+    ]
+
+
+@lru_cache(maxsize=1024)
+def is_piecewise(op: Op) -> bool:
+    """Whether the meaning of `op` has pieces, joined at a kink or a step.
+
+    >>> from wengert.ops.scalar import ABS, TANH
+    >>> is_piecewise(ABS), is_piecewise(TANH)
+    (True, False)
+    """
+    import sympy
+
+    if op.arity == 0:
+        return False
+    statics = [sympy.Symbol(name, real=True) for name in op.statics]
+    meaning = as_number(op.sympy(sympy, *operand_symbols(op), *statics))
+    return bool(meaning.has(sympy.Piecewise, sympy.Abs, sympy.Max, sympy.Min))
+
+
+def regions(*formulas: Any) -> Iterator[tuple[Any, ...]]:
+    """The formulas on each region where every condition in them keeps its truth.
+
+    Conditions are comparisons, and those within Max, Min, Abs, sign and Heaviside. Yields (region
+    as text, the formulas without conditions); formulas without any have one region, "". Regions may
+    be empty. More than `MAX_CONDITIONS` different conditions are a `SizeError`.
+    """
+    import sympy
+
+    kinds = (
+        sympy.core.relational.Relational,
+        *(sympy.Max, sympy.Min, sympy.Abs, sympy.sign, sympy.Heaviside),
+    )
+    plain = [sympy.sympify(formula) for formula in formulas]
+    parts = sorted(set().union(*(f.atoms(*kinds) for f in plain)), key=sympy.default_sort_key)
+    sides = {part: _canonical(*_sides(part)) for part in parts}
+    gaps = list(dict.fromkeys(gap for gap, _ in sides.values()))
+    if len(gaps) > MAX_CONDITIONS:
+        raise SizeError(f"{len(gaps)} different conditions; at most {MAX_CONDITIONS} are tried")
+    for signs in product((1, -1), repeat=len(gaps)):
+        sign_of = dict(zip(gaps, signs, strict=True))
+        known = {part: _decided(part, flip * sign_of[gap]) for part, (gap, flip) in sides.items()}
+        region = ", ".join(f"{gap} {'>' if sign > 0 else '<'} 0" for gap, sign in sign_of.items())
+        decided = list(plain)
+        # What a part is replaced by may hold parts of its own.
+        while any(formula.has(*kinds) for formula in decided):
+            decided = [formula.xreplace(known) for formula in decided]
+        yield region, *decided
+
+
+def is_zero(formula: Any) -> bool:
+    """Whether sympy can show that a formula without conditions is 0, the cheap ways first.
+
+    >>> import sympy; x = sympy.Symbol("x", real=True)
+    >>> is_zero(sympy.tanh(x) ** 2 + 1 / sympy.cosh(x) ** 2 - 1), is_zero(x - 1)
+    (True, False)
+    """
+    import sympy
+
+    ways = (
+        lambda f: f,
+        sympy.expand,
+        lambda f: sympy.cancel(sympy.together(f)),
+        sympy.simplify,
+        lambda f: sympy.simplify(f.rewrite(sympy.exp)),
+    )
+    return any(way(formula) == 0 for way in ways)
+
+
+def _leaf(graph: Graph, node: int, exact: bool, named: bool) -> Any:
+    import sympy
+
+    source = graph.source(node)
+    if graph.ops[node] is CONSTANT or (source and not named and not is_name(source.label)):
+        number = graph.value(node)
+        return sympy_number(0.0 if number is None else number, exact)
+    return sympy.Symbol(graph.labels[node], real=True)
+
+
+def _degree(graph: Graph, node: int, degrees: dict[int, float]) -> float:
+    """A bound on the highest power in the formula of `node`."""
+    operands = [degrees[operand] for operand in graph.operands[node]]
+    match graph.ops[node].name:
+        case "add" | "sub" | "neg":
+            degree = max(operands)
+        case "mul" | "div":
+            degree = sum(operands)
+        case "pow_const":
+            degree = operands[0] * abs(graph.statics[node][0])
+        case "pow":
+            degree = operands[0] * abs(graph.value(graph.operands[node][1]) or 1.0)
+        case _:
+            degree = 1.0
+    if not degree <= MAX_DEGREE:
+        raise SizeError(
+            f"node {node} of {graph!r} is a power of {degree:.3g}; "
+            f"sympy takes up to {MAX_DEGREE:,}: it would write out the powers of numbers in it"
+        )
+    return degree
+
+
+def _exponent(exponent: Any) -> Any:
+    """The same number, but not as a long fraction: powers of those take sympy forever."""
+    import sympy
+
+    if exponent.is_Rational and exponent.q > _SHORT_DENOMINATOR:
+        return sympy.Float(exponent, _EXPONENT_DIGITS)
+    return exponent
+
+
+def _is_condition(op: Op, position: int) -> bool:
+    return position == 0 and op.name == WHERE.name
+
+
+def _sides(part: Any) -> tuple[Any, Any]:
+    """The two expressions that a condition, or a function with a kink, compares."""
+    import sympy
+
+    if isinstance(part, (sympy.Abs, sympy.sign, sympy.Heaviside)):
+        return part.args[0], sympy.Integer(0)
+    if len(part.args) != 2:
+        raise SizeError(f"{part.func} of {len(part.args)} operands is not taken apart")
+    left, right = part.args
+    return left, right
+
+
+def _canonical(left: Any, right: Any) -> tuple[Any, int]:
+    """The difference of two sides, the same for both orders, and the sign that tells those."""
+    gap = left - right
+    return (-gap, -1) if gap.could_extract_minus_sign() else (gap, 1)
+
+
+def _decided(part: Any, sign: int) -> Any:
+    """A condition or kinked function, where its first side minus its second has this sign."""
+    import sympy
+
+    above = sign > 0
+    match part:
+        case sympy.Max() | sympy.Min():
+            return part.args[0 if above == isinstance(part, sympy.Max) else 1]
+        case sympy.Abs():
+            return sign * part.args[0]
+        case sympy.sign():
+            return sympy.Integer(sign)
+        case sympy.Heaviside():
+            return sympy.Integer(above)
+        case sympy.Eq() | sympy.Ne():
+            return sympy.true if isinstance(part, sympy.Ne) else sympy.false
+    rises = isinstance(part, (sympy.Gt, sympy.Ge))
+    return sympy.true if rises == above else sympy.false
+
+
+def _flat(things: Any) -> Iterator[Any]:
+    if isinstance(things, (Arithmetic, Real, str)) or not isinstance(things, Iterable):
+        yield things
+    else:
+        for thing in things:
+            yield from _flat(thing)
+
+
+def _rebuilt(things: Any, converted: Iterator[Any]) -> Any:
+    if isinstance(things, (Arithmetic, Real)):
+        return next(converted)
+    return [_rebuilt(thing, converted) for thing in things]

@@ -1,0 +1,525 @@
+"""Operations on whole arrays: one record each, in the same table as the scalar ones.
+
+Element-by-element operations (`add`, `tanh`, `where`, …) take arrays as they are; the records here
+are those whose value has a shape of its own. All but `max_over` and `logsumexp` are linear in each
+operand, so that the derivative rule of each is its transpose (Giles 2008, "Collected matrix
+derivative results for forward and reverse mode algorithmic differentiation").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from math import prod
+from numbers import Integral
+from typing import Any, Final
+
+from ..errors import OperandError, ShapeError, shorten
+from .arrayshapes import (
+    broadcast_to_shape,
+    broadcast_value,
+    checked_axis,
+    first_max_value,
+    gather_rows_shape,
+    gather_shape,
+    logsumexp_value,
+    matmul_shape,
+    numpy_call,
+    outer_shape,
+    reduced_shape,
+    reducing,
+    reshape_shape,
+    scatter_rows_shape,
+    scatter_rows_value,
+    scatter_shape,
+    scatter_value,
+    stack_rows_shape,
+    stack_rows_value,
+    stack_shape,
+    transpose_shape,
+)
+from .indexing import Index, positions_of
+from .record import ATOM, PRODUCT, Notation, Op, call, infix
+from .shapes import BATCH, Shape, checked_shape, mismatch, shape_of, shape_text
+
+_TIGHT: Final = (ATOM,)
+
+
+class EachOperand(Sequence[Callable[..., Any]]):
+    """The rules of an operation with any number of operands: `make(position)` is that of one."""
+
+    def __init__(self, make: Callable[[int], Callable[..., Any]]) -> None:
+        self._make = make
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._make(position)
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _matmul_first(ct: Any, out: Any, a: Any, b: Any) -> Any:
+    ranks = len(shape_of(a)), len(shape_of(b))
+    if ranks[1] > 1:
+        row = RESHAPE(ct, _inserted(ct, -2)) if ranks[0] == 1 < ranks[1] - 1 else ct
+        return MATMUL(row, TRANSPOSE(b))
+    if ranks[0] == 1:
+        return ct * b
+    return OUTER(ct, b) if ranks[0] == 2 else _column(ct) * b
+
+
+def _matmul_second(ct: Any, out: Any, a: Any, b: Any) -> Any:
+    ranks = len(shape_of(a)), len(shape_of(b))
+    if ranks == (1, 1):
+        return ct * a
+    if ranks[0] == 1:
+        return OUTER(a, ct) if ranks[1] == 2 else _column(a) * RESHAPE(ct, _inserted(ct, -2))
+    return _column(ct) * a if ranks[1] == 1 < ranks[0] - 1 else MATMUL(TRANSPOSE(a), ct)
+
+
+def _column(x: Any) -> Any:
+    """`x` with a last axis of length 1."""
+    return RESHAPE(x, (*shape_of(x), 1))
+
+
+def _inserted(x: Any, place: int) -> Shape:
+    shape = shape_of(x)
+    return (*shape[: place + 1], 1, *shape[place + 1 :])
+
+
+def kept(ct: Any, x: Any, axis: int | None) -> Any:
+    """What was reduced over an axis of `x`, with that axis back at length 1."""
+    shape = shape_of(x)
+    if axis is None or len(shape) == 1:
+        return ct
+    return RESHAPE(ct, (*shape[:axis], 1, *shape[axis + 1 :]))
+
+
+def _spread(ct: Any, x: Any, axis: int | None) -> Any:
+    """The cotangent of a sum, for each of its terms."""
+    return spread_over(kept(ct, x, axis), x)
+
+
+def spread_over(x: Any, like: Any) -> Any:
+    """`x` repeated to the shape of `like`, whose batch may have a length that is not known yet.
+
+    >>> import numpy as np
+    >>> spread_over(1.0, np.zeros((2, 2)))
+    array([[1., 1.],
+           [1., 1.]])
+    """
+    shape = shape_of(like)
+    if shape_of(x) == shape:
+        return x
+    if BATCH not in shape or BATCH in shape_of(x):
+        return BROADCAST(x, shape)
+    from .scalar import where
+
+    return where(like, x, x)
+
+
+def _count(x: Any, axis: int | None) -> Any:
+    """How many terms a sum over the axis has."""
+    shape = shape_of(x)
+    lengths = shape if axis is None else shape[axis : axis + 1]
+    return prod(lengths) if BATCH not in lengths else LENGTH(x) * abs(prod(lengths))
+
+
+def _softmax(ct: Any, out: Any, x: Any, axis: int | None) -> Any:
+    from .scalar import exp
+
+    return exp(x - kept(out, x, axis))
+
+
+def sum_to(x: Any, shape: Shape) -> Any:
+    """`x` summed over the axes that broadcasting added or stretched: the transpose of broadcasting.
+
+    >>> import numpy as np
+    >>> sum_to(np.ones((4, 3)), (3,)), sum_to(np.ones((4, 3)), ())
+    (array([4., 4., 4.]), 12.0)
+    """
+    if shape_of(x) == shape:
+        return x
+    if not shape:
+        return SUM(x, None)
+    while len(shape_of(x)) > len(shape):
+        x = SUM(x, 0)
+    for axis, length in enumerate(shape):
+        if length == 1 != shape_of(x)[axis]:
+            x = RESHAPE(SUM(x, axis), (*shape_of(x)[:axis], 1, *shape_of(x)[axis + 1 :]))
+    return x
+
+
+def _no_symbols(*_: Any) -> Any:
+    raise OperandError(
+        "operations on whole arrays have no sympy form of their own; "
+        "take the elements apart first with wengert.unroll(expression)"
+    )
+
+
+def _of_array(
+    name: str,
+    evaluate: Callable[..., Any],
+    shape: Callable[..., Shape],
+    vjp: Any,
+    sentence: str,
+    *,
+    text: Notation | str = "",
+    latex: Notation | str = "",
+    jvp: Any = None,
+    statics: tuple[str, ...] = (),
+    **fields: Any,
+) -> Op:
+    """The record of an operation on whole arrays, linear unless `jvp` says otherwise."""
+    arguments = ", ".join(["{0}", *[f"{{{static}}}" for static in statics]])
+    written = text or call(name, arguments)
+    in_latex = latex or call(rf"\operatorname{{{{{name}}}}}".replace("_", r"\_"), arguments)
+    op: Op = Op(
+        name=name,
+        evaluate=evaluate,
+        sympy=_no_symbols,
+        vjp=vjp,
+        notation={"text": written, "latex": in_latex},  # type: ignore[dict-item]
+        sentence=sentence,
+        statics=statics,
+        shape=shape,
+        jvp=(lambda t, out, x, *fixed: op(t, *fixed),) if jvp is None else jvp,
+        **{"arity": 1, **fields},
+    )
+    return op
+
+
+MATMUL: Op = _of_array(
+    "matmul",
+    partial(numpy_call, "matmul"),
+    matmul_shape,
+    (_matmul_first, _matmul_second),
+    "each factor gets the cotangent times the other, transposed, on the other's side",
+    arity=2,
+    text=infix(" @ ", PRODUCT),
+    latex=infix(" ", PRODUCT),
+    jvp=(lambda t, out, a, b: MATMUL(t, b), lambda t, out, a, b: MATMUL(a, t)),
+)
+
+OUTER: Op = _of_array(
+    "outer",
+    partial(numpy_call, "outer"),
+    outer_shape,
+    (lambda ct, out, a, b: MATMUL(ct, b), lambda ct, out, a, b: MATMUL(a, ct)),
+    "each vector gets the cotangent, a matrix, times the other vector",
+    arity=2,
+    text=call("outer", "{0}", "{1}"),
+    latex=Notation(r"{0} {1}^{{\top}}", PRODUCT, (PRODUCT, ATOM)),
+    jvp=(lambda t, out, a, b: OUTER(t, b), lambda t, out, a, b: OUTER(a, t)),
+)
+
+SUM: Op = _of_array(
+    "sum_over",
+    reducing("sum"),
+    partial(reduced_shape, "sum_over"),
+    (lambda ct, out, x, axis: _spread(ct, x, axis),),
+    "a sum hands its cotangent unchanged to every term",
+    statics=("axis",),
+    defaults=(None,),
+)
+
+MEAN: Op = _of_array(
+    "mean_over",
+    reducing("mean"),
+    partial(reduced_shape, "mean_over"),
+    (lambda ct, out, x, axis: _spread(ct / _count(x, axis), x, axis),),
+    "a mean hands each of its n terms one n-th of the cotangent",
+    statics=("axis",),
+    defaults=(None,),
+)
+
+MAX: Op = _of_array(
+    "max_over",
+    reducing("max"),
+    partial(reduced_shape, "max_over"),
+    (lambda ct, out, x, axis: kept(ct, x, axis) * FIRST_MAX(x, axis),),
+    "the largest element gets the whole cotangent, the others nothing",
+    statics=("axis",),
+    defaults=(None,),
+    jvp=(lambda t, out, x, axis: SUM(t * FIRST_MAX(x, axis), axis),),
+    kink="a tie gives it all to the first of the largest",
+)
+
+FIRST_MAX: Op = _of_array(
+    "first_max",
+    first_max_value,
+    lambda x, axis: (checked_axis(x, axis, "first_max"), x)[1],
+    (None,),
+    "1 where the largest element is, 0 elsewhere: flat, so nothing passes back",
+    statics=("axis",),
+    defaults=(None,),
+    jvp=(None,),
+    kink="the first of the largest elements gets the 1",
+)
+
+LOGSUMEXP: Op = _of_array(
+    "logsumexp",
+    logsumexp_value,
+    partial(reduced_shape, "logsumexp"),
+    (lambda ct, out, x, axis: kept(ct, x, axis) * _softmax(ct, out, x, axis),),
+    "log-sum-exp hands each element the cotangent times its softmax, exp(x - out)",
+    statics=("axis",),
+    defaults=(None,),
+    jvp=(lambda t, out, x, axis: SUM(t * _softmax(t, out, x, axis), axis),),
+)
+
+TRANSPOSE: Op = _of_array(
+    "transpose",
+    lambda x: numpy_call("swapaxes", x, -1, -2),
+    transpose_shape,
+    (lambda ct, out, x: TRANSPOSE(ct),),
+    "a transpose passes back transposed",
+    text=Notation("{0}.T", ATOM, _TIGHT),
+    latex=Notation(r"{0}^{{\top}}", ATOM, _TIGHT),
+)
+
+RESHAPE: Op = _of_array(
+    "reshape",
+    partial(numpy_call, "reshape"),
+    reshape_shape,
+    (lambda ct, out, x, shape: RESHAPE(ct, shape_of(x)),),
+    "the same elements in another shape: the cotangent takes the old shape back",
+    text=Notation("{0}.reshape({shape})", ATOM, _TIGHT),
+    statics=("shape",),
+)
+
+BROADCAST: Op = _of_array(
+    "broadcast_to",
+    broadcast_value,
+    broadcast_to_shape,
+    (lambda ct, out, x, shape: sum_to(ct, shape_of(x)),),
+    "an element that was repeated gets the sum of the cotangents of its copies",
+    statics=("shape",),
+    jvp=(lambda t, out, x, shape: BROADCAST(t, shape),),
+)
+
+GATHER: Op = _of_array(
+    "gather",
+    lambda x, index: numpy_call("ravel", x)[index.array],
+    gather_shape,
+    (lambda ct, out, x, index: SCATTER(ct, index, shape_of(x)),),
+    "each element that was chosen gets the cotangents of the places it was put in",
+    statics=("index",),
+)
+
+SCATTER: Op = _of_array(
+    "scatter_add",
+    scatter_value,
+    scatter_shape,
+    (lambda ct, out, x, index, shape: GATHER(ct, index),),
+    "each element takes the cotangent of the place it was added to",
+    statics=("index", "shape"),
+)
+
+GATHER_ROWS: Op = _of_array(
+    "gather_rows",
+    lambda x, index: numpy_call("reshape", x, (len(x), -1))[:, index.array],
+    gather_rows_shape,
+    (lambda ct, out, x, index: SCATTER_ROWS(ct, index, shape_of(x)[1:]),),
+    "each element that was chosen gets the cotangents of the places it was put in, row by row",
+    statics=("index",),
+)
+
+SCATTER_ROWS: Op = _of_array(
+    "scatter_rows",
+    scatter_rows_value,
+    scatter_rows_shape,
+    (lambda ct, out, x, index, shape: GATHER_ROWS(ct, index),),
+    "each element takes the cotangent of the place it was added to, row by row",
+    statics=("index", "shape"),
+)
+
+
+def _row_of(position: int) -> Callable[..., Any]:
+    return lambda ct, out, *x: ct if not shape_of(ct) else take(ct, position)
+
+
+def _column_of(position: int) -> Callable[..., Any]:
+    def rule(ct: Any, out: Any, *x: Any) -> Any:
+        return sum_to(take(ct, (slice(None), position)), shape_of(x[position]))
+
+    return rule
+
+
+def _alone(op: Callable[[], Op]) -> Callable[[int], Callable[..., Any]]:
+    """Forward rules of a stack: the tangent in its place, zeros in the others."""
+
+    def make(position: int) -> Callable[..., Any]:
+        return lambda t, out, *x: op()(*[t if i == position else 0 * a for i, a in enumerate(x)])
+
+    return make
+
+
+STACK: Op = _of_array(
+    "stack",
+    lambda *x: numpy_call("stack", x),
+    stack_shape,
+    EachOperand(_row_of),
+    "each operand gets its own row of the cotangent",
+    arity=-1,
+    jvp=EachOperand(_alone(lambda: STACK)),
+)
+
+STACK_ROWS: Op = _of_array(
+    "stack_rows",
+    stack_rows_value,
+    stack_rows_shape,
+    EachOperand(_column_of),
+    "each operand gets its own place in every row of the cotangent",
+    arity=-1,
+    jvp=EachOperand(_alone(lambda: STACK_ROWS)),
+)
+
+LENGTH: Op = _of_array(
+    "length",
+    lambda x: float(len(x)),
+    lambda x: () if x else _raise(mismatch("length", (x,), "expected an array")),
+    (None,),
+    "the number of rows does not change with their values: nothing passes back",
+    text=call("len"),
+    jvp=(None,),
+)
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+ARRAY_OPERATIONS: Final = (
+    *(MATMUL, OUTER, SUM, MEAN, MAX, FIRST_MAX, LOGSUMEXP, TRANSPOSE, RESHAPE, BROADCAST),
+    *(GATHER, SCATTER, GATHER_ROWS, SCATTER_ROWS, STACK, STACK_ROWS, LENGTH),
+)
+"""The records of this file, in order."""
+
+matmul, outer, transpose, stack, stack_rows = MATMUL, OUTER, TRANSPOSE, STACK, STACK_ROWS
+
+
+def sum_over(x: Any, axis: int | None = None) -> Any:
+    """The sum over an axis of an array, or over all its elements.
+
+    >>> import numpy as np
+    >>> sum_over(np.ones((2, 3))), sum_over(np.ones((2, 3)), axis=-1)
+    (6.0, array([3., 3.]))
+    """
+    return SUM(x, _counted(x, axis))
+
+
+def mean_over(x: Any, axis: int | None = None) -> Any:
+    """The mean over an axis of an array, or of all its elements.
+
+    >>> import numpy as np
+    >>> mean_over(np.array([1.0, 2.0]))
+    1.5
+    """
+    return MEAN(x, _counted(x, axis))
+
+
+def max_over(x: Any, axis: int | None = None) -> Any:
+    """The largest element along an axis of an array, or of all.
+
+    >>> import numpy as np
+    >>> max_over(np.array([[1.0, 2.0], [4.0, 3.0]]), axis=1)
+    array([2., 4.])
+    """
+    return MAX(x, _counted(x, axis))
+
+
+def logsumexp(x: Any, axis: int | None = None) -> Any:
+    """log Σ exp(x) over an axis, or over all elements, without overflow.
+
+    The largest element is taken out first (Blanchard, Higham & Higham 2021, "Accurately computing
+    the log-sum-exp and softmax functions").
+
+    >>> import numpy as np
+    >>> round(float(logsumexp(np.array([1000.0, 1000.0]))), 6)
+    1000.693147
+    """
+    return LOGSUMEXP(x, _counted(x, axis))
+
+
+def reshape(x: Any, shape: Any) -> Any:
+    """The same elements, read row by row, in another shape; one length may be -1, for what is left.
+
+    >>> import numpy as np
+    >>> reshape(np.arange(6.0), (2, -1))
+    array([[0., 1., 2.],
+           [3., 4., 5.]])
+    """
+    lengths = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    if BATCH in lengths and BATCH not in shape_of(x):
+        left = prod(shape_of(x)) // max(1, abs(prod(lengths)))
+        lengths = tuple(left if length == -1 else length for length in lengths)
+    return RESHAPE(x, checked_shape(lengths, "reshape's result", batched=True))
+
+
+def broadcast_to(x: Any, shape: Any) -> Any:
+    """`x` repeated along new or stretched axes, to another shape.
+
+    >>> import numpy as np
+    >>> broadcast_to(np.array([1.0, 2.0]), (2, 2))
+    array([[1., 2.],
+           [1., 2.]])
+    """
+    return BROADCAST(x, checked_shape(shape, "broadcast_to's result", batched=True))
+
+
+def gather(x: Any, index: Any) -> Any:
+    """The elements of `x` at the positions `index`, counted row by row; the result has its shape.
+
+    >>> import numpy as np
+    >>> gather(np.array([[1.0, 2.0], [3.0, 4.0]]), [3, 0])
+    array([4., 1.])
+    """
+    return GATHER(x, Index.of(index))
+
+
+def scatter_add(x: Any, index: Any, shape: Any) -> Any:
+    """Zeros of `shape`, with each element of `x` added at its position of `index`.
+
+    >>> import numpy as np
+    >>> scatter_add(np.array([1.0, 2.0, 4.0]), [0, 2, 0], (3,))
+    array([5., 0., 2.])
+    """
+    return SCATTER(x, Index.of(index), checked_shape(shape, "scatter_add's result"))
+
+
+def take(x: Any, key: Any) -> Any:
+    """Elements of `x` by a subscript, which means what it does on a NumPy array of this shape.
+
+    >>> import numpy as np
+    >>> take(np.array([[1.0, 2.0], [3.0, 4.0]]), (slice(None), 1))
+    array([2., 4.])
+    """
+    shape = shape_of(x)
+    if not shape:
+        raise OperandError(f"{shorten(x)} is a scalar, which has no elements to choose from")
+    if shape[0] != BATCH:
+        index = positions_of(shape, key)
+        return x if _is_all(index, shape) else GATHER(x, index)
+    first, *rest = key if isinstance(key, tuple) else (key,)
+    if first != slice(None):
+        raise ShapeError(
+            f"{shorten(x)} has shape {shape_text(shape)}: which samples a batch has is not known "
+            "before it is; choose within each, as in x[:, 1]"
+        )
+    index = positions_of(shape[1:], tuple(rest))
+    return x if _is_all(index, shape[1:]) else GATHER_ROWS(x, index)
+
+
+def _is_all(index: Index, shape: Shape) -> bool:
+    """Whether an index chooses every element of an array of `shape`, each in its own place."""
+    return index.shape == shape and index == positions_of(shape, ())
+
+
+def _counted(x: Any, axis: int | None) -> int | None:
+    """An axis counted from 0."""
+    if axis is None:
+        return None
+    if not isinstance(axis, Integral):
+        raise ShapeError(f"axis {shorten(axis)} of an array of shape {shape_text(shape_of(x))}")
+    return int(axis) + len(shape_of(x)) if axis < 0 else int(axis)

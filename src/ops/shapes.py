@@ -1,0 +1,185 @@
+"""Shapes: what fits together, how large it may be, and operations applied to whole NumPy arrays.
+
+Broadcasting is NumPy's: shapes are aligned at their last axes, and an axis of length 1 stretches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import OperandError, ShapeError, SizeError, kind_of, shorten
+
+if TYPE_CHECKING:
+    import numpy
+
+    from .record import Op
+
+Shape = tuple[int, ...]
+
+BATCH: Final = -1
+"""The length of a leading axis that is known only when samples arrive."""
+
+_ALIGNED: Final = "aligned at their last axes, lengths must be equal or 1"
+
+MAX_BYTES: Final = 2**31
+"""The largest array a node may stand for, in bytes of float64; a batch axis counts as 1."""
+
+
+def is_array(thing: Any) -> bool:
+    """Whether `thing` is a NumPy array (or scalar), found without importing NumPy."""
+    return hasattr(type(thing), "__array_interface__")
+
+
+def unboxed(thing: Any) -> Any:
+    """The number that an array without axes holds; anything else as it is.
+
+    >>> import numpy as np
+    >>> unboxed(np.array(2.0)), unboxed(np.True_), unboxed(3)
+    (2.0, True, 3)
+    """
+    if is_array(thing) and not thing.shape:
+        number = thing.item()
+        return thing if is_array(number) else number  # long complex numbers hold themselves
+    return thing
+
+
+def shape_of(thing: Any) -> Shape:
+    """The shape of a number, an array or an expression; () for a scalar."""
+    return tuple(getattr(thing, "shape", ()))
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape for people.
+
+    >>> shape_text((BATCH, 3)), shape_text((4,)), shape_text(())
+    ('(batch, 3)', '(4,)', '()')
+    """
+    lengths = ["batch" if length == BATCH else str(length) for length in shape]
+    return f"({', '.join(lengths)}{',' * (len(lengths) == 1)})"
+
+
+def checked_shape(shape: Any, what: str, batched: bool = False) -> Shape:
+    """`shape` as a tuple of whole numbers from 1, within `MAX_BYTES`; a lone number is one axis.
+
+    With `batched` the first may be `BATCH`.
+
+    >>> checked_shape(3, "x"), checked_shape([2, 3], "x")
+    ((3,), (2, 3))
+    >>> checked_shape((2, 0), "x")
+    Traceback (most recent call last):
+        ...
+    wengert.errors.ShapeError: the shape of x is (2, 0); expected whole numbers, 1 or more
+    """
+    lengths = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    for axis, length in enumerate(lengths):
+        whole = isinstance(length, Integral) and not isinstance(length, bool)
+        if not whole or (length < 1 and not (batched and axis == 0 and length == BATCH)):
+            raise ShapeError(
+                f"the shape of {what} is {shorten(shape)}; expected whole numbers, 1 or more"
+            )
+    return within_memory(tuple(map(int, lengths)), what)
+
+
+def within_memory(shape: Shape, what: str) -> Shape:
+    """`shape`, or a `SizeError` when an array of it takes more than `MAX_BYTES`."""
+    size = 8 * prod(shape)
+    if abs(size) > MAX_BYTES:
+        raise SizeError(
+            f"{what} of shape {shape_text(shape)} takes {abs(size):,} bytes; the limit for one "
+            f"array is {MAX_BYTES:,} bytes: split it, or work on fewer samples at a time"
+        )
+    return shape
+
+
+def broadcast(name: str, shapes: Sequence[Shape]) -> Shape:
+    """The shape of an operation that works element by element.
+
+    >>> broadcast("add", [(4, 1), (3,)])
+    (4, 3)
+    >>> broadcast("add", [(4,), (3,)])
+    Traceback (most recent call last):
+        ...
+    wengert.errors.ShapeError: add: shapes (4,) and (3,) do not fit: aligned at their last axes, \
+lengths must be equal or 1
+    """
+    result: Shape = ()
+    for shape in shapes:
+        if shape == result or not shape:
+            continue
+        if not result:
+            result = shape
+            continue
+        longer, shorter = (result, shape) if len(result) >= len(shape) else (shape, result)
+        gap = len(longer) - len(shorter)
+        merged = list(longer)
+        for axis, length in enumerate(shorter, gap):
+            if merged[axis] == 1:
+                merged[axis] = length
+            elif length not in (1, merged[axis]):
+                raise mismatch(name, shapes, _ALIGNED)
+        result = tuple(merged)
+    return result
+
+
+def mismatch(name: str, shapes: Sequence[Shape], expected: str) -> ShapeError:
+    """The error of an operation whose operands have shapes that do not fit."""
+    shown = " and ".join(map(shape_text, shapes))
+    which = f"shapes {shown} do" if len(shapes) > 1 else f"shape {shown} does"
+    return ShapeError(f"{name}: {which} not fit: {expected}")
+
+
+def result_shape(op: Op, shapes: Sequence[Shape], statics: Sequence[Any]) -> Shape:
+    """The shape of `op` on operands of these shapes; `ShapeError` or `SizeError` if it has none."""
+    if op.shape is None:
+        shape = broadcast(op.name, shapes)
+        return shape if shape in shapes else within_memory(shape, op.name)
+    return within_memory(op.shape(*shapes, *statics), op.name)
+
+
+def apply_to_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
+    """The value of `op` where an operand is a NumPy array (or an array parameter)."""
+    numbers = []
+    for operand in operands:
+        data = getattr(operand, "data", operand) if hasattr(operand, "op_rank") else operand
+        if data is not operand and not is_array(data):
+            raise OperandError(
+                f"{op.name}: {shorten(operand)} is a Value, which holds one number, and cannot be "
+                "computed with a NumPy array; use an Expr of a Graph, or loop over the array"
+            )
+        numbers.append(data)
+    result_shape(op, [shape_of(number) for number in numbers], statics)
+    return evaluate_arrays(op, numbers, statics)
+
+
+def evaluate_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
+    """The value of `op` on floats and arrays: a float64 array, or a float where it is a scalar.
+
+    The reference: element by element it is `Op.evaluate` on Python's floats, IEEE 754 throughout.
+    """
+    import numpy
+
+    if op.shape is not None:
+        result = op.evaluate(*operands, *statics)
+    else:
+        elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
+        result = elementwise(*[numpy.asarray(operand, numpy.float64) for operand in operands])
+    array = numpy.asarray(result, numpy.float64)
+    return array if array.ndim else float(array)
+
+
+def frozen_array(data: Any, what: str) -> numpy.ndarray[Any, Any]:
+    """A read-only float64 copy of `data`; `OperandError` when it is not made of real numbers."""
+    import numpy
+
+    try:
+        array = numpy.array(data, dtype=numpy.float64)
+    except (TypeError, ValueError):
+        raise OperandError(
+            f"{what} is {shorten(data)}, {kind_of(data)}; expected an array of real numbers"
+        ) from None
+    checked_shape(array.shape, what)
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,1 @@
+"""Simplification: rules as data, the passes that apply them, stable forms."""

@@ -1,0 +1,424 @@
+"""The stable form of an expression: the same function, written so that floats do not lose it.
+
+`log(1 + exp(x))` is infinite at 1000 and its derivative nan; `softplus(x)` and its derivative are
+right everywhere. The rewrites are the rules `STABLE`, and two on sums of any length, which stand
+here. `grad` differentiates the stable form; what the user wrote stays as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, reduce
+from typing import Any, Final
+
+from ..errors import OperandError, formula_hint, kind_of, shorten
+from ..graph.expr import Expr, Graph, Origin, live_nodes
+from ..ops.arrays import BROADCAST, GATHER, LOGSUMEXP, RESHAPE, SUM, TRANSPOSE
+from ..ops.record import Op
+from ..ops.scalar import (
+    ADD,
+    CONSTANT,
+    DIV,
+    EXP,
+    LOG,
+    LOG1P,
+    MUL,
+    STOP_GRADIENT,
+    SUB,
+    exp,
+    log,
+    maximum,
+    stop_gradient,
+)
+from .engine import Pass, PassRecord, extract, operations
+from .rules import STABLE, Rewrite, scalar_constant
+
+STABLE_PASS: Final = Pass("stable", STABLE, share=True)
+"""The rules alone: nothing is folded, so that what no rule concerns stays as it was written."""
+
+
+@dataclass(frozen=True)
+class SumRule:
+    """A rewrite about a sum of exponentials of any length.
+
+    name     what records call it
+    pattern  what is matched: a function of the terms' exponents
+    result   what it becomes: a function of the shift, then the exponents; equal to the pattern for
+             every shift, so that no derivative has to pass through the shift
+    """
+
+    name: str
+    pattern: Callable[..., Any]
+    result: Callable[..., Any]
+
+
+_Term = tuple[int, float]
+"""A term of a sum of exponentials: the node of the exponent, and what the exponential is times."""
+
+
+def _sum(terms: Iterable[Any]) -> Any:
+    first, *rest = terms
+    return sum(rest, first)
+
+
+# Blanchard, Higham & Higham 2021, "Accurately computing the log-sum-exp and softmax functions".
+LOG_SUM_EXP: Final = SumRule(
+    "log-sum-exp-shifted",
+    lambda *z: log(_sum(exp(a) for a in z)),
+    lambda m, *z: log(_sum(exp(a - m) for a in z)) + m,
+)
+SOFTMAX: Final = SumRule(
+    "softmax-shifted",
+    lambda *z: exp(z[0]) / _sum(exp(a) for a in z),
+    lambda m, *z: exp(z[0] - m) / _sum(exp(a - m) for a in z),
+)
+
+ARRAY_LOG_SUM_EXP: Final = "log-sum-exp-array"
+"""log Σ exp over an axis becomes the operation `logsumexp`, which is defined as that."""
+ARRAY_SOFTMAX: Final = "softmax-array"
+"""exp(a)/Σ exp(z) becomes exp(a - logsumexp(z))."""
+_LAYOUTS: Final = frozenset({RESHAPE, BROADCAST, GATHER, TRANSPOSE})
+
+
+def stable_form(expr: Expr) -> Expr:
+    """The same expression in its stable form, in the same graph; `expr` itself where no rule fits.
+
+    New nodes carry an `Origin` of the transform "stable" that names the rules, and the graph's
+    `passes` get a record of how often each rule applied. What `expr` was written with stays.
+
+    >>> g = Graph(); x = g.input("x")
+    >>> print(stable_form((1 + x.exp()).log() * x))
+    softplus(x)*x
+    """
+    if not isinstance(expr, Expr):
+        raise OperandError(
+            f"{shorten(expr)} is {kind_of(expr)}; expected an Expr{formula_hint(expr)}"
+        )
+    graph, root = expr.graph, expr.id
+    found = graph.stable_forms.get(root)
+    if found is None:
+        found = graph.stable_forms[root] = _stable_node(graph, root)
+        graph.stable_forms.setdefault(found, found)
+    return Expr(graph, found)
+
+
+def shift_sums(graph: Graph) -> Graph:
+    """A pass: logarithms and quotients of sums of exponentials, shifted by the largest exponent.
+
+    >>> g = Graph(); a, b, c = g.inputs("x", 3)
+    >>> small = shift_sums(extract([log(exp(a) + exp(b) + exp(c))]))
+    >>> print(small.passes[-1].rewrites)
+    {'log-sum-exp-shifted': 1}
+    """
+    work = extract([graph[node] for node in graph.outputs])
+    shift = _Shift(work)
+    work.outputs = tuple([shift.images[root] for root in work.outputs])
+    result = extract([work[node] for node in work.outputs])
+    if not shift.applied:
+        return graph
+    record = PassRecord(
+        name="shift-sums",
+        nodes_before=len(graph),
+        nodes_after=len(result),
+        operations_before=operations(graph),
+        operations_after=operations(result),
+        rewrites=dict(sorted(shift.applied.items())),
+    )
+    result.passes = (*graph.passes, record)
+    return result
+
+
+def _stable_node(graph: Graph, root: int) -> int:
+    live = live_nodes(graph, [root])
+    if not any(_may_change(graph, node) for node in live):
+        return root
+    small = shift_sums(STABLE_PASS(extract([graph[root]])))
+    applied: Counter[str] = Counter()
+    for record in small.passes:
+        applied.update({n: k for n, k in record.rewrites.items() if n in _NAMES})
+    if not applied:
+        return root
+    before = len(graph)
+    image = _brought_back(small, graph, live, Origin("stable", root, "rule", ", ".join(applied)))
+    graph.passes = (
+        *graph.passes,
+        PassRecord(
+            name="stable",
+            nodes_before=before,
+            nodes_after=len(graph),
+            operations_before={},
+            operations_after={},
+            rewrites=dict(sorted(applied.items())),
+        ),
+    )
+    return image
+
+
+_NAMES: Final = frozenset(
+    {*(rule.name for rule in STABLE), LOG_SUM_EXP.name, SOFTMAX.name}
+    | {ARRAY_LOG_SUM_EXP, ARRAY_SOFTMAX}
+)
+
+
+def _brought_back(small: Graph, graph: Graph, live: Sequence[int], origin: Origin) -> int:
+    """The output of `small` in `graph`, nodes that were there among `live` being used again."""
+    known: dict[object, int] = {}
+    same: dict[int, int] = {}
+    for node in live:
+        operands = tuple([same[operand] for operand in graph.operands[node]])
+        if operands:
+            key = (graph.ops[node], operands, graph.statics.get(node, ()))
+            same[node] = known.setdefault(key, node)
+        else:
+            same[node] = node
+    images: list[int] = []
+    try:
+        for node, op in enumerate(small.ops):
+            operands = tuple([images[operand] for operand in small.operands[node]])
+            if op is CONSTANT:
+                images.append(graph.constant(small.value(node)).id)
+            elif not operands:
+                images.append(graph.leaves[small.labels[node]])
+            else:
+                statics = small.statics.get(node, ())
+                image = known.get((op, operands, statics))
+                if image is None:
+                    graph.deriving(origin)
+                    image = known[op, operands, statics] = graph.append(op, operands, statics)
+                images.append(image)
+    finally:
+        graph.deriving(None)
+    return images[small.outputs[0]]
+
+
+class _Shift:
+    """One walk over a graph that appends the shifted forms; `images` says what became of each."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.images: dict[int, int] = {}
+        self.applied: Counter[str] = Counter()
+        self._terms: dict[int, list[_Term] | None] = {}
+        self._shifted: dict[tuple[int, int], tuple[Expr, Expr]] = {}
+        for node in live_nodes(graph, graph.outputs):
+            self.images[node] = self._image(node)
+
+    def _image(self, node: int) -> int:
+        graph = self.graph
+        op, operands = graph.ops[node], graph.operands[node]
+        if not operands:
+            return node
+        graph.deriving(graph.origins[node])
+        shifted = self._array_form(op, operands)
+        shifted = self._shifted_form(op, operands) if shifted is None else shifted
+        if shifted is None:
+            moved = tuple([self.images[operand] for operand in operands])
+            if moved != operands:
+                node = graph.append(op, moved, graph.statics.get(node, ()))
+            return node
+        return shifted.id
+
+    def _shifted_form(self, op: Op, operands: tuple[int, ...]) -> Expr | None:
+        graph = self.graph
+        if op is LOG:
+            terms = self._exponents(operands[0])
+        elif op is LOG1P:
+            terms = self._exponents(operands[0])
+            terms = terms and [*terms, (self._zero(), 1.0)]
+        elif op is DIV and graph.ops[operands[0]] is EXP:
+            terms = self._exponents(operands[1])
+        else:
+            return None
+        if not terms or self._is_shifted(terms):
+            return None
+        total, shift = self._sum_of(operands[-1], terms)
+        if op is DIV:
+            self.applied[SOFTMAX.name] += 1
+            top = graph[self.images[graph.operands[operands[0]][0]]]
+            return exp(top - shift) / total  # type: ignore[no-any-return]
+        self.applied[LOG_SUM_EXP.name] += 1
+        return log(total) + shift  # type: ignore[no-any-return]
+
+    def _array_form(self, op: Op, operands: tuple[int, ...]) -> Expr | None:
+        """What becomes of the logarithm of a sum over exponentials of an array, or of a softmax."""
+        graph = self.graph
+        if op is LOG:
+            inner, layouts = _laid_out(graph, operands[0])
+            if graph.ops[inner] is DIV:
+                found = self._log_softmax(*graph.operands[inner])
+            else:
+                found = self._log_sum(inner)
+            name = ARRAY_LOG_SUM_EXP
+        elif op is DIV:
+            found, layouts = self._log_softmax(*operands), []
+            found = None if found is None else exp(found)
+            name = ARRAY_SOFTMAX
+        else:
+            return None
+        if found is None:
+            return None
+        self.applied[name] += 1
+        return _with_layouts(found, layouts)
+
+    def _log_sum(self, node: int) -> Expr | None:
+        """The logarithm of a sum over the exponentials of an array; None for another node."""
+        graph = self.graph
+        if graph.ops[node] is not SUM or graph.ops[graph.operands[node][0]] is not EXP:
+            return None
+        (exponent,) = graph.operands[graph.operands[node][0]]
+        statics = graph.statics.get(node, ())
+        return LOGSUMEXP(graph[self.images[exponent]], *statics)  # type: ignore[no-any-return]
+
+    def _log_softmax(self, a: int, b: int) -> Expr | None:
+        """The logarithm of a/b, where a is an exponential and b such a sum."""
+        graph = self.graph
+        above, above_layouts = _laid_out(graph, a)
+        below, below_layouts = _laid_out(graph, b)
+        found = self._log_sum(below) if graph.ops[above] is EXP else None
+        if found is None:
+            return None
+        exponent = _with_layouts(graph[self.images[graph.operands[above][0]]], above_layouts)
+        return exponent - _with_layouts(found, below_layouts)
+
+    def _sum_of(self, node: int, terms: Sequence[_Term]) -> tuple[Expr, Expr]:
+        """The sum of the shifted exponentials, and the shift: once for each sum."""
+        if (node, len(terms)) not in self._shifted:
+            z = [self._exponent(*term) for term in terms]
+            shift = stop_gradient(reduce(maximum, z))
+            self._shifted[node, len(terms)] = (_sum(exp(a - shift) for a in z), shift)
+        return self._shifted[node, len(terms)]
+
+    def _exponent(self, node: int, weight: float) -> Expr:
+        """The exponent of weight·exp(node)."""
+        exponent = self.graph[self.images.get(node, node)]
+        return exponent if weight == 1.0 else exponent + math.log(weight)
+
+    def _zero(self) -> int:
+        return self.graph.constant(0.0).id
+
+    def _exponents(self, node: int) -> list[_Term] | None:
+        """The exponents of a sum of exponentials, each with its weight; None for another sum.
+
+        A number counts as that much of exp(0), and 0, with which Python's `sum` begins, as nothing.
+        """
+        if node in self._terms:
+            return self._terms[node]
+        graph, stack = self.graph, [(node, 1.0)]
+        terms: list[_Term] = []
+        found: list[_Term] | None = terms
+        while stack and found is not None:
+            part, weight = stack.pop()
+            op, operands = graph.ops[part], graph.operands[part]
+            number = scalar_constant(graph, part)
+            if number is not None and 0.0 <= number < math.inf:
+                terms += [(self._zero(), number * weight)] if number else []
+            elif op is ADD:
+                stack += [(operand, weight) for operand in reversed(operands)]
+            elif op is EXP:
+                terms.append((operands[0], weight))
+            else:
+                scaled = _scaled(graph, part)
+                found = None if scaled is None else found
+                stack += [] if scaled is None else [(scaled[0], weight * scaled[1])]
+        if not all(0.0 < weight < math.inf for _, weight in terms):
+            found = None
+        self._terms[node] = found
+        return found
+
+    def _is_shifted(self, terms: Sequence[_Term]) -> bool:
+        """Whether every exponent is something less one shift that no derivative passes."""
+        graph = self.graph
+        shifts = {graph.operands[t][1] if graph.ops[t] is SUB else None for t, _ in terms}
+        shift = shifts.pop()
+        return not shifts and shift is not None and graph.ops[shift] is STOP_GRADIENT
+
+
+def _scaled(graph: Graph, node: int) -> tuple[int, float] | None:
+    """What a product or quotient with a positive number is of, and what that is multiplied by."""
+    op, operands = graph.ops[node], graph.operands[node]
+    if op is not MUL and op is not DIV:
+        return None
+    a, b = operands
+    number = scalar_constant(graph, b)
+    if number is None and op is MUL:
+        a, number = b, scalar_constant(graph, a)
+    if number is None or not 0.0 < number < math.inf:
+        return None
+    return a, number if op is MUL else 1.0 / number
+
+
+_Layouts = list[tuple[Op, tuple[Any, ...]]]
+
+
+def _laid_out(graph: Graph, node: int) -> tuple[int, _Layouts]:
+    """The node whose elements another one chooses and arranges, and how."""
+    layouts = []
+    while graph.ops[node] in _LAYOUTS:
+        layouts.append((graph.ops[node], graph.statics.get(node, ())))
+        (node,) = graph.operands[node]
+    return node, layouts
+
+
+def _with_layouts(expr: Expr, layouts: _Layouts) -> Expr:
+    for op, statics in reversed(layouts):
+        expr = op(expr, *statics)
+    return expr
+
+
+@lru_cache(maxsize=1)
+def _by_root() -> dict[Op, list[Rewrite]]:
+    found: dict[Op, list[Rewrite]] = {}
+    for rule in STABLE:
+        for rewrite in rule.rewrites:
+            found.setdefault(rewrite.root.op, []).append(rewrite)
+    return found
+
+
+def _may_change(graph: Graph, node: int) -> bool:
+    """Whether a rule may fit here, equal parts not yet being known as such."""
+    op = graph.ops[node]
+    if op is ADD:  # by far the most frequent, and only one rule
+        a, b = graph.operands[node]
+        if graph.ops[a] is not CONSTANT and graph.ops[b] is not CONSTANT:
+            return False
+    if op is MUL and EXP not in [graph.ops[operand] for operand in graph.operands[node]]:
+        return False
+    rewrites = _by_root().get(op)
+    if rewrites is None:
+        return False
+    if op is DIV:
+        sums = graph.ops[_laid_out(graph, graph.operands[node][0])[0]] is EXP
+    else:
+        sums = op is LOG or op is LOG1P
+    if sums and _sum_may_shift(graph, graph.operands[node][-1]):
+        return True
+    return any(_resembles(graph, node, rewrite) for rewrite in rewrites)
+
+
+def _sum_may_shift(graph: Graph, node: int) -> bool:
+    """Whether this looks like a sum of exponentials that nothing has shifted yet."""
+    last: int | None = node
+    while last is not None:
+        node = last
+        scaled = _scaled(graph, node)
+        last = graph.operands[node][-1] if graph.ops[node] is ADD else scaled and scaled[0]
+    if graph.ops[node] is not EXP:
+        return graph.ops[_laid_out(graph, node)[0]] in (SUM, DIV, CONSTANT)
+    inner = graph.operands[node][0]
+    shift = graph.ops[graph.operands[inner][1]] if graph.ops[inner] is SUB else None
+    return shift is not STOP_GRADIENT
+
+
+def _resembles(graph: Graph, node: int, rewrite: Rewrite) -> bool:
+    bound = dict(zip(rewrite.root.operands, graph.operands[node], strict=True))
+    for slot, op, slots, statics in rewrite.inner:
+        inner = bound[slot]
+        if graph.ops[inner] is not op or graph.statics.get(inner, ()) != statics:
+            return False
+        bound.update(zip(slots, graph.operands[inner], strict=True))
+    return all(
+        scalar_constant(graph, bound[slot]) == number for slot, number in rewrite.numbers.items()
+    )

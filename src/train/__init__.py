@@ -1,0 +1,1 @@
+"""Networks, losses, optimizers, data, and the loop around one compiled step."""

@@ -1,0 +1,189 @@
+"""Which target a training step is compiled to: the one whose step is estimated to be shorter.
+
+Python pays for every operation of every sample, NumPy for every operation on arrays, however many
+samples they hold. So what counts is counted, and priced at what it costs on a current machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..codegen.array.program import ArrayProgram
+from ..codegen.compiled import Compiled, compile
+from ..codegen.cost import (
+    ARITHMETIC,
+    array_microseconds,
+    duration,
+    elements,
+    operation_microseconds,
+)
+from ..codegen.program import Nested, flatten
+from ..codegen.target import TARGETS
+from ..errors import SizeError, UnknownNameError
+from ..graph.expr import common_graph, live_nodes
+from ..ops.scalar import TOTAL
+from ..ops.shapes import MAX_BYTES
+
+__all__ = [
+    "AUTO",
+    "Choice",
+    "Work",
+    "array_microseconds",
+    "check_memory",
+    "check_target",
+    "compile_step",
+    "duration",
+    "work_of",
+]
+
+AUTO: Final = "auto"
+"""The target that is chosen by size."""
+
+SMALL: Final = 40.0
+"""A step of fewer microseconds in Python is not worth looking for its arrays."""
+
+_IRREGULAR: Final = 0.25
+"""A graph that becomes more array operations than this share of its own is called irregular."""
+
+_CARRIED: Final = 0.01
+"""Microseconds for a number that is handed from step to step."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A compiled step, and a sentence that says why it is for this target."""
+
+    step: Compiled
+    reason: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step computes, in operations on scalars.
+
+    each, update              operations for every sample, and once for the step
+    calls, update_calls       how many of those are functions such as tanh
+    carried                   numbers that are handed from step to step
+    each_time, update_time    about how many microseconds the operations take
+    """
+
+    each: int
+    update: int
+    calls: int
+    update_calls: int
+    carried: int
+    each_time: float
+    update_time: float
+
+    def microseconds(self, samples: int) -> float:
+        """About how long a step over so many samples takes in Python."""
+        return self.each_time * samples + self.update_time + _CARRIED * self.carried
+
+    def text(self, samples: int) -> str:
+        """The counts in words."""
+        each = f"{self.each:,} operations a sample x {samples:,} sample{'s' * (samples != 1)}"
+        return f"{each} and {self.update:,} to update" if self.update else each
+
+
+def compile_step(
+    inputs: Mapping[str, Any],
+    outputs: Nested,
+    *,
+    batch: Sequence[str],
+    samples: int,
+    target: str = AUTO,
+    name: str = "step",
+) -> Choice:
+    """Compile a step that will be called with about so many samples, for the target that suits it.
+
+    A target other than "auto" is taken as it is. An unknown one is an `UnknownNameError`.
+
+    >>> from wengert.graph.expr import Graph
+    >>> g = Graph(); w, x = g.input("w"), g.input("x")
+    >>> made = compile_step({"w": w, "x": x}, {"y": TOTAL(w * x)}, batch=["x"], samples=8)
+    >>> print(made.reason)
+    python: 2 operations a sample x 8 samples, about 0.12 µs a step: too small for arrays to gain
+    """
+
+    def made(target: str) -> Compiled:
+        return compile(inputs, outputs, target=target, batch=batch, name=name)
+
+    if target != AUTO:
+        check_target(target)
+        return Choice(made(target), f"{target}: as asked")
+    work = work_of(inputs, outputs, batch)
+    slow = work.microseconds(samples)
+    counted = f"{work.text(samples)}, about {duration(slow)} a step"
+    if slow < SMALL:
+        return Choice(made("python"), f"python: {counted}: too small for arrays to gain")
+    try:
+        step = made("numpy")
+        check_memory(step, samples)
+    except SizeError as error:
+        return Choice(made("python"), f"python: {counted}; NumPy is out of the question: {error}")
+    fast = array_microseconds(step.program, samples)
+    count = f"{len(step.program.instructions):,} array operations about {duration(fast)}"
+    if fast < slow:
+        return Choice(step, f"numpy: {counted} in Python; as {count}")
+    regular = len(step.program.instructions) < _IRREGULAR * (work.each + work.update)
+    why = "too small for arrays to gain" if regular else "too irregular to gain"
+    return Choice(made("python"), f"python: {counted}; {why}: as {count}")
+
+
+def check_target(target: str) -> None:
+    """An `UnknownNameError` that lists what there is, unless `target` is "auto" or exists."""
+    known = [AUTO, *TARGETS]
+    if target not in known:
+        raise UnknownNameError.of("target", target, known)
+
+
+def work_of(inputs: Mapping[str, Any], outputs: Nested, batch: Sequence[str]) -> Work:
+    """What is computed for every sample and what once, by the graph as it was written."""
+    exprs = [expr for _, expr in flatten(outputs)]
+    graph = common_graph(exprs)
+    sampled = {graph.node_of(leaf) for name in batch for leaf in _leaves(inputs[name])}
+    carried = sum(len(_leaves(group)) for name, group in inputs.items() if name not in batch)
+    counts = {True: [0, 0], False: [0, 0]}
+    times = {True: 0.0, False: 0.0}
+    varies: set[int] = set()
+    for node in live_nodes(graph, [graph.node_of(expr) for expr in exprs]):
+        op, operands = graph.ops[node], graph.operands[node]
+        if node in sampled or (op is not TOTAL and not varies.isdisjoint(operands)):
+            varies.add(node)
+        if operands:
+            often = node in varies or op is TOTAL
+            counts[often][0] += 1
+            counts[often][1] += op not in ARITHMETIC and op is not TOTAL
+            times[often] += operation_microseconds(op)
+    (each, calls), (update, update_calls) = counts[True], counts[False]
+    return Work(each, update, calls, update_calls, carried, times[True], times[False])
+
+
+def _leaves(group: Any) -> list[Any]:
+    return list(group) if isinstance(group, (list, tuple)) else [group]
+
+
+def check_memory(step: Compiled, samples: int) -> None:
+    """A `SizeError` when an array over so many samples takes more than the limit of an array.
+
+    >>> from wengert.graph.expr import Graph
+    >>> g = Graph(); x = g.inputs("x", 100)
+    >>> f = compile({"x": x}, sum(a * a for a in x), target="numpy", batch="x")
+    >>> check_memory(f, 10**9)
+    Traceback (most recent call last):
+        ...
+    wengert.errors.SizeError: f: 1,000,000,000 samples need an array of 800,000,000,000 bytes; \
+the limit for one array is 2,147,483,648 bytes: take fewer samples to a step
+    """
+    if not isinstance(step.program, ArrayProgram):
+        return
+    program = step.program
+    shapes = [*program.shapes.values(), *(group.whole for group in program.groups)]
+    need = 8 * max((elements(shape, samples) for shape in shapes), default=0)
+    if need > MAX_BYTES:
+        raise SizeError(
+            f"{program.name}: {samples:,} samples need an array of {need:,} bytes; the limit for "
+            f"one array is {MAX_BYTES:,} bytes: take fewer samples to a step"
+        )

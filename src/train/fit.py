@@ -1,0 +1,218 @@
+"""Training: the loop around one compiled step."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from ..codegen.compiled import Compiled
+from ..codegen.scalar.loop import Loop, Progress, Stopped, take_steps
+from ..errors import SettingError, kind_of, shorten
+from ..graph.value import Value
+from .batches import ArrayBatches, Batches, ListBatches
+from .choice import AUTO, check_memory, check_target
+from .data import read_rows, read_targets
+from .history import History
+from .losses import Loss, find_loss
+from .optim import Optimizer, find_optimizer
+from .seeds import Seed, generator
+from .step import Trainable, check_count, compile_training, parameters_of, sample_loss
+
+Callback = Callable[[int, float, Any], Any]
+_TURN: Final = 0.05
+"""Seconds between looks at the progress bar."""
+
+
+def fit(
+    net: Trainable,
+    X: Any,
+    Y: Any,
+    *,
+    loss: str | Loss | Callable[[Any, Any], Any] = "squared_error",
+    optimizer: str | Optimizer = "sgd",
+    epochs: int = 100,
+    batch_size: int | None = None,
+    shuffle: bool = True,
+    seed: Seed = 0,
+    reduce: str = "sum",
+    target: str = AUTO,
+    callback: Callback | None = None,
+    progress: bool | None = None,
+) -> History:
+    """Train `net` in place on rows `X` and targets `Y`; what happened comes back as a `History`.
+
+    loss        a name in `wengert.LOSSES`, or a function (prediction, target) -> scalar
+    optimizer   `SGD(lr)`, `Momentum`, `Adam`, `AdamW`, or a name for one with default settings
+    epochs      how often every sample is visited
+    batch_size  samples to a step; None, or one no smaller than the data, takes them all in each
+                step
+    shuffle     whether mini-batches are drawn anew each epoch
+    seed        a seed, a `random.Random`, or None to draw the order from Python's global `random`
+    reduce      "sum" or "mean" of the samples' losses in a step; the gradient is that of the
+                reduced loss
+    target      what the step is compiled to: "python", "numpy", or "auto" for the one that is
+                estimated to be faster; `history.target` and `history.reason` say which and why
+    callback    called as callback(epoch, loss, net) after each epoch, counted from 0; an answer
+                that is true ends the training; it may change the parameters
+    progress    whether to show a progress bar (tqdm); None means: when stderr is a terminal
+
+    An epoch's loss is that before its updates: with mini-batches, the sum over its batches, or
+    their mean weighted by size. Ctrl-C ends the training and keeps the parameters of the last whole
+    step: `history.stopped` is then "interrupted". A loss that is infinite or nan ends it too
+    ("diverged"), with the parameters from before that step. The targets agree up to rounding.
+
+    `X` and `Y` may be lists or arrays. Wrong data or settings raise before anything is changed: a
+    `ShapeError` for rows that do not fit the network, a `DataError` for empty data, numbers that
+    are not finite and targets that the loss does not take, an `UnknownNameError` or `SettingError`
+    for settings, a `SizeError` for steps of more samples than arrays may hold.
+
+    >>> from wengert.train.nn import MLP
+    >>> net = MLP(2, [4, 1], seed=0)
+    >>> fit(net, [[0, 0], [0, 1], [1, 0], [1, 1]], [-1, 1, 1, -1], epochs=500).loss[-1] < 4
+    True
+    """
+    parameters_of(net)  # before the data, so that arguments in another order are noticed here
+    chosen, rule = find_loss(loss), find_optimizer(optimizer)
+    check_target(target)
+    check_count(epochs, "epochs")
+    if batch_size is not None:
+        check_count(batch_size, "batch_size")
+    _check_callback(callback)
+    source = generator(seed)
+    rows = read_rows(X, getattr(net, "nin", None))
+    sample = sample_loss(net, len(rows[0]), chosen)
+    targets = read_targets(Y, len(rows), chosen, sample.outputs)
+    size = len(rows) if batch_size is None else min(int(batch_size), len(rows))
+    made = compile_training(sample, rule, reduce, target, size)
+    check_memory(made.step, size)
+    order = None
+    if shuffle and size < len(rows):
+        order = source or random.Random(random.getrandbits(64))
+
+    kind = ArrayBatches if made.step.target == "numpy" else ListBatches
+    batches = kind(rows, targets, size, order)
+    run = _Run(made.step, sample.parameters, rule.state(len(sample.parameters)), reduce == "mean")
+    losses: list[float] = []
+    stopped: Stopped = "finished"
+    bar = _Bar(int(epochs), progress)
+    start = time.perf_counter()
+    try:
+        while len(losses) < epochs and stopped == "finished":
+            count = 1 if callback is not None else run.epochs_in(_TURN, epochs - len(losses))
+            new, stopped = run.epochs(batches, count)
+            losses += new
+            bar.advance(new)
+            if callback is not None and stopped == "finished":
+                stopped = run.consult(callback, len(losses) - 1, losses[-1], net)
+    except KeyboardInterrupt:
+        stopped = "interrupted"
+    finally:
+        run.write()
+        bar.close()
+    seconds = time.perf_counter() - start
+    return History(losses, stopped, seconds, made.step.target, made.reason)
+
+
+def _check_callback(callback: Any) -> None:
+    if callback is not None and not callable(callback):
+        raise SettingError(
+            f"callback is {shorten(callback)}, {kind_of(callback)}; "
+            "expected a function callback(epoch, loss, net), or None"
+        )
+
+
+class _Run:
+    """Where a training run stands: the numbers that the last whole step left."""
+
+    def __init__(
+        self, step: Compiled, parameters: list[Value], state: list[float], mean: bool
+    ) -> None:
+        self._step = step
+        self._loop = Loop(step) if step.target == "python" else None
+        self._arrays = step.target == "numpy"
+        self._parameters = parameters
+        self._params = self._numbers([parameter.data for parameter in parameters])
+        self._state = self._numbers(state)
+        self._mean = mean
+        self._seconds = math.inf
+
+    def _numbers(self, numbers: list[float]) -> Any:
+        """The numbers as the step takes them: an array for the numpy target."""
+        if not self._arrays:
+            return numbers
+        import numpy
+
+        return numpy.array(numbers, numpy.float64)
+
+    def _take(self, batches: Batches, count: int) -> Progress:
+        """Take the steps of so many epochs."""
+        steps = (batch for _ in range(count) for batch in batches)
+        if self._loop is not None:
+            return self._loop(self._params, self._state, steps)
+        return take_steps(self._step, self._params, self._state, steps)
+
+    def epochs_in(self, seconds: float, most: int) -> int:
+        """About how many epochs take so long, one at first and at most `most`."""
+        return max(1, min(most, int(seconds / self._seconds)))
+
+    def epochs(self, batches: Batches, count: int) -> tuple[list[float], Stopped]:
+        """Take every step of `count` epochs; the losses of the epochs reached, and how it ended."""
+        start = time.perf_counter()
+        progress = self._take(batches, count)
+        self._params, self._state = progress.params, progress.state
+        self._seconds = max(1e-9, (time.perf_counter() - start) / count)
+        each = len(batches.sizes)
+        losses = []
+        for first in range(0, len(progress.losses), each):
+            part = progress.losses[first : first + each]
+            if len(part) == each or progress.stopped == "diverged":
+                losses.append(self._loss(part, batches.sizes, len(batches)))
+        return losses, progress.stopped
+
+    def _loss(self, losses: Sequence[float], sizes: Iterable[int], samples: int) -> float:
+        """An epoch's loss from those of its batches: their sum, or their mean weighted by size."""
+        if not self._mean:
+            try:
+                return math.fsum(losses) if math.isfinite(losses[-1]) else losses[-1]
+            except OverflowError:
+                return math.inf if losses[-1] > 0 else -math.inf
+        return sum(loss * size / samples for loss, size in zip(losses, sizes, strict=False))
+
+    def consult(self, callback: Callback, epoch: int, loss: float, net: Any) -> Stopped:
+        """What the callback answers; it sees the parameters, and may change them."""
+        self.write()
+        answer = callback(epoch, loss, net)
+        self._params = self._numbers([parameter.data for parameter in self._parameters])
+        return "callback" if answer else "finished"
+
+    def write(self) -> None:
+        """Give the network's parameters their numbers."""
+        numbers = self._params.tolist() if self._arrays else self._params
+        for parameter, number in zip(self._parameters, numbers, strict=True):
+            parameter.data = float(number)
+
+
+class _Bar:
+    """A progress bar over the epochs, or nothing at all."""
+
+    def __init__(self, epochs: int, progress: bool | None) -> None:
+        self._bar: Any = None
+        if progress or (progress is None and sys.stderr.isatty()):
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(total=epochs, desc="fit", unit="epoch")
+
+    def advance(self, losses: Sequence[float]) -> None:
+        """These epochs are done."""
+        if self._bar is not None and losses:
+            self._bar.set_postfix_str(f"loss {losses[-1]:.4g}", refresh=False)
+            self._bar.update(len(losses))
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()

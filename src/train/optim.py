@@ -1,0 +1,237 @@
+"""Optimizers: how a parameter moves, given its gradient.
+
+Each is written once, in operators and operations, and runs on floats as on graph nodes, so that the
+update becomes part of the compiled training step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any, ClassVar, Final
+
+from ..errors import SettingError, UnknownNameError, shorten
+from ..ops.scalar import sqrt
+
+Scalars = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What every optimizer has; subclass it to write another.
+
+    slots   names of the numbers it remembers for each parameter; they start at 0
+    shared  names of the numbers it remembers once for all parameters
+    start   what each of `shared` starts at
+
+    Its settings are the fields of a frozen dataclass. Those that are called as in the optimizers
+    here are checked as there; what others may be is for the subclass to say.
+
+    >>> @dataclass(frozen=True)
+    ... class SignDescent(Optimizer):
+    ...     lr: float = 0.01
+    ...     def update(self, parameter, gradient, slots, shared):
+    ...         return parameter - self.lr * (2 * (gradient > 0) - 1), ()
+    >>> SignDescent(0.5).step([1.0, 2.0], [3.0, -3.0], [])
+    ([0.5, 2.5], [])
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ()
+    shared: ClassVar[tuple[str, ...]] = ()
+    start: ClassVar[tuple[float, ...]] = ()
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in fields(self) if field.name in _RANGES):
+            accepts, expected = _RANGES[name]
+            number = getattr(self, name)
+            if not _is_number(number) or not accepts(float(number)):
+                raise SettingError(
+                    f"{type(self).__name__}: {name} is {shorten(number)}; expected {expected}"
+                )
+
+    def state(self, parameters: int) -> list[float]:
+        """The state before the first step: the shared numbers, then each slot for all parameters.
+
+        >>> Adam().state(2)
+        [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+        """
+        return [*self.start, *[0.0] * (len(self.slots) * parameters)]
+
+    def advance(self, shared: Scalars) -> Scalars:
+        """The shared numbers at the next step; `update` is given these."""
+        return shared
+
+    def update(
+        self, parameter: Any, gradient: Any, slots: Scalars, shared: Scalars
+    ) -> tuple[Any, Scalars]:
+        """The parameter and its slots after one step."""
+        raise NotImplementedError
+
+    def step(
+        self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """All parameters and the whole state after one step, from floats or from graph nodes.
+
+        >>> SGD(0.5).step([1.0, 2.0], [2.0, -2.0], [])
+        ([0.0, 3.0], [])
+        """
+        count, ahead = len(parameters), len(self.shared)
+        shared = self.advance(tuple(state[:ahead]))
+        columns = [
+            state[ahead + k * count : ahead + (k + 1) * count] for k in range(len(self.slots))
+        ]
+        moved = [
+            self.update(parameter, gradient, tuple(column[i] for column in columns), shared)
+            for i, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True))
+        ]
+        slots = [new[k] for k in range(len(self.slots)) for _, new in moved]
+        return [parameter for parameter, _ in moved], [*shared, *slots]
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """Gradient descent: p ← p - lr·g (Robbins & Monro 1951; Cauchy 1847 for the full batch).
+
+    >>> SGD(0.1).update(1.0, 2.0, (), ())
+    (0.8, ())
+    """
+
+    lr: float = 0.01
+
+    def update(
+        self, parameter: Any, gradient: Any, slots: Scalars, shared: Scalars
+    ) -> tuple[Any, Scalars]:
+        """The parameter moved against its gradient."""
+        return parameter - self.lr * gradient, ()
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
+    """Gradient descent with a heavy ball: v ← momentum·v + g, p ← p - lr·v.
+
+    Polyak 1964, "Some methods of speeding up the convergence of iteration methods"; for a constant
+    lr the same steps as Sutskever et al. 2013, eq. 1 and 2, whose velocity is -lr·v.
+
+    >>> Momentum(0.5, 0.5).update(1.0, 2.0, (4.0,), ())
+    (-1.0, (4.0,))
+    """
+
+    lr: float = 0.01
+    momentum: float = 0.9
+    slots: ClassVar[tuple[str, ...]] = ("velocity",)
+
+    def update(
+        self, parameter: Any, gradient: Any, slots: Scalars, shared: Scalars
+    ) -> tuple[Any, Scalars]:
+        """The parameter moved along the velocity, and the velocity."""
+        (velocity,) = slots
+        velocity = self.momentum * velocity + gradient
+        return parameter - self.lr * velocity, (velocity,)
+
+
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Steps scaled by running moments of the gradient (Kingma & Ba 2015, algorithm 1).
+
+    m ← beta1·m + (1 - beta1)·g, v ← beta2·v + (1 - beta2)·g², and
+    p ← p - lr·m̂ / (√v̂ + eps) with m̂ = m / (1 - beta1ᵗ) and v̂ = v / (1 - beta2ᵗ). The powers of
+    beta1 and beta2 are the state all parameters share.
+
+    >>> p, (m, v) = Adam(0.5).update(1.0, 2.0, (0.0, 0.0), (0.9, 0.999))
+    >>> round(p, 6), round(m, 6), round(v, 6)
+    (0.5, 0.2, 0.004)
+    """
+
+    lr: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    slots: ClassVar[tuple[str, ...]] = ("m", "v")
+    shared: ClassVar[tuple[str, ...]] = ("beta1_power", "beta2_power")
+    start: ClassVar[tuple[float, ...]] = (1.0, 1.0)
+
+    def advance(self, shared: Scalars) -> Scalars:
+        """The powers beta1ᵗ and beta2ᵗ of the next step."""
+        power1, power2 = shared
+        return power1 * self.beta1, power2 * self.beta2
+
+    def update(
+        self, parameter: Any, gradient: Any, slots: Scalars, shared: Scalars
+    ) -> tuple[Any, Scalars]:
+        """The parameter moved by the corrected moments, and the moments."""
+        m, v = slots
+        power1, power2 = shared
+        m = self.beta1 * m + (1 - self.beta1) * gradient
+        v = self.beta2 * v + (1 - self.beta2) * (gradient * gradient)
+        direction = (m / (1 - power1)) / (sqrt(v / (1 - power2)) + self.eps)
+        return self.decayed(parameter) - self.lr * direction, (m, v)
+
+    def decayed(self, parameter: Any) -> Any:
+        """The parameter before it moves: as it is."""
+        return parameter
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
+
+    p ← p - lr·weight_decay·p - lr·m̂ / (√v̂ + eps): the paper's step with α = 1 and its schedule
+    multiplier η as `lr`, which is how PyTorch and Optax write it. Every parameter decays, biases
+    included.
+
+    >>> p, _ = AdamW(0.5, weight_decay=0.1).update(1.0, 2.0, (0.0, 0.0), (0.9, 0.999))
+    >>> round(p, 6)
+    0.45
+    """
+
+    weight_decay: float = 0.01
+
+    def decayed(self, parameter: Any) -> Any:
+        """The parameter shrunk towards 0 by lr·weight_decay of itself."""
+        return parameter - (self.lr * self.weight_decay) * parameter
+
+
+_POSITIVE: Final = (lambda x: 0 < x < math.inf, "a finite number above 0")
+_FRACTION: Final = (lambda x: 0 <= x < 1, "a number from 0 up to, but not including, 1")
+_NOT_NEGATIVE: Final = (lambda x: 0 <= x < math.inf, "a finite number, 0 or more")
+_RANGES: Final[dict[str, tuple[Callable[[float], bool], str]]] = {
+    "lr": _POSITIVE,
+    "momentum": _FRACTION,
+    "beta1": _FRACTION,
+    "beta2": _FRACTION,
+    "eps": _POSITIVE,
+    "weight_decay": _NOT_NEGATIVE,
+}
+
+OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+"""Every optimizer by the name `fit` accepts; the name alone means its default settings."""
+
+
+def find_optimizer(optimizer: Any) -> Optimizer:
+    """The optimizer itself, or the one of a name with its default settings.
+
+    >>> find_optimizer("momentum")
+    Momentum(lr=0.01, momentum=0.9)
+    """
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+        return OPTIMIZERS[optimizer]()
+    unknown = UnknownNameError.of("optimizer", optimizer, OPTIMIZERS)
+    if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
+        rate = getattr(optimizer, "lr", "")
+        raise UnknownNameError(f"{unknown}; for settings write {optimizer.__name__}({rate})")
+    if _is_number(optimizer):
+        raise UnknownNameError(f"{unknown}; for a learning rate write SGD({optimizer})")
+    raise unknown
+
+
+def _is_number(thing: Any) -> bool:
+    return isinstance(thing, Real) and not isinstance(thing, bool)

@@ -1,0 +1,1 @@
+"""Whether a gradient is right, and the certificate that says so."""
