@@ -89,7 +89,7 @@ from .ops.scalar import (
     where,
 )
 from .proof.ranges import ranges
-from .simplify.engine import simplify
+from .simplify.pipeline import simplify
 from .simplify.stable import stable_form
 from .train.dense import Dense
 from .train.fit import fit

@@ -211,7 +211,7 @@ def _grad(options: Any) -> int:
             )
         _say(_compiled(question, "f").source.rstrip())
         return 0
-    from .simplify.engine import simplify
+    from .simplify.pipeline import simplify
 
     derivatives = question.derivatives()
     gradient = simplify(derivatives)
@@ -300,7 +300,7 @@ def _draw(options: Any) -> int:
     import graphviz
 
     from .draw.draw import draw_dot
-    from .simplify.engine import simplify
+    from .simplify.pipeline import simplify
 
     out = Path(options.out)
     kind = out.suffix[1:].lower()

@@ -17,7 +17,7 @@ from .derive.backward import grad
 from .graph.expr import Expr, Graph
 from .graph.formula import text
 from .graph.value import Value
-from .simplify.engine import simplify
+from .simplify.pipeline import simplify
 from .storage import write_bytes
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from wengert.ops.arrays import (
 )
 from wengert.ops.indexing import Index, positions_of, subscript, subscript_text
 from wengert.ops.shapes import BATCH
-from wengert.simplify.engine import simplify
+from wengert.simplify.pipeline import simplify
 
 APPLIED = {
     "matmul 2,2": ([(2, 3), (3, 4)], matmul),

@@ -178,7 +178,7 @@ def _local(graph: Graph, edge: Edge, slopes: Mapping[Edge, float], names: Mappin
     """The local derivative on an edge, to stand after ×: a number if it is known, or a formula."""
     if edge in slopes:
         return f"{slopes[edge] + 0.0:.4g}"
-    from ..simplify.engine import simplify
+    from ..simplify.pipeline import simplify
 
     node, position = edge
     op = graph.ops[node]
