@@ -24,9 +24,9 @@ from ..graph.arithmetic import Arithmetic
 from ..graph.collection import paused_collection
 from ..graph.expr import Graph, common_graph
 from ..graph.leafnames import check_name
+from ..graph.rewrite import extract
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
-from ..simplify.engine import extract
 from ..simplify.pipeline import rules_named
 from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order

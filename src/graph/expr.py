@@ -7,7 +7,7 @@ numbers are a topological order. A graph keeps its nodes in columns, one list pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -509,17 +509,20 @@ def common_graph(things: Iterable[Any]) -> Graph:
     return Graph() if graph is None else graph
 
 
-def live_nodes(graph: Graph, roots: Iterable[int]) -> list[int]:
-    """The nodes that `roots` depend on, and the roots, in topological order."""
+def live_nodes(graph: Graph, roots: Iterable[int], known: Collection[int] = ()) -> list[int]:
+    """The nodes that `roots` depend on, and the roots, in topological order.
+
+    Nodes in `known` are left out, and so is what only they depend on.
+    """
     operands = graph.operands
-    stack = list(roots)
-    seen = set(stack)
+    stack = [root for root in roots if root not in known]
+    seen = {*stack, *known}
     while stack:
         for operand in operands[stack.pop()]:
             if operand not in seen:
                 seen.add(operand)
                 stack.append(operand)
-    return sorted(seen)
+    return sorted(seen.difference(known)) if known else sorted(seen)
 
 
 def leaf_named(graph: Graph, name: str) -> int:

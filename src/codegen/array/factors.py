@@ -13,6 +13,7 @@ from math import prod
 from typing import Any, Final, NamedTuple
 
 from ...graph.expr import Graph, live_nodes
+from ...graph.rewrite import PassRecord, operations
 from ...ops.arrays import (
     BROADCAST,
     GATHER,
@@ -31,7 +32,6 @@ from ...ops.arrays import (
 from ...ops.record import Op
 from ...ops.scalar import ADD, CONSTANT, DIV, MUL, NEG, STOP_GRADIENT, SUB, WHERE
 from ...ops.shapes import BATCH
-from ...simplify.engine import PassRecord, operations
 from .tidy import copy_knowledge
 
 SAMPLES: Final = 32

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from ...graph.expr import Graph, live_nodes
+from ...graph.rewrite import add_record
 from ...ops.arrays import GATHER
 from ...ops.indexing import Index
 from ...ops.shapes import Shape
-from ...simplify.engine import PassRecord, operations
 from ..program import Nested, flatten
 from .families import JOIN, Families, Family, array_of, common
 from .lower import Place, starts
@@ -91,15 +91,7 @@ def _rebuilt(families: Families, outputs: Nested) -> Whole:
         if adjoint in work.images and primal in work.images:
             target.adjoint_of.setdefault(work.images[adjoint], work.images[primal])
     target.outputs = tuple(place.node for _, place in flatten(nested))
-    record = PassRecord(
-        name="whole vectors",
-        nodes_before=len(graph),
-        nodes_after=len(target),
-        operations_before=operations(graph),
-        operations_after=operations(target),
-        rewrites={WHOLE: families.saved},
-    )
-    target.passes = (*graph.passes, record)
+    add_record("whole vectors", graph, target, {WHOLE: families.saved})
     return Whole(target, nested, work.images)
 
 
