@@ -184,27 +184,23 @@ class _Shift:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.images: dict[int, int] = {}
+        self._walk = Walk(graph, graph)
+        self.images = self._walk.images
         self.applied: Counter[str] = Counter()
         self._terms: dict[int, list[_Term] | None] = {}
         self._shifted: dict[tuple[int, int], tuple[Expr, Expr]] = {}
-        for node in live_nodes(graph, graph.outputs):
-            self.images[node] = self._image(node)
+        self._walk.run(live_nodes(graph, graph.outputs), self._write)
 
-    def _image(self, node: int) -> int:
-        graph = self.graph
-        op, operands = graph.ops[node], graph.operands[node]
+    def _write(self, walk: Walk, node: int) -> int:
+        graph, operands = self.graph, self.graph.operands[node]
         if not operands:
             return node
-        graph.deriving(graph.origins[node])
-        shifted = self._array_form(op, operands)
-        shifted = self._shifted_form(op, operands) if shifted is None else shifted
-        if shifted is None:
-            moved = tuple([self.images[operand] for operand in operands])
-            if moved != operands:
-                node = graph.append(op, moved, graph.statics.get(node, ()))
-            return node
-        return shifted.id
+        shifted = self._array_form(graph.ops[node], operands)
+        shifted = self._shifted_form(graph.ops[node], operands) if shifted is None else shifted
+        if shifted is not None:
+            return shifted.id
+        same = all(self.images[operand] == operand for operand in operands)
+        return node if same else walk.copy(node)
 
     def _shifted_form(self, op: Op, operands: tuple[int, ...]) -> Expr | None:
         graph = self.graph
