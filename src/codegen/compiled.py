@@ -23,7 +23,7 @@ from ..errors import (
 from ..graph.arithmetic import Arithmetic
 from ..graph.collection import paused_collection
 from ..graph.expr import Graph, common_graph
-from ..graph.leafnames import check_name
+from ..graph.store import check_name
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
 from ..simplify.engine import extract
