@@ -6,7 +6,7 @@ None of them recurses: a chain of a million nodes is walked like any other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from graphlib import CycleError
 from itertools import chain
 from typing import TypeVar
@@ -90,3 +90,19 @@ def depth_first(
             begun.add(thing)
             stack.append((thing, True))
             stack += [(part, False) for part in [*operands(thing)][::-1]]
+
+
+def taken_apart(whole: Thing, parts: Callable[[Thing], Sequence[Thing] | None]) -> Iterator[Thing]:
+    """The things that a thing is made of in the end, in order: those for which `parts` says None.
+
+    >>> list(taken_apart(("a", ("b", "c")), lambda t: t if isinstance(t, tuple) else None))
+    ['a', 'b', 'c']
+    """
+    stack = [whole]
+    while stack:
+        thing = stack.pop()
+        inner = parts(thing)
+        if inner is None:
+            yield thing
+        else:
+            stack += inner[::-1]
