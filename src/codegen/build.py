@@ -141,7 +141,7 @@ def build(recipe: Recipe) -> Built:
         _check_scalars(graph, target.name)
     if options.rules is not None:
         samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
-        graph = simplified(graph, options.rules, samples)
+        graph = simplified(graph, options.rules, samples).graph
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     program: Program | ArrayProgram
     if target.arrays:

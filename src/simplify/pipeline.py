@@ -9,7 +9,7 @@ from typing import Any, Final, overload
 from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph
-from ..graph.rewrite import extract
+from ..graph.rewrite import Rewritten, extract
 from ..graph.value import Value
 from .engine import PASSES
 from .sharing import factor, share_products, share_sums
@@ -53,15 +53,15 @@ def simplify(exprs: Any, rules: str = "exact") -> Expr | list[Expr]:
             f"cannot simplify {shorten(exprs)}, {kind_of(exprs)}; "
             f"expected an Expr, a Value or a sequence of them{formula_hint(exprs)}"
         )
-    graph = chosen(extract([exprs] if single else exprs))
+    graph = chosen(extract([exprs] if single else exprs)).graph
     if rules == "stable":
-        graph = shift_sums(graph)
+        graph = shift_sums(graph).graph
     results = [graph[node] for node in graph.outputs]
     return results[0] if single else results
 
 
-def simplified(graph: Graph, rules: str, samples: Collection[str] = ()) -> Graph:
-    """`graph` after the passes of a set of rules; it stays as it is itself.
+def simplified(graph: Graph, rules: str, samples: Collection[str] = ()) -> Rewritten:
+    """What becomes of `graph` by the passes of a set of rules; it stays as it is itself.
 
     rules    "exact": results stay the same float64 bit for bit, but for the sign of a zero;
              "real": also what holds over the reals and may round otherwise: rules, common factors
@@ -70,10 +70,10 @@ def simplified(graph: Graph, rules: str, samples: Collection[str] = ()) -> Graph
     """
     if rules == EXACT:
         return PASSES[EXACT](graph)
-    graph = PASSES[REAL](graph)
+    made = PASSES[REAL](graph)
     for sharing in (factor, share_sums, share_products):
-        graph = sharing(graph, samples)
-    return PASSES[REAL](graph)
+        made = made.then(sharing(made.graph, samples))
+    return made.then(PASSES[REAL](made.graph))
 
 
 def rules_named(simplify: Any) -> str | None:

@@ -52,7 +52,7 @@ def step_checks(
     given = [{graph.labels[node]: number for node, number in at.items()} for at in points]
     old = _look(before, before.outputs, given, seed)
     for step in DEFAULT_PIPELINE:
-        after = step(before)
+        after = step(before).graph
         new = _look(after, after.outputs, given, seed)
         yield [_simplification(before, after, old, new, len(points))]
         before, old = after, new
@@ -129,7 +129,7 @@ def _array_checks(
     yield [Check("roll", what, method, not wrong, None, wrong, IDENTITY if same else SMOOTH)]
     arrays = rolled.graph
     for name, step in arraypipeline.STEPS:
-        after = step(arrays)
+        after = step(arrays).graph
         scalar, lanes = unroll_graph(after, after.outputs)
         flat = [lanes[after.outputs[k]][place] for k, place in rolled.places]
         found = _look(scalar, flat, given, seed)

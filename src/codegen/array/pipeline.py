@@ -23,7 +23,7 @@ from .tidy import tidied
 from .whole import whole
 
 STEPS: Final = (("exact", run), ("tidy", tidied), ("exact", run))
-"""What arrays go through first, by name, each from a graph to a graph; `verify` certifies each."""
+"""What arrays go through first, transforms by name; `verify` certifies each."""
 
 
 def array_program(
@@ -47,9 +47,8 @@ def array_program(
     batched = _batched_leaves(graph, signatures)
     if batched:
         nodes = list(dict.fromkeys(place.node for place in places))
-        graph = batch_graph(graph, nodes, batched)
-        image = dict(zip(nodes, graph.outputs, strict=True))
-        places = [Place(image[place.node], place.position) for place in places]
+        graph, images = batch_graph(graph, nodes, batched)
+        places = [Place(images[place.node], place.position) for place in places]
     iterator = iter(places)
     nested = _standing_alone(graph, map_nested(outputs, lambda _: next(iterator)))
     graph.outputs = tuple(place.node for _, place in flatten(nested))
@@ -58,9 +57,10 @@ def array_program(
     passes: tuple[Any, ...] = ()
     if simplify:
         for _, step in STEPS:
-            graph = step(graph)
-        graph, scaled = carried(graph)
-        nested = _at(nested, graph.outputs)
+            graph, images = step(graph)
+            nested = _moved(nested, images)
+        graph, images, scaled = carried(graph)
+        nested = _moved(nested, images)
         made = whole(graph, nested, _vectors(signatures), shapes)
         graph, nested = made.graph, made.outputs
         known = [made.images[node] for node in scaled if node in made.images]
@@ -81,10 +81,9 @@ SCALED: Final = "scaled here, where it is small, for all that follows"
 """The note on what a factor was carried to."""
 
 
-def _at(nested: Nested, nodes: Sequence[int]) -> Nested:
-    """The places, in order, at other nodes."""
-    moved = iter(nodes)
-    return map_nested(nested, lambda place: Place(next(moved), place.position))
+def _moved(nested: Nested, images: Mapping[int, int]) -> Nested:
+    """The places in a rewritten graph."""
+    return map_nested(nested, lambda place: Place(images[place.node], place.position))
 
 
 def _vectors(signatures: Sequence[Signature]) -> dict[str, Sequence[str]]:
