@@ -9,8 +9,9 @@ from typing import Any, Final, overload
 from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph
+from ..graph.rewrite import extract
 from ..graph.value import Value
-from .engine import PASSES, extract
+from .engine import PASSES
 from .sharing import factor, share_products, share_sums
 from .stable import shift_sums
 
