@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..graph.expr import Origin
-from ..ops.scalar import OPERATIONS
+from ..ops.table import OPERATIONS
 from ..simplify.engine import PassRecord
 from .build import Built, Derivatives
 from .program import Gather, Group, Instruction, Nested, Program

@@ -26,8 +26,8 @@ from ..errors import (
     shorten,
 )
 from ..ops import scalar as ops
-from ..ops.record import Op, plain_number
-from ..ops.shapes import Shape, checked_shape, frozen_array, is_array, result_shape, unboxed
+from ..ops.record import Op, plain_number, result_shape
+from ..ops.shapes import Shape, checked_shape, frozen_array, is_array, unboxed
 from .arithmetic import Arithmetic
 from .arraysyntax import ArraySyntax
 from .arrayvalue import ArrayValue
