@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .derive.backward import grad
 from .graph.expr import Expr, Graph
-from .graph.formula import text
 from .graph.value import Value
+from .graph.written import text
 from .simplify.pipeline import simplify
 from .storage import write_bytes
 
