@@ -60,7 +60,6 @@ from .notation.parse import parse
 from .notation.sympy import to_sympy
 from .ops.record import Op
 from .ops.scalar import (
-    OPERATIONS,
     absolute,
     cos,
     equal,
@@ -88,6 +87,7 @@ from .ops.scalar import (
     total,
     where,
 )
+from .ops.table import OPERATIONS
 from .proof.ranges import ranges
 from .simplify.pipeline import simplify
 from .simplify.stable import stable_form

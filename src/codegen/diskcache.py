@@ -27,7 +27,7 @@ from typing import Final
 
 from ..errors import SettingError, shorten
 from ..graph.expr import Origin
-from ..ops.scalar import OPERATIONS
+from ..ops.table import OPERATIONS
 from ..storage import PathLike
 from .build import Built, Recipe, build, structure
 from .builttext import Load, built_of, text_of

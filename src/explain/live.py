@@ -9,8 +9,8 @@ from typing import Final
 from ..codegen.compiled import compile
 from ..graph.evaluation import node_values
 from ..graph.expr import Expr, Graph
-from ..ops.scalar import CONSTANT, OPERATIONS
-from .notation import shown
+from ..ops.scalar import CONSTANT
+from .notation import PART, shown
 from .walkthrough import Number, Walkthrough
 
 FUNCTION: Final = "compute"
@@ -110,7 +110,7 @@ def _copy(source: Graph) -> tuple[Graph, list[int]]:
             images.append(graph.constant(source.value(node)).id)
         elif source.is_leaf(node):
             images.append(graph.copy_leaf(source, node))
-        elif OPERATIONS.get(op.name) is op:
+        elif op.name != PART:
             images.append(graph.append(op, tuple(operands), statics))
         else:
             # A collapsed part: what it stands for, on nodes where sympy would have symbols.

@@ -80,11 +80,9 @@ def notation(graph: Columns, node: int, language: str) -> Notation:
     op = graph.ops[node]
     if op.shape is not None:
         return array_notation(graph, node, language)
-    written = op.notation.get(language)
-    if written is None:
-        return Notation(f"{op.name}({', '.join(f'{{{i}}}' for i in range(op.arity))})")
     if not op.statics:
-        return written
+        return op.written(language)
+    written = op.written(language, graph.statics[node])
     number = number_latex if language == "latex" else number_text
     template = written.template
     for name, value in zip(op.statics, graph.statics[node], strict=True):

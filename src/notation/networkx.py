@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from ..errors import SaveFileError, SizeError, UnknownNameError, WengertError, kind_of, shorten
 from ..graph.expr import Graph, Origin
 from ..ops.record import Op, plain_number
-from ..ops.scalar import CONSTANT, ELEMENTWISE, INPUT, LEAVES, OPERATIONS, PARAMETER
+from ..ops.scalar import CONSTANT, ELEMENTWISE, INPUT, LEAVES, PARAMETER
+from ..ops.table import OPERATIONS
 
 if TYPE_CHECKING:
     import networkx

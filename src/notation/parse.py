@@ -30,7 +30,7 @@ _SHOWN: Final = 72
 _RUN_TOGETHER: Final = re.compile(r"(?<![\w.])[\d.][\w.]*?(?:and|else|for|if|in|is|not|or)\b")
 
 FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
-    **{op.name: op for op in ops.ELEMENTWISE.values() if op.notation["text"].binds == ATOM},
+    **{op.name: op for op in ops.ELEMENTWISE.values() if op.written("text").binds == ATOM},
     "silu": ops.silu,
     "gelu": ops.gelu,
 }

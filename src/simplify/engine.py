@@ -23,7 +23,7 @@ from ..graph.traversal import use_counts
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts
-from .rules import COMMUTATIVE, RULE_SETS, Rewrite, Rule, scalar_constant
+from .rules import RULE_SETS, Rewrite, Rule, scalar_constant
 
 ROUNDS: Final = 8
 """How often a pass looks again after its rules have changed something."""
@@ -201,7 +201,7 @@ class Rebuild:
             return target.append(op, operands, statics)
         new = len(target.ops)
         key = operands
-        if op in COMMUTATIVE and operands[0] > operands[1]:
+        if op.commutative and operands[0] > operands[1]:
             key = operands[::-1]
         node = self._known[(op, statics) if statics else op].setdefault(key, new)
         if node == new:
