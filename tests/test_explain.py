@@ -18,13 +18,14 @@ from wengert.errors import (
     UnknownNameError,
 )
 from wengert.explain import explain
-from wengert.explain.command import add_arguments, read_formulas, run
-from wengert.explain.latex import escape as escape_latex
-from wengert.explain.markdown import escape as escape_markdown
+from wengert.explain.command import add_arguments, run
+from wengert.explain.render.latex import escape as escape_latex
+from wengert.explain.render.markdown import escape as escape_markdown
 from wengert.explain.walkthrough import Walkthrough
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.graph.value import Value
+from wengert.notation.formulas import read_formulas
 from wengert.notation.parse import parse
 from wengert.train.nn import MLP, Layer, Neuron
 

@@ -6,9 +6,9 @@ import pytest
 
 from wengert.errors import UnknownNameError
 from wengert.explain import explain
-from wengert.explain.command import read_formulas
 from wengert.explain.mistakes import MISTAKES
 from wengert.explain.sweeps import breadth_first, eager, example, naive_recursion, subject_of, sweep
+from wengert.notation.formulas import read_formulas
 from wengert.notation.parse import parse
 
 OLAH = "c = a + b; d = b + 1; e = c*d"

@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .blocks import Block, Heading, Inline, Line, Table
+from .data import plain
 from .notation import shown
+from .render.blocks import Block, Heading, Inline, Line, Table
+from .render.markdown import markdown
+from .render.text import text
 from .sweeps import Event, Subject, example
-from .walkthrough import plain
 
 MAX_ROWS: Final = 24
 """How many rows a comparison has at most."""
@@ -71,15 +73,11 @@ class Mistake:
 
     def text(self, width: int | None = None, color: bool | None = None) -> str:
         """For a terminal."""
-        from .text import render
-
-        return render(self.blocks(), width, color)
+        return text(self.blocks(), width, color)
 
     def markdown(self) -> str:
         """As Markdown."""
-        from .markdown import render
-
-        return render(self.blocks())
+        return markdown(self.blocks())
 
 
 def example_of(kind: str) -> Subject:

@@ -11,15 +11,15 @@ from typing import Final
 
 from ..errors import UnknownNameError
 from .comparison import Mistake
+from .lesson import Lesson
 from .sweeps import Subject, subject_of
-from .walkthrough import Walkthrough
 from .wrong_sweeps import assign, dead_relu, local, order, square
 from .wrong_use import overflow, rate, saturation, twice, uncomputed, zero
 
 __all__ = ["MISTAKES", "Mistake", "mistake", "titles"]
 
 
-def mistake(w: Walkthrough, name: str) -> Mistake:
+def mistake(w: Lesson, name: str) -> Mistake:
     """The mistake of this name on the expression of `w`, or on a small one where it shows."""
     if name not in MISTAKES:
         raise UnknownNameError.of("mistake", name, MISTAKES)

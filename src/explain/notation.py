@@ -13,7 +13,7 @@ from ..ops.record import ATOM, POWER, SUM, UNARY, Op
 from ..ops.scalar import CONSTANT
 from ..simplify.engine import Pass
 from ..simplify.rules import EXACT
-from .walkthrough import Formula
+from .data import Formula
 
 MAX_TERMS: Final = 250
 """How many terms of a formula are written out; what is deeper becomes an ellipsis."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from .data import Arrival, Backward, Contribution, Formula, Forward, Seed, Task
 from .derivation import Derivation, Edge, cost
 from .notation import (
     PART,
@@ -18,7 +19,6 @@ from .notation import (
     spoken,
     write,
 )
-from .walkthrough import Arrival, Backward, Contribution, Formula, Forward, Seed, Task
 
 
 def node_id(node: int) -> str:

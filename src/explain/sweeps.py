@@ -14,10 +14,11 @@ from typing import Any, Final
 from ..graph.evaluation import node_values
 from ..graph.expr import Graph, live_nodes
 from ..graph.value import Value
+from ..notation.formulas import read_formulas
 from ..ops.ieee import Float
 from ..ops.scalar import CONSTANT
+from .lesson import Lesson
 from .notation import node_names
-from .walkthrough import Walkthrough
 
 MAX_VISITS: Final = 5_000
 """How often naive recursion may visit a node before it is given up."""
@@ -80,7 +81,7 @@ class Event:
     after: float
 
 
-def subject_of(w: Walkthrough) -> Subject | None:
+def subject_of(w: Lesson) -> Subject | None:
     """The expression of a walk-through, None when it has no values."""
     if w.symbolic:
         return None
@@ -96,8 +97,6 @@ def subject_of(w: Walkthrough) -> Subject | None:
 
 def example(formulas: Sequence[tuple[str, str]], at: Mapping[str, float]) -> Subject:
     """A small expression: named formulas, each in terms of leaves and of those before it."""
-    from .command import read_formulas
-
     output = read_formulas("; ".join(f"{name} = {formula}" for name, formula in formulas))
     graph, root = output.graph, output.id
     live = live_nodes(graph, [root])

@@ -16,27 +16,29 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from ..graph.formula import number_text
-from .blocks import Block, Heading, Listing
-from .document import document
+from ...graph.formula import number_text
+from ..data import Agreement, Backward, Code, Forward, Seed, Task
+from ..lesson import Lesson, with_values
+from ..mistakes import MISTAKES, mistake
+from ..render.blocks import Block, Heading, Listing
+from ..render.document import document
+from ..render.html import blocks_html, inline_html, table_html
 from .figure import figure
-from .htmlblocks import blocks_html, inline_html, table_html
-from .live import LiveNumbers
-from .pagescript import read_text, script
-from .stepview import Numbered, step_html
-from .walkthrough import Agreement, Backward, Code, Forward, Seed, Task, Walkthrough
+from .numbers import LiveNumbers, Numbered
+from .panel import step_html
+from .script import read_text, script
 
 _MANY_LEAVES: Final = 16
 _PART: Final = re.compile(r"\d")
 
 
-def html(w: Walkthrough) -> str:
+def html(w: Lesson) -> str:
     """The page of a walk-through, complete; the same walk-through gives the same text.
 
     Its content security policy allows its own style, font and script, and nothing else. A page in
     formulas brings the same steps with numbers along, for readers who try some.
     """
-    at_numbers = w.at(_point(w)) if w.symbolic else w
+    at_numbers = with_values(w, _point(w)) if w.symbolic else w
     numbers = LiveNumbers(at_numbers)
     live = _drawn(at_numbers, numbers)
     drawn = _drawn(w, LiveNumbers(w)) if w.symbolic else live
@@ -76,7 +78,7 @@ def html(w: Walkthrough) -> str:
 """
 
 
-def notebook(w: Walkthrough) -> str:
+def notebook(w: Lesson) -> str:
     """The page in a frame of its own, for a notebook's cell: its style and script stay inside."""
     return (
         f'<iframe sandbox="allow-scripts" width="100%" height="760" frameborder="0" '
@@ -84,14 +86,14 @@ def notebook(w: Walkthrough) -> str:
     )
 
 
-def _point(w: Walkthrough) -> Mapping[str, float]:
+def _point(w: Lesson) -> Mapping[str, float]:
     """Numbers for leaves that carry none: where the judges of the formulas compare."""
     point = next(step.point for step in w.steps if isinstance(step, Agreement))
     graph = w.graph
     return {name: x for name, x in point.items() if graph.value(graph.leaves[name]) is None}
 
 
-def _drawn(w: Walkthrough, numbers: LiveNumbers) -> dict[str, str]:
+def _drawn(w: Lesson, numbers: LiveNumbers) -> dict[str, str]:
     """The parts of a page that differ between formulas and numbers, by the ids of their places."""
     view = Numbered(w, numbers)
     picture = figure(w, numbers, _known_from(w))
@@ -183,7 +185,7 @@ def _picture_table(view: Numbered) -> str:
     return f"{boxes}{arrows}"
 
 
-def _sliders(w: Walkthrough, *, tried: bool) -> str:
+def _sliders(w: Lesson, *, tried: bool) -> str:
     """A slider and a number field for each leaf; shown by the script, which they need.
 
     `tried` when the numbers are only for trying, in a page of formulas.
@@ -216,7 +218,7 @@ def _sliders(w: Walkthrough, *, tried: bool) -> str:
 _MOVE: Final = ("Move the leaves", "Back to the given values")
 
 
-def _code(w: Walkthrough) -> str:
+def _code(w: Lesson) -> str:
     """The generated Python, a line an element, so that the line of a step can be lit."""
     code = next((step for step in w.steps if isinstance(step, Code)), None)
     if code is None:
@@ -232,10 +234,10 @@ def _code(w: Walkthrough) -> str:
     )
 
 
-def _mistakes(w: Walkthrough) -> str:
+def _mistakes(w: Lesson) -> str:
     parts = []
-    for name in w.mistakes:
-        heading, *rest = w.mistake(name).blocks()
+    for name in MISTAKES:
+        heading, *rest = mistake(w, name).blocks()
         assert isinstance(heading, Heading)
         body = blocks_html(rest)
         title = f"<summary>{inline_html(heading.parts)}</summary>"
@@ -250,7 +252,7 @@ _STALE: Final = (
 )
 
 
-def _blocks_by_part(w: Walkthrough) -> dict[int, list[Block]]:
+def _blocks_by_part(w: Lesson) -> dict[int, list[Block]]:
     """What the document says in each part, without its heading and without the code."""
     found: dict[int, list[Block]] = {}
     part = -1
@@ -266,7 +268,7 @@ def _blocks_by_part(w: Walkthrough) -> dict[int, list[Block]]:
 # -- what the parts are made with ------------------------------------------------------------------
 
 
-def _known_from(w: Walkthrough) -> dict[str, int]:
+def _known_from(w: Lesson) -> dict[str, int]:
     """The step at which a value (by node id), a derivative ("d" and the id), an edge is known."""
     known: dict[str, int] = {}
     for i, step in enumerate(w.steps):

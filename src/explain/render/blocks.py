@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .notation import shown, shown_latex
-from .walkthrough import Formula
+from ..data import Formula
+from ..notation import shown, shown_latex
 
 Inline = tuple[str | Formula, ...]
 """Prose with formulas in it."""

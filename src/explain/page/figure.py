@@ -13,9 +13,10 @@ from html import escape
 from typing import Final
 from xml.etree import ElementTree
 
-from ..draw.picture import new_picture
-from .live import LiveNumbers, span
-from .walkthrough import Backward, Contribution, Node, Walkthrough
+from ...draw.picture import new_picture
+from ..data import Backward, Contribution, Node
+from ..lesson import Lesson
+from .numbers import LiveNumbers, span
 
 _SVG: Final = "{http://www.w3.org/2000/svg}"
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
@@ -52,7 +53,7 @@ class _Arrow:
     before_end: tuple[float, float]
 
 
-def figure(w: Walkthrough, numbers: LiveNumbers, known: Mapping[str, int]) -> str:
+def figure(w: Lesson, numbers: LiveNumbers, known: Mapping[str, int]) -> str:
     """The picture. `known` says from which step on the number of a node or edge is known."""
     passes = {
         passed.edge: passed
@@ -105,13 +106,13 @@ def _local(passed: Contribution) -> str:
     return _cut(f"({text})" if " " in text else text, 16)
 
 
-def _derivative(w: Walkthrough, node: Node) -> str:
+def _derivative(w: Lesson, node: Node) -> str:
     """What the last line of a box is about."""
     written = f"∂{w.nodes[-1].name}/∂{_cut(node.name, 14)}"
     return written if len(written) <= 18 else "derivative"
 
 
-def _size(w: Walkthrough, node: Node) -> tuple[float, float]:
+def _size(w: Lesson, node: Node) -> tuple[float, float]:
     if node.kind == "constant":
         return max(34.0, 14 + _LETTER * len(node.name)), 26.0
     lines = 0 if w.symbolic else 1 if node.adjoint_number is None else 2
@@ -121,7 +122,7 @@ def _size(w: Walkthrough, node: Node) -> tuple[float, float]:
 
 
 def _places(
-    w: Walkthrough, passes: Mapping[str, Contribution]
+    w: Lesson, passes: Mapping[str, Contribution]
 ) -> tuple[dict[str, _Box], dict[str, _Arrow], tuple[float, float]]:
     """Where everything goes, found by Graphviz from the sizes alone: it sees no label."""
     picture = new_picture("svg", "LR")
@@ -189,9 +190,7 @@ def _points(
     return [x + dx for x in found[::2]], [y + dy for y in found[1::2]]
 
 
-def _node(
-    node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[str, int], w: Walkthrough
-) -> str:
+def _node(node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[str, int], w: Lesson) -> str:
     left, top = box.x - box.width / 2, box.y - box.height / 2
     frame = (
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" '
@@ -238,7 +237,7 @@ def _number(numbers: LiveNumbers, number: int, at: int, *, bracketed: bool = Fal
 
 
 def _edge(
-    w: Walkthrough,
+    w: Lesson,
     id: str,
     arrow: _Arrow,
     passed: Contribution | None,

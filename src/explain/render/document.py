@@ -6,9 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from .blocks import Block, Heading, Inline, Line, Listing, Table, equation, number, times
-from .notation import PART, counted, listed, shown_latex, spoken
-from .walkthrough import (
+from ..data import (
     PARTS,
     Agreement,
     Backward,
@@ -23,8 +21,11 @@ from .walkthrough import (
     Seed,
     Task,
     Update,
-    Walkthrough,
 )
+from ..lesson import Lesson
+from ..notation import PART, counted, listed, shown_latex, spoken
+from ..predict import questions
+from .blocks import Block, Heading, Inline, Line, Listing, Table, equation, number, times
 
 MAX_TITLE: Final = 240
 """The longest formula, in characters, that is written out as the title."""
@@ -45,7 +46,7 @@ _BACKWARD: Final = (
 _UNKNOWN: Final = Formula("?", "?")
 
 
-def document(w: Walkthrough, hide: bool = False) -> list[Block]:
+def document(w: Lesson, hide: bool = False) -> list[Block]:
     """The whole walk-through; with `hide`, the parts with questions, the answers left open."""
     blocks = list(_opening(w, hide))
     for part in range(4 if hide else 8):
@@ -56,11 +57,11 @@ def document(w: Walkthrough, hide: bool = False) -> list[Block]:
     if hide:
         blocks.append(Heading(("Your turn",)))
         blocks.append(Line(("Work out each number marked ?, in this order.",)))
-        blocks += [Line((f"{q.id}: {q.prompt}",), 1) for q in w.questions]
+        blocks += [Line((f"{q.id}: {q.prompt}",), 1) for q in questions(w)]
     return blocks
 
 
-def _opening(w: Walkthrough, hide: bool) -> Iterator[Block]:
+def _opening(w: Lesson, hide: bool) -> Iterator[Block]:
     output = w.node(_task(w).output)
     written = w.formula if len(w.formula.text) <= MAX_TITLE else output.formula
     yield Heading((equation(Formula(output.name, output.latex), written),), 1)
@@ -86,13 +87,13 @@ def _separated(formulas: Iterable[Formula]) -> Inline:
     return tuple(parts)
 
 
-def _task(w: Walkthrough) -> Task:
+def _task(w: Lesson) -> Task:
     (step,) = w.part(0)
     assert isinstance(step, Task)
     return step
 
 
-def _part(w: Walkthrough, part: int, hide: bool) -> Iterator[Block]:
+def _part(w: Lesson, part: int, hide: bool) -> Iterator[Block]:
     if part == 3:
         yield Line((_BACKWARD,))
     if part == 4:
@@ -127,7 +128,7 @@ def _task_blocks(step: Task) -> Iterator[Block]:
     yield Line((f"{counted(step.operations, 'operation')}{': ' * bool(cost)}{cost}.{digits}",))
 
 
-def _forward(w: Walkthrough, step: Forward, hide: bool) -> Iterator[Block]:
+def _forward(w: Lesson, step: Forward, hide: bool) -> Iterator[Block]:
     node = _node(w, step.node)
     value = None if step.value is None else _UNKNOWN if hide else number(step.value)
     substituted = None if hide else step.substituted
@@ -141,19 +142,19 @@ def _forward(w: Walkthrough, step: Forward, hide: bool) -> Iterator[Block]:
         yield Line((step.sentence,), 2, "dim")
 
 
-def _mark(w: Walkthrough, step: str, hide: bool) -> str:
+def _mark(w: Lesson, step: str, hide: bool) -> str:
     if hide or w.step(step).finite:
         return ""
     first = step == w.first_non_finite
     return "   ← the first that is not finite" if first else "   ← not finite"
 
 
-def _node(w: Walkthrough, id: str | None) -> Node:
+def _node(w: Lesson, id: str | None) -> Node:
     assert id is not None
     return w.node(id)
 
 
-def _backward(w: Walkthrough, step: Backward, hide: bool) -> Iterator[Block]:
+def _backward(w: Lesson, step: Backward, hide: bool) -> Iterator[Block]:
     node = _node(w, step.node)
     leaf = not node.operands
     seeded = not step.arrivals
@@ -182,7 +183,7 @@ def _backward(w: Walkthrough, step: Backward, hide: bool) -> Iterator[Block]:
         yield Line((f"{reason}: {_some(list(dict.fromkeys(names)))}.",), 2, "dim")
 
 
-def _why_idle(w: Walkthrough, passed: Contribution) -> str:
+def _why_idle(w: Lesson, passed: Contribution) -> str:
     if w.node(passed.operand).kind == "constant":
         return "Nothing is asked of a constant"
     if passed.blocked:
@@ -190,7 +191,7 @@ def _why_idle(w: Walkthrough, passed: Contribution) -> str:
     return "Not on the way to what is asked for"
 
 
-def _passed(w: Walkthrough, step: Backward, passed: Contribution, hide: bool) -> Iterator[Block]:
+def _passed(w: Lesson, step: Backward, passed: Contribution, hide: bool) -> Iterator[Block]:
     operand = w.node(passed.operand)
     consumer = _node(w, step.node)
     places = "" if len(consumer.operands) == 1 else f" (operand {passed.position})"
@@ -232,7 +233,7 @@ def _number(value: float | None, hide: bool) -> Formula:
 # -- the other parts ------------------------------------------------------------------------------
 
 
-def _all_paths(w: Walkthrough) -> Iterator[Block]:
+def _all_paths(w: Lesson) -> Iterator[Block]:
     steps = [step for step in w.part(4) if isinstance(step, Paths)]
     chosen = steps
     if len(steps) > MAX_LEAVES:
@@ -251,12 +252,12 @@ def _all_paths(w: Walkthrough) -> Iterator[Block]:
         )
 
 
-def _name(w: Walkthrough, id: str | None) -> Inline:
+def _name(w: Lesson, id: str | None) -> Inline:
     node = _node(w, id)
     return (Formula(node.name, node.latex),)
 
 
-def _paths(w: Walkthrough, step: Paths) -> Iterator[Block]:
+def _paths(w: Lesson, step: Paths) -> Iterator[Block]:
     yield Line((step.sentence,))
     for path in step.shown:
         route = [w.node(id) for id in path.nodes]
@@ -279,7 +280,7 @@ def _paths(w: Walkthrough, step: Paths) -> Iterator[Block]:
                 yield Line(("Where a rule selects, no product with 0 is formed: so no nan.",), 1)
 
 
-def _agreement(w: Walkthrough, step: Agreement) -> Iterator[Block]:
+def _agreement(w: Lesson, step: Agreement) -> Iterator[Block]:
     yield Line((f"{step.sentence} {step.conclusion}",))
     rows: list[tuple[Inline, ...]] = []
     for row in step.rows:
@@ -294,7 +295,7 @@ def _agreement(w: Walkthrough, step: Agreement) -> Iterator[Block]:
     yield from formulas_by_sympy(w, step)
 
 
-def formulas_by_sympy(w: Walkthrough, step: Agreement) -> Iterator[Line]:
+def formulas_by_sympy(w: Lesson, step: Agreement) -> Iterator[Line]:
     """Which formulas sympy proves equal, and its own formulas beside the graph's."""
     proved = [w.node(row.leaf).name for row in step.rows if row.judgement == "proved equal"]
     if proved:
@@ -329,7 +330,7 @@ def judged(value: float | None) -> str:
     return "—" if value is None else f"{value + 0.0:.{JUDGE_DIGITS}g}"
 
 
-def _code(w: Walkthrough, step: Code) -> Iterator[Block]:
+def _code(w: Lesson, step: Code) -> Iterator[Block]:
     yield Line((step.sentence,))
     for change in step.passes:
         yield Line((_change(change),), 1)
@@ -354,7 +355,7 @@ def _some(names: Sequence[str]) -> str:
     return f"{', '.join(names[:MAX_LEAVES])} and {len(names) - MAX_LEAVES} more"
 
 
-def _carried_name(w: Walkthrough, carried: CarriedLine) -> str:
+def _carried_name(w: Lesson, carried: CarriedLine) -> str:
     step = w.step(carried.step)
     if isinstance(step, Backward):
         return step.adjoint_name.text
@@ -378,7 +379,7 @@ def _change(change: PassChange) -> str:
     )
 
 
-def _update(w: Walkthrough, step: Update) -> Iterator[Block]:
+def _update(w: Lesson, step: Update) -> Iterator[Block]:
     yield Line((step.sentence,))
     output = _node(w, step.node)
     yield Line(

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Final
 
-from ..codegen.compiled import compile
-from ..graph.evaluation import node_values
-from ..graph.expr import Expr, Graph
-from ..ops.scalar import CONSTANT, OPERATIONS
-from .notation import shown
-from .walkthrough import Number, Walkthrough
+from ...codegen.compiled import compile
+from ...graph.evaluation import node_values
+from ...graph.expr import Expr, Graph
+from ...notation.mathml import from_latex
+from ...ops.record import UNARY
+from ...ops.scalar import CONSTANT, OPERATIONS
+from ..data import Backward, Node, Number
+from ..lesson import Lesson
+from ..notation import Written, shown
 
 FUNCTION: Final = "compute"
 """The name of the emitted function: it takes the leaves' values and answers all numbers."""
@@ -24,7 +27,7 @@ class LiveNumbers:
     walk-through's graph, given by number, and sums and products of such, which are added to a copy.
     """
 
-    def __init__(self, w: Walkthrough) -> None:
+    def __init__(self, w: Lesson) -> None:
         self._graph, images = _copy(w.graph)
         self._images = images
         self._places: dict[int, int] = {}
@@ -94,7 +97,7 @@ def _times(a: Expr, b: Expr) -> Expr:
     return a * b
 
 
-def _leaf_ids(w: Walkthrough) -> tuple[str, ...]:
+def _leaf_ids(w: Lesson) -> tuple[str, ...]:
     leaves: tuple[str, ...] = getattr(w.steps[0], "leaves", ())
     return leaves
 
@@ -139,3 +142,50 @@ def figures(value: Number) -> str:
     ('−1e−09', '—', '2', 'inf')
     """
     return shown(value).replace("-", "−")
+
+
+class Numbered:
+    """A walk-through and the places of its numbers: what formulas and numbers are written with."""
+
+    def __init__(self, w: Lesson, numbers: LiveNumbers) -> None:
+        self.w = w
+        self.numbers = numbers
+        self._locals = {
+            passed.edge: passed.local_number
+            for step in w.steps
+            if isinstance(step, Backward)
+            for passed in step.passes
+        }
+
+    def math(self, latex: str) -> str:
+        r"""A formula; `\slot{7}` in it is the number at place 7."""
+        return from_latex(latex, self._slot)
+
+    def name(self, id: str) -> str:
+        """The name of a node, as a formula."""
+        return self.math(self.w.node(id).latex)
+
+    def text(self, number: int) -> str:
+        """The number of a node of the walk-through's graph, in prose or a table."""
+        place = self.numbers.place(number)
+        return span(place, self.numbers.value(place))
+
+    def slot(self, number: int) -> str:
+        """The number of a node of the walk-through's graph, in a formula."""
+        return rf"\slot{{{self.numbers.place(number)}}}"
+
+    def bracketed(self, number: int) -> str:
+        """The same, in parentheses where it is negative."""
+        return rf"\left({self.slot(number)}\right)"
+
+    def written(self, node: Node) -> Written:
+        """The number of an operand, for a formula with numbers in it."""
+        slot = self.slot(node.number)
+        return Written(slot, slot, UNARY)
+
+    def local_number(self, edge: str) -> int | None:
+        """The local derivative of an edge, as a node of the walk-through's graph."""
+        return self._locals.get(edge)
+
+    def _slot(self, place: int, bracketed: bool) -> str:
+        return span(place, self.numbers.value(place), "mn", bracketed=bracketed)

@@ -7,15 +7,11 @@ computed anew by the functions of `livejudges`, and by the program behind the sl
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
-from .document import JUDGES, formulas_by_sympy, judged, update_header
-from .htmlblocks import blocks_html, table_html
-from .live import figures
-from .walkthrough import Agreement, Judgement, Update
-
-if TYPE_CHECKING:
-    from .stepview import Numbered
+from ..data import Agreement, Judgement, Update
+from ..render.document import JUDGES, formulas_by_sympy, judged, update_header
+from ..render.html import blocks_html, table_html
+from .numbers import Numbered, figures
 
 _COLUMNS = (
     "Once a leaf is moved, this page computes every column itself: graph by the backward pass "

@@ -6,12 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from ..notation.mathml import from_latex
-from ..ops.record import UNARY
-from .judgeview import agreement_html, update_html
-from .live import LiveNumbers, span
-from .notation import Written, local_formula, write
-from .walkthrough import (
+from ..data import (
     PARTS,
     Agreement,
     Backward,
@@ -22,55 +17,11 @@ from .walkthrough import (
     Seed,
     Step,
     Update,
-    Walkthrough,
 )
-
-
-class Numbered:
-    """A walk-through and the places of its numbers: what formulas and numbers are written with."""
-
-    def __init__(self, w: Walkthrough, numbers: LiveNumbers) -> None:
-        self.w = w
-        self.numbers = numbers
-        self._locals = {
-            passed.edge: passed.local_number
-            for step in w.steps
-            if isinstance(step, Backward)
-            for passed in step.passes
-        }
-
-    def math(self, latex: str) -> str:
-        r"""A formula; `\slot{7}` in it is the number at place 7."""
-        return from_latex(latex, self._slot)
-
-    def name(self, id: str) -> str:
-        """The name of a node, as a formula."""
-        return self.math(self.w.node(id).latex)
-
-    def text(self, number: int) -> str:
-        """The number of a node of the walk-through's graph, in prose or a table."""
-        place = self.numbers.place(number)
-        return span(place, self.numbers.value(place))
-
-    def slot(self, number: int) -> str:
-        """The number of a node of the walk-through's graph, in a formula."""
-        return rf"\slot{{{self.numbers.place(number)}}}"
-
-    def bracketed(self, number: int) -> str:
-        """The same, in parentheses where it is negative."""
-        return rf"\left({self.slot(number)}\right)"
-
-    def written(self, node: Node) -> Written:
-        """The number of an operand, for a formula with numbers in it."""
-        slot = self.slot(node.number)
-        return Written(slot, slot, UNARY)
-
-    def local_number(self, edge: str) -> int | None:
-        """The local derivative of an edge, as a node of the walk-through's graph."""
-        return self._locals.get(edge)
-
-    def _slot(self, place: int, bracketed: bool) -> str:
-        return span(place, self.numbers.value(place), "mn", bracketed=bracketed)
+from ..lesson import Lesson
+from ..notation import Written, local_formula, write
+from .numbers import Numbered
+from .tables import agreement_html, update_html
 
 
 def step_html(view: Numbered, step: Step, index: int, prose: str) -> str:
@@ -184,7 +135,7 @@ def _arrived(view: Numbered, step: Backward, node: Node) -> str:
     )
 
 
-def _shares(w: Walkthrough, node: str) -> dict[str, int]:
+def _shares(w: Lesson, node: str) -> dict[str, int]:
     """What was passed to a node, by edge, in the order of arrival."""
     return {
         passed.edge: passed.product_number

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
 
-from ..notation.mathml import from_latex
+from ...notation.mathml import from_latex
 from .blocks import Block, Heading, Inline, Line, Listing, Table
 
 

@@ -1,13 +1,12 @@
-"""A walk-through as a LaTeX document of its own."""
+"""Blocks as a LaTeX document of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from ..data import Formula
 from .blocks import Block, Heading, Inline, Line, Listing, Table
-from .document import document
-from .walkthrough import Formula, Walkthrough
 
 MAX_DEPTH: Final = 4
 """How deep LaTeX nests lists."""
@@ -51,12 +50,7 @@ _HEAD: Final = r"""\documentclass{article}
 """
 
 
-def latex(w: Walkthrough, hide: bool) -> str:
-    """The walk-through as LaTeX; see `Walkthrough.latex`."""
-    return render(document(w, hide))
-
-
-def render(blocks: Iterable[Block]) -> str:
+def latex(blocks: Iterable[Block]) -> str:
     """Blocks as a LaTeX document."""
     lines: list[str] = []
     depth = 0
