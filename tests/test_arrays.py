@@ -15,8 +15,8 @@ from wengert.errors import OperandError, ShapeError, SizeError
 from wengert.graph.arrayvalue import ArrayValue
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.formula import latex
 from wengert.graph.value import Value
+from wengert.graph.written import latex
 from wengert.ops import arrays
 from wengert.ops import scalar as ops
 from wengert.ops.arrays import (
@@ -36,7 +36,7 @@ from wengert.ops.arrays import (
 )
 from wengert.ops.indexing import Index, positions_of, subscript, subscript_text
 from wengert.ops.shapes import BATCH
-from wengert.simplify.engine import simplify
+from wengert.simplify.pipeline import simplify
 
 APPLIED = {
     "matmul 2,2": ([(2, 3), (3, 4)], matmul),

@@ -14,6 +14,7 @@ from ..errors import (
     NotALeafError,
     OperandError,
     ShapeError,
+    SpellingError,
     UnknownNameError,
     formula_hint,
     kind_of,
@@ -31,6 +32,7 @@ from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .cost import estimate, pass_text
+from .export.module import module_text
 from .lower import Signature
 from .names import RESERVED
 from .program import Nested, Program, flatten
@@ -158,9 +160,13 @@ class Compiled:
         checks its text, those numbers in units in the last place, and its gradients by finite
         differences. A certificate of something else is a `SettingError`.
         """
-        from .export.module import module_text
-
-        return write_text(path, module_text(self, certificate))
+        if self.target != "python" or not isinstance(self.program, Program):
+            raise SpellingError(
+                f"a module of the {self.target!r} target cannot be saved as plain Python; "
+                "compile with target='python'"
+            )
+        text = module_text(self.program, self.values, self.derivatives, certificate)
+        return write_text(path, text)
 
 
 @paused_collection()

@@ -16,7 +16,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from ...graph.formula import number_text
+from ...graph.numbertext import number_text
 from ..data import Agreement, Backward, Code, Forward, Seed, Task
 from ..lesson import Lesson, with_values
 from ..mistakes import MISTAKES, mistake
