@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from .data import plain
-from .notation import shown
 from .render.blocks import Block, Heading, Inline, Line, Table
 from .render.markdown import markdown
 from .render.text import text
 from .sweeps import Event, Subject, example
+from .words import shown
 
 MAX_ROWS: Final = 24
 """How many rows a comparison has at most."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final
 
 Number = float | None
@@ -31,10 +31,15 @@ PARTS: Final = (
 
 @dataclass(frozen=True)
 class Formula:
-    """One formula as plain text and in LaTeX."""
+    r"""One formula as plain text and in LaTeX.
+
+    live  the LaTeX for a page whose numbers follow its sliders, `\slot{7}` standing for the number
+          of node 7; "" where it has no such numbers. It is no part of the data that is saved
+    """
 
     text: str
     latex: str
+    live: str = field(default="", repr=False, compare=False)
 
     def __str__(self) -> str:
         return self.text
@@ -300,7 +305,7 @@ def plain(thing: Any) -> Any:
     [{'text': 'x', 'latex': 'x'}, 'inf', None]
     """
     if is_dataclass(thing) and not isinstance(thing, type):
-        return {field.name: plain(getattr(thing, field.name)) for field in fields(thing)}
+        return {f.name: plain(getattr(thing, f.name)) for f in fields(thing) if f.repr}
     if isinstance(thing, Mapping):
         return {key: plain(value) for key, value in thing.items()}
     if isinstance(thing, (tuple, list)):

@@ -31,7 +31,8 @@ from ..ops.scalar import CONSTANT
 from ..proof.claim import elements
 from ..simplify.engine import extract
 from .collapse import collapsed, part_count, parts
-from .notation import Written, apply_rule, counted, derivative, node_names, symbol, write
+from .notation import Written, apply_rule, derivative, node_names, symbol, write
+from .words import counted
 
 MAX_OPERATIONS: Final = 150
 """How many operations a walk-through may have: a step each, forward and backward."""

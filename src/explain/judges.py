@@ -19,8 +19,8 @@ from ..ops.scalar import CONSTANT, STOP_GRADIENT
 from ..proof.precise import chain_rule, precise_sympy, precise_values
 from .data import Agreement, Formula, Judgement
 from .derivation import Derivation
-from .notation import finite, listed, shown
 from .steps import adjoint_formula, node_id
+from .words import finite, listed, shown
 
 MAX_PROOF, MAX_FORMULA, MAX_TREE = 70, 160, 4_000
 """Nodes of a formula written out that sympy is asked to prove; characters of a formula of sympy's

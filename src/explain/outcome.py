@@ -10,8 +10,8 @@ from typing import Final
 from ..codegen.compiled import Compiled
 from .data import CarriedLine, Code, Moved, PassChange, Rate, Update
 from .derivation import Derivation
-from .notation import counted, finite, listed, shown
 from .steps import node_id
+from .words import counted, finite, listed, shown
 
 RATES: Final = (0.001, 0.01, 0.1)
 """The learning rates tried unless others are asked for."""

@@ -21,7 +21,7 @@ from ..graph.numbertext import number_text
 from ..notation.parse import parse
 from .data import Backward, Contribution, Formula, Forward, Node
 from .lesson import Lesson
-from .notation import shown
+from .words import shown
 
 TOLERANCE: Final = 0.005
 """How far a typed number may be off, relative to the right one: three digits are enough."""

@@ -12,7 +12,6 @@ from .derivation import derive
 from .lesson import Lesson, lesson, with_values
 from .mistakes import MISTAKES, Mistake, mistake
 from .outcome import RATES
-from .page.page import html, notebook
 from .predict import Question, Verdict, check, questions
 from .render.document import document
 from .render.latex import latex
@@ -73,10 +72,14 @@ class Walkthrough(Lesson):
 
     def html(self) -> str:
         """As one HTML page that needs nothing else."""
+        from .page.page import html  # loaded when used, with its font and scripts
+
         return html(self)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the page in a frame of its own."""
+        from .page.page import notebook
+
         return notebook(self)
 
     def save(self, path: str | Path) -> Path:

@@ -14,8 +14,8 @@ from .comparison import (
     table_of,
     where_it_shows,
 )
-from .notation import shown
 from .sweeps import Event, Subject, breadth_first, naive_recursion, sweep
+from .words import shown
 
 
 def assign(subject: Subject | None) -> Mistake:

@@ -8,8 +8,8 @@ from ..graph.evaluation import node_values
 from ..graph.value import Value
 from ..ops.scalar import TANH
 from .comparison import MAX_ROWS, Mistake, Row, differ, example_of, where_it_shows
-from .notation import shown
 from .sweeps import Subject, eager, sweep
+from .words import shown
 
 
 def twice(subject: Subject | None) -> Mistake:

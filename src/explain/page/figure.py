@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from ...draw.picture import new_picture
 from ..data import Backward, Contribution, Node
 from ..lesson import Lesson
-from .numbers import LiveNumbers, span
+from .numbers import LiveNumbers
 
 _SVG: Final = "{http://www.w3.org/2000/svg}"
 _NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
@@ -231,9 +231,9 @@ def _line(
 
 def _number(numbers: LiveNumbers, number: int, at: int, *, bracketed: bool = False) -> str:
     """A number of the picture, which is a dash until step `at`."""
-    place = numbers.place(number)
-    shown = span(place, numbers.value(place), "tspan", bracketed=bracketed)
-    return shown.replace("<tspan", f'<tspan data-at="{at}"', 1)
+    return numbers.span(number, "tspan", bracketed=bracketed).replace(
+        "<tspan", f'<tspan data-at="{at}"', 1
+    )
 
 
 def _edge(

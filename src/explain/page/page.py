@@ -22,9 +22,10 @@ from ..lesson import Lesson, with_values
 from ..mistakes import MISTAKES, mistake
 from ..render.blocks import Block, Heading, Listing
 from ..render.document import document
+from ..render.equations import name
 from ..render.html import blocks_html, inline_html, table_html
 from .figure import figure
-from .numbers import LiveNumbers, Numbered
+from .numbers import LiveNumbers
 from .panel import step_html
 from .script import read_text, script
 
@@ -95,19 +96,18 @@ def _point(w: Lesson) -> Mapping[str, float]:
 
 def _drawn(w: Lesson, numbers: LiveNumbers) -> dict[str, str]:
     """The parts of a page that differ between formulas and numbers, by the ids of their places."""
-    view = Numbered(w, numbers)
     picture = figure(w, numbers, _known_from(w))
     prose = {part: blocks_html(blocks) for part, blocks in _blocks_by_part(w).items()}
-    steps = [step_html(view, step, i, prose.get(step.part, "")) for i, step in enumerate(w.steps)]
+    steps = [step_html(w, numbers, i, prose.get(step.part, "")) for i, step in enumerate(w.steps)]
     return {
-        "given": _given(view),
+        "given": _given(w, numbers),
         "figure": (
             '<div class="scroll" tabindex="0" role="group" aria-label="The graph, scrollable">'
             f"{picture}</div><figcaption>{_LEGEND}{'' if w.symbolic else _LEGEND_NUMBERS}"
             "</figcaption>"
         ),
         "steps": "".join(steps),
-        "table": _picture_table(view),
+        "table": _picture_table(w, numbers),
     }
 
 
@@ -139,30 +139,30 @@ _CONTROLS: Final = """<nav class="script" hidden aria-label="Steps">
 <p id="status" class="visually-hidden" role="status" aria-live="polite"></p>"""
 
 
-def _given(view: Numbered) -> str:
-    if view.w.symbolic:
+def _given(w: Lesson, numbers: LiveNumbers) -> str:
+    if w.symbolic:
         return "<p>No values are given: every step is a formula.</p>"
-    task = view.w.steps[0]
+    task = w.steps[0]
     assert isinstance(task, Task)
     given = ", ".join(
-        f"<span>{view.name(id)} = {view.text(view.w.node(id).number)}</span>" for id in task.leaves
+        f"<span>{numbers.html(name(node))} = {numbers.span(node.number)}</span>"
+        for node in map(w.node, task.leaves)
     )
     if len(task.leaves) <= _MANY_LEAVES:
         return f'<p class="given">at {given}</p>'
     return f"<details><summary>at {len(task.leaves)} given values</summary><p>{given}</p></details>"
 
 
-def _picture_table(view: Numbered) -> str:
+def _picture_table(w: Lesson, numbers: LiveNumbers) -> str:
     """The equivalent of the picture for those who do not see it."""
-    w = view.w
     output = w.nodes[-1]
     rows = []
     for node in w.nodes:
         if node.kind == "constant":
             continue
-        computed = view.math(node.formula.latex) if node.operands else escape(node.kind)
-        slope = "—" if node.adjoint_number is None else view.text(node.adjoint_number)
-        rows.append([view.name(node.id), computed, view.text(node.number), slope])
+        computed = numbers.html(node.formula) if node.operands else escape(node.kind)
+        slope = "—" if node.adjoint_number is None else numbers.span(node.adjoint_number)
+        rows.append([numbers.html(name(node)), computed, numbers.span(node.number), slope])
     edges = []
     for step in w.steps:
         for passed in step.passes if isinstance(step, Backward) else ():
@@ -171,11 +171,11 @@ def _picture_table(view: Numbered) -> str:
                 consumer = passed.edge.split("-")[1]
                 edges.append(
                     [
-                        f"{view.name(passed.operand)} → {view.name(consumer)}",
+                        numbers.html(name(w.node(passed.operand)), " → ", name(w.node(consumer))),
                         str(passed.position),
-                        view.math(passed.local.latex),
-                        view.text(passed.local_number),
-                        view.text(passed.product_number),
+                        numbers.html(passed.local),
+                        numbers.span(passed.local_number),
+                        numbers.span(passed.product_number),
                     ]
                 )
     boxes = table_html(("node", "computed by", "value", f"derivative of {output.name}"), rows)
@@ -194,16 +194,16 @@ def _sliders(w: Lesson, *, tried: bool) -> str:
     assert isinstance(task, Task)
     rows = []
     for i, id in enumerate(task.leaves):
-        name, value = escape(w.node(id).name), w.values[w.node(id).name]
+        label, value = escape(w.node(id).name), w.values[w.node(id).name]
         middle = value if abs(value) < 1e300 else 0.0
         reach = max(2.0, 2 * abs(middle))
         start = number_text(middle)
         rows.append(
-            f'<div class="leaf"><label for="slider-{i}">{name}</label>'
+            f'<div class="leaf"><label for="slider-{i}">{label}</label>'
             f'<input type="range" id="slider-{i}" data-leaf="{i}" min="{middle - reach!r}" '
             f'max="{middle + reach!r}" step="any" value="{start}">'
             f'<input type="number" data-leaf="{i}" step="any" value="{start}" '
-            f'aria-label="{name} as a number"></div>'
+            f'aria-label="{label} as a number"></div>'
         )
     title, back = ("Try numbers", "Back to formulas") if tried else _MOVE
     trying = '<button type="button" id="try">Try these numbers</button>' if tried else ""
@@ -236,8 +236,8 @@ def _code(w: Lesson) -> str:
 
 def _mistakes(w: Lesson) -> str:
     parts = []
-    for name in MISTAKES:
-        heading, *rest = mistake(w, name).blocks()
+    for kind in MISTAKES:
+        heading, *rest = mistake(w, kind).blocks()
         assert isinstance(heading, Heading)
         body = blocks_html(rest)
         title = f"<summary>{inline_html(heading.parts)}</summary>"

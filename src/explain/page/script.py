@@ -11,7 +11,7 @@ from ..data import PARTS, Code, Task, Update, plain
 from ..judges import MAX_QUOTIENT, STEP, conventions
 from ..lesson import Lesson
 from ..predict import Question, questions
-from ..render.document import JUDGE_DIGITS
+from ..render.equations import JUDGE_DIGITS
 from .numbers import LiveNumbers
 from .programs import forward_source, simplified_source, sympy_source
 

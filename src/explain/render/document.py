@@ -15,7 +15,6 @@ from ..data import (
     Contribution,
     Formula,
     Forward,
-    Node,
     PassChange,
     Paths,
     Seed,
@@ -23,20 +22,17 @@ from ..data import (
     Update,
 )
 from ..lesson import Lesson
-from ..notation import PART, counted, listed, shown_latex, spoken
+from ..notation import PART
 from ..predict import questions
+from ..words import counted, spoken
+from . import equations
 from .blocks import Block, Heading, Inline, Line, Listing, Table, equation, number, times
+from .equations import MAX_LEAVES, backward_of, name, node_of
 
 MAX_TITLE: Final = 240
 """The longest formula, in characters, that is written out as the title."""
 
-MAX_LEAVES: Final = 12
-"""Past this many leaves, paths are written out for the few leaves with the most of them."""
-
 _MANY_LEAVES_SHOWN: Final = 3
-JUDGE_DIGITS: Final = 10
-JUDGES: Final = ("leaf", "graph", "sympy", "difference", "compiled", "agree")
-"""The columns of the table of step 5."""
 
 _BACKWARD: Final = (
     "From the output to the leaves: a node's turn comes when all its consumers are done. What has "
@@ -64,12 +60,9 @@ def document(w: Lesson, hide: bool = False) -> list[Block]:
 def _opening(w: Lesson, hide: bool) -> Iterator[Block]:
     output = w.node(_task(w).output)
     written = w.formula if len(w.formula.text) <= MAX_TITLE else output.formula
-    yield Heading((equation(Formula(output.name, output.latex), written),), 1)
+    yield Heading((equation(name(output), written),), 1)
     if w.values:
-        given = [
-            equation(Formula(node.name, node.latex), number(node.value))
-            for node in map(w.node, _task(w).leaves)
-        ]
+        given = [equation(name(node), number(node.value)) for node in map(w.node, _task(w).leaves)]
         yield Line(("at ", *_separated(given)))
     if w.first_non_finite and not hide:
         step = w.step(w.first_non_finite)
@@ -129,15 +122,12 @@ def _task_blocks(step: Task) -> Iterator[Block]:
 
 
 def _forward(w: Lesson, step: Forward, hide: bool) -> Iterator[Block]:
-    node = _node(w, step.node)
-    value = None if step.value is None else _UNKNOWN if hide else number(step.value)
-    substituted = None if hide else step.substituted
-    name = Formula(node.name, node.latex)
-    yield Line(
-        (equation(name, step.formula, substituted, value), _mark(w, step.id, hide)),
-        1,
-        "" if step.finite or hide else "wrong",
-    )
+    what = equations.forward(w, step)
+    if hide:
+        unknown = None if step.value is None else _UNKNOWN
+        what = equation(name(node_of(w, step.node)), step.formula, unknown)
+    style = "" if step.finite or hide else "wrong"
+    yield Line((what, _mark(w, step.id, hide)), 1, style)
     if step.sentence:
         yield Line((step.sentence,), 2, "dim")
 
@@ -149,29 +139,16 @@ def _mark(w: Lesson, step: str, hide: bool) -> str:
     return "   ← the first that is not finite" if first else "   ← not finite"
 
 
-def _node(w: Lesson, id: str | None) -> Node:
-    assert id is not None
-    return w.node(id)
-
-
 def _backward(w: Lesson, step: Backward, hide: bool) -> Iterator[Block]:
-    node = _node(w, step.node)
-    leaf = not node.operands
-    seeded = not step.arrivals
-    known = _UNKNOWN if hide and not seeded else number(step.adjoint)
-    value = None if step.adjoint is None else known
-    formula = step.adjoint_formula if step.adjoint is None else None
-    what: Inline = (equation(step.adjoint_name, formula, value),)
-    if len(step.arrivals) > 1 and not hide:
-        what = (step.adjoint_name, f" = {step.total}") if step.adjoint is not None else what
+    node = node_of(w, step.node)
     ready = f"ready: {step.ready}."
-    if leaf:
-        what = (*what, f"   ({ready.removesuffix('.')})")
+    if node.operands:
+        about: Inline = ("   where ", equation(name(node), node.formula))
     else:
-        what = (*what, "   where ", equation(Formula(node.name, node.latex), node.formula))
+        about = (f"   ({ready.removesuffix('.')})",)
     style = "strong" if step.finite or hide else "wrong"
-    yield Line((*what, _mark(w, step.id, hide)), 1, style)
-    if not leaf:
+    yield Line((*_adjoint(step, hide), *about, _mark(w, step.id, hide)), 1, style)
+    if node.operands:
         yield Line((f"{ready[0].upper()}{ready[1:]} {step.sentence}",), 2, "dim")
     idle: dict[str, list[str]] = {}
     for passed in step.passes:
@@ -183,6 +160,17 @@ def _backward(w: Lesson, step: Backward, hide: bool) -> Iterator[Block]:
         yield Line((f"{reason}: {_some(list(dict.fromkeys(names)))}.",), 2, "dim")
 
 
+def _adjoint(step: Backward, hide: bool) -> Inline:
+    """The derivative of a node = its formula, its value, or the shares that it is the sum of."""
+    if step.adjoint is None:
+        return (equation(step.adjoint_name, step.adjoint_formula),)
+    if hide and step.arrivals:
+        return (equation(step.adjoint_name, _UNKNOWN),)
+    if len(step.arrivals) > 1:
+        return (step.adjoint_name, f" = {step.total}")
+    return (equation(step.adjoint_name, number(step.adjoint)),)
+
+
 def _why_idle(w: Lesson, passed: Contribution) -> str:
     if w.node(passed.operand).kind == "constant":
         return "Nothing is asked of a constant"
@@ -192,26 +180,18 @@ def _why_idle(w: Lesson, passed: Contribution) -> str:
 
 
 def _passed(w: Lesson, step: Backward, passed: Contribution, hide: bool) -> Iterator[Block]:
-    operand = w.node(passed.operand)
-    consumer = _node(w, step.node)
-    places = "" if len(consumer.operands) == 1 else f" (operand {passed.position})"
-    local_value = None if passed.local_value is None else _number(passed.local_value, hide)
-    substituted = None if hide else passed.local_substituted
-    local = _UNKNOWN if hide else equation(passed.local, substituted, local_value)
-    arrow: Inline = ("→ ", Formula(operand.name, operand.latex), f"{places}: local ", local)
-    if passed.upstream_value is None:
-        yield Line(arrow, 2)
-        yield Line(("upstream × local = ", passed.product), 3)
-        return
-    yield Line(arrow, 2)
-    assert passed.local_value is not None
-    numbers = times(_number(passed.upstream_value, hide), _number(passed.local_value, hide))
-    product = equation(numbers, _number(passed.product_value, hide))
+    places = "" if len(node_of(w, step.node).operands) == 1 else f" (operand {passed.position})"
+    local = _UNKNOWN if hide else equations.local(passed)
+    yield Line(("→ ", name(w.node(passed.operand)), f"{places}: local ", local), 2)
+    symbolic = passed.upstream_value is None
+    share = equations.share(w, step, passed)
+    if hide and not symbolic:
+        share = equation(times(_UNKNOWN, _UNKNOWN), _UNKNOWN)
     note = "" if hide else _passing_note(passed)
-    yield Line(("upstream × local = ", product, note), 3, "dim" if passed.blocked else "")
-    target = w.step(f"backward-{passed.operand}")
-    assert isinstance(target, Backward)
-    if len(target.arrivals) > 1 and not hide:
+    dim = passed.blocked and not symbolic
+    yield Line(("upstream × local = ", share, note), 3, "dim" if dim else "")
+    target = backward_of(w, passed.operand)
+    if len(target.arrivals) > 1 and not hide and not symbolic:
         before = "nothing yet, so " if passed.first else ""
         yield Line((target.adjoint_name, f" so far: {before}{passed.total}"), 3)
 
@@ -226,13 +206,6 @@ def _passing_note(passed: Contribution) -> str:
     return "; the local derivative is 0, so nothing passes" if passed.blocked else ""
 
 
-def _number(value: float | None, hide: bool) -> Formula:
-    return _UNKNOWN if hide else number(value)
-
-
-# -- the other parts ------------------------------------------------------------------------------
-
-
 def _all_paths(w: Lesson) -> Iterator[Block]:
     steps = [step for step in w.part(4) if isinstance(step, Paths)]
     chosen = steps
@@ -244,90 +217,34 @@ def _all_paths(w: Lesson) -> Iterator[Block]:
     rest = [step for step in steps if step not in chosen]
     if rest:
         yield Line(("The other leaves:",))
-        yield Table(
-            ("leaf", "paths", "sum over paths"),
-            tuple(
-                (_name(w, step.node), (f"{step.count:,}",), (number(step.total),)) for step in rest
-            ),
-        )
-
-
-def _name(w: Lesson, id: str | None) -> Inline:
-    node = _node(w, id)
-    return (Formula(node.name, node.latex),)
+        rows = [
+            ((name(node_of(w, step.node)),), (f"{step.count:,}",), (number(step.total),))
+            for step in rest
+        ]
+        yield Table(("leaf", "paths", "sum over paths"), tuple(rows))
 
 
 def _paths(w: Lesson, step: Paths) -> Iterator[Block]:
     yield Line((step.sentence,))
     for path in step.shown:
-        route = [w.node(id) for id in path.nodes]
-        arrows = Formula(
-            " → ".join(node.name for node in route), r" \to ".join(node.latex for node in route)
-        )
-        numbers = None
-        if path.value is not None and path.factors:
-            numbers = times(*[number(factor.value) for factor in path.factors])
-        value = None if path.value is None else number(path.value)
-        yield Line((arrows, ":  ", equation(path.product, numbers, value)), 1)
-    if step.total is not None and step.node is not None:
-        target = w.step(f"backward-{step.node}")
-        assert isinstance(target, Backward)
-        if step.count > 1:
-            found = equation(target.adjoint_name, number(target.adjoint))
-            line = ("Sum: ", number(step.total), ", and the backward pass found ", found, ".")
-            yield Line(line, 1, "strong")
-            if math.isnan(step.total) and not math.isnan(target.adjoint or 0.0):
-                yield Line(("Where a rule selects, no product with 0 is formed: so no nan.",), 1)
+        route, product = equations.path(w, path)
+        yield Line((route, ":  ", product), 1)
+    if step.total is not None and step.count > 1:
+        target = backward_of(w, step.node)
+        found = equation(target.adjoint_name, number(target.adjoint))
+        line = ("Sum: ", number(step.total), ", and the backward pass found ", found, ".")
+        yield Line(line, 1, "strong")
+        if math.isnan(step.total) and not math.isnan(target.adjoint or 0.0):
+            yield Line(("Where a rule selects, no product with 0 is formed: so no nan.",), 1)
 
 
 def _agreement(w: Lesson, step: Agreement) -> Iterator[Block]:
     yield Line((f"{step.sentence} {step.conclusion}",))
-    rows: list[tuple[Inline, ...]] = []
-    for row in step.rows:
-        verdict = "NO" if not row.agrees else "—" if row.note else "yes"
-        cells = (row.graph, row.sympy, row.difference, row.compiled)
-        rows.append((_name(w, row.leaf), *((_judged(x),) for x in cells), (verdict,)))
-    styles = tuple("" if row.agrees else "wrong" for row in step.rows)
-    yield Table(JUDGES, tuple(rows), styles)
+    yield equations.judgements(w, step)
     for row in step.rows:
         if row.note:
             yield Line((f"{w.node(row.leaf).name}: {row.note}.",), 1, "" if row.agrees else "wrong")
-    yield from formulas_by_sympy(w, step)
-
-
-def formulas_by_sympy(w: Lesson, step: Agreement) -> Iterator[Line]:
-    """Which formulas sympy proves equal, and its own formulas beside the graph's."""
-    proved = [w.node(row.leaf).name for row in step.rows if row.judgement == "proved equal"]
-    if proved:
-        which = listed(proved) if len(proved) <= 8 else f"{len(proved)} leaves"
-        yield Line((f"sympy proves the formulas equal for {which}.",))
-    if len(step.rows) <= MAX_LEAVES:
-        for row in step.rows:
-            if row.sympy_formula is not None:
-                leaf = w.step(f"backward-{row.leaf}")
-                assert isinstance(leaf, Backward)
-                yield Line(
-                    (
-                        leaf.adjoint_name,
-                        ": graph ",
-                        row.graph_formula,
-                        "; sympy ",
-                        row.sympy_formula,
-                    ),
-                    1,
-                )
-
-
-def _judged(value: float | None) -> Formula:
-    if value is None:
-        return number(None)
-    text = judged(value)
-    return Formula(text, shown_latex(value) if "e" in text or "n" in text else text)
-
-
-def judged(value: float | None) -> str:
-    """A number with enough digits to see where a difference quotient stops being right."""
-    return "—" if value is None else f"{value + 0.0:.{JUDGE_DIGITS}g}"
+    yield from equations.sympys_formulas(w, step)
 
 
 def _code(w: Lesson, step: Code) -> Iterator[Block]:
@@ -359,7 +276,7 @@ def _carried_name(w: Lesson, carried: CarriedLine) -> str:
     step = w.step(carried.step)
     if isinstance(step, Backward):
         return step.adjoint_name.text
-    return _node(w, step.node).name
+    return node_of(w, step.node).name
 
 
 def _change(change: PassChange) -> str:
@@ -381,28 +298,5 @@ def _change(change: PassChange) -> str:
 
 def _update(w: Lesson, step: Update) -> Iterator[Block]:
     yield Line((step.sentence,))
-    output = _node(w, step.node)
-    yield Line(
-        (
-            equation(Formula(output.name, output.latex), number(step.before)),
-            ",  ",
-            equation(Formula("‖g‖²", r"\lVert g \rVert^{2}"), number(step.squared_norm)),
-        ),
-        1,
-    )
-    rows = tuple(
-        (
-            (number(row.rate),),
-            (number(row.predicted),),
-            (number(row.actual),),
-            (number(row.new_output),),
-            (row.note,),
-        )
-        for row in step.rates
-    )
-    yield Table(update_header(output), rows)
-
-
-def update_header(output: Node) -> tuple[str, ...]:
-    """The columns of the table of step 7."""
-    return ("lr", "predicted fall", "actual fall", f"new {output.name}", "")
+    yield equations.before_update(w, step)
+    yield equations.rates(w, step)

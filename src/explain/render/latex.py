@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from ...graph.formula import LATEX_ESCAPES
 from ..data import Formula
-from .blocks import Block, Heading, Inline, Line, Listing, Table
+from .blocks import Block, Heading, Inline, Line, Listing, Table, plainly
 
 MAX_DEPTH: Final = 4
 """How deep LaTeX nests lists."""
 
 _ESCAPES: Final = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
+    **LATEX_ESCAPES,
     "<": r"\ensuremath{<}",
     ">": r"\ensuremath{>}",
     "∂": r"\ensuremath{\partial}",
@@ -71,7 +63,7 @@ def latex(blocks: Iterable[Block]) -> str:
 def inline(parts: Inline) -> str:
     """Prose with formulas; text is escaped."""
     return "".join(
-        f"${part.latex}$" if isinstance(part, Formula) else escape(part) for part in parts
+        f"${part.latex}$" if isinstance(part, Formula) else escape(part) for part in plainly(parts)
     ).strip()
 
 

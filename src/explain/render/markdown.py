@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ..data import Formula
-from .blocks import Block, Heading, Inline, Line, Listing, Table
+from .blocks import Block, Heading, Inline, Line, Listing, Table, plainly
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#$|~&])")
 _WRAP: Final = {"strong": "**", "wrong": "**", "right": "**", "dim": ""}
@@ -33,7 +33,7 @@ def inline(parts: Inline) -> str:
     'a\\_b: $\\alpha$'
     """
     return "".join(
-        f"${part.latex}$" if isinstance(part, Formula) else escape(part) for part in parts
+        f"${part.latex}$" if isinstance(part, Formula) else escape(part) for part in plainly(parts)
     ).strip()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ..data import Formula
-from .blocks import Block, Heading, Inline, Line, Listing, Table
+from .blocks import Block, Heading, Inline, Line, Listing, Table, plainly
 
 MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 20, 80, 120
 """Columns: the least that is tried, what is assumed of a file, the most that is easy to read."""
@@ -58,7 +58,7 @@ def _is_terminal() -> bool:
 
 def flat(parts: Inline) -> str:
     """Prose with its formulas as text; characters that move the cursor become spaces."""
-    joined = "".join(part.text if isinstance(part, Formula) else part for part in parts)
+    joined = "".join(part.text if isinstance(part, Formula) else part for part in plainly(parts))
     return "".join(c if c.isprintable() else " " for c in joined)
 
 
