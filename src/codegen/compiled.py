@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,9 +23,8 @@ from ..errors import (
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
-from ..graph.collection import paused_collection
 from ..graph.expr import Graph, common_graph
-from ..graph.leafnames import check_name
+from ..graph.store import check_name
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
 from ..simplify.engine import extract
@@ -167,6 +168,26 @@ class Compiled:
             )
         text = module_text(self.program, self.values, self.derivatives, certificate)
         return write_text(path, text)
+
+
+@contextmanager
+def paused_collection() -> Iterator[None]:
+    """While this lasts, the cyclic garbage collector rests; afterwards it is as it was before.
+
+    A transform makes millions of tuples, all of which stay, and the collector goes through them
+    again and again as their number grows: a tenth of the time at a million nodes.
+
+    >>> with paused_collection():
+    ...     gc.isenabled()
+    False
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @paused_collection()

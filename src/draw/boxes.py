@@ -9,8 +9,8 @@ from ..errors import SizeError
 from ..graph.arraytext import array_text
 from ..graph.expr import Graph
 from ..graph.formula import notation
-from ..graph.leafnames import is_name
 from ..graph.numbertext import number_text
+from ..graph.store import is_name
 from ..ops import scalar as ops
 from ..ops.record import ATOM, UNARY, Op
 from ..ops.shapes import evaluate_arrays

@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 from ..graph import formula
 from ..graph.expr import Expr, Graph
 from ..graph.formula import Part, name_latex, number_part
-from ..graph.leafnames import is_name
 from ..graph.numbertext import number_text
+from ..graph.store import is_name
 from ..ops.record import POWER, SUM, UNARY, Op
 from ..ops.scalar import CONSTANT
 from ..simplify.engine import Pass

@@ -7,7 +7,7 @@ from typing import Final
 
 from ..errors import FormulaError, shorten
 from ..graph.expr import Expr, Graph
-from ..graph.leafnames import is_name
+from ..graph.store import is_name
 from ..ops.scalar import CONSTANT
 from .parse import MAX_LENGTH, parse
 
