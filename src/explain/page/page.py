@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping
 from functools import cache
 from html import escape
@@ -20,8 +19,8 @@ from ...graph.numbertext import number_text
 from ..data import Agreement, Backward, Code, Forward, Seed, Task
 from ..lesson import Lesson, with_values
 from ..mistakes import MISTAKES, mistake
-from ..render.blocks import Block, Heading, Listing
-from ..render.document import document
+from ..render.blocks import Heading
+from ..render.document import opening
 from ..render.equations import name
 from ..render.html import blocks_html, inline_html, table_html
 from .figure import figure
@@ -30,7 +29,6 @@ from .panel import step_html
 from .script import read_text, script
 
 _MANY_LEAVES: Final = 16
-_PART: Final = re.compile(r"\d")
 
 
 def html(w: Lesson) -> str:
@@ -45,7 +43,7 @@ def html(w: Lesson) -> str:
     drawn = _drawn(w, LiveNumbers(w)) if w.symbolic else live
     style = f"{_font()}{read_text('page.css')}"
     code = script(w, at_numbers, numbers)
-    heading = blocks_html(document(w)[:1]).replace("<h1>", '<h1 id="title">')
+    heading = blocks_html([next(opening(w))]).replace("<h1>", '<h1 id="title">')
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -97,8 +95,7 @@ def _point(w: Lesson) -> Mapping[str, float]:
 def _drawn(w: Lesson, numbers: LiveNumbers) -> dict[str, str]:
     """The parts of a page that differ between formulas and numbers, by the ids of their places."""
     picture = figure(w, numbers, _known_from(w))
-    prose = {part: blocks_html(blocks) for part, blocks in _blocks_by_part(w).items()}
-    steps = [step_html(w, numbers, i, prose.get(step.part, "")) for i, step in enumerate(w.steps)]
+    steps = [step_html(w, numbers, i) for i in range(len(w.steps))]
     return {
         "given": _given(w, numbers),
         "figure": (
@@ -250,19 +247,6 @@ _STALE: Final = (
     '<p class="stale" hidden>These were carried out at the values given; '
     "the sliders do not move them.</p>"
 )
-
-
-def _blocks_by_part(w: Lesson) -> dict[int, list[Block]]:
-    """What the document says in each part, without its heading and without the code."""
-    found: dict[int, list[Block]] = {}
-    part = -1
-    for block in document(w):
-        if isinstance(block, Heading) and block.level == 2:
-            match = _PART.match(str(block.parts[0]))
-            part = int(match[0]) if match else -1
-        elif not isinstance(block, (Heading, Listing)):
-            found.setdefault(part, []).append(block)
-    return found
 
 
 # -- what the parts are made with ------------------------------------------------------------------

@@ -21,7 +21,8 @@ from ..data import (
 )
 from ..lesson import Lesson
 from ..render import equations
-from ..render.blocks import Line, Spot, equation, number, plus
+from ..render.blocks import Line, Listing, Spot, equation, number, plus
+from ..render.document import part_blocks
 from ..render.equations import backward_of, name, node_of
 from ..render.html import blocks_html
 from .numbers import LiveNumbers
@@ -34,10 +35,10 @@ _COLUMNS: Final = (
 )
 
 
-def step_html(w: Lesson, numbers: LiveNumbers, index: int, prose: str) -> str:
-    """A step as a section; `prose` is what the document says where a step shows no live number."""
+def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
+    """A step as a section."""
     step = w.steps[index]
-    heading, body = numbers.html(step.title), prose
+    heading, body = numbers.html(step.title), ""
     match step:
         case Forward():
             node = node_of(w, step.node)
@@ -56,6 +57,9 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int, prose: str) -> str:
         case Update():
             body = _said(step.sentence) + _formula(numbers, *equations.before_update(w, step).parts)
             body += blocks_html([equations.rates(w, step)], numbers.slot)
+        case _:  # no number in it moves, and the code stands beside it
+            said = part_blocks(w, step.part)
+            body = blocks_html(block for block in said if not isinstance(block, Listing))
     spoken = step.adjoint_name.text if isinstance(step, Backward) else step.title
     about = f' data-node="{step.node}"' if step.node else ""
     mark = ""

@@ -44,12 +44,12 @@ _UNKNOWN: Final = Formula("?", "?")
 
 def document(w: Lesson, hide: bool = False) -> list[Block]:
     """The whole walk-through; with `hide`, the parts with questions, the answers left open."""
-    blocks = list(_opening(w, hide))
+    blocks = list(opening(w, hide))
     for part in range(4 if hide else 8):
         steps = w.part(part)
         if steps:
             blocks.append(Heading((f"{part}  {PARTS[part]}",)))
-            blocks += _part(w, part, hide)
+            blocks += part_blocks(w, part, hide)
     if hide:
         blocks.append(Heading(("Your turn",)))
         blocks.append(Line(("Work out each number marked ?, in this order.",)))
@@ -57,7 +57,8 @@ def document(w: Lesson, hide: bool = False) -> list[Block]:
     return blocks
 
 
-def _opening(w: Lesson, hide: bool) -> Iterator[Block]:
+def opening(w: Lesson, hide: bool = False) -> Iterator[Block]:
+    """The title, and where the expression is looked at."""
     output = w.node(_task(w).output)
     written = w.formula if len(w.formula.text) <= MAX_TITLE else output.formula
     yield Heading((equation(name(output), written),), 1)
@@ -86,7 +87,8 @@ def _task(w: Lesson) -> Task:
     return step
 
 
-def _part(w: Lesson, part: int, hide: bool) -> Iterator[Block]:
+def part_blocks(w: Lesson, part: int, hide: bool = False) -> Iterator[Block]:
+    """One part of the walk-through, without its heading."""
     if part == 3:
         yield Line((_BACKWARD,))
     if part == 4:
