@@ -130,6 +130,7 @@ def test_every_mistake_shows_something_wrong_on_any_expression(walk, name):
     assert any(row.wrong for row in m.rows)
     assert all(len(row.cells) == len(m.columns) for row in m.rows)
     assert m.first_wrong.endswith(".")
+    assert not any(brace in str(m.data()["moral"]) + m.right_method for brace in "{}")
     text = m.text(80, False)
     assert "The first wrong step" in text
     assert max(map(len, text.splitlines())) <= 80

@@ -11,9 +11,10 @@ from typing import Any, Final
 from ...codegen.compiled import compile
 from ...graph.evaluation import node_values
 from ...graph.expr import Graph
-from ...ops.scalar import CONSTANT, OPERATIONS
+from ...ops.scalar import CONSTANT
 from ..data import Formula, Number, Task
 from ..lesson import Lesson
+from ..notation import PART
 from ..render.blocks import Inline
 from ..render.html import inline_html, minus
 from ..words import shown
@@ -93,7 +94,7 @@ class LiveNumbers:
 
 
 def _copy(source: Graph) -> tuple[Graph, list[int]]:
-    """A copy in operations of the table alone, and where each node went."""
+    """A copy with collapsed parts written out, and where each node went."""
     graph = Graph()
     images: list[int] = []
     for node, op in enumerate(source.ops):
@@ -103,7 +104,7 @@ def _copy(source: Graph) -> tuple[Graph, list[int]]:
             images.append(graph.constant(source.value(node)).id)
         elif source.is_leaf(node):
             images.append(graph.copy_leaf(source, node))
-        elif OPERATIONS.get(op.name) is op:
+        elif op.name != PART:
             images.append(graph.append(op, tuple(operands), statics))
         else:
             # A collapsed part: what it stands for, on nodes where sympy would have symbols.
