@@ -268,7 +268,7 @@ FIRST_MAX: Op = _of_array(
     defaults=(None,),
     jvp=(None,),
     kink="the first of the largest elements gets the 1",
-    linear="together",
+    linear="",
     chooses=True,
 )
 
@@ -416,7 +416,7 @@ LENGTH: Op = _of_array(
     "the number of rows does not change with their values: nothing passes back",
     text=call("len"),
     jvp=(None,),
-    linear="together",
+    linear="",
     chooses=True,
 )
 

@@ -15,7 +15,7 @@ from ..codegen.compiled import Compiled, compile
 from ..codegen.cost import array_microseconds, duration, elements, operation_microseconds
 from ..codegen.program import Nested, flatten
 from ..codegen.target import TARGETS
-from ..errors import SizeError, UnknownNameError
+from ..errors import SizeError, SpellingError, UnknownNameError
 from ..graph.expr import common_graph, live_nodes
 from ..ops.scalar import TOTAL
 from ..ops.shapes import MAX_BYTES
@@ -112,7 +112,7 @@ def compile_step(
     try:
         step = made("numpy")
         check_memory(step, samples)
-    except SizeError as error:
+    except (SizeError, SpellingError) as error:
         return Choice(made("python"), f"python: {counted}; NumPy is out of the question: {error}")
     fast = array_microseconds(step.program, samples)
     count = f"{len(step.program.instructions):,} array operations about {duration(fast)}"

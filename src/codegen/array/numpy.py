@@ -324,4 +324,4 @@ def _is_placed(writer: Writer, output: Operand) -> bool:
     return any(writer.names.get(home, home) == writer.names.get(name, name) for home in writer.home)
 
 
-TARGET: Final = Target("numpy", emit, lambda program: None, load, prepare, arrays=True)
+TARGET: Final = Target("numpy", emit, load, prepare=prepare, arrays=True)

@@ -191,5 +191,5 @@ def _key(key: str | int) -> str:
     return f"[{text}]" if key == "__proto__" else text
 
 
-TARGET: Final = Target("javascript", emit, lambda program: None, load)
+TARGET: Final = Target("javascript", emit, load)
 """The target's record."""

@@ -165,4 +165,4 @@ def describe(program: Program, language: str) -> list[str]:
     return [*lines, '"""']
 
 
-TARGET: Final = Target("python", emit, emit_careful, load)
+TARGET: Final = Target("python", emit, load, emit_careful)
