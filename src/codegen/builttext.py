@@ -8,7 +8,7 @@ from typing import Any
 
 from ..graph.expr import Origin
 from ..graph.rewrite import PassRecord
-from ..ops.scalar import OPERATIONS
+from ..ops.table import OPERATIONS
 from .build import Built, Derivatives
 from .program import Gather, Group, Instruction, Nested, Program
 from .target import Source

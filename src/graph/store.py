@@ -21,8 +21,8 @@ from ..errors import (
     shorten,
 )
 from ..ops import scalar as ops
-from ..ops.record import Op, plain_number
-from ..ops.shapes import Shape, frozen_array, is_array, result_shape, unboxed
+from ..ops.record import Op, plain_number, result_shape
+from ..ops.shapes import Shape, frozen_array, is_array, unboxed
 
 MAX_NAME_LENGTH = 200
 """The longest name of a leaf, in characters."""

@@ -75,7 +75,8 @@ def unroll_graph(graph: Graph, roots: Sequence[int]) -> tuple[Graph, dict[int, L
             lanes[node] = _operation(graph, node, target, lanes)
             _label(graph, node, target, lanes[node])
         else:
-            lanes[node] = _leaf_lanes(graph, node, target)
+            array = node in graph.shapes
+            lanes[node] = _leaf_lanes(graph, node, target) if array else [walk.copy(node)]
         return lanes[node][0]
 
     walk.run(live, write)
@@ -121,9 +122,6 @@ def _check_sizes(graph: Graph, live: Sequence[int]) -> None:
 
 
 def _leaf_lanes(graph: Graph, node: int, target: Graph) -> Lanes:
-    shape = graph.shapes.get(node)
-    if shape is None:
-        return [target.copy_leaf(graph, node)]
     value = graph.value(node)
     numbers = None if value is None else value.ravel().tolist()
     if graph.ops[node] is CONSTANT:

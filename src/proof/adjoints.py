@@ -16,7 +16,7 @@ from typing import Any, Final
 from ..errors import WengertError
 from ..graph.expr import Graph
 from ..graph.traversal import taken_apart
-from ..notation.sympy import POWERS, as_number, is_zero, operand_symbols, regions, sympy_number
+from ..notation.sympy import as_number, is_zero, operand_symbols, regions, sympy_number
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, NEG, STOP_GRADIENT, SUB, WHERE
 
@@ -369,12 +369,9 @@ def _applied(op: Op, statics: Sequence[float], operands: Sequence[Any]) -> Any:
     import sympy
 
     fixed = [sympy_number(static, exact=True) for static in statics]
-    if op.name in POWERS:
-        *base, exponent = [*operands, *fixed]
-        operands, fixed = [*base, exponent], []
     arguments = list(operands)
-    if op is WHERE:
-        arguments[0] = _condition(arguments[0])
+    for place in op.conditions:
+        arguments[place] = _condition(arguments[place])
     return as_number(sympy.sympify(op.sympy(sympy, *arguments, *fixed)))
 
 

@@ -13,7 +13,7 @@ from ..graph.expr import Graph
 from ..graph.traversal import depth_first
 from ..notation.sympy import as_number, operand_symbols
 from ..ops.record import Op
-from ..ops.scalar import STOP_GRADIENT, WHERE
+from ..ops.scalar import STOP_GRADIENT
 
 _HUGE_BITS = 5_000
 """Past 2 to this power a value counts as infinite, so that exp(exp(exp(x))) ends."""
@@ -39,7 +39,7 @@ def precise_values(
                 values[node] = mp.mpf(given[node] if node in given else graph.value(node))
             else:
                 arguments = _arguments(graph, node, values)
-                needed = arguments[:1] if op is WHERE else arguments
+                needed = [arguments[i] for i in op.conditions] or arguments
                 lost = any(map(mp.isnan, needed))  # to mpmath, min(2, nan) is 2
                 values[node] = mp.nan if lost else _apply(meaning(op), arguments)
     return values

@@ -23,7 +23,7 @@ from ..graph.traversal import use_counts
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts
-from .rules import COMMUTATIVE, RULE_SETS, Rewrite, Rule, scalar_constant
+from .rules import RULE_SETS, Rewrite, Rule, scalar_constant
 
 ROUNDS: Final = 8
 """How often a pass looks again after its rules have changed something."""
@@ -171,7 +171,7 @@ class Rebuild:
             operands = tuple([images[operand] for operand in operands])
             image = self.make(source.ops[node], operands, source.statics.get(node, ()))
         else:
-            image = walk.target.copy_leaf(source, node)
+            image = walk.copy(node)
         self._uses[image] += self._uses_before[node]
         return image
 
@@ -202,7 +202,7 @@ class Rebuild:
             return target.append(op, operands, statics)
         new = len(target.ops)
         key = operands
-        if op in COMMUTATIVE and operands[0] > operands[1]:
+        if op.commutative and operands[0] > operands[1]:
             key = operands[::-1]
         node = self._known[(op, statics) if statics else op].setdefault(key, new)
         if node == new:

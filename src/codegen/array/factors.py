@@ -15,23 +15,8 @@ from typing import Any, Final, NamedTuple
 from ...graph.expr import Graph, live_nodes
 from ...graph.rewrite import PassRecord, Walk, operations, unchanged
 from ...graph.traversal import depth_first
-from ...ops.arrays import (
-    BROADCAST,
-    GATHER,
-    GATHER_ROWS,
-    MATMUL,
-    MEAN,
-    OUTER,
-    RESHAPE,
-    SCATTER,
-    SCATTER_ROWS,
-    STACK,
-    STACK_ROWS,
-    SUM,
-    TRANSPOSE,
-)
 from ...ops.record import Op
-from ...ops.scalar import ADD, CONSTANT, DIV, MUL, NEG, STOP_GRADIENT, SUB, WHERE
+from ...ops.scalar import CONSTANT, DIV, MUL, WHERE
 from ...ops.shapes import BATCH
 
 SAMPLES: Final = 32
@@ -42,12 +27,6 @@ STEPS: Final = 200_000
 
 CARRY: Final = "carry a factor upstream"
 """What records call a multiplication by a number that became part of an earlier, smaller one."""
-
-_EACH: Final = frozenset((NEG, STOP_GRADIENT, SUM, MEAN, TRANSPOSE, RESHAPE, BROADCAST)) | {
-    *(GATHER, GATHER_ROWS, SCATTER, SCATTER_ROWS)
-}
-_ADDITIVE: Final = frozenset((ADD, SUB, WHERE, STACK, STACK_ROWS))
-_BILINEAR: Final = frozenset((MUL, MATMUL, OUTER))
 
 
 class Factor(NamedTuple):
@@ -239,7 +218,7 @@ class _Search:
         for node in inside - {start}:
             operands = graph.operands[node]
             among = sum(operand in inside for operand in operands)
-            if graph.ops[node] in _BILINEAR and among != 1:
+            if graph.ops[node].linear == "each" and among != 1:
                 return None
             if (graph.ops[node] is DIV and operands[1] in inside) or (
                 graph.ops[node] is WHERE and operands[0] in inside
@@ -269,11 +248,10 @@ class _Search:
 
     def _is_linear(self, node: int, operand: int) -> bool:
         op, operands = self.graph.ops[node], self.graph.operands[node]
-        if op in _BILINEAR or op is DIV:
-            return operands.count(operand) == 1 and (op is not DIV or operands[0] == operand)
-        if op is WHERE:
-            return operands[0] != operand
-        return op in _EACH or op in _ADDITIVE
+        if op.linear == "together":
+            return all(operands[place] != operand for place in op.conditions)
+        once = bool(op.linear) and operands.count(operand) == 1
+        return once and (op.linear == "each" or operands[0] == operand)
 
     def _is_zero(self, node: int) -> bool:
         number = self.graph.value(node) if self.graph.source(node) is None else None
@@ -287,10 +265,12 @@ class _Search:
         return [n for n in found if graph.operands[n] and n in graph.shapes]
 
 
-def _terms(graph: Graph, node: int) -> range:
+def _terms(graph: Graph, node: int) -> list[int]:
     """The places of the operands of which all must be scaled for the value to be."""
-    count = len(graph.operands[node]) if graph.ops[node] in _ADDITIVE else 0
-    return range(graph.ops[node] is WHERE, count)
+    op = graph.ops[node]
+    if op.linear != "together" or op.arity == 1:
+        return []
+    return [place for place in range(len(graph.operands[node])) if place not in op.conditions]
 
 
 def _best(search: _Search) -> _Plan | None:

@@ -8,7 +8,7 @@ from ...graph.expr import Expr, Graph, live_nodes
 from ...graph.rewrite import Rewritten, Walk
 from ...graph.traversal import use_counts
 from ...ops.arrays import OUTER, RESHAPE, SUM
-from ...ops.scalar import ADD, COMPARISONS, CONSTANT, DIV, MUL, SUB, WHERE
+from ...ops.scalar import ADD, CONSTANT, DIV, MUL, SUB, WHERE
 
 
 def tidied(graph: Graph) -> Rewritten:
@@ -65,7 +65,7 @@ class _Tidying:
             condition, taken, left = graph.operands[one]
             choices = self._number(taken), self._number(left)
             fits = graph.shapes.get(other) == graph.shapes[node]
-            if graph.ops[condition] in COMPARISONS and choices == (-1.0, 0.0) and fits:
+            if graph.ops[condition].truth and choices == (-1.0, 0.0) and fits:
                 return self.image(other) - self.image(condition)
         return None
 
