@@ -16,7 +16,7 @@ from wengert.notation.sympy import to_sympy
 from wengert.ops import scalar as ops
 from wengert.simplify import nary, sharing
 from wengert.simplify.engine import PASSES
-from wengert.simplify.pipeline import simplified
+from wengert.simplify.pipeline import Choice, simplified
 from wengert.train.nn import MLP
 
 PASSES_OF_SHARING = [sharing.factor, sharing.share_sums, sharing.share_products]
@@ -245,14 +245,14 @@ def test_derivatives_get_smaller_and_stay_right(problem, second, least):
 def test_the_records_say_what_was_done():
     leaves, value = rosenbrock(4)
     graph = extract([value, *grad(value, leaves)])
-    result = simplified(graph, "real").graph
+    result = simplified(graph, Choice("real")).graph
     assert [record.name for record in result.passes] == [
         *("real", "factor", "share-sums", "share-products", "real")
     ]
     for before, after in pairwise(result.passes):
         assert before.nodes_after == after.nodes_before
         assert before.operations_after == after.operations_before
-    assert simplified(graph, "exact").graph.passes == PASSES["exact"](graph).graph.passes
+    assert simplified(graph, Choice("exact")).graph.passes == PASSES["exact"](graph).graph.passes
 
 
 def test_unknown_simplifications_list_what_there_is():
@@ -269,7 +269,7 @@ def test_a_sum_of_thousands_of_terms_is_planned_in_time_for_them():
     w, x = graph.inputs("w", 3000), graph.inputs("x", 3000)
     dot = sum(a * b for a, b in zip(w, x, strict=True))
     many = [sum(w[i : i + 40]) for i in range(60)]
-    result = simplified(extract([dot, *many]), "real").graph
+    result = simplified(extract([dot, *many]), Choice("real")).graph
     assert count(result) < count(extract([dot, *many]))
 
 
