@@ -1,12 +1,14 @@
 """The walker that copies graphs, what is carried over, and the ways through a graph."""
 
 from graphlib import CycleError
+from pathlib import Path
 
 import numpy
 import pytest
 from hypothesis import given
 from strategies import graphs
 
+import wengert
 from wengert import Graph, Value, grad
 from wengert.graph.evaluation import node_values
 from wengert.graph.expr import Origin, live_nodes
@@ -236,6 +238,19 @@ def test_a_constant_is_nobodys_adjoint():
     g.adjoint_of[g.constant(1.0).id] = y.id
     small, _ = rewritten(g, [y.id, g.constant(1.0).id])
     assert small.adjoint_of == {}
+
+
+def test_the_walker_alone_copies_leaves():
+    """A copier of its own forgets what the next column of the graph will hold."""
+    src = Path(wengert.__file__).parent
+    found = {
+        file.relative_to(src).as_posix()
+        for file in src.rglob("*.py")
+        if "copy_leaf(" in file.read_text(encoding="utf-8")
+    }
+    walkers = {"graph/store.py", "graph/rewrite.py", "arrays/addresses.py"}
+    still = {"explain/collapse.py", "explain/page/numbers.py"}
+    assert found - still <= walkers
 
 
 def test_an_order_says_which_nodes_are_written_and_when():

@@ -43,7 +43,7 @@ SHARE: Final = "share"
 
 @dataclass(frozen=True)
 class Pass:
-    """A simplification: call it with a graph that has outputs, and get a graph with the same ones.
+    """A simplification: a transform, to be called with a graph that has outputs.
 
     name    what records call it
     rules   rewrites to apply, the earlier ones first, until none does
