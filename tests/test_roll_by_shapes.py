@@ -9,6 +9,7 @@ import scalar_programs as programs
 import wengert as wg
 from wengert.arrays.interpret import run
 from wengert.arrays.rolling import roll_nodes
+from wengert.arrays.unrolling import check_program
 
 MLP = programs.mlp
 PROGRAMS = {
@@ -101,6 +102,8 @@ def values(program, graph):
 def assert_right(program, outputs):
     expected = np.array(wg.evaluate(outputs, {}))
     np.testing.assert_allclose(values(program, outputs[0].graph), expected, 1e-12, 1e-12)
+    check = check_program(outputs[0].graph, [output.id for output in outputs], program)
+    assert check, str(check)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

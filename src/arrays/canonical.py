@@ -5,7 +5,7 @@ ordered. Two graphs are the same node for node up to order if they agree but for
 
 - the order and the grouping of terms in sums and differences, and of the operands of maxima;
 - the order of the two factors of a product;
-- whether a minus sign stands on a term, a constant factor or a whole sum, and factors 1, terms 0;
+- whether a minus sign stands on a term, a factor or a whole sum, and factors 1, terms 0;
 - how often the same operation on the same operands is written out.
 
 Sums are the additive group of integers modulo 2⁶⁴, so that any grouping gives the same fingerprint;
@@ -21,6 +21,7 @@ from ..graph.expr import Graph, live_nodes
 from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MUL, NEG, SUB
 
 _MASK = 2**64 - 1
+_UNIT = min(hash((1, 1.0)) & _MASK, -hash((1, 1.0)) & _MASK)
 
 
 def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
@@ -47,7 +48,7 @@ def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
         elif op is NEG:
             found[node] = -found[operands[0]] & _MASK
         elif op is MUL:
-            found[node] = _product(graph, operands, found)
+            found[node] = _product(operands, found)
         elif op is MAXIMUM:
             total = sum(maxima.get(operand, found[operand]) for operand in operands) & _MASK
             maxima[node] = total
@@ -66,7 +67,7 @@ def operations(graph: Graph, found: dict[int, int]) -> set[int]:
     for node, print_ in found.items():
         if not operands_of[node] or ops[node] in (ADD, SUB, NEG, MAXIMUM):
             continue
-        if ops[node] is MUL and any(_is_unit(graph, operand) for operand in operands_of[node]):
+        if ops[node] is MUL and any(_is_unit(found[operand]) for operand in operands_of[node]):
             continue
         kept.add(min(print_, -print_ & _MASK))
     return kept
@@ -79,28 +80,25 @@ def _leaf(graph: Graph, node: int) -> int:
     number = float(graph.value(node))
     if number == 0.0:
         return 0
-    size = hash((1, abs(number))) & _MASK
+    size = _UNIT if abs(number) == 1.0 else hash((1, abs(number))) & _MASK
     return size if number > 0 else -size & _MASK
 
 
-def _product(graph: Graph, operands: tuple[int, ...], found: dict[int, int]) -> int:
-    """The fingerprint of a product, the signs of constants taken out and units left out."""
+def _product(operands: tuple[int, ...], found: dict[int, int]) -> int:
+    """The fingerprint of a product, the signs of its factors taken out and units left out."""
     sign, factors = 1, []
     for operand in operands:
         print_ = found[operand]
-        if graph.ops[operand] is CONSTANT:
-            number = graph.value(operand)
-            if number < 0.0:
-                sign, print_ = -sign, -print_ & _MASK
-            if _is_unit(graph, operand):
-                continue
-        factors.append(print_)
+        if print_ > -print_ & _MASK:
+            sign, print_ = -sign, -print_ & _MASK
+        if print_ != _UNIT:
+            factors.append(print_)
     if len(factors) == 1:
         return sign * factors[0] & _MASK
     if not factors:
-        return sign * hash((1, 1.0)) & _MASK
+        return sign * _UNIT & _MASK
     return sign * hash((2, *sorted(factors))) & _MASK
 
 
-def _is_unit(graph: Graph, node: int) -> bool:
-    return graph.ops[node] is CONSTANT and abs(graph.value(node)) == 1.0
+def _is_unit(print_: int) -> bool:
+    return min(print_, -print_ & _MASK) == _UNIT

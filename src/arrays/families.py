@@ -36,6 +36,9 @@ _SPARSE: Final = 64
 """How many times more cells than elements an array may have."""
 
 
+Numbers = tuple[float, ...]
+
+
 class Names:
     """Which axes are the same: sets of numbers that are merged as equal columns turn up."""
 
@@ -99,14 +102,19 @@ class Made:
 
 @dataclass
 class _Part:
-    """The terms of one shape, as columns: the element of each, coordinates and numbers."""
+    """The terms of one shape, as columns: the element of each, coordinates and numbers.
+
+    kept  which factors of the group are left: those that are 1 or -1 are in the sign
+    """
 
     group: Group
+    rows: Column
     place: Column
     factors: list[tuple[int, list[Column], list[int]]]
     numbers: Column | None
     sign: int
     starts: Column
+    kept: list[int]
     varying: list[tuple[Column, int]] = field(default_factory=list)
     constant: list[tuple[Column, int]] = field(default_factory=list)
 
@@ -144,7 +152,7 @@ class Families:
         self.layouts: dict[int, Layout] = {}
         self.copies: dict[int, Copy] = {}
         self.numbers: dict[int, Column] = {}
-        self.literals: dict[tuple[tuple[int, ...], tuple[float, ...]], str] = {}
+        self.literals: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[str, Numbers]] = {}
         self.made: list[Made] = []
         self._computed = True
 
@@ -252,28 +260,24 @@ class Families:
 
         if len(parts) != 1 or made.number in self._keep or made.op is not ADD:
             return False
-        (group,) = made.groups.values()
-        if len(group.factors) + (group.numbers is not None) != 1:
+        (part,) = parts
+        if len(part.factors) + (part.numbers is not None) != 1:
             return False
-        if len(group.rows) != 3 * made.size:
-            return False
-        rows = numpy.array(group.rows, numpy.int64).reshape(-1, 3)
-        if (numpy.bincount(rows[:, 0], minlength=made.size) != 1).any():
+        if len(part.place) != made.size or len(part.starts) != made.size:
             return False
         lanes = numpy.empty(made.size, numpy.int64)
-        lanes[rows[:, 0]] = rows[:, 1]
-        if group.numbers is not None:
+        if part.numbers is not None or part.factors[0][0] == NONE:
             values = numpy.empty(made.size)
-            values[rows[:, 0]] = numpy.array(group.numbers) * group.sign
+            numbers = part.factors[0][1][0] if part.numbers is None else part.numbers
+            values[part.place] = numbers * part.sign
             self.numbers[made.number] = values
             return True
-        if group.factors[0] in self.numbers:
-            self.numbers[made.number] = self.numbers[group.factors[0]][lanes] * group.sign
-            return True
-        source, sign = group.factors[0], group.sign
+        source = part.group.factors[part.kept[0]]
+        lanes[part.place] = part.rows[:, 1 + part.kept[0]]
+        sign = part.sign
         if source in self.copies:
-            source, inner, factor = self.copies[source]
-            lanes, sign = inner[lanes], sign * factor
+            source, inner, _ = self.copies[source]
+            lanes = inner[lanes]
         if sign < 0 and made.number in self._applied:
             return False
         self.copies[made.number] = Copy(source, lanes, sign)
@@ -286,16 +290,23 @@ class Families:
         place = rows[:, 0]
         starts = numpy.concatenate([[0], numpy.flatnonzero(numpy.diff(place)) + 1])
         sign = group.sign
+        kept: list[int] = []
         factors: list[tuple[int, list[Column], list[int]]] = []
         for k, family in enumerate(group.factors):
             if family in self.numbers:
-                factors.append((NONE, [self.numbers[family][rows[:, 1 + k]]], []))
+                values = self.numbers[family][rows[:, 1 + k]]
+                if abs(values[0]) == 1.0 and (values == values[0]).all():
+                    sign *= int(values[0])
+                else:
+                    factors.append((NONE, [values], []))
+                    kept.append(k)
                 continue
+            kept.append(k)
             family, columns, axes, factor = self._factor(family, rows[:, 1 + k])
             sign *= factor
             factors.append((family, columns, axes))
         numbers = None if group.numbers is None else numpy.array(group.numbers)
-        part = _Part(group, place, factors, numbers, sign, starts)
+        part = _Part(group, rows, place, factors, numbers, sign, starts, kept)
         everywhere = len(starts) == made.size
         seen: dict[bytes, int] = {}
         for family, columns, axes in factors:
@@ -463,9 +474,9 @@ class Families:
             raise ValueError("numbers that do not follow from the axes")
         kept, table = found
         lengths = tuple(key.length for key in kept)
-        literal = (lengths, tuple(table.view(numpy.float64).tolist()))
-        text = (lengths, tuple(map(repr, literal[1])))
-        name = self.literals.setdefault(text, f"c{len(self.literals)}")  # type: ignore[arg-type]
+        name = f"c{len(self.literals)}"
+        numbers = tuple(table.view(numpy.float64).tolist())
+        name = self.literals.setdefault((lengths, tuple(table.tolist())), (name, numbers))[0]
         return Read(name, tuple(along(key.name) for key in kept))
 
     def _term(

@@ -71,7 +71,7 @@ class _Naming:
         self._taken = _Taken(leaves)
         self._free = [letter for letter in _LETTERS if letter not in leaves]
         self._count = 0
-        for (shape, values), name in families.literals.items():
+        for (shape, _), (name, values) in families.literals.items():
             own = self._names[name] = self._taken.name(name)
             self._arrays[own] = Array(own, shape, LITERAL, values=values)
         for number in order:
