@@ -3,7 +3,7 @@
 Every node gets a fingerprint of 64 bits that depends on what it computes and not on how sums are
 ordered. Two graphs are the same node for node up to order if they agree but for
 
-- the order and the grouping of terms in sums and differences, and of the operands of maxima;
+- the order and the grouping of terms in sums and differences, and of what extremes are taken of;
 - the order of the two factors of a product;
 - whether a minus sign stands on a term, a factor or a whole sum, and factors 1, terms 0;
 - how often the same operation on the same operands is written out.
@@ -18,7 +18,8 @@ from collections.abc import Iterable
 from zlib import crc32
 
 from ..graph.expr import Graph, live_nodes
-from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MUL, NEG, SUB
+from ..ops.record import Op
+from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, SUB
 
 _MASK = 2**64 - 1
 _UNIT = min(hash((1, 1.0)) & _MASK, -hash((1, 1.0)) & _MASK)
@@ -34,7 +35,7 @@ def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
     (True, False)
     """
     found: dict[int, int] = {}
-    maxima: dict[int, int] = {}
+    extremes: dict[Op, dict[int, int]] = {MAXIMUM: {}, MINIMUM: {}}
     ops, operands_of, statics = graph.ops, graph.operands, graph.statics
     codes = {op: crc32(op.name.encode()) for op in set(ops)}
     for node in live_nodes(graph, roots):
@@ -49,9 +50,10 @@ def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
             found[node] = -found[operands[0]] & _MASK
         elif op is MUL:
             found[node] = _product(operands, found)
-        elif op is MAXIMUM:
-            total = sum(maxima.get(operand, found[operand]) for operand in operands) & _MASK
-            maxima[node] = total
+        elif op in extremes:
+            known = extremes[op]
+            total = sum(known.get(operand, found[operand]) for operand in operands) & _MASK
+            known[node] = total
             found[node] = hash((codes[op], total)) & _MASK
         else:
             fixed = hash(statics.get(node, ()))
@@ -61,11 +63,11 @@ def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
 
 
 def operations(graph: Graph, found: dict[int, int]) -> set[int]:
-    """The fingerprints of the operations up to sign, without sums, maxima and products with ±1."""
+    """The fingerprints of operations up to sign, without sums, extremes and products with ±1."""
     ops, operands_of = graph.ops, graph.operands
     kept = set()
     for node, print_ in found.items():
-        if not operands_of[node] or ops[node] in (ADD, SUB, NEG, MAXIMUM):
+        if not operands_of[node] or ops[node] in (ADD, SUB, NEG, MAXIMUM, MINIMUM):
             continue
         if ops[node] is MUL and any(_is_unit(found[operand]) for operand in operands_of[node]):
             continue

@@ -104,7 +104,8 @@ class Made:
 class _Part:
     """The terms of one shape, as columns: the element of each, coordinates and numbers.
 
-    kept  which factors of the group are left: those that are 1 or -1 are in the sign
+    kept   which factors of the group are left: those that are 1 or -1 are in the sign
+    added  whether terms are added up, so that two equal ones are one of twice the size
     """
 
     group: Group
@@ -115,6 +116,7 @@ class _Part:
     sign: int
     starts: Column
     kept: list[int]
+    added: bool
     varying: list[tuple[Column, int]] = field(default_factory=list)
     constant: list[tuple[Column, int]] = field(default_factory=list)
 
@@ -306,7 +308,8 @@ class Families:
             sign *= factor
             factors.append((family, columns, axes))
         numbers = None if group.numbers is None else numpy.array(group.numbers)
-        part = _Part(group, rows, place, factors, numbers, sign, starts, kept)
+        added = made.op is ADD
+        part = _Part(group, rows, place, factors, numbers, sign, starts, kept, added)
         everywhere = len(starts) == made.size
         seen: dict[bytes, int] = {}
         for family, columns, axes in factors:
@@ -552,7 +555,7 @@ class Families:
             total, _ = codes([part.place, *[column for column, _ in chosen]], len(part.place))
             rank = rank_among(total)
             times = numpy.unique(total, return_counts=True)[1]
-            if part.numbers is None and (times == times[0]).all():
+            if part.added and part.numbers is None and (times == times[0]).all():
                 count = int(times[0])
             else:
                 chosen.append((rank, self.names.new()))

@@ -171,8 +171,16 @@ class _Interning:
         return lane
 
     def _same(self, key: Any, node: int) -> bool:
-        """Whether an equal scalar is known; if not, this is it from now on."""
-        known = self._equal.setdefault(key, node)
+        """Whether one derivative rule has made an equal scalar; if not, this is it from now on.
+
+        What a user wrote twice stays twice: that two samples have equal data, or two tokens are
+        the same, must not change what is found.
+        """
+        origins = self.graph.origins
+        origin = origins[node] if node < len(origins) else None
+        if origin is None or origin.transform == "stable":
+            return False
+        known = self._equal.setdefault((origin.primal, key), node)
         if known == node:
             return False
         self.family[node] = self.family[known]
