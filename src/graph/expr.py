@@ -30,6 +30,7 @@ from .arraysyntax import ArraySyntax
 from .arrayvalue import ArrayValue
 from .doors import Door
 from .formula import formula
+from .own import OWN, refusal
 from .store import Columns, Origin, leaf_named, live_nodes, real_number, unknown_leaf
 from .value import Value, topological
 
@@ -205,6 +206,8 @@ class Graph(Columns):
             elif item.op is None:
                 node = self._leaf(ops.PARAMETER, self._free_name(item.label)).id
                 self._sources[node] = item
+            elif item.op is OWN:
+                raise refusal(item.label, item._op)
             else:
                 node = self.append(
                     item.op, tuple(adopted[operand] for operand in item.operands), item.statics
