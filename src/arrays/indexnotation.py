@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-from ..graph.formula import filled, name_latex, number_latex, number_text
+from ..graph.formula import filled, name_latex, number_latex
+from ..graph.numbertext import number_text
 from ..ops.record import ATOM, PRODUCT, SUM, UNARY, Notation
 from ..ops.scalar import ADD, MAXIMUM
 from .reads import (
