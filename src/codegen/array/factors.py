@@ -32,6 +32,7 @@ from ...ops.record import Op
 from ...ops.scalar import ADD, CONSTANT, DIV, MUL, NEG, STOP_GRADIENT, SUB, WHERE
 from ...ops.shapes import BATCH
 from ...simplify.engine import PassRecord, operations
+from .families import JOIN
 from .tidy import copy_knowledge
 
 SAMPLES: Final = 32
@@ -46,7 +47,7 @@ CARRY: Final = "carry a factor upstream"
 _EACH: Final = frozenset((NEG, STOP_GRADIENT, SUM, MEAN, TRANSPOSE, RESHAPE, BROADCAST)) | {
     *(GATHER, GATHER_ROWS, SCATTER, SCATTER_ROWS)
 }
-_ADDITIVE: Final = frozenset((ADD, SUB, WHERE, STACK, STACK_ROWS))
+_ADDITIVE: Final = frozenset((ADD, SUB, WHERE, STACK, STACK_ROWS, JOIN))
 _BILINEAR: Final = frozenset((MUL, MATMUL, OUTER))
 
 
