@@ -50,9 +50,9 @@ from .errors import (
 from .explain import Walkthrough, explain
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph, Origin
-from .graph.formula import latex, text
 from .graph.unroll import unroll
 from .graph.value import Value, zero_grad
+from .graph.written import latex, text
 from .notation.doors import open_doors
 from .notation.json import from_json, to_json
 from .notation.networkx import from_networkx
@@ -89,7 +89,7 @@ from .ops.scalar import (
     where,
 )
 from .proof.ranges import ranges
-from .simplify.engine import simplify
+from .simplify.pipeline import simplify
 from .simplify.stable import stable_form
 from .train.dense import Dense
 from .train.fit import fit

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from wengert.derive.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph
-from wengert.graph.formula import latex, name_latex, number_latex, number_text, text
+from wengert.graph.formula import name_latex, number_latex
+from wengert.graph.numbertext import number_text
 from wengert.graph.value import Value
+from wengert.graph.written import latex, text
 from wengert.ops import scalar as ops
 
 NAMES = ("a", "b", "w0_1")

@@ -16,7 +16,7 @@ from wengert.derive.backward import grad
 from wengert.errors import NotDifferentiableError, OperandError
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.formula import latex, text
+from wengert.graph.written import latex, text
 from wengert.notation.sympy import CONVENTIONS, prove_rule
 from wengert.ops import scalar as ops
 from wengert.ops.record import ATOM, COMPARISON, POWER, PRODUCT, SUM, UNARY

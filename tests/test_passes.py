@@ -24,8 +24,8 @@ from wengert.simplify.engine import (
     PassRecord,
     extract,
     run,
-    simplify,
 )
+from wengert.simplify.pipeline import simplify
 from wengert.simplify.rules import Rule
 
 NUMBERS = [0.0, 1.0, -1.0, 2.0, 0.5, -3.0, 1e200, math.inf]

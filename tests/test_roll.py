@@ -37,7 +37,7 @@ from wengert.ops.scalar import (
     tanh,
     where,
 )
-from wengert.simplify.engine import simplify
+from wengert.simplify.pipeline import simplify
 from wengert.train.losses import cross_entropy
 from wengert.train.nn import MLP
 from wengert.train.optim import SGD, Adam

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from keyword import iskeyword, issoftkeyword
 
-from ..graph.leafnames import is_name
+from ..graph.store import is_name
 from ..ops.record import Notation
 from ..ops.scalar import OPERATIONS
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InvalidNameError, NonFiniteError, ShapeError, kind_of, shorten
 from ..graph.expr import Expr, Graph, Origin
-from ..graph.formula import text
+from ..graph.written import text
 from ..ops.record import Op
 from ..ops.scalar import OPERATIONS, WHERE
 

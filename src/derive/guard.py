@@ -278,8 +278,3 @@ def _keeps_zero(graph: Graph, node: int, position: int) -> bool:
         factor = scalar_constant(graph, operands[1 - position])
         return factor is not None and math.isfinite(factor)
     return op is DIV and position == 0 and bool(scalar_constant(graph, operands[1]))
-
-
-def has_branches(graph: Graph, nodes: Iterable[int]) -> bool:
-    """Whether any of the nodes chooses between two others."""
-    return any(graph.ops[node] is WHERE for node in nodes)

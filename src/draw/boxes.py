@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import SizeError
 from ..graph.arraytext import array_text
 from ..graph.expr import Graph
-from ..graph.formula import notation, number_text
-from ..graph.leafnames import is_name
+from ..graph.formula import notation
+from ..graph.numbertext import number_text
+from ..graph.store import is_name
 from ..ops import scalar as ops
 from ..ops.record import ATOM, UNARY, Op
 from ..ops.shapes import evaluate_arrays

@@ -11,7 +11,7 @@ from typing import Final
 
 from ..errors import FormulaError, shorten
 from ..graph.expr import Expr, Graph
-from ..graph.leafnames import is_name
+from ..graph.store import is_name
 from ..notation.parse import MAX_LENGTH, parse
 from ..ops.scalar import CONSTANT
 from ..storage import write_text

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ..graph.expr import Expr, Graph
-from ..graph.formula import name_latex, notation, number_latex, number_text
-from ..graph.leafnames import is_name
+from ..graph.formula import name_latex, notation, number_latex
+from ..graph.numbertext import number_text
+from ..graph.store import is_name
 from ..ops.record import ATOM, POWER, SUM, UNARY, Op
 from ..ops.scalar import CONSTANT
 from ..simplify.engine import Pass

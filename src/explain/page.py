@@ -16,7 +16,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from ..graph.formula import number_text
+from ..graph.numbertext import number_text
 from .blocks import Block, Heading, Listing
 from .document import document
 from .figure import figure

@@ -17,7 +17,7 @@ from typing import Final
 from ..errors import FormulaError, UnknownNameError, shorten
 from ..graph.evaluation import node_values
 from ..graph.expr import Expr
-from ..graph.formula import number_text
+from ..graph.numbertext import number_text
 from ..notation.parse import parse
 from .notation import shown
 from .walkthrough import Backward, Contribution, Formula, Forward, Node, Walkthrough

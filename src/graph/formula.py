@@ -9,8 +9,8 @@ from typing import Any
 from ..ops import scalar as ops
 from ..ops.record import ATOM, UNARY, Notation
 from .arraytext import array_notation, array_text
-from .expr import Expr, Graph, common_graph
-from .value import Value
+from .numbertext import number_text
+from .store import Columns
 
 MAX_TERMS = 400
 """About how many nodes of the written-out tree are printed; deeper parts become an ellipsis."""
@@ -31,42 +31,6 @@ _LATEX_ESCAPES = {
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
 }
-
-
-def text(expr: Expr | Value, max_terms: int = MAX_TERMS) -> str:
-    """The formula of `expr` as Python would write it.
-
-    Shared parts are written out wherever they are used; past `max_terms` nodes the deepest become
-    "…". The parentheses keep the order of evaluation: read back, it computes the same floats.
-
-    >>> g = Graph(); a, b = g.input("a"), g.input("b")
-    >>> text(a - (b - a) * 2)
-    'a - (b - a)*2'
-    """
-    return _render(expr, "text", max_terms)
-
-
-def latex(expr: Expr | Value, max_terms: int = MAX_TERMS) -> str:
-    r"""The formula of `expr` in LaTeX, for maths mode.
-
-    >>> g = Graph(); w0_1, x = g.input("w0_1"), g.input("x")
-    >>> print(latex((w0_1 * x).tanh() / 2))
-    \frac{\tanh\left(w_{0,1} \cdot x\right)}{2}
-    """
-    return _render(expr, "latex", max_terms)
-
-
-def number_text(number: float) -> str:
-    """A number as a formula shows it: whole ones without a point, others exactly.
-
-    >>> number_text(2.0), number_text(0.1), number_text(-3.0)
-    ('2', '0.1', '-3')
-    """
-    number = float(number)
-    negative_zero = number == 0 and math.copysign(1.0, number) < 0
-    if number.is_integer() and abs(number) < 1e16 and not negative_zero:
-        return str(int(number))
-    return repr(number)
 
 
 def number_latex(number: float) -> str:
@@ -108,7 +72,7 @@ def escape_latex(text: str) -> str:
     return "".join(_LATEX_ESCAPES.get(c, c) for c in text if c.isprintable())
 
 
-def notation(graph: Graph, node: int, language: str) -> Notation:
+def notation(graph: Columns, node: int, language: str) -> Notation:
     """How the operation of `node` is written, its static arguments filled in.
 
     The braces of the template stay doubled, ready for its operands.
@@ -129,9 +93,9 @@ def notation(graph: Graph, node: int, language: str) -> Notation:
     return Notation(template, written.binds, written.slots)
 
 
-def _render(expr: Expr | Value, language: str, max_terms: int) -> str:
-    graph = common_graph([expr])
-    terms, parts = _tree(graph, graph.node_of(expr), max_terms)
+def formula(graph: Columns, root: int, language: str, max_terms: int = MAX_TERMS) -> str:
+    """The formula of a node, as "text" or "latex"; past `max_terms` nodes the deepest are cut."""
+    terms, parts = _tree(graph, root, max_terms)
     written: list[tuple[str, int]] = [("", ATOM)] * len(terms)
     for i in reversed(range(len(terms))):
         node = terms[i]
@@ -149,7 +113,7 @@ def _render(expr: Expr | Value, language: str, max_terms: int) -> str:
     return written[0][0]
 
 
-def _tree(graph: Graph, root: int, max_terms: int) -> tuple[list[int], dict[int, slice]]:
+def _tree(graph: Columns, root: int, max_terms: int) -> tuple[list[int], dict[int, slice]]:
     """The tree of the formula, breadth first: its nodes (-1 where cut), and the parts of each."""
     terms = [root]
     parts: dict[int, slice] = {}
@@ -165,7 +129,7 @@ def _tree(graph: Graph, root: int, max_terms: int) -> tuple[list[int], dict[int,
     return terms, parts
 
 
-def _leaf(graph: Graph, node: int, language: str) -> tuple[str, int]:
+def _leaf(graph: Columns, node: int, language: str) -> tuple[str, int]:
     if graph.ops[node] is ops.CONSTANT:
         number: Any = graph.value(node)
         if node in graph.shapes:

@@ -69,10 +69,9 @@ class Value(Arithmetic):
         self, ufunc: Any, method: str, *inputs: Any, **options: Any
     ) -> Any:
         """NumPy's functions on one number: `np.tanh(value)` is `value.tanh()`, and recorded so."""
-        from .expr import Expr
-
-        plain = any(getattr(x, "shape", ()) and x.dtype != object for x in inputs)
-        if not plain and method == "__call__" and not any(isinstance(x, Expr) for x in inputs):
+        ours = all(getattr(type(x), "op_rank", 1) == 1 for x in inputs)
+        plain = ours and any(getattr(x, "shape", ()) and x.dtype != object for x in inputs)
+        if ours and not plain and method == "__call__":
             with contextlib.suppress(TypeError):
                 boxed = [_boxed(x) if isinstance(x, Value) else x for x in inputs]
                 return ufunc(*boxed, **{"dtype": object, **options})  # else a comparison is a bool

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 from ..graph.expr import Expr
 from ..graph.formula import MAX_TERMS
-from ..graph.formula import latex as latex_of
 from ..graph.value import Value
+from ..graph.written import latex as latex_of
 
 _TOKEN: Final = re.compile(
     r"\\(?:begin|end)\{[a-z*]+\}|\\[A-Za-z]+|\\.|\d+(?:\.\d+)?(?:e[+-]?\d+)?|\s+|.", re.DOTALL

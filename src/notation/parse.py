@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from ..errors import FormulaError, OperandError, kind_of, shorten
 from ..graph.expr import Expr, Graph
-from ..graph.leafnames import MAX_NAME_LENGTH, is_name
+from ..graph.store import MAX_NAME_LENGTH, is_name
 from ..ops import scalar as ops
 from ..ops.record import ATOM, Op
 

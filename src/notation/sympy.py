@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import SizeError
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
-from ..graph.leafnames import is_name
+from ..graph.store import is_name
 from ..graph.unroll import unroll
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, WHERE

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import OperandError, SettingError, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
-from ..graph.formula import text
+from ..graph.written import text
 from ..ops.intervals import Interval, hull, interval_of, square
 from ..ops.record import Op
 from ..ops.scalar import DIV, GE, GT, LE, LT, MUL, SUB, TOTAL, WHERE

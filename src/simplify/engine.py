@@ -14,13 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from numbers import Real
-from typing import Any, Final, overload
+from typing import Any, Final
 
-from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
-from ..graph.arithmetic import Arithmetic
-from ..graph.expr import Expr, Graph, Origin, common_graph, live_nodes
-from ..graph.value import Value
+from ..graph.expr import Graph, Origin, common_graph, live_nodes
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts
@@ -160,47 +156,6 @@ def run(graph: Graph, pipeline: Sequence[Callable[[Graph], Graph]] = DEFAULT_PIP
     for step in pipeline:
         graph = step(graph)
     return graph
-
-
-@overload
-def simplify(exprs: Expr | Value, rules: str = "exact") -> Expr: ...
-@overload
-def simplify(exprs: Iterable[Any], rules: str = "exact") -> list[Expr]: ...
-def simplify(exprs: Any, rules: str = "exact") -> Expr | list[Expr]:
-    """The same expressions, written with fewer operations, in a new graph.
-
-    exprs   an expression or a sequence of them, which gives a list in its order
-    rules   "exact": results stay the same float64 bit for bit, but for the sign of a zero;
-            "real": also rewrites that hold over the reals and may round otherwise;
-            "stable": also rewrites that improve floating point, such as log(1 + exp(x)) to
-            softplus(x); use it before differentiating
-
-    The new graph's `passes` say what happened. Unknown `rules` are an `UnknownNameError`.
-
-    >>> g = Graph(); x = g.input("x")
-    >>> y = simplify(x * 1 + (-x) * 2)
-    >>> print(y)
-    x + -2*x
-    >>> print(*y.graph.passes)
-    exact: 7 nodes -> 4; mul 2 -> 1, neg 1 -> 0; 1 fold, 1 mul-one, 1 scale-neg
-    """
-    try:
-        chosen = PASSES[rules]
-    except (KeyError, TypeError):
-        raise UnknownNameError.of("set of rules", rules, PASSES) from None
-    single = isinstance(exprs, (Arithmetic, Real))
-    if isinstance(exprs, str) or not (single or isinstance(exprs, Iterable)):
-        raise OperandError(
-            f"cannot simplify {shorten(exprs)}, {kind_of(exprs)}; "
-            f"expected an Expr, a Value or a sequence of them{formula_hint(exprs)}"
-        )
-    graph = chosen(extract([exprs] if single else exprs))
-    if rules == "stable":
-        from .stable import shift_sums
-
-        graph = shift_sums(graph)
-    results = [graph[node] for node in graph.outputs]
-    return results[0] if single else results
 
 
 class _Candidates(dict[tuple[Op, ...], tuple[Rewrite | None, ...]]):

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ..errors import WengertError
 from ..graph.expr import Expr
-from ..graph.formula import text
+from ..graph.written import text
 from ..notation.sympy import CONVENTIONS, operand_symbols, prove_rule
 from ..ops.record import Op
 from ..proof.check import SMOOTH, Check, points_text

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ...errors import NonFiniteError, WengertError
 from ...graph.expr import Expr, Graph
-from ...graph.formula import text
+from ...graph.written import text
 from ...ops.arrays import LOGSUMEXP, MAX, SUM, sum_to
 from ...ops.scalar import WHERE
 from ...ops.shapes import BATCH
