@@ -115,7 +115,6 @@ def _features(draft: Draft) -> Draft:
 PASSES: Final[tuple[tuple[str, Pass], ...]] = (
     ("exact", _exact),
     ("tidy", _tidy),
-    ("exact", _exact),
     ("whole vectors", _whole),
     ("factors", _factors),
     ("features", _features),
