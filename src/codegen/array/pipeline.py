@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ...arrays.batching import batch_graph
-from ...arrays.roll import roll
+from ...arrays.roll import Rolled, roll
 from ...graph.expr import Graph
 from ...ops.arrays import GATHER, GATHER_ROWS
 from ...ops.indexing import Index
@@ -59,10 +59,18 @@ def array_program(
     return replace(program, notes={**draft.notes, **scaled}, passes=passes)
 
 
-def first_draft(graph: Graph, outputs: Nested, signatures: Sequence[Signature]) -> Draft:
-    """The arrays as they are found: a scalar graph rolled, and a batch of samples an axis more."""
+def first_draft(
+    graph: Graph,
+    outputs: Nested,
+    signatures: Sequence[Signature],
+    rolled: Rolled | None = None,
+) -> Draft:
+    """The arrays as they are found: a scalar graph rolled, and a batch of samples an axis more.
+
+    rolled  what `roll` makes of the graph's outputs, if that is known
+    """
     shapes = _leaf_shapes(graph, signatures)
-    graph, places = _rolled(graph)
+    graph, places = _rolled(graph, rolled)
     batched = _batched_leaves(graph, signatures)
     if batched:
         nodes = list(dict.fromkeys(place.node for place in places))
@@ -172,11 +180,11 @@ def _leaf_shapes(graph: Graph, signatures: Sequence[Signature]) -> dict[str, Sha
     }
 
 
-def _rolled(graph: Graph) -> tuple[Graph, list[Place]]:
+def _rolled(graph: Graph, rolled: Rolled | None) -> tuple[Graph, list[Place]]:
     """The rolled graph, and where in it each output is."""
     if graph.shapes:
         return graph, [Place(node) for node in graph.outputs]
-    rolled = roll([graph[node] for node in graph.outputs])
+    rolled = rolled or roll([graph[node] for node in graph.outputs])
     small = rolled.graph
     return small, [Place(rolled.outputs[k].id, position) for k, position in rolled.places]
 
