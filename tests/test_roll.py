@@ -1306,4 +1306,4 @@ def test_parts_of_a_sum_in_another_order_keep_their_signs_and_places():
         for i, (x, y, z) in enumerate(zip(a, b[::-1], c, strict=True))
     ]
     rolled = rolled_right(rows)
-    assert used(rolled) == {"add": 1, "gather": 1, "sub": 1}
+    assert not rolled.report.scalars
