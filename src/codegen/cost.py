@@ -1,4 +1,4 @@
-"""What a call is estimated to cost, by one table of times.
+"""What a call is estimated to cost, by the times in the records of the operations.
 
 The times were measured on a 2-core x86-64 machine (AVX-512, about 3 GHz) with CPython 3.11 and
 NumPy 2 on OpenBLAS, on functions of 400 operations of one kind, and are not scaled to the machine
@@ -14,80 +14,26 @@ from typing import Any, Final, NamedTuple
 
 from ..arrays.report import VIEWS
 from ..graph.expr import Graph, live_nodes
-from ..ops.arrays import (
-    FIRST_MAX,
-    GATHER,
-    GATHER_ROWS,
-    LOGSUMEXP,
-    MATMUL,
-    MAX,
-    MEAN,
-    OUTER,
-    SCATTER,
-    SCATTER_ROWS,
-    SUM,
-)
+from ..graph.rewrite import PassRecord
+from ..ops.arrays import FIRST_MAX, GATHER, LOGSUMEXP, MATMUL, MAX, MEAN, OUTER, SUM
 from ..ops.record import Op
-from ..ops.scalar import ADD, CONSTANT, DIV, MUL, NEG, STOP_GRADIENT, SUB, TOTAL
+from ..ops.scalar import ADD, CONSTANT, ELEMENTWISE, STOP_GRADIENT, TOTAL
 from ..ops.shapes import BATCH, Shape
-from ..simplify.engine import PassRecord
 from .array.families import JOIN, computed_in_place
 from .array.features import WITH_ONES
 from .array.program import ArrayProgram, Flat
 from .program import Instruction, Operand, Program, flatten
-
-ARITHMETIC: Final = frozenset((ADD, SUB, MUL, DIV, NEG))
-"""The operations that CPython has instructions for."""
-
-_NANOSECONDS: Final[Mapping[str, float]] = {
-    "add": 7,
-    "sub": 7,
-    "mul": 7,
-    "div": 9,
-    "neg": 10,
-    "total": 7,
-    "stop_gradient": 0,
-    "lt": 22,
-    "le": 22,
-    "gt": 22,
-    "ge": 22,
-    "eq": 20,
-    "ne": 20,
-    "where": 4,
-    "relu": 10,
-    "leaky_relu": 10,
-    "abs": 15,
-    "maximum": 27,
-    "minimum": 27,
-    "sqrt": 15,
-    "exp": 20,
-    "log": 52,
-    "log1p": 22,
-    "expm1": 21,
-    "sin": 21,
-    "cos": 20,
-    "tanh": 27,
-    "sigmoid": 61,
-    "softplus": 82,
-    "pow_const": 26,
-    "pow": 22,
-}
-"""What one operation takes as part of a larger expression."""
-
-_OTHER: Final = 30.0
-"""Nanoseconds for an operation that is not in the table."""
 
 _CALL, _ARGUMENT, _OUTPUT, _SAMPLE = 0.3, 0.006, 0.005, 0.05
 """Microseconds: the call itself, each number in and out, and each turn of the loop over samples."""
 
 _STEP, _ARRAY, _VIEW, _SCALAR = 2.0, 0.6, 0.25, 0.1
 _STRETCH, _REDUCTION, _OUTER, _MEMORY, _COPY = 0.5, 1.1, 1.7, 0.15, 0.35
-_ELEMENT, _FUNCTION, _CHOSEN, _MULTIPLY_ADD = 0.0004, 0.003, 0.003, 0.00004
+_ELEMENT, _MULTIPLY_ADD = 0.0004, 0.00004
 """Microseconds: a call, an array operation, a view, an operation on numbers; what an operand of
 another shape adds; an operation that folds an axis, an outer product; new memory, and a copy into
-part of it; and each element of an array operation."""
+part of it; an element that is copied, and a product in a matrix product."""
 
-_CHOOSING: Final = frozenset((GATHER, GATHER_ROWS, SCATTER, SCATTER_ROWS))
 _PASSED_ON: Final = frozenset((STOP_GRADIENT, TOTAL))
 _FOLDING: Final = frozenset((SUM, MEAN, MAX, FIRST_MAX, LOGSUMEXP))
 
@@ -99,16 +45,16 @@ def operation_microseconds(op: Op) -> float:
     >>> operation_microseconds(TANH)
     0.027
     """
-    return _NANOSECONDS.get(op.name, _OTHER) / 1000
+    return op.nanoseconds("python") / 1000
 
 
 def counted_microseconds(counts: Mapping[str, int]) -> float:
-    """About how long so many operations of each name take in Python.
+    """About how long so many operations on scalars of each name take in Python.
 
     >>> counted_microseconds({"mul": 1000, "add": 1000})
     14.0
     """
-    return sum(_NANOSECONDS.get(name, _OTHER) * n for name, n in counts.items()) / 1000
+    return sum(ELEMENTWISE[name].nanoseconds("python") * n for name, n in counts.items()) / 1000
 
 
 def python_microseconds(program: Program) -> tuple[float, float]:
@@ -215,18 +161,13 @@ def _array_time(op: Op, shape: Shape, parts: Sequence[Part], samples: int) -> fl
     size = elements(shape, samples)
     if op is MATMUL:
         return _ARRAY + _MULTIPLY_ADD * size * elements(shapes[0][-1:], samples)
-    largest = max(size, *[elements(shape, samples) for shape in shapes])
-    if op in _CHOOSING:
-        return _ARRAY + _CHOSEN * largest
-    if op in VIEWS:
+    if op in VIEWS and op is not GATHER:
         return _VIEW
-    if op is OUTER:
-        return _OUTER + _ELEMENT * largest
-    if op in _FOLDING:
-        return _REDUCTION + (_FUNCTION if op is LOGSUMEXP else _ELEMENT) * largest
-    plain = op in ARITHMETIC or op.shape is not None
-    stretched = _STRETCH * any(own not in ((), shape) for own in shapes)
-    return _ARRAY + stretched + (_ELEMENT if plain else _FUNCTION) * largest
+    largest = max(size, *[elements(shape, samples) for shape in shapes])
+    call = _OUTER if op is OUTER else _REDUCTION if op in _FOLDING else _ARRAY
+    if op.shape is None and any(own not in ((), shape) for own in shapes):
+        call += _STRETCH
+    return call + op.nanoseconds("numpy") / 1000 * largest
 
 
 def _sequence_time(length: int, parts: Sequence[Part], samples: int) -> float:
@@ -259,7 +200,7 @@ def pass_text(record: Any) -> str:
     """
     if isinstance(record, PassRecord):
         before, after = record.operations_before, record.operations_after
-        if before.keys() | after.keys() <= _NANOSECONDS.keys():
+        if before.keys() | after.keys() <= ELEMENTWISE.keys():
             old, new = counted_microseconds(before), counted_microseconds(after)
             return f"{record}; about {duration(old)} -> {duration(new)}"
     return str(record)

@@ -16,11 +16,12 @@ from typing import Any, Final, overload
 from ..errors import ShapeError, SizeError
 from ..ops import arrays
 from ..ops.indexing import Index
-from ..ops.record import Op
+from ..ops.record import Op, result_shape
 from ..ops.scalar import ADD, CONSTANT, DIV, EQ, EXP, GT, LOG, MAXIMUM, MUL, STOP_GRADIENT, SUB
-from ..ops.shapes import BATCH, Shape, result_shape, shape_text
+from ..ops.shapes import BATCH, Shape, shape_text
 from .arithmetic import Arithmetic
-from .expr import Expr, Graph, Origin, common_graph, live_nodes
+from .expr import Expr, Graph, common_graph, live_nodes
+from .rewrite import Walk
 from .value import Value
 
 MAX_LANES: Final = 50_000_000
@@ -78,17 +79,18 @@ def unroll_graph(
     shapes = _known_shapes(graph, live, len(samples))
     _check_sizes(graph, shapes)
     known = {**_MEANINGS, **(meanings or {})}
-    target = Graph()
-    lanes: dict[int, Lanes] = {}
-    for node in live:
-        target.deriving(_origin(graph.origins[node], lanes))
+    walk, lanes = Walk(graph), dict[int, Lanes]()
+    target = walk.target
+
+    def write(walk: Walk, node: int) -> int:
         if graph.operands[node]:
             lanes[node] = _operation(graph, node, target, lanes, shapes, known)
             _label(graph, node, target, lanes[node], shapes[node])
         else:
-            target.deriving(None)
             lanes[node] = _leaf_lanes(graph, node, target, samples, parts or {})
-    target.deriving(None)
+        return lanes[node][0]
+
+    walk.run(live, write)
     for adjoint, primal in graph.adjoint_of.items():
         pairs = zip(lanes.get(adjoint, ()), lanes.get(primal, ()), strict=False)
         target.adjoint_of.update((a, p) for a, p in pairs if target.ops[a] is not CONSTANT)
@@ -152,14 +154,6 @@ def _check_sizes(graph: Graph, shapes: Mapping[int, Shape]) -> None:
         total += terms * prod(shape)
     if total > MAX_LANES:
         raise SizeError(f"unrolling would give {total:,} scalars; the limit is {MAX_LANES:,}")
-
-
-def _origin(origin: Origin | None, lanes: dict[int, Lanes]) -> Origin | None:
-    """An origin as the target's, its primal node there being the first element."""
-    if origin is None or origin.primal is None:
-        return origin
-    primal = lanes.get(origin.primal, [None])[0]
-    return Origin(origin.transform, primal, origin.role, origin.rule, origin.operand)
 
 
 def _leaf_lanes(

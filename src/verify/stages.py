@@ -14,13 +14,14 @@ from ..codegen.scalar.node import run_in_node
 from ..codegen.target import find_target, targets
 from ..errors import MissingExtraError, SpellingError
 from ..graph.expr import Expr, Graph
+from ..graph.rewrite import extract
 from ..ops.scalar import CONSTANT, INPUT
 from ..proof.check import Check, points_text
 from ..proof.claim import ArrayClaim, Claim
 from ..proof.nodes import EXACT, IDENTITY
 from ..proof.rounding import point_intervals
-from ..simplify.engine import DEFAULT_PIPELINE, extract
-from ..simplify.pipeline import EXACT as EXACT_RULES
+from ..simplify.engine import DEFAULT_PIPELINE
+from ..simplify.pipeline import rules_named
 from .arraysteps import Function, array_checks
 from .looks import FLOOR, Look, allowed, first_wrong
 
@@ -72,7 +73,7 @@ def _functions(claim: Claim, points: Sequence[Mapping[int, float]]) -> Iterator[
         yield Function(recipe, given, kind="whole arrays")
 
 
-_OPTIONS: Final = Options("numpy", "f", EXACT_RULES, "float64")
+_OPTIONS: Final = Options("numpy", "f", rules_named(True), "float64")
 
 
 def _free_end(end: str, claim: Claim) -> str:

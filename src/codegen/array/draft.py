@@ -9,8 +9,8 @@ from math import prod
 from typing import Final, NamedTuple
 
 from ...graph.expr import Graph, live_nodes
+from ...graph.rewrite import PassRecord
 from ...ops.shapes import Shape
-from ...simplify.engine import PassRecord
 from ..cost import graph_microseconds
 from ..lower import Signature
 from ..program import Nested, map_nested

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 from ...graph.expr import Graph
 from ...ops.arrays import BROADCAST, GATHER, MATMUL, MAX, MEAN, RESHAPE, SUM
 from ...ops.record import Notation, Op
-from ...ops.scalar import COMPARISONS
 from ...ops.shapes import BATCH, Shape
 from ..program import Nested
 from .lower import Place, starts
@@ -26,7 +25,7 @@ _COMPUTED_IN_PLACE: Final = frozenset((MATMUL, SUM, MEAN, MAX))
 
 def computed_in_place(op: Op) -> bool:
     """Whether NumPy computes the operation in memory that it is given, as in part of a vector."""
-    return (op.shape is None and op not in COMPARISONS) or op in _COMPUTED_IN_PLACE
+    return (op.shape is None and not op.truth) or op in _COMPUTED_IN_PLACE
 
 
 def _join(*given: Any) -> Any:
@@ -49,6 +48,9 @@ JOIN: Final = Op(
     "each operand is part of the vector",
     statics=("places", "length"),
     differentiable=False,
+    linear="together",
+    cost={"numpy": 0.4},
+    chooses=True,
     shape=lambda *given: (given[-1],),
 )
 """Arrays as the parts of one vector, of which they fill every place."""
