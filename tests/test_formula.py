@@ -56,7 +56,7 @@ def read(tree: ast.expr, g: Graph) -> Expr:
         case ast.Call(func=ast.Name(id="leaky_relu"), args=[operand, slope]):
             return ops.LEAKY_RELU(read(operand, g), read(slope, g).value)
         case ast.Call(func=ast.Name(id=name), args=operands):
-            return ops.OPERATIONS[name](*[read(operand, g) for operand in operands])
+            return ops.ELEMENTWISE[name](*[read(operand, g) for operand in operands])
     raise AssertionError(f"not a formula: {ast.dump(tree)}")
 
 
@@ -96,7 +96,7 @@ def built(steps, g: Graph) -> Expr:
         if name == "constant":
             made.append(g.constant(number))
             continue
-        op = ops.OPERATIONS[name]
+        op = ops.ELEMENTWISE[name]
         operands = [made[n % len(made)] for n in (i, j, k)[: op.arity]]
         # -(3) prints as the constant -3, and x**(3) as the power by the constant 3
         if op is ops.NEG or op is ops.POW:

@@ -6,7 +6,7 @@ numbers are a topological order. What is written here knows nothing of handles: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from keyword import iskeyword
 from numbers import Real
@@ -21,8 +21,8 @@ from ..errors import (
     shorten,
 )
 from ..ops import scalar as ops
-from ..ops.record import Op, plain_number
-from ..ops.shapes import Shape, frozen_array, is_array, result_shape, unboxed
+from ..ops.record import Op, plain_number, result_shape
+from ..ops.shapes import Shape, frozen_array, is_array, unboxed
 
 MAX_NAME_LENGTH = 200
 """The longest name of a leaf, in characters."""
@@ -65,6 +65,7 @@ class Columns:
         self.labels: dict[int, str] = {}
         self.leaves: dict[str, int] = {}
         self.adjoint_of: dict[int, int] = {}
+        self.sweeps: list[dict[int, int]] = []
         self.gradients: dict[tuple[int, int], int] = {}
         self.stable_forms: dict[int, int] = {}
         self.stable_gradients: dict[tuple[int, int], int] = {}
@@ -220,17 +221,20 @@ class Columns:
         return f"{stem}_{number}"
 
 
-def live_nodes(graph: Columns, roots: Iterable[int]) -> list[int]:
-    """The nodes that `roots` depend on, and the roots, in topological order."""
+def live_nodes(graph: Columns, roots: Iterable[int], known: Collection[int] = ()) -> list[int]:
+    """The nodes that `roots` depend on, and the roots, in topological order.
+
+    Nodes in `known` are left out, and so is what only they depend on.
+    """
     operands = graph.operands
-    stack = list(roots)
-    seen = set(stack)
+    stack = [root for root in roots if root not in known]
+    seen = {*stack, *known}
     while stack:
         for operand in operands[stack.pop()]:
             if operand not in seen:
                 seen.add(operand)
                 stack.append(operand)
-    return sorted(seen)
+    return sorted(seen.difference(known)) if known else sorted(seen)
 
 
 def is_name(text: Any) -> bool:
