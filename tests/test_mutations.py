@@ -21,6 +21,7 @@ from wengert.codegen.build import build_once
 from wengert.codegen.scalar import node as noderun
 from wengert.codegen.scalar import writer
 from wengert.derive import backward
+from wengert.graph.rewrite import extract
 from wengert.notation.sympy import prove_rule
 from wengert.ops import scalar as ops
 from wengert.ops.arrays import sum_over
@@ -189,7 +190,7 @@ def test_a_wrong_simplification(wrong, monkeypatch):
 
 def test_a_pass_that_loses_a_constant(monkeypatch):
     def forget(graph):
-        after = passes.extract([graph[node] for node in graph.outputs])
+        after = extract([graph[node] for node in graph.outputs])
         for node, op in enumerate(after.ops):
             if op is ops.MUL and any(after.ops[n] is ops.CONSTANT for n in after.operands[node]):
                 kept = [n for n in after.operands[node] if after.ops[n] is not ops.CONSTANT]

@@ -9,8 +9,8 @@ from wengert.codegen import cost
 from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
 from wengert.graph.expr import Graph
+from wengert.graph.rewrite import extract
 from wengert.ops import scalar as ops
-from wengert.simplify.engine import extract
 from wengert.train.choice import work_of
 from wengert.train.nn import MLP
 

@@ -24,10 +24,10 @@ from ..errors import (
 )
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Graph, common_graph
+from ..graph.rewrite import extract
 from ..graph.store import check_name
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
-from ..simplify.engine import extract
 from ..simplify.pipeline import Rules, rules_named
 from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order

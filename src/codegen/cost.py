@@ -13,11 +13,11 @@ from math import prod
 from typing import Any, Final
 
 from ..arrays.report import VIEWS
+from ..graph.rewrite import PassRecord
 from ..ops.arrays import GATHER, MATMUL
 from ..ops.record import Op
 from ..ops.scalar import ADD, ELEMENTWISE
 from ..ops.shapes import BATCH, Shape
-from ..simplify.engine import PassRecord
 from .array.program import ArrayProgram
 from .program import Instruction, Program, flatten
 

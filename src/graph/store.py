@@ -6,7 +6,7 @@ numbers are a topological order. What is written here knows nothing of handles: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from keyword import iskeyword
 from numbers import Real
@@ -220,17 +220,20 @@ class Columns:
         return f"{stem}_{number}"
 
 
-def live_nodes(graph: Columns, roots: Iterable[int]) -> list[int]:
-    """The nodes that `roots` depend on, and the roots, in topological order."""
+def live_nodes(graph: Columns, roots: Iterable[int], known: Collection[int] = ()) -> list[int]:
+    """The nodes that `roots` depend on, and the roots, in topological order.
+
+    Nodes in `known` are left out, and so is what only they depend on.
+    """
     operands = graph.operands
-    stack = list(roots)
-    seen = set(stack)
+    stack = [root for root in roots if root not in known]
+    seen = {*stack, *known}
     while stack:
         for operand in operands[stack.pop()]:
             if operand not in seen:
                 seen.add(operand)
                 stack.append(operand)
-    return sorted(seen)
+    return sorted(seen.difference(known)) if known else sorted(seen)
 
 
 def is_name(text: Any) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from ..errors import FormulaError, OperandError, kind_of, shorten
 from ..graph.expr import Expr, Graph
+from ..graph.rewrite import rewritten
 from ..graph.store import MAX_NAME_LENGTH, is_name
 from ..ops import scalar as ops
 from ..ops.record import ATOM, Op
@@ -148,12 +149,9 @@ def _make(readings: Sequence[tuple[ast.expr, _Reading]], graph: Graph) -> Expr:
 
 def _leaves_only(graph: Graph, readings: Sequence[tuple[ast.expr, _Reading]]) -> Graph:
     """A new graph with those leaves of `graph` that the formula names."""
-    rehearsal = Graph()
     names = dict.fromkeys(node.id for node, _ in readings if isinstance(node, ast.Name))
-    for name in names:
-        if name in graph.leaves:
-            rehearsal.copy_leaf(graph, graph.leaves[name])
-    return rehearsal
+    leaves = [graph.leaves[name] for name in names if name in graph.leaves]
+    return rewritten(graph, leaves, order=leaves).graph
 
 
 def _tree(text: str) -> ast.expr:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from math import isfinite
 
 from ..graph.expr import Graph, live_nodes
+from ..graph.traversal import use_counts
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, MUL, NEG, SUB, TOTAL
 from .rules import scalar_constant
@@ -105,7 +105,7 @@ class Uses:
                  as long as the graph does not double
         """
         live = live_nodes(graph, graph.outputs)
-        counts = Counter(chain(graph.outputs, *[graph.operands[node] for node in live]))
+        counts = use_counts(graph, live, graph.outputs)
         varies: set[int] = {graph.leaves[name] for name in samples if name in graph.leaves}
         if varies:
             for node in live:

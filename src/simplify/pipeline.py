@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple, overload
 from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph
+from ..graph.rewrite import extract
 from ..graph.value import Value
-from .engine import PASSES, Pass, extract
+from .engine import PASSES, Pass
 from .rules import Rule
 from .sharing import factor, share_products, share_sums
 from .stable import shift_sums

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ..errors import OperandError, formula_hint, kind_of, shorten
 from ..graph.expr import Expr, Graph, Origin, live_nodes
+from ..graph.rewrite import PassRecord, Walk, add_record, extract, live_part, replay, rewritten
 from ..ops.arrays import BROADCAST, GATHER, LOGSUMEXP, RESHAPE, SUM, TRANSPOSE
 from ..ops.record import Op
 from ..ops.scalar import (
@@ -33,7 +34,7 @@ from ..ops.scalar import (
     maximum,
     stop_gradient,
 )
-from .engine import Pass, PassRecord, extract, operations
+from .engine import Pass
 from .rules import STABLE, Rewrite, scalar_constant
 
 STABLE_PASS: Final = Pass("stable", STABLE, share=True)
@@ -113,21 +114,13 @@ def shift_sums(graph: Graph) -> Graph:
     >>> print(small.passes[-1].rewrites)
     {'log-sum-exp-shifted': 1}
     """
-    work = extract([graph[node] for node in graph.outputs])
+    work = live_part(graph).graph
     shift = _Shift(work)
-    work.outputs = tuple([shift.images[root] for root in work.outputs])
-    result = extract([work[node] for node in work.outputs])
+    roots = [shift.images[root] for root in work.outputs]
     if not shift.applied:
         return graph
-    record = PassRecord(
-        name="shift-sums",
-        nodes_before=len(graph),
-        nodes_after=len(result),
-        operations_before=operations(graph),
-        operations_after=operations(result),
-        rewrites=dict(sorted(shift.applied.items())),
-    )
-    result.passes = (*graph.passes, record)
+    result = rewritten(work, roots).graph
+    add_record("shift-sums", graph, result, shift.applied)
     return result
 
 
@@ -169,29 +162,21 @@ def _brought_back(small: Graph, graph: Graph, live: Sequence[int], origin: Origi
     same: dict[int, int] = {}
     for node in live:
         operands = tuple([same[operand] for operand in graph.operands[node]])
-        if operands:
-            key = (graph.ops[node], operands, graph.statics.get(node, ()))
-            same[node] = known.setdefault(key, node)
-        else:
-            same[node] = node
-    images: list[int] = []
-    try:
-        for node, op in enumerate(small.ops):
-            operands = tuple([images[operand] for operand in small.operands[node]])
-            if op is CONSTANT:
-                images.append(graph.constant(small.value(node)).id)
-            elif not operands:
-                images.append(graph.leaves[small.labels[node]])
-            else:
-                statics = small.statics.get(node, ())
-                image = known.get((op, operands, statics))
-                if image is None:
-                    graph.deriving(origin)
-                    image = known[op, operands, statics] = graph.append(op, operands, statics)
-                images.append(image)
-    finally:
-        graph.deriving(None)
-    return images[small.outputs[0]]
+        key = (graph.ops[node], operands, graph.statics.get(node, ()))
+        same[node] = known.setdefault(key, node) if operands else node
+
+    def write(walk: Walk, node: int) -> int | None:
+        operands = tuple([walk.images[operand] for operand in small.operands[node]])
+        if not operands:
+            return None
+        key = (small.ops[node], operands, small.statics.get(node, ()))
+        if key not in known:
+            known[key] = walk.copy(node)
+        return known[key]
+
+    leaves = {leaf: graph.leaves[name] for name, leaf in small.leaves.items()}
+    root = small.outputs[0]
+    return replay(small, [root], graph, leaves, write, origin=origin)[root]
 
 
 class _Shift:
