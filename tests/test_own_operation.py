@@ -474,8 +474,8 @@ ELSEWHERE = {
     "proof/ranges.py": "which comparison is the mirror image, and which the opposite",
     "testing.py": "where a derivative is infinite",
     "train/nn.py": "how the notebook calls its activations",
-    "explain/figure.py": "what stands beside an arrow",
-    "explain/notation.py": "how names are spoken",
+    "explain/page/figure.py": "what stands beside an arrow",
+    "explain/words.py": "how names are spoken",
 }
 
 
