@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from ...codegen.compiled import compile
 from ...derive.backward import grad
-from ...graph.expr import Expr, Graph, live_nodes
+from ...graph.expr import Expr, Graph
+from ...graph.rewrite import Walk, Write, replay
 from ...notation.sympy import as_number, sympy_nodes
-from ...ops.scalar import CONSTANT, STOP_GRADIENT
+from ...ops.scalar import STOP_GRADIENT
 from ..derivation import Derivation
 from ..judges import MAX_TREE, claim_of, derivatives, written_out
 
@@ -40,10 +41,17 @@ def forward_source(d: Derivation) -> str:
     names = [d.names[leaf] for leaf in d.leaves]
     moving = {name: graph.input(name) for name in names}
     held = {name: graph.input(_unused(f"{name}_held", moving)) for name in names}
-    still = _replayed(d.plain, graph, held, {})
-    moved = _replayed(d.plain, graph, moving, still)
+
+    def on(leaves: Mapping[str, Expr], write: Write | None) -> dict[int, int]:
+        images = {d.plain.leaves[name]: leaf.id for name, leaf in leaves.items()}
+        return replay(d.plain, d.plain.outputs, graph, images, write)
+
+    def hold(walk: Walk, node: int) -> int | None:
+        return still[node] if d.plain.ops[node] is STOP_GRADIENT else None
+
+    still = on(held, None)
+    output = graph[on(moving, hold)[d.plain.outputs[0]]]
     leaves = {leaf.label: leaf for leaf in (*moving.values(), *held.values())}
-    output = graph[moved[d.plain.outputs[0]]]
     return compile(leaves, output, target="javascript", simplify=False, name="forward").source
 
 
@@ -113,24 +121,6 @@ def _code(formula: Any) -> str:
     if "Not supported" in written:
         return "null"
     return " ".join(written.split())
-
-
-def _replayed(
-    source: Graph, graph: Graph, leaves: Mapping[str, Expr], held: Mapping[int, int]
-) -> dict[int, int]:
-    """The nodes of `source` in `graph`, on these leaves; `held` is where held nodes are."""
-    images: dict[int, int] = {}
-    for node in live_nodes(source, source.outputs):
-        if source.ops[node] is CONSTANT:
-            images[node] = graph.constant(source.value(node)).id
-        elif source.is_leaf(node):
-            images[node] = leaves[source.labels[node]].id
-        elif source.ops[node] is STOP_GRADIENT and node in held:
-            images[node] = held[node]
-        else:
-            operands = tuple(images[operand] for operand in source.operands[node])
-            images[node] = graph.append(source.ops[node], operands, source.statics.get(node, ()))
-    return images
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:
