@@ -50,6 +50,7 @@ from .errors import (
 from .explain import Walkthrough, explain
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph, Origin
+from .graph.module import Module
 from .graph.unroll import unroll
 from .graph.value import Value, zero_grad
 from .graph.written import latex, text
@@ -126,6 +127,7 @@ __all__ = [
     "Layer",
     "MissingExtraError",
     "MissingInputError",
+    "Module",
     "Momentum",
     "Neuron",
     "NonFiniteError",

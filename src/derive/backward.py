@@ -355,6 +355,7 @@ def _tangent(graph: Graph, node: int, found: dict[int, int]) -> None:
 
 def _remember(graph: Graph, found: dict[int, int]) -> None:
     """Note whose adjoint each node is; where it is that of several, the named one counts."""
+    graph.sweeps.append(found)
     for primal, adjoint in found.items():
         if graph.ops[adjoint] is CONSTANT:
             continue

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ..errors import OperandError
 from ..graph.expr import Expr, Graph
+from ..graph.traversal import depth_first
 from ..ops.arrays import sum_to
 from ..ops.scalar import DIV, MUL, WHERE, where
 from ..ops.shapes import Shape, broadcast
@@ -209,16 +210,8 @@ class Guards:
 
     def _test(self, activity: Activity) -> int:
         """A node that is not 0 exactly where the activity holds."""
-        pending = [activity]
-        while pending:
-            one = pending[-1]
-            parts = [p for p in (one.outer, *one.either) if p is not None and p is not ALWAYS]
-            missing = [part for part in parts if part not in self._tests]
-            pending.extend(missing)
-            if not missing:
-                pending.pop()
-                if one not in self._tests:
-                    self._tests[one] = self._new_test(one)
+        for one in depth_first([activity], _parts, self._tests):
+            self._tests[one] = self._new_test(one)
         return self._tests[activity]
 
     def _new_test(self, activity: Activity) -> int:
@@ -281,3 +274,9 @@ def _keeps_zero(graph: Graph, node: int, position: int) -> bool:
         factor = scalar_constant(graph, operands[1 - position])
         return factor is not None and math.isfinite(factor)
     return op is DIV and position == 0 and bool(scalar_constant(graph, operands[1]))
+
+
+def _parts(activity: Activity) -> list[Activity]:
+    """What an activity is made of, the last first."""
+    parts = (activity.outer, *activity.either)
+    return [part for part in reversed(parts) if part is not None and part is not ALWAYS]

@@ -26,10 +26,10 @@ from ..errors import (
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values, node_values
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.rewrite import extract
 from ..graph.unroll import unroll_graph
 from ..ops.scalar import CONSTANT
 from ..proof.claim import elements
-from ..simplify.engine import extract
 from .collapse import collapsed, part_count, parts
 from .notation import Written, apply_rule, derivative, node_names, symbol, write
 from .words import counted

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..ops import scalar as ops
-from ..ops.record import ATOM, POWER, UNARY, Notation
+from ..ops.record import ATOM, POWER, UNARY, Notation, Op
 from .arraytext import array_notation, array_text
 from .numbertext import number_text
 from .store import Columns
@@ -89,12 +89,18 @@ def notation(graph: Columns, node: int, language: str) -> Notation:
     op = graph.ops[node]
     if op.shape is not None:
         return array_notation(graph, node, language)
-    if not op.statics:
-        return op.written(language)
-    written = op.written(language, graph.statics[node])
+    return filled(op, graph.statics.get(node, ()), language)
+
+
+def filled(op: Op, statics: Sequence[float], language: str) -> Notation:
+    """How an elementwise operation is written for a reader, its static arguments filled in.
+
+    The braces of the template stay doubled, ready for its operands.
+    """
+    written = op.written(language, statics)
     number = number_latex if language == "latex" else number_text
     template = written.template
-    for name, value in zip(op.statics, graph.statics[node], strict=True):
+    for name, value in zip(op.statics, statics, strict=True):
         shown = number(value).replace("{", "{{").replace("}", "}}")
         template = template.replace(f"{{{name}}}", shown)
     return Notation(template, written.binds, written.slots)

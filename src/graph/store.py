@@ -65,6 +65,7 @@ class Columns:
         self.labels: dict[int, str] = {}
         self.leaves: dict[str, int] = {}
         self.adjoint_of: dict[int, int] = {}
+        self.sweeps: list[dict[int, int]] = []
         self.gradients: dict[tuple[int, int], int] = {}
         self.stable_forms: dict[int, int] = {}
         self.stable_gradients: dict[tuple[int, int], int] = {}

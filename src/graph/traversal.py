@@ -6,19 +6,20 @@ None of them recurses: a chain of a million nodes is walked like any other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from graphlib import CycleError
 from itertools import chain
 from typing import TypeVar
 
-from .expr import Graph
+from .store import Columns
 
 Thing = TypeVar("Thing", bound=Hashable)
 
 
-def use_counts(graph: Graph, live: Iterable[int], roots: Iterable[int] = ()) -> Counter[int]:
+def use_counts(graph: Columns, live: Iterable[int], roots: Iterable[int] = ()) -> Counter[int]:
     """How often each node is an operand of `live`, repeats included, or one of `roots`.
 
+    >>> from wengert import Graph
     >>> g = Graph(); x = g.input("x"); y = x * x
     >>> use_counts(g, [x.id, y.id], [y.id])
     Counter({0: 2, 1: 1})
@@ -27,9 +28,10 @@ def use_counts(graph: Graph, live: Iterable[int], roots: Iterable[int] = ()) -> 
     return Counter(chain(roots, chain.from_iterable([operands[node] for node in live])))
 
 
-def consumers(graph: Graph, live: Iterable[int]) -> dict[int, list[int]]:
+def consumers(graph: Columns, live: Iterable[int]) -> dict[int, list[int]]:
     """The nodes of `live` that each node is an operand of, in order; twice those of x*x.
 
+    >>> from wengert import Graph
     >>> g = Graph(); x = g.input("x"); y = x * x
     >>> consumers(g, [x.id, y.id])
     {0: [1, 1], 1: []}
@@ -88,3 +90,19 @@ def depth_first(
             begun.add(thing)
             stack.append((thing, True))
             stack += [(part, False) for part in [*operands(thing)][::-1]]
+
+
+def taken_apart(whole: Thing, parts: Callable[[Thing], Sequence[Thing] | None]) -> Iterator[Thing]:
+    """The things that a thing is made of in the end, in order: those for which `parts` says None.
+
+    >>> list(taken_apart(("a", ("b", "c")), lambda t: t if isinstance(t, tuple) else None))
+    ['a', 'b', 'c']
+    """
+    stack = [whole]
+    while stack:
+        thing = stack.pop()
+        inner = parts(thing)
+        if inner is None:
+            yield thing
+        else:
+            stack += inner[::-1]

@@ -17,6 +17,7 @@ from typing import Any, Final
 from ..errors import OperandError, formula_hint, kind_of, shorten
 from ..graph.expr import Expr, Graph, Origin, live_nodes
 from ..graph.rewrite import PassRecord, Walk, add_record, extract, live_part, replay, rewritten
+from ..graph.traversal import taken_apart
 from ..ops.arrays import BROADCAST, GATHER, LOGSUMEXP, RESHAPE, SUM, TRANSPOSE
 from ..ops.record import Op
 from ..ops.scalar import (
@@ -184,27 +185,23 @@ class _Shift:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.images: dict[int, int] = {}
+        self._walk = Walk(graph, graph)
+        self.images = self._walk.images
         self.applied: Counter[str] = Counter()
         self._terms: dict[int, list[_Term] | None] = {}
         self._shifted: dict[tuple[int, int], tuple[Expr, Expr]] = {}
-        for node in live_nodes(graph, graph.outputs):
-            self.images[node] = self._image(node)
+        self._walk.run(live_nodes(graph, graph.outputs), self._write)
 
-    def _image(self, node: int) -> int:
-        graph = self.graph
-        op, operands = graph.ops[node], graph.operands[node]
+    def _write(self, walk: Walk, node: int) -> int:
+        graph, operands = self.graph, self.graph.operands[node]
         if not operands:
             return node
-        graph.deriving(graph.origins[node])
-        shifted = self._array_form(op, operands)
-        shifted = self._shifted_form(op, operands) if shifted is None else shifted
-        if shifted is None:
-            moved = tuple([self.images[operand] for operand in operands])
-            if moved != operands:
-                node = graph.append(op, moved, graph.statics.get(node, ()))
-            return node
-        return shifted.id
+        shifted = self._array_form(graph.ops[node], operands)
+        shifted = self._shifted_form(graph.ops[node], operands) if shifted is None else shifted
+        if shifted is not None:
+            return shifted.id
+        same = all(self.images[operand] == operand for operand in operands)
+        return node if same else walk.copy(node)
 
     def _shifted_form(self, op: Op, operands: tuple[int, ...]) -> Expr | None:
         graph = self.graph
@@ -291,27 +288,30 @@ class _Shift:
         """
         if node in self._terms:
             return self._terms[node]
-        graph, stack = self.graph, [(node, 1.0)]
+        graph = self.graph
         terms: list[_Term] = []
         found: list[_Term] | None = terms
-        while stack and found is not None:
-            part, weight = stack.pop()
-            op, operands = graph.ops[part], graph.operands[part]
+        for part, weight in taken_apart((node, 1.0), self._summands):
             number = scalar_constant(graph, part)
             if number is not None and 0.0 <= number < math.inf:
                 terms += [(self._zero(), number * weight)] if number else []
-            elif op is ADD:
-                stack += [(operand, weight) for operand in reversed(operands)]
-            elif op is EXP:
-                terms.append((operands[0], weight))
+            elif graph.ops[part] is EXP:
+                terms.append((graph.operands[part][0], weight))
             else:
-                scaled = _scaled(graph, part)
-                found = None if scaled is None else found
-                stack += [] if scaled is None else [(scaled[0], weight * scaled[1])]
+                found = None
+                break
         if not all(0.0 < weight < math.inf for _, weight in terms):
             found = None
         self._terms[node] = found
         return found
+
+    def _summands(self, term: _Term) -> list[_Term] | None:
+        """What a sum adds up, or what a multiple is of, with its weight."""
+        node, weight = term
+        if self.graph.ops[node] is ADD:
+            return [(operand, weight) for operand in self.graph.operands[node]]
+        scaled = _scaled(self.graph, node)
+        return None if scaled is None else [(scaled[0], weight * scaled[1])]
 
     def _is_shifted(self, terms: Sequence[_Term]) -> bool:
         """Whether every exponent is something less one shift that no derivative passes."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ...errors import NonFiniteError, WengertError
 from ...graph.expr import Expr, Graph
+from ...graph.traversal import reachable
 from ...graph.written import text
 from ...ops.arrays import sum_to
 from ...ops.scalar import WHERE
@@ -159,13 +160,12 @@ def _formula(program: ArrayProgram, instruction: Instruction, values: Mapping[st
     Each variable has the shape that it had in this call.
     """
     steps = {step.name: step for step in program.instructions}
-    wanted, stack = {instruction.name}, [instruction.name]
-    while stack:
-        step = steps.get(stack.pop())
-        for operand in step.operands if step else ():
-            if isinstance(operand, str) and operand not in wanted:
-                wanted.add(operand)
-                stack.append(operand)
+
+    def read(name: str) -> list[str]:
+        operands = steps[name].operands if name in steps else ()
+        return [operand for operand in operands if isinstance(operand, str)]
+
+    wanted = reachable([instruction.name], read)
     graph = Graph()
     nodes: dict[str, int] = {}
     try:

@@ -16,7 +16,7 @@ from ...graph.expr import Expr, Graph, live_nodes
 from ...notation.sympy import as_number, sympy_nodes
 from ...ops.scalar import CONSTANT, STOP_GRADIENT
 from ..derivation import Derivation
-from ..judges import MAX_TREE, written_out
+from ..judges import MAX_TREE, claim_of, derivatives, written_out
 
 MAX_SOURCE: Final = 100_000
 """Characters of sympy's derivatives that a page takes along."""
@@ -74,13 +74,19 @@ def sympy_source(d: Derivation) -> str:
 def _printed(d: Derivation) -> str:
     import sympy
 
-    graph = d.plain
-    root = graph.outputs[0]
-    live = live_nodes(graph, [root])
-    if written_out(graph, live)[root] > MAX_TREE:
+    claim = claim_of(d)
+    if written_out(claim)[claim.root] > MAX_TREE:
         return "null"
+    known, slopes = derivatives(claim)
+    whole = sympy_nodes(claim.graph, claim.primal)
+    held = {
+        known[node]: as_number(whole[node])
+        for node in claim.primal
+        if claim.graph.ops[node] is STOP_GRADIENT
+    }
     letters = sympy.symbols(f"x:{len(d.leaves)}", real=True)
-    slopes = [slope.xreplace(_letters(d, letters)) for slope in _slopes(d, live, root)]
+    own = _letters(d, letters)
+    slopes = [slope.xreplace(held).xreplace(own) for slope in slopes]
     shared, reduced = sympy.cse(slopes, sympy.numbered_symbols("s"))
     lines = [f"const {name} = {_code(part)};" for name, part in shared]
     if any(line.endswith(" null;") for line in lines):
@@ -90,18 +96,6 @@ def _printed(d: Derivation) -> str:
     names = ", ".join(map(str, letters))
     source = f"function ({names}) {{\n    {body}\n}}"
     return source if len(source) <= MAX_SOURCE else "null"
-
-
-def _slopes(d: Derivation, live: Sequence[int], root: int) -> list[Any]:
-    """sympy's derivatives; what `stop_gradient` was applied to counts as a constant."""
-    graph = d.plain
-    found = sympy_nodes(graph, live, opaque=frozenset({STOP_GRADIENT.name}))
-    whole = sympy_nodes(graph, live)
-    held = {
-        found[node]: as_number(whole[node]) for node in live if graph.ops[node] is STOP_GRADIENT
-    }
-    wrt = [found[graph.leaves[d.names[leaf]]] for leaf in d.wrt]
-    return [as_number(found[root]).diff(leaf).xreplace(held) for leaf in wrt]
 
 
 def _letters(d: Derivation, letters: Sequence[Any]) -> dict[Any, Any]:
