@@ -239,8 +239,11 @@ def test_fit_takes_the_target_that_can(op, target):
     assert op is SQUARE or '"numpy": ufunc("plain_cube", "{0}")' in history.reason
 
 
-def test_an_activation_by_record_is_the_one_by_name():
+def test_an_activation_by_record_is_the_one_by_name(tmp_path):
     assert wg.MLP(2, [1], activation=wg.tanh).layers[0].neurons[0].activation == "tanh"
+    net = wg.MLP(2, [1], activation=wg.exp, seed=0)
+    net.save(tmp_path / "net.json")
+    assert wg.load(tmp_path / "net.json")([1.0, 2.0]).data == net([1.0, 2.0]).data
     with pytest.raises(wg.OperandError, match="expected an operation on one number"):
         wg.MLP(2, [1], activation=HYPOT)
     with pytest.raises(wg.DuplicateNameError):
@@ -380,7 +383,9 @@ def test_compile_applies_it_and_keeps_it_apart(tmp_path):
     x = wg.Graph().input("x")
     y = x.sqrt().log()
     plain = wg.compile({"x": x}, y, cache_dir=tmp_path)
+    kept = sorted(tmp_path.iterdir())
     own = wg.compile({"x": x}, y, simplify=[LOG_SQRT], cache_dir=tmp_path)
+    assert sorted(tmp_path.iterdir()) == kept
     real = wg.compile({"x": x}, y, simplify=["real", LOG_SQRT])
     assert "sqrt" in plain.source
     assert "sqrt" not in own.source + real.source
