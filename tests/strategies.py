@@ -22,7 +22,9 @@ SMOOTH_OR_KINKED = tuple(
 )
 """The operations that random expressions are made of, besides `where` on a comparison."""
 
-KINKED = frozenset({"relu", "leaky_relu", "abs", "maximum", "minimum", "lt", "le", "gt", "ge"})
+KINKED = frozenset(
+    {"relu", "leaky_relu", "abs", "maximum", "minimum", "lt", "le", "gt", "ge", "sign"}
+)
 EXPONENTS = (2, 3, -1, 0.5, 1.5, 4)
 CONSTANTS = (2.0, -1.5, 0.1)
 
@@ -81,9 +83,8 @@ def random_recipe(rng: random.Random, points: Sequence[Sequence[float]], steps: 
                     ELEMENTWISE["add"], (len(values[0]) - 1, pick())
                 )
         else:
-            statics = tuple(
-                float(rng.choice(EXPONENTS)) if name == "exponent" else 0.25 for name in op.statics
-            )
+            choices = {"exponent": EXPONENTS, "order": (1.0,)}
+            statics = tuple(float(rng.choice(choices.get(name, (0.25,)))) for name in op.statics)
             attempt(op, tuple(pick() for _ in range(op.arity)), statics)
     if done[-1][0] in COMPARISONS or all(op in COMPARISONS for op, *_ in done):
         attempt(ELEMENTWISE["mul"], (0, 0))
@@ -102,8 +103,30 @@ def in_domain(op: Op, arguments: Sequence[float]) -> bool:
     if op.name in KINKED:
         return abs(first - (others[0] if others else 0.0)) > 1e-2
     match op.name:
-        case "log" | "sqrt" | "pow_const":
+        case "log" | "sqrt" | "pow_const" | "log2" | "log10" | "lgamma" | "digamma" | "cbrt":
             return first > 0.1
+        case "atan2" | "hypot":
+            return first > 0.1
+        case "polygamma":
+            return 0.5 < first < 5
+        case "asin" | "acos" | "atanh":
+            return abs(first) < 0.9
+        case "acosh":
+            return first > 1.1
+        case "tan":
+            return abs(math.cos(first)) > 0.2
+        case "floor" | "ceil" | "round" | "hard_tanh" | "hard_sigmoid":
+            return abs(2 * first - round(2 * first)) > 1e-2
+        case "mod":
+            whole = abs(others[0]) > 0.1 and first / others[0]
+            return bool(whole) and abs(whole - round(whole)) > 1e-2
+        case "clip":
+            gaps = (first - others[0], first - others[1], others[0] - others[1])
+            return min(map(abs, gaps)) > 1e-2
+        case "heaviside" | "elu" | "selu" | "softsign":
+            return abs(first) > 1e-2
+        case "logical_and" | "logical_or" | "logical_xor" | "logical_not":
+            return min(map(abs, arguments)) > 1e-2
         case "pow":
             return 0.1 < first < 10 and abs(others[0]) < 4
         case "log1p":

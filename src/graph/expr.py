@@ -30,6 +30,7 @@ from .arraysyntax import ArraySyntax
 from .arrayvalue import ArrayValue
 from .doors import Door
 from .formula import formula
+from .numpyfunctions import apply_function, apply_ufunc
 from .own import OWN, refusal
 from .store import Columns, Origin, leaf_named, live_nodes, real_number, unknown_leaf
 from .value import Value, topological
@@ -235,6 +236,31 @@ class Expr(Arithmetic, ArraySyntax):
     def __init__(self, graph: Graph, node: int) -> None:
         self.graph = graph
         self.id = node
+
+    def __array_ufunc__(  # type: ignore[override]
+        self, ufunc: Any, method: str, *inputs: Any, **options: Any
+    ) -> Any:
+        """NumPy's functions, each an operation: `np.tanh(x)` is `wengert.tanh(x)`."""
+        return apply_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(
+        self, function: Any, kinds: Any, arguments: Any, options: dict[str, Any]
+    ) -> Any:
+        """NumPy's functions of arrays: `np.sum(X, axis=0)` is `X.sum(axis=0)`."""
+        return apply_function(function, arguments, options)
+
+    def __round__(self, digits: int | None = None) -> Expr:
+        """The nearest whole number, of two the even one; with digits, so many after the point."""
+        if digits is None:
+            return ops.ROUND(self)  # type: ignore[no-any-return]
+        scale = 10.0**digits
+        return ops.ROUND(self * scale) / scale  # type: ignore[no-any-return]
+
+    def __floor__(self) -> Expr:
+        return ops.FLOOR(self)  # type: ignore[no-any-return]
+
+    def __ceil__(self) -> Expr:
+        return ops.CEIL(self)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"Expr({formula(self.graph, self.id, 'text', _REPR_TERMS)})"

@@ -20,7 +20,9 @@ from ..graph.written import latex as latex_of
 _TOKEN: Final = re.compile(
     r"\\(?:begin|end)\{[a-z*]+\}|\\[A-Za-z]+|\\.|\d+(?:\.\d+)?(?:e[+-]?\d+)?|\s+|.", re.DOTALL
 )
-_FUNCTIONS: Final = frozenset("tanh exp log sin cos max min sinh cosh sqrt atan".split())
+_FUNCTIONS: Final = frozenset(
+    "tanh exp log sin cos tan max min sinh cosh sqrt atan arcsin arccos arctan".split()
+)
 _SIGNS: Final = {
     r"\cdot": "·",
     r"\times": "×",
@@ -30,6 +32,9 @@ _SIGNS: Final = {
     r"\geq": "≥",
     r"\ne": "≠",
     r"\neq": "≠",
+    r"\bmod": "mod",
+    r"\neg": "¬",
+    r"\oplus": "⊕",
     r"\wedge": "∧",
     r"\vee": "\N{LOGICAL OR}",
     r"\to": "→",
@@ -38,6 +43,7 @@ _SIGNS: Final = {
     "-": "−",
 }
 _SYMBOLS: Final = {
+    r"\Gamma": "Γ",
     r"\partial": "∂",
     r"\infty": "∞",
     r"\top": "\N{DOWN TACK}",
