@@ -55,6 +55,7 @@ from .graph.unroll import unroll
 from .graph.value import Value, zero_grad
 from .graph.written import latex, text
 from .notation.doors import open_doors
+from .notation.fromsympy import from_sympy
 from .notation.json import from_json, to_json
 from .notation.networkx import from_networkx
 from .notation.parse import parse
@@ -230,6 +231,7 @@ __all__ = [
     "floor_divide",
     "from_json",
     "from_networkx",
+    "from_sympy",
     "gelu",
     "gelu_exact",
     "grad",
