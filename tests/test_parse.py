@@ -89,9 +89,12 @@ def test_value_of_a_formula(text, expected):
 def test_every_function_is_the_operation_of_that_name(name):
     function = FUNCTIONS[name]
     arity = getattr(function, "arity", 1)
-    text = f"{name}({', '.join('abc'[:arity])})"
-    arguments = [AT[letter] for letter in "abc"[:arity]]
-    if name in ("log", "sqrt"):
+    fixed = [2.0] * (len(getattr(function, "statics", ())) - len(getattr(function, "defaults", ())))
+    text = f"{name}({', '.join([*'abc'[:arity], *map(str, fixed)])})"
+    arguments = [*[AT[letter] for letter in "abc"[:arity]], *fixed]
+    if name == "acosh":
+        assert value(text, a=1.5) == function(1.5)
+    elif name in ("log", "sqrt"):
         assert value(text, a=0.5) == function(0.5)
     else:
         assert value(text) == function(*arguments)
@@ -159,7 +162,7 @@ def test_a_refused_text_changes_nothing():
         ("2*x[0]", "no subscripts", "x[0]"),
         ("__import__('os')", "unknown function '__import__'", "__import__"),
         ("x + eval(y)", "unknown function 'eval'", "eval"),
-        ("1 + tahn(x)", "did you mean tanh?", "tahn"),
+        ("1 + tahn(x)", "did you mean tan or tanh?", "tahn"),
         ("max(x, 1)", "write maximum(a, b)", "max"),
         ("ln(x)", "write log(x)", "ln"),
         ("x + tanh", "tanh is a function", "tanh"),
@@ -250,7 +253,7 @@ def test_formulas_within_the_limits_are_read():
 def test_an_error_about_a_long_text_is_short():
     with pytest.raises(FormulaError) as caught:
         parse("x + " * 900 + "oops(3)")
-    assert len(str(caught.value)) < 500
+    assert len(str(caught.value)) < 900
 
 
 @pytest.mark.parametrize("thing", [3, None, b"x", ["x"]])

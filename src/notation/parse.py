@@ -345,11 +345,11 @@ def _leaf(graph: Graph, name: str) -> Expr:
 
 
 def _unknown_function(name: str, functions: Functions) -> str:
-    close = get_close_matches(name, functions, n=1)
+    close = get_close_matches(name, functions, n=2)
     if name in _ELSEWHERE:
         hint = f": {_ELSEWHERE[name]}."
     else:
-        hint = f": did you mean {close[0]}?" if close else "."
+        hint = f": did you mean {' or '.join(close)}?" if close else "."
     return f"unknown function {shorten(name)}{hint} Known: {', '.join(sorted(functions))}"
 
 

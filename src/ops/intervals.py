@@ -347,7 +347,16 @@ def modulo(a: Interval, b: Interval) -> Interval:
     """Where the floored remainder of a by b lies: between 0 and b."""
     if b.low <= 0.0 <= b.high:
         return ANY
-    return Interval(min(b.low, 0.0), max(b.high, 0.0), math.isinf(a.low) or math.isinf(a.high))
+    lost = math.isinf(a.low) or math.isinf(a.high)
+    low, high = min(b.low, 0.0), max(b.high, 0.0)
+    quotients = [] if lost else [x / y for x, y in product((a.low, a.high), (b.low, b.high))]
+    slack = 1e-9 * max(map(abs, quotients), default=math.inf)
+    if slack < 1e-3:  # one whole number of times throughout, if it is
+        whole = math.floor(min(quotients) - slack)
+        if whole == math.floor(max(quotients) + slack):
+            found = subtract(a, multiply(Interval(whole, whole), b))
+            return Interval(max(found.low, low), min(found.high, high))
+    return Interval(low, high, lost)
 
 
 def length(a: Interval, b: Interval) -> Interval:
