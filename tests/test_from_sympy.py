@@ -7,7 +7,7 @@ import sympy
 from hypothesis import assume, given, settings
 
 import wengert as wg
-from wengert.notation.fromsympy import leaf_name
+from wengert.notation.names import leaf_name
 from wengert.ops.scalar import ELEMENTWISE
 from wengert.testing import sketches
 

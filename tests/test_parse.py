@@ -168,7 +168,6 @@ def test_a_refused_text_changes_nothing():
         ("x + tanh", "tanh is a function", "tanh"),
         ("(lambda: 3)()", "no lambda", "(lambda: 3)()"),
         ("x if y else z", "write where(condition, a, b)", "x if y else z"),
-        ("x + (y and z)", "no and/or", "y and z"),
         ("[i for i in x]", "no comprehension", "[i for i in x]"),
         ("tanh(i for i in x)", "no comprehension", "(i for i in x)"),
         ("tanh(x=3)", "no keyword arguments such as x=", "x=3"),
@@ -186,8 +185,6 @@ def test_a_refused_text_changes_nothing():
         ("a < b < c", "no chained comparisons", "a < b < c"),
         ("a is b", "compares with", "a is b"),
         ("x^2", "write ** for a power", "x^2"),
-        ("x // 2", "no operator //", "x // 2"),
-        ("not x", "this is none", "not x"),
         ("tanh(x, y)", "2 arguments do not fit", "tanh(x, y)"),
         ("leaky_relu(x, y)", "must be a number as written", "y"),
         ("x + 1e999", "too large", "1e999"),
@@ -206,7 +203,7 @@ def test_a_refused_text_changes_nothing():
         ("import os", "not a formula", "i"),
         ("x = 3", "not a formula", "="),
         ("x; y", "not a formula", ";"),
-        ("3x", "not a formula", "3"),
+        ("3x", "a product needs its sign", "3x"),
         ("foo(1) + bar(2)", "'foo'", "foo"),
         ("x + " * 300 + "oops(3)", "'oops'", "oops"),
         ("   x + oops(3)", "'oops'", "oops"),
@@ -279,3 +276,72 @@ def test_arrays_that_do_not_fit_leave_the_graph_as_it_was():
     assert list(g.leaves) == ["X", "Y"]
     assert len(g) == 2
     assert parse("new*2 + X", g).shape == (2,)
+
+
+# -- what people write ----------------------------------------------------------------------------
+
+
+def test_pi_inf_and_nan_are_numbers_unless_they_are_leaves():
+    y = parse("pi*x + inf - nan")
+    assert list(y.graph.leaves) == ["x"]
+    assert parse("pi").value == math.pi
+    g = Graph()
+    leaf = g.input("pi")
+    assert parse("2*pi", g).operands[1] == leaf
+
+
+def test_e_is_refused_unless_it_is_a_leaf():
+    with pytest.raises(FormulaError, match=r"Euler's number or a leaf; write exp"):
+        parse("e**x")
+    g = Graph()
+    leaf = g.input("e")
+    assert parse("e*2", g).operands[0] == leaf
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("2x", r"write 2\*x"),
+        ("a + 3.5 * .5y_1", r"write \.5\*y_1"),
+        ("2e3x + 1", r"write 2e3\*x"),
+        ("2(x + 1)", r"write a\*\(b\)"),
+        ("(x + 1)(x - 1)", r"write a\*\(b\)"),
+        ("arcsin(x)", r"write asin\(x\)"),
+        ("lg(x)", r"write log10\(x\)"),
+        ("sgn(x)", r"write sign\(x\)"),
+        ("gamma(x)", "lgamma"),
+        ("max(x, y)", "maximum"),
+    ],
+)
+def test_hints_say_what_to_write(text, hint):
+    with pytest.raises(FormulaError, match=hint):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", ["2e5", "1_000*x", "x2*y3e", "0.5e-3*x"])
+def test_numbers_are_no_products(text):
+    parse(text)
+
+
+def test_greek_letters_and_low_digits_are_written_out():
+    y = parse("α*x₁ + sin(π*Ω)")
+    assert str(y) == f"alpha*x1 + sin({math.pi}*Omega)"
+    with pytest.raises(FormulaError, match="plain ASCII"):
+        parse("é + 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "wanted"),
+    [
+        ("x % 3", 7.5, 1.5),
+        ("x // 2", -3.0, -2.0),
+        ("x > 1 and x < 3", 2.0, 1.0),
+        ("x > 1 and x < 3 or x == 7", 7.0, 1.0),
+        ("not x", 0.0, 1.0),
+        ("where(not x > 1, x, -x)", 2.0, -2.0),
+    ],
+)
+def test_remainders_and_truths(text, at, wanted):
+    assert evaluate(parse(text), {"x": at}) == wanted
+    again = parse(str(parse(text)))
+    assert evaluate(again, {"x": at}) == wanted

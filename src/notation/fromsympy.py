@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
-from keyword import iskeyword
 from typing import Any, Final
 
 from ..errors import FormulaError, GraphMismatchError, OperandError, kind_of, shorten
 from ..graph.expr import Expr, Graph
-from ..graph.store import is_name
 from ..graph.traversal import depth_first
 from ..ops import scalar as ops
+from .names import leaf_name
 
 MAX_TERMS: Final = 10_000
 """The longest `Sum` or `Product` that is written out."""
@@ -51,35 +48,6 @@ def from_sympy(
     _build(parts, trial, leaves)  # raises before anything is added
     found = iter(_build(parts, target, leaves))
     return _rebuilt(plain, found)
-
-
-def leaf_name(name: str) -> str:
-    """The name that a symbol's name becomes: itself where it is an identifier.
-
-    Greek letters are spelled, digits above and below the line come down, whatever else is no letter
-    or digit is "_", of which none stay at the ends or side by side; "_" follows a keyword.
-
-    >>> [leaf_name(name) for name in ("x_{1}", "α", "λ₂", "lambda", "x'", "2x")]
-    ['x_1', 'alpha', 'lambda2', 'lambda_', 'x', 'x2x']
-    """
-    if is_name(name):
-        return name
-    spelled = "".join(map(_spelled, name))
-    found = re.sub("_+", "_", re.sub(r"[^A-Za-z0-9_]", "_", spelled)).strip("_")
-    if not found or found[0].isdigit():
-        found = f"x{found}"
-    return f"{found}_" if iskeyword(found) else found
-
-
-def _spelled(character: str) -> str:
-    if character.isascii():
-        return character
-    words = unicodedata.name(character, "").split()
-    if words[:1] == ["GREEK"] and "LETTER" in words:
-        word = words[words.index("LETTER") + 1].lower()
-        word = {"lamda": "lambda", "final": "sigma"}.get(word, word)
-        return word.capitalize() if "CAPITAL" in words else word
-    return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
 
 
 def _plain(things: Any, sympy: Any) -> Any:
