@@ -57,6 +57,7 @@ from .graph.written import latex, text
 from .notation.doors import open_doors
 from .notation.fromsympy import from_sympy
 from .notation.json import from_json, to_json
+from .notation.networkfiles import to_networkx
 from .notation.networkx import from_networkx
 from .notation.parse import parse
 from .notation.sympy import to_sympy
@@ -291,6 +292,7 @@ __all__ = [
     "targets",
     "text",
     "to_json",
+    "to_networkx",
     "to_sympy",
     "total",
     "training_step",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,7 @@ class Compiled:
         self._scalars = scalars
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
+        self.__signature__ = signature_of(built.program)
 
     @property
     def source(self) -> str:
@@ -168,6 +171,21 @@ class Compiled:
             )
         text = module_text(self.program, self.values, self.derivatives, certificate)
         return write_text(path, text)
+
+
+def signature_of(program: Any) -> inspect.Signature:
+    """The arguments of a compiled function, for whoever asks `inspect`, as SciPy does.
+
+    >>> from wengert.graph.expr import Graph
+    >>> g = Graph(); x, a = g.input("x"), g.input("a")
+    >>> print(compile({"x": x, "a": a}, a * x).__signature__)
+    (x, a)
+    """
+    names = [group.name for group in program.groups]
+    named = all(name.isidentifier() and not iskeyword(name) for name in names)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if named else inspect.Parameter.POSITIONAL_ONLY
+    shown = names if named else [group.argument for group in program.groups]
+    return inspect.Signature([inspect.Parameter(name, kind) for name in shown])
 
 
 @contextmanager

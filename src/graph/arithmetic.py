@@ -155,15 +155,15 @@ class Arithmetic:
 
     def max_with(self, other: Any) -> Self:
         """The larger of this and another; a tie gives this the whole cotangent."""
-        return ops.MAXIMUM(self, other)  # type: ignore[no-any-return]
+        return ops.MAXIMUM(self, other)
 
     def min_with(self, other: Any) -> Self:
         """The smaller of this and another; a tie gives this the whole cotangent."""
-        return ops.MINIMUM(self, other)  # type: ignore[no-any-return]
+        return ops.MINIMUM(self, other)
 
     def clip(self, low: Any, high: Any) -> Self:
         """This, but no less than `low` and no more than `high`, where no cotangent passes."""
-        return ops.CLIP(self, low, high)  # type: ignore[no-any-return]
+        return ops.CLIP(self, low, high)
 
     def softmax(self, among: Sequence[Any]) -> Self:
         """exp(x) / Σ exp(z) over the numbers `among` which this is one.

@@ -7,7 +7,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..codegen.compiled import Compiled
 from ..codegen.scalar.loop import Loop, Progress, Stopped, take_steps
@@ -17,8 +17,8 @@ from .batches import ArrayBatches, Batches, ListBatches
 from .choice import AUTO, check_memory, check_target
 from .data import read_rows, read_targets
 from .history import History
-from .losses import Loss, find_loss
-from .optim import Optimizer, find_optimizer
+from .losses import Loss, LossName, find_loss
+from .optim import Optimizer, OptimizerName, find_optimizer
 from .seeds import Seed, generator
 from .step import Trainable, check_count, compile_training, parameters_of, sample_loss
 
@@ -32,14 +32,14 @@ def fit(
     X: Any,
     Y: Any,
     *,
-    loss: str | Loss | Callable[[Any, Any], Any] = "squared_error",
-    optimizer: str | Optimizer = "sgd",
+    loss: LossName | Loss | Callable[[Any, Any], Any] = "squared_error",
+    optimizer: OptimizerName | Optimizer = "sgd",
     epochs: int = 100,
     batch_size: int | None = None,
     shuffle: bool = True,
     seed: Seed = 0,
     reduce: str = "sum",
-    target: str = AUTO,
+    target: Literal["auto", "python", "numpy"] = AUTO,
     callback: Callback | None = None,
     progress: bool | None = None,
 ) -> History:
