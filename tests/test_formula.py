@@ -24,6 +24,7 @@ INFIX = {
     ast.Sub: ops.SUB,
     ast.Mult: ops.MUL,
     ast.Div: ops.DIV,
+    ast.Mod: ops.MOD,
     ast.Lt: ops.LT,
     ast.LtE: ops.LE,
     ast.Gt: ops.GT,

@@ -477,6 +477,7 @@ ELSEWHERE = {
     "arrays/interpret.py": "what sums, largest and smallest elements start from",
     "arrays/statements.py": "what puts the terms of a statement together",
     "arrays/terms.py": "chains of sums, taken apart",
+    "notation/fromsympy.py": "sympy's names",
     "notation/parse.py": "Python's signs",
     "proof/adjoints.py": "chains of sums, taken apart: a judge reads no record",
     "proof/ranges.py": "which comparison is the mirror image, and which the opposite",

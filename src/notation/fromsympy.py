@@ -34,7 +34,7 @@ def from_sympy(
     >>> x, y = sympy.symbols("x y")
     >>> e = from_sympy(sympy.Max(x, 0) * sympy.tanh(y) - sympy.pi)
     >>> print(e, list(e.graph.leaves))
-    maximum(x, 0)*tanh(y) - 3.141592653589793 ['x', 'y']
+    maximum(0, x)*tanh(y) - 3.141592653589793 ['x', 'y']
     """
     import sympy
 
