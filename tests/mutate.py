@@ -48,7 +48,7 @@ _PYTHON = (
     "test_long_functions"
 )
 TESTS = {
-    "src/ops/scalar.py": f"{_OPERATIONS} test_javascript_target",
+    "src/ops/basic.py": f"{_OPERATIONS} test_javascript_target",
     "src/derive/backward.py": f"test_backward {_GUARDS} test_random_gradients",
     "src/simplify/rules.py": "test_rules test_passes test_stable test_arrays",
     "src/derive/guard.py": _GUARDS,
