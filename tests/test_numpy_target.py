@@ -351,6 +351,7 @@ def test_results_are_the_callers_own():
         {"p": net.parameters(), "grad": grad(value, net.parameters())},
         target="numpy",
         batch=("x", "y"),
+        reduce="mean",
     )
     arguments = rows_of(f.program, 4)
     first = f(*arguments)

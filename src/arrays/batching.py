@@ -211,7 +211,8 @@ class _Batching:
         graph, target = self.graph, self.target
         op, operands = graph.ops[node], graph.operands[node]
         if not operands:
-            self.images[node] = self._make_leaf(node)
+            if node not in self.images:
+                self.images[node] = self._make_leaf(node)
             return
         target.deriving(self._origin(node))
         if op is TOTAL:

@@ -99,6 +99,14 @@ class Program:
         return any(group.batched for group in self.groups)
 
     @property
+    def repeated(self) -> frozenset[str]:
+        """The sums of what is the same for every sample: so many times as much."""
+        varying = {instruction.name for instruction in self.each}
+        varying |= {leaf for group in self.groups if group.batched for leaf in group.leaves}
+        sums = (gather for gather in self.gathers if not gather.stacked)
+        return frozenset(gather.name for gather in sums if gather.operand not in varying)
+
+    @property
     def instructions(self) -> tuple[Instruction, ...]:
         """All stages' instructions in order."""
         return self.once + self.each + self.after
@@ -136,18 +144,24 @@ class Program:
             if not group.batched:
                 _bind(values, group, argument)
         self._execute(self.once, values, check)
-        for gather in self.gathers:
+        repeated, count = self.repeated, 0
+        looped = [gather for gather in self.gathers if gather.name not in repeated]
+        for gather in looped:
             values[gather.name] = [] if gather.stacked else 0.0
         for place, sample in enumerate(self.samples(arguments)):
+            count += 1
             for group, row in sample:
                 _bind(values, group, row)
             self._execute(self.each, values, check, f", sample {place}")
-            for gather in self.gathers:
+            for gather in looped:
                 item = _read(values, gather.operand)
                 if gather.stacked:
                     values[gather.name].append(item)
                 else:
                     values[gather.name] += item
+        for gather in self.gathers:
+            if gather.name in repeated:
+                values[gather.name] = _read(values, gather.operand) * count
         if check:
             self._check_totals(values)
         self._execute(self.after, values, check)
