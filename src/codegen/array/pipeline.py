@@ -48,6 +48,7 @@ def array_program(
     shapes = _leaf_shapes(signatures)
     graph, places = _rolled(graph)
     batched = _batched_leaves(graph, signatures) or _counted_leaf(graph, signatures)
+    image: Mapping[int, int] = {}
     if batched:
         nodes = list(dict.fromkeys([*(place.node for place in places), batched[0]]))
         graph = batch_graph(graph, nodes, batched)
