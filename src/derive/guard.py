@@ -235,9 +235,10 @@ class Guards:
                 last = where(test, 1, last)
             return last.id
         outer = activity.outer
-        inside = 1 if outer is ALWAYS or outer is None else graph[self._tests[outer]]
-        if inside == 1 and activity.taken:
+        outermost = outer is ALWAYS or outer is None
+        if outermost and activity.taken:
             return activity.condition
+        inside = 1 if outermost else graph[self._tests[outer]]
         pair = (inside, 0) if activity.taken else (0, inside)
         return graph.node_of(where(graph[activity.condition], *pair))
 

@@ -14,6 +14,7 @@ from ..ops.scalar import CONSTANT, WHERE
 from ..ops.shapes import unboxed
 from .arithmetic import Arithmetic
 from .doors import Door
+from .plainfloat import caller, check_plain_float
 
 _new = object.__new__
 
@@ -51,6 +52,7 @@ class Value(Arithmetic):
         return bool(self.data)
 
     def __float__(self) -> float:
+        check_plain_float(caller())
         return float(self.data)
 
     def __int__(self) -> int:
