@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ..graph.expr import Expr, Graph
-from ..ops.arrays import ARRAY_OPERATIONS, LOGSUMEXP, MATMUL, MAX, OUTER, SUM, sum_to
+from ..ops.arrays import ARRAY_OPERATIONS, LOGSUMEXP, MATMUL, MAX, OUTER, SUM, fitted, sum_to
 from ..ops.scalar import ADD, COMPARISONS, DIV, MUL, NEG, SUB, WHERE, where
 from ..ops.shapes import Shape, broadcast
 from ..simplify.rules import scalar_constant
@@ -235,10 +235,11 @@ class Guards:
                 last = where(test, 1, last)
             return last.id
         outer = activity.outer
-        outermost = outer is ALWAYS or outer is None
-        if outermost and activity.taken:
+        inside: Any = 1
+        if outer is not None and outer is not ALWAYS:
+            inside = graph[self._tests[outer]]
+        elif activity.taken:
             return activity.condition
-        inside = 1 if outermost else graph[self._tests[outer]]
         pair = (inside, 0) if activity.taken else (0, inside)
         return graph.node_of(where(graph[activity.condition], *pair))
 
@@ -253,7 +254,7 @@ class Guards:
             op = SUM
         rule: Any = op.vjp[position]
         counts = rule(mask, mask, *map(_ones, operands), *graph.statics.get(node, ()))
-        return graph.node_of(counts)
+        return graph.node_of(fitted(counts, operands[position]))
 
 
 def _ones(expr: Expr) -> Expr:
