@@ -211,7 +211,7 @@ def test_broadcasting_is_numpys(shapes, name):
     graph = Graph()
     leaves = as_leaves(graph, shapes.input_shapes)
     a, b, c = leaves
-    out = ops.where(a, b, c) if name == "where" else ops.OPERATIONS[name](a, b) + c
+    out = ops.where(a, b, c) if name == "where" else ops.ELEMENTWISE[name](a, b) + c
     assert out.shape == shapes.result_shape
     derivatives = grad(weighted(out), leaves, allow_unused=True)
     for derivative, leaf in zip(derivatives, leaves, strict=True):

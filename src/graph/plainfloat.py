@@ -17,7 +17,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any, Final
 
 from ..errors import OperandError
-from ..ops.scalar import OPERATIONS
+from ..ops.table import OPERATIONS
 
 _MEANT: Final = frozenset((("float",), ("int",), ("complex",), ("round",)))
 """Calls that ask for a plain number."""

@@ -1,4 +1,4 @@
-"""Shapes: what fits together, how large it may be, and operations applied to whole NumPy arrays.
+"""Shapes: what fits together, and how large it may be.
 
 Broadcasting is NumPy's: shapes are aligned at their last axes, and an axis of length 1 stretches.
 """
@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import OperandError, ShapeError, SizeError, kind_of, shorten
+from .data import read_data
 
 if TYPE_CHECKING:
     import numpy
-
-    from .record import Op
 
 Shape = tuple[int, ...]
 
@@ -131,55 +130,22 @@ def mismatch(name: str, shapes: Sequence[Shape], expected: str) -> ShapeError:
     return ShapeError(f"{name}: {which} not fit: {expected}")
 
 
-def result_shape(op: Op, shapes: Sequence[Shape], statics: Sequence[Any]) -> Shape:
-    """The shape of `op` on operands of these shapes; `ShapeError` or `SizeError` if it has none."""
-    if op.shape is None:
-        shape = broadcast(op.name, shapes)
-        return shape if shape in shapes else within_memory(shape, op.name)
-    return within_memory(op.shape(*shapes, *statics), op.name)
-
-
-def apply_to_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
-    """The value of `op` where an operand is a NumPy array (or an array parameter)."""
-    numbers = []
-    for operand in operands:
-        data = getattr(operand, "data", operand) if hasattr(operand, "op_rank") else operand
-        if data is not operand and not is_array(data):
-            raise OperandError(
-                f"{op.name}: {shorten(operand)} is a Value, which holds one number, and cannot be "
-                "computed with a NumPy array; use an Expr of a Graph, or loop over the array"
-            )
-        numbers.append(data)
-    result_shape(op, [shape_of(number) for number in numbers], statics)
-    return evaluate_arrays(op, numbers, statics)
-
-
-def evaluate_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
-    """The value of `op` on floats and arrays: a float64 array, or a float where it is a scalar.
-
-    The reference: element by element it is `Op.evaluate` on Python's floats, IEEE 754 throughout.
-    """
-    import numpy
-
-    if op.shape is not None:
-        result = op.evaluate(*operands, *statics)
-    else:
-        elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
-        result = elementwise(*[numpy.asarray(operand, numpy.float64) for operand in operands])
-    array = numpy.asarray(result, numpy.float64)
-    return array if array.ndim else float(array)
-
-
 def frozen_array(data: Any, what: str) -> numpy.ndarray[Any, Any]:
     """A read-only float64 copy of `data`; `OperandError` when it is not made of real numbers."""
     import numpy
 
+    plain = read_data(data, what, OperandError)
     try:
-        array = numpy.array(data, dtype=numpy.float64)
-    except (TypeError, ValueError):
+        array = numpy.array(plain)
+        if array.dtype.kind == "O" and all(isinstance(item, Real) for item in array.flat):
+            array = array.astype(numpy.float64)  # whole numbers past 64 bits, fractions
+    except (ValueError, OverflowError):
+        array = numpy.array(None)
+    if array.dtype.kind not in "biuf":
         raise OperandError(
             f"{what} is {shorten(data)}, {kind_of(data)}; expected an array of real numbers"
-        ) from None
+        )
+    array = array.astype(numpy.float64)
     checked_shape(array.shape, what)
     array.flags.writeable = False
     return array
