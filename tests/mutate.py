@@ -67,7 +67,7 @@ TESTS = {
     "src/codegen/scalar/python.py": _PYTHON,
     "src/codegen/scalar/writer.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/scalar/spelling.py": _PYTHON,
-    "src/codegen/scalar/variables.py": _PYTHON,
+    "src/codegen/names.py": _PYTHON,
     "src/codegen/scalar/layout.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/array/numpy.py": _NUMPY,
     "src/codegen/array/arguments.py": _NUMPY,
