@@ -211,12 +211,13 @@ class _Interning:
             key = (*key[:2], bare(key[2]))
         elif made.kind == REDUCE:
             op, terms = key
-            ((sign, numbered, *factors), *more) = terms
+            inner = {(*term[:2], *sorted(map(bare, term[2:]))) for term in terms}
+            ((sign, numbered, *factors), *more) = inner
             if not more and sign == 1 and not numbered and len(factors) == 1:
                 made.reduces = ADD if op == "sum" else op
-                made.bare = bare(factors[0])
+                made.bare = factors[0]
                 return
-            key = (op, frozenset([(t[0], t[1], *map(bare, t[2:])) for t in terms]))
+            key = (op, frozenset(inner))
         made.bare = self._bare.setdefault(key, len(self._bare))
 
     def _add(self, made: Family, node: int) -> int:
