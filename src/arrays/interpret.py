@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import MissingInputError, ShapeError
-from ..graph.leafnames import listing
+from ..graph.store import listing
+from ..ops.record import evaluate_arrays
 from ..ops.scalar import MUL
-from ..ops.shapes import BATCH, Shape, evaluate_arrays, frozen_array, shape_text
+from ..ops.shapes import BATCH, Shape, frozen_array, shape_text
 from .points import Columns, extended, flat_places, points
 from .reads import Apply, Operand, Read, Reduce
 from .statements import LITERAL, Array, ArrayProgram, Statement

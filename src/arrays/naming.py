@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from ..graph.expr import Graph
-from ..graph.leafnames import is_name
+from ..graph.store import is_name
 from .families import Families, Made
 from .homes import name_and_place
 from .reads import (

@@ -1,0 +1,290 @@
+"""A walk-through as one HTML page that needs nothing else: no network, no library, no script even.
+
+Without JavaScript it is a document to read from top to bottom. With it, the steps come one at a
+time, the picture shows what is known so far, and sliders move the leaves: the compiler's own
+program, emitted as JavaScript, then computes every number anew.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Final
+
+from ...graph.numbertext import number_text
+from ..data import Agreement, Backward, Code, Forward, Seed, Task
+from ..lesson import Lesson, with_values
+from ..mistakes import MISTAKES, mistake
+from ..render.blocks import Heading
+from ..render.document import opening
+from ..render.equations import name
+from ..render.html import blocks_html, inline_html, table_html
+from .figure import figure
+from .numbers import LiveNumbers
+from .panel import step_html
+from .script import read_text, script
+
+_MANY_LEAVES: Final = 16
+
+
+def html(w: Lesson) -> str:
+    """The page of a walk-through, complete; the same walk-through gives the same text.
+
+    Its content security policy allows its own style, font and script, and nothing else. A page in
+    formulas brings the same steps with numbers along, for readers who try some.
+    """
+    at_numbers = with_values(w, _point(w)) if w.symbolic else w
+    numbers = LiveNumbers(at_numbers)
+    live = _drawn(at_numbers, numbers)
+    drawn = _drawn(w, LiveNumbers(w)) if w.symbolic else live
+    style = f"{_font()}{read_text('page.css')}"
+    code = script(w, at_numbers, numbers)
+    heading = blocks_html([next(opening(w))]).replace("<h1>", '<h1 id="title">')
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_policy(style, code)}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(w.title)}</title>
+<style>{style}</style>
+</head>
+<body>
+<header>{heading}<div id="given">{drawn["given"]}</div></header>
+<main>
+<section class="picture" aria-label="The graph">
+<figure id="figure">{drawn["figure"]}</figure>
+{_sliders(at_numbers, tried=w.symbolic)}
+</section>
+<section class="walk" aria-label="The steps">
+{_CONTROLS}
+<div id="steps">{drawn["steps"]}</div>
+</section>
+{_code(w)}
+<section class="more">
+<details open><summary><h2>The picture as a table</h2></summary><div id="table">{drawn["table"]}\
+</div></details>
+{_mistakes(w)}
+</section>
+</main>
+{_template(live) if w.symbolic else ""}<script>{code}</script>
+</body>
+</html>
+"""
+
+
+def notebook(w: Lesson) -> str:
+    """The page in a frame of its own, for a notebook's cell: its style and script stay inside."""
+    return (
+        f'<iframe sandbox="allow-scripts" width="100%" height="760" frameborder="0" '
+        f'title="{escape(w.title, quote=True)}" srcdoc="{escape(html(w), quote=True)}"></iframe>'
+    )
+
+
+def _point(w: Lesson) -> Mapping[str, float]:
+    """Numbers for leaves that carry none: where the judges of the formulas compare."""
+    point = next(step.point for step in w.steps if isinstance(step, Agreement))
+    graph = w.graph
+    return {name: x for name, x in point.items() if graph.value(graph.leaves[name]) is None}
+
+
+def _drawn(w: Lesson, numbers: LiveNumbers) -> dict[str, str]:
+    """The parts of a page that differ between formulas and numbers, by the ids of their places."""
+    picture = figure(w, numbers, _known_from(w))
+    steps = [step_html(w, numbers, i) for i in range(len(w.steps))]
+    return {
+        "given": _given(w, numbers),
+        "figure": (
+            '<div class="scroll" tabindex="0" role="group" aria-label="The graph, scrollable">'
+            f"{picture}</div><figcaption>{_LEGEND}{'' if w.symbolic else _LEGEND_NUMBERS}"
+            "</figcaption>"
+        ),
+        "steps": "".join(steps),
+        "table": _picture_table(w, numbers),
+    }
+
+
+def _template(drawn: Mapping[str, str]) -> str:
+    """What takes the place of the formulas once a reader tries numbers."""
+    parts = [f'<div data-part="{part}">{content}</div>' for part, content in drawn.items()]
+    return f'<template id="numbers">{"".join(parts)}</template>\n'
+
+
+# -- the parts of the page ------------------------------------------------------------------------
+
+_LEGEND: Final = (
+    '<span class="key forward">thick blue frame: what this step computes</span> '
+    '<span class="key backward">dashed arrow back: upstream × local passes along it</span> '
+    '<span class="key dead">dotted grey: the local derivative is 0, nothing passes</span> '
+    "<span>× on an edge: its local derivative</span>"
+)
+
+_LEGEND_NUMBERS: Final = " <span>—: not computed yet</span>"
+
+_CONTROLS: Final = """<nav class="script" hidden aria-label="Steps">
+<button type="button" id="previous" aria-keyshortcuts="ArrowLeft">← Previous</button>
+<button type="button" id="next" aria-keyshortcuts="ArrowRight">Next →</button>
+<select id="jump" aria-label="Go to a step"></select>
+<label class="switch">
+<input type="checkbox" id="predict"> Predict: hide numbers until I answer
+</label>
+</nav>
+<p id="status" class="visually-hidden" role="status" aria-live="polite"></p>"""
+
+
+def _given(w: Lesson, numbers: LiveNumbers) -> str:
+    if w.symbolic:
+        return "<p>No values are given: every step is a formula.</p>"
+    task = w.steps[0]
+    assert isinstance(task, Task)
+    given = ", ".join(
+        f"<span>{numbers.html(name(node))} = {numbers.span(node.number)}</span>"
+        for node in map(w.node, task.leaves)
+    )
+    if len(task.leaves) <= _MANY_LEAVES:
+        return f'<p class="given">at {given}</p>'
+    return f"<details><summary>at {len(task.leaves)} given values</summary><p>{given}</p></details>"
+
+
+def _picture_table(w: Lesson, numbers: LiveNumbers) -> str:
+    """The equivalent of the picture for those who do not see it."""
+    output = w.nodes[-1]
+    rows = []
+    for node in w.nodes:
+        if node.kind == "constant":
+            continue
+        computed = numbers.html(node.formula) if node.operands else escape(node.kind)
+        slope = "—" if node.adjoint_number is None else numbers.span(node.adjoint_number)
+        rows.append([numbers.html(name(node)), computed, numbers.span(node.number), slope])
+    edges = []
+    for step in w.steps:
+        for passed in step.passes if isinstance(step, Backward) else ():
+            if passed.wanted and passed.local_number is not None:
+                assert passed.product_number is not None
+                consumer = passed.edge.split("-")[1]
+                edges.append(
+                    [
+                        numbers.html(name(w.node(passed.operand)), " → ", name(w.node(consumer))),
+                        str(passed.position),
+                        numbers.html(passed.local),
+                        numbers.span(passed.local_number),
+                        numbers.span(passed.product_number),
+                    ]
+                )
+    boxes = table_html(("node", "computed by", "value", f"derivative of {output.name}"), rows)
+    arrows = table_html(
+        ("edge", "operand", "local derivative", "its value", "passed back: upstream × local"), edges
+    )
+    return f"{boxes}{arrows}"
+
+
+def _sliders(w: Lesson, *, tried: bool) -> str:
+    """A slider and a number field for each leaf; shown by the script, which they need.
+
+    `tried` when the numbers are only for trying, in a page of formulas.
+    """
+    task = w.steps[0]
+    assert isinstance(task, Task)
+    rows = []
+    for i, id in enumerate(task.leaves):
+        label, value = escape(w.node(id).name), w.values[w.node(id).name]
+        middle = value if abs(value) < 1e300 else 0.0
+        reach = max(2.0, 2 * abs(middle))
+        start = number_text(middle)
+        rows.append(
+            f'<div class="leaf"><label for="slider-{i}">{label}</label>'
+            f'<input type="range" id="slider-{i}" data-leaf="{i}" min="{middle - reach!r}" '
+            f'max="{middle + reach!r}" step="any" value="{start}">'
+            f'<input type="number" data-leaf="{i}" step="any" value="{start}" '
+            f'aria-label="{label} as a number"></div>'
+        )
+    title, back = ("Try numbers", "Back to formulas") if tried else _MOVE
+    trying = '<button type="button" id="try">Try these numbers</button>' if tried else ""
+    return (
+        f'<details class="script" id="sliders" open hidden><summary>{title}</summary>'
+        '<form class="sliders" aria-label="Values of the leaves">'
+        f'{"".join(rows)}<p class="buttons">{trying}<button type="reset" id="reset">{back}</button>'
+        "</p></form></details>"
+    )
+
+
+_MOVE: Final = ("Move the leaves", "Back to the given values")
+
+
+def _code(w: Lesson) -> str:
+    """The generated Python, a line an element, so that the line of a step can be lit."""
+    code = next((step for step in w.steps if isinstance(step, Code)), None)
+    if code is None:
+        return ""
+    lines = "".join(
+        f'<span class="line" id="line-{i}">{escape(line)}\n</span>'
+        for i, line in enumerate(code.source.rstrip("\n").split("\n"), 1)
+    )
+    return (
+        '<section class="code" aria-label="The generated Python"><h2>The generated Python</h2>'
+        f'<pre tabindex="0" aria-label="Code"><code>{lines}</code></pre>'
+        '<p class="script note" id="line-note" hidden></p></section>'
+    )
+
+
+def _mistakes(w: Lesson) -> str:
+    parts = []
+    for kind in MISTAKES:
+        heading, *rest = mistake(w, kind).blocks()
+        assert isinstance(heading, Heading)
+        body = blocks_html(rest)
+        title = f"<summary>{inline_html(heading.parts)}</summary>"
+        parts.append(f'<details class="mistake">{title}{body}</details>')
+    note = "" if w.symbolic else _STALE
+    return f"<h2>Common mistakes, wrong beside right</h2>{note}{''.join(parts)}"
+
+
+_STALE: Final = (
+    '<p class="stale" hidden>These were carried out at the values given; '
+    "the sliders do not move them.</p>"
+)
+
+
+# -- what the parts are made with ------------------------------------------------------------------
+
+
+def _known_from(w: Lesson) -> dict[str, int]:
+    """The step at which a value (by node id), a derivative ("d" and the id), an edge is known."""
+    known: dict[str, int] = {}
+    for i, step in enumerate(w.steps):
+        if isinstance(step, Forward):
+            known[step.node or ""] = i
+        elif isinstance(step, (Backward, Seed)):
+            known.setdefault(f"d{step.node}", i)
+        if isinstance(step, Backward):
+            known.update((passed.edge, i) for passed in step.passes)
+    return known
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing from anywhere, but for this style with the font in it, and this script."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "font-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"
+
+
+@cache
+def _font() -> str:
+    """The style that brings the maths font: brackets and roots grow with it, on every system."""
+    font = base64.b64encode(files(__package__).joinpath("math.woff2").read_bytes()).decode()
+    return (
+        "/* Wengert Math: some glyphs of STIX Two Math, copyright 2001-2021 The STIX Fonts Project "
+        "Authors,\n   SIL Open Font License 1.1 */\n"
+        '@font-face { font-family: "Wengert Math"; '
+        f'src: url("data:font/woff2;base64,{font}") format("woff2"); }}\n'
+    )

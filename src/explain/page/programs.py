@@ -1,0 +1,129 @@
+"""The judges of step 5 for a page, where the leaves move: three functions in JavaScript.
+
+Each is an expression that is a function of the leaves: the forward pass alone, which difference
+quotients are made with; the simplified program, which the generated Python is printed from; and
+sympy's own derivatives, printed by sympy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ...codegen.compiled import compile
+from ...derive.backward import grad
+from ...graph.expr import Expr, Graph
+from ...graph.rewrite import Walk, Write, replay
+from ...notation.sympy import as_number, sympy_nodes
+from ...ops.scalar import STOP_GRADIENT
+from ..derivation import Derivation
+from ..judges import MAX_TREE, claim_of, derivatives, written_out
+
+MAX_SOURCE: Final = 100_000
+"""Characters of sympy's derivatives that a page takes along."""
+
+
+def forward_source(d: Derivation) -> str:
+    """The forward pass: the leaves, and after them those that `stop_gradient` holds still.
+
+    >>> from ..derivation import derive
+    >>> from wengert import parse
+    >>> print(forward_source(derive(parse("a*b"))))
+    function forward(a, b, a_held, b_held) {
+        "use strict";
+        // forward
+        const t0 = a*b;
+        return t0;
+    }
+    <BLANKLINE>
+    """
+    graph = Graph()
+    names = [d.names[leaf] for leaf in d.leaves]
+    moving = {name: graph.input(name) for name in names}
+    held = {name: graph.input(_unused(f"{name}_held", moving)) for name in names}
+
+    def on(leaves: Mapping[str, Expr], write: Write | None) -> dict[int, int]:
+        images = {d.plain.leaves[name]: leaf.id for name, leaf in leaves.items()}
+        return replay(d.plain, d.plain.outputs, graph, images, write)
+
+    def hold(walk: Walk, node: int) -> int | None:
+        return still[node] if d.plain.ops[node] is STOP_GRADIENT else None
+
+    still = on(held, None)
+    output = graph[on(moving, hold)[d.plain.outputs[0]]]
+    leaves = {leaf.label: leaf for leaf in (*moving.values(), *held.values())}
+    return compile(leaves, output, target="javascript", simplify=False, name="forward").source
+
+
+def simplified_source(d: Derivation) -> str:
+    """The derivatives by the program that the generated Python is printed from, as a list."""
+    graph = d.plain
+    leaves = {d.names[leaf]: graph[graph.leaves[d.names[leaf]]] for leaf in d.leaves}
+    gradient = grad(graph[graph.outputs[0]], [leaves[d.names[leaf]] for leaf in d.wrt])
+    return compile(leaves, gradient, target="javascript", name="simplified").source
+
+
+def sympy_source(d: Derivation) -> str:
+    """sympy's derivatives as a list, null for what it cannot print; "null" where it was not asked.
+
+    >>> from ..derivation import derive
+    >>> from wengert import parse
+    >>> print(sympy_source(derive(parse("tanh(a)"))))
+    function (x0) {
+        return [1 - Math.pow(Math.tanh(x0), 2)];
+    }
+    """
+    try:
+        return _printed(d)
+    except Exception:  # what sympy cannot do, it says by exceptions of every kind
+        return "null"
+
+
+def _printed(d: Derivation) -> str:
+    import sympy
+
+    claim = claim_of(d)
+    if written_out(claim)[claim.root] > MAX_TREE:
+        return "null"
+    known, slopes = derivatives(claim)
+    whole = sympy_nodes(claim.graph, claim.primal)
+    held = {
+        known[node]: as_number(whole[node])
+        for node in claim.primal
+        if claim.graph.ops[node] is STOP_GRADIENT
+    }
+    letters = sympy.symbols(f"x:{len(d.leaves)}", real=True)
+    own = _letters(d, letters)
+    slopes = [slope.xreplace(held).xreplace(own) for slope in slopes]
+    shared, reduced = sympy.cse(slopes, sympy.numbered_symbols("s"))
+    lines = [f"const {name} = {_code(part)};" for name, part in shared]
+    if any(line.endswith(" null;") for line in lines):
+        return "null"
+    answers = ", ".join(map(_code, reduced))
+    body = "\n    ".join([*lines, f"return [{answers}];"])
+    names = ", ".join(map(str, letters))
+    source = f"function ({names}) {{\n    {body}\n}}"
+    return source if len(source) <= MAX_SOURCE else "null"
+
+
+def _letters(d: Derivation, letters: Sequence[Any]) -> dict[Any, Any]:
+    """A symbol of its own for each leaf: names of leaves are anything, and never code."""
+    graph = d.plain
+    nodes = [graph.leaves[d.names[leaf]] for leaf in d.leaves]
+    symbols = sympy_nodes(graph, sorted(nodes))
+    return {symbols[node]: letter for node, letter in zip(nodes, letters, strict=True)}
+
+
+def _code(formula: Any) -> str:
+    import sympy
+
+    written = str(sympy.jscode(formula))
+    if "Not supported" in written:
+        return "null"
+    return " ".join(written.split())
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    while name in taken:
+        name += "_"
+    return name

@@ -1,0 +1,119 @@
+"""The script of a page: what it is told of the walk-through, and the programs it runs."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from .. import quotients
+from ..data import PARTS, Code, Task, Update, plain
+from ..judges import conventions
+from ..lesson import Lesson
+from ..predict import Question, questions
+from ..render.equations import JUDGE_DIGITS
+from .numbers import LiveNumbers
+from .programs import forward_source, simplified_source, sympy_source
+
+
+def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
+    """The page's script: its data, the emitted programs, and what reacts to keys and sliders."""
+    task = w.steps[0]
+    assert isinstance(task, Task)
+    data: dict[str, Any] = {
+        "given": [at_numbers.values[w.node(id).name] for id in task.leaves],
+        "parts": PARTS,
+        "names": _typed_names(w, numbers),
+        "start": "formulas" if w.symbolic else "numbers",
+        "views": {
+            "formulas": {"steps": _lit(w), "questions": []},
+            "numbers": {
+                "steps": _lit(at_numbers),
+                "questions": [_question(question, numbers) for question in questions(at_numbers)],
+            },
+        },
+        "output": numbers.place(w.nodes[-1].number),
+        "judges": _judges(at_numbers, task, numbers),
+        "update": _update(at_numbers, task, numbers),
+    }
+    text = json.dumps(plain(data), ensure_ascii=True, allow_nan=False).replace("<", r"\u003c")
+    d = at_numbers.derivation
+    # Places are handed out above: the program is emitted last. In brackets a function is a value,
+    # whatever its name.
+    programs = {
+        "PROGRAM": numbers.source(),
+        "FORWARD": forward_source(d),
+        "SIMPLIFIED": simplified_source(d),
+        "SYMPY": sympy_source(d),
+    }
+    emitted = "".join(f"const {name} = (\n{text}\n);\n" for name, text in programs.items())
+    written = "".join(map(read_text, ("judges.js", "answers.js", "page.js")))
+    return f"const DATA = {text};\n{emitted}{written}"
+
+
+def _lit(w: Lesson) -> list[list[Any]]:
+    """For each step its part, and the line of code that carries it and what is said of that."""
+    code = [step for step in w.steps if isinstance(step, Code)]
+    lines = {
+        carried.step: [carried.line, carried.variable if carried.line else _sentence(carried.note)]
+        for carried in (code[0].lines if code else ())
+    }
+    return [[step.part, *lines.get(step.id, [])] for step in w.steps]
+
+
+def _question(question: Question, numbers: LiveNumbers) -> dict[str, Any]:
+    return {
+        "step": question.step,
+        "kind": question.kind,
+        "prompt": question.prompt,
+        "hint": question.hint,
+        "formula": question.formula.text,
+        "place": numbers.place(question.number),
+    }
+
+
+def _typed_names(w: Lesson, numbers: LiveNumbers) -> dict[str, int]:
+    """What a typed answer may name: nodes, and their derivatives with a d in front."""
+    nodes = [node for node in w.nodes if node.kind != "constant"]
+    names = {node.name: numbers.place(node.number) for node in nodes}
+    for node in nodes:
+        if node.adjoint_number is not None:
+            names.setdefault(f"d{node.name}", numbers.place(node.adjoint_number))
+    return names
+
+
+def _judges(w: Lesson, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
+    """What the script needs to judge the derivatives as `judges` does."""
+    return {
+        "rows": [
+            [w.node(id).name, task.leaves.index(id), numbers.place(w.node(id).adjoint_number or 0)]
+            for id in task.wrt
+        ],
+        "step": quotients.STEP,
+        "far": quotients.MAX_SIZE,
+        "digits": JUDGE_DIGITS,
+        "conventions": conventions(w.derivation),
+    }
+
+
+def _update(w: Lesson, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
+    """Which leaves a step downhill moves, where their derivatives are, and how far it goes."""
+    update = next(step for step in w.steps if isinstance(step, Update))
+    return {
+        "leaves": [
+            [task.leaves.index(m.leaf), numbers.place(w.node(m.leaf).adjoint_number or 0)]
+            for m in update.leaves
+        ],
+        "rates": w.rates,
+    }
+
+
+def _sentence(note: str) -> str:
+    return f"{note[:1].upper()}{note[1:]}."
+
+
+@cache
+def read_text(name: str) -> str:
+    """A file beside this one."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,88 @@
+"""Headings, prose, tables and listings as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from html import escape
+from itertools import groupby
+
+from ...notation.mathml import from_latex
+from ..data import Formula
+from .blocks import Block, Heading, Inline, Line, Listing, Spot, Table
+
+Slot = Callable[[str, bool], str] | None
+"""What stands for a live number, see `from_latex`; None where nothing is live."""
+
+
+def blocks_html(blocks: Iterable[Block], slot: Slot = None) -> str:
+    """Blocks one after another, entries of a list as such.
+
+    >>> blocks_html([Line(("a < b",)), Line(("c",), 1)])
+    '<p>a &lt; b</p><ul><li class="level1"><div class="entry">c</div></li></ul>'
+    """
+    parts = []
+    for is_entry, group in groupby(blocks, lambda b: isinstance(b, Line) and b.level > 0):
+        inner = "".join(_block(block, slot) for block in group)
+        parts.append(f"<ul>{inner}</ul>" if is_entry else inner)
+    return "".join(parts)
+
+
+def _block(block: Block, slot: Slot) -> str:
+    match block:
+        case Heading(parts, level):
+            return f"<h{level}>{inline_html(parts, slot)}</h{level}>"
+        case Line(parts, level, style):
+            inner = inline_html(parts, slot)
+            classes = " ".join(filter(None, (style, f"level{level}" if level else "")))
+            named = f' class="{classes}"' if classes else ""
+            entry = f'<li{named}><div class="entry">{inner}</div></li>'
+            return entry if level else f"<p{named}>{inner}</p>"
+        case Table(header, rows, styles):
+            return table_html(
+                header, [[inline_html(cell, slot) for cell in row] for row in rows], styles
+            )
+        case Listing(code):
+            return f"<pre>{escape(code)}</pre>"
+
+
+def table_html(
+    header: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()
+) -> str:
+    """A table of cells that are HTML, with a class for each row; it scrolls where it is wide."""
+    heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in header)
+    body = ""
+    for i, row in enumerate(rows):
+        first, *rest = row
+        cells = f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest)
+        style = styles[i] if i < len(styles) else ""
+        body += f'<tr class="{style}">{cells}</tr>' if style else f"<tr>{cells}</tr>"
+    return (
+        '<div class="scroll"><table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def inline_html(parts: Inline, slot: Slot = None) -> str:
+    """Prose with formulas in it.
+
+    >>> inline_html(("a < b,  ", Spot(Formula("-2", "-2"), "key")))
+    'a &lt; b,&ensp;<span data-live="key">−2</span>'
+    """
+    return "".join(_part(part, slot) for part in parts)
+
+
+def _part(part: str | Formula | Spot, slot: Slot) -> str:
+    match part:
+        case Spot(shown, key):
+            text = minus(shown.text) if isinstance(shown, Formula) else shown
+            return f'<span data-live="{key}">{escape(text)}</span>' if key else escape(text)
+        case Formula():
+            live = part.live if slot is not None else ""
+            return from_latex(live or part.latex, slot)
+        case _:
+            return escape(part).replace("  ", "&ensp;")
+
+
+def minus(text: str) -> str:
+    """A number with a real minus sign."""
+    return text.replace("-", "−")

@@ -1,0 +1,648 @@
+"""The walk-through: its steps are the compiler's, its numbers right, its outputs readable."""
+
+import json
+import math
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wengert.derive.backward import grad
+from wengert.errors import (
+    DisconnectedInputError,
+    FormulaError,
+    MissingInputError,
+    NotALeafError,
+    OperandError,
+    SizeError,
+    UnknownNameError,
+)
+from wengert.explain import explain
+from wengert.explain.command import add_arguments, run
+from wengert.explain.data import Formula
+from wengert.explain.render import equations
+from wengert.explain.render.blocks import equation, number, plus, times
+from wengert.explain.render.latex import escape as escape_latex
+from wengert.explain.render.markdown import escape as escape_markdown
+from wengert.explain.walkthrough import Walkthrough
+from wengert.graph.evaluation import evaluate
+from wengert.graph.expr import Graph
+from wengert.graph.formula import escape_latex as escape_formula
+from wengert.graph.value import Value
+from wengert.notation.formulas import read_formulas
+from wengert.notation.parse import parse
+from wengert.ops.record import PRODUCT, Notation, Op, call
+from wengert.train.nn import MLP, Layer, Neuron
+
+NEURON = {"x1": 2.0, "x2": 0.0, "w1": -3.0, "w2": 1.0, "b": 6.8813735870195432}
+HOSTILE = '</script>$\\{}"`|*_[x](y)<b>\n%&#~^'
+
+
+def neuron(**more: object) -> Walkthrough:
+    return explain(read_formulas("o = tanh(x1*w1 + x2*w2 + b)"), at=NEURON, **more)
+
+
+def olah(**more: object) -> Walkthrough:
+    """Olah 2015, "Calculus on Computational Graphs": e = (a + b)(b + 1)."""
+    return explain(read_formulas("c = a + b; d = b + 1; e = c*d"), at={"a": 2, "b": 1}, **more)
+
+
+# -- the numbers ----------------------------------------------------------------------------------
+
+
+def test_the_notebooks_neuron():
+    w = neuron()
+    found = {name: w.by_name(name).adjoint for name in NEURON}
+    assert found == pytest.approx({"x1": -1.5, "w1": 1.0, "x2": 0.5, "w2": 0.0, "b": 0.5})
+    assert w.by_name("o").value == pytest.approx(0.7071067811865476)
+
+
+def test_olahs_example_adds_over_two_paths():
+    w = olah()
+    b = w.by_name("b")
+    assert b.adjoint == 5.0
+    assert [(w.node(a.via).name, a.amount) for a in w.step(f"backward-{b.id}").arrivals] == [
+        ("d", 3.0),
+        ("c", 2.0),
+    ]
+    assert w.step(f"backward-{b.id}").total == "3 + 2 = 5, through d and c"
+    assert w.step(f"backward-{b.id}").ready == "both consumers, d and c, are done"
+    paths = w.step(f"paths-{b.id}")
+    assert (paths.count, paths.total, [path.value for path in paths.shown]) == (2, 5.0, [2.0, 3.0])
+
+
+def test_a_square_has_two_edges():
+    w = explain(parse("x*x"), at={"x": 3})
+    (top, leaf) = w.part(3)
+    assert [c.position for c in top.passes] == [0, 1]
+    assert [c.before for c in top.passes] == [0.0, 3.0]
+    assert [c.after for c in top.passes] == [3.0, 6.0]
+    assert len({c.edge for c in top.passes}) == 2
+    assert leaf.ready == "its only consumer, L, which uses it twice, is done"
+    assert w.step("paths-n0").count == 2
+
+
+FORMULAS = [
+    "a*b + b*c + a*c",
+    "tanh(a*b)*(a + c)",
+    "(a - b)**2 / (c*c + 1)",
+    "exp(a)*sin(b) - cos(c)*a",
+    "relu(a)*b + leaky_relu(b, 0.1)*c",
+    "maximum(a, b)*minimum(b, c)",
+    "where(a > b, a*c, b*b)",
+    "sigmoid(a)*softplus(b) + abs(c)",
+    "log(a*a + 1) + sqrt(b*b + 1)*c",
+    "a**3 + 2**b - (-c)",
+]
+
+
+@settings(max_examples=60)
+@given(
+    formula=st.sampled_from(FORMULAS),
+    at=st.fixed_dictionaries({name: st.floats(-2, 2) for name in "abc"}),
+)
+def test_every_step_is_consistent(formula, at):
+    """Shares are upstream times local, totals are sums of shares, and paths add up to them."""
+    w = explain(parse(formula), at=at)
+    expression = parse(formula)
+    leaves = [expression.graph[node] for node in expression.graph.leaves.values()]
+    for leaf, right in zip(leaves, grad(expression, leaves), strict=True):
+        assert w.by_name(leaf.label).adjoint == evaluate(right, at)
+    for node in w.nodes:
+        if node.kind == "operation":
+            assert w.step(f"forward-{node.id}").value == node.value
+    for step in w.part(3):
+        assert step.adjoint == w.node(step.node).adjoint
+        if step.arrivals:
+            assert math.fsum(a.amount for a in step.arrivals) == pytest.approx(step.adjoint)
+        for share in step.passes:
+            if share.wanted:
+                product = step.adjoint * share.local_value
+                assert share.product_value == pytest.approx(product, rel=1e-12, abs=1e-300)
+                assert share.after == pytest.approx(share.before + share.product_value)
+                assert w.step(share.upstream_step).part in (2, 3)
+    for step in w.part(4):
+        adjoint = w.node(step.node).adjoint
+        assert step.total == pytest.approx(adjoint, rel=1e-9, abs=1e-12)
+        if not step.capped:
+            assert math.fsum(p.value for p in step.shown) == pytest.approx(adjoint, abs=1e-12)
+
+
+def test_a_nodes_turn_comes_after_its_consumers():
+    w = explain(parse("a*b + tanh(a*b)*a"), at={"a": 1, "b": 2})
+    place = {step.node: i for i, step in enumerate(w.part(3))}
+    for node in w.nodes:
+        for operand in node.operands:
+            if operand in place:
+                assert place[node.id] < place[operand]
+
+
+def test_the_shares_are_the_compilers_own_nodes():
+    """Their formulas are printed from the graph, not derived a second time."""
+    w = neuron()
+    top = w.part(3)[0]
+    assert top.passes[0].product.text == "1*(1 - o*o)"
+    number = top.passes[0].product_number
+    assert w.graph.origins[number].transform == "grad"
+    assert w.graph.origins[number].primal == w.output.id
+    assert w.by_name("w1").adjoint_formula.text == "1*(1 - o*o)*x1"
+
+
+def test_formulas_are_not_rearranged():
+    w = explain(parse("b + a + a*1"), at={"a": 1, "b": 2})
+    assert w.formula.text == "b + a + a*1"
+
+
+def test_negative_numbers_stand_in_brackets_after_an_operator():
+    w = explain(parse("a*b - c + b"), at={"a": -1, "b": -2, "c": -3})
+    shown = [step.substituted.text for step in w.part(1)]
+    assert shown == ["(-1)*(-2)", "2 - (-3)", "5 + (-2)"]
+
+
+def test_a_broken_rule_is_caught_by_the_judges():
+    from wengert.ops import scalar as ops
+
+    wrong = (lambda ct, out, x: ct * (1 - out),)
+    original = ops.TANH.vjp
+    object.__setattr__(ops.TANH, "vjp", wrong)
+    try:
+        step = neuron().step("agreement")
+    finally:
+        object.__setattr__(ops.TANH, "vjp", original)
+    assert not any(row.agrees for row in step.rows if row.graph)
+    assert "sympy and the difference quotient say otherwise" in step.rows[0].note
+    assert "disagree" in step.conclusion
+
+
+def test_four_ways_agree():
+    step = neuron().step("agreement")
+    assert all(row.agrees for row in step.rows)
+    assert {row.judgement for row in step.rows} == {"proved equal"}
+    for row in step.rows:
+        numbers = (row.sympy, row.difference, row.compiled)
+        assert numbers == pytest.approx((row.graph,) * 3, rel=1e-6, abs=1e-9)
+
+
+def test_a_kink_is_named_where_the_difference_quotient_disagrees():
+    (row,) = explain(parse("relu(x)"), at={"x": 0}).step("agreement").rows
+    assert not row.agrees
+    assert "convention (relu: 0 at 0)" in row.note
+
+
+def test_the_line_that_carries_a_step_computes_its_number():
+    w = neuron()
+    step = w.step("code")
+    source = step.source.splitlines()
+    carried = {line.step: line for line in step.lines}
+    o = w.by_name("o").id
+    assert carried[f"forward-{o}"].code.startswith("o = tanh(")
+    b = w.by_name("b").id
+    assert carried[f"backward-{b}"].code == "db = 1.0 - o*o"
+    assert carried[f"backward-{o}"].note == "no line: always 1"
+    for line in step.lines:
+        if line.line is not None:
+            assert source[line.line - 1].strip() == line.code
+    assert len(carried) == len(w.part(1)) + len(w.part(3))
+
+
+def test_the_update_predicts_small_steps_and_not_long_ones():
+    w = explain(parse("x*x"), at={"x": 3}, rates=(1e-4, 0.1, 1.5))
+    small, middle, long = w.step("update").rates
+    assert small.predicted == pytest.approx(36e-4)
+    assert small.actual == pytest.approx(small.predicted, rel=1e-3)
+    assert middle.new_output == pytest.approx(2.4**2)
+    assert long.actual < 0
+    assert long.note == "it rose: the step is too long"
+
+
+def test_only_parameters_move_when_there_are_some():
+    g = Graph()
+    w, x = g.parameter("w", 2.0), g.input("x")
+    step = explain(w * x, at={"x": 3}).step("update")
+    assert [moved.value for moved in step.leaves] == [2.0]
+
+
+# -- what can be explained ------------------------------------------------------------------------
+
+
+def test_values_bring_their_data():
+    x, w = Value(2.0, label="x"), Value(-3.0, label="w")
+    y = x * w
+    y.label = "x times w"
+    walk = explain(y)
+    assert walk.by_name("x").adjoint == -3.0
+    assert walk.nodes[-1].label == "x times w"
+    assert (x.grad, w.grad) == (0.0, 0.0)
+
+
+def test_networks():
+    net = MLP(2, [2, 1], seed=0)
+    loss = (net([2.0, 3.0]) - 1.0) ** 2
+    w = explain(loss, net.parameters())
+    loss.backward()
+    for p in net.parameters():
+        assert w.by_name(p.label).adjoint == pytest.approx(p.grad)
+    assert explain(Neuron(3, seed=1)([1.0, 2.0, 3.0])).by_name("b").adjoint is not None
+    assert explain(Layer(2, 2, seed=1)([1.0, 2.0])[1]).by_name("w1_0").adjoint is not None
+
+
+def test_wrt_leaves_out_what_is_not_asked():
+    w = neuron(wrt="w1")
+    assert [w.node(step.node).name for step in w.part(4)] == ["w1"]
+    assert w.by_name("b").adjoint is None
+    assert w.by_name("w1").adjoint == pytest.approx(1.0)
+    g = Graph()
+    a, b = g.input("a"), g.input("b")
+    assert explain(a * b, [b], {a: 2, b: 3}).by_name("b").adjoint == 2.0
+
+
+def test_the_users_graph_is_left_as_it_was():
+    g = Graph()
+    x = g.input("x")
+    y = (x * x).tanh()
+    explain(y, x, {x: 1.0})
+    assert len(g) == 3
+
+
+def test_symbolic():
+    w = explain(read_formulas("o = tanh(w*x + b)"))
+    assert w.symbolic
+    assert not w.part(7)
+    assert {node.value for node in w.nodes} == {None}
+    assert all(row.agrees for row in w.step("agreement").rows)
+    assert w.part(3)[0].passes[0].local.text == "1 - o*o"
+    assert w.by_name("x").adjoint_formula.text == "1*(1 - o*o)*w"
+    assert "None" not in w.text(80, False)
+    assert "nan" not in w.text(80, False)
+
+
+def test_a_derivative_can_be_explained_in_turn():
+    g = Graph()
+    x = g.input("x")
+    w = explain(grad(x * x * x, x), at={x: 2.0})
+    assert w.by_name("x").adjoint == pytest.approx(12.0)
+
+
+def test_a_part_and_a_collapsed_view():
+    net = MLP(2, [3, 1], seed=0)
+    loss = (net([2.0, 3.0]) - 1.0) ** 2
+    whole, small = explain(loss), explain(loss, collapse=True)
+    assert len(small.part(1)) == 5
+    for p in net.parameters():
+        assert small.by_name(p.label).adjoint == pytest.approx(whole.by_name(p.label).adjoint)
+    assert all(row.agrees for row in small.step("agreement").rows)
+    part = explain(loss, part="h0_1")
+    assert part.nodes[-1].name == "h0_1"
+    assert len(part.part(1)) == 5
+    with pytest.raises(UnknownNameError, match="h0_1"):
+        explain(loss, part="h0_9")
+
+
+def test_paths_are_counted_without_being_written_out():
+    x = parse("x")
+    y = x
+    for _ in range(60):
+        y = y + y
+    w = explain(y, at={x: 1.0})
+    (step,) = w.part(4)
+    assert step.count == 2**60
+    assert len(step.shown) == 8
+    assert step.capped
+    assert step.total == 2.0**60
+    assert f"{2**60:,}" in step.sentence
+
+
+def test_non_finite_numbers_are_marked():
+    w = explain(parse("log(x)*y"), at={"x": 0, "y": 1})
+    assert w.first_non_finite == "forward-n1"
+    assert not w.step("forward-n1").finite
+    text = w.text(80, False)
+    assert "← the first that is not finite" in text
+    assert "The first that is not: v1 = log(x)" in text
+    assert neuron().first_non_finite is None
+
+
+def test_behind_a_comparison_nothing_passes():
+    w = explain(parse("(x > 1)*y"), at={"x": 2, "y": 3})
+    assert (w.by_name("x").adjoint, w.by_name("y").adjoint) == (0.0, 1.0)
+
+
+# -- bad input ------------------------------------------------------------------------------------
+
+
+def test_errors_name_what_is_wrong():
+    with pytest.raises(MissingInputError, match="no value for b"):
+        explain(parse("a*b"), at={"a": 1})
+    with pytest.raises(UnknownNameError, match="'q' is not a leaf"):
+        explain(parse("a*b"), at={"q": 1})
+    with pytest.raises(OperandError, match="the value of a is 'two'"):
+        explain(parse("a*b"), at={"a": "two", "b": 1})
+    with pytest.raises(UnknownNameError, match="'q'"):
+        explain(parse("a*b"), "q")
+    with pytest.raises(OperandError, match="one Expr or Value"):
+        explain([1, 2])
+    with pytest.raises(DisconnectedInputError, match="made of constants"):
+        explain(parse("2*3"))
+    with pytest.raises(OperandError, match="learning rate 'fast'"):
+        explain(parse("a"), at={"a": 1}, rates=("fast",))
+    g = Graph()
+    a, b = g.input("a"), g.input("b")
+    with pytest.raises(DisconnectedInputError, match="does not depend on b"):
+        explain(a * a, b)
+    with pytest.raises(NotALeafError):
+        explain(a * b * a, a * b)
+
+
+def test_too_large_says_how_large_and_what_to_do():
+    net = MLP(3, [4, 4, 1], seed=0)
+    rows = [[2.0, 3.0, -1.0], [3.0, -1.0, 0.5], [0.5, 1.0, 1.0]]
+    loss = sum((net(row) - 1.0) ** 2 for row in rows)
+    with pytest.raises(SizeError) as caught:
+        explain(loss)
+    message = str(caught.value)
+    assert "228 operations" in message
+    assert "at most 150" in message
+    assert "collapse=True" in message
+    assert "part='h2_0'" in message
+    assert len(explain(loss, part="h2_0").part(1)) < 150
+    x = parse("x")
+    for _ in range(200):
+        x = x + 1
+    with pytest.raises(SizeError, match="200 operations"):
+        explain(x)
+
+
+# -- the outputs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 120])
+@pytest.mark.parametrize("make", [neuron, olah])
+def test_text_fits_any_width(make, width):
+    text = make().text(width, False)
+    long = [line for line in text.splitlines() if len(line) > width]
+    assert not long
+    assert "\x1b" not in text
+
+
+def test_colours_only_where_wanted(monkeypatch):
+    w = olah()
+    assert "\x1b[" in w.text(80, True)
+    assert "\x1b" not in w.text()
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[" in w.text()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in w.text()
+
+
+def test_text_says_the_lesson():
+    text = olah().text(100, False)
+    for line in (
+        "e = (a + b)*(b + 1)",
+        "c = a + b = 2 + 1 = 3",
+        "∂e/∂b so far: nothing yet, so 0 + 3 = 3, through d; 1 share still to come",
+        "∂e/∂b so far: 3 + 2 = 5, through d and c",
+        "∂e/∂b = 3 + 2 = 5, through d and c",
+        "e → c → b:  d · 1 = 2 × 1 = 2",
+        "Sum: 5, and the backward pass found ∂e/∂b = 5.",
+    ):
+        assert line in text
+
+
+def test_json_is_strict_and_deterministic():
+    w = explain(parse("log(x)*y"), at={"x": 0, "y": 1})
+    text = w.json()
+    assert text == explain(parse("log(x)*y"), at={"x": 0, "y": 1}).json()
+    data = json.loads(text, parse_constant=lambda name: pytest.fail(name))
+    assert data["nodes"][1]["value"] == "-inf"
+    assert [step["part"] for step in data["steps"]] == sorted(s["part"] for s in data["steps"])
+    ids = [step["id"] for step in data["steps"]]
+    assert len(ids) == len(set(ids))
+    known = {node["id"] for node in data["nodes"]}
+    for step in data["steps"]:
+        assert step["node"] is None or step["node"] in known
+
+
+def test_markdown_and_latex():
+    w = olah()
+    assert "- $c = a + b = 2 + 1 = 3$" in w.markdown()
+    assert w.markdown().count("$") % 2 == 0
+    tex = w.latex()
+    assert tex.startswith("\\documentclass")
+    assert tex.count("\\begin{itemize}") == tex.count("\\end{itemize}") > 0
+    assert tex.count("{") == tex.count("}")
+
+
+def test_hostile_labels_are_inert():
+    x = Value(2.0, label=HOSTILE)
+    y = x * x
+    y.label = HOSTILE
+    w = explain(y)
+    for text in (w.text(80, False), w.markdown(), w.latex()):
+        assert "</script>" not in text
+    assert json.loads(w.json())["nodes"][-1]["label"] == HOSTILE
+    assert escape_markdown("<b>*x*|") == "\\<b\\>\\*x\\*\\|"
+    assert escape_latex("50%_\\") == "50\\%\\_\\textbackslash{}"
+
+
+def test_save_goes_by_the_suffix(tmp_path):
+    w = olah()
+    for suffix, start in (
+        (".txt", "e = "),
+        (".md", "# "),
+        (".tex", "\\documentclass"),
+        (".json", "{"),
+    ):
+        path = w.save(tmp_path / f"walk{suffix}")
+        assert path.read_text(encoding="utf-8").startswith(start)
+    with pytest.raises(UnknownNameError, match=r"\.md"):
+        w.save(tmp_path / "walk.doc")
+
+
+def test_look_ups_name_what_exists():
+    with pytest.raises(UnknownNameError, match="forward-n2"):
+        olah().step("forward-n22")
+    with pytest.raises(UnknownNameError, match="'q'"):
+        olah().by_name("q")
+
+
+def test_latex_has_the_brackets_that_latex_needs():
+    """A case distinction is a call in text and open-ended in LaTeX; a fraction is the reverse."""
+    w = explain(parse("where(a > b, a, b)**3 + (a/b)**2"), at={"a": 1, "b": 2})
+    assert w.formula.text == "where(a > b, a, b)**3 + (a/b)**2"
+    assert r"{\left(\begin{cases} a" in w.formula.latex
+    assert r"\end{cases}\right)}^{3} + {\left(\frac{a}{b}\right)}^{2}" in w.formula.latex
+
+
+def test_the_same_walk_through_at_other_values():
+    w = explain(parse("tanh(a*b) + a"))
+    assert w.symbolic
+    numbers = w.at({"a": 0.5, "b": -1})
+    fresh = explain(parse("tanh(a*b) + a"), at={"a": 0.5, "b": -1})
+    assert numbers.json() == fresh.json()
+    assert numbers.at({"b": 2}).json() == fresh.at({"a": 0.5, "b": 2}).json()
+    assert w.symbolic
+    with pytest.raises(MissingInputError, match="no value for b"):
+        w.at({"a": 1})
+    with pytest.raises(UnknownNameError, match="q"):
+        w.at({"q": 1})
+
+
+LIVE = re.compile(r"\\slot\{([^}]*)\}")
+
+
+def live_numbers(w, formula):
+    """What the live numbers of a formula come to: sums of products of nodes."""
+    values = w.derivation.values
+    return [
+        math.fsum(
+            math.prod(values[int(node)] for node in product.split("*"))
+            for product in slot.split("+")
+        )
+        for slot in LIVE.findall(formula.live)
+    ]
+
+
+@pytest.mark.parametrize("make", [neuron, olah], ids=["neuron", "sum"])
+def test_live_numbers_are_those_that_are_shown(make):
+    """A page puts numbers where the text has them: the last of an equation is what it comes to."""
+    w = make()
+    for step in w.part(1):
+        *operands, value = live_numbers(w, equations.forward(w, step))
+        assert operands == [w.node(id).value for id in w.node(step.node).operands]
+        assert value == step.value
+    for step in w.part(3):
+        for passed in filter(lambda passed: passed.wanted, step.passes):
+            assert live_numbers(w, equations.local(passed))[-1] == passed.local_value
+            numbers = live_numbers(w, equations.share(w, step, passed))
+            assert numbers == [step.adjoint, passed.local_value, passed.product_value]
+    for step in w.part(4):
+        for path in step.shown:
+            _, product = equations.path(w, path)
+            *factors, value = live_numbers(w, product)
+            assert value == pytest.approx(path.value)
+            assert len(path.factors) == 1 or factors == [factor.value for factor in path.factors]
+    (update,) = w.part(7)
+    line = equations.before_update(w, update)
+    found = [x for part in line.parts if not isinstance(part, str) for x in live_numbers(w, part)]
+    assert found == pytest.approx([update.before, update.squared_norm])
+
+
+def test_live_numbers_are_no_part_of_the_data():
+    assert "slot" not in neuron().json()
+    assert "slot" not in neuron().latex()
+
+
+def test_of_two_sides_that_read_alike_the_one_that_moves_stays():
+    moving = number(2.0, 7)
+    shown = equation(Formula("x", "x"), Formula("2", "2"), moving)
+    assert (shown.text, shown.live) == ("x = 2", r"x = \slot{7}")
+    assert equation(moving, None, Formula("2", "2")).text == "2"
+    assert times(number(-1.0), number(-2.0)).text == "(-1) × (-2)"
+    assert plus(number(-1.0), number(-2.0)).text == "-1 + (-2)"
+    assert plus(number(-1.0, 3), number(2.0, 4)).live == r"\slot{3} + \left(\slot{4}\right)"
+
+
+def test_prose_and_formulas_escape_latex_alike():
+    signs = "\\{}$&#%_^~"
+    assert escape_latex(signs) == escape_formula(signs)
+    assert escape_latex("<×") == r"\ensuremath{<}\ensuremath{\times}"
+
+
+# -- operations of one's own ----------------------------------------------------------------------
+
+
+def test_an_operation_from_outside_the_package_is_explained_like_any_other():
+    written = Notation("{0}*{0}*{0}", PRODUCT, (PRODUCT + 1,))
+    cube = Op(
+        name="cube",
+        arity=1,
+        evaluate=lambda x: x * x * x,
+        sympy=lambda sp, x: sp.Pow(x, 3),
+        vjp=(lambda ct, out, x: ct * (3 * x * x),),
+        notation={"text": call("cube"), "python": written, "javascript": written},
+        sentence="the slope of a cube is three squares",
+        domain=((-2.0, 2.0),),
+    )
+    g = Graph()
+    x, y = g.inputs("x", 2)
+    output = cube(x * y) + x
+    for w in (explain(output, at={x: 2.0, y: -1.0}), explain(output)):
+        assert all(row.agrees for row in w.step("agreement").rows)
+        assert "Rule of cube: the slope of a cube is three squares." in w.text(200, False)
+        assert re.search(r"const t\d+ = (t\d+)\*\1\*\1;", w.html())
+        assert w.latex().count("{") == w.latex().count("}")
+        assert json.loads(w.json())["nodes"][-1]["formula"]["text"] == "v2 + x0"
+    output.label = "cubes"
+    assert "cubes" in explain(output, at={x: 2.0, y: -1.0}, collapse=True).html()
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def command(capsys, *arguments: str) -> str:
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert run(parser.parse_args(list(arguments))) == 0
+    return capsys.readouterr().out
+
+
+def test_command(capsys):
+    at = ",".join(f"{name}={number!r}" for name, number in NEURON.items())
+    formula = "tanh(w1*x1 + w2*x2 + b)"
+    assert "∂L/∂w1 = 1" in command(capsys, formula, "--at", at)
+    assert "∂L/∂x1" not in command(capsys, formula, "--at", at, "--wrt", "w1")
+    assert json.loads(command(capsys, formula, "--at", at, "--json"))["symbolic"] is False
+    assert "+=" in command(capsys, formula, "--at", at, "--mistake", "assign")
+    listed = command(capsys, formula, "--mistake", "list")
+    assert "dead-relu" in listed
+    assert "symbolic" in command(capsys, "x*x", "--json")
+
+
+def test_command_errors_name_the_value():
+    with pytest.raises(FormulaError, match="the value of 'x' is 'abc'"):
+        read_values_of("x=abc")
+    with pytest.raises(FormulaError, match="expected name=number"):
+        read_values_of("x")
+    with pytest.raises(FormulaError, match="'x' twice"):
+        read_values_of("x=1,x=2")
+
+
+def read_values_of(text: str) -> dict[str, float]:
+    from wengert.explain.command import read_values
+
+    return read_values([text])
+
+
+def test_named_formulas():
+    e = read_formulas("c = a + b; d = b + 1; e = c*d")
+    assert str(e) == "(a + b)*(b + 1)"
+    assert [label for node, label in e.graph.labels.items() if e.graph.operands[node]] == list(
+        "cde"
+    )
+    for bad in (
+        "",
+        "x; y",
+        "c = a; c = b",
+        "b*c; c = a",
+        "a = b; a*a; c = a",
+        "lambda = x",
+        "c == d; c",
+    ):
+        with pytest.raises(FormulaError):
+            read_formulas(bad)
+
+
+def test_plain_characters_where_the_terminal_has_no_others(monkeypatch):
+    import io
+
+    from wengert.explain import command as module
+
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    module._write("∂L/∂x — 2 × 3 ü\n")
+    assert raw.getvalue() == b"dL/dx - 2 * 3 ?\n"
