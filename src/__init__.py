@@ -43,6 +43,7 @@ from .errors import (
     ShapeError,
     SizeError,
     SpellingError,
+    TracingError,
     TruthValueError,
     UnknownNameError,
     WengertError,
@@ -92,6 +93,8 @@ from .ops.scalar import (
 from .proof.ranges import ranges
 from .simplify.pipeline import simplify
 from .simplify.stable import stable_form
+from .trace.function import Function, function
+from .trace.table import Table, pick, table, take
 from .train.dense import Dense
 from .train.fit import fit
 from .train.history import History
@@ -119,6 +122,7 @@ __all__ = [
     "DuplicateNameError",
     "Expr",
     "FormulaError",
+    "Function",
     "Graph",
     "GraphMismatchError",
     "History",
@@ -142,6 +146,8 @@ __all__ = [
     "ShapeError",
     "SizeError",
     "SpellingError",
+    "Table",
+    "TracingError",
     "TruthValueError",
     "UnknownNameError",
     "Value",
@@ -165,6 +171,7 @@ __all__ = [
     "fit",
     "from_json",
     "from_networkx",
+    "function",
     "gelu",
     "grad",
     "greater",
@@ -185,6 +192,7 @@ __all__ = [
     "minimum",
     "not_equal",
     "parse",
+    "pick",
     "ranges",
     "relu",
     "roll",
@@ -197,6 +205,8 @@ __all__ = [
     "squared_error",
     "stable_form",
     "stop_gradient",
+    "table",
+    "take",
     "tanh",
     "targets",
     "text",

@@ -27,6 +27,7 @@ ROOMS = (
     ("codegen",),
     ("verify",),
     ("train",),
+    ("trace",),
     ("explain",),
     ("demo", "testing"),
     ("cli",),
