@@ -22,7 +22,7 @@ if __name__ != "wengert":
 from . import arrays
 from .arrays.roll import Rolled, check_roll, roll
 from .codegen.compiled import Compiled, compile
-from .codegen.target import targets
+from .codegen.target import Source, Target, targets
 from .derive.backward import adjoints, grad, hessian, hvp, jacobian, jvp
 from .draw.draw import draw_dot
 from .errors import (
@@ -60,9 +60,8 @@ from .notation.json import from_json, to_json
 from .notation.networkx import from_networkx
 from .notation.parse import parse
 from .notation.sympy import to_sympy
-from .ops.record import Op
+from .ops.record import Notation, Op
 from .ops.scalar import (
-    OPERATIONS,
     absolute,
     cos,
     equal,
@@ -90,8 +89,10 @@ from .ops.scalar import (
     total,
     where,
 )
+from .ops.table import OPERATIONS
 from .proof.ranges import ranges
 from .simplify.pipeline import simplify
+from .simplify.rules import Rule
 from .simplify.stable import stable_form
 from .trace.function import Function, function
 from .trace.table import Table, pick, table, take
@@ -136,17 +137,21 @@ __all__ = [
     "NonFiniteError",
     "NotALeafError",
     "NotDifferentiableError",
+    "Notation",
     "Op",
     "OperandError",
     "Optimizer",
     "Origin",
     "Rolled",
+    "Rule",
     "SaveFileError",
     "SettingError",
     "ShapeError",
     "SizeError",
+    "Source",
     "SpellingError",
     "Table",
+    "Target",
     "TracingError",
     "TruthValueError",
     "UnknownNameError",

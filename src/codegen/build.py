@@ -15,12 +15,12 @@ from ..errors import ShapeError, UnknownNameError, shorten
 from ..graph.expr import Graph
 from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
-from ..simplify.pipeline import simplified
+from ..simplify.pipeline import Choice, simplified
 from .array.pipeline import array_program
 from .array.program import ArrayProgram
 from .lower import Signature, depends_on_samples, lower
 from .program import Nested, Program, flatten, map_nested
-from .target import Source, find_target
+from .target import Source, Target, find_target
 
 REDUCTIONS: Final = ("sum", "mean", None)
 MAX_REMEMBERED: Final = 20_000
@@ -43,9 +43,9 @@ class Derivatives:
 class Options(NamedTuple):
     """How to build a function, besides from what."""
 
-    target: str
+    target: str | Target
     name: str
-    rules: str | None
+    rules: Choice | None
     dtype: str
 
 
@@ -135,13 +135,11 @@ def _nesting(outputs: Nested) -> Any:
 
 def build(recipe: Recipe) -> Built:
     """Simplify, lower, emit and load."""
-    options, graph = recipe.options, recipe.graph
+    options = recipe.options
     target = find_target(options.target)
     if not target.arrays:
-        _check_scalars(graph, target.name)
-    if options.rules is not None:
-        samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
-        graph = simplified(graph, options.rules, samples)
+        _check_scalars(recipe.graph, target.name)
+    graph = simplified_graph(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     program: Program | ArrayProgram
     if target.arrays:
@@ -160,6 +158,14 @@ def build(recipe: Recipe) -> Built:
     known = () if any(recipe.stacked) else derivatives
     passes = (*graph.passes, *getattr(program, "passes", ()))
     return Built(program, source, target.load(source), known, passes)
+
+
+def simplified_graph(recipe: Recipe) -> Graph:
+    """The recipe's graph after the simplification that is asked for."""
+    if recipe.options.rules is None:
+        return recipe.graph
+    samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
+    return simplified(recipe.graph, recipe.options.rules, samples).graph
 
 
 build_once = lru_cache(maxsize=64)(build)

@@ -1,4 +1,4 @@
-"""What a call is estimated to cost, by one table of times.
+"""What a call is estimated to cost, by the times in the records of the operations.
 
 The times were measured on a 2-core x86-64 machine (AVX-512, about 3 GHz) with CPython 3.11 and
 NumPy 2 on OpenBLAS, on functions of 400 operations of one kind, and are not scaled to the machine
@@ -8,68 +8,34 @@ by much. On another machine all of it is faster or slower by about the same fact
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from math import prod
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from math import fsum, prod
+from typing import Any, Final, NamedTuple
 
 from ..arrays.report import VIEWS
-from ..ops.arrays import GATHER, GATHER_ROWS, LOGSUMEXP, MATMUL, SCATTER, SCATTER_ROWS
+from ..graph.expr import Graph, live_nodes
+from ..graph.rewrite import PassRecord
+from ..ops.arrays import FIRST_MAX, GATHER, LOGSUMEXP, MATMUL, MAX, MEAN, OUTER, SUM
 from ..ops.record import Op
-from ..ops.scalar import ADD, DIV, MUL, NEG, SUB
+from ..ops.scalar import ADD, CONSTANT, ELEMENTWISE, STOP_GRADIENT, TOTAL
 from ..ops.shapes import BATCH, Shape
-from ..simplify.engine import PassRecord
-from .array.program import ArrayProgram
-from .program import Instruction, Program, flatten
-
-ARITHMETIC: Final = frozenset((ADD, SUB, MUL, DIV, NEG))
-"""The operations that CPython has instructions for."""
-
-_NANOSECONDS: Final[Mapping[str, float]] = {
-    "add": 7,
-    "sub": 7,
-    "mul": 7,
-    "div": 9,
-    "neg": 10,
-    "total": 7,
-    "stop_gradient": 0,
-    "lt": 22,
-    "le": 22,
-    "gt": 22,
-    "ge": 22,
-    "eq": 20,
-    "ne": 20,
-    "where": 4,
-    "relu": 10,
-    "leaky_relu": 10,
-    "abs": 15,
-    "maximum": 27,
-    "minimum": 27,
-    "sqrt": 15,
-    "exp": 20,
-    "log": 52,
-    "log1p": 22,
-    "expm1": 21,
-    "sin": 21,
-    "cos": 20,
-    "tanh": 27,
-    "sigmoid": 61,
-    "softplus": 82,
-    "pow_const": 26,
-    "pow": 22,
-}
-"""What one operation takes as part of a larger expression."""
-
-_OTHER: Final = 30.0
-"""Nanoseconds for an operation that is not in the table."""
+from .array.families import JOIN, computed_in_place
+from .array.features import WITH_ONES
+from .array.program import ArrayProgram, Flat
+from .program import Instruction, Operand, Program, flatten
 
 _CALL, _ARGUMENT, _OUTPUT, _SAMPLE = 0.3, 0.006, 0.005, 0.05
 """Microseconds: the call itself, each number in and out, and each turn of the loop over samples."""
 
 _STEP, _ARRAY, _VIEW, _SCALAR = 2.0, 0.6, 0.25, 0.1
-_ELEMENT, _FUNCTION, _CHOSEN, _MULTIPLY_ADD = 0.0004, 0.003, 0.003, 0.00004
-"""Microseconds: an array operation, and each element of it."""
+_STRETCH, _REDUCTION, _OUTER, _MEMORY, _COPY = 0.5, 1.1, 1.7, 0.15, 0.35
+_ELEMENT, _MULTIPLY_ADD = 0.0004, 0.00004
+"""Microseconds: a call, an array operation, a view, an operation on numbers; what an operand of
+another shape adds; an operation that folds an axis, an outer product; new memory, and a copy into
+part of it; an element that is copied, and a product in a matrix product."""
 
-_CHOOSING: Final = frozenset((GATHER, GATHER_ROWS, SCATTER, SCATTER_ROWS))
+_PASSED_ON: Final = frozenset((STOP_GRADIENT, TOTAL))
+_FOLDING: Final = frozenset((SUM, MEAN, MAX, FIRST_MAX, LOGSUMEXP))
 
 
 def operation_microseconds(op: Op) -> float:
@@ -79,16 +45,16 @@ def operation_microseconds(op: Op) -> float:
     >>> operation_microseconds(TANH)
     0.027
     """
-    return _NANOSECONDS.get(op.name, _OTHER) / 1000
+    return op.nanoseconds("python") / 1000
 
 
 def counted_microseconds(counts: Mapping[str, int]) -> float:
-    """About how long so many operations of each name take in Python.
+    """About how long so many operations on scalars of each name take in Python.
 
     >>> counted_microseconds({"mul": 1000, "add": 1000})
     14.0
     """
-    return sum(_NANOSECONDS.get(name, _OTHER) * n for name, n in counts.items()) / 1000
+    return sum(ELEMENTWISE[name].nanoseconds("python") * n for name, n in counts.items()) / 1000
 
 
 def python_microseconds(program: Program) -> tuple[float, float]:
@@ -126,26 +92,100 @@ def array_microseconds(program: Any, samples: int) -> float:
     >>> 1 < array_microseconds(f.program, 1) < 20
     True
     """
-    parts = len(program.views) * _VIEW + len(program.groups) * _VIEW
-    return _STEP + parts + sum(_array_time(program, i, samples) for i in program.instructions)
+    made = {instruction.name: instruction.op for instruction in program.instructions}
+    shapes = program.shapes
+
+    def part(operand: Operand) -> Part:
+        return Part(shapes.get(str(operand), ()), made.get(str(operand)))
+
+    operations = [
+        (i.op, part(i.name).shape, [part(operand) for operand in i.operands])
+        for i in program.instructions
+    ]
+    flats = [output for _, output in flatten(program.outputs) if isinstance(output, Flat)]
+    sequences = [(flat.length, [part(piece.operand) for piece in flat.pieces]) for flat in flats]
+    views = len(program.views) + len(program.groups)
+    return _microseconds(operations, sequences, views, samples)
 
 
-def _array_time(program: ArrayProgram, instruction: Instruction, samples: int) -> float:
-    op = instruction.op
-    shapes = [program.shapes.get(str(operand), ()) for operand in instruction.operands]
-    shape = program.shapes.get(instruction.name, ())
+def graph_microseconds(
+    graph: Graph, sequences: Iterable[tuple[int, Iterable[int]]], arguments: int, samples: int
+) -> float:
+    """The same of the program that a graph of arrays would be lowered to.
+
+    sequences  the outputs that become one vector each: its length, and the nodes it is made of
+    arguments  how many there are
+    """
+    shapes, ops = graph.shapes, graph.ops
+
+    def part(node: int) -> Part:
+        while ops[node] in _PASSED_ON:
+            (node,) = graph.operands[node]
+        return Part(shapes.get(node, ()), ops[node] if graph.operands[node] else None)
+
+    live = live_nodes(graph, graph.outputs)
+    computed = [node for node in live if graph.operands[node] and ops[node] not in _PASSED_ON]
+    operations = [
+        (ops[node], shapes.get(node, ()), [part(n) for n in graph.operands[node]])
+        for node in computed
+    ]
+    joined = [(length, [part(node) for node in nodes]) for length, nodes in sequences]
+    given = sum(1 for node in live if not graph.operands[node] and ops[node] is not CONSTANT)
+    return _microseconds(operations, joined, given + arguments, samples)
+
+
+class Part(NamedTuple):
+    """An operand: its shape, and what computes it; None for an argument or a number."""
+
+    shape: Shape
+    op: Op | None
+
+
+def _microseconds(
+    operations: Iterable[tuple[Op, Shape, Sequence[Part]]],
+    sequences: Iterable[tuple[int, Sequence[Part]]],
+    views: int,
+    samples: int,
+) -> float:
+    times = [_array_time(op, shape, parts, samples) for op, shape, parts in operations]
+    times += [_sequence_time(length, parts, samples) for length, parts in sequences]
+    return _STEP + views * _VIEW + fsum(times)
+
+
+def _array_time(op: Op, shape: Shape, parts: Sequence[Part], samples: int) -> float:
+    shapes = [part.shape for part in parts]
     if not shape and not any(shapes):
         return _SCALAR
+    if op is JOIN or op is WITH_ONES:
+        return _MEMORY + _COPY * (op is WITH_ONES) + _put_together(parts, samples)
     size = elements(shape, samples)
-    largest = max(size, *[elements(shape, samples) for shape in shapes])
     if op is MATMUL:
         return _ARRAY + _MULTIPLY_ADD * size * elements(shapes[0][-1:], samples)
-    if op in _CHOOSING:
-        return _ARRAY + _CHOSEN * largest
-    if op in VIEWS:
+    if op in VIEWS and op is not GATHER:
         return _VIEW
-    plain = op in ARITHMETIC or (op.shape is not None and op is not LOGSUMEXP)
-    return _ARRAY + (_ELEMENT if plain else _FUNCTION) * largest
+    largest = max(size, *[elements(shape, samples) for shape in shapes])
+    call = _OUTER if op is OUTER else _REDUCTION if op in _FOLDING else _ARRAY
+    if op.shape is None and any(own not in ((), shape) for own in shapes):
+        call += _STRETCH
+    return call + op.nanoseconds("numpy") / 1000 * largest
+
+
+def _sequence_time(length: int, parts: Sequence[Part], samples: int) -> float:
+    """The time of putting a sequence of outputs together; a vector may be all of it as it is."""
+    first = parts[0] if len(parts) == 1 else Part((), None)
+    if first.shape == (length,) and first.op is not None and first.op not in VIEWS:
+        return 0.0
+    return _MEMORY + _put_together(parts, samples)
+
+
+def _put_together(parts: Iterable[Part], samples: int) -> float:
+    """The time of having arrays as parts of a larger one: they are computed there, or copied."""
+    time = 0.0
+    for shape, op in parts:
+        time += _VIEW
+        if not (shape and op is not None and computed_in_place(op)):
+            time += _COPY + _ELEMENT * elements(shape, samples)
+    return time
 
 
 def elements(shape: Shape, samples: int) -> int:
@@ -160,7 +200,7 @@ def pass_text(record: Any) -> str:
     """
     if isinstance(record, PassRecord):
         before, after = record.operations_before, record.operations_after
-        if before.keys() | after.keys() <= _NANOSECONDS.keys():
+        if before.keys() | after.keys() <= ELEMENTWISE.keys():
             old, new = counted_microseconds(before), counted_microseconds(after)
             return f"{record}; about {duration(old)} -> {duration(new)}"
     return str(record)

@@ -66,7 +66,8 @@ class Graph(Columns):
     The columns `ops`, `operands`, `statics`, `labels` and `origins` are for reading. `outputs` is
     set by transforms that make a graph for the sake of some of its nodes. A node that is not in
     `shapes` is a scalar; `arrays` holds the values of array leaves, read-only, and `lanes` the
-    names of the scalar leaves that an array leaf was made of, if it was.
+    names of the scalar leaves that an array leaf was made of, if it was. `sweeps` has, for every
+    reverse sweep, the node of the adjoint of each primal node.
     """
 
     nx: Door[networkx.DiGraph[int]] = Door("nx")

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import SizeError
 from ..notation.sympy import is_piecewise, is_zero, regions, sympy_nodes
-from ..ops.scalar import STOP_GRADIENT
+from ..ops.scalar import POW_CONST, STOP_GRADIENT
 from .claim import Claim, relative
 from .precise import chain_rule, precise_sympy, precise_values
 
@@ -123,18 +123,33 @@ def _precise_row(
 ) -> list[float]:
     from mpmath import mp
 
-    graph = claim.graph
-    values = precise_values(graph, claim.live, point, digits)
-    if by_sympy is None:
-        adjoints = chain_rule(graph, claim.primal, claim.root, values, digits)
-        expected = [adjoints.get(leaf, mp.zero) for leaf in claim.leaves]
-    else:
-        at = {known[node]: values[node] for node in claim.live if known[node].is_Symbol}
-        expected = precise_sympy(by_sympy, at, digits)
+    values = precise_values(claim.graph, claim.live, point, digits)
+    expected = precise_derivatives(claim, values, known, by_sympy, digits)
     with mp.workdps(digits):
         pairs = [(e, values[node]) for e, node in zip(expected, claim.gradient, strict=True)]
         largest = max((abs(e) for e, _ in pairs if mp.isfinite(e)), default=mp.zero)
         return [relative(found - e, max(abs(e), largest)) for e, found in pairs]
+
+
+def precise_derivatives(
+    claim: Claim,
+    values: Mapping[int, Any],
+    known: Mapping[int, Any],
+    by_sympy: Sequence[Any] | None,
+    digits: int = DIGITS,
+) -> list[Any]:
+    """Each derivative by sympy as an mpmath number, where the nodes have the `values`.
+
+    `by_sympy` are its derivatives of the output and `known` the nodes as sympy formulas; without
+    them, the chain rule puts together its derivatives of the operations.
+    """
+    from mpmath import mp
+
+    if by_sympy is None:
+        adjoints = chain_rule(claim.graph, claim.primal, claim.root, values, digits)
+        return [adjoints.get(leaf, mp.zero) for leaf in claim.leaves]
+    at = {known[node]: values[node] for node in claim.primal if known[node].is_Symbol}
+    return precise_sympy(by_sympy, at, digits)
 
 
 @dataclass(frozen=True)
@@ -155,12 +170,15 @@ def _written_out(claim: Claim) -> _Sizes:
         terms = [sizes.terms[operand] for operand in operands]
         sizes.tree[node] = 1.0 + sum(sizes.tree[operand] for operand in operands)
         sizes.depth[node] = 1 + max((sizes.depth[operand] for operand in operands), default=0)
-        match graph.ops[node].name:
-            case "add" | "sub":
+        op = graph.ops[node]
+        match "" if op.conditions else op.linear:
+            case "together":
                 sizes.terms[node] = sum(terms)
-            case "mul":
+            case "each":
                 sizes.terms[node] = math.prod(terms)
-            case "neg" | "div" | "pow_const" | "total":
+            case "first":
+                sizes.terms[node] = terms[0]
+            case _ if op is POW_CONST:
                 sizes.terms[node] = terms[0]
             case _:
                 sizes.terms[node] = math.inf if max(terms, default=1) > MAX_EXPANDED else 1.0

@@ -15,7 +15,7 @@ from ..codegen.program import Nested, flatten
 from ..derive.backward import grad
 from ..errors import TracingError
 from ..graph.expr import Expr, Graph
-from ..graph.leafnames import is_name
+from ..graph.store import is_name
 from ..graph.value import Value
 from ..simplify.stable import stable_form
 from ..train.choice import AUTO, SMALL, work_of

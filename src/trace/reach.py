@@ -16,7 +16,7 @@ from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
-from ..graph.leafnames import MAX_NAME_LENGTH
+from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
 from .structure import MAX_DEPTH
 
