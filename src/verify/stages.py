@@ -35,7 +35,7 @@ FLOOR: Final = 64
 UNBOUNDED: Final = 1e-9
 """How far, relative to the largest number, it may be where no bound on the rounding is known."""
 
-MAX_NODES: Final[Mapping[str, int]] = {"javascript": 20_000}
+MAX_NODES: Final[Mapping[str, int]] = {"javascript": 20_000, "native": 20_000}
 """Past so many nodes a target is compiled only if it was asked for."""
 
 MAX_OTHERS: Final = 200_000
