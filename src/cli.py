@@ -26,8 +26,8 @@ from .explain.command import add_arguments
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph
 from .graph.formula import name_latex, number_latex
-from .graph.leafnames import check_name
 from .graph.numbertext import number_text
+from .graph.store import check_name
 from .graph.written import latex, text
 from .notation.parse import parse
 from .storage import write_bytes

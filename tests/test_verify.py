@@ -474,7 +474,7 @@ def test_it_prints_as_a_table_and_reads_as_a_sequence(leaves):
     count = len(verification)
     assert table[-1] == f"{count} of {count} checks held, at 3 points (seed 0)."
     names = ["rule", "adjoint", "adjoint", "fingerprint", "simplification", "roll"]
-    names += ["simplification"] * 3 + ["derivative", "finite differences"] + ["compiled"] * 3
+    names += ["simplification"] * 3 + ["derivative", "finite differences"] + ["compiled"] * 4
     assert [check.name for check in verification] == names[: len(verification)]
     assert verification.output == "tanh(x)"
     failed = Verification("x", (Check("rule", "add", "sympy", False, None, "why"),), 0, 1)

@@ -34,7 +34,7 @@ def array_notation(graph: Columns, node: int, language: str) -> Notation:
         return _call(op.name, [_escaped(shape_text(statics[0]))], latex)
     if op.statics:
         return _call(op.name, _arguments(op.statics, statics), latex)
-    return op.notation[language]
+    return op.written(language)
 
 
 def array_text(array: Any, limit: int = 8) -> str:

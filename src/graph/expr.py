@@ -30,6 +30,7 @@ from .arraysyntax import ArraySyntax
 from .arrayvalue import ArrayValue
 from .doors import Door
 from .formula import formula
+from .own import OWN, refusal
 from .store import Columns, Origin, leaf_named, live_nodes, real_number, unknown_leaf
 from .value import Value, topological
 
@@ -65,7 +66,8 @@ class Graph(Columns):
     The columns `ops`, `operands`, `statics`, `labels` and `origins` are for reading. `outputs` is
     set by transforms that make a graph for the sake of some of its nodes. A node that is not in
     `shapes` is a scalar; `arrays` holds the values of array leaves, read-only, and `lanes` the
-    names of the scalar leaves that an array leaf was made of, if it was.
+    names of the scalar leaves that an array leaf was made of, if it was. `sweeps` has, for every
+    reverse sweep, the node of the adjoint of each primal node.
     """
 
     nx: Door[networkx.DiGraph[int]] = Door("nx")
@@ -204,6 +206,8 @@ class Graph(Columns):
             elif item.op is None:
                 node = self._leaf(ops.PARAMETER, self._free_name(item.label)).id
                 self._sources[node] = item
+            elif item.op is OWN:
+                raise refusal(item.label, item._op)
             else:
                 node = self.append(
                     item.op, tuple(adopted[operand] for operand in item.operands), item.statics

@@ -6,16 +6,26 @@ numbers are a topological order. What is written here knows nothing of handles: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from keyword import iskeyword
 from numbers import Real
 from typing import Any
 
-from ..errors import DuplicateNameError, OperandError, UnknownNameError, kind_of, shorten
+from ..errors import (
+    DuplicateNameError,
+    InvalidNameError,
+    OperandError,
+    UnknownNameError,
+    kind_of,
+    shorten,
+)
 from ..ops import scalar as ops
-from ..ops.record import Op, plain_number
-from ..ops.shapes import Shape, frozen_array, is_array, result_shape, unboxed
-from .leafnames import MAX_NAME_LENGTH, check_name, is_name, listing
+from ..ops.record import Op, plain_number, result_shape
+from ..ops.shapes import Shape, frozen_array, is_array, unboxed
+
+MAX_NAME_LENGTH = 200
+"""The longest name of a leaf, in characters."""
 
 _SUFFIX_LENGTH = 20
 
@@ -55,6 +65,7 @@ class Columns:
         self.labels: dict[int, str] = {}
         self.leaves: dict[str, int] = {}
         self.adjoint_of: dict[int, int] = {}
+        self.sweeps: list[dict[int, int]] = []
         self.gradients: dict[tuple[int, int], int] = {}
         self.stable_forms: dict[int, int] = {}
         self.stable_gradients: dict[tuple[int, int], int] = {}
@@ -210,17 +221,53 @@ class Columns:
         return f"{stem}_{number}"
 
 
-def live_nodes(graph: Columns, roots: Iterable[int]) -> list[int]:
-    """The nodes that `roots` depend on, and the roots, in topological order."""
+def live_nodes(graph: Columns, roots: Iterable[int], known: Collection[int] = ()) -> list[int]:
+    """The nodes that `roots` depend on, and the roots, in topological order.
+
+    Nodes in `known` are left out, and so is what only they depend on.
+    """
     operands = graph.operands
-    stack = list(roots)
-    seen = set(stack)
+    stack = [root for root in roots if root not in known]
+    seen = {*stack, *known}
     while stack:
         for operand in operands[stack.pop()]:
             if operand not in seen:
                 seen.add(operand)
                 stack.append(operand)
-    return sorted(seen)
+    return sorted(seen.difference(known)) if known else sorted(seen)
+
+
+def is_name(text: Any) -> bool:
+    """Whether `text` can name a leaf: an ASCII identifier, no keyword, no dunder, not too long.
+
+    >>> is_name("w0_2"), is_name("lambda"), is_name("a b")
+    (True, False, False)
+    """
+    return (
+        isinstance(text, str)
+        and len(text) <= MAX_NAME_LENGTH
+        and text.isascii()
+        and text.isidentifier()
+        and not iskeyword(text)
+        and not text.startswith("__")
+    )
+
+
+def check_name(name: Any, what: str) -> None:
+    """An `InvalidNameError` unless `name` can name a leaf, a group or a function."""
+    if not is_name(name):
+        raise InvalidNameError(
+            f"{shorten(name)} cannot name a {what}: expected an ASCII identifier such as 'x' or "
+            f"'w0_1', at most {MAX_NAME_LENGTH} characters, not a Python keyword and not starting "
+            "with '__'"
+        )
+
+
+def listing(names: Iterable[str], limit: int = 12) -> str:
+    """The first `limit` names and how many more there are, for the text of an error."""
+    names = list(names)
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(shorten(name) for name in names[:limit]) + more or "none"
 
 
 def leaf_named(graph: Columns, name: str) -> int:

@@ -1,6 +1,7 @@
 """Elementary functions from arithmetic alone: no branches, no tables, so vectors run them as well.
 
-Each is written for a machine `m`, whose numbers know `+ - * /` and comparisons:
+They are the `kernel`s of records, from which native code is made. Each is written for a machine
+`m`, whose numbers know `+ - * /` and comparisons:
 
     m.fma(a, b, c)         a·b + c, rounded once where the machine can, else twice
     m.select(c, a, b)      a where the comparison c holds, else b
@@ -256,35 +257,3 @@ def pow_const(m: Any, x: Any, n: float) -> Any:
     if n in (-1.0, -2.0):
         return _FEW[-n](1.0 / x)
     return _FEW[n](x) if n in _FEW else None
-
-
-KERNELS: Final[dict[str, Any]] = {
-    "add": lambda m, a, b: a + b,
-    "sub": lambda m, a, b: a - b,
-    "mul": lambda m, a, b: a * b,
-    "div": lambda m, a, b: a / b,
-    "neg": lambda m, x: -x,
-    "pow_const": pow_const,
-    "exp": exp,
-    "log": log,
-    "log1p": log1p,
-    "expm1": expm1,
-    "sqrt": lambda m, x: m.sqrt(x),
-    "sin": sin,
-    "cos": cos,
-    "tanh": tanh,
-    "sigmoid": sigmoid,
-    "softplus": softplus,
-    "relu": lambda m, x: m.select(x <= 0.0, 0.0, x),
-    "leaky_relu": lambda m, x, slope: m.select(x <= 0.0, slope * x, x),
-    "abs": lambda m, x: m.abs(x),
-    "maximum": lambda m, a, b: m.select(a < b, b, m.select(b != b, b, a)),
-    "minimum": lambda m, a, b: m.select(a > b, b, m.select(b != b, b, a)),
-    "lt": lambda m, a, b: m.flag(a < b),
-    "le": lambda m, a, b: m.flag(a <= b),
-    "gt": lambda m, a, b: m.flag(a > b),
-    "ge": lambda m, a, b: m.flag(a >= b),
-    "eq": lambda m, a, b: m.flag(a == b),
-    "ne": lambda m, a, b: m.flag(a != b),
-    "where": lambda m, c, a, b: m.select(m.truth(c), a, b),
-}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from ...ops.kernels import KERNELS
 from ...ops.record import Op
 from .words import Block, Word, type_of
 
@@ -135,5 +134,4 @@ class Functions:
 
 def _traced(block: Block, op: Op, operands: Sequence[Word], statics: tuple[float, ...]) -> Any:
     """The lines of the operation's kernel; None where it has none for these static arguments."""
-    kernel = KERNELS.get(op.name)
-    return None if kernel is None else kernel(block, *operands, *statics)
+    return None if op.kernel is None else op.kernel(block, *operands, *statics)
