@@ -73,6 +73,10 @@ class Code:
         self.address: int = self._library["run"]
         self._run = _RUN(self.address)
 
+    def call(self, *arguments: Any) -> Any:
+        """What `run` gives."""
+        return self.run(arguments)
+
     def run(self, arguments: Sequence[Any]) -> Any:
         """The outputs for arguments that fit: floats, sequences of them, arrays.
 

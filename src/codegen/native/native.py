@@ -27,7 +27,7 @@ def emit(program: Program) -> Source:
 def load(source: Source) -> Callable[..., Any]:
     """The function of `source`, compiled. Its code is freed with it."""
     code = Code(source)
-    return function_of(code, source.function) or (lambda *arguments: code.run(arguments))
+    return function_of(code, source.function) or code.call
 
 
 def prepare(program: Program) -> Callable[[Sequence[Any]], Sequence[Any]]:
