@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,6 +34,7 @@ from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .cost import estimate, pass_text
+from .export.c import c_text
 from .export.module import module_text
 from .lower import Signature
 from .names import RESERVED
@@ -165,7 +167,12 @@ class Compiled:
         It holds the function, the values its leaves carry and the certificate. Run by itself it
         checks its text, those numbers in units in the last place, and its gradients by finite
         differences. A certificate of something else is a `SettingError`.
+
+        A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
+        compiled and run it checks its gradients by finite differences.
         """
+        if os.fspath(path).endswith(".c") and isinstance(self.program, Program):
+            return write_text(path, c_text(self.program, self.values, self.derivatives))
         if self.target != "python" or not isinstance(self.program, Program):
             raise SpellingError(
                 f"a module of the {self.target!r} target cannot be saved as plain Python; "
