@@ -74,6 +74,7 @@ class Compiled:
         self._scalars = scalars
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
+        self._direct = built.function if target.direct and not check else None
 
     @property
     def source(self) -> str:
@@ -95,7 +96,11 @@ class Compiled:
         Arguments come in the order of the groups, or by their names. Sequences must match their
         groups: a wrong width is a `ShapeError` that names the row.
         """
-        quick = self._are_floats
+        direct, quick = self._direct, self._are_floats
+        if direct is not None and not named:
+            result = direct(*arguments)
+            if result is not NotImplemented:
+                return result
         if quick is not None and not named:
             try:
                 if quick(arguments):

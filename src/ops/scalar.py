@@ -12,10 +12,11 @@ Derivatives of elementary functions: Griewank & Walther, *Evaluating Derivatives
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import carried, ieee, intervals
+from . import carried, ieee, intervals, kernels
 from .record import (
     ATOM,
     COMPARISON,
@@ -105,6 +106,7 @@ def _comparison(name: str, sign: str, latex: str, interval: Callable[..., Any]) 
         name=name,
         arity=2,
         evaluate=compare,
+        kernel=lambda m, a, b: m.flag(getattr(operator, name)(a, b)),
         sympy=lambda sp, a, b: getattr(sp, name.capitalize())(a, b),
         vjp=(None, None),
         notation=_arithmetic(
@@ -129,6 +131,7 @@ ADD = Op(
     name="add",
     arity=2,
     evaluate=lambda a, b: a + b,
+    kernel=lambda m, a, b: a + b,
     sympy=lambda sp, a, b: a + b,
     vjp=(lambda ct, out, a, b: ct, lambda ct, out, a, b: ct),
     notation=_arithmetic(infix(" + ", SUM), infix(" + ", SUM), numpy=_operator(" + ", SUM, "add")),
@@ -144,6 +147,7 @@ SUB = Op(
     name="sub",
     arity=2,
     evaluate=lambda a, b: a - b,
+    kernel=lambda m, a, b: a - b,
     sympy=lambda sp, a, b: a - b,
     vjp=(lambda ct, out, a, b: ct, lambda ct, out, a, b: -ct),
     notation=_arithmetic(
@@ -160,6 +164,7 @@ MUL = Op(
     name="mul",
     arity=2,
     evaluate=lambda a, b: a * b,
+    kernel=lambda m, a, b: a * b,
     sympy=lambda sp, a, b: a * b,
     vjp=(lambda ct, out, a, b: ct * b, lambda ct, out, a, b: ct * a),
     notation=_arithmetic(
@@ -179,6 +184,7 @@ DIV = Op(
     name="div",
     arity=2,
     evaluate=ieee.divide,
+    kernel=lambda m, a, b: a / b,
     sympy=lambda sp, a, b: a / b,
     vjp=(lambda ct, out, a, b: ct / b, lambda ct, out, a, b: -(ct * out / b)),
     notation=_arithmetic(
@@ -199,6 +205,7 @@ NEG = Op(
     name="neg",
     arity=1,
     evaluate=lambda x: -x,
+    kernel=lambda m, x: -x,
     sympy=lambda sp, x: -x,
     vjp=(lambda ct, out, x: -ct,),
     notation=_arithmetic(
@@ -240,6 +247,7 @@ POW_CONST: Op = Op(
     name="pow_const",
     arity=1,
     evaluate=lambda x, n: x * x if n == 2 else ieee.safe_pow(x, n),
+    kernel=kernels.pow_const,
     sympy=lambda sp, x, n: x ** _exponent(sp, n),
     vjp=(lambda ct, out, x, n: 0 if n == 0 else ct * (n * POW_CONST(x, n - 1)),),
     notation={
@@ -292,6 +300,7 @@ EXP = Op(
     name="exp",
     arity=1,
     evaluate=ieee.safe_exp,
+    kernel=kernels.exp,
     sympy=lambda sp, x: sp.exp(x),
     vjp=(lambda ct, out, x: ct * out,),
     notation=_function("exp", careful=ieee.safe_exp),
@@ -305,6 +314,7 @@ LOG = Op(
     name="log",
     arity=1,
     evaluate=ieee.safe_log,
+    kernel=kernels.log,
     sympy=lambda sp, x: sp.log(x),
     vjp=(lambda ct, out, x: ct / x,),
     notation=_function("log", careful=ieee.safe_log),
@@ -319,6 +329,7 @@ LOG1P = Op(
     name="log1p",
     arity=1,
     evaluate=ieee.safe_log1p,
+    kernel=kernels.log1p,
     sympy=lambda sp, x: sp.log(1 + x),
     vjp=(lambda ct, out, x: ct / (1 + x),),
     notation=_function("log1p", _upright("log1p"), careful=ieee.safe_log1p),
@@ -333,6 +344,7 @@ EXPM1 = Op(
     name="expm1",
     arity=1,
     evaluate=ieee.safe_expm1,
+    kernel=kernels.expm1,
     sympy=lambda sp, x: sp.exp(x) - 1,
     vjp=(lambda ct, out, x: ct * (out + 1),),
     notation=_function("expm1", _upright("expm1"), careful=ieee.safe_expm1),
@@ -346,6 +358,7 @@ SQRT = Op(
     name="sqrt",
     arity=1,
     evaluate=ieee.safe_sqrt,
+    kernel=lambda m, x: m.sqrt(x),
     sympy=lambda sp, x: sp.sqrt(x),
     vjp=(lambda ct, out, x: ct / (2 * out),),
     notation={
@@ -367,6 +380,7 @@ SIN = Op(
     name="sin",
     arity=1,
     evaluate=ieee.safe_sin,
+    kernel=kernels.sin,
     sympy=lambda sp, x: sp.sin(x),
     vjp=(lambda ct, out, x: ct * cos(x),),
     notation=_function("sin", careful=ieee.safe_sin),
@@ -380,6 +394,7 @@ COS = Op(
     name="cos",
     arity=1,
     evaluate=ieee.safe_cos,
+    kernel=kernels.cos,
     sympy=lambda sp, x: sp.cos(x),
     vjp=(lambda ct, out, x: -(ct * sin(x)),),
     notation=_function("cos", careful=ieee.safe_cos),
@@ -393,6 +408,7 @@ TANH = Op(
     name="tanh",
     arity=1,
     evaluate=math.tanh,
+    kernel=kernels.tanh,
     sympy=lambda sp, x: sp.tanh(x),
     vjp=(lambda ct, out, x: ct * (1 - out * out),),
     notation=_function("tanh"),
@@ -406,6 +422,7 @@ SIGMOID = Op(
     name="sigmoid",
     arity=1,
     evaluate=ieee.sigmoid,
+    kernel=kernels.sigmoid,
     sympy=lambda sp, x: 1 / (1 + sp.exp(-x)),
     vjp=(lambda ct, out, x: ct * (out * (1 - out)),),
     notation={
@@ -426,6 +443,7 @@ SOFTPLUS = Op(
     name="softplus",
     arity=1,
     evaluate=ieee.softplus,
+    kernel=kernels.softplus,
     sympy=lambda sp, x: sp.log(1 + sp.exp(x)),
     vjp=(lambda ct, out, x: ct * sigmoid(x),),
     notation={
@@ -444,6 +462,7 @@ RELU = Op(
     name="relu",
     arity=1,
     evaluate=lambda x: 0.0 if x <= 0.0 else x,
+    kernel=lambda m, x: m.select(x <= 0.0, 0.0, x),
     sympy=lambda sp, x: sp.Max(x, 0),
     vjp=(lambda ct, out, x: where(x > 0, ct, 0),),
     notation={
@@ -464,6 +483,7 @@ LEAKY_RELU = Op(
     name="leaky_relu",
     arity=1,
     evaluate=lambda x, slope: slope * x if x <= 0.0 else x,
+    kernel=lambda m, x, slope: m.select(x <= 0.0, slope * x, x),
     sympy=lambda sp, x, slope: (1 - _exact(sp, slope)) * sp.Max(x, 0) + _exact(sp, slope) * x,
     vjp=(lambda ct, out, x, slope: where(x > 0, ct, slope * ct),),
     notation={
@@ -486,6 +506,7 @@ ABS = Op(
     name="abs",
     arity=1,
     evaluate=abs,
+    kernel=lambda m, x: m.abs(x),
     sympy=lambda sp, x: sp.Abs(x),
     vjp=(lambda ct, out, x: where(x > 0, ct, where(x < 0, -ct, 0)),),
     notation={
@@ -507,6 +528,7 @@ MAXIMUM = Op(
     name="maximum",
     arity=2,
     evaluate=ieee.maximum,
+    kernel=lambda m, a, b: m.select(a < b, b, m.select(b != b, b, a)),
     sympy=lambda sp, a, b: sp.Max(a, b),
     vjp=(
         lambda ct, out, a, b: where(a >= b, ct, 0),
@@ -531,6 +553,7 @@ MINIMUM = Op(
     name="minimum",
     arity=2,
     evaluate=ieee.minimum,
+    kernel=lambda m, a, b: m.select(a > b, b, m.select(b != b, b, a)),
     sympy=lambda sp, a, b: sp.Min(a, b),
     vjp=(
         lambda ct, out, a, b: where(a <= b, ct, 0),
@@ -562,6 +585,7 @@ WHERE = Op(
     name="where",
     arity=3,
     evaluate=lambda condition, a, b: a if condition else b,
+    kernel=lambda m, condition, a, b: m.select(m.truth(condition), a, b),
     sympy=lambda sp, condition, a, b: sp.Piecewise((a, _as_condition(sp, condition)), (b, True)),
     vjp=(
         None,

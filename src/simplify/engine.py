@@ -18,8 +18,7 @@ from typing import Any, Final
 
 from ..graph.expr import Graph, live_nodes
 from ..graph.rewrite import Rewritten, Transform, Walk, Write, add_record, live_part, unchanged
-from ..graph.rewrite import extract as extract
-from ..graph.traversal import use_counts
+from ..graph.store import use_counts
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ...errors import SpellingError
-from ..definitions import definitions
 from ..names import Namespace, called_elsewhere
 from ..program import Instruction, Nested, Operand, Program
-from ..target import Source, Target
+from ..target import Source, Target, definitions
 from .layout import INDENT, LINE_LENGTH, Listing, quoted, separated
 
 _RESERVED: Final = frozenset(

@@ -21,7 +21,8 @@ from wengert.graph.rewrite import (
     rewritten,
     unchanged,
 )
-from wengert.graph.traversal import consumers, depth_first, reachable, use_counts
+from wengert.graph.store import consumers, use_counts
+from wengert.graph.traversal import depth_first, reachable
 from wengert.ops.scalar import ADD, CONSTANT, MUL, NEG, TANH
 
 DEEP = 100_000

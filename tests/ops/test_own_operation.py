@@ -474,6 +474,9 @@ RECORDS = {name for name, thing in vars(table).items() if isinstance(thing, Op) 
 ELSEWHERE = {
     "arrays/canonical.py": "chains of sums, products and maxima, taken apart",
     "arrays/collapse.py": "chains of sums, products and maxima, taken apart",
+    "arrays/interpret.py": "what a reduction starts from",
+    "arrays/statements.py": "what may put terms together",
+    "arrays/terms.py": "chains of sums and maxima, taken apart",
     "notation/parse.py": "Python's signs",
     "proof/adjoints.py": "chains of sums, taken apart: a judge reads no record",
     "proof/ranges.py": "which comparison is the mirror image, and which the opposite",

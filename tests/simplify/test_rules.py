@@ -3,12 +3,12 @@
 import math
 from dataclasses import FrozenInstanceError, replace
 from itertools import product
-from pathlib import Path
 
 import pytest
 import sympy
 from hypothesis import given
 from hypothesis import strategies as st
+from places import GOLDEN as GOLDEN_FILES
 
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
@@ -145,7 +145,7 @@ def test_rules_print_as_what_they_do():
 
 def test_rules_are_those_that_are_listed(update_golden):
     """A rule that turned into another one would be just as right, and its own go missing."""
-    path = Path(__file__).parent / "golden" / "rules.txt"
+    path = GOLDEN_FILES / "rules.txt"
     listed = "".join(f"{rule.exactness:7}{rule}\n" for rule in ALL)
     if update_golden:
         path.write_text(listed, encoding="utf-8")

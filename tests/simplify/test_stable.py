@@ -6,7 +6,6 @@ import re
 import sys
 from collections import Counter
 from itertools import product
-from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 import sympy
 from hypothesis import given
 from hypothesis import strategies as st
+from places import PROJECT
 
 import wengert as wg
 from wengert.graph.expr import live_nodes
@@ -461,7 +461,7 @@ def test_deep_and_wide_branches_stay_linear():
 
 
 def table_rows():
-    text = (Path(__file__).parents[1] / "docs" / "stability.md").read_text(encoding="utf-8")
+    text = (PROJECT / "docs" / "stability.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(.+?)` \| (\S+) \| (\S+) \| (\S+) \|", text, re.MULTILINE)
     assert len(rows) > 10
     return rows
