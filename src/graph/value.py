@@ -157,7 +157,7 @@ class Value(Arithmetic):
         """
         if method == "__call__" and all(getattr(type(x), "op_rank", 1) == 1 for x in inputs):
             with contextlib.suppress(TypeError):
-                return ufunc(*map(_objects, inputs), **{"dtype": object, **options})
+                return ufunc(*map(objects, inputs), **{"dtype": object, **options})
         given = ", ".join(shorten(x) for x in inputs)
         raise OperandError(
             f"np.{ufunc.__name__}({given}) cannot be recorded: a Value is one number. Write "
@@ -490,11 +490,11 @@ def _operands(children: Any, data: Any) -> tuple[Value, ...]:
     )
 
 
-def _objects(thing: Any) -> Any:
+def objects(thing: Any) -> Any:
     """An array of objects, which NumPy's functions ask for their method; without axes for one."""
     import numpy
 
-    if isinstance(thing, Value):
+    if isinstance(thing, Arithmetic):
         box = numpy.empty((), object)
         box[()] = thing
         return box
