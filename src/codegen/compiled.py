@@ -222,8 +222,9 @@ def compile(
              of as many numbers); arguments come in the order of the dict
     outputs  an expression, or any nesting of dicts and lists of them; the result mirrors it
     target   which kind of code, see `wengert.targets()`; or a `Target` of your own
-    batch    names of inputs that get a leading sample axis; the outputs that depend on them are
-             reduced over samples with `reduce` ("sum" or "mean"), or collected in a list with None
+    batch    names of inputs that get a leading sample axis; every output is then reduced over the
+             samples with `reduce` ("sum" or "mean"), or collected in a list with None, whether it
+             mentions them or not; one computed from a `total` is left as it is
     check    raise `NonFiniteError` at the first result that is not finite, naming it
     simplify which passes to run first: True or "exact" for those that keep every bit but the sign
              of a zero, "real" for those that also factor and regroup sums and products, which may
@@ -376,5 +377,6 @@ def _signatures(
                 )
             owner[node] = name
         labels = tuple(graph.labels[node] for node in nodes)
-        signatures.append(Signature(name, labels, scalar, name in batched))
+        shapes = tuple(graph.shapes.get(node, ()) for node in nodes)
+        signatures.append(Signature(name, labels, scalar, name in batched, shapes))
     return signatures

@@ -15,6 +15,7 @@ from ..graph.value import Value
 from ..train.choice import AUTO, check_target
 from ..train.optim import Optimizer, find_optimizer
 from .moments import Moments
+from .outcome import Slopes, listed
 from .program import Options, Program
 from .reach import broken, reach_of
 from .recording import Recording
@@ -78,10 +79,11 @@ class Function:
         >>> number, slopes[w]
         (18.0, 12.0)
         """
-        number, values, slopes = self._slopes(arguments, named)
+        number, slopes = self._slopes(arguments, named)
         found: dict[Value, float] = {}
-        for value, slope in zip(values, slopes, strict=True):
-            found[value] = found.get(value, 0.0) + slope
+        for values, part in slopes:
+            for value, slope in zip(values, listed(part), strict=True):
+                found[value] = found.get(value, 0.0) + slope
         return number, found
 
     def step(self, optimizer: str | Optimizer, *arguments: Any, **named: Any) -> float:
@@ -98,11 +100,9 @@ class Function:
         (4.0, 2.0, 1.0, 1.5)
         """
         rule = find_optimizer(optimizer)
-        number, values, slopes = self._slopes(arguments, named)
-        movable = [(v, slope) for v, slope in zip(values, slopes, strict=True) if v.is_leaf]
-        values, slopes = [v for v, _ in movable], [slope for _, slope in movable]
+        number, slopes = self._slopes(arguments, named)
         with self._lock:
-            self._moments.setdefault(type(rule), Moments()).step(rule, values, slopes)
+            self._moments.setdefault(type(rule), Moments()).step(rule, slopes)
         return number
 
     @property
@@ -144,7 +144,7 @@ class Function:
             lines.append(f"{self._plain_calls:,} calls ran as plain Python: {self._limit_text()}")
         return "\n".join(lines)
 
-    def _slopes(self, arguments: Any, named: Any) -> tuple[float, list[Value], list[float]]:
+    def _slopes(self, arguments: Any, named: Any) -> tuple[float, Slopes]:
         flat = Flat()
         program = None if tracing.get() is not None else self._program(arguments, named, flat)
         if program is None:

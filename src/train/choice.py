@@ -126,7 +126,7 @@ def compile_step(
     """
 
     def made(target: str) -> Compiled:
-        return compile(inputs, outputs, target=target, batch=batch, name=name)
+        return compile(inputs, outputs, target=target, batch=batch, reduce="mean", name=name)
 
     if target != AUTO:
         check_target(target)
