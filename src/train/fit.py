@@ -198,6 +198,8 @@ class _Run:
             progress = self._take_finite(batches, count, len(progress.losses), progress.stopped)
         self._seconds = max(1e-9, (time.perf_counter() - start) / count)
         each = len(batches.sizes)
+        if each == 1:
+            return progress.losses, progress.stopped
         losses = []
         for first in range(0, len(progress.losses), each):
             part = progress.losses[first : first + each]
