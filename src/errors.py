@@ -72,6 +72,10 @@ class TruthValueError(WengertError, TypeError):
     """An expression was used as a condition, though it has no value until it is evaluated."""
 
 
+class TracingError(WengertError, TypeError):
+    """A traced function asks for what is not known until it runs; the text names its line."""
+
+
 class MissingInputError(WengertError, ValueError):
     """A leaf without a value: no argument names it and it carries no number of its own."""
 

@@ -213,6 +213,7 @@ def _name(recipe: Recipe) -> str | None:
         recipe.stacked,
         tuple(recipe.options),
         _release(),
+        find_target(recipe.options.target).machine(),
     )
     return hashlib.sha256(repr(rest).encode()).hexdigest()
 

@@ -183,6 +183,18 @@ class Graph(Columns):
             f"{formula_hint(thing)}"
         )
 
+    def adopt(self, value: Value, name: str) -> Expr:
+        """A leaf `Value` that is not yet part of this graph, as a parameter of this name.
+
+        >>> g = Graph(); w = Value(0.5)
+        >>> g.adopt(w, "w_0_1"), w * g.input("x")
+        (Expr(w_0_1), Expr(w_0_1*x))
+        """
+        leaf = self._leaf(ops.PARAMETER, name)
+        self._sources[leaf.id] = value
+        self._adopted[value] = leaf.id
+        return leaf
+
     def find(self, thing: Any) -> int | None:
         """The node that already stands for an expression or `Value`, or None; nothing is added."""
         if isinstance(thing, (Value, ArrayValue)):

@@ -123,8 +123,9 @@ class Value(Arithmetic):
         return bool(self.data)
 
     def __float__(self) -> float:
+        number = float(self.data)
         check_plain_float(caller())
-        return float(self.data)
+        return number
 
     def __int__(self) -> int:
         return int(self.data)
@@ -159,7 +160,7 @@ class Value(Arithmetic):
         """
         if method == "__call__" and all(getattr(type(x), "op_rank", 1) == 1 for x in inputs):
             with contextlib.suppress(TypeError):
-                return ufunc(*map(_objects, inputs), **{"dtype": object, **options})
+                return ufunc(*map(objects, inputs), **{"dtype": object, **options})
         given = ", ".join(shorten(x) for x in inputs)
         raise OperandError(
             f"np.{ufunc.__name__}({given}) cannot be recorded: a Value is one number. Write "
@@ -492,11 +493,11 @@ def _operands(children: Any, data: Any) -> tuple[Value, ...]:
     )
 
 
-def _objects(thing: Any) -> Any:
+def objects(thing: Any) -> Any:
     """An array of objects, which NumPy's functions ask for their method; without axes for one."""
     import numpy
 
-    if isinstance(thing, Value):
+    if isinstance(thing, Arithmetic):
         box = numpy.empty((), object)
         box[()] = thing
         return box

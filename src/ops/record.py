@@ -123,6 +123,9 @@ class Op:
     truth       True where what is written is a truth value; the value is 1.0 or 0.0
     conditions  the places of operands that are read as truth values
     decreed     True where the derivative is laid down, not that of the meaning
+    kernel      its value by arithmetic alone, for the native target: called with a machine, the
+                operands and the static arguments (`wengert.ops.kernels`). Without one, or where it
+                answers None, machine code asks `evaluate`, which takes about a microsecond
     shape       for an operation on whole arrays, the shape of its value: called with the shapes
                 of the operands, then the static arguments; None where it works element by element
     jvp         for an operation on whole arrays, one rule per operand, `rule(t, out, *operands,
@@ -154,6 +157,7 @@ class Op:
     truth: bool = False
     conditions: tuple[int, ...] = ()
     decreed: bool = False
+    kernel: Callable[..., Any] | None = None
     shape: Callable[..., tuple[int, ...]] | None = None
     jvp: Sequence[Callable[..., Any] | None] | None = None
     places: Op | None = None

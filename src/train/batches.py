@@ -86,13 +86,31 @@ class ArrayBatches(Batches):
             return
         import numpy
 
-        keys = self._keys()
-        if keys is None:
+        indices = self._indices()
+        if indices is None:
             indices = numpy.arange(len(self))
-        else:
-            indices = numpy.frombuffer(keys, "<u8").argsort(kind="stable")
         for first in range(0, len(self), self._block):  # so many batches are gathered at once
             chosen = indices[first : first + self._block]
             rows, targets = self._rows.take(chosen, axis=0), self._targets.take(chosen, axis=0)
             for start in range(0, len(chosen), self.size):
                 yield rows[start : start + self.size], targets[start : start + self.size]
+
+    def _indices(self) -> Any:
+        """The places of the next epoch's samples in their order; None for that of the data."""
+        import numpy
+
+        keys = self._keys()
+        return None if keys is None else numpy.frombuffer(keys, "<u8").argsort(kind="stable")
+
+    @property
+    def data(self) -> tuple[Any, Any]:
+        """All rows and all targets."""
+        return self._rows, self._targets
+
+    def orders(self, epochs: int) -> Any:
+        """A row of places for each of the next epochs; None where none is shuffled."""
+        import numpy
+
+        if self._order is None or self.size == len(self):
+            return None
+        return numpy.array([self._indices() for _ in range(epochs)], numpy.int64)

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from ..codegen.compiled import Compiled
+from ..codegen.native.loop import NativeLoop
 from ..codegen.scalar.loop import Loop, Progress, Stopped, take_steps
 from ..errors import SettingError, kind_of, shorten
 from ..graph.value import Value
@@ -33,6 +34,8 @@ from .step import (
 )
 
 Callback = Callable[[int, float, Any], Any]
+_ARRAYS: Final = ("numpy", "native")
+"""The targets whose steps take arrays."""
 _TURN: Final = 0.05
 """Seconds between looks at the progress bar."""
 
@@ -64,8 +67,9 @@ def fit(
     seed        a seed, a `random.Random`, or None to draw the order from Python's global `random`
     reduce      "sum" or "mean" of the samples' losses in a step; the gradient is that of the
                 reduced loss
-    target      what the step is compiled to: "python", "numpy", or "auto" for the one that is
-                estimated to be faster; `history.target` and `history.reason` say which and why
+    target      what the step is compiled to: "python", "numpy", "native" (whole epochs in machine
+                code; needs llvmlite), or "auto" for the one that is estimated to be fastest;
+                `history.target` and `history.reason` say which and why
     callback    called as callback(epoch, loss, net) after each epoch, counted from 0; an answer
                 that is true ends the training; it may change the parameters
     progress    whether to show a progress bar (tqdm); None means: when stderr is a terminal
@@ -99,13 +103,14 @@ def fit(
     sample = sample_loss(net, len(rows[0]), chosen)
     targets = read_targets(Y, len(rows), chosen, sample.outputs)
     size = len(rows) if batch_size is None else min(int(batch_size), len(rows))
-    made = compile_training(sample, rule, reduce, target, size)
+    steps = int(epochs) * -(-len(rows) // size)
+    made = compile_training(sample, rule, reduce, target, size, steps)
     check_memory(made.step, size)
     order = None
     if shuffle and size < len(rows):
         order = source or random.Random(random.getrandbits(64))
 
-    kind = ArrayBatches if made.step.target == "numpy" else ListBatches
+    kind = ArrayBatches if made.step.target in _ARRAYS else ListBatches
     batches = kind(rows, targets, size, order)
     run = _Run(made.step, sample.parameters, rule.state(len(sample.parameters)), reduce == "mean")
     stopped: Stopped = "finished"
@@ -147,7 +152,8 @@ class _Run:
     ) -> None:
         self._step = step
         self._loop = Loop(step) if step.target == "python" else None
-        self._arrays = step.target == "numpy"
+        self._native = NativeLoop(step) if step.target == "native" else None
+        self._arrays = step.target in _ARRAYS
         self._parameters = parameters
         self._params = self._numbers(numbers_of(parameters))
         self._state = self._numbers(state)
@@ -157,7 +163,7 @@ class _Run:
         self.losses: list[float] = []
 
     def _numbers(self, numbers: list[float]) -> Any:
-        """The numbers as the step takes them: an array for the numpy target."""
+        """The numbers as the step takes them."""
         if not self._arrays:
             return numbers
         import numpy
@@ -166,6 +172,10 @@ class _Run:
 
     def _take(self, batches: Batches, count: int) -> Progress:
         """Take the steps of so many epochs."""
+        if self._native is not None and isinstance(batches, ArrayBatches):
+            orders = batches.orders(count)
+            given = (batches.data, batches.size, orders, count)
+            return self._native(self._params, self._state, *given)
         steps = (batch for _ in range(count) for batch in batches)
         if self._loop is not None:
             return self._loop(self._params, self._state, steps)
@@ -188,8 +198,8 @@ class _Run:
             progress = self._take_finite(batches, count, len(progress.losses), progress.stopped)
         self._seconds = max(1e-9, (time.perf_counter() - start) / count)
         each = len(batches.sizes)
-        losses = []
-        for first in range(0, len(progress.losses), each):
+        losses = progress.losses if each == 1 else []
+        for first in range(0, len(progress.losses) if each > 1 else 0, each):
             part = progress.losses[first : first + each]
             if len(part) == each or progress.stopped == "diverged":
                 losses.append(self._loss(part, batches.sizes, len(batches)))

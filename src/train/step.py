@@ -115,9 +115,16 @@ def sample_loss(net: Trainable, nin: int, loss: Loss) -> Sample:
 
 
 def compile_training(
-    sample: Sample, optimizer: Optimizer, reduce: str, target: str, size: int
+    sample: Sample,
+    optimizer: Optimizer,
+    reduce: str,
+    target: str,
+    size: int,
+    steps: int | None = None,
 ) -> Choice:
     """The step for batches of about `size`: gradients of the loss, their total, the update.
+
+    `steps` is how many a loop will take, None where no loop does.
 
     An unknown target or reduction is an `UnknownNameError`.
     """
@@ -143,6 +150,7 @@ def compile_training(
         target=target,
         batch=("X", "Y"),
         samples=size,
+        steps=steps,
     )
 
 
