@@ -249,6 +249,9 @@ class Expr(Arithmetic, ArraySyntax):
         self.graph = graph
         self.id = node
 
+    def __reduce__(self) -> Any:
+        return Expr, (self.graph, self.id)
+
     def __repr__(self) -> str:
         return f"Expr({formula(self.graph, self.id, 'text', _REPR_TERMS)})"
 

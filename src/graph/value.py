@@ -123,8 +123,9 @@ class Value(Arithmetic):
         return bool(self.data)
 
     def __float__(self) -> float:
+        number = float(self.data)
         check_plain_float(caller())
-        return float(self.data)
+        return number
 
     def __int__(self) -> int:
         return int(self.data)

@@ -9,7 +9,7 @@ from threading import RLock
 from types import MethodType
 from typing import Any, Final, overload
 
-from ..codegen.compiled import Compiled
+from ..codegen.compiled import Compiled, paused_collection
 from ..errors import OperandError, TracingError, kind_of, shorten
 from ..graph.value import Value
 from ..train.choice import AUTO, check_target
@@ -130,7 +130,7 @@ class Function:
             lines.append(
                 f"({arguments}): {program.nodes:,} operations -> {program.compiled.target} in "
                 f"{program.seconds:.2g} s, since {program.reason}; {len(program.parameters):,} "
-                f"parameters; {program.calls:,} calls"
+                f"parameters{program.picked}; {program.calls:,} calls"
             )
             for place, seen in program.specialised.items():
                 lines += [f"  for {integers[place]} alone, needed at {line}" for line in seen]
@@ -183,8 +183,9 @@ class Function:
         """Trace the function on these arguments, and compile what was recorded."""
         recording = Recording(flat.integers)
         reach = reach_of(self.__wrapped__, flat.objects)
-        recording.run(self.__wrapped__, arguments, named, reach)
-        program = Program(self.__name__, recording, reach, self._options)
+        with paused_collection():
+            recording.run(self.__wrapped__, arguments, named, reach)
+            program = Program(self.__name__, recording, reach, self._options)
         places = tuple(sorted(program.specialised))
         known = self._known.setdefault(key, [])
         same = next((one for one in known if one.places == places), None)

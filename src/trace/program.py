@@ -69,6 +69,7 @@ class Program:
     assumptions  what was read from outside while tracing, and is looked at again at each call
     specialised  the integers that the code is made for alone: their places, with the lines
     nodes        how many operations were traced
+    picked       how many numbers are picked from tables, in words
     reason       why this target
     seconds      how long tracing and compiling took
     """
@@ -86,6 +87,8 @@ class Program:
         self.name = name
         self.assumptions = reach.assumptions
         self.specialised: dict[int, list[Line]] = recording.specialised
+        picked = sum(len(one.leaves) for one in recording.picked)
+        self.picked = f" and {picked:,} picked from tables" if picked else ""
         self.nodes = sum(value._a is not None for value in values)
         self.calls = 0
         live = {*values, *read}
@@ -109,6 +112,8 @@ class Program:
             wanted = {"outputs": outputs}
             self._graph = graph, outputs
         self.compiled, self.reason = _chosen(self._leaves, wanted, options)
+        if self._single:
+            self._leaves = {}  # and with them the graph: nothing else will be derived
         self.seconds = time.perf_counter() - start
 
     def _gradients(self, output: Expr) -> dict[str, list[Expr]]:

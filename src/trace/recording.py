@@ -290,4 +290,7 @@ def _drawing_line(reach: Reach) -> str:
                 line = line_of(code.co_filename, number)
                 if thing is not sys.modules.get("numpy") or "random" in line.text:
                     found.append(str(line))
-    return found[0] if found else str(user_line())
+    if found:
+        return found[0]
+    code, _ = reach.codes[0]
+    return str(line_of(code.co_filename, code.co_firstlineno))
