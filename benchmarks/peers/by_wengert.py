@@ -28,7 +28,7 @@ def error(outs, targets):
     return sum(terms[1:], terms[0])
 
 
-def unrolled(problem: Network) -> Prepared:
+def unrolled(problem: Network, target: str = "python") -> Prepared:
     """The notebook's own expression: the sum over its samples, with their numbers in it."""
     net = network(problem)
     graph = wg.Graph()
@@ -36,7 +36,8 @@ def unrolled(problem: Network) -> Prepared:
     rows = [[graph.constant(x) for x in row] for row in problem.X]
     losses = [error(outputs(net, r), y) for r, y in zip(rows, problem.Y, strict=True)]
     loss = sum(losses[1:], losses[0])
-    f = wg.compile({"params": params}, {"loss": loss, "grad": wg.grad(loss, params)})
+    wanted = {"loss": loss, "grad": wg.grad(loss, params)}
+    f = wg.compile({"params": params}, wanted, target=target)
     numbers = list(problem.params)
     return Prepared(lambda: f(numbers), lambda r: [r["loss"], *r["grad"]])
 
@@ -61,9 +62,9 @@ def batched(problem: Network, target: str = "python") -> Prepared:
     return Prepared(lambda: f(params, X, Y), lambda r: [r["loss"], *r["grad"]])
 
 
-def gradient(problem: Network) -> Prepared:
+def gradient(problem: Network, target: str = "python") -> Prepared:
     """What a user would write: few samples as one expression, many as a batch."""
-    return unrolled(problem) if len(problem.X) < 8 else batched(problem)
+    return (unrolled if len(problem.X) < 8 else batched)(problem, target)
 
 
 def eager(problem: Network) -> Prepared:
@@ -124,14 +125,15 @@ def step(problem: Network, target: str = "python") -> Prepared:
     return Prepared(lambda: f(params, state, X, Y), lambda r: [r["loss"], *r["params"]])
 
 
-def hessian(problem: Network) -> Prepared:
+def hessian(problem: Network, target: str = "python") -> Prepared:
     """Reverse mode twice, in one graph; the parameters' numbers are in the code."""
     net = network(problem)
     graph = wg.Graph()
     x = graph.inputs("x", problem.sizes[0])
     (out,) = outputs(net, x)
     first = wg.grad(out, x)
-    f = wg.compile({"x": x}, {"y": out, "gradient": first, "hessian": wg.hessian(out, x)})
+    wanted = {"y": out, "gradient": first, "hessian": wg.hessian(out, x)}
+    f = wg.compile({"x": x}, wanted, target=target)
     point = list(problem.X[0])
     return Prepared(
         lambda: f(point),
@@ -152,18 +154,25 @@ PEERS = [
         {"gradient": batched},
         largest=500,
     ),
-    *(
-        Peer(
-            f"wengert {name}",
-            "wengert",
-            {
-                "gradient": partial(batched, target=name),
-                "epoch": partial(epoch, target=name),
-                "step": partial(step, target=name),
-            },
-        )
-        for name in ("numpy", "native")
-        if name in wg.targets()
+    Peer(
+        "wengert numpy",
+        "wengert",
+        {
+            "gradient": partial(batched, target="numpy"),
+            "epoch": partial(epoch, target="numpy"),
+            "step": partial(step, target="numpy"),
+        },
+    ),
+    Peer(
+        "wengert native",
+        "llvmlite",
+        {
+            "gradient": partial(gradient, target="native"),
+            "epoch": partial(epoch, target="native"),
+            "step": partial(step, target="native"),
+            "hessian": partial(hessian, target="native"),
+        },
+        largest=50_000,
     ),
     Peer("wengert eager", "wengert", {"gradient": eager}, largest=50_000),
 ]

@@ -209,7 +209,7 @@ def _name(recipe: Recipe) -> str | None:
         operands,
         _told(origins),
         others,
-        [(s.name, s.leaves, s.scalar, s.batched) for s in recipe.signatures],
+        [(s.name, s.leaves, s.scalar, s.batched, s.shapes) for s in recipe.signatures],
         recipe.stacked,
         tuple(recipe.options),
         _release(),

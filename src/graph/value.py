@@ -16,6 +16,7 @@ from .arithmetic import Arithmetic
 from .doors import Door
 from .history import deep_copy, reduced, shallow_copy
 from .own import OWN, own_statics
+from .plainfloat import caller, check_plain_float
 from .sweep import sweep, topological
 
 __all__ = ["Value", "as_value", "computed", "topological", "zero_grad"]
@@ -122,7 +123,9 @@ class Value(Arithmetic):
         return bool(self.data)
 
     def __float__(self) -> float:
-        return float(self.data)
+        number = float(self.data)
+        check_plain_float(caller())
+        return number
 
     def __int__(self) -> int:
         return int(self.data)

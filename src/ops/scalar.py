@@ -289,8 +289,8 @@ POW: Op = Op(
     evaluate=ieee.safe_pow,
     sympy=lambda sp, a, b: a ** _exponent(sp, b),
     vjp=(
-        lambda ct, out, a, b: ct * (b * POW(a, b - 1)),
-        lambda ct, out, a, b: ct * (out * log(a)),
+        lambda ct, out, a, b: ct * (b * POW(a, where(EQ(b, 0), 1, b - 1))),
+        lambda ct, out, a, b: ct * (out * log(where(EQ(a, 0), 1, a))),
     ),
     notation={
         "text": Notation("{0}**{1}", POWER, (POWER + 1, UNARY)),
@@ -303,7 +303,8 @@ POW: Op = Op(
     },
     sentence="the base follows the power rule, the exponent gets a**b times log(a)",
     domain=(_POSITIVE, _REAL),
-    kink="the exponent's share is nan where the base is 0 or negative, and log(a) does not exist",
+    kink="0**b does not change with b where b is 0 or more, nor a**0 with a; the exponent's share "
+    "is nan where the base is negative, and log(a) does not exist",
     interval=intervals.power_of,
     undefined=lambda a, b: "domain" if a.low <= 0.0 else "",
     cost=_cost(22),
@@ -599,7 +600,7 @@ LT = _comparison("lt", "<", "<", intervals.less)
 LE = _comparison("le", "<=", r"\le", intervals.less_equal)
 GT = _comparison("gt", ">", ">", intervals.greater)
 GE = _comparison("ge", ">=", r"\ge", intervals.greater_equal)
-EQ = _comparison("eq", "==", "=", intervals.equal)
+EQ: Op = _comparison("eq", "==", "=", intervals.equal)
 NE = _comparison("ne", "!=", r"\ne", intervals.not_equal)
 
 WHERE = Op(

@@ -33,6 +33,15 @@ class Batches:
         """The rows and targets of each step of the next epoch."""
         raise NotImplementedError
 
+    def state(self) -> Any:
+        """What the order of the next epochs depends on, for `restore`."""
+        return self._order.getstate() if self._order is not None else None
+
+    def restore(self, state: Any) -> None:
+        """Let the next epochs be those that came when `state` was asked for."""
+        if self._order is not None:
+            self._order.setstate(state)
+
     def _keys(self) -> bytes | None:
         """A random number of 64 bits for each sample, by which a shuffled epoch is sorted."""
         return self._order.randbytes(8 * self._count) if self._order is not None else None

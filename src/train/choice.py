@@ -45,14 +45,14 @@ _IRREGULAR: Final = 0.25
 SURE: Final = 100.0
 """Machine code of fewer microseconds a step is not compared with arrays."""
 
-_MOST: Final = 20_000
+_MOST: Final = 10_000
 """A step of more operations is not compiled to machine code unasked."""
 
 _TURN, _BLOCK, _UPDATE = 0.1, 0.1, 0.05
 """Microseconds of a step in machine code: in any case; and for each microsecond that Python takes
 for a sample, those of eight; and for each of the update."""
 
-_LOADING, _COMPILING = 250_000.0, 120.0
+_LOADING, _COMPILING = 250_000.0, 200.0
 """Microseconds: to load LLVM, and to compile an operation."""
 
 _CARRIED: Final = 0.01
@@ -126,7 +126,7 @@ def compile_step(
     """
 
     def made(target: str) -> Compiled:
-        return compile(inputs, outputs, target=target, batch=batch, name=name)
+        return compile(inputs, outputs, target=target, batch=batch, reduce="mean", name=name)
 
     if target != AUTO:
         check_target(target)

@@ -13,6 +13,7 @@ from ..errors import OperandError, SettingError, ShapeError, UnknownNameError, k
 from ..graph.arithmetic import is_operand
 from ..graph.arrayvalue import ArrayValue
 from ..graph.expr import Expr, Graph
+from ..graph.store import real_number
 from ..graph.value import Value
 from ..ops.scalar import total
 from ..ops.shapes import is_array
@@ -203,6 +204,18 @@ def parameters_of(net: Any) -> list[Value]:
     if not parameters:
         raise OperandError(f"{shorten(net)} has no parameters; there is nothing to train")
     return parameters
+
+
+def numbers_of(parameters: Iterable[Value]) -> list[float]:
+    """The numbers that parameters hold; an `OperandError` names the first that holds none."""
+    return [
+        real_number(parameter.data, f"parameter {i}{_called(parameter)}")
+        for i, parameter in enumerate(parameters)
+    ]
+
+
+def _called(parameter: Value) -> str:
+    return f", {shorten(parameter.label)}," if parameter.label else ""
 
 
 def _inputs_of(net: Any, nin: int | None) -> int:

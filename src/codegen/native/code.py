@@ -12,8 +12,8 @@ from ..target import Source
 from .host import link, object_code
 from .words import LANES
 
-QUICK: Final = 30_000
-"""Programs of more instructions are compiled without optimization, which takes a tenth the time."""
+QUICK: Final = 10_000
+"""Programs of more instructions are compiled without optimization, which takes a third the time."""
 
 _MARK: Final = "; layout: "
 _RUN: Final = ctypes.CFUNCTYPE(
