@@ -43,6 +43,7 @@ from .errors import (
     ShapeError,
     SizeError,
     SpellingError,
+    TracingError,
     TruthValueError,
     UnknownNameError,
     WengertError,
@@ -93,6 +94,8 @@ from .proof.ranges import ranges
 from .simplify.pipeline import simplify
 from .simplify.rules import Rule
 from .simplify.stable import stable_form
+from .trace.function import Function, function
+from .trace.table import Table, pick, table, take
 from .train.dense import Dense
 from .train.fit import fit
 from .train.history import History
@@ -120,6 +123,7 @@ __all__ = [
     "DuplicateNameError",
     "Expr",
     "FormulaError",
+    "Function",
     "Graph",
     "GraphMismatchError",
     "History",
@@ -146,7 +150,9 @@ __all__ = [
     "SizeError",
     "Source",
     "SpellingError",
+    "Table",
     "Target",
+    "TracingError",
     "TruthValueError",
     "UnknownNameError",
     "Value",
@@ -170,6 +176,7 @@ __all__ = [
     "fit",
     "from_json",
     "from_networkx",
+    "function",
     "gelu",
     "grad",
     "greater",
@@ -190,6 +197,7 @@ __all__ = [
     "minimum",
     "not_equal",
     "parse",
+    "pick",
     "ranges",
     "relu",
     "roll",
@@ -202,6 +210,8 @@ __all__ = [
     "squared_error",
     "stable_form",
     "stop_gradient",
+    "table",
+    "take",
     "tanh",
     "targets",
     "text",

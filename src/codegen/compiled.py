@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,6 +34,7 @@ from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .cost import estimate, pass_text
+from .export.c import c_text
 from .export.module import module_text
 from .lower import Signature
 from .names import RESERVED
@@ -74,6 +76,7 @@ class Compiled:
         self._scalars = scalars
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
+        self._direct = built.function if target.direct and not check else None
 
     @property
     def source(self) -> str:
@@ -95,7 +98,11 @@ class Compiled:
         Arguments come in the order of the groups, or by their names. Sequences must match their
         groups: a wrong width is a `ShapeError` that names the row.
         """
-        quick = self._are_floats
+        direct, quick = self._direct, self._are_floats
+        if direct is not None and not named:
+            result = direct(*arguments)
+            if result is not NotImplemented:
+                return result
         if quick is not None and not named:
             try:
                 if quick(arguments):
@@ -160,7 +167,12 @@ class Compiled:
         It holds the function, the values its leaves carry and the certificate. Run by itself it
         checks its text, those numbers in units in the last place, and its gradients by finite
         differences. A certificate of something else is a `SettingError`.
+
+        A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
+        compiled and run it checks its gradients by finite differences.
         """
+        if os.fspath(path).endswith(".c") and isinstance(self.program, Program):
+            return write_text(path, c_text(self.program, self.values, self.derivatives))
         if self.target != "python" or not isinstance(self.program, Program):
             raise SpellingError(
                 f"a module of the {self.target!r} target cannot be saved as plain Python; "
@@ -210,8 +222,9 @@ def compile(
              of as many numbers); arguments come in the order of the dict
     outputs  an expression, or any nesting of dicts and lists of them; the result mirrors it
     target   which kind of code, see `wengert.targets()`; or a `Target` of your own
-    batch    names of inputs that get a leading sample axis; the outputs that depend on them are
-             reduced over samples with `reduce` ("sum" or "mean"), or collected in a list with None
+    batch    names of inputs that get a leading sample axis; every output is then reduced over the
+             samples with `reduce` ("sum" or "mean"), or collected in a list with None, whether it
+             mentions them or not; one computed from a `total` is left as it is
     check    raise `NonFiniteError` at the first result that is not finite, naming it
     simplify which passes to run first: True or "exact" for those that keep every bit but the sign
              of a zero, "real" for those that also factor and regroup sums and products, which may
@@ -364,5 +377,6 @@ def _signatures(
                 )
             owner[node] = name
         labels = tuple(graph.labels[node] for node in nodes)
-        signatures.append(Signature(name, labels, scalar, name in batched))
+        shapes = tuple(graph.shapes.get(node, ()) for node in nodes)
+        signatures.append(Signature(name, labels, scalar, name in batched, shapes))
     return signatures
