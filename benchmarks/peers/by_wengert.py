@@ -136,19 +136,19 @@ def adam_eager(problem: Network) -> Prepared:
 
 
 def matrices(kind: str, problem: Matrices, target: str = "python") -> Prepared:
-    """One sample's expression, of a residual network compiled for a batch; the data are arguments.
+    """A residual network's sample compiled for a batch, or all positions of attention as one.
 
-    All positions of an attention are one sample.
+    The data are arguments.
     """
     graph, width = wg.Graph(), problem.width
-    samples, count = ("xy", 1) if kind == "residual" else ((), len(problem.X))
+    batch, count = (("x", "y"), 1) if kind == "residual" else ((), len(problem.X))
     params = graph.inputs("w", len(problem.params))
     x, y = (graph.inputs(name, count * width) for name in "xy")
     loss = loss_of(kind, square(params, width), cut(x, width), cut(y, width))
     f = wg.compile(
         {"params": params, "x": x, "y": y},
         {"loss": loss, "grad": wg.grad(loss, params)},
-        batch=tuple(samples),
+        batch=batch,
         target=target,
     )
     X, Y = problem.X, problem.Y
