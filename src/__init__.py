@@ -19,6 +19,8 @@ if __name__ != "wengert":
         "follow; install it (pip install -e .) and `import wengert`"
     )
 
+from typing import TYPE_CHECKING, Any
+
 from . import arrays
 from .arrays.roll import Rolled, check_roll, roll
 from .codegen.compiled import Compiled, compile
@@ -48,7 +50,7 @@ from .errors import (
     UnknownNameError,
     WengertError,
 )
-from .explain import Walkthrough, explain
+from .explain import explain
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph, Origin
 from .graph.module import Module
@@ -104,6 +106,9 @@ from .train.nn import MLP, Layer, Neuron, load
 from .train.optim import SGD, Adam, AdamW, Momentum, Optimizer
 from .train.step import training_step
 from .verify.verify import Verification, verify
+
+if TYPE_CHECKING:
+    from .explain import Walkthrough
 
 open_doors()
 
@@ -224,3 +229,11 @@ __all__ = [
     "where",
     "zero_grad",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Walkthrough":
+        from .explain import Walkthrough
+
+        return Walkthrough
+    raise AttributeError(f"module 'wengert' has no attribute {name!r}")

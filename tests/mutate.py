@@ -70,7 +70,7 @@ TESTS = {
     "src/codegen/names.py": _PYTHON,
     "src/codegen/scalar/layout.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/array/numpy.py": _NUMPY,
-    "src/codegen/array/arguments.py": _NUMPY,
+    "src/codegen/arguments.py": _NUMPY,
     "src/codegen/array/views.py": _NUMPY,
     "src/codegen/array/memory.py": _NUMPY,
     "src/ops/carried.py": _NUMPY,

@@ -1,6 +1,7 @@
 """wengert itself: networks written one scalar at a time, in every target there is."""
 
 from functools import partial
+from importlib.util import find_spec
 
 from harness import Peer, Prepared
 from problems import BETA1, BETA2, EPS, Matrices, Network, attention, cut, residual, square
@@ -43,7 +44,7 @@ def error(outs, targets):
     return sum(terms[1:], terms[0])
 
 
-def unrolled(problem: Network) -> Prepared:
+def unrolled(problem: Network, target: str = "python") -> Prepared:
     """The notebook's own expression: the sum over its samples, with their numbers in it."""
     net = network(problem)
     graph = wg.Graph()
@@ -51,7 +52,8 @@ def unrolled(problem: Network) -> Prepared:
     rows = [[graph.constant(x) for x in row] for row in problem.X]
     losses = [error(outputs(net, r), y) for r, y in zip(rows, problem.Y, strict=True)]
     loss = sum(losses[1:], losses[0])
-    f = wg.compile({"params": params}, {"loss": loss, "grad": wg.grad(loss, params)})
+    wanted = {"loss": loss, "grad": wg.grad(loss, params)}
+    f = wg.compile({"params": params}, wanted, target=target)
     numbers = list(problem.params)
     return Prepared(lambda: f(numbers), lambda r: [r["loss"], *r["grad"]])
 
@@ -71,9 +73,9 @@ def batched(problem: Network, target: str = "python") -> Prepared:
     return Prepared(lambda: f(*given), lambda r: [r["loss"], *r["grad"]])
 
 
-def gradient(problem: Network) -> Prepared:
+def gradient(problem: Network, target: str = "python") -> Prepared:
     """What a user would write: few samples as one expression, many as a batch."""
-    return unrolled(problem) if len(problem.X) < 8 else batched(problem)
+    return (unrolled if len(problem.X) < 8 else batched)(problem, target)
 
 
 def eager(problem: Network) -> Prepared:
@@ -182,14 +184,15 @@ def loss_of(kind: str, weights, X, Y):
     return sum(losses[1:], losses[0])
 
 
-def hessian(problem: Network) -> Prepared:
+def hessian(problem: Network, target: str = "python") -> Prepared:
     """Reverse mode twice, in one graph; the parameters' numbers are in the code."""
     net = network(problem)
     graph = wg.Graph()
     x = graph.inputs("x", problem.sizes[0])
     (out,) = outputs(net, x)
     first = wg.grad(out, x)
-    f = wg.compile({"x": x}, {"y": out, "gradient": first, "hessian": wg.hessian(out, x)})
+    wanted = {"y": out, "gradient": first, "hessian": wg.hessian(out, x)}
+    f = wg.compile({"x": x}, wanted, target=target)
     point = list(problem.X[0])
     return Prepared(
         lambda: f(point),
@@ -203,36 +206,27 @@ COMPILED = {
     "epoch": epoch,
     **{kind: partial(matrices, kind) for kind in MATRICES},
 }
+SCALARS = {"gradient": gradient, "hessian": hessian, **COMPILED}
+ARRAYS = {"gradient": batched, **COMPILED}
 EAGER = {
     "gradient": eager,
     "adam": adam_eager,
     **{kind: partial(matrices_eager, kind) for kind in MATRICES},
 }
 
+
+def has_llvm() -> bool:
+    return find_spec("llvmlite") is not None
+
+
+def offered(kinds: dict, target: str) -> dict:
+    return {kind: partial(how, target=target) for kind, how in kinds.items()}
+
+
 PEERS = [
-    Peer(
-        "wengert",
-        "wengert",
-        {"gradient": gradient, "hessian": hessian, **COMPILED},
-        largest=500_000,
-    ),
-    Peer(
-        "wengert, data as arguments",
-        "wengert",
-        {"gradient": batched},
-        largest=500,
-    ),
-    *(
-        Peer(
-            f"wengert {name}",
-            "wengert",
-            {
-                kind: partial(how, target=name)
-                for kind, how in {"gradient": batched, **COMPILED}.items()
-            },
-        )
-        for name in ("numpy", "native")
-        if name in wg.targets()
-    ),
+    Peer("wengert", "wengert", SCALARS, largest=500_000),
+    Peer("wengert, data as arguments", "wengert", {"gradient": batched}, largest=500),
+    Peer("wengert numpy", "wengert", offered(ARRAYS, "numpy")),
+    Peer("wengert native", "llvmlite", offered(SCALARS, "native"), largest=50_000, usable=has_llvm),
     Peer("wengert eager", "wengert", EAGER, largest=50_000),
 ]

@@ -586,10 +586,14 @@ class Families:
                 if all(key.name != split.name for key in inner):
                     raise
                 inner, _ = self._split(inner, [], identity, split)
+        sign = part.sign
+        for k, factor in enumerate(factors):
+            if part.added and isinstance(factor, float) and factor < 0.0:
+                factors[k], sign = -factor, -sign
         affine_maps = [index for f in factors if isinstance(f, Read) for index in f.index]
         domain = conditions([*outer, *inner], affine_maps, within)
         axes = tuple([Axis(key.name, key.length) for key in inner])
-        return Term(part.sign * count, tuple(factors) or (1.0,), axes, domain)
+        return Term(sign * count, tuple(factors) or (1.0,), axes, domain)
 
     def _numbered(
         self, part: _Part, chosen: Sequence[tuple[Column, int]]

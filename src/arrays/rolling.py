@@ -13,7 +13,7 @@ from .homes import leaf_homes
 from .joins import join_single_terms
 from .naming import named
 from .repeats import merge_repeats
-from .shapes import APPLY, REDUCE, Shapes, in_order, needed, shapes
+from .shapes import APPLY, REDUCE, Shapes, circular, in_order, needed, shapes
 from .statements import ArrayProgram
 from .terms import Scalars, scalars
 from .wholes import join_wholes, places_of
@@ -106,6 +106,9 @@ def _shapes(
     homes = leaf_homes(graph, graph.leaves.values(), within)
     found = scalars(graph, roots)
     known = shapes(found, homes, arguments)
+    if circular(known.families, sorted({known.family[root] for root in found.roots})):
+        found.adjoint.clear()  # then adjoints are sums like others
+        known = shapes(found, homes, arguments)
     changed = merge_repeats(found, known)
     changed = join_single_terms(found, known) or changed
     changed = join_wholes(found, places) or changed

@@ -20,7 +20,8 @@ class Source:
 
     `lines` tells which line (from 1) computes each variable. `cuts` are places in the text, in
     characters, at which it may be divided into pieces that are complete code, one after another.
-    `operations` are those, with static arguments, whose record the code asks for values.
+    `operations` are those, with static arguments, whose record the code asks for values. `binary`
+    is what the text was compiled to, where that takes long.
     """
 
     text: str
@@ -28,6 +29,7 @@ class Source:
     lines: Mapping[str, int] = field(default_factory=dict)
     cuts: tuple[int, ...] = ()
     operations: tuple[tuple[Op, tuple[float, ...]], ...] = ()
+    binary: bytes = b""
 
     def pieces(self) -> list[str]:
         r"""The text, divided at its cuts.
@@ -50,7 +52,7 @@ class Target:
     A target with `arrays` prints `ArrayProgram`s. `prepare`, given a program, answers a function
     that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
     Where the function is `direct`, it is given the caller's own first, and answers `NotImplemented`
-    if they have to be prepared.
+    if they have to be prepared. `machine` says for what machine code is made, where that matters.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Target:
     prepare: Callable[[Any], Callable[[Sequence[Any]], Sequence[Any]]] | None = None
     arrays: bool = False
     direct: bool = False
+    machine: Callable[[], str] = lambda: ""
 
 
 TARGETS: Final[Mapping[str, str]] = {

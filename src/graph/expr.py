@@ -31,6 +31,7 @@ from .arrayvalue import ArrayValue
 from .doors import Door
 from .formula import formula
 from .own import OWN, refusal
+from .plainfloat import caller, check_plain_float
 from .store import Columns, Origin, leaf_named, live_nodes, real_number, unknown_leaf
 from .value import Value, topological
 
@@ -248,13 +249,16 @@ class Expr(Arithmetic, ArraySyntax):
         self.graph = graph
         self.id = node
 
+    def __reduce__(self) -> Any:
+        return Expr, (self.graph, self.id)
+
     def __repr__(self) -> str:
         return f"Expr({formula(self.graph, self.id, 'text', _REPR_TERMS)})"
 
     def __str__(self) -> str:
         return formula(self.graph, self.id, "text")
 
-    def __eq__(self, other: object) -> bool:
+    def _is(self, other: object) -> bool:
         return isinstance(other, Expr) and other.id == self.id and other.graph is self.graph
 
     def __hash__(self) -> int:
@@ -267,6 +271,7 @@ class Expr(Arithmetic, ArraySyntax):
         )
 
     def __float__(self) -> float:
+        check_plain_float(caller())
         number = self.graph.value(self.id)
         if number is None:
             raise MissingInputError(

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from ..errors import OperandError, SpellingError, UnknownNameError, kind_of, shorten
 from .shapes import Shape, broadcast, is_array, shape_of, within_memory
@@ -331,11 +331,12 @@ def evaluate_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> 
     """
     import numpy
 
-    if op.shape is not None:
-        result = op.evaluate(*operands, *statics)
-    else:
-        elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
-        result = elementwise(*[numpy.asarray(operand, numpy.float64) for operand in operands])
+    with numpy.errstate(all="ignore"):
+        if op.shape is not None:
+            result = op.evaluate(*operands, *statics)
+        else:
+            elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
+            result = elementwise(*[numpy.asarray(x, numpy.float64) for x in operands])
     array = numpy.asarray(result, numpy.float64)
     return array if array.ndim else float(array)
 
@@ -350,6 +351,8 @@ def _rank(operand: Any) -> float:
         return rank
     if kind.__module__.partition(".")[0] == "sympy":
         return _SYMPY_RANK
+    if kind is Sameness:
+        _refuse_sameness(operand)
     if isinstance(operand, Real):
         return 0
     if hasattr(kind, "__array_interface__"):
@@ -371,6 +374,29 @@ def _plain_statics(op: Op, statics: Sequence[Any]) -> tuple[float, ...]:
     return tuple(map(plain_number, statics))
 
 
+class Sameness(int):
+    """What `==` between nodes answers: whether they are the same one, to be decided on at once.
+
+    In an expression it is an `OperandError`, for a comparison of numbers was meant.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+
+SAME: Final = (Sameness(0), Sameness(1))
+"""The two answers, at 0 and 1."""
+
+
+def _refuse_sameness(answer: object) -> NoReturn:
+    raise OperandError(
+        f"{answer} is the answer of ==, which asks whether two nodes are the same one, and knows "
+        "nothing of their numbers; to compare numbers write wengert.equal(a, b) or not_equal(a, b)"
+    )
+
+
 _EXACT = 2**53
 """Integers up to this size are float64 numbers exactly."""
 
@@ -387,6 +413,8 @@ def plain_number(number: Any) -> int | float:
     kind = type(number)
     if kind is float or (kind is int and -_EXACT <= number <= _EXACT):
         return number  # type: ignore[no-any-return]
+    if kind is Sameness:
+        _refuse_sameness(number)
     if isinstance(number, Integral):
         whole = int(number)
         if -_EXACT <= whole <= _EXACT:

@@ -47,7 +47,7 @@ _EXPONENT_DIGITS: Final = 60
 
 def _arithmetic(text: Notation, latex: Notation, **targets: Spelling) -> dict[str, Spelling]:
     """Notations of an operator that programming languages write as the text form does."""
-    same = dict.fromkeys(("text", "python", "javascript"), text)
+    same = dict.fromkeys(("text", "python", "javascript", "c"), text)
     return {**same, "latex": latex, **targets}
 
 
@@ -60,6 +60,7 @@ def _function(
         "latex": Notation((latex or f"\\{name}") + r"\left({0}\right)"),
         "python": call(name),
         "javascript": call(f"Math.{name}"),
+        "c": call(name),
         "numpy": ufunc(name),
     }
     if careful:
@@ -85,6 +86,15 @@ def _cost(python: float, numpy: float = 3.0) -> dict[str, float]:
 def _upright(name: str) -> str:
     return rf"\operatorname{{{{{name}}}}}"
 
+
+_C_SIGMOID: Final = """\
+static double sigmoid(double x)
+{
+    const double e = exp(-fabs(x));
+    return (x >= 0.0 ? 1.0 : e) / (1.0 + e);
+}
+"""
+"""The sigmoid in C, with the operations of `ieee.sigmoid`."""
 
 _STRICT: Final = {"==": "===", "!=": "!=="}
 """How JavaScript writes a comparison that converts nothing."""
@@ -113,6 +123,7 @@ def _comparison(name: str, sign: str, latex: str, interval: Callable[..., Any]) 
             sign_text,
             Notation(f"{{0}} {latex} {{1}}", COMPARISON, slots),
             javascript=Notation(f"{{0}} {_STRICT.get(sign, sign)} {{1}} ? 1 : 0", 1),
+            c=Notation(f"{{0}} {sign} {{1}} ? 1.0 : 0.0", 1),
             numpy=sign_text,
         ),
         sentence="a comparison is flat on both sides of its step: nothing passes back",
@@ -260,6 +271,7 @@ POW_CONST: Op = Op(
             if math.isfinite(n)
             else _javascript_pow("{exponent}")
         ),
+        "c": call("pow", "{0}", "{exponent}"),
         "numpy": _numpy_power,
     },
     sentence="the power rule: bring the exponent down and lower it by one",
@@ -277,8 +289,8 @@ POW: Op = Op(
     evaluate=ieee.safe_pow,
     sympy=lambda sp, a, b: a ** _exponent(sp, b),
     vjp=(
-        lambda ct, out, a, b: ct * (b * POW(a, b - 1)),
-        lambda ct, out, a, b: ct * (out * log(a)),
+        lambda ct, out, a, b: ct * (b * POW(a, where(EQ(b, 0), 1, b - 1))),
+        lambda ct, out, a, b: ct * (out * log(where(EQ(a, 0), 1, a))),
     ),
     notation={
         "text": Notation("{0}**{1}", POWER, (POWER + 1, UNARY)),
@@ -286,11 +298,13 @@ POW: Op = Op(
         "python": call("pow", "{0}", "{1}"),
         "python-ieee": _own(ieee.safe_pow, "{0}", "{1}"),
         "javascript": _javascript_pow("{1}"),
+        "c": call("pow", "{0}", "{1}"),
         "numpy": ufunc("power", "{0}", "{1}"),
     },
     sentence="the base follows the power rule, the exponent gets a**b times log(a)",
     domain=(_POSITIVE, _REAL),
-    kink="the exponent's share is nan where the base is 0 or negative, and log(a) does not exist",
+    kink="0**b does not change with b where b is 0 or more, nor a**0 with a; the exponent's share "
+    "is nan where the base is negative, and log(a) does not exist",
     interval=intervals.power_of,
     undefined=lambda a, b: "domain" if a.low <= 0.0 else "",
     cost=_cost(22),
@@ -368,6 +382,7 @@ SQRT = Op(
         "python-ieee": _own(ieee.safe_sqrt),
         "numpy": ufunc("sqrt"),
         "javascript": call("Math.sqrt"),
+        "c": call("sqrt"),
     },
     sentence="the square root divides the cotangent by twice the result",
     domain=(_POSITIVE,),
@@ -432,6 +447,7 @@ SIGMOID = Op(
         "javascript": Notation(
             "{0} >= 0 ? 1 / (1 + Math.exp(-{0})) : Math.exp({0}) / (1 + Math.exp({0}))", 1
         ),
+        "c": call("sigmoid", define=_C_SIGMOID),
     },
     sentence="the sigmoid passes the cotangent times s·(1 - s), s being its own result",
     domain=(_REAL,),
@@ -451,6 +467,7 @@ SOFTPLUS = Op(
         "python": _own(ieee.softplus),
         "numpy": ufunc("logaddexp", "{0}", "0.0"),
         "javascript": Notation("Math.max({0}, 0) + Math.log1p(Math.exp(-Math.abs({0})))", SUM),
+        "c": Notation("({0} > 0.0 ? {0} : 0.0) + log1p(exp(-fabs({0})))", SUM),
     },
     sentence="the derivative of softplus is the sigmoid",
     domain=(_REAL,),
@@ -469,6 +486,7 @@ RELU = Op(
         **_function("relu", _upright("relu")),
         "python": Notation("0.0 if {0} <= 0.0 else {0}", 1, (COMPARISON + 1,)),
         "javascript": Notation("{0} <= 0 ? 0 : {0}", 1),
+        "c": Notation("{0} <= 0.0 ? 0.0 : {0}", 1),
         "numpy": ufunc("maximum", "{0}", "0.0"),
     },
     sentence="relu passes the cotangent where its operand is positive and nothing elsewhere",
@@ -491,6 +509,7 @@ LEAKY_RELU = Op(
         "latex": Notation(_upright("leaky\\_relu") + r"_{{{slope}}}\left({0}\right)"),
         "python": Notation("{slope} * {0} if {0} <= 0.0 else {0}", 1, (COMPARISON + 1,)),
         "javascript": Notation("{0} <= 0 ? {slope} * {0} : {0}", 1),
+        "c": Notation("{0} <= 0.0 ? {slope} * {0} : {0}", 1),
         "numpy": Notation("np.where({0} <= 0.0, {slope} * {0}, {0})", ATOM, (PRODUCT,)),
     },
     sentence="leaky relu passes the cotangent where its operand is positive, else slope times it",
@@ -514,6 +533,7 @@ ABS = Op(
         "latex": Notation(r"\left|{0}\right|"),
         "python": call("abs"),
         "javascript": call("Math.abs"),
+        "c": call("fabs"),
         "numpy": ufunc("abs"),
     },
     sentence="the absolute value passes the cotangent with the sign of its operand",
@@ -540,6 +560,7 @@ MAXIMUM = Op(
         "python": _own(ieee.maximum, "{0}", "{1}"),
         "numpy": ufunc("maximum", "{0}", "{1}"),
         "javascript": Notation("{0} < {1} || {1} !== {1} ? {1} : {0}", 1),
+        "c": Notation("{0} < {1} || {1} != {1} ? {1} : {0}", 1),
     },
     sentence="the larger operand gets the whole cotangent, the other nothing",
     domain=(_REAL, _REAL),
@@ -565,6 +586,7 @@ MINIMUM = Op(
         "python": _own(ieee.minimum, "{0}", "{1}"),
         "numpy": ufunc("minimum", "{0}", "{1}"),
         "javascript": Notation("{0} > {1} || {1} !== {1} ? {1} : {0}", 1),
+        "c": Notation("{0} > {1} || {1} != {1} ? {1} : {0}", 1),
     },
     sentence="the smaller operand gets the whole cotangent, the other nothing",
     domain=(_REAL, _REAL),
@@ -578,7 +600,7 @@ LT = _comparison("lt", "<", "<", intervals.less)
 LE = _comparison("le", "<=", r"\le", intervals.less_equal)
 GT = _comparison("gt", ">", ">", intervals.greater)
 GE = _comparison("ge", ">=", r"\ge", intervals.greater_equal)
-EQ = _comparison("eq", "==", "=", intervals.equal)
+EQ: Op = _comparison("eq", "==", "=", intervals.equal)
 NE = _comparison("ne", "!=", r"\ne", intervals.not_equal)
 
 WHERE = Op(
@@ -599,6 +621,7 @@ WHERE = Op(
         ),
         "python": Notation("{1} if {0} else {2}", 1, (COMPARISON, COMPARISON, COMPARISON)),
         "javascript": Notation("{0} !== 0 ? {1} : {2}", 1),
+        "c": Notation("{0} != 0.0 ? {1} : {2}", 1),
         "numpy": call("np.where", "{0}", "{1}", "{2}"),
     },
     sentence="only the branch that was taken gets the cotangent",

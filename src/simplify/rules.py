@@ -88,7 +88,7 @@ class Rule:
         parts = [_part(graph, node) for node in range(len(graph)) if graph.operands[node]]
         pattern = [part for part in reversed(parts) if part.slot <= root]
         result = tuple(part for part in parts if part.slot > root)
-        numbers = {n: float(graph[n]) for n in range(len(graph)) if graph.ops[n] is CONSTANT}
+        numbers = {n: float(graph.value(n)) for n in range(len(graph)) if graph.ops[n] is CONSTANT}
         constants = [i for i, name in enumerate(self.wildcards) if name.rstrip("12") == "k"]
         growth = _operations(result, {*numbers, *constants})
         kept = {after.id}.union(*(part.operands for part in result))

@@ -9,12 +9,13 @@ from threading import RLock
 from types import MethodType
 from typing import Any, Final, overload
 
-from ..codegen.compiled import Compiled
+from ..codegen.compiled import Compiled, paused_collection
 from ..errors import OperandError, TracingError, kind_of, shorten
 from ..graph.value import Value
 from ..train.choice import AUTO, check_target
 from ..train.optim import Optimizer, find_optimizer
 from .moments import Moments
+from .outcome import Slopes, listed
 from .program import Options, Program
 from .reach import broken, reach_of
 from .recording import Recording
@@ -78,10 +79,11 @@ class Function:
         >>> number, slopes[w]
         (18.0, 12.0)
         """
-        number, values, slopes = self._slopes(arguments, named)
+        number, slopes = self._slopes(arguments, named)
         found: dict[Value, float] = {}
-        for value, slope in zip(values, slopes, strict=True):
-            found[value] = found.get(value, 0.0) + slope
+        for values, part in slopes:
+            for value, slope in zip(values, listed(part), strict=True):
+                found[value] = found.get(value, 0.0) + slope
         return number, found
 
     def step(self, optimizer: str | Optimizer, *arguments: Any, **named: Any) -> float:
@@ -98,11 +100,9 @@ class Function:
         (4.0, 2.0, 1.0, 1.5)
         """
         rule = find_optimizer(optimizer)
-        number, values, slopes = self._slopes(arguments, named)
-        movable = [(v, slope) for v, slope in zip(values, slopes, strict=True) if v.is_leaf]
-        values, slopes = [v for v, _ in movable], [slope for _, slope in movable]
+        number, slopes = self._slopes(arguments, named)
         with self._lock:
-            self._moments.setdefault(type(rule), Moments()).step(rule, values, slopes)
+            self._moments.setdefault(type(rule), Moments()).step(rule, slopes)
         return number
 
     @property
@@ -130,7 +130,7 @@ class Function:
             lines.append(
                 f"({arguments}): {program.nodes:,} operations -> {program.compiled.target} in "
                 f"{program.seconds:.2g} s, since {program.reason}; {len(program.parameters):,} "
-                f"parameters; {program.calls:,} calls"
+                f"parameters{program.picked}; {program.calls:,} calls"
             )
             for place, seen in program.specialised.items():
                 lines += [f"  for {integers[place]} alone, needed at {line}" for line in seen]
@@ -144,7 +144,7 @@ class Function:
             lines.append(f"{self._plain_calls:,} calls ran as plain Python: {self._limit_text()}")
         return "\n".join(lines)
 
-    def _slopes(self, arguments: Any, named: Any) -> tuple[float, list[Value], list[float]]:
+    def _slopes(self, arguments: Any, named: Any) -> tuple[float, Slopes]:
         flat = Flat()
         program = None if tracing.get() is not None else self._program(arguments, named, flat)
         if program is None:
@@ -183,8 +183,9 @@ class Function:
         """Trace the function on these arguments, and compile what was recorded."""
         recording = Recording(flat.integers)
         reach = reach_of(self.__wrapped__, flat.objects)
-        recording.run(self.__wrapped__, arguments, named, reach)
-        program = Program(self.__name__, recording, reach, self._options)
+        with paused_collection():
+            recording.run(self.__wrapped__, arguments, named, reach)
+            program = Program(self.__name__, recording, reach, self._options)
         places = tuple(sorted(program.specialised))
         known = self._known.setdefault(key, [])
         same = next((one for one in known if one.places == places), None)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, NoReturn, Protocol
 
 from ..errors import TracingError
 from ..graph.arithmetic import Arithmetic
-from ..graph.value import Value
+from ..graph.value import Value, objects
 from ..ops.record import Op
 from .lines import user_line
 
@@ -46,6 +46,14 @@ class Number(Arithmetic):
         if result is NotImplemented or any(isinstance(x, Value) for x in operands):
             return result
         return Number(result)
+
+    def __array_ufunc__(  # type: ignore[override]
+        self, ufunc: Any, method: str, *inputs: Any, **options: Any
+    ) -> Any:
+        """NumPy's functions of arrays and this number, entry by entry."""
+        if method != "__call__":
+            return NotImplemented
+        return ufunc(*map(objects, inputs), **{"dtype": object, **options})
 
     def __repr__(self) -> str:
         return "<a number known when the function runs>"

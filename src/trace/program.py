@@ -21,7 +21,7 @@ from ..simplify.stable import stable_form
 from ..train.choice import AUTO, SMALL, work_of
 from .lines import Line
 from .number import Number
-from .outcome import Bundle, Outcome, Part
+from .outcome import Bundle, Outcome, Part, Slopes
 from .reach import Reach
 from .recording import Output, Picked, Recording, history
 from .structure import Flat, leaf_paths, nested
@@ -56,9 +56,9 @@ class Inputs:
         """The arguments of the compiled function."""
         return [read(flat) for read in self.read.values()]
 
-    def values(self, flat: Flat) -> list[Value]:
-        """The Values by which there are derivatives, in their order."""
-        return [value for rows in self.rows.values() for value in rows(flat)]
+    def values(self, flat: Flat) -> list[Sequence[Value]]:
+        """The Values by which there are derivatives, group by group."""
+        return [rows(flat) for rows in self.rows.values()]
 
 
 class Program:
@@ -69,21 +69,29 @@ class Program:
     assumptions  what was read from outside while tracing, and is looked at again at each call
     specialised  the integers that the code is made for alone: their places, with the lines
     nodes        how many operations were traced
+    picked       how many numbers are picked from tables, in words
     reason       why this target
     seconds      how long tracing and compiling took
     """
 
     def __init__(self, name: str, recording: Recording, reach: Reach, options: Options) -> None:
         start = time.perf_counter()
-        values = history(recording)
+        outside = {value for value in reach.names if value._a is not None}
+        values = history(recording, outside)
         made = recording.made
-        self.parameters = [value for value in values if value.op is None and value not in made]
+        read = {value: None for value in values if value.op is None and value not in made}
+        reads = [value for consumer in values for value in consumer.reads]
+        read |= {value: None for value in (*recording.outputs, *reads) if value in outside}
+        self.parameters = tuple(read)
+        self._outside = [value for value in read if value in outside]
         self.name = name
         self.assumptions = reach.assumptions
         self.specialised: dict[int, list[Line]] = recording.specialised
+        picked = sum(len(one.leaves) for one in recording.picked)
+        self.picked = f" and {picked:,} picked from tables" if picked else ""
         self.nodes = sum(value._a is not None for value in values)
         self.calls = 0
-        live = set(values)
+        live = {*values, *read}
         self._inputs = _inputs(recording, self.parameters, live)
         if not self._inputs.rows:
             raise TracingError(
@@ -104,6 +112,8 @@ class Program:
             wanted = {"outputs": outputs}
             self._graph = graph, outputs
         self.compiled, self.reason = _chosen(self._leaves, wanted, options)
+        if self._single:
+            self._leaves = {}  # and with them the graph: nothing else will be derived
         self.seconds = time.perf_counter() - start
 
     def _gradients(self, output: Expr) -> dict[str, list[Expr]]:
@@ -117,11 +127,14 @@ class Program:
         """What the function gives for the arguments of a call."""
         self.calls += 1
         if self._single:
-            return Outcome(*self._head(flat))
+            number, slopes = self._slopes(flat)
+            return Outcome(number, self.name, slopes, self._computed(flat))
         numbers = self._inputs.numbers(flat)
         found = [float(number) for number in self.compiled(*numbers)["outputs"]]
-        pulled = partial(self._pulled, numbers)
-        bundle = Bundle(self.name, self._inputs.values(flat), len(found), pulled)
+        groups = self._inputs.values(flat)
+        pulled = partial(self._pulled, numbers, groups)
+        values = [value for group in groups for value in group]
+        bundle = Bundle(self.name, values, self._computed(flat), len(found), pulled)
         made: list[Any] = [
             number if plain else Part(number, self.name, bundle, place)
             for place, (number, plain) in enumerate(zip(found, self._plain, strict=True))
@@ -130,22 +143,27 @@ class Program:
             self._result, lambda leaf: made[leaf.number] if type(leaf) is Output else leaf
         )
 
-    def _head(self, flat: Flat) -> tuple[float, str, list[Value], list[float]]:
-        found = self.compiled(*self._inputs.numbers(flat))
-        slopes = [slope for part in found["gradients"].values() for slope in _listed(part)]
-        return float(found["value"]), self.name, self._inputs.values(flat), slopes
+    def _computed(self, flat: Flat) -> list[Value]:
+        """The Values among parameters and arguments that were themselves computed."""
+        return [*self._outside, *[value for value in flat.values if value._a is not None]]
 
-    def value_and_slopes(self, flat: Flat) -> tuple[float, list[Value], list[float]]:
-        """The number, the Values it depends on and the derivative by each; of one output only."""
+    def _slopes(self, flat: Flat) -> tuple[float, Slopes]:
+        found = self.compiled(*self._inputs.numbers(flat))
+        parts = found["gradients"].values()
+        return float(found["value"]), list(zip(self._inputs.values(flat), parts, strict=True))
+
+    def value_and_slopes(self, flat: Flat) -> tuple[float, Slopes]:
+        """The number, and the derivative by each Value it depends on; of one output only."""
         if not self._single:
             raise TracingError(
                 f"{self.name} gives several numbers; expected a function that returns one Value"
             )
         self.calls += 1
-        number, _, values, slopes = self._head(flat)
-        return number, values, slopes
+        return self._slopes(flat)
 
-    def _pulled(self, numbers: list[list[float]], shares: list[float]) -> list[float]:
+    def _pulled(
+        self, numbers: list[list[float]], groups: list[Sequence[Value]], shares: list[float]
+    ) -> Slopes:
         """The derivatives of the outputs, each times its share, added up."""
         if self._pull is None:
             assert self._graph is not None
@@ -156,14 +174,18 @@ class Program:
             gradients = self._gradients(sum(rest, first))
             inputs = {**self._leaves, "cotangents": cotangents}
             self._pull, _ = _chosen(inputs, gradients, self._options)
-        found = self._pull(*numbers, shares)
-        return [slope for part in found.values() for slope in _listed(part)]
+        return list(zip(groups, self._pull(*numbers, shares).values(), strict=True))
 
     _graph: tuple[Graph, list[Expr]] | None
     _pull: Compiled | None
 
 
-def _inputs(recording: Recording, parameters: list[Value], live: set[Value]) -> Inputs:
+def _computed(flat: Flat) -> list[Value]:
+    """The Values among the arguments that were themselves computed; parameters are leaves."""
+    return [value for value in flat.values if value._a is not None]
+
+
+def _inputs(recording: Recording, parameters: Sequence[Value], live: set[Value]) -> Inputs:
     """The groups of leaves that the outputs depend on, and where their numbers come from."""
     inputs = Inputs({}, {}, {})
 
@@ -184,7 +206,7 @@ def _inputs(recording: Recording, parameters: list[Value], live: set[Value]) -> 
     def these(_: Flat) -> Sequence[Value]:
         return parameters
 
-    add("parameters", parameters, numbers_of(these), these)
+    add("parameters", list(parameters), numbers_of(these), these)
     floats = [k for k, leaf in enumerate(recording.floats) if leaf in live]
     add(
         "floats",
@@ -323,7 +345,3 @@ def _chosen(
     if fast < slow or len(graph) >= LARGE:
         return arrays, f"{work.update:,} operations are {count:,} on arrays"
     return made("python"), f"{work.update:,} operations would be {count:,} on arrays, no gain"
-
-
-def _listed(part: Any) -> list[float]:
-    return part.tolist() if hasattr(part, "tolist") else part  # type: ignore[no-any-return]

@@ -13,15 +13,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from types import CodeType, FunctionType, MethodType, ModuleType
+from itertools import product
+from random import Random
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
+from ..ops.shapes import is_array
 from .structure import MAX_DEPTH
 
 MAX_LOOKED_AT: Final = 300_000
 """How many things are looked at; what lies beyond has no name and is not checked."""
+
+MAX_COPIED: Final = 20_000
+"""How many numbers a container may hold to be compared number by number at each call."""
 
 _SIMPLE: Final = (int, float, bool, str, bytes, type(None))
 _CONTAINERS: Final = (list, tuple, dict)
@@ -34,14 +40,16 @@ _FOREIGN: Final = frozenset(sys.stdlib_module_names) - {"__main__"} | {_OURS, "n
 class Reach:
     """What was found, from the nearest to the farthest.
 
-    names        the leaf Values, each with a name made of the way to it
+    names        the Values, each with a name made of the way to it
     assumptions  (read, seen, what): a function that reads something again, what it was, its name
     codes        the code of the functions that may be called, with their globals
+    generators   of random numbers, Python's and NumPy's
     """
 
     names: dict[Value, str] = field(default_factory=dict)
     assumptions: list[tuple[Callable[[], Any], Any, str]] = field(default_factory=list)
     codes: list[tuple[CodeType, dict[str, Any]]] = field(default_factory=list)
+    generators: list[Any] = field(default_factory=list)
 
 
 def reach_of(function: Callable[..., Any], arguments: Iterable[Any]) -> Reach:
@@ -63,6 +71,7 @@ class _Walk:
         self._seen: dict[int, Any] = {}
         self._used: set[str] = set()
         self._inner: set[int] = set()
+        self._attribute: dict[int, str] = {}
 
     def enter(self, name: str, thing: Any) -> None:
         self._queue.append((name, thing))
@@ -82,6 +91,16 @@ class _Walk:
             elif isinstance(thing, _CONTAINERS):
                 containers.append((name, thing))
                 self._items(name, thing, thing)
+            elif is_array(thing):
+                containers.append((name, thing))
+                if thing.dtype == object:
+                    places = product(*map(range, thing.shape))
+                    for place, item in zip(places, thing.ravel(), strict=True):
+                        self.enter("_".join((name, *map(str, place))), item)
+            elif isinstance(thing, BuiltinFunctionType):
+                self.enter(name, thing.__self__)  # such as a generator of random numbers
+            elif isinstance(thing, Random) or hasattr(thing, "bit_generator"):
+                self.found.generators.append(thing)
             elif isinstance(thing, type):
                 self._class(thing)
             elif not isinstance(thing, ModuleType) and hasattr(thing, "__dict__"):
@@ -95,7 +114,9 @@ class _Walk:
         for key, item in list(pairs):
             if not isinstance(item, _SIMPLE):
                 self._queue.append((f"{name}_{_part(key)}" if name else _part(key), item))
-                if held is thing and isinstance(item, _CONTAINERS):
+                if held is not thing:
+                    self._attribute.setdefault(id(item), str(key))
+                elif isinstance(item, _CONTAINERS):
                     self._inner.add(id(item))
 
     def _class(self, kind: type) -> None:
@@ -134,28 +155,67 @@ class _Walk:
             self.enter(name, seen)
 
     def _assume(self, containers: list[tuple[str, Any]]) -> None:
-        """Remember the containers that lead to Values, and the attributes that are named in code.
+        """Remember what the containers hold, and the attributes that are named in code.
 
         A container is looked at after what holds it, so from the last to the first it is known
         whether what it holds leads to Values.
         """
         leading = {id(value) for value in self.found.names}
         for name, thing in reversed(containers):
-            attributes = not isinstance(thing, _CONTAINERS)
-            held = vars(thing) if attributes else thing
-            items = list(held.values()) if isinstance(held, dict) else held
-            leads = any(id(item) in leading for item in items)
-            if leads:
+            held = _held(thing)
+            items = held.values() if isinstance(held, dict) else held
+            if any(id(item) in leading for item in items):
                 leading.add(id(thing))
-            if attributes:
-                every = type(thing).__module__.partition(".")[0] == _OURS
-                for key, item in held.items():
-                    named = every or key in self._used
-                    if named and (id(item) in leading or isinstance(item, _SIMPLE)):
-                        reader = _attribute_reader(thing, key)
-                        self.found.assumptions.append((reader, item, f"{name}.{key}"))
-            elif leads and id(thing) not in self._inner:
-                self.found.assumptions.append((partial(_itself, thing), _copied(thing), name))
+            if not isinstance(thing, _CONTAINERS) and not is_array(thing):
+                self._attributes(name, thing, leading)
+            elif id(thing) not in self._inner:
+                key = self._attribute.get(id(thing))
+                if id(thing) in leading or key is None or key in self._used:
+                    self._contents(name, thing, id(thing) in leading)
+
+    def _attributes(self, name: str, thing: Any, leading: set[int]) -> None:
+        """Assume the attributes that code names and that are numbers, text or lead to Values."""
+        every = type(thing).__module__.partition(".")[0] == _OURS
+        for key, item in vars(thing).items():
+            known = isinstance(item, _SIMPLE) or id(item) in leading
+            if known and (every or key in self._used):
+                reader = partial(vars(thing).get, key, _MISSING)
+                self.found.assumptions.append((reader, item, f"{name}.{key}"))
+
+    def _contents(self, name: str, thing: Any, leads: bool) -> None:
+        """Assume what a container holds: all the way down, if it leads to Values or is small."""
+        if is_array(thing):
+            if thing.dtype == object:
+                self.found.assumptions.append((partial(_held, thing), _held(thing), name))
+            elif thing.size <= MAX_COPIED:
+                self.found.assumptions.append((partial(_bytes, thing), _bytes(thing), name))
+            return
+        deep = leads or _size(thing) <= MAX_COPIED
+        self.found.assumptions.append((partial(_itself, thing), _copied(thing, deep), name))
+
+
+def _held(thing: Any) -> Any:
+    """What a container or an object holds: a list or a dict."""
+    if isinstance(thing, _CONTAINERS):
+        return thing
+    if is_array(thing):
+        return list(thing.ravel()) if thing.dtype == object else []
+    return vars(thing)
+
+
+def _bytes(array: Any) -> bytes:
+    return array.tobytes()  # type: ignore[no-any-return]
+
+
+def _size(thing: Any) -> int:
+    """How many things are in a container, in all; not much more than is copied is counted."""
+    count, stack = 0, [thing]
+    while stack and count <= MAX_COPIED:
+        held = stack.pop()
+        items = list(held.values()) if isinstance(held, dict) else held
+        count += len(items)
+        stack += [item for item in items if isinstance(item, _CONTAINERS)]
+    return count
 
 
 def broken(assumptions: list[tuple[Callable[[], Any], Any, str]]) -> str | None:
@@ -204,22 +264,18 @@ def _alike_item(now: Any, seen: Any) -> bool:
     return isinstance(now, _SIMPLE) and type(now) is type(seen) and now == seen
 
 
-def _copied(thing: Any, depth: int = 0) -> Any:
-    """The containers anew, down to some depth, and in them the things themselves."""
-    if depth > MAX_DEPTH or not isinstance(thing, _CONTAINERS):
+def _copied(thing: Any, deep: bool = True, depth: int = 0) -> Any:
+    """A container anew, and if `deep` the containers in it, down to some depth."""
+    if depth > (MAX_DEPTH if deep else 0) or not isinstance(thing, _CONTAINERS):
         return thing
     if isinstance(thing, dict):
-        return {key: _copied(item, depth + 1) for key, item in thing.items()}
-    items = [_copied(item, depth + 1) for item in thing]
+        return {key: _copied(item, deep, depth + 1) for key, item in thing.items()}
+    items = [_copied(item, deep, depth + 1) for item in thing]
     return items if isinstance(thing, list) else tuple(items)
 
 
 def _itself(thing: Any) -> Any:
     return thing
-
-
-def _attribute_reader(thing: Any, key: str) -> Callable[[], Any]:
-    return lambda: vars(thing).get(key, _MISSING)
 
 
 def _global_reader(names: dict[str, Any], name: str) -> Callable[[], Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dis
+import pickle
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,12 +85,11 @@ class Recording:
     def run(self, function: Callable[..., Any], arguments: Any, named: Any, reach: Reach) -> None:
         """Run `function`, and remember what it did and what came back."""
         self.arguments, self.named = self._stand_in(arguments), self._stand_in(named)
-        drawn = Drawn.now()
+        drawn = Drawn(reach.generators)
         with watched(self):
             result = function(*self.arguments, **self.named)
             self.result = nested(result, self._output)
-        if Drawn.now() != drawn:
-            drawn.restore()
+        if drawn.has_moved():
             raise TracingError(
                 f"{_drawing_line(reach)}\na random number was drawn while the function was traced: "
                 "it would be the same at every call. Draw it outside, and pass it as an argument"
@@ -107,10 +108,9 @@ class Recording:
         return Number(self.floats[-1])
 
     def _value(self, value: Value) -> Value:
-        stand_in = Value(value._data)
-        if type(value) is not Value:
-            stand_in.__class__ = value._result_kind
-        vars(stand_in).update(vars(value))
+        stand_in = copy(value)
+        stand_in.op = stand_in._a = stand_in._b = None
+        vars(stand_in).pop("_backward", None)
         self.values.append(stand_in)
         return stand_in
 
@@ -228,10 +228,13 @@ def _leaf(number: float) -> Value:
     return leaf
 
 
-def history(recording: Recording) -> list[Value]:
-    """Everything the outputs were computed from, operands first; a `SizeError` beyond the limit."""
+def history(recording: Recording, outside: Set[Value]) -> list[Value]:
+    """Everything the outputs were computed from, operands first; a `SizeError` beyond the limit.
+
+    What was computed `outside` is not gone into.
+    """
     found = []
-    for value in topological(*recording.outputs):
+    for value in topological(*recording.outputs, known=outside):
         found.append(value)
         if len(found) > MAX_NODES:
             raise SizeError(
@@ -242,27 +245,33 @@ def history(recording: Recording) -> list[Value]:
 
 
 class Drawn:
-    """How far the generators of random numbers are that everybody shares."""
+    """How far generators of random numbers are: those that everybody shares, and some others."""
 
-    def __init__(self, states: list[Any]) -> None:
-        self.states = states
-
-    @classmethod
-    def now(cls) -> Drawn:
-        """Where they stand."""
+    def __init__(self, generators: Sequence[Any]) -> None:
         numpy = sys.modules.get("numpy.random")
-        return cls([random.getstate(), None if numpy is None else numpy.get_state()])
+        self._generators = [random, *([] if numpy is None else [numpy]), *generators]
+        self._states = [_state(generator) for generator in self._generators]
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Drawn) and repr(self.states) == repr(other.states)
+    def has_moved(self) -> bool:
+        """Whether a number was drawn since; if so, they are put back to where they were."""
+        states = [_state(generator) for generator in self._generators]
+        if pickle.dumps(states) == pickle.dumps(self._states):
+            return False
+        for generator, state in zip(self._generators, self._states, strict=True):
+            if hasattr(generator, "setstate"):
+                generator.setstate(state)
+            elif hasattr(generator, "set_state"):
+                generator.set_state(state)
+            else:
+                generator.bit_generator.state = state
+        return True
 
-    __hash__ = None  # type: ignore[assignment]
 
-    def restore(self) -> None:
-        """Go back to where they stood."""
-        random.setstate(self.states[0])
-        if self.states[1] is not None:
-            sys.modules["numpy.random"].set_state(self.states[1])
+def _state(generator: Any) -> Any:
+    for name in ("getstate", "get_state"):
+        if hasattr(generator, name):
+            return getattr(generator, name)()
+    return generator.bit_generator.state
 
 
 def _drawing_line(reach: Reach) -> str:
@@ -277,8 +286,11 @@ def _drawing_line(reach: Reach) -> str:
             thing = names.get(instruction.argval)
             owner = getattr(thing, "__self__", thing)
             named = getattr(thing, "__name__", "") in ("random", "numpy", "numpy.random")
-            if named or isinstance(owner, random.Random):
+            if named or isinstance(owner, random.Random) or hasattr(owner, "bit_generator"):
                 line = line_of(code.co_filename, number)
-                if "rand" in line.text or not line.text:
+                if thing is not sys.modules.get("numpy") or "random" in line.text:
                     found.append(str(line))
-    return found[0] if found else str(user_line())
+    if found:
+        return found[0]
+    code, _ = reach.codes[0]
+    return str(line_of(code.co_filename, code.co_firstlineno))

@@ -44,6 +44,10 @@ PROGRAMS = {
             programs.batch_norm,
             programs.vae,
             programs.siamese,
+            programs.distances,
+            programs.masked,
+            programs.flipped,
+            programs.window_attention,
         )
     },
     **{
@@ -62,6 +66,7 @@ PROGRAMS = {
             (1, 0, 2),
         )
     },
+    "strided-images": (programs.strided_images, (7, 2), (9, 3), None),
     **{
         f"convolution-2d-{pool}": (
             partial(programs.convolution_2d, pool=pool),
@@ -183,6 +188,27 @@ def test_second_derivatives_roll(seed):
     assert_right(rolled(outputs), outputs)
     product = wg.hvp(loss, s.parameters, [0.5] * len(s.parameters))
     assert_right(rolled(product), product)
+
+
+def test_a_gradient_of_a_gradient_by_another_element_of_one_array_rolls():
+    s = programs.Source()
+    (first, second), x = s.weights("w", 2), s.inputs("x", 2)
+    inner = wg.grad(wg.tanh(first * x[0]), first)
+    outputs = [inner, wg.grad(wg.tanh(second * inner), second)]
+    assert_right(rolled(outputs), outputs)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (3, 4)])
+def test_second_derivatives_by_an_argument_are_arrays(sizes):
+    n, m = sizes
+    s = programs.Source()
+    w, x = s.weights("w", m, n), s.inputs("x", n)
+    loss = sum(wg.tanh(a) for a in programs.linear(x, w))
+    hessian = [e for row in wg.hessian(loss, s.parameters) for e in row]
+    params = {"params": [p.id for p in s.parameters]}
+    program = roll_nodes(s.graph, [e.id for e in hessian], params)
+    assert_right(program, hessian)
+    assert len(program.statements) == 6
 
 
 def changed(program, number, **fields):

@@ -146,7 +146,7 @@ def test_it_keeps_what_its_record_says(op):
 def test_it_compiles_on_every_target(op, target):
     y, dw, leaves = applied(op)
     f = wg.compile(leaves, {"y": y, "dw": dw}, target=target)
-    assert "about" in f.report() or target == "javascript"
+    assert "about" in f.report() or target not in ("python", "numpy")
     if target != "javascript":
         at = {"w": 0.5, "x": 0.8, "b": 0.3}
         expected = wg.evaluate([y, dw], at)

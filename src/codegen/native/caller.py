@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
+from .builder import Builder, Callee
 from .code import Code
 from .host import link, object_code
 from .words import LANES
@@ -65,6 +65,7 @@ class _Definition(ctypes.Structure):
 class _Owner(int):
     """The address of the numbers that tell `call` about a program; keeps what they mention."""
 
+    code: Code
     kept: tuple[Any, ...]
 
 
@@ -78,7 +79,7 @@ def function_of(code: Code, name: str) -> Callable[..., Any] | None:
     told = (ctypes.c_int64 * len(numbers))(*numbers)
     definition = _Definition(name.encode(), caller.address, _FASTCALL, None)
     owner = _Owner(ctypes.addressof(told))
-    owner.kept = (code, keys, told, definition, caller)
+    owner.code, owner.kept = code, (keys, told, definition, caller)
     kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     make = kind(("PyCFunction_NewEx", ctypes.pythonapi))
     function: Callable[..., Any] = make(ctypes.addressof(definition), owner, None)
@@ -179,16 +180,11 @@ def _array_maker() -> int:
     return ctypes.c_int64.from_address(table + 8 * _NEW_ARRAY).value
 
 
-class _Text:
-    """Writes `call` and what it needs with LLVM's builder."""
+class _Text(Builder):
+    """Writes `call` and what it needs."""
 
     def __init__(self) -> None:
-        from llvmlite import ir
-
-        self.ir = ir
-        self.module = ir.Module()
-        self.pointer, self.whole = ir.PointerType(), ir.IntType(64)
-        self.double, self.small = ir.DoubleType(), ir.IntType(32)
+        super().__init__()
         self.api: dict[str, Any] = {}
         self._declare()
 
@@ -229,75 +225,37 @@ class _Text:
             kind = self.ir.FunctionType(result, given)
             self.api[name] = self.ir.Function(self.module, kind, name)
 
-    def _function(self, name: str, result: Any, given: str) -> tuple[Any, list[Any], Any]:
-        """A new function, its arguments and a builder; "p" and "w" say what the arguments are."""
-        kinds = [{"p": self.pointer, "w": self.whole}[letter] for letter in given]
-        function = self.ir.Function(self.module, self.ir.FunctionType(result, kinds), name)
-        function.linkage = "" if name == "call" else "internal"
-        builder = self.ir.IRBuilder(function.append_basic_block("entry"))
-        return function, list(function.args), builder
-
-    def _whole(self, number: int) -> Any:
-        return self.whole(number)
-
-    def _at(self, b: Any, base: Any, index: Any, kind: Any) -> Any:
-        """The address of an element of an array in memory."""
-        place = self._whole(index) if isinstance(index, int) else index
-        return b.gep(base, [place], source_etype=kind)
-
-    def _get(self, b: Any, base: Any, index: Any, kind: Any = None) -> Any:
-        """An element of an array in memory, of whole numbers unless said."""
-        kind = kind or self.whole
-        return b.load(self._at(b, base, index, kind), typ=kind)
-
     def _read(self, b: Any, thing: Any, offset: int, kind: Any) -> Any:
         """A field of an object."""
-        return b.load(self._at(b, thing, offset, self.ir.IntType(8)), typ=kind)
+        return b.load(self.at(b, thing, offset, self.ir.IntType(8)), typ=kind)
 
     def _fixed(self, b: Any, thing: Any) -> Any:
         """The address of an object that is always there."""
-        return b.inttoptr(self._whole(id(thing)), self.pointer)
-
-    @contextmanager
-    def _loop(self, b: Any, count: Any) -> Iterator[Any]:
-        """A loop whose body is written inside; gives the index."""
-        head, body = b.append_basic_block("head"), b.append_basic_block("body")
-        after = b.append_basic_block("after")
-        start = b.block
-        b.branch(head)
-        b.position_at_end(head)
-        index = b.phi(self.whole)
-        index.add_incoming(self._whole(0), start)
-        b.cbranch(b.icmp_signed("<", index, count), body, after)
-        b.position_at_end(body)
-        yield index
-        index.add_incoming(b.add(index, self._whole(1)), b.block)
-        b.branch(head)
-        b.position_at_end(after)
+        return b.inttoptr(self.number(id(thing)), self.pointer)
 
     def _is(self, b: Any, thing: Any, kind: type) -> Any:
         """Whether an object is of exactly this type."""
         found = self._read(b, thing, _TYPE, self.whole)
-        return b.icmp_unsigned("==", found, self._whole(id(kind)))
+        return b.icmp_unsigned("==", found, self.number(id(kind)))
 
     def _refuse_unless(self, b: Any, condition: Any, answer: int = 0) -> None:
         with b.if_then(b.not_(condition), likely=False):
-            b.ret(self._whole(answer))
+            b.ret(self.number(answer))
 
     def _write_take(self) -> Any:
         """take(row, n, to, stride): whether it is a list or tuple of n floats, which are copied."""
-        function, (row, n, to, stride), b = self._function("take", self.whole, "pwpw")
+        function, (row, n, to, stride), b = self.function("take", self.whole, "pwpw")
         for kind, name in ((list, "PyList"), (tuple, "PyTuple")):
             with b.if_then(self._is(b, row, kind)):
                 size = b.call(self.api[f"{name}_Size"], [row])
                 self._refuse_unless(b, b.icmp_signed("==", size, n))
-                with self._loop(b, n) as i:
+                with self.loop(b, n) as i:
                     item = b.call(self.api[f"{name}_GetItem"], [row, i])
                     self._refuse_unless(b, self._is(b, item, float))
                     number = self._read(b, item, _FLOAT_VALUE, self.double)
-                    b.store(number, self._at(b, to, b.mul(i, stride), self.double))
-                b.ret(self._whole(1))
-        b.ret(self._whole(0))
+                    b.store(number, self.at(b, to, b.mul(i, stride), self.double))
+                b.ret(self.number(1))
+        b.ret(self.number(0))
         return function
 
     def _write_table(self) -> Any:
@@ -307,19 +265,19 @@ class _Text:
         """
         import numpy
 
-        function, (thing, axes, width), b = self._function("table", self.whole, "pww")
+        function, (thing, axes, width), b = self.function("table", self.whole, "pww")
         self._refuse_unless(b, self._is(b, thing, numpy.ndarray))
         found = b.zext(self._read(b, thing, _AXES, self.small), self.whole)
         self._refuse_unless(b, b.icmp_signed("==", found, axes))
         descr = self._read(b, thing, _DESCR, self.whole)
-        known = self._whole(id(numpy.dtype(numpy.float64)))
+        known = self.number(id(numpy.dtype(numpy.float64)))
         self._refuse_unless(b, b.icmp_signed("==", descr, known))
         flags = b.and_(self._read(b, thing, _FLAGS, self.small), self.small(_PLAIN))
         self._refuse_unless(b, b.icmp_signed("==", flags, self.small(_PLAIN)))
-        any_width = b.icmp_signed("==", width, self._whole(-1))
+        any_width = b.icmp_signed("==", width, self.number(-1))
         with b.if_then(b.not_(any_width)):
             lengths = self._read(b, thing, _LENGTHS, self.pointer)
-            last = self._get(b, lengths, b.sub(axes, self._whole(1)))
+            last = self.get(b, lengths, b.sub(axes, self.number(1)))
             self._refuse_unless(b, b.icmp_signed("==", last, width))
         b.ret(self._read(b, thing, _DATA, self.whole))
         return function
@@ -328,67 +286,60 @@ class _Text:
         """length(rows): how many rows a list, a tuple or an array has; -1 for anything else."""
         import numpy
 
-        function, (rows,), b = self._function("length", self.whole, "p")
+        function, (rows,), b = self.function("length", self.whole, "p")
         for kind, name in ((list, "PyList"), (tuple, "PyTuple")):
             with b.if_then(self._is(b, rows, kind)):
                 b.ret(b.call(self.api[f"{name}_Size"], [rows]))
         with b.if_then(self._is(b, rows, numpy.ndarray)):
             axes = self._read(b, rows, _AXES, self.small)
             self._refuse_unless(b, b.icmp_signed(">", axes, self.small(0)), -1)
-            b.ret(self._get(b, self._read(b, rows, _LENGTHS, self.pointer), 0))
-        b.ret(self._whole(-1))
+            b.ret(self.get(b, self._read(b, rows, _LENGTHS, self.pointer), 0))
+        b.ret(self.number(-1))
         return function
-
-    def _lane(self, b: Any, samples: Any, row: Any, columns: Any, column: Any) -> Any:
-        """The address of a sample's number in a column of the blocks."""
-        eight = self._whole(LANES)
-        block, lane = b.sdiv(row, eight), b.srem(row, eight)
-        place = b.mul(b.add(b.mul(block, columns), column), eight)
-        return self._at(b, samples, b.add(place, lane), self.double)
 
     def _write_rows(self) -> Any:
         """rows(thing, n, width, one, samples, columns, column): copy rows of samples to blocks.
 
         Answers 1 for lists, 2 for an array, and 0 where they are neither.
         """
-        function, given, b = self._function("rows", self.whole, "pwwwpww")
+        function, given, b = self.function("rows", self.whole, "pwwwpww")
         thing, n, width, one, samples, columns, column = given
-        axes = b.sub(self._whole(2), one)
-        last = b.select(b.icmp_signed("==", one, self._whole(1)), self._whole(-1), width)
+        axes = b.sub(self.number(2), one)
+        last = b.select(b.icmp_signed("==", one, self.number(1)), self.number(-1), width)
         data = b.call(self.table, [thing, axes, last])
-        with b.if_then(b.icmp_signed("!=", data, self._whole(0))):
+        with b.if_then(b.icmp_signed("!=", data, self.number(0))):
             source = b.inttoptr(data, self.pointer)
-            with self._loop(b, n) as row:
-                to = self._lane(b, samples, row, columns, column)
-                start = self._at(b, source, b.mul(row, width), self.double)
-                with self._loop(b, width) as i:
-                    place = self._at(b, to, b.mul(i, self._whole(LANES)), self.double)
-                    b.store(self._get(b, start, i, self.double), place)
-            b.ret(self._whole(2))
+            with self.loop(b, n) as row:
+                to = self.lane(b, samples, row, columns, column)
+                start = self.at(b, source, b.mul(row, width), self.double)
+                with self.loop(b, width) as i:
+                    place = self.at(b, to, b.mul(i, self.number(LANES)), self.double)
+                    b.store(self.get(b, start, i, self.double), place)
+            b.ret(self.number(2))
         for kind, name in ((list, "PyList"), (tuple, "PyTuple")):
             with b.if_then(self._is(b, thing, kind)):
-                with self._loop(b, n) as row:
-                    to = self._lane(b, samples, row, columns, column)
+                with self.loop(b, n) as row:
+                    to = self.lane(b, samples, row, columns, column)
                     item = b.call(self.api[f"{name}_GetItem"], [thing, row])
-                    alone = b.icmp_signed("==", one, self._whole(1))
+                    alone = b.icmp_signed("==", one, self.number(1))
                     with b.if_else(alone) as (single, several):
                         with single:
                             self._refuse_unless(b, self._is(b, item, float))
                             b.store(self._read(b, item, _FLOAT_VALUE, self.double), to)
                         with several:
-                            taken = b.call(self.take, [item, width, to, self._whole(LANES)])
-                            self._refuse_unless(b, b.icmp_signed("==", taken, self._whole(1)))
-                b.ret(self._whole(1))
-        b.ret(self._whole(0))
+                            taken = b.call(self.take, [item, width, to, self.number(LANES)])
+                            self._refuse_unless(b, b.icmp_signed("==", taken, self.number(1)))
+                b.ret(self.number(1))
+        b.ret(self.number(0))
         return function
 
     def _write_many(self) -> Any:
         """many(numbers, n, arrays): n numbers as a list, or as an array where `arrays` is not 0."""
         import numpy
 
-        function, (numbers, n, arrays), b = self._function("many", self.pointer, "pww")
+        function, (numbers, n, arrays), b = self.function("many", self.pointer, "pww")
         nothing = self.pointer(None)
-        with b.if_then(b.icmp_signed("!=", arrays, self._whole(0))):
+        with b.if_then(b.icmp_signed("!=", arrays, self.number(0))):
             length = b.alloca(self.whole)
             b.store(n, length)
             none = self.small(0)
@@ -396,16 +347,14 @@ class _Text:
             made = b.call(self.api["PyArray_New"], [*given, nothing, nothing, none, none, nothing])
             with b.if_then(b.icmp_unsigned("!=", made, nothing)):
                 data = self._read(b, made, _DATA, self.pointer)
-                with self._loop(b, n) as i:
-                    b.store(
-                        self._get(b, numbers, i, self.double), self._at(b, data, i, self.double)
-                    )
+                with self.loop(b, n) as i:
+                    b.store(self.get(b, numbers, i, self.double), self.at(b, data, i, self.double))
             b.ret(made)
         made = b.call(self.api["PyList_New"], [n])
         with b.if_then(b.icmp_unsigned("==", made, nothing)):
             b.ret(nothing)
-        with self._loop(b, n) as i:
-            number = b.call(self.api["PyFloat_FromDouble"], [self._get(b, numbers, i, self.double)])
+        with self.loop(b, n) as i:
+            number = b.call(self.api["PyFloat_FromDouble"], [self.get(b, numbers, i, self.double)])
             with b.if_then(b.icmp_unsigned("==", number, nothing), likely=False):
                 b.call(self.api["Py_DecRef"], [made])
                 b.ret(nothing)
@@ -418,31 +367,31 @@ class _Text:
 
         `at` is where that place is kept; it moves past what was built.
         """
-        function, (at, out, numbers, n, arrays), b = self._function("build", self.pointer, "ppwww")
-        nothing, one = self.pointer(None), self._whole(1)
+        function, (at, out, numbers, n, arrays), b = self.function("build", self.pointer, "ppwww")
+        nothing, one = self.pointer(None), self.number(1)
         place = b.load(at, typ=self.pointer)
-        kind = self._get(b, place, 0)
-        first = self._get(b, place, 1)
-        b.store(self._at(b, place, 2, self.whole), at)
+        kind = self.get(b, place, 0)
+        first = self.get(b, place, 1)
+        b.store(self.at(b, place, 2, self.whole), at)
         for number in (_ONE, _MANY, _STACK):
-            with b.if_then(b.icmp_signed("==", kind, self._whole(number))):
+            with b.if_then(b.icmp_signed("==", kind, self.number(number))):
                 if number == _ONE:
-                    value = self._get(b, out, first, self.double)
+                    value = self.get(b, out, first, self.double)
                     b.ret(b.call(self.api["PyFloat_FromDouble"], [value]))
                     continue
                 start, count = first, n
                 if number == _MANY:
-                    count = self._get(b, place, 2)
-                    b.store(self._at(b, place, 3, self.whole), at)
+                    count = self.get(b, place, 2)
+                    b.store(self.at(b, place, 3, self.whole), at)
                 else:
                     start = b.add(numbers, b.mul(first, n))
-                where = self._at(b, out, start, self.double)
+                where = self.at(b, out, start, self.double)
                 b.ret(b.call(self.many, [where, count, arrays]))
-        with b.if_then(b.icmp_signed("==", kind, self._whole(_LIST))):
+        with b.if_then(b.icmp_signed("==", kind, self.number(_LIST))):
             made = b.call(self.api["PyList_New"], [first])
             with b.if_then(b.icmp_unsigned("==", made, nothing)):
                 b.ret(nothing)
-            with self._loop(b, first) as i:
+            with self.loop(b, first) as i:
                 item = b.call(function, [at, out, numbers, n, arrays])
                 with b.if_then(b.icmp_unsigned("==", item, nothing), likely=False):
                     b.call(self.api["Py_DecRef"], [made])
@@ -452,10 +401,10 @@ class _Text:
         made = b.call(self.api["PyDict_New"], [])
         with b.if_then(b.icmp_unsigned("==", made, nothing)):
             b.ret(nothing)
-        with self._loop(b, first):
+        with self.loop(b, first):
             here = b.load(at, typ=self.pointer)
-            key = self._get(b, here, 0, self.pointer)
-            b.store(self._at(b, here, one, self.whole), at)
+            key = self.get(b, here, 0, self.pointer)
+            b.store(self.at(b, here, one, self.whole), at)
             item = b.call(function, [at, out, numbers, n, arrays])
             with b.if_then(b.icmp_unsigned("==", item, nothing), likely=False):
                 b.call(self.api["Py_DecRef"], [made])
@@ -470,9 +419,9 @@ class _Text:
 
     def _write_call(self) -> None:
         """call(self, args, nargs)."""
-        _, (owner, args, count), b = self._function("call", self.pointer, "ppw")
+        _, (owner, args, count), b = self.function("call", self.pointer, "ppw", public=True)
         told = b.call(self.api["PyLong_AsVoidPtr"], [owner])
-        groups = self._get(b, told, _GROUPS)
+        groups = self.get(b, told, _GROUPS)
         refused = b.append_basic_block("refused")
         freed = b.append_basic_block("freed")
         known = b.append_basic_block("known")
@@ -491,51 +440,51 @@ class _Text:
         self._pad(b, told, samples, parts["samples"])
         self._run(b, told, samples, parts)
         at = b.alloca(self.pointer)
-        b.store(self._at(b, told, self._get(b, told, _OUTPUTS), self.whole), at)
-        numbers = self._get(b, told, _NUMBERS)
+        b.store(self.at(b, told, self.get(b, told, _OUTPUTS), self.whole), at)
+        numbers = self.get(b, told, _NUMBERS)
         result = b.call(self.build, [at, parts["out"], numbers, samples, arrays])
         b.call(self.api["PyMem_RawFree"], [memory])
         b.ret(result)
 
     def _group(self, b: Any, told: Any, g: Any) -> list[Any]:
         """How many numbers argument g is, whether one by itself, whether a row per sample."""
-        start = b.add(self._whole(_HEAD), b.mul(g, self._whole(3)))
-        return [self._get(b, told, b.add(start, self._whole(i))) for i in range(3)]
+        start = b.add(self.number(_HEAD), b.mul(g, self.number(3)))
+        return [self.get(b, told, b.add(start, self.number(i))) for i in range(3)]
 
     def _count_samples(self, b: Any, told: Any, args: Any, groups: Any, refused: Any) -> Any:
         """How many samples the batched arguments have; 1 without any."""
         found = b.alloca(self.whole)
-        b.store(self._whole(-1), found)
-        with self._loop(b, groups) as g:
+        b.store(self.number(-1), found)
+        with self.loop(b, groups) as g:
             batched = self._group(b, told, g)[2]
-            with b.if_then(b.icmp_signed("==", batched, self._whole(1))):
-                length = b.call(self.length, [self._get(b, args, g, self.pointer)])
+            with b.if_then(b.icmp_signed("==", batched, self.number(1))):
+                length = b.call(self.length, [self.get(b, args, g, self.pointer)])
                 before = b.load(found, typ=self.whole)
-                first = b.icmp_signed("==", before, self._whole(-1))
+                first = b.icmp_signed("==", before, self.number(-1))
                 fits = b.or_(first, b.icmp_signed("==", before, length))
-                fits = b.and_(fits, b.icmp_signed(">=", length, self._whole(0)))
+                fits = b.and_(fits, b.icmp_signed(">=", length, self.number(0)))
                 good = b.append_basic_block("good")
                 b.cbranch(fits, good, refused)
                 b.position_at_end(good)
                 b.store(length, found)
         length = b.load(found, typ=self.whole)
-        none = b.icmp_signed("==", length, self._whole(-1))
-        return b.select(none, self._whole(1), length)
+        none = b.icmp_signed("==", length, self.number(-1))
+        return b.select(none, self.number(1), length)
 
     def _room(self, b: Any, told: Any, samples: Any) -> tuple[Any, dict[str, Any]]:
         """Memory for a call: groups' addresses, their numbers, the samples, results, scratch."""
-        eight = self._whole(LANES)
-        blocks = b.sdiv(b.add(samples, self._whole(LANES - 1)), eight)
+        eight = self.number(LANES)
+        blocks = b.sdiv(b.add(samples, self.number(LANES - 1)), eight)
         counts = {
-            "addresses": self._get(b, told, _GROUPS),
-            "numbers": self._get(b, told, _FIXED),
-            "samples": b.mul(b.mul(blocks, self._get(b, told, _COLUMNS)), eight),
-            "scratch": self._get(b, told, _SCRATCH),
+            "addresses": self.get(b, told, _GROUPS),
+            "numbers": self.get(b, told, _FIXED),
+            "samples": b.mul(b.mul(blocks, self.get(b, told, _COLUMNS)), eight),
+            "scratch": self.get(b, told, _SCRATCH),
         }
-        outputs = self._get(b, told, _NUMBERS)
-        stacked = b.mul(self._get(b, told, _STACKS), samples)
+        outputs = self.get(b, told, _NUMBERS)
+        stacked = b.mul(self.get(b, told, _STACKS), samples)
         counts["out"] = b.add(outputs, stacked)
-        total: Any = self._whole(1)
+        total: Any = self.number(1)
         starts = {}
         for name, count in counts.items():
             starts[name] = total
@@ -543,7 +492,7 @@ class _Text:
         memory = b.call(self.api["PyMem_RawMalloc"], [b.mul(total, eight)])
         with b.if_then(b.icmp_unsigned("==", memory, self.pointer(None)), likely=False):
             b.ret(b.call(self.api["PyErr_NoMemory"], []))
-        return memory, {n: self._at(b, memory, start, self.double) for n, start in starts.items()}
+        return memory, {n: self.at(b, memory, start, self.double) for n, start in starts.items()}
 
     def _fill(
         self, b: Any, told: Any, args: Any, groups: Any, samples: Any, parts: Any, freed: Any
@@ -551,28 +500,28 @@ class _Text:
         """Read the arguments; answers whether one of them is an array, as 0 or 1."""
         arrays, used, fixed, column = (b.alloca(self.whole) for _ in range(4))
         for variable in (arrays, used, fixed, column):
-            b.store(self._whole(0), variable)
+            b.store(self.number(0), variable)
         where = b.alloca(self.pointer)
-        columns, one = self._get(b, told, _COLUMNS), self._whole(1)
-        with self._loop(b, groups) as g:
+        columns, one = self.get(b, told, _COLUMNS), self.number(1)
+        with self.loop(b, groups) as g:
             width, single, batched = self._group(b, told, g)
-            thing = self._get(b, args, g, self.pointer)
+            thing = self.get(b, args, g, self.pointer)
             with b.if_else(b.icmp_signed("==", batched, one)) as (rows, numbers):
                 with rows:
                     at = b.load(column, typ=self.whole)
                     given = [thing, samples, width, single, parts["samples"], columns, at]
                     taken = b.call(self.rows, given)
-                    self._go_on_if(b, b.icmp_signed("!=", taken, self._whole(0)), freed)
-                    with b.if_then(b.icmp_signed("==", taken, self._whole(2))):
+                    self._go_on_if(b, b.icmp_signed("!=", taken, self.number(0)), freed)
+                    with b.if_then(b.icmp_signed("==", taken, self.number(2))):
                         b.store(one, arrays)
                     b.store(b.add(at, width), column)
                 with numbers:
                     start = b.load(used, typ=self.whole)
-                    own = self._at(b, parts["numbers"], start, self.double)
+                    own = self.at(b, parts["numbers"], start, self.double)
                     b.store(b.add(start, width), used)
                     address = self._numbers_of(b, thing, width, single, own, arrays, where, freed)
                     number = b.load(fixed, typ=self.whole)
-                    b.store(address, self._at(b, parts["addresses"], number, self.pointer))
+                    b.store(address, self.at(b, parts["addresses"], number, self.pointer))
                     b.store(b.add(number, one), fixed)
         return b.load(arrays, typ=self.whole)
 
@@ -594,45 +543,43 @@ class _Text:
     ) -> Any:
         """The address of an argument's numbers: an array's own, or those copied to `own`."""
         b.store(own, where)
-        with b.if_else(b.icmp_signed("==", single, self._whole(1))) as (alone, several):
+        with b.if_else(b.icmp_signed("==", single, self.number(1))) as (alone, several):
             with alone:
                 self._go_on_if(b, self._is(b, thing, float), freed)
                 b.store(self._read(b, thing, _FLOAT_VALUE, self.double), own)
             with several:
-                data = b.call(self.table, [thing, self._whole(1), width])
-                with b.if_else(b.icmp_signed("!=", data, self._whole(0))) as (array, row):
+                data = b.call(self.table, [thing, self.number(1), width])
+                with b.if_else(b.icmp_signed("!=", data, self.number(0))) as (array, row):
                     with array:
                         b.store(b.inttoptr(data, self.pointer), where)
-                        b.store(self._whole(1), arrays)
+                        b.store(self.number(1), arrays)
                     with row:
-                        taken = b.call(self.take, [thing, width, own, self._whole(1)])
-                        self._go_on_if(b, b.icmp_signed("==", taken, self._whole(1)), freed)
+                        taken = b.call(self.take, [thing, width, own, self.number(1)])
+                        self._go_on_if(b, b.icmp_signed("==", taken, self.number(1)), freed)
         return b.load(where, typ=self.pointer)
 
     def _pad(self, b: Any, told: Any, samples: Any, blocks: Any) -> None:
         """Fill the last block up with its last sample."""
-        columns, one, eight = self._get(b, told, _COLUMNS), self._whole(1), self._whole(LANES)
+        columns, one, eight = self.get(b, told, _COLUMNS), self.number(1), self.number(LANES)
         last = b.sub(samples, one)
         lane = b.srem(last, eight)
-        spare = b.sub(self._whole(LANES - 1), lane)
-        none = b.icmp_signed("==", samples, self._whole(0))
-        spare = b.select(none, self._whole(0), spare)
+        spare = b.sub(self.number(LANES - 1), lane)
+        none = b.icmp_signed("==", samples, self.number(0))
+        spare = b.select(none, self.number(0), spare)
         first = b.mul(b.mul(b.sdiv(last, eight), columns), eight)
-        with b.if_then(b.icmp_signed(">", spare, self._whole(0))), self._loop(b, columns) as c:
+        with b.if_then(b.icmp_signed(">", spare, self.number(0))), self.loop(b, columns) as c:
             start = b.add(b.add(first, b.mul(c, eight)), lane)
-            number = self._get(b, blocks, start, self.double)
-            with self._loop(b, spare) as i:
+            number = self.get(b, blocks, start, self.double)
+            with self.loop(b, spare) as i:
                 place = b.add(b.add(start, one), i)
-                b.store(number, self._at(b, blocks, place, self.double))
+                b.store(number, self.at(b, blocks, place, self.double))
 
     def _run(self, b: Any, told: Any, samples: Any, parts: Any) -> None:
         """Run the code, without the interpreter's lock where it takes long."""
         given = [parts["addresses"], parts["samples"], samples, parts["out"], parts["scratch"]]
-        p, w = self.pointer, self.whole
-        kind = self.ir.FunctionType(self.ir.VoidType(), [p, p, w, p, p])
-        run = _Callee(self._get(b, told, _RUN, self.pointer), kind)
-        work = b.add(self._get(b, told, _WORK), b.mul(self._get(b, told, _EACH), samples))
-        long = b.icmp_signed(">", work, self._whole(_RELEASED))
+        run = Callee(self.get(b, told, _RUN, self.pointer), self.run_type())
+        work = b.add(self.get(b, told, _WORK), b.mul(self.get(b, told, _EACH), samples))
+        long = b.icmp_signed(">", work, self.number(_RELEASED))
         with b.if_else(long) as (released, held):
             with released:
                 thread = b.call(self.api["PyEval_SaveThread"], [])
@@ -640,16 +587,3 @@ class _Text:
                 b.call(self.api["PyEval_RestoreThread"], [thread])
             with held:
                 b.call(run, given)
-
-
-class _Callee:
-    """An address as what LLVM's builder calls."""
-
-    def __init__(self, address: Any, kind: Any) -> None:
-        self.function_type = kind
-        self._address = address
-
-    def get_reference(self) -> str:
-        """Its name."""
-        reference: str = self._address.get_reference()
-        return reference

@@ -28,11 +28,11 @@ from .pieces import Numbers, Piece, Place, Vectors
 from .plan import Unit, chunks, one_by_one, units
 from .words import LANES
 
-PIECE: Final = 800
+PIECE: Final = 250
 """Instructions in a piece: LLVM's time for one grows faster than its length."""
 
-MAX_INSTRUCTIONS: Final = 1_000_000
-"""The longest program that is compiled."""
+MAX_INSTRUCTIONS: Final = 300_000
+"""The longest program that is compiled: that takes about half a minute."""
 
 _ARGUMENTS: Final = (
     "ptr noalias %groups, ptr noalias %samples, i64 %n, ptr noalias %out, ptr noalias %scratch"

@@ -11,7 +11,7 @@ from .words import Block, Word, type_of
 _SHORT: Final = 6
 """An operation of no more lines is written where it is used."""
 
-_INLINED: Final = 48
+_INLINED: Final = 4
 """A function that is called no more often is copied to its callers by LLVM."""
 
 

@@ -8,6 +8,7 @@ array, flat lists of outputs come back as arrays, else as lists.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ..arguments import as_floats
@@ -15,19 +16,23 @@ from ..program import Program
 from ..target import Source, Target
 from . import emit as ir
 from .caller import function_of
-from .code import Code
+from .code import Code, compiled
 from .host import host
 
 
 def emit(program: Program) -> Source:
-    """The program as LLVM IR for this processor; a `MissingExtraError` without llvmlite."""
-    return ir.emit(program, host().fused)
+    """The program as LLVM IR for this processor, and as machine code.
+
+    Without llvmlite that is a `MissingExtraError`.
+    """
+    source = ir.emit(program, host().fused)
+    return replace(source, binary=compiled(source))
 
 
 def load(source: Source) -> Callable[..., Any]:
     """The function of `source`, compiled. Its code is freed with it."""
     code = Code(source)
-    return function_of(code, source.function) or (lambda *arguments: code.run(arguments))
+    return function_of(code, source.function) or code.call
 
 
 def prepare(program: Program) -> Callable[[Sequence[Any]], Sequence[Any]]:
@@ -56,5 +61,6 @@ TARGET: Final = Target(
     load=load,
     prepare=prepare,
     direct=True,
+    machine=lambda: repr(host()),
 )
 """The target's record."""

@@ -13,7 +13,7 @@ pytest.importorskip("llvmlite")
 from wengert.codegen.native import host
 from wengert.codegen.native.functions import Functions
 from wengert.codegen.native.words import Block
-from wengert.ops.scalar import OPERATIONS
+from wengert.ops.table import OPERATIONS
 
 EXACT = {
     "exp": mpmath.exp,

@@ -174,7 +174,7 @@ def test_a_parameter_that_is_used_in_no_way_keeps_its_gradient():
     f = wg.function(lambda x: (w * x, v)[0])
     f(1.0).backward()
     assert (w.grad, v.grad) == (1.0, 0.0)
-    assert f.traces[0].parameters == [w]
+    assert f.traces[0].parameters == (w,)
 
 
 def test_subclasses_and_their_attributes():
@@ -201,7 +201,7 @@ def test_constants_made_inside_are_no_parameters():
 
     assert loss(2.0).data == 13.0
     assert loss(3.0).data == 19.0
-    assert loss.traces[0].parameters == [w]
+    assert loss.traces[0].parameters == (w,)
 
 
 # integers -----------------------------------------------------------------------------------------
@@ -468,6 +468,63 @@ def test_attributes_and_nested_lists_are_looked_at():
     model.layers[0]["w"][0] = Value(7.0)
     for call in (f, lambda x: by_argument(model, x), bound):
         assert call(1.0).data == 7.0
+
+
+NUMBERS, ARRAY, GENERATOR = [1.0, [2.0]], np.array([1.0, 2.0]), np.random.default_rng(0)
+
+
+def test_data_that_is_changed_in_place_is_noticed():
+    w, settings = Value(2.0), {"scale": 1.0}
+    f = wg.function(
+        lambda: w * settings["scale"] * (NUMBERS[0] + NUMBERS[1][0] + float(ARRAY.sum()))
+    )
+    try:
+        for change in (
+            lambda: settings.update(scale=2.0),
+            lambda: NUMBERS.__setitem__(0, 5.0),
+            lambda: NUMBERS[1].__setitem__(0, 7.0),
+            lambda: ARRAY.__setitem__(1, 9.0),
+        ):
+            change()
+            scale = settings["scale"] * (NUMBERS[0] + NUMBERS[1][0] + ARRAY.sum())
+            assert f().data == close(2.0 * scale)
+            assert f().data == close(2.0 * scale)
+    finally:
+        NUMBERS[0], NUMBERS[1][0], ARRAY[1] = 1.0, 2.0, 2.0
+
+
+def test_arrays_of_values_are_parameters():
+    w = np.array([[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)]])
+    f = wg.function(lambda x: (w * x).sum() + (w @ np.array([1.0, 2.0])).sum())
+    f(2.0).backward()
+    assert [v.grad for v in w.ravel()] == [3.0, 4.0, 3.0, 4.0]
+    assert "w_1_0" in f.source
+    w[0, 0] = Value(10.0)
+    assert f(1.0).data == close(19.0 + 10.0 + 4.0 + 3.0 + 8.0)
+
+
+def test_what_was_computed_outside_stays_what_it_was():
+    w = Value(2.0)
+    h = w * w
+    f = wg.function(lambda x: h * x + w)
+    for number in (2.0, 5.0):
+        w.data = number
+        w.grad = 0.0
+        out = f(3.0)
+        out.backward()
+        assert (out.data, h.grad, w.grad) == (12.0 + number, 3.0, 1.0 + 3.0 * 2 * number)
+    assert len(f.traces) == 1
+
+
+def test_generators_of_ones_own_are_watched():
+    w, dice = Value(2.0), random.Random(0)
+    for draw in (dice.random, lambda: dice.gauss(0, 1), lambda: GENERATOR.normal()):
+        states = dice.getstate(), GENERATOR.bit_generator.state
+        with pytest.raises(
+            TracingError, match=r"^test_function\.py:\d+.*\n.*random number was drawn"
+        ):
+            wg.function(lambda: w * draw())()  # noqa: B023
+        assert (dice.getstate(), GENERATOR.bit_generator.state) == states
 
 
 def test_parameters_have_names_by_where_they_are():
