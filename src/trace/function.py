@@ -40,6 +40,7 @@ class Function:
     def __init__(self, python: Callable[..., Any], options: Options) -> None:
         update_wrapper(self, python)
         self.__wrapped__ = python
+        self.__name__ = getattr(python, "__name__", type(python).__name__)
         self.traces: list[Program] = []
         self._options = options
         self._lock = RLock()

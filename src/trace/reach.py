@@ -101,6 +101,9 @@ class _Walk:
                 self.enter(name, thing.__self__)  # such as a generator of random numbers
             elif isinstance(thing, Random) or hasattr(thing, "bit_generator"):
                 self.found.generators.append(thing)
+            elif isinstance(thing, partial):
+                for part in (thing.func, thing.args, thing.keywords):
+                    self.enter(name, part)
             elif isinstance(thing, type):
                 self._class(thing)
             elif not isinstance(thing, ModuleType) and hasattr(thing, "__dict__"):

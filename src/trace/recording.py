@@ -290,7 +290,5 @@ def _drawing_line(reach: Reach) -> str:
                 line = line_of(code.co_filename, number)
                 if thing is not sys.modules.get("numpy") or "random" in line.text:
                     found.append(str(line))
-    if found:
-        return found[0]
-    code, _ = reach.codes[0]
-    return str(line_of(code.co_filename, code.co_firstlineno))
+    starts = [str(line_of(code.co_filename, code.co_firstlineno)) for code, _ in reach.codes[:1]]
+    return next(iter((*found, *starts)), "?")

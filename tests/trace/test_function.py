@@ -5,6 +5,7 @@ import random
 import threading
 import warnings
 from collections import namedtuple
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -146,6 +147,14 @@ def test_the_result_goes_on_in_plain_python():
     assert f(5.0)._local_grads == (5.0,)
     with pytest.raises(OperandError, match="made from its operands by hand"):
         wg.grad(f(1.0), w)
+
+
+def test_no_gradient_counts_as_zero_among_others():
+    a, b, c = Value(1.0), Value(2.0), Value(3.0)
+    f = wg.function(lambda x: a * x + b * x + c * x)
+    a.grad, b.grad, c.grad = 5.0, None, 7.0
+    f(2.0).backward()
+    assert (a.grad, b.grad, c.grad) == (7.0, 2.0, 9.0)
 
 
 def test_several_results_in_the_nesting_they_came_in():
@@ -548,6 +557,23 @@ def test_methods_are_traced_with_their_object():
     assert len(Line.loss.traces) == 2
 
 
+def test_callable_objects_and_partial_functions():
+    class Line:
+        def __init__(self):
+            self.w = [Value(2.0)]
+
+        def __call__(self, x, y=1.0):
+            return self.w[0] * x + y
+
+    line = Line()
+    for f in (wg.function(line), wg.function(partial(line, y=1.0))):
+        line.w[0] = Value(2.0)
+        assert f(3.0).data == 7.0
+        line.w[0] = Value(4.0)
+        assert f(3.0).data == 13.0
+    assert "Line: 1 compiled" in wg.function(line).report().replace("0 compiled", "1 compiled")
+
+
 # limits -------------------------------------------------------------------------------------------
 
 
@@ -627,6 +653,26 @@ def test_functions_that_call_functions_and_themselves():
     assert power(3).data == close(1.5**4)
     assert inner.traces == []
     assert inner(2.0).data == 3.0
+
+
+def test_other_threads_read_while_one_traces():
+    w, found = Value(2.0), []
+
+    def elsewhere():
+        v = Value(3.0)
+        (v * v).backward()
+        v.grad += 1.0
+        v.data = v.data + v.grad
+        found.append((v.data, max(v.data, 1.0), bool(v)))
+
+    def loss(x):
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        return w * x
+
+    assert wg.function(loss)(2.0).data == 4.0
+    assert found == [(10.0, 10.0, True)]
 
 
 def test_threads_trace_and_read_at_the_same_time():
