@@ -3,9 +3,12 @@
 from functools import partial
 
 from harness import Peer, Prepared
-from problems import Network
+from problems import BETA1, BETA2, EPS, Matrices, Network, attention, cut, residual, square
 
 import wengert as wg
+
+ADAM = partial(wg.Adam, beta1=BETA1, beta2=BETA2, eps=EPS)
+MATRICES = ("residual", "attention")
 
 
 def network(problem: Network) -> wg.MLP:
@@ -20,6 +23,18 @@ def outputs(net, row) -> list:
     """What the network gives, as a list also when it is one number."""
     out = net(list(row))
     return out if isinstance(out, list) else [out]
+
+
+def as_taken(target: str, *parts) -> list:
+    """Numbers, or rows of them, as the target takes them: lists for straight-line code, or arrays.
+
+    A conversion is paid before the call, not in it.
+    """
+    if target == "python":
+        return [[list(x) if isinstance(x, tuple) else x for x in part] for part in parts]
+    import numpy as np
+
+    return [np.array(part) for part in parts]
 
 
 def error(outs, targets):
@@ -44,8 +59,7 @@ def unrolled(problem: Network, target: str = "python") -> Prepared:
 
 def batched(problem: Network, target: str = "python") -> Prepared:
     """One sample's expression, compiled for a batch; the data are arguments."""
-    net, params = network(problem), list(problem.params)
-    graph = wg.Graph()
+    net, graph = network(problem), wg.Graph()
     x, y = graph.inputs("x", problem.sizes[0]), graph.inputs("y", problem.sizes[-1])
     loss = error(outputs(net, x), y)
     f = wg.compile(
@@ -54,12 +68,8 @@ def batched(problem: Network, target: str = "python") -> Prepared:
         batch=("x", "y"),
         target=target,
     )
-    X, Y = [list(row) for row in problem.X], [list(row) for row in problem.Y]
-    if target != "python":
-        import numpy as np
-
-        params, X, Y = np.array(params), np.array(X), np.array(Y)
-    return Prepared(lambda: f(params, X, Y), lambda r: [r["loss"], *r["grad"]])
+    given = as_taken(target, problem.params, problem.X, problem.Y)
+    return Prepared(lambda: f(*given), lambda r: [r["loss"], *r["grad"]])
 
 
 def gradient(problem: Network, target: str = "python") -> Prepared:
@@ -88,13 +98,8 @@ def epoch(problem: Network, target: str = "python") -> Prepared:
     step = wg.training_step(
         network(problem), loss="squared_error", optimizer=wg.SGD(problem.rate), target=target
     )
-    start = list(problem.params)
-    batches = [([list(r) for r in X], [y for (y,) in Y]) for X, Y in problem.batches()]
-    if target != "python":
-        import numpy as np
-
-        start = np.array(start)
-        batches = [(np.array(X), np.array(Y)) for X, Y in batches]
+    (start,) = as_taken(target, problem.params)
+    batches = [as_taken(target, X, [y for (y,) in Y]) for X, Y in problem.batches()]
 
     def call():
         params = start
@@ -105,24 +110,77 @@ def epoch(problem: Network, target: str = "python") -> Prepared:
     return Prepared(call, list)
 
 
-def step(problem: Network, target: str = "python") -> Prepared:
+def step(problem: Network, target: str = "python", optimizer=wg.SGD) -> Prepared:
     """A compiled training step on the mean loss, update included."""
     f = wg.training_step(
         network(problem),
         loss="squared_error",
-        optimizer=wg.SGD(problem.rate),
+        optimizer=optimizer(problem.rate),
         reduce="mean",
         target=target,
     )
-    params, X, Y = list(problem.params), [list(r) for r in problem.X], [list(r) for r in problem.Y]
-    if len(Y[0]) == 1:
-        Y = [y for (y,) in Y]
-    if target != "python":
-        import numpy as np
+    Y = [y for (y,) in problem.Y] if problem.sizes[-1] == 1 else problem.Y
+    given = as_taken(target, problem.params, problem.state, problem.X, Y)
+    return Prepared(lambda: f(*given), lambda r: [r["loss"], *r["params"], *r["state"]])
 
-        params, X, Y = np.array(params), np.array(X), np.array(Y)
-    state = params[:0]
-    return Prepared(lambda: f(params, state, X, Y), lambda r: [r["loss"], *r["params"]])
+
+def adam_eager(problem: Network) -> Prepared:
+    """The expression written anew, `backward`, and the optimizer's step on floats."""
+    gradients, optimizer = eager(problem), ADAM(problem.rate)
+    params, state, count = list(problem.params), list(problem.state), len(problem.X)
+
+    def call():
+        loss, *slopes = gradients.numbers(gradients.call())
+        return loss / count, optimizer.step(params, [s / count for s in slopes], state)
+
+    return Prepared(call, lambda r: [r[0], *r[1][0], *r[1][1]])
+
+
+def matrices(kind: str, problem: Matrices, target: str = "python") -> Prepared:
+    """A residual network's sample compiled for a batch, or all positions of attention as one.
+
+    The data are arguments.
+    """
+    graph, width = wg.Graph(), problem.width
+    batch, count = (("x", "y"), 1) if kind == "residual" else ((), len(problem.X))
+    params = graph.inputs("w", len(problem.params))
+    x, y = (graph.inputs(name, count * width) for name in "xy")
+    loss = loss_of(kind, square(params, width), cut(x, width), cut(y, width))
+    f = wg.compile(
+        {"params": params, "x": x, "y": y},
+        {"loss": loss, "grad": wg.grad(loss, params)},
+        batch=batch,
+        target=target,
+    )
+    X, Y = problem.X, problem.Y
+    if kind == "attention":
+        X, Y = ([number for row in part for number in row] for part in (X, Y))
+    given = as_taken(target, problem.params, X, Y)
+    return Prepared(lambda: f(*given), lambda r: [r["loss"], *r["grad"]])
+
+
+def matrices_eager(kind: str, problem: Matrices) -> Prepared:
+    """The expression of all rows written anew, and `backward`."""
+    params = [wg.Value(number) for number in problem.params]
+    weights = square(params, problem.width)
+
+    def call():
+        wg.zero_grad(params)
+        loss = loss_of(kind, weights, problem.X, problem.Y)
+        loss.backward()
+        return loss
+
+    return Prepared(call, lambda loss: [loss.data, *(p.grad for p in params)])
+
+
+def loss_of(kind: str, weights, X, Y):
+    """The sum of squared errors of all rows."""
+    if kind == "residual":
+        outs = [residual(weights, row, wg.tanh) for row in X]
+    else:
+        outs = attention(weights, X, wg.exp)
+    losses = [error(out, targets) for out, targets in zip(outs, Y, strict=True)]
+    return sum(losses[1:], losses[0])
 
 
 def hessian(problem: Network, target: str = "python") -> Prepared:
@@ -141,11 +199,23 @@ def hessian(problem: Network, target: str = "python") -> Prepared:
     )
 
 
+COMPILED = {
+    "step": step,
+    "adam": partial(step, optimizer=ADAM),
+    "epoch": epoch,
+    **{kind: partial(matrices, kind) for kind in MATRICES},
+}
+EAGER = {
+    "gradient": eager,
+    "adam": adam_eager,
+    **{kind: partial(matrices_eager, kind) for kind in MATRICES},
+}
+
 PEERS = [
     Peer(
         "wengert",
         "wengert",
-        {"gradient": gradient, "epoch": epoch, "step": step, "hessian": hessian},
+        {"gradient": gradient, "hessian": hessian, **COMPILED},
         largest=500_000,
     ),
     Peer(
@@ -154,6 +224,7 @@ PEERS = [
         {"gradient": batched},
         largest=500,
     ),
+<<<<<<< HEAD
     Peer(
         "wengert numpy",
         "wengert",
@@ -173,6 +244,19 @@ PEERS = [
             "hessian": partial(hessian, target="native"),
         },
         largest=50_000,
+=======
+    *(
+        Peer(
+            f"wengert {name}",
+            "wengert",
+            {
+                kind: partial(how, target=name)
+                for kind, how in {"gradient": batched, **COMPILED}.items()
+            },
+        )
+        for name in ("numpy", "native")
+        if name in wg.targets()
+>>>>>>> bench
     ),
-    Peer("wengert eager", "wengert", {"gradient": eager}, largest=50_000),
+    Peer("wengert eager", "wengert", EAGER, largest=50_000),
 ]

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..graph.expr import Graph
+from ..errors import ShapeError
+from ..graph.expr import Graph, live_nodes
+from ..ops.shapes import shape_text
 from .families import Families
 from .homes import leaf_homes
 from .joins import join_single_terms
@@ -101,6 +103,13 @@ def roll_if_regular(
 def _shapes(
     graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]]
 ) -> tuple[Scalars, Shapes]:
+    if graph.shapes:
+        for node in live_nodes(graph, roots):
+            if node in graph.shapes:
+                raise ShapeError(
+                    f"{graph[node]!r} is an array of shape {shape_text(graph.shapes[node])}; what "
+                    "is rolled is a graph of scalars: use it as it is, or unroll it first"
+                )
     places = places_of(arguments)
     within = {node: name for node, (name, _) in places.items()}
     homes = leaf_homes(graph, graph.leaves.values(), within)

@@ -114,7 +114,7 @@ def structure(
         tuple(graph.ops),
         tuple(graph.operands),
         tuple(graph.origins),
-        tuple(graph.statics.items()),
+        tuple((node, statics, repr(statics)) for node, statics in graph.statics.items()),
         tuple(graph.labels.items()),
         tuple(graph.adjoint_of.items()),
         tuple(graph.gradients.items()),

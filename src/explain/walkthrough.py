@@ -46,6 +46,7 @@ class Walkthrough(Lesson):
         Errors: `MissingInputError` names the leaves that are left without a number.
 
         >>> from wengert.notation.parse import parse
+        >>> from wengert import explain
         >>> explain(parse("a*b")).at({"a": 2, "b": 3}).by_name("a").adjoint
         3.0
         """

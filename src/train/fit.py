@@ -197,18 +197,23 @@ class _Run:
             batches.restore(state)
             progress = self._take_finite(batches, count, len(progress.losses), progress.stopped)
         self._seconds = max(1e-9, (time.perf_counter() - start) / count)
+        losses = self._of_epochs(progress, batches)
+        # Python looks for signals after the last of these calls, and at none of these stores
+        self._params, self._state, self._written = progress.params, progress.state, False
+        self.losses.extend(losses)
+        return progress.stopped
+
+    def _of_epochs(self, progress: Progress, batches: Batches) -> list[float]:
+        """The losses of the epochs that steps were taken of."""
         each = len(batches.sizes)
         if each == 1:
-            return progress.losses, progress.stopped
+            return progress.losses
         losses = []
         for first in range(0, len(progress.losses), each):
             part = progress.losses[first : first + each]
             if len(part) == each or progress.stopped == "diverged":
                 losses.append(self._loss(part, batches.sizes, len(batches)))
-        # Python looks for signals after the last of these calls, and at none of these stores
-        self._params, self._state, self._written = progress.params, progress.state, False
-        self.losses.extend(losses)
-        return progress.stopped
+        return losses
 
     def _take_finite(self, batches: Batches, count: int, taken: int, stopped: Stopped) -> Progress:
         """The steps that were taken, again, but for the first that leaves what is not finite."""

@@ -14,6 +14,7 @@ from wengert.arrays.reads import Affine, Apply, AtLeast, Read, along
 from wengert.arrays.rolling import roll_if_regular, roll_nodes
 from wengert.arrays.statements import Output
 from wengert.arrays.unrolling import check_program
+from wengert.errors import ShapeError
 from wengert.ops.scalar import ADD
 
 MLP = programs.mlp
@@ -268,9 +269,9 @@ def broken_reads(read, axes):
         partial(programs.attention, 2, 1, heads=2, causal=True),
         partial(programs.convolution, 5, 2, pad=1),
         partial(programs.cross_entropy, 3, 2),
-        partial(programs.embeddings, 3, 2),
+        partial(programs.masked, 3, 2),
     ],
-    ids=["attention", "convolution", "cross-entropy", "embeddings"],
+    ids=["attention", "convolution", "cross-entropy", "masked"],
 )
 def test_a_program_broken_in_one_place_is_caught(build):
     source, loss = build()
@@ -408,6 +409,19 @@ def test_a_survey_says_what_is_irregular():
     found = roll_if_regular(source.graph, [output.id for output in outputs])
     assert found.program is not None
     assert "only ones of their shape" in str(found)
+
+
+def test_what_has_arrays_in_it_is_not_rolled():
+    graph = wg.Graph()
+    with pytest.raises(ShapeError, match="unroll it first"):
+        roll_nodes(graph, [wg.tanh(graph.array("X", (2, 3))).id])
+
+
+def test_windows_over_large_grids_have_conditions_and_no_lists_of_points():
+    source, loss = programs.convolution(600, 2, pad=1)
+    lines = str(rolled(source.with_gradient(loss))).splitlines()
+    assert lines[0] == ("t1[i, j] = Σ_{k: 1 ≤ j + k, j + k ≤ 600} x[j + k - 1]·w[i, k] + b[i]")
+    assert lines[4] == "dw[i, k] = Σ_{j: j ≤ k + 598, k ≤ j + 1} x[j]·dt1[i, j - k + 1]"
 
 
 def test_a_long_chain_is_surveyed_without_recursion():

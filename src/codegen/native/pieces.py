@@ -297,8 +297,10 @@ class Numbers(Piece):
     def repeat(self, gather: Gather) -> None:
         """The sum of what is the same for all samples: it times their number."""
         count = self.block.assign("sitofp i64 %n to double", "f", 1)
+        total = self.operand(gather.operand) * count
+        some = Word(self.block, "%n", "i", 1) > 0  # inf times none is no sum of none
         place = self.places[gather.name]
-        self.store(self.operand(gather.operand) * count, place.base, place.offset)
+        self.store(self.block.select(some, total, 0.0), place.base, place.offset)
 
     def copy(self, wanted: Sequence[tuple[int, Operand]]) -> None:
         """Write values to their places among the results, as many at once as lie side by side."""
