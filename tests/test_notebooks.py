@@ -144,6 +144,24 @@ def test_the_matrices_are_found_and_agree(cells):
     assert difference < 1e-10
 
 
+def test_attention_becomes_as_many_statements_at_every_size(cells):
+    shown = cells("matrices.ipynb")
+    text = "\n".join(outputs(shown, "text/plain"))
+    for line in (
+        "t9[i, i'] = exp(t8[i, i'])   for i' ≤ i",
+        "dwq[j, k] = Σ_i x[i, k]·(Σ_{i' ≤ i} t2[i', j]·t20[i, i'])",
+    ):
+        assert line in text
+    assert text.count("node for node") == 2
+    counts = "".join(outputs(shown, "text/plain"))  # a line may be printed in two pieces
+    assert re.findall(r"width \d: ([\d,]+) scalars, (\d+) statements", counts) == [
+        ("1,928", "30"),
+        ("7,861", "30"),
+    ]
+    (formulas,) = [tex for tex in outputs(shown, "text/latex") if "aligned" in tex]
+    assert r"{\mathrm{dwq}}_{j, k} &= \sum_{i}" in formulas
+
+
 def test_the_gradient_is_read_edited_and_exported(cells):
     shown = cells("gradient.ipynb")
     text = "\n".join(outputs(shown, "text/plain"))

@@ -260,8 +260,10 @@ class LatexWriter(Writer):
         return name_latex(name)
 
     def axis(self, name: str) -> str:
-        """The name of an axis, its primes kept."""
-        return name.replace("'", r"^{\prime}")
+        """The name of an axis, its primes kept: one superscript however many they are."""
+        letter = name.rstrip("'")
+        primes = r"\prime" * (len(name) - len(letter))
+        return f"{letter}^{{{primes}}}" if primes else letter
 
     def number(self, number: float) -> str:
         """A number."""

@@ -114,6 +114,15 @@ def test_latex_and_html_have_every_statement():
     assert "&lt;" in less.html()
 
 
+def test_the_primes_of_an_axis_are_one_superscript():
+    second, third = Axis("t'", 3), Axis("t''", 3)
+    statement = Statement("y", (second, third), Apply(EXP, (read("x", "t'", "t''"),)))
+    assert statement.latex() == (
+        r"{y}_{t^{\prime}, t^{\prime\prime}} = "
+        r"\exp\left({x}_{t^{\prime}, t^{\prime\prime}}\right)"
+    )
+
+
 def test_attention_computes_what_numpy_does():
     rng = np.random.default_rng(0)
     q, k, v = rng.normal(size=(3, 4)), rng.normal(size=(3, 4)), rng.normal(size=(3, 2))
