@@ -127,8 +127,8 @@ def attention_loss(weights, X, Y):
 
 
 def matrices(loss, problem: Matrices) -> Prepared:
-    given, f = map(jnp.asarray, by_numpy.stacked(problem)), jax.jit(jax.value_and_grad(loss))
-    weights, X, Y = given
+    weights, X, Y = map(jnp.asarray, by_numpy.stacked(problem))
+    f = jax.jit(jax.value_and_grad(loss))
     return Prepared(
         lambda: jax.block_until_ready(f(weights, X, Y)),
         lambda r: by_numpy.loss_and_array(jax.device_get(r)),

@@ -1,6 +1,7 @@
 """wengert itself: networks written one scalar at a time, in every target there is."""
 
 from functools import partial
+from importlib.util import find_spec
 
 from harness import Peer, Prepared
 from problems import BETA1, BETA2, EPS, Matrices, Network, attention, cut, residual, square
@@ -205,58 +206,27 @@ COMPILED = {
     "epoch": epoch,
     **{kind: partial(matrices, kind) for kind in MATRICES},
 }
+SCALARS = {"gradient": gradient, "hessian": hessian, **COMPILED}
+ARRAYS = {"gradient": batched, **COMPILED}
 EAGER = {
     "gradient": eager,
     "adam": adam_eager,
     **{kind: partial(matrices_eager, kind) for kind in MATRICES},
 }
 
+
+def has_llvm() -> bool:
+    return find_spec("llvmlite") is not None
+
+
+def offered(kinds: dict, target: str) -> dict:
+    return {kind: partial(how, target=target) for kind, how in kinds.items()}
+
+
 PEERS = [
-    Peer(
-        "wengert",
-        "wengert",
-        {"gradient": gradient, "hessian": hessian, **COMPILED},
-        largest=500_000,
-    ),
-    Peer(
-        "wengert, data as arguments",
-        "wengert",
-        {"gradient": batched},
-        largest=500,
-    ),
-<<<<<<< HEAD
-    Peer(
-        "wengert numpy",
-        "wengert",
-        {
-            "gradient": partial(batched, target="numpy"),
-            "epoch": partial(epoch, target="numpy"),
-            "step": partial(step, target="numpy"),
-        },
-    ),
-    Peer(
-        "wengert native",
-        "llvmlite",
-        {
-            "gradient": partial(gradient, target="native"),
-            "epoch": partial(epoch, target="native"),
-            "step": partial(step, target="native"),
-            "hessian": partial(hessian, target="native"),
-        },
-        largest=50_000,
-=======
-    *(
-        Peer(
-            f"wengert {name}",
-            "wengert",
-            {
-                kind: partial(how, target=name)
-                for kind, how in {"gradient": batched, **COMPILED}.items()
-            },
-        )
-        for name in ("numpy", "native")
-        if name in wg.targets()
->>>>>>> bench
-    ),
+    Peer("wengert", "wengert", SCALARS, largest=500_000),
+    Peer("wengert, data as arguments", "wengert", {"gradient": batched}, largest=500),
+    Peer("wengert numpy", "wengert", offered(ARRAYS, "numpy")),
+    Peer("wengert native", "llvmlite", offered(SCALARS, "native"), largest=50_000, usable=has_llvm),
     Peer("wengert eager", "wengert", EAGER, largest=50_000),
 ]

@@ -388,11 +388,6 @@ STABLE: Final = _table(
         lambda x: sigmoid(x) * sigmoid(-x),
     ),
     (
-        "logistic-density-minus",
-        lambda x: exp(-x) / (1 + exp(-x)) ** 2,
-        lambda x: sigmoid(x) * sigmoid(-x),
-    ),
-    (
         "sigmoid-squared-ratio",
         lambda x: exp(x) / ((1 + exp(x)) * (1 + exp(-x))),
         lambda x: sigmoid(x) * sigmoid(x),

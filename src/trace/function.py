@@ -46,6 +46,8 @@ class Function:
         self._lock = RLock()
         self._known: dict[Any, list[_Specialised]] = {}
         self._shown: dict[Program, tuple[str, list[str]]] = {}
+        # Objects among arguments are told apart by where they are, so they must not go away.
+        self._kept: dict[Program, list[Any]] = {}
         self._rebound: dict[str, int] = {}
         self._moments: dict[type[Optimizer], Moments] = {}
         self._plain_calls = 0
@@ -195,6 +197,7 @@ class Function:
             known.append(same)
         same.programs[tuple([flat.integers[place] for place in places])] = program
         self.traces.append(program)
+        self._kept[program] = flat.objects
         shown = ", ".join(map(described, (*arguments, *named.values())))
         self._shown[program] = shown, _integer_names(self.__wrapped__, arguments, named)
         return program
@@ -206,7 +209,7 @@ class Function:
                 for integers in [k for k, found in one.programs.items() if found is program]:
                     del one.programs[integers]
         self.traces.remove(program)
-        del self._shown[program]
+        del self._shown[program], self._kept[program]
         self._rebound[name] = self._rebound.get(name, 0) + 1
 
     def _full(self, key: Any) -> bool:

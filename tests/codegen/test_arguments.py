@@ -143,7 +143,7 @@ REFUSED = {
 def functions():
     graph = wg.Graph()
     p, x, y = graph.inputs("p", 2), graph.inputs("x", 2), graph.input("y")
-    for target in ("python", "numpy"):
+    for target in ("python", "numpy", "native"):
         yield wg.compile(
             {"p": p, "x": x, "y": y},
             p[0] * x[0] + p[1] * x[1] + y,
@@ -153,7 +153,7 @@ def functions():
         )
 
 
-PYTHON, NUMPY = functions()
+PYTHON, NUMPY, NATIVE = functions()
 
 
 @pytest.mark.parametrize("case", TAKEN)
@@ -165,17 +165,18 @@ def test_numbers_are_taken_whatever_holds_them(case):
     ]
     assert PYTHON(*TAKEN[case]) == expected
     assert NUMPY(*TAKEN[case]).tolist() == expected
+    assert list(NATIVE(*TAKEN[case])) == expected
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_number_is_refused_in_the_same_words(case):
     arguments = REFUSED[case] if case != "generator" else ((n for n in P), X, Y)
     said = []
-    for function in (PYTHON, NUMPY):
+    for function in (PYTHON, NUMPY, NATIVE):
         with pytest.raises(ShapeError) as caught:
             function(*arguments)
         said.append(str(caught.value))
-    assert said[0] == said[1]
+    assert said[0] == said[1] == said[2]
     assert said[0].startswith("f: ")
 
 

@@ -77,8 +77,9 @@ def test_python_and_numpy_and_the_interpreter_agree_with_the_samples(case, reduc
     for found in (f(*arguments), f.program.run(*arguments)):
         assert [path for path, _ in flatten(found)] == [path for path, _ in flatten(wanted)]
         np.testing.assert_allclose(numbers(found), numbers(wanted), rtol=1e-12)
-    f, wanted = compiled(case, "numpy", reduce, simplify)
-    np.testing.assert_allclose(numbers(f(*arguments)), numbers(wanted), rtol=1e-12)
+    for target in ("numpy", "native"):
+        f, wanted = compiled(case, target, reduce, simplify)
+        np.testing.assert_allclose(numbers(f(*arguments)), numbers(wanted), rtol=1e-12)
 
 
 @pytest.mark.skipif(find_node() is None, reason="no Node.js on PATH")
@@ -94,7 +95,7 @@ def test_javascript_agrees_with_the_samples():
         np.testing.assert_allclose(numbers(found), wanted, rtol=1e-12)
 
 
-@pytest.mark.parametrize("target", ["python", "numpy"])
+@pytest.mark.parametrize("target", ["python", "numpy", "native"])
 def test_no_samples_sum_to_nothing_whatever_is_summed(target):
     graph, named = leaves()
     outputs = [named["w"] * named["x"], named["b"], graph.constant(2.5)]
@@ -104,7 +105,7 @@ def test_no_samples_sum_to_nothing_whatever_is_summed(target):
     assert np.shape(f(2.0, 3.0, [], [])) == (3, 0)
 
 
-@pytest.mark.parametrize("target", ["python", "numpy"])
+@pytest.mark.parametrize("target", ["python", "numpy", "native"])
 @pytest.mark.parametrize("reduce", ["sum", "mean", None])
 def test_what_is_computed_from_a_total_is_not_reduced_again(target, reduce):
     _, named = leaves()
@@ -145,7 +146,7 @@ def test_verify_and_exported_modules_mean_the_same(tmp_path):
     assert space["check_module"](space["f"], *data, str(path))
 
 
-@pytest.mark.parametrize("target", ["python", "numpy"])
+@pytest.mark.parametrize("target", ["python", "numpy", "native"])
 def test_a_counter_of_steps_in_a_training_step_counts_steps_not_samples(target):
     net = wg.MLP(2, [2, 1], seed=0)
     step = wg.training_step(net, optimizer="adam", target=target)

@@ -574,6 +574,17 @@ def test_callable_objects_and_partial_functions():
     assert "Line: 1 compiled" in wg.function(line).report().replace("0 compiled", "1 compiled")
 
 
+def test_objects_among_the_arguments_are_not_taken_for_those_before_them():
+    class Settings:
+        def __init__(self, scale):
+            self.scales = (scale,)
+
+    w = Value(2.0)
+    f = wg.function(lambda settings, x: w * settings.scales[0] * x)
+    for scale in (1.0, 2.0, 3.0, 4.0):  # each where the one before it was, if that were gone
+        assert f(Settings(scale), 1.0).data == 2.0 * scale
+
+
 # limits -------------------------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from wengert.errors import OperandError
 from wengert.train import fit as training
 from wengert.train.interrupts import OneInterrupt
 
-TARGETS = ["python", "numpy"]
+TARGETS = ["python", "numpy", "native"]
 
 
 def line(weights=(1.0, 1.0, 0.0)):
