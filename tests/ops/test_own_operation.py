@@ -576,3 +576,17 @@ def test_a_definition_of_another_name_is_told_from_one_that_is_missing():
     x = wg.Graph().input("x")
     with pytest.raises(wg.SpellingError, match=r"calls other.*what define= gives is called elu"):
         wg.compile({"x": x}, replace(SQUARE, notation=notation)(x))
+
+
+def test_a_rule_says_how_far_it_holds():
+    with pytest.raises(wg.SettingError, match="rule 'r': exactness is 'often'; expected one of"):
+        wg.Rule("r", lambda a: wg.log(wg.sqrt(a)), lambda a: 0.5 * wg.log(a), "often")
+
+
+@pytest.mark.parametrize("pattern", [lambda a: a, lambda a: 3.0])
+def test_a_rule_has_an_operation_to_look_for(pattern):
+    x = wg.Graph().input("x")
+    with pytest.raises(
+        wg.OperandError, match=r"rule 'r': its pattern is .*; expected an operation"
+    ):
+        wg.simplify(x * 1, rules=[wg.Rule("r", pattern, lambda a: a * 2, "real")])
