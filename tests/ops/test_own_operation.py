@@ -10,7 +10,7 @@ import pytest
 
 import wengert as wg
 from wengert.arrays import sum_over
-from wengert.ops import POWER, PRODUCT, Notation, Op, call, ieee, infix, intervals, ufunc
+from wengert.ops import POWER, PRODUCT, Notation, Op, call, ieee, intervals, ufunc
 from wengert.ops import scalar as table
 from wengert.ops.intervals import Interval
 from wengert.ops.table import OPERATIONS
@@ -437,8 +437,7 @@ MPMATH = wg.Target("mpmath", _emit, _load)
 
 
 def test_a_target_of_ones_own_is_taken(tmp_path):
-    own = replace(SQUARE, notation={**SQUARE.notation, "mpmath": infix("*", PRODUCT)})
-    own = replace(own, notation={**own.notation, "mpmath": Notation("({0}*{0})")})
+    own = replace(SQUARE, notation={**SQUARE.notation, "mpmath": Notation("({0}*{0})")})
     x = wg.Graph().input("x")
     f = wg.compile({"x": x}, own(x), target=MPMATH, cache_dir=tmp_path)
     assert f.target == "mpmath"
