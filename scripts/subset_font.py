@@ -1,11 +1,12 @@
-"""Make src/explain/math.woff2: the glyphs of STIX Two Math that the pages' formulas need.
+"""Make src/explain/page/math.woff2: the glyphs of STIX Two Math that the pages' formulas need.
 
     npm pack @fontsource/stix-two-math@5.3.0 && tar xzf fontsource-stix-two-math-5.3.0.tgz
     pip install fonttools brotli
     python scripts/subset_font.py package/files/stix-two-math-latin-400-normal.woff2
 
-The same font and the same fontTools give the same bytes. The licence, src/explain/math.OFL.txt,
-reserves a name and STIX is a trademark, so what is made here has a name of its own.
+The same font and the same fontTools give the same bytes. The licence,
+src/explain/page/math.OFL.txt, reserves a name and STIX is a trademark, so what is made here has a
+name of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
 FAMILY: Final = "Wengert Math"
-OUT: Final = Path(__file__).parents[1] / "src" / "explain" / "math.woff2"
+OUT: Final = Path(__file__).parents[1] / "src" / "explain" / "page" / "math.woff2"
 SIGNS: Final = "\u00a0·×÷±−–—…′″‖|²³¬∂∇∞∑∏√∧\N{LOGICAL OR}≤≥≠≈→←↦⊤⌊⌋⌈⌉“”‘’«»"  # noqa: RUF001
 RANGES: Final = (
     (0x20, 0x7E),  # ASCII

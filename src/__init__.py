@@ -22,7 +22,7 @@ if __name__ != "wengert":
 from . import arrays
 from .arrays.roll import Rolled, check_roll, roll
 from .codegen.compiled import Compiled, compile
-from .codegen.target import targets
+from .codegen.target import Source, Target, targets
 from .derive.backward import adjoints, grad, hessian, hvp, jacobian, jvp
 from .draw.draw import draw_dot
 from .errors import (
@@ -50,17 +50,17 @@ from .errors import (
 from .explain import Walkthrough, explain
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph, Origin
-from .graph.formula import latex, text
+from .graph.module import Module
 from .graph.unroll import unroll
 from .graph.value import Value, zero_grad
+from .graph.written import latex, text
 from .notation.doors import open_doors
 from .notation.json import from_json, to_json
 from .notation.networkx import from_networkx
 from .notation.parse import parse
 from .notation.sympy import to_sympy
-from .ops.record import Op
+from .ops.record import Notation, Op
 from .ops.scalar import (
-    OPERATIONS,
     absolute,
     cos,
     equal,
@@ -88,8 +88,10 @@ from .ops.scalar import (
     total,
     where,
 )
+from .ops.table import OPERATIONS
 from .proof.ranges import ranges
-from .simplify.engine import simplify
+from .simplify.pipeline import simplify
+from .simplify.rules import Rule
 from .simplify.stable import stable_form
 from .train.dense import Dense
 from .train.fit import fit
@@ -125,21 +127,26 @@ __all__ = [
     "Layer",
     "MissingExtraError",
     "MissingInputError",
+    "Module",
     "Momentum",
     "Neuron",
     "NonFiniteError",
     "NotALeafError",
     "NotDifferentiableError",
+    "Notation",
     "Op",
     "OperandError",
     "Optimizer",
     "Origin",
     "Rolled",
+    "Rule",
     "SaveFileError",
     "SettingError",
     "ShapeError",
     "SizeError",
+    "Source",
     "SpellingError",
+    "Target",
     "TruthValueError",
     "UnknownNameError",
     "Value",

@@ -25,8 +25,10 @@ from .errors import OperandError, SettingError, SizeError, UnknownNameError, Wen
 from .explain.command import add_arguments
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph
-from .graph.formula import latex, name_latex, number_latex, number_text, text
-from .graph.leafnames import check_name
+from .graph.formula import name_latex, number_latex
+from .graph.numbertext import number_text
+from .graph.store import check_name
+from .graph.written import latex, text
 from .notation.parse import parse
 from .storage import write_bytes
 
@@ -211,7 +213,7 @@ def _grad(options: Any) -> int:
             )
         _say(_compiled(question, "f").source.rstrip())
         return 0
-    from .simplify.engine import simplify
+    from .simplify.pipeline import simplify
 
     derivatives = question.derivatives()
     gradient = simplify(derivatives)
@@ -300,7 +302,7 @@ def _draw(options: Any) -> int:
     import graphviz
 
     from .draw.draw import draw_dot
-    from .simplify.engine import simplify
+    from .simplify.pipeline import simplify
 
     out = Path(options.out)
     kind = out.suffix[1:].lower()

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .derive.backward import grad
 from .graph.expr import Expr, Graph
-from .graph.formula import text
 from .graph.value import Value
-from .simplify.engine import simplify
+from .graph.written import text
+from .simplify.pipeline import simplify
 from .storage import write_bytes
 
 if TYPE_CHECKING:

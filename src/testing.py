@@ -31,7 +31,7 @@ from .errors import MissingExtraError
 from .graph.evaluation import node_values
 from .graph.expr import Expr, Graph, live_nodes
 from .notation.sympy import is_piecewise, prove_rule
-from .ops.intervals import Interval
+from .ops.intervals import Interval, interval_of
 from .ops.record import Op
 from .ops.scalar import ELEMENTWISE, STOP_GRADIENT, TOTAL
 from .proof.precise import chain_rule, meaning, partial, precise_values
@@ -235,8 +235,9 @@ def check_operation(op: Op, *, samples: int = 50, seed: int = 0) -> None:
     """An `AssertionError` unless an operation of one number or more keeps what its record says.
 
     Its rules are sympy's derivatives; over its domain its value is mpmath's to `CLOSE`, relative,
-    and each derivative, relative to the larger of itself and the value; compiled functions give
-    what it evaluates to; and it never raises, on any of `EXTREMES`.
+    and each derivative, relative to the larger of itself and the value, and the value is within
+    its interval; functions compiled for every target that the record has a notation for give what
+    it evaluates to (javascript where Node.js is found); and it never raises, on any of `EXTREMES`.
 
     >>> from wengert.ops.scalar import TANH
     >>> check_operation(TANH)
@@ -249,14 +250,40 @@ def check_operation(op: Op, *, samples: int = 50, seed: int = 0) -> None:
     draws = [tuple(rng.uniform(*pair) for pair in op.domain) for _ in range(samples)]
     for point in draws:
         _check_numbers(op, point, statics)
-    for point in [*draws[:3], *((extreme,) * op.arity for extreme in EXTREMES)]:
-        reference = op.evaluate(*point, *statics)
-        graph = Graph()
-        inputs = graph.inputs("x", op.arity)
-        for target in RUNNABLE:
-            (found,) = _run([op(*inputs, *statics)], inputs, point, target, True)
+    points = [*draws[:3], *((extreme,) * op.arity for extreme in EXTREMES)]
+    references = [op.evaluate(*point, *statics) for point in points]
+    for point in draws:
+        _check_interval(op, point, statics)
+    graph = Graph()
+    inputs = graph.inputs("x", op.arity)
+    wanted = [op(*inputs, *statics)]
+    for target in targets():
+        if target not in op.notation or (target == "javascript" and not find_node()):
+            continue
+        for point, reference, found in zip(
+            points, references, _each(wanted, inputs, points, target), strict=True
+        ):
             near = same(found, reference) or found in _near(reference)
             assert near, f"{op.name}{point} is {reference!r}, and {found!r} on {target}"
+
+
+def _each(
+    wanted: Sequence[Any], inputs: Sequence[Any], points: Sequence[Sequence[float]], target: str
+) -> list[float]:
+    """The first of `wanted` at each point, by a target."""
+    if target != "javascript":
+        return [_run(wanted, inputs, point, target, True)[0] for point in points]
+    function = _compiled(inputs, wanted, target, True)
+    (found,) = run_in_node([(emit(function.program), [[list(point)] for point in points])])
+    return [numbers[0] for numbers in found]
+
+
+def _check_interval(op: Op, point: Sequence[float], statics: Sequence[float]) -> None:
+    """The value and what the record says of where it lies, at a point and from there to 0."""
+    value = op.evaluate(*point, *statics)
+    for ends in ([(x, x) for x in point], [(min(x, 0.0), max(x, 0.0)) for x in point]):
+        where = interval_of(op, [Interval(*pair) for pair in ends], statics)
+        assert value in where, f"{op.name}{tuple(point)} is {value!r}, not in {where} as it says"
 
 
 def same(a: float, b: float) -> bool:
@@ -346,7 +373,7 @@ def _compiled(inputs: Sequence[Any], wanted: Sequence[Any], target: str, simplif
 
 
 def _in_javascript(op: Op) -> bool:
-    return op.spelled("javascript") is not None
+    return "javascript" in op.notation
 
 
 def _tried(op: Op, within: Sequence[Interval], statics: Sequence[float]) -> Interval:

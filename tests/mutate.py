@@ -73,7 +73,7 @@ TESTS = {
     "src/codegen/array/arguments.py": _NUMPY,
     "src/codegen/array/views.py": _NUMPY,
     "src/codegen/array/memory.py": _NUMPY,
-    "src/codegen/array/carried.py": _NUMPY,
+    "src/ops/carried.py": _NUMPY,
     "src/codegen/array/spelling.py": _NUMPY,
     "src/codegen/scalar/javascript.py": "test_javascript_target test_hostile",
     "src/ops/intervals.py": "test_ranges test_fuzz",

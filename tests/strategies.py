@@ -1,4 +1,4 @@
-"""Random expressions: recipes that any kind of number can follow."""
+"""Random expressions, recipes that any kind of number can follow, and random graphs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hypothesis import strategies as st
+
+from wengert import Graph, Value, grad
 from wengert.ops.record import Op
 from wengert.ops.scalar import COMPARISONS, ELEMENTWISE, STOP_GRADIENT, WHERE
+from wengert.testing import sketches
 
 SMOOTH_OR_KINKED = tuple(
     op
@@ -107,3 +111,32 @@ def in_domain(op: Op, arguments: Sequence[float]) -> bool:
         case "div":
             return abs(others[0]) > 0.1
     return True
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """A graph that knows all a graph may know, with outputs and with nodes they do not need.
+
+    Leaves of every kind, arrays among them; labels, some of them twice; derivatives, with their
+    origins, whose adjoint they are, and the gradients.
+    """
+    graph = Graph()
+    sketch = draw(sketches(depth=3))
+    leaves: list[Any] = [graph.input("x0"), graph.parameter("p", 0.5), Value(2.0, label="v")]
+    leaves = draw(st.permutations(leaves))[: len(sketch.point)]
+    leaves += [graph.input(f"more{i}") for i in range(len(sketch.point) - len(leaves))]
+    weights, rows = graph.array_parameter("W", [[1.0, 2.0], [3.0, 4.0]]), graph.array("X", (2,))
+    graph.lanes[rows.id] = ("X_0", "X_1")
+    if draw(st.booleans()):
+        leaves[0] = ((weights @ rows).tanh() * leaves[0]).sum()
+    out = graph.node_of(sketch.follow(leaves))
+    outputs = [out, *draw(st.lists(st.integers(0, len(graph) - 1), max_size=2))]
+    if draw(st.booleans()):
+        wanted = [graph[name] for name in graph.leaves]
+        outputs += [slope.id for slope in grad(graph[out], wanted, allow_unused=True)]
+    computed = [node for node in range(len(graph)) if graph.operands[node]]
+    for node in draw(st.lists(st.sampled_from(computed or [out]), max_size=4)):
+        if graph.operands[node]:
+            graph.labels[node] = draw(st.sampled_from(["h", "loss"]))
+    graph.outputs = tuple(draw(st.permutations(outputs)))
+    return graph

@@ -15,8 +15,8 @@ from wengert.errors import OperandError, ShapeError, SizeError
 from wengert.graph.arrayvalue import ArrayValue
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.formula import latex
 from wengert.graph.value import Value
+from wengert.graph.written import latex
 from wengert.ops import arrays
 from wengert.ops import scalar as ops
 from wengert.ops.arrays import (
@@ -36,7 +36,7 @@ from wengert.ops.arrays import (
 )
 from wengert.ops.indexing import Index, positions_of, subscript, subscript_text
 from wengert.ops.shapes import BATCH
-from wengert.simplify.engine import simplify
+from wengert.simplify.pipeline import simplify
 
 APPLIED = {
     "matmul 2,2": ([(2, 3), (3, 4)], matmul),
@@ -211,7 +211,7 @@ def test_broadcasting_is_numpys(shapes, name):
     graph = Graph()
     leaves = as_leaves(graph, shapes.input_shapes)
     a, b, c = leaves
-    out = ops.where(a, b, c) if name == "where" else ops.OPERATIONS[name](a, b) + c
+    out = ops.where(a, b, c) if name == "where" else ops.ELEMENTWISE[name](a, b) + c
     assert out.shape == shapes.result_shape
     derivatives = grad(weighted(out), leaves, allow_unused=True)
     for derivative, leaf in zip(derivatives, leaves, strict=True):
@@ -561,3 +561,11 @@ def test_an_array_of_however_many_samples_is_no_argument(batch):
     rows = g.array("P", (BATCH, 3))
     with pytest.raises(ShapeError, match=r"'rows' .* one sample's shape, \(3,\).*batch='rows'"):
         wg.compile({"rows": rows}, rows.sum(), target="numpy", batch=batch)
+
+
+def test_the_public_functions_of_arrays_are_all_there():
+    wanted = (
+        "broadcast_to gather logsumexp matmul max_over mean_over outer reshape scatter_add stack "
+        "sum_over sum_to take transpose"
+    ).split()
+    assert [name for name in wanted if not callable(getattr(wg.arrays, name, None))] == []

@@ -1,4 +1,4 @@
-"""The snippets in README.md and docs/: a reader may type any of them, so all of them are run.
+"""The snippets in README, CONTRIBUTING and docs: a reader may type any of them, so all are run.
 
 The ```python fences of a page run in order, in one namespace and one empty folder; a fence that
 opens with `>>>` is checked as a doctest. In ```console fences the lines `$ wengert …` and
@@ -20,7 +20,7 @@ import pytest
 import wengert as wg
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # Commands of set-up, shown to the reader and exercised elsewhere.
 NOT_RUN = {"cd", "git", "make", "pip"}

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -18,14 +19,20 @@ from wengert.errors import (
     UnknownNameError,
 )
 from wengert.explain import explain
-from wengert.explain.command import add_arguments, read_formulas, run
-from wengert.explain.latex import escape as escape_latex
-from wengert.explain.markdown import escape as escape_markdown
+from wengert.explain.command import add_arguments, run
+from wengert.explain.data import Formula
+from wengert.explain.render import equations
+from wengert.explain.render.blocks import equation, number, plus, times
+from wengert.explain.render.latex import escape as escape_latex
+from wengert.explain.render.markdown import escape as escape_markdown
 from wengert.explain.walkthrough import Walkthrough
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
+from wengert.graph.formula import escape_latex as escape_formula
 from wengert.graph.value import Value
+from wengert.notation.formulas import read_formulas
 from wengert.notation.parse import parse
+from wengert.ops.record import PRODUCT, Notation, Op, call
 from wengert.train.nn import MLP, Layer, Neuron
 
 NEURON = {"x1": 2.0, "x2": 0.0, "w1": -3.0, "w2": 1.0, "b": 6.8813735870195432}
@@ -481,6 +488,95 @@ def test_the_same_walk_through_at_other_values():
         w.at({"a": 1})
     with pytest.raises(UnknownNameError, match="q"):
         w.at({"q": 1})
+
+
+LIVE = re.compile(r"\\slot\{([^}]*)\}")
+
+
+def live_numbers(w, formula):
+    """What the live numbers of a formula come to: sums of products of nodes."""
+    values = w.derivation.values
+    return [
+        math.fsum(
+            math.prod(values[int(node)] for node in product.split("*"))
+            for product in slot.split("+")
+        )
+        for slot in LIVE.findall(formula.live)
+    ]
+
+
+@pytest.mark.parametrize("make", [neuron, olah], ids=["neuron", "sum"])
+def test_live_numbers_are_those_that_are_shown(make):
+    """A page puts numbers where the text has them: the last of an equation is what it comes to."""
+    w = make()
+    for step in w.part(1):
+        *operands, value = live_numbers(w, equations.forward(w, step))
+        assert operands == [w.node(id).value for id in w.node(step.node).operands]
+        assert value == step.value
+    for step in w.part(3):
+        for passed in filter(lambda passed: passed.wanted, step.passes):
+            assert live_numbers(w, equations.local(passed))[-1] == passed.local_value
+            numbers = live_numbers(w, equations.share(w, step, passed))
+            assert numbers == [step.adjoint, passed.local_value, passed.product_value]
+    for step in w.part(4):
+        for path in step.shown:
+            _, product = equations.path(w, path)
+            *factors, value = live_numbers(w, product)
+            assert value == pytest.approx(path.value)
+            assert len(path.factors) == 1 or factors == [factor.value for factor in path.factors]
+    (update,) = w.part(7)
+    line = equations.before_update(w, update)
+    found = [x for part in line.parts if not isinstance(part, str) for x in live_numbers(w, part)]
+    assert found == pytest.approx([update.before, update.squared_norm])
+
+
+def test_live_numbers_are_no_part_of_the_data():
+    assert "slot" not in neuron().json()
+    assert "slot" not in neuron().latex()
+
+
+def test_of_two_sides_that_read_alike_the_one_that_moves_stays():
+    moving = number(2.0, 7)
+    shown = equation(Formula("x", "x"), Formula("2", "2"), moving)
+    assert (shown.text, shown.live) == ("x = 2", r"x = \slot{7}")
+    assert equation(moving, None, Formula("2", "2")).text == "2"
+    assert times(number(-1.0), number(-2.0)).text == "(-1) × (-2)"
+    assert plus(number(-1.0), number(-2.0)).text == "-1 + (-2)"
+    assert plus(number(-1.0, 3), number(2.0, 4)).live == r"\slot{3} + \left(\slot{4}\right)"
+
+
+def test_prose_and_formulas_escape_latex_alike():
+    signs = "\\{}$&#%_^~"
+    assert escape_latex(signs) == escape_formula(signs)
+    assert escape_latex("<×") == r"\ensuremath{<}\ensuremath{\times}"
+
+
+# -- operations of one's own ----------------------------------------------------------------------
+
+
+def test_an_operation_from_outside_the_package_is_explained_like_any_other():
+    written = Notation("{0}*{0}*{0}", PRODUCT, (PRODUCT + 1,))
+    cube = Op(
+        name="cube",
+        arity=1,
+        evaluate=lambda x: x * x * x,
+        sympy=lambda sp, x: sp.Pow(x, 3),
+        vjp=(lambda ct, out, x: ct * (3 * x * x),),
+        notation={"text": call("cube"), "python": written, "javascript": written},
+        sentence="the slope of a cube is three squares",
+        domain=((-2.0, 2.0),),
+    )
+    g = Graph()
+    x, y = g.inputs("x", 2)
+    output = cube(x * y) + x
+    for w in (explain(output, at={x: 2.0, y: -1.0}), explain(output)):
+        assert all(row.agrees for row in w.step("agreement").rows)
+        assert "Rule of cube: the slope of a cube is three squares." in w.text(200, False)
+        assert re.search(r"const t\d+ = (t\d+)\*\1\*\1;", w.html())
+        assert w.latex().count("{") == w.latex().count("}")
+        assert json.loads(w.json())["nodes"][-1]["formula"]["text"] == "v2 + x0"
+    output.label = "cubes"
+    assert "cubes" in explain(output, at={x: 2.0, y: -1.0}, collapse=True).html()
 
 
 # -- the command ----------------------------------------------------------------------------------

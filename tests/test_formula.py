@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from wengert.derive.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph
-from wengert.graph.formula import latex, name_latex, number_latex, number_text, text
+from wengert.graph.formula import Part, name_latex, number_latex, write
+from wengert.graph.numbertext import number_text
 from wengert.graph.value import Value
+from wengert.graph.written import latex, text
 from wengert.ops import scalar as ops
+from wengert.ops.record import ATOM, SUM, Op, call
 
 NAMES = ("a", "b", "w0_1")
 INFIX = {
@@ -53,7 +56,7 @@ def read(tree: ast.expr, g: Graph) -> Expr:
         case ast.Call(func=ast.Name(id="leaky_relu"), args=[operand, slope]):
             return ops.LEAKY_RELU(read(operand, g), read(slope, g).value)
         case ast.Call(func=ast.Name(id=name), args=operands):
-            return ops.OPERATIONS[name](*[read(operand, g) for operand in operands])
+            return ops.ELEMENTWISE[name](*[read(operand, g) for operand in operands])
     raise AssertionError(f"not a formula: {ast.dump(tree)}")
 
 
@@ -93,7 +96,7 @@ def built(steps, g: Graph) -> Expr:
         if name == "constant":
             made.append(g.constant(number))
             continue
-        op = ops.OPERATIONS[name]
+        op = ops.ELEMENTWISE[name]
         operands = [made[n % len(made)] for n in (i, j, k)[: op.arity]]
         # -(3) prints as the constant -3, and x**(3) as the power by the constant 3
         if op is ops.NEG or op is ops.POW:
@@ -252,6 +255,39 @@ def test_hostile_names_do_nothing_in_latex(name):
     assert commands <= {"mathrm", "textbackslash", "textasciicircum", "textasciitilde"}
     assert "\n" not in shown
     assert not re.search(r"(?<!\\)[$%#&~]", shown)
+
+
+def test_what_stands_for_a_node_is_bracketed_by_how_tightly_it_binds():
+    g = Graph()
+    a, b = g.inputs("x", 2)
+    product = a * b
+    stops = {a.id: Part("-3", SUM), b.id: Part("h", ATOM)}
+    assert write(g, product.id, "text", stops.get).written == "(-3)*h"
+    assert write(g, product.id, "latex", stops.get).written == r"\left(-3\right) \cdot h"
+    # the node that is asked for is written out, whatever stands for it elsewhere
+    assert write(g, product.id, "text", {product.id: Part("y")}.get).written == "x0*x1"
+    assert write(g, (product + 1).id, "text", {product.id: Part("y")}.get) == Part("y + 1", SUM)
+
+
+def test_a_number_with_a_power_of_ten_is_bracketed_where_it_is_raised():
+    x = Graph().input("x")
+    assert latex(1e-7**x) == r"{\left(1 \cdot 10^{-7}\right)}^{x}"
+
+
+def test_operands_past_those_that_a_notation_speaks_of_stand_bare():
+    many = Op(
+        name="many",
+        arity=5,
+        evaluate=lambda *numbers: sum(numbers),
+        sympy=lambda sp, *symbols: sum(symbols),
+        vjp=(None,) * 5,
+        notation={"text": call("many", *(f"{{{i}}}" for i in range(5)))},
+        sentence="nothing passes",
+    )
+    g = Graph()
+    x = g.input("x")
+    made = g.append(many, (x.id, x.id, x.id, (x + 1).id, (-x).id))
+    assert text(g[made]) == "many(x, x, x, x + 1, -x)"
 
 
 # limits -------------------------------------------------------------------------------------------

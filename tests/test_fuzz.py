@@ -11,6 +11,7 @@ from hypothesis import given, settings
 import wengert as wg
 from wengert import testing
 from wengert.codegen.scalar.node import find_node
+from wengert.ops import ieee
 from wengert.ops import scalar as ops
 from wengert.ops.record import call
 from wengert.ops.scalar import ELEMENTWISE
@@ -142,7 +143,7 @@ def square(**changes):
         "notation": {
             "text": call("my_square"),
             "python": call("pow", "{0}", "2.0"),
-            "python-ieee": call("safe_pow", "{0}", "2.0"),
+            "python-ieee": call("safe_pow", "{0}", "2.0", define=ieee.safe_pow),
         },
         "sentence": "the square passes the cotangent times twice its operand",
         "domain": ((-3.0, 3.0),),
@@ -151,8 +152,7 @@ def square(**changes):
     return wg.Op(**record)
 
 
-def test_an_operation_of_ones_own(monkeypatch):
-    monkeypatch.setattr(testing, "RUNNABLE", ("python",))
+def test_an_operation_of_ones_own():
     check_operation(square())
     assert fuzz(1.0, [square(), ops.ADD, ops.TANH], run_on=["python"]) > 10
 

@@ -23,7 +23,7 @@ from wengert.errors import (
 )
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph, live_nodes
-from wengert.graph.leafnames import MAX_NAME_LENGTH, is_name
+from wengert.graph.store import MAX_NAME_LENGTH, is_name
 from wengert.graph.value import Value
 from wengert.ops import scalar as ops
 

@@ -5,34 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import networkx
 import pytest
 
 import wengert
 
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src"
+sys.path.insert(0, str(ROOT / "scripts"))
+import rooms  # noqa: E402  # the script that draws docs/rooms.svg
 
-# The rooms of the package, a stage of the pipeline each: imports run down this list only.
-# `__init__` gathers the public names and may import them all; nothing imports `__init__`.
-ROOMS = (
-    ("errors", "storage"),
-    ("ops",),
-    ("graph",),
-    ("notation",),
-    ("simplify",),
-    ("derive",),
-    ("arrays",),
-    ("proof",),
-    ("draw",),
-    ("codegen",),
-    ("verify",),
-    ("train",),
-    ("explain",),
-    ("demo", "testing"),
-    ("cli",),
-    ("__main__",),
-)
-LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
+LEVEL = {room: level for level, names in enumerate(rooms.ROOMS) for room in names}
 
 # Words that say nothing of what a file holds.
 VAGUE_WORDS = {"ctx", "handle", "handler", "helper", "helpers", "manager", "process", "utils"}
@@ -93,10 +76,10 @@ def why_not(part: str, target: str) -> str | None:
     if part == "__init__":
         return None if reached in LEVEL else f"imports {target}, which is no room of the package"
     if part not in LEVEL:
-        return f"{part} is a new room of the package: say in ROOMS where it stands"
-    if reached == part or LEVEL.get(reached, len(ROOMS)) < LEVEL[part]:
-        return None
-    if (part, reached) == ("storage", "errors"):
+        return (
+            f"{part} is a new room of the package: say in ROOMS of scripts/rooms.py where it stands"
+        )
+    if reached == part or LEVEL.get(reached, len(rooms.ROOMS)) < LEVEL[part]:
         return None
     return f"{part} imports {target}, which stands above it or beside it"
 
@@ -157,6 +140,30 @@ def test_a_wrong_import_is_found(tmp_path, file, line, expected):
     (violation,) = import_violations(tmp_path)
     assert violation.startswith(f"{file}:")
     assert expected in violation
+
+
+def test_no_files_import_each_other_in_a_circle():
+    arrows = networkx.DiGraph((a, b) for a, b, _ in rooms.imports(SRC) if a and b)
+    rings = [ring for ring in networkx.strongly_connected_components(arrows) if len(ring) > 1]
+    assert rings == []
+
+
+def test_a_circle_is_found_where_only_types_close_it(tmp_path):
+    (tmp_path / "graph").mkdir()
+    for file, text in {
+        "graph/__init__.py": "",
+        "graph/a.py": "from .b import B",
+        "graph/b.py": "if TYPE_CHECKING:\n    from . import c",
+        "graph/c.py": "def f():\n    from .a import A",
+    }.items():
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    arrows = networkx.DiGraph((a, b) for a, b, _ in rooms.imports(tmp_path))
+    rings = [ring for ring in networkx.strongly_connected_components(arrows) if len(ring) > 1]
+    assert rings == [{"graph.a", "graph.b", "graph.c"}]
+
+
+def test_the_picture_of_the_rooms_is_what_the_imports_say():
+    assert rooms.main(["--check"]) == 0, "run: python scripts/rooms.py"
 
 
 def test_right_imports_pass(tmp_path):

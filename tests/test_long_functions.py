@@ -24,7 +24,7 @@ from wengert.train.nn import MLP
 from wengert.train.optim import Adam
 from wengert.train.step import training_step
 
-LT = ops.OPERATIONS["lt"]
+LT = ops.ELEMENTWISE["lt"]
 WIDTH = 4
 
 

@@ -143,5 +143,5 @@ def test_a_slot_is_bracketed_only_where_a_formula_needs_it():
     shown = from_latex(r"\left(\slot{1}\right) \cdot \slot{2} + \tanh\left(\slot{3}\right)", slot)
     ElementTree.fromstring(shown)
     # the last answer for a place is the one that is used
-    assert dict(asked) == {1: True, 2: False, 3: False}
+    assert dict(asked) == {"1": True, "2": False, "3": False}
     assert shown.count("<mo fence") == 2

@@ -254,7 +254,7 @@ def test_random_graphs_come_back_whole(steps, numbers):
     g = Graph()
     made = [g.input("x"), g.parameter("p", numbers[0]), *[g.constant(n) for n in numbers]]
     for name, *picks in steps:
-        op = ops.OPERATIONS[name]
+        op = ops.ELEMENTWISE[name]
         operands = [made[pick % len(made)] for pick in picks[: op.arity]]
         made.append(op(*operands, *[numbers[-1] for _ in op.statics]))
     assert columns(from_json(to_json(g))) == columns(g)

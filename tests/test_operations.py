@@ -16,18 +16,19 @@ from wengert.derive.backward import grad
 from wengert.errors import NotDifferentiableError, OperandError
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
-from wengert.graph.formula import latex, text
-from wengert.notation.sympy import CONVENTIONS, prove_rule
+from wengert.graph.written import latex, text
+from wengert.notation.sympy import prove_rule
 from wengert.ops import scalar as ops
 from wengert.ops.record import ATOM, COMPARISON, POWER, PRODUCT, SUM, UNARY
-from wengert.ops.scalar import COMPARISONS, ELEMENTWISE, LEAVES, OPERATIONS
+from wengert.ops.scalar import COMPARISONS, ELEMENTWISE, LEAVES
+from wengert.ops.table import OPERATIONS
 
 STATICS = {
     "pow_const": [(2,), (3,), (-1,), (0.5,), (2.7,), (1,), (0,)],
     "leaky_relu": [(0.01,), (0.3,)],
 }
 CASES = [(op, fixed) for op in ELEMENTWISE.values() for fixed in STATICS.get(op.name, [()])]
-RULED = [case for case in CASES if case[0].name not in CONVENTIONS]
+RULED = [case for case in CASES if not case[0].decreed]
 each_case = pytest.mark.parametrize(
     ("op", "statics"), CASES, ids=[f"{op.name}{list(fixed) or ''}" for op, fixed in CASES]
 )
@@ -64,7 +65,7 @@ def slope(f, x, h=2**-9):
 def test_the_rule_is_proved_with_sympy(op):
     proof = prove_rule(op)
     assert proof, str(proof)
-    if op.name in CONVENTIONS:
+    if op.decreed:
         assert proof.convention
         assert not proof.steps
     else:
@@ -335,7 +336,8 @@ LEVELS = {COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM}
 
 @pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATIONS)
 def test_notations_bind_at_a_level_of_the_scale_or_looser(op):
-    for notation in op.notation.values():
+    for language, fixed in product(op.notation, STATICS.get(op.name, [()])):
+        notation = op.spelling(language, fixed)
         assert notation.binds in LEVELS | {1}, "1 is what must always be bracketed"
         assert set(notation.slots) <= {0, *LEVELS, *(level + 1 for level in LEVELS)}
 

@@ -13,11 +13,11 @@ import pytest
 
 from wengert.derive.backward import grad
 from wengert.explain import explain
-from wengert.explain.command import read_formulas
-from wengert.explain.page import html, notebook
-from wengert.explain.walkthrough import Backward, Code, Forward, Paths
+from wengert.explain.data import Backward, Code, Forward, Paths
+from wengert.explain.page.page import html, notebook
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
+from wengert.notation.formulas import read_formulas
 from wengert.notation.mathml import from_latex
 from wengert.notation.parse import parse
 from wengert.ops.scalar import TANH, exp, log, relu, tanh, where
@@ -27,7 +27,7 @@ from wengert.train.nn import MLP
 pytestmark = pytest.mark.xdist_group("browser")
 
 # `wengert.explain` is the function; the package of that name is found by import alone.
-livejudges = importlib.import_module("wengert.explain.livejudges")
+livejudges = importlib.import_module("wengert.explain.page.programs")
 
 NEURON = {"w1": -3.0, "x1": 2.0, "w2": 1.0, "x2": 0.0, "b": 6.8813735870195432}
 
@@ -475,7 +475,7 @@ def test_brackets_and_roots_grow(shown):
 
 
 def test_the_font_carries_its_name_and_its_licence():
-    folder = files("wengert.explain")
+    folder = files("wengert.explain.page")
     font = folder.joinpath("math.woff2").read_bytes()
     licence = folder.joinpath("math.OFL.txt").read_text(encoding="utf-8")
     assert font[:4] == b"wOF2"

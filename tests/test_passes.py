@@ -12,20 +12,13 @@ from wengert.derive.backward import grad
 from wengert.errors import GraphMismatchError, OperandError, UnknownNameError
 from wengert.graph.evaluation import evaluate, node_values
 from wengert.graph.expr import Expr, Graph, live_nodes
+from wengert.graph.rewrite import PassRecord, extract
 from wengert.graph.value import Value
 from wengert.ops.arrays import SUM, TRANSPOSE
-from wengert.ops.scalar import DIV, NEG, OPERATIONS, POW, POW_CONST, TOTAL, log, tanh, total, where
-from wengert.simplify.engine import (
-    DEAD_PASS,
-    FOLD_PASS,
-    PASSES,
-    SHARE_PASS,
-    Pass,
-    PassRecord,
-    extract,
-    run,
-    simplify,
-)
+from wengert.ops.scalar import DIV, NEG, POW, POW_CONST, TOTAL, log, tanh, total, where
+from wengert.ops.table import OPERATIONS
+from wengert.simplify.engine import DEAD_PASS, FOLD_PASS, PASSES, SHARE_PASS, Pass, run
+from wengert.simplify.pipeline import simplify
 from wengert.simplify.rules import Rule
 
 NUMBERS = [0.0, 1.0, -1.0, 2.0, 0.5, -3.0, 1e200, math.inf]

@@ -6,7 +6,8 @@ import pytest
 
 from wengert.errors import UnknownNameError
 from wengert.explain import explain
-from wengert.explain.command import ask, read_formulas
+from wengert.explain.command import ask
+from wengert.notation.formulas import read_formulas
 from wengert.notation.parse import parse
 
 OLAH = "c = a + b; d = b + 1; e = c*d"

@@ -25,7 +25,6 @@ from wengert.graph.value import Value
 from wengert.ops.arrays import GATHER, MATMUL, MAX, OUTER, RESHAPE, SCATTER, SUM
 from wengert.ops.indexing import Index
 from wengert.ops.scalar import (
-    OPERATIONS,
     STOP_GRADIENT,
     TOTAL,
     equal,
@@ -37,7 +36,8 @@ from wengert.ops.scalar import (
     tanh,
     where,
 )
-from wengert.simplify.engine import simplify
+from wengert.ops.table import OPERATIONS
+from wengert.simplify.pipeline import simplify
 from wengert.train.losses import cross_entropy
 from wengert.train.nn import MLP
 from wengert.train.optim import SGD, Adam

@@ -14,7 +14,7 @@ from wengert.graph.expr import Graph
 from wengert.ops.indexing import Index
 from wengert.ops.scalar import exp, log, maximum, tanh, where
 from wengert.ops.shapes import shape_text
-from wengert.simplify.engine import simplify
+from wengert.simplify.pipeline import simplify
 from wengert.train.losses import cross_entropy
 from wengert.train.nn import MLP
 

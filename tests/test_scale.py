@@ -8,8 +8,8 @@ import pytest
 from wengert.derive.backward import adjoints, grad, hvp, jvp
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph, live_nodes
-from wengert.graph.formula import latex
 from wengert.graph.value import Value, topological
+from wengert.graph.written import latex
 from wengert.notation.json import from_json, to_json
 from wengert.notation.networkx import from_networkx
 from wengert.ops import scalar as ops

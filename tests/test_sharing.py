@@ -11,10 +11,11 @@ from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad, hessian
 from wengert.errors import UnknownNameError
 from wengert.graph.expr import Graph
+from wengert.graph.rewrite import extract, operations
 from wengert.notation.sympy import to_sympy
 from wengert.ops import scalar as ops
 from wengert.simplify import nary, sharing
-from wengert.simplify.engine import PASSES, extract, operations
+from wengert.simplify.engine import PASSES
 from wengert.simplify.pipeline import simplified
 from wengert.train.nn import MLP
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import wengert as wg
 from wengert.graph.expr import live_nodes
+from wengert.graph.rewrite import extract, operations
 from wengert.ops import arrays
 from wengert.ops import scalar as ops
 from wengert.proof.precise import chain_rule, partial, precise_values
-from wengert.simplify.engine import extract, operations
 from wengert.simplify.rules import STABLE, Rule, prove
 from wengert.simplify.stable import LOG_SUM_EXP, SOFTMAX, shift_sums
 

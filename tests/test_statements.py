@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from wengert.arrays.interpret import points, run
+from wengert.arrays.interpret import run
+from wengert.arrays.points import points
 from wengert.arrays.reads import (
     Affine,
     Among,

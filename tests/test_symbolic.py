@@ -25,7 +25,8 @@ from wengert.notation.sympy import (
     to_sympy,
 )
 from wengert.ops import scalar as ops
-from wengert.ops.scalar import ELEMENTWISE, OPERATIONS
+from wengert.ops.scalar import ELEMENTWISE
+from wengert.ops.table import OPERATIONS
 from wengert.proof.precise import chain_rule, precise_sympy, precise_values
 
 X, Y = sympy.symbols("x y", real=True)

@@ -139,11 +139,11 @@ def test_numpy_scalars_on_either_side(scalar):
 
 
 @pytest.mark.parametrize("array", [np.array([1.0, 2.0]), np.array([1.0]), np.arange(4)])
-def test_arrays_are_refused(array):
+def test_arrays_become_arrays_of_values(array):
     v = Value(1.0)
-    for mix in (lambda: v * array, lambda: array * v, lambda: array + v, lambda: v - array):
-        with pytest.raises(TypeError):
-            mix()
+    for mix in (lambda x: x * array, lambda x: array * x, lambda x: array + x, lambda x: x - array):
+        assert [value.data for value in mix(v)] == list(mix(1.0))
+        assert {type(value) for value in mix(v)} == {Value}
 
 
 def test_an_array_without_axes_is_a_number():

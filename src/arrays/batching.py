@@ -13,7 +13,8 @@ from math import prod
 from typing import Any, Final
 
 from ..errors import NotALeafError, OperandError, ShapeError
-from ..graph.expr import Expr, Graph, Origin, common_graph, live_nodes
+from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.rewrite import Walk
 from ..ops.arrays import (
     BROADCAST,
     GATHER,
@@ -68,15 +69,8 @@ def batch_graph(graph: Graph, roots: Sequence[int], batched: Iterable[int]) -> G
         raise OperandError("no leaf is batched; name at least one")
     work = _Batching(graph, _varying(graph, live, leaves), leaves[0])
     work.plan(live, roots)
-    for node in live:
-        if node in work.wanted:
-            work.make(node)
-        if node in work.summed:
-            work.make_total(node)
-    work.target.deriving(None)
-    work.target.outputs = tuple(work.images[root] for root in roots)
-    work.carry_over()
-    return work.target
+    work.walk.run([n for n in live if n in work.wanted or n in work.summed], work.write)
+    return work.walk.finish(roots).graph
 
 
 def _leaf(graph: Graph, leaf: Any) -> int:
@@ -107,18 +101,21 @@ class _Batching:
 
     varying  nodes of the graph with a value for every sample; `first` is a leaf among them
     wanted   nodes whose values are needed, `images` in the target
-    summed   nodes whose sums over the samples are needed, `totals` in the target
+    summed   nodes whose sums over the samples are needed, `totals` in the target; where a sum is
+             all that is needed of a node, it is the image as well
     """
 
     graph: Graph
     varying: set[int]
     first: int
-    target: Graph = field(default_factory=Graph)
     wanted: set[int] = field(default_factory=set)
     summed: set[int] = field(default_factory=set)
-    images: dict[int, int] = field(default_factory=dict)
     totals: dict[int, int] = field(default_factory=dict)
     counted: int | None = None
+
+    def __post_init__(self) -> None:
+        self.walk = Walk(self.graph)
+        self.target, self.images = self.walk.target, self.walk.images
 
     def plan(self, live: Sequence[int], roots: Iterable[int]) -> None:
         """Decide, consumers first, which nodes are computed and which only summed."""
@@ -206,41 +203,27 @@ class _Batching:
             return (graph.operands[first][0], operands[1])
         return operands
 
-    def make(self, node: int) -> None:
-        """The value of the node in the target."""
-        graph, target = self.graph, self.target
+    def write(self, walk: Walk, node: int) -> int:
+        """The value of the node in the target where it is wanted, and its sum where that is."""
+        if node in self.wanted and node not in walk.images:
+            walk.images[node] = self._value(node)
+        if node in self.summed:
+            self.totals[node] = self._total(node).id
+        return walk.images[node] if node in self.wanted else self.totals[node]
+
+    def _value(self, node: int) -> int:
+        graph = self.graph
         op, operands = graph.ops[node], graph.operands[node]
-        if not operands:
-            self.images[node] = self._make_leaf(node)
-            return
-        target.deriving(self._origin(node))
         if op is TOTAL:
-            self.images[node] = self.totals[operands[0]]
-        elif node not in self.varying:
-            nodes = tuple(self.images[n] for n in operands)
-            self.images[node] = target.append(op, nodes, graph.statics.get(node, ()))
-        else:
-            self.images[node] = _rule(op)(self, node, *graph.statics.get(node, ())).id
-        label = graph.labels.get(node)
-        if label and target.operands[self.images[node]]:
-            target.labels.setdefault(self.images[node], label)
-
-    def _make_leaf(self, node: int) -> int:
-        graph, target = self.graph, self.target
-        target.deriving(None)
+            return self.totals[operands[0]]
         if node not in self.varying:
-            return target.copy_leaf(graph, node)
-        leaf = target.array(graph.labels[node], (BATCH, *graph.shapes.get(node, ())))
+            return self.walk.copy(node)
+        if operands:
+            return _rule(op)(self, node, *graph.statics.get(node, ())).id  # type: ignore[no-any-return]
+        leaf = self.target.array(graph.labels[node], (BATCH, *graph.shapes.get(node, ())))
         if node in graph.lanes:
-            target.lanes[leaf.id] = graph.lanes[node]
+            self.target.lanes[leaf.id] = graph.lanes[node]
         return leaf.id
-
-    def _origin(self, node: int) -> Origin | None:
-        origin = self.graph.origins[node]
-        if origin is None or origin.primal is None:
-            return origin
-        primal = self.images.get(origin.primal)
-        return Origin(origin.transform, primal, origin.role, origin.rule, origin.operand)
 
     def image(self, node: int, rank: int | None = None) -> Any:
         """The value of a node; with `rank`, a varying one gets axes of length 1 after the samples.
@@ -257,16 +240,8 @@ class _Batching:
         """The shape of a node for one sample."""
         return self.graph.shapes.get(node, ())
 
-    def make_total(self, node: int) -> None:
-        """The sum over the samples of the node's value."""
-        target = self.target
-        target.deriving(self._origin(node))
-        total = self.totals[node] = self._total(node).id
-        label = self.graph.labels.get(node)
-        if label and node not in self.wanted and target.operands[total]:
-            target.labels.setdefault(total, label)
-
     def _total(self, node: int) -> Any:
+        """The sum over the samples of the node's value."""
         graph = self.graph
         op, operands = graph.ops[node], graph.operands[node]
         if node not in self.varying:
@@ -299,16 +274,9 @@ class _Batching:
         """How many samples there are."""
         if self.counted is None:
             if self.first not in self.images:
-                self.images[self.first] = self._make_leaf(self.first)
+                self.images[self.first] = self._value(self.first)
             self.counted = LENGTH(self.target[self.images[self.first]]).id
         return self.target[self.counted]
-
-    def carry_over(self) -> None:
-        """What is known of derivatives, as far as their nodes are there."""
-        graph, target, images = self.graph, self.target, {**self.totals, **self.images}
-        for adjoint, primal in graph.adjoint_of.items():
-            if adjoint in images and primal in images and target.operands[images[adjoint]]:
-                target.adjoint_of.setdefault(images[adjoint], images[primal])
 
 
 def _elementwise(work: _Batching, node: int, *statics: Any) -> Any:

@@ -3,9 +3,9 @@
 Every node gets a fingerprint of 64 bits that depends on what it computes and not on how sums are
 ordered. Two graphs are the same node for node up to order if they agree but for
 
-- the order and the grouping of terms in sums and differences, and of the operands of maxima;
+- the order and the grouping of terms in sums and differences, and of what extremes are taken of;
 - the order of the two factors of a product;
-- whether a minus sign stands on a term, a constant factor or a whole sum, and factors 1, terms 0;
+- whether a minus sign stands on a term, a factor or a whole sum, and factors 1, terms 0;
 - how often the same operation on the same operands is written out.
 
 Sums are the additive group of integers modulo 2⁶⁴, so that any grouping gives the same fingerprint;
@@ -18,9 +18,11 @@ from collections.abc import Iterable
 from zlib import crc32
 
 from ..graph.expr import Graph, live_nodes
-from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MUL, NEG, SUB
+from ..ops.record import Op
+from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, SUB
 
 _MASK = 2**64 - 1
+_UNIT = min(hash((1, 1.0)) & _MASK, -hash((1, 1.0)) & _MASK)
 
 
 def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
@@ -33,7 +35,7 @@ def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
     (True, False)
     """
     found: dict[int, int] = {}
-    maxima: dict[int, int] = {}
+    extremes: dict[Op, dict[int, int]] = {MAXIMUM: {}, MINIMUM: {}}
     ops, operands_of, statics = graph.ops, graph.operands, graph.statics
     codes = {op: crc32(op.name.encode()) for op in set(ops)}
     for node in live_nodes(graph, roots):
@@ -47,10 +49,11 @@ def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
         elif op is NEG:
             found[node] = -found[operands[0]] & _MASK
         elif op is MUL:
-            found[node] = _product(graph, operands, found)
-        elif op is MAXIMUM:
-            total = sum(maxima.get(operand, found[operand]) for operand in operands) & _MASK
-            maxima[node] = total
+            found[node] = _product(operands, found)
+        elif op in extremes:
+            known = extremes[op]
+            total = sum(known.get(operand, found[operand]) for operand in operands) & _MASK
+            known[node] = total
             found[node] = hash((codes[op], total)) & _MASK
         else:
             fixed = hash(statics.get(node, ()))
@@ -60,13 +63,13 @@ def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
 
 
 def operations(graph: Graph, found: dict[int, int]) -> set[int]:
-    """The fingerprints of the operations up to sign, without sums, maxima and products with ±1."""
+    """The fingerprints of operations up to sign, without sums, extremes and products with ±1."""
     ops, operands_of = graph.ops, graph.operands
     kept = set()
     for node, print_ in found.items():
-        if not operands_of[node] or ops[node] in (ADD, SUB, NEG, MAXIMUM):
+        if not operands_of[node] or ops[node] in (ADD, SUB, NEG, MAXIMUM, MINIMUM):
             continue
-        if ops[node] is MUL and any(_is_unit(graph, operand) for operand in operands_of[node]):
+        if ops[node] is MUL and any(_is_unit(found[operand]) for operand in operands_of[node]):
             continue
         kept.add(min(print_, -print_ & _MASK))
     return kept
@@ -79,28 +82,25 @@ def _leaf(graph: Graph, node: int) -> int:
     number = float(graph.value(node))
     if number == 0.0:
         return 0
-    size = hash((1, abs(number))) & _MASK
+    size = _UNIT if abs(number) == 1.0 else hash((1, abs(number))) & _MASK
     return size if number > 0 else -size & _MASK
 
 
-def _product(graph: Graph, operands: tuple[int, ...], found: dict[int, int]) -> int:
-    """The fingerprint of a product, the signs of constants taken out and units left out."""
+def _product(operands: tuple[int, ...], found: dict[int, int]) -> int:
+    """The fingerprint of a product, the signs of its factors taken out and units left out."""
     sign, factors = 1, []
     for operand in operands:
         print_ = found[operand]
-        if graph.ops[operand] is CONSTANT:
-            number = graph.value(operand)
-            if number < 0.0:
-                sign, print_ = -sign, -print_ & _MASK
-            if _is_unit(graph, operand):
-                continue
-        factors.append(print_)
+        if print_ > -print_ & _MASK:
+            sign, print_ = -sign, -print_ & _MASK
+        if print_ != _UNIT:
+            factors.append(print_)
     if len(factors) == 1:
         return sign * factors[0] & _MASK
     if not factors:
-        return sign * hash((1, 1.0)) & _MASK
+        return sign * _UNIT & _MASK
     return sign * hash((2, *sorted(factors))) & _MASK
 
 
-def _is_unit(graph: Graph, node: int) -> bool:
-    return graph.ops[node] is CONSTANT and abs(graph.value(node)) == 1.0
+def _is_unit(print_: int) -> bool:
+    return min(print_, -print_ & _MASK) == _UNIT

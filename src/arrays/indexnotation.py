@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-from ..graph.formula import name_latex, number_latex, number_text
+from ..graph.formula import filled, name_latex, number_latex
+from ..graph.numbertext import number_text
 from ..ops.record import ATOM, PRODUCT, SUM, UNARY, Notation
 from ..ops.scalar import ADD, MAXIMUM
 from .reads import (
@@ -78,15 +79,7 @@ class Writer:
 
     def template(self, value: Apply) -> Notation:
         """How an operation is written, ready for its operands."""
-        op = value.op
-        written = op.notation.get(self.language)
-        if written is None:
-            return Notation(f"{op.name}({', '.join(f'{{{i}}}' for i in range(op.arity))})")
-        template = written.template
-        for name, static in zip(op.statics, value.statics, strict=False):
-            shown = self.number(static).replace("{", "{{").replace("}", "}}")
-            template = template.replace(f"{{{name}}}", shown)
-        return Notation(template, written.binds, written.slots)
+        return filled(value.op, value.statics, self.language)
 
     def affine(self, index: Affine) -> Written:
         """An affine map of axes: `2i + a - 1`."""

@@ -1,105 +1,21 @@
-"""The meaning of an `ArrayProgram`: its points one by one, and its values by the operation table.
+"""The values of an `ArrayProgram`, point by point through the operation table.
 
 Slow and plain. What is never written is nan, so that reading it shows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import MissingInputError, ShapeError
-from ..graph.leafnames import listing
+from ..graph.store import listing
+from ..ops.record import evaluate_arrays
 from ..ops.scalar import MUL
-from ..ops.shapes import BATCH, Shape, evaluate_arrays, frozen_array, shape_text
-from .reads import Affine, Among, Apply, AtLeast, Axis, Condition, Index, Operand, Read, Reduce
+from ..ops.shapes import BATCH, Shape, frozen_array, shape_text
+from .points import Columns, extended, flat_places, points
+from .reads import Apply, Operand, Read, Reduce
 from .statements import LITERAL, Array, ArrayProgram, Statement
-
-Columns = dict[str, Any]
-"""The numbers of each axis at some points, a NumPy vector each."""
-
-
-def points(axes: Sequence[Axis], domain: Iterable[Condition] = (), samples: int = 1) -> Columns:
-    """The points of a grid where all conditions hold, in C order: a column of numbers per axis.
-
-    >>> from wengert.arrays.reads import Affine, AtLeast, Axis
-    >>> below = AtLeast(Affine(0, (("p", 1), ("t", -1))))
-    >>> {k: v.tolist() for k, v in points([Axis("p", 2), Axis("t", 2)], [below]).items()}
-    {'': [0, 0, 0], 'p': [0, 1, 1], 't': [0, 0, 1]}
-
-    The column "" is there even if there is no axis: a point without coordinates.
-    """
-    return extended({"": _zeros(1)}, axes, domain, samples)[0]
-
-
-def extended(
-    columns: Columns, axes: Sequence[Axis], domain: Iterable[Condition] = (), samples: int = 1
-) -> tuple[Columns, Any]:
-    """Each point with every number of further axes, where the conditions hold.
-
-    Returns the columns and, for each new point, the number of the old one that it extends.
-    """
-    import numpy
-
-    rows = numpy.arange(len(columns[""]))
-    for axis in axes:
-        length = samples if axis.length == BATCH else axis.length
-        rows = numpy.repeat(rows, length)
-        columns = {name: numpy.repeat(column, length) for name, column in columns.items()}
-        columns[axis.name] = numpy.tile(numpy.arange(length), len(rows) // length)
-    for condition in domain:
-        chosen = _holds(condition, columns)
-        rows = rows[chosen]
-        columns = {name: column[chosen] for name, column in columns.items()}
-    return columns, rows
-
-
-def numbers(index: Index, columns: Columns) -> Any:
-    """The number that an index is at each of some points."""
-    import numpy
-
-    if isinstance(index, Affine):
-        result = numpy.full(len(columns[""]), index.offset)
-        for axis, stride in index.terms:
-            result = result + stride * columns[axis]
-        return result
-    if not index.axes:
-        return numpy.full(len(columns[""]), index.values[0])
-    keys = tuple([columns[axis] for axis in index.axes])
-    return numpy.array(index.values).reshape(index.lengths)[keys]
-
-
-def flat_places(indices: Sequence[Index], shape: Shape, columns: Columns) -> Any:
-    """The place in an array, counted row by row, that indices name at each of some points."""
-    import numpy
-
-    found = numpy.zeros(len(columns[""]), int)
-    for index, length in zip(indices, shape, strict=True):
-        along = numbers(index, columns)
-        if len(along) and not (along.min() >= 0 and along.max() < length):
-            raise ShapeError(
-                f"an index from {along.min()} to {along.max()} into an axis of length {length}"
-            )
-        found = found * length + along
-    return found
-
-
-def _holds(condition: Condition, columns: Columns) -> Any:
-    import numpy
-
-    if isinstance(condition, AtLeast):
-        return numbers(condition.expression, columns) >= 0
-    if isinstance(condition, Among):
-        wanted = set(condition.points)
-        given = zip(*[columns[axis].tolist() for axis in condition.axes], strict=True)
-        return numpy.array([point in wanted for point in given], bool)
-    return numbers(condition.left, columns) == numbers(condition.right, columns)
-
-
-def _zeros(count: int) -> Any:
-    import numpy
-
-    return numpy.zeros(count, int)
 
 
 def run(program: ArrayProgram, leaves: Mapping[str, Any]) -> list[Any]:

@@ -9,7 +9,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..graph.expr import Graph
-from ..graph.leafnames import is_name
+from ..graph.store import is_name
 from ..ops.record import Op
 from ..ops.scalar import INPUT
 

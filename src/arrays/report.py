@@ -11,7 +11,8 @@ from typing import Final
 
 from ..graph.arraytext import array_text
 from ..graph.expr import Graph
-from ..graph.formula import notation, number_text
+from ..graph.formula import notation
+from ..graph.numbertext import number_text
 from ..ops.arrays import BROADCAST, GATHER, MATMUL, RESHAPE, SCATTER, TRANSPOSE
 from ..ops.record import ATOM
 

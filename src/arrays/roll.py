@@ -26,6 +26,8 @@ from typing import Any
 from ..errors import OperandError, ShapeError, formula_hint, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.rewrite import Rewritten, rewritten
+from ..graph.traversal import depth_first
 from ..graph.unroll import unroll_graph
 from ..graph.value import Value
 from .addresses import Addresses
@@ -199,33 +201,11 @@ def _outputs(addresses: Addresses, roots: Sequence[int]) -> tuple[list[int], lis
     return list(numbers), places
 
 
-def _in_reading_order(graph: Graph, roots: Sequence[int]) -> tuple[Graph, dict[int, int]]:
+def _in_reading_order(graph: Graph, roots: Sequence[int]) -> Rewritten:
     """What the roots need, in a new graph: leaves first, then each node after what it needs.
 
     The graph was written generation by generation; now what belongs together stands together.
     """
-    target = Graph()
-    images: dict[int, int] = {}
-    for node in live_nodes(graph, roots):
-        if not graph.operands[node]:
-            images[node] = target.copy_leaf(graph, node)
-    stack = [(root, False) for root in reversed(roots)]
-    while stack:
-        node, ready = stack.pop()
-        if node in images:
-            continue
-        operands = graph.operands[node]
-        if ready:
-            inner = tuple([images[operand] for operand in operands])
-            images[node] = target.append(graph.ops[node], inner, graph.statics.get(node, ()))
-        else:
-            stack.append((node, True))
-            stack += [(operand, False) for operand in reversed(operands) if operand not in images]
-    for node, image in images.items():
-        if node in graph.labels and graph.operands[node]:
-            target.labels[image] = graph.labels[node]
-        primal = graph.adjoint_of.get(node)
-        if primal in images:
-            target.adjoint_of[image] = images[primal]
-    target.outputs = tuple(images[root] for root in roots)
-    return target, images
+    leaves = [node for node in live_nodes(graph, roots) if not graph.operands[node]]
+    computed = depth_first(roots, graph.operands.__getitem__, frozenset(leaves))
+    return rewritten(graph, roots, order=[*leaves, *computed])

@@ -15,12 +15,12 @@ from ..errors import ShapeError, UnknownNameError, shorten
 from ..graph.expr import Graph
 from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
-from ..simplify.pipeline import simplified
+from ..simplify.pipeline import Choice, simplified
 from .array.pipeline import array_program
 from .array.program import ArrayProgram
 from .lower import Signature, depends_on_samples, lower
 from .program import Nested, Program, flatten, map_nested
-from .target import Source, find_target
+from .target import Source, Target, find_target
 
 REDUCTIONS: Final = ("sum", "mean", None)
 MAX_REMEMBERED: Final = 20_000
@@ -43,9 +43,9 @@ class Derivatives:
 class Options(NamedTuple):
     """How to build a function, besides from what."""
 
-    target: str
+    target: str | Target
     name: str
-    rules: str | None
+    rules: Choice | None
     dtype: str
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..graph.expr import Origin
-from ..ops.scalar import OPERATIONS
-from ..simplify.engine import PassRecord
+from ..graph.rewrite import PassRecord
+from ..ops.table import OPERATIONS
 from .build import Built, Derivatives
 from .program import Gather, Group, Instruction, Nested, Program
 from .target import Source

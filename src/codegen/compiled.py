@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,23 +16,24 @@ from ..errors import (
     NotALeafError,
     OperandError,
     ShapeError,
+    SpellingError,
     UnknownNameError,
     formula_hint,
     kind_of,
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
-from ..graph.collection import paused_collection
 from ..graph.expr import Graph, common_graph
-from ..graph.leafnames import check_name
+from ..graph.rewrite import extract
+from ..graph.store import check_name
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
-from ..simplify.engine import extract
-from ..simplify.pipeline import rules_named
+from ..simplify.pipeline import Rules, rules_named
 from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .cost import estimate, pass_text
+from .export.module import module_text
 from .lower import Signature
 from .names import RESERVED
 from .program import Nested, Program, flatten
@@ -158,9 +161,33 @@ class Compiled:
         checks its text, those numbers in units in the last place, and its gradients by finite
         differences. A certificate of something else is a `SettingError`.
         """
-        from .export.module import module_text
+        if self.target != "python" or not isinstance(self.program, Program):
+            raise SpellingError(
+                f"a module of the {self.target!r} target cannot be saved as plain Python; "
+                "compile with target='python'"
+            )
+        text = module_text(self.program, self.values, self.derivatives, certificate)
+        return write_text(path, text)
 
-        return write_text(path, module_text(self, certificate))
+
+@contextmanager
+def paused_collection() -> Iterator[None]:
+    """While this lasts, the cyclic garbage collector rests; afterwards it is as it was before.
+
+    A transform makes millions of tuples, all of which stay, and the collector goes through them
+    again and again as their number grows: a tenth of the time at a million nodes.
+
+    >>> with paused_collection():
+    ...     gc.isenabled()
+    False
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @paused_collection()
@@ -168,11 +195,11 @@ def compile(
     inputs: Mapping[str, Any],
     outputs: Nested,
     *,
-    target: str = "python",
+    target: str | Target = "python",
     batch: str | Sequence[str] = (),
     reduce: str | None = "sum",
     check: bool = False,
-    simplify: bool | str = True,
+    simplify: bool | Rules = True,
     name: str = "f",
     dtype: str = "float64",
     cache_dir: PathLike | None = None,
@@ -182,13 +209,14 @@ def compile(
     inputs   argument name → a leaf (the argument is a number) or a sequence of leaves (a sequence
              of as many numbers); arguments come in the order of the dict
     outputs  an expression, or any nesting of dicts and lists of them; the result mirrors it
-    target   which kind of code; see `wengert.targets()`
+    target   which kind of code, see `wengert.targets()`; or a `Target` of your own
     batch    names of inputs that get a leading sample axis; the outputs that depend on them are
              reduced over samples with `reduce` ("sum" or "mean"), or collected in a list with None
     check    raise `NonFiniteError` at the first result that is not finite, naming it
     simplify which passes to run first: True or "exact" for those that keep every bit but the sign
              of a zero, "real" for those that also factor and regroup sums and products, which may
-             round otherwise, False for none
+             round otherwise, False for none; or a list of `Rule`s of your own, which come first,
+             and of one of those names
     name     the name of the function in the generated code
     dtype    "float64", or "float32" for targets that compute with arrays
     cache_dir  a directory of yours alone, in which the function is kept for later processes; see

@@ -1,4 +1,4 @@
-"""What a call is estimated to cost, by one table of times.
+"""What a call is estimated to cost, by the times in the records of the operations.
 
 The times were measured on a 2-core x86-64 machine (AVX-512, about 3 GHz) with CPython 3.11 and
 NumPy 2 on OpenBLAS, on functions of 400 operations of one kind, and are not scaled to the machine
@@ -13,63 +13,20 @@ from math import prod
 from typing import Any, Final
 
 from ..arrays.report import VIEWS
-from ..ops.arrays import GATHER, GATHER_ROWS, LOGSUMEXP, MATMUL, SCATTER, SCATTER_ROWS
+from ..graph.rewrite import PassRecord
+from ..ops.arrays import GATHER, MATMUL
 from ..ops.record import Op
-from ..ops.scalar import ADD, DIV, MUL, NEG, SUB
+from ..ops.scalar import ADD, ELEMENTWISE
 from ..ops.shapes import BATCH, Shape
-from ..simplify.engine import PassRecord
 from .array.program import ArrayProgram
 from .program import Instruction, Program, flatten
-
-ARITHMETIC: Final = frozenset((ADD, SUB, MUL, DIV, NEG))
-"""The operations that CPython has instructions for."""
-
-_NANOSECONDS: Final[Mapping[str, float]] = {
-    "add": 7,
-    "sub": 7,
-    "mul": 7,
-    "div": 9,
-    "neg": 10,
-    "total": 7,
-    "stop_gradient": 0,
-    "lt": 22,
-    "le": 22,
-    "gt": 22,
-    "ge": 22,
-    "eq": 20,
-    "ne": 20,
-    "where": 4,
-    "relu": 10,
-    "leaky_relu": 10,
-    "abs": 15,
-    "maximum": 27,
-    "minimum": 27,
-    "sqrt": 15,
-    "exp": 20,
-    "log": 52,
-    "log1p": 22,
-    "expm1": 21,
-    "sin": 21,
-    "cos": 20,
-    "tanh": 27,
-    "sigmoid": 61,
-    "softplus": 82,
-    "pow_const": 26,
-    "pow": 22,
-}
-"""What one operation takes as part of a larger expression."""
-
-_OTHER: Final = 30.0
-"""Nanoseconds for an operation that is not in the table."""
 
 _CALL, _ARGUMENT, _OUTPUT, _SAMPLE = 0.3, 0.006, 0.005, 0.05
 """Microseconds: the call itself, each number in and out, and each turn of the loop over samples."""
 
 _STEP, _ARRAY, _VIEW, _SCALAR = 2.0, 0.6, 0.25, 0.1
-_ELEMENT, _FUNCTION, _CHOSEN, _MULTIPLY_ADD = 0.0004, 0.003, 0.003, 0.00004
-"""Microseconds: an array operation, and each element of it."""
-
-_CHOOSING: Final = frozenset((GATHER, GATHER_ROWS, SCATTER, SCATTER_ROWS))
+_MULTIPLY_ADD: Final = 0.00004
+"""Microseconds: an array operation, and a product in a matrix product."""
 
 
 def operation_microseconds(op: Op) -> float:
@@ -79,16 +36,16 @@ def operation_microseconds(op: Op) -> float:
     >>> operation_microseconds(TANH)
     0.027
     """
-    return _NANOSECONDS.get(op.name, _OTHER) / 1000
+    return op.nanoseconds("python") / 1000
 
 
 def counted_microseconds(counts: Mapping[str, int]) -> float:
-    """About how long so many operations of each name take in Python.
+    """About how long so many operations on scalars of each name take in Python.
 
     >>> counted_microseconds({"mul": 1000, "add": 1000})
     14.0
     """
-    return sum(_NANOSECONDS.get(name, _OTHER) * n for name, n in counts.items()) / 1000
+    return sum(ELEMENTWISE[name].nanoseconds("python") * n for name, n in counts.items()) / 1000
 
 
 def python_microseconds(program: Program) -> tuple[float, float]:
@@ -140,12 +97,9 @@ def _array_time(program: ArrayProgram, instruction: Instruction, samples: int) -
     largest = max(size, *[elements(shape, samples) for shape in shapes])
     if op is MATMUL:
         return _ARRAY + _MULTIPLY_ADD * size * elements(shapes[0][-1:], samples)
-    if op in _CHOOSING:
-        return _ARRAY + _CHOSEN * largest
-    if op in VIEWS:
+    if op in VIEWS and op is not GATHER:
         return _VIEW
-    plain = op in ARITHMETIC or (op.shape is not None and op is not LOGSUMEXP)
-    return _ARRAY + (_ELEMENT if plain else _FUNCTION) * largest
+    return _ARRAY + op.nanoseconds("numpy") / 1000 * largest
 
 
 def elements(shape: Shape, samples: int) -> int:
@@ -160,7 +114,7 @@ def pass_text(record: Any) -> str:
     """
     if isinstance(record, PassRecord):
         before, after = record.operations_before, record.operations_after
-        if before.keys() | after.keys() <= _NANOSECONDS.keys():
+        if before.keys() | after.keys() <= ELEMENTWISE.keys():
             old, new = counted_microseconds(before), counted_microseconds(after)
             return f"{record}; about {duration(old)} -> {duration(new)}"
     return str(record)

@@ -27,12 +27,12 @@ from typing import Final
 
 from ..errors import SettingError, shorten
 from ..graph.expr import Origin
-from ..ops.scalar import OPERATIONS
+from ..ops.table import OPERATIONS
 from ..storage import PathLike
 from .build import Built, Recipe, build, structure
 from .builttext import Load, built_of, text_of
 from .program import Program
-from .target import find_target
+from .target import Target, find_target
 
 FORMAT: Final = b"wengert function 1\n"
 KEY: Final = "key"
@@ -50,7 +50,8 @@ def build_cached(recipe: Recipe, directory: PathLike) -> Built:
     The directory is made if it does not exist; one that is not the user's own, or that others may
     read or write, is a `SettingError`. A file in it that is damaged, or that was not written with
     the directory's key, is a `CacheWarning`, and is written anew. What has no program of scalar
-    operations from the table, such as the code of array targets, is built and not kept.
+    operations from the table, such as the code of array targets, and what is made with rules or a
+    target of one's own, is built and not kept.
     """
     with _opened(directory) as place:
         name = _name(recipe)
@@ -195,6 +196,9 @@ def _name(recipe: Recipe) -> str | None:
     """The digest of all that the function depends on; None where it cannot be told in words."""
     graph = recipe.graph
     known = structure(graph, recipe.outputs, recipe.signatures, limit=None)
+    rules = recipe.options.rules
+    if isinstance(recipe.options.target, Target) or (rules is not None and rules.own):
+        return None
     if known is None or any(
         op.arity and OPERATIONS.get(op.name) is not op for op in set(graph.ops)
     ):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..errors import MissingInputError, ShapeError
 from ..graph.expr import Expr, Graph, live_nodes
 from ..ops.scalar import CONSTANT, INPUT, STOP_GRADIENT, TOTAL
-from .names import Namespace
+from .names import Namespace, called_elsewhere
 from .program import Gather, Group, Instruction, Nested, Operand, Program, flatten, map_nested
 
 ONCE, EACH, AFTER = "once", "each", "after"
@@ -166,7 +166,7 @@ class _Names:
         wishes: Mapping[int, str],
     ) -> None:
         self._graph = graph
-        self._space = Namespace({function})
+        self._space = Namespace({function} | called_elsewhere(graph.ops))
         arguments = [self._space.take(signature.name) for signature in signatures]
         self._leaves: dict[str, str] = {}
         groups = []

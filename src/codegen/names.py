@@ -7,25 +7,37 @@ import re
 from collections.abc import Iterable
 from keyword import iskeyword, issoftkeyword
 
-from ..graph.leafnames import is_name
-from ..ops.record import Notation
-from ..ops.scalar import OPERATIONS
+from ..graph.store import is_name
+from ..ops.record import Notation, Op
+from ..ops.table import OPERATIONS
 
-_CALL = re.compile(r"\b([a-z_]\w*)\(")
+_CALL = re.compile(r"(?<![\w.])([a-z_]\w*)\(")
 
 
 def called(form: Notation) -> list[str]:
-    """The functions that a notation calls.
+    """The functions that a notation calls by a name of their own.
 
-    >>> called(Notation("maximum({0}, exp({1}))"))
-    ['maximum', 'exp']
+    >>> called(Notation("maximum({0}, exp({1}))")), called(Notation("np.exp({0})"))
+    (['maximum', 'exp'], [])
     """
     return _CALL.findall(form.template)
 
 
+def _called_by(op: Op) -> list[str]:
+    """The functions that an operation is written with, in any language."""
+    forms = [form for form in op.notation.values() if isinstance(form, Notation)]
+    return [name for form in forms for name in called(form)]
+
+
+def called_elsewhere(ops: Iterable[Op]) -> set[str]:
+    """The functions that operations which are not of the table are written with."""
+    own = [op for op in set(ops) if op.arity and OPERATIONS.get(op.name) is not op]
+    return {name for op in own for name in _called_by(op)}
+
+
 RESERVED = frozenset(dir(builtins)).union(
     ("inf", "nan", "math"),
-    *(called(form) for op in OPERATIONS.values() for form in op.notation.values()),
+    *map(_called_by, OPERATIONS.values()),
 )
 """Names that generated code uses for something else."""
 

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from ..errors import InvalidNameError, NonFiniteError, ShapeError, kind_of, shorten
 from ..graph.expr import Expr, Graph, Origin
-from ..graph.formula import text
+from ..graph.written import text
 from ..ops.record import Op
-from ..ops.scalar import OPERATIONS, WHERE
+from ..ops.scalar import WHERE
+from ..ops.table import OPERATIONS
 
 Operand = str | float
 """The name of a variable, or a number."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
 
-from ..errors import UnknownNameError
+from ..errors import DuplicateNameError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Target:
     """A way to run programs: `emit` prints one, `load` makes the printed function callable.
 
     `emit_careful` prints the program so that it gives inf and nan where the language would raise;
-    it answers None when the plain one never raises.
+    it answers None when the plain one never raises. How operations are written stands in their
+    records under the target's `name`: `op.spelling(name, statics)`.
 
     A target with `arrays` prints `ArrayProgram`s. `prepare`, given a program, answers a function
     that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
@@ -46,8 +47,8 @@ class Target:
 
     name: str
     emit: Callable[[Any], Source]
-    emit_careful: Callable[[Any], Source | None]
     load: Callable[[Source], Callable[..., Any]]
+    emit_careful: Callable[[Any], Source | None] = lambda program: None
     prepare: Callable[[Any], Callable[[Sequence[Any]], Sequence[Any]]] | None = None
     arrays: bool = False
 
@@ -60,8 +61,8 @@ TARGETS: Final[Mapping[str, str]] = {
 """The module of each target; it is imported when used and holds the `Target` as `TARGET`."""
 
 
-def find_target(name: str) -> Target:
-    """The target called `name`.
+def find_target(name: str | Target) -> Target:
+    """The target called `name`; a `Target` of one's own as it is, unless its name is taken.
 
     >>> find_target("python").name
     'python'
@@ -70,6 +71,12 @@ def find_target(name: str) -> Target:
         ...
     wengert.errors.UnknownNameError: unknown target 'pyton'; did you mean 'python'? Known: ...
     """
+    if isinstance(name, Target):
+        if name.name in TARGETS and name != find_target(name.name):
+            raise DuplicateNameError(
+                f"{name.name!r} is a target of wengert's; name yours otherwise"
+            )
+        return name
     if name not in TARGETS:
         raise UnknownNameError.of("target", name, TARGETS)
     target: Target = import_module(TARGETS[name], __package__).TARGET

@@ -26,10 +26,10 @@ from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph, Origin, common_graph, live_nodes
 from ..graph.value import Value
 from ..ops.arrays import spread_over, sum_to
-from ..ops.scalar import CONSTANT
+from ..ops.scalar import CONSTANT, WHERE
 from ..ops.shapes import shape_of, shape_text
 from ..simplify.stable import stable_form
-from .guard import Guards, has_branches
+from .guard import Guards
 
 Differentiable = Expr | Value
 
@@ -261,7 +261,7 @@ def _sweep(
             "with wengert.ops.arrays.sum_over"
         )
     guards = None
-    if guarded and has_branches(graph, needed):
+    if guarded and any(graph.ops[node] is WHERE for node in needed):
         guards = Guards(graph, live, needed, targets)
     found = {root: graph.node_of(1.0)}
     try:
@@ -355,6 +355,7 @@ def _tangent(graph: Graph, node: int, found: dict[int, int]) -> None:
 
 def _remember(graph: Graph, found: dict[int, int]) -> None:
     """Note whose adjoint each node is; where it is that of several, the named one counts."""
+    graph.sweeps.append(found)
     for primal, adjoint in found.items():
         if graph.ops[adjoint] is CONSTANT:
             continue

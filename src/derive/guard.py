@@ -14,17 +14,16 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from ..errors import OperandError
 from ..graph.expr import Expr, Graph
-from ..ops.arrays import ARRAY_OPERATIONS, LOGSUMEXP, MATMUL, MAX, OUTER, SUM, sum_to
-from ..ops.scalar import ADD, COMPARISONS, DIV, MUL, NEG, SUB, WHERE, where
+from ..graph.traversal import depth_first
+from ..ops.arrays import sum_to
+from ..ops.scalar import DIV, MUL, WHERE, where
 from ..ops.shapes import Shape, broadcast
 from ..simplify.rules import scalar_constant
 
 _LEVELS = 8
 """How far out a nested condition is compared with the others that a node has."""
-
-_TRANSPOSED: Final = frozenset(ARRAY_OPERATIONS) - {LOGSUMEXP, MATMUL, MAX, OUTER}
-"""The operations on arrays whose rules only rearrange and add up what they are given."""
 
 
 class Activity:
@@ -95,7 +94,8 @@ class Guards:
 
     def arguments(self, node: int, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """The operands that the rule of a product of arrays adds up, 0 where they do not matter."""
-        if self._graph.ops[node] not in (MATMUL, OUTER):
+        op = self._graph.ops[node]
+        if op.shape is None or op.linear != "each":
             return arguments
         first, second = map(self._moved.get, ((node, 0), (node, 1)))
         if first is None or second is None:
@@ -161,8 +161,6 @@ class Guards:
             op.shape is None and broadcast("where", [activity.shape, shape]) == shape
         ):
             return activity
-        if op.shape is not None and op not in ARRAY_OPERATIONS:
-            return ALWAYS  # nothing is known of which element goes where
         found = Activity(ALWAYS, either=(activity,), edge=(node, position), shape=shape)
         self._moved[node, position] = found
         return found
@@ -181,7 +179,7 @@ class Guards:
         """Comparisons of the same operands are the same condition."""
         graph = self._graph
         op = graph.ops[condition]
-        return (op, graph.operands[condition]) if op in COMPARISONS else condition
+        return (op, graph.operands[condition]) if op.truth else condition
 
     def _union(self, activities: Iterable[Activity]) -> Activity:
         """Active where any of these is."""
@@ -212,16 +210,8 @@ class Guards:
 
     def _test(self, activity: Activity) -> int:
         """A node that is not 0 exactly where the activity holds."""
-        pending = [activity]
-        while pending:
-            one = pending[-1]
-            parts = [p for p in (one.outer, *one.either) if p is not None and p is not ALWAYS]
-            missing = [part for part in parts if part not in self._tests]
-            pending.extend(missing)
-            if not missing:
-                pending.pop()
-                if one not in self._tests:
-                    self._tests[one] = self._new_test(one)
+        for one in depth_first([activity], _parts, self._tests):
+            self._tests[one] = self._new_test(one)
         return self._tests[activity]
 
     def _new_test(self, activity: Activity) -> int:
@@ -248,8 +238,14 @@ class Guards:
         mask = where(graph[test], _ones(graph[node]), 0)
         if op.shape is None:
             return graph.node_of(sum_to(mask, operands[position].shape))
-        if op in (MAX, LOGSUMEXP):
-            op = SUM
+        if not op.linear:
+            if op.places is None:
+                raise OperandError(
+                    f"{op.name} is not linear, and its record does not say in `places` which "
+                    "linear operation moves elements the same ways: a branch that was not taken "
+                    "cannot be told from one that was"
+                )
+            op = op.places
         rule: Any = op.vjp[position]
         counts = rule(mask, mask, *map(_ones, operands), *graph.statics.get(node, ()))
         return graph.node_of(counts)
@@ -272,7 +268,7 @@ def _around(activity: Activity) -> list[Activity]:
 def _keeps_zero(graph: Graph, node: int, position: int) -> bool:
     """Whether the share in `node` is exactly 0 whenever its cotangent is."""
     op, operands = graph.ops[node], graph.operands[node]
-    if op in (ADD, SUB, NEG, WHERE) or op in _TRANSPOSED:
+    if op.linear == "together":
         return True
     if op is MUL:
         factor = scalar_constant(graph, operands[1 - position])
@@ -280,6 +276,7 @@ def _keeps_zero(graph: Graph, node: int, position: int) -> bool:
     return op is DIV and position == 0 and bool(scalar_constant(graph, operands[1]))
 
 
-def has_branches(graph: Graph, nodes: Iterable[int]) -> bool:
-    """Whether any of the nodes chooses between two others."""
-    return any(graph.ops[node] is WHERE for node in nodes)
+def _parts(activity: Activity) -> list[Activity]:
+    """What an activity is made of, the last first."""
+    parts = (activity.outer, *activity.either)
+    return [part for part in reversed(parts) if part is not None and part is not ALWAYS]

@@ -10,8 +10,9 @@ from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
 from ..graph.formula import notation as written
-from ..graph.formula import number_text, text
-from ..graph.leafnames import is_name
+from ..graph.numbertext import number_text
+from ..graph.store import is_name
+from ..graph.written import text
 from ..ops import scalar as ops
 from ..ops.ieee import Float
 from ..ops.record import PRODUCT
@@ -178,7 +179,7 @@ def _local(graph: Graph, edge: Edge, slopes: Mapping[Edge, float], names: Mappin
     """The local derivative on an edge, to stand after ×: a number if it is known, or a formula."""
     if edge in slopes:
         return f"{slopes[edge] + 0.0:.4g}"
-    from ..simplify.engine import simplify
+    from ..simplify.pipeline import simplify
 
     node, position = edge
     op = graph.ops[node]

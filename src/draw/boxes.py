@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from ..errors import SizeError
 from ..graph.arraytext import array_text
 from ..graph.expr import Graph
-from ..graph.formula import notation, number_text
-from ..graph.leafnames import is_name
+from ..graph.formula import notation
+from ..graph.numbertext import number_text
+from ..graph.store import is_name
 from ..ops import scalar as ops
-from ..ops.record import ATOM, UNARY, Op
-from ..ops.shapes import evaluate_arrays
+from ..ops.record import ATOM, UNARY, Op, evaluate_arrays
 
 if TYPE_CHECKING:
     import graphviz
@@ -28,7 +28,6 @@ DERIVED: Final = {"style": "dashed", "color": "#D55E00", "fontcolor": "#A34700"}
 & Ito (2008), darker for letters."""
 
 _FORMULA: Final = 36
-_UNORDERED: Final = frozenset((ops.ADD, ops.MUL, ops.EQ, ops.NE))
 _ENTITIES: Final = {
     "&": "&amp;",
     "<": "&lt;",
@@ -60,7 +59,7 @@ def edges(
     picture: graphviz.Digraph, op: Op, sources: Sequence[str], target: str, style: Mapping[str, str]
 ) -> None:
     """An edge for each operand, repeats included, with its position where the order counts."""
-    ordered = len(sources) > 1 and op not in _UNORDERED
+    ordered = len(sources) > 1 and not op.commutative
     for position, source in enumerate(sources):
         tag = {"label": str(position)} if ordered else {}
         picture.edge(source, target, **tag, **style)

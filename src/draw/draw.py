@@ -9,8 +9,8 @@ from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shor
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
-from ..graph.formula import text
 from ..graph.value import Value, topological
+from ..graph.written import text
 from ..ops import scalar as ops
 from .backward_picture import draw_backward
 from .boxes import (

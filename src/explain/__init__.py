@@ -1,50 +1,5 @@
 """The chain rule taught: the backward pass of an expression as steps to follow."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from ..errors import OperandError, shorten
-from .assembly import assemble
-from .derivation import derive
-from .outcome import RATES
-from .walkthrough import Walkthrough
+from .walkthrough import Walkthrough, explain
 
 __all__ = ["Walkthrough", "explain"]
-
-
-def explain(
-    output: Any,
-    wrt: Any = None,
-    at: Mapping[Any, float] | None = None,
-    *,
-    rates: Sequence[float] = RATES,
-    part: str | None = None,
-    collapse: bool = False,
-) -> Walkthrough:
-    """The chain rule on `output`, step by step, as the compiler carries it out.
-
-    output    an `Expr` or `Value`: an expression, a neuron's output, the loss of a small network
-    wrt       the leaves (or their names) to differentiate by; all of them unless given
-    at        leaf or name → number; what it leaves out contributes the number it carries.
-              Without `at`, an expression with a leaf that carries none is explained in formulas
-    rates     the learning rates of the last step
-    part      the label of a part of the expression to explain instead, such as "h0_1"
-    collapse  make each labelled part, such as a neuron, one step
-
-    Errors: `MissingInputError` names leaves without a value, `OperandError` a value that is no
-    number, `SizeError` says how large an expression is that has more than 150 operations.
-
-    >>> from wengert.graph.expr import Graph
-    >>> g = Graph(); a, b = g.input("a"), g.input("b")
-    >>> w = explain((a + b) * (b + 1), at={a: 2, b: 1})
-    >>> w.by_name("b").adjoint
-    5.0
-    >>> print(w.step("backward-n1").total)
-    3 + 2 = 5, through v2 and v1
-    """
-    for rate in rates:
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)):
-            raise OperandError(f"learning rate {shorten(rate)}: expected a number")
-    return assemble(derive(output, wrt, at, part=part, collapse=collapse), rates)

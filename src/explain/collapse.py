@@ -12,9 +12,9 @@ from typing import Any, Final
 from ..derive.backward import grad
 from ..graph.evaluation import node_values
 from ..graph.expr import Graph, live_nodes
+from ..graph.rewrite import extract
 from ..ops.record import Op, call
 from ..ops.scalar import CONSTANT
-from ..simplify.engine import extract
 from .notation import PART
 
 MAX_NAMED: Final = 40

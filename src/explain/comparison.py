@@ -1,19 +1,13 @@
-"""A wrong method beside the right one: rows, the first wrong step, examples where it shows."""
+"""A wrong method beside the right one as data: rows, the first wrong step, what to do instead."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from .blocks import Block, Heading, Inline, Line, Table
-from .notation import shown
-from .sweeps import Event, Subject, example
-from .walkthrough import plain
-
-MAX_ROWS: Final = 24
-"""How many rows a comparison has at most."""
+from .data import plain
+from .render.blocks import Block, Heading, Inline, Line, Table
+from .render.markdown import markdown
+from .render.text import text
 
 
 @dataclass(frozen=True)
@@ -71,80 +65,8 @@ class Mistake:
 
     def text(self, width: int | None = None, color: bool | None = None) -> str:
         """For a terminal."""
-        from .text import render
-
-        return render(self.blocks(), width, color)
+        return text(self.blocks(), width, color)
 
     def markdown(self) -> str:
         """As Markdown."""
-        from .markdown import render
-
-        return render(self.blocks())
-
-
-def example_of(kind: str) -> Subject:
-    """A small expression on which a kind of mistake shows."""
-    formulas, at = EXAMPLES[kind]
-    return example(formulas, at)
-
-
-EXAMPLES: Final[dict[str, tuple[list[tuple[str, str]], dict[str, float]]]] = {
-    # Olah 2015, "Calculus on Computational Graphs".
-    "sum": ([("c", "a + b"), ("d", "b + 1"), ("e", "c*d")], {"a": 2, "b": 1}),
-    "shared": ([("s", "a*b"), ("t", "s + a"), ("L", "s*t")], {"a": 2, "b": 3}),
-    "square": ([("y", "x*x")], {"x": 3}),
-    "loss": ([("p", "w*x"), ("L", "(p - y)**2")], {"w": 2, "x": 3, "y": 1}),
-    "dead": ([("n", "w*x + b"), ("h", "relu(n)")], {"w": 1, "x": 2, "b": -5}),
-}
-
-
-def differ(a: float, b: float) -> bool:
-    """Whether two numbers are different by more than rounding; two nans are the same."""
-    same = math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
-    return not same and not (math.isnan(a) and math.isnan(b))
-
-
-def table_of(subject: Subject, *columns: dict[int, float]) -> tuple[Row, ...]:
-    """A row per leaf and computed node, output first: the last column is right."""
-    rows = []
-    for node in reversed(subject.live):
-        if node not in subject.computed and node not in subject.leaves:
-            continue
-        numbers = [column[node] for column in columns]
-        wrong = any(differ(number, numbers[-1]) for number in numbers[:-1])
-        name = f"∂{subject.name(subject.root)}/∂{subject.name(node)}"
-        rows.append(Row((name, *map(shown, numbers)), wrong))
-    if len(rows) > MAX_ROWS:
-        rows = [row for row in rows if row.wrong][:MAX_ROWS] or rows[:MAX_ROWS]
-    return tuple(rows)
-
-
-def first_difference(
-    subject: Subject, wrong: Sequence[Event], right: Sequence[Event]
-) -> tuple[Event, Event]:
-    """The first share that leaves another total than in the right sweep."""
-    return next((a, b) for a, b in zip(wrong, right, strict=True) if differ(a.after, b.after))
-
-
-def passing(subject: Subject, event: Event) -> str:
-    """What happens in an event, in words."""
-    return (
-        f"{subject.name(event.consumer)} passes {shown(event.share)} "
-        f"to {subject.name(event.operand)}"
-    )
-
-
-def where_it_shows(
-    subject: Subject | None,
-    both: Callable[[Subject], tuple[dict[int, float], dict[int, float]]],
-    fallback: str,
-    leaves_only: bool = False,
-) -> Subject:
-    """The subject if wrong and right differ on it, by finite numbers; else an example."""
-    if subject is not None:
-        wrong, right = both(subject)
-        nodes = subject.leaves if leaves_only else [n for n in subject.live if n in right]
-        sound = all(math.isfinite(right[n]) for n in nodes)
-        if sound and any(differ(wrong[n], right[n]) for n in nodes):
-            return subject
-    return example_of(fallback)
+        return markdown(self.blocks())

@@ -26,12 +26,13 @@ from ..errors import (
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values, node_values
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.rewrite import extract
 from ..graph.unroll import unroll_graph
 from ..ops.scalar import CONSTANT
 from ..proof.claim import elements
-from ..simplify.engine import extract
 from .collapse import collapsed, part_count, parts
-from .notation import Written, apply_rule, counted, derivative, node_names, symbol, write
+from .notation import Written, apply_rule, derivative, node_names, symbol, write
+from .words import counted
 
 MAX_OPERATIONS: Final = 150
 """How many operations a walk-through may have: a step each, forward and backward."""
@@ -102,9 +103,17 @@ class Derivation:
         """The number of a node of the graph, None when there is none."""
         return None if node is None else self.values.get(node)
 
+    def computed(self, node: int) -> bool:
+        """Whether a node is an operation."""
+        return bool(self.graph.operands[node])
+
     def at(self, given: Mapping[int, float]) -> dict[int, float]:
         """The value of every node of the graph at other leaves."""
         return node_values(self.graph, range(len(self.graph)), given)
+
+    def output_at(self, given: Mapping[int, float]) -> float:
+        """The value of the output alone, at given numbers for leaves or for other nodes."""
+        return float(node_values(self.graph, self.live, given)[self.root])
 
 
 def derive(

@@ -11,16 +11,15 @@ from typing import Any, Final
 from ..codegen.compiled import Compiled, compile
 from ..derive.backward import grad
 from ..errors import WengertError
-from ..graph.evaluation import node_values
 from ..graph.expr import Graph, live_nodes
 from ..graph.formula import name_latex
 from ..notation.sympy import as_number, is_zero, regions, sympy_nodes
 from ..ops.scalar import CONSTANT, STOP_GRADIENT
 from ..proof.precise import chain_rule, precise_sympy, precise_values
+from .data import Agreement, Formula, Judgement
 from .derivation import Derivation
-from .notation import finite, listed, shown
 from .steps import adjoint_formula, node_id
-from .walkthrough import Agreement, Formula, Judgement
+from .words import finite, listed, shown
 
 MAX_PROOF, MAX_FORMULA, MAX_TREE = 70, 160, 4_000
 """Nodes of a formula written out that sympy is asked to prove; characters of a formula of sympy's
@@ -237,7 +236,7 @@ def _difference(d: Derivation, leaf: int, point: Mapping[int, float]) -> _Quotie
     values = d.at(point)
     held = {n: values[n] for n in d.live if d.graph.ops[n] is STOP_GRADIENT}
     outer, below, here, above, other = (
-        _output(d, {**point, **held, leaf: x + step}) for step in steps
+        d.output_at({**point, **held, leaf: x + step}) for step in steps
     )
     width = (x + h) - (x - h)
     slope, wide = (above - below) / width, (other - outer) / (2 * width)
@@ -249,10 +248,6 @@ def _difference(d: Derivation, leaf: int, point: Mapping[int, float]) -> _Quotie
     if abs(x) > MAX_QUOTIENT:
         return _Quotient(slope, math.inf, False)
     return _Quotient(slope, abs(slope - wide) + 4 * rounding, kink)
-
-
-def _output(d: Derivation, point: Mapping[int, float]) -> float:
-    return float(node_values(d.graph, d.live, point)[d.root])
 
 
 def _disagreeing(

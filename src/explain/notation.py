@@ -1,25 +1,24 @@
-"""Formulas in the names of nodes, numbers for reading, and the names themselves."""
+"""Formulas in the names of nodes and in their numbers, and the names themselves."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from ..graph import formula
 from ..graph.expr import Expr, Graph
-from ..graph.formula import name_latex, notation, number_latex, number_text
-from ..graph.leafnames import is_name
-from ..ops.record import ATOM, POWER, SUM, UNARY, Op
+from ..graph.formula import Part, name_latex, number_part
+from ..graph.numbertext import number_text
+from ..graph.store import is_name
+from ..ops.record import POWER, SUM, UNARY, Op
 from ..ops.scalar import CONSTANT
 from ..simplify.engine import Pass
 from ..simplify.rules import EXACT
-from .walkthrough import Formula
+from .data import Formula
+from .words import shown, shown_latex
 
 MAX_TERMS: Final = 250
 """How many terms of a formula are written out; what is deeper becomes an ellipsis."""
-
-DIGITS: Final = 6
-"""Significant digits of a number in a walk-through."""
 
 PART: Final = "part"
 """The name of the operation that a collapsed part becomes."""
@@ -29,62 +28,56 @@ _TIDY: Final = Pass("tidy", tuple(r for r in EXACT if r.name in {"mul-one", "pow
 
 
 class Written(NamedTuple):
-    """A part of a formula in both languages, how tightly it binds, and how many terms it has.
+    """A part of a formula as text and in LaTeX; `live` where it has numbers that a page keeps up.
 
-    `latex_binds` is given where the two languages differ: a case distinction is a call in text.
+    The languages bind differently: a case distinction is a call in text.
     """
 
-    text: str
-    latex: str
-    binds: int = ATOM
-    terms: int = 1
-    latex_binds: int | None = None
+    plain: Part
+    tex: Part
+    live: Part | None = None
 
     @property
-    def latex_level(self) -> int:
-        """How tightly the LaTeX binds."""
-        return self.binds if self.latex_binds is None else self.latex_binds
+    def text(self) -> str:
+        """As text."""
+        return self.plain.written
+
+    @property
+    def latex(self) -> str:
+        """In LaTeX."""
+        return self.tex.written
 
     @property
     def formula(self) -> Formula:
-        """The two languages alone."""
-        return Formula(self.text, self.latex)
+        """The languages alone."""
+        return Formula(self.text, self.latex, self.live.written if self.live else "")
 
 
-def shown(number: float | None) -> str:
-    """A number as a walk-through shows it: to 6 digits; "—" for what was not computed.
+ELLIPSIS: Final = Written(Part("…"), Part(r"\ldots"))
 
-    >>> shown(0.70710678), shown(-0.0), shown(1e-9), shown(None), shown(float("inf"))
-    ('0.707107', '0', '1e-09', '—', 'inf')
+
+def numeral(number: float | None, node: int) -> Written:
+    """The number of a node as a part of a formula."""
+    return Written(
+        # A negative number stands bare only where a sum or an argument begins.
+        number_part(shown(number), SUM),
+        number_part(shown_latex(number), SUM),
+        Part(slot(node), UNARY),
+    )
+
+
+def slot(*numbers: int | str) -> str:
+    r"""The place of a live number in LaTeX: of a node, or of a sum of products of nodes.
+
+    >>> slot(3), slot("3*3", "4*4")
+    ('\\slot{3}', '\\slot{3*3+4*4}')
     """
-    if number is None:
-        return "—"
-    if number == 0:
-        return "0"
-    return f"{number:.{DIGITS}g}"
-
-
-def shown_latex(number: float | None) -> str:
-    r"""The same in LaTeX.
-
-    >>> shown_latex(1.5), shown_latex(2.5e-7), shown_latex(None)
-    ('1.5', '2.5 \\cdot 10^{-7}', '\\text{---}')
-    """
-    if number is None:
-        return r"\text{---}"
-    return number_latex(float(shown(number)))
-
-
-def numeral(number: float | None) -> Written:
-    """A number as a part of a formula."""
-    text = shown(number)
-    # A negative number stands bare only where a sum or an argument begins.
-    return _digits(text, shown_latex(number), SUM)
+    return rf"\slot{{{'+'.join(map(str, numbers))}}}"
 
 
 def symbol(name: str) -> Written:
     """A name as a part of a formula."""
-    return Written(name, name_latex(name))
+    return Written(Part(name), Part(name_latex(name)))
 
 
 def derivative(output: str, name: str) -> Written:
@@ -95,7 +88,7 @@ def derivative(output: str, name: str) -> Written:
     """
     above, below = name_latex(output), name_latex(name)
     fraction = rf"\frac{{\partial {above}}}{{\partial {below}}}"
-    return Written(f"∂{output}/∂{name}", fraction, SUM, latex_binds=POWER)
+    return Written(Part(f"∂{output}/∂{name}", SUM), Part(fraction, POWER))
 
 
 def node_names(graph: Graph, live: Sequence[int], root: int) -> dict[int, str]:
@@ -141,64 +134,27 @@ def write(
     With `inside` the node itself is written out even if it is a stop.
 
     >>> g = Graph(); a = g.input("a"); b = a + 1; c = b * b
-    >>> write(g, c.id, {b.id: Written("(-b)", "-b")}).text
-    '(-b)*(-b)'
+    >>> write(g, c.id, {b.id: symbol("h")}).text
+    'h*h'
     """
-    made = dict(stops)
-    if inside:
-        made.pop(node, None)
-    for part in _needed(graph, node, stops):
-        if part not in made:
-            made[part] = _operation(graph, part, made)
-    return made[node]
+    if node in stops and not inside:
+        return stops[node]
+    live = any(part.live for part in stops.values())
+    languages = ("text", "latex", "live") if live else ("text", "latex")
+    return Written(*(_written(graph, node, stops, language) for language in languages))
 
 
-def _needed(graph: Graph, root: int, stops: Mapping[int, Written]) -> list[int]:
-    """The nodes between `root` and the stops, operands first."""
-    seen, stack = {root}, [root]
-    while stack:
-        for operand in graph.operands[stack.pop()]:
-            if operand not in seen and operand not in stops:
-                seen.add(operand)
-                stack.append(operand)
-    return sorted(seen)
+def _written(graph: Graph, node: int, stops: Mapping[int, Written], language: str) -> Part:
+    def stop(operand: int) -> Part | None:
+        found = stops.get(operand)
+        if found is None:
+            return None
+        if language == "text":
+            return found.plain
+        return found.live or found.tex if language == "live" else found.tex
 
-
-def _operation(graph: Graph, node: int, made: Mapping[int, Written]) -> Written:
-    if graph.ops[node] is CONSTANT:
-        return _constant(float(graph.value(node) or 0.0))
-    if graph.is_leaf(node):
-        return symbol(graph.labels[node])
-    parts = [made[operand] for operand in graph.operands[node]]
-    terms = 1 + sum(part.terms for part in parts)
-    if terms > MAX_TERMS:
-        return Written("…", r"\ldots")
-    plain, tex = notation(graph, node, "text"), notation(graph, node, "latex")
-    texts = [
-        f"({part.text})" if part.binds < slot else part.text
-        for part, slot in zip(parts, _slots(plain.slots, len(parts)), strict=True)
-    ]
-    latexes = [
-        rf"\left({part.latex}\right)" if part.latex_level < slot else part.latex
-        for part, slot in zip(parts, _slots(tex.slots, len(parts)), strict=True)
-    ]
-    text, latex = plain.template.format(*texts), tex.template.format(*latexes)
-    return Written(text, latex, plain.binds, terms, tex.binds)
-
-
-def _slots(slots: tuple[int, ...], count: int) -> list[int]:
-    return [*slots[:count], *[0] * (count - len(slots))]
-
-
-def _constant(number: float) -> Written:
-    text = number_text(number)
-    return _digits(text, number_latex(number), UNARY)
-
-
-def _digits(text: str, latex: str, negative: int) -> Written:
-    """A number; `negative` is how tightly a negative one binds."""
-    binds = negative if text.startswith("-") else ATOM
-    return Written(text, latex, binds, latex_binds=min(binds, POWER) if "^" in latex else None)
+    spelled = "text" if language == "text" else "latex"
+    return formula.write(graph, node, spelled, stop, MAX_TERMS)
 
 
 def local_formula(
@@ -213,7 +169,7 @@ def local_formula(
     if op.name == PART:
         # Written out, the derivative of a whole part is longer than anyone reads.
         slope = derivative(out.text, operands[position].text)
-        return lambda parts: slope if parts is None else Written("…", r"\ldots")
+        return lambda parts: slope if parts is None else ELLIPSIS
     graph = Graph()
     leaves = [graph.input(f"x{i}") for i in range(len(operands))]
     result = graph.input("out")
@@ -242,40 +198,3 @@ def apply_rule(graph: Graph, node: int, position: int) -> int:
     arguments = [Expr(graph, operand) for operand in graph.operands[node]]
     share = rule(graph.constant(1), Expr(graph, node), *arguments, *graph.statics.get(node, ()))
     return graph.node_of(share)
-
-
-def listed(names: Iterable[str], word: str = "and") -> str:
-    """Names in a sentence, the last after a word.
-
-    >>> listed(["a"]), listed(["a", "b"]), listed("abc")
-    ('a', 'a and b', 'a, b and c')
-    """
-    names = list(names)
-    if len(names) < 2:
-        return "".join(names)
-    return f"{', '.join(names[:-1])} {word} {names[-1]}"
-
-
-def counted(count: int, thing: str) -> str:
-    """A number of things in words.
-
-    >>> counted(1, "operation"), counted(1200, "path")
-    ('1 operation', '1,200 paths')
-    """
-    return f"{count:,} {thing}{'s' * (count != 1)}"
-
-
-def finite(*numbers: float | None) -> bool:
-    """Whether none of the numbers that are known is infinite or not a number."""
-    return all(number is None or math.isfinite(number) for number in numbers)
-
-
-def spoken(operation: str) -> str:
-    """The name of an operation as prose has it.
-
-    >>> spoken("pow_const"), spoken("tanh")
-    ('power', 'tanh')
-    """
-    return {"pow_const": "power", "pow": "power", "leaky_relu": "leaky relu"}.get(
-        operation, operation
-    )

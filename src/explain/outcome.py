@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ..codegen.compiled import Compiled
+from ..ops.scalar import PARAMETER
+from .data import CarriedLine, Code, Moved, PassChange, Rate, Update
 from .derivation import Derivation
-from .notation import counted, finite, listed, shown
 from .steps import node_id
-from .walkthrough import CarriedLine, Code, Moved, PassChange, Rate, Update
+from .words import counted, finite, listed, shown
 
 RATES: Final = (0.001, 0.01, 0.1)
 """The learning rates tried unless others are asked for."""
@@ -121,7 +122,7 @@ def _same(found: Sequence[float], wanted: Sequence[float]) -> bool:
 
 def update(d: Derivation, rates: Sequence[float]) -> Update:
     """Step 7: moves the parameters; where there are none among the asked leaves, all of those."""
-    parameters = [n for n in d.wrt if d.graph.ops[n].name == "parameter"]
+    parameters = [n for n in d.wrt if d.graph.ops[n] is PARAMETER]
     moving = parameters or list(d.wrt)
     gradient = {node: d.values[d.adjoint[node]] for node in moving}
     squared = sum(g * g for g in gradient.values())
@@ -130,7 +131,7 @@ def update(d: Derivation, rates: Sequence[float]) -> Update:
     for rate in rates:
         moved = {node: d.values[node] - rate * g for node, g in gradient.items()}
         point = {node: d.values[node] for node in d.leaves} | moved
-        after = d.at(point)[d.root]
+        after = d.output_at(point)
         predicted, actual = rate * squared, before - after
         rows.append(Rate(rate, predicted, after, actual, _verdict(predicted, actual)))
     output = d.names[d.root]

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from .data import Factor, Formula, PathProduct, Paths
 from .derivation import Derivation, Edge
-from .notation import counted, finite, local_formula
+from .notation import local_formula
 from .steps import edge_id, node_id
-from .walkthrough import Factor, Formula, PathProduct, Paths
+from .words import counted, finite
 
 MAX_PATHS: Final = 8
 """How many paths to one leaf are written out."""

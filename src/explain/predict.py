@@ -17,10 +17,11 @@ from typing import Final
 from ..errors import FormulaError, UnknownNameError, shorten
 from ..graph.evaluation import node_values
 from ..graph.expr import Expr
-from ..graph.formula import number_text
+from ..graph.numbertext import number_text
 from ..notation.parse import parse
-from .notation import shown
-from .walkthrough import Backward, Contribution, Formula, Forward, Node, Walkthrough
+from .data import Backward, Contribution, Formula, Forward, Node
+from .lesson import Lesson
+from .words import shown
 
 TOLERANCE: Final = 0.005
 """How far a typed number may be off, relative to the right one: three digits are enough."""
@@ -73,7 +74,7 @@ class Verdict:
     answer: str
 
 
-def questions(w: Walkthrough) -> tuple[Question, ...]:
+def questions(w: Lesson) -> tuple[Question, ...]:
     """Every question, in the order of the steps; none whose answer is not finite."""
     return tuple(
         question
@@ -82,7 +83,7 @@ def questions(w: Walkthrough) -> tuple[Question, ...]:
     )
 
 
-def _forward(w: Walkthrough) -> Iterator[Question]:
+def _forward(w: Lesson) -> Iterator[Question]:
     if w.symbolic:
         return
     for step in w.part(1):
@@ -100,7 +101,7 @@ def _forward(w: Walkthrough) -> Iterator[Question]:
         )
 
 
-def _backward(w: Walkthrough) -> Iterator[Question]:
+def _backward(w: Lesson) -> Iterator[Question]:
     for step in w.part(3):
         assert isinstance(step, Backward)
         node = w.node(step.node or "")
@@ -111,7 +112,7 @@ def _backward(w: Walkthrough) -> Iterator[Question]:
                 yield from _passed(w, step, node, passed)
 
 
-def _total(w: Walkthrough, step: Backward, node: Node, number: int) -> Question:
+def _total(w: Lesson, step: Backward, node: Node, number: int) -> Question:
     through = [w.node(arrival.via).name for arrival in step.arrivals]
     return Question(
         id=f"predict-{step.id}-total",
@@ -126,7 +127,7 @@ def _total(w: Walkthrough, step: Backward, node: Node, number: int) -> Question:
     )
 
 
-def _passed(w: Walkthrough, step: Backward, node: Node, passed: Contribution) -> Iterator[Question]:
+def _passed(w: Lesson, step: Backward, node: Node, passed: Contribution) -> Iterator[Question]:
     operand = w.node(passed.operand)
     assert passed.local_number is not None
     assert passed.product_number is not None
@@ -157,7 +158,7 @@ def _passed(w: Walkthrough, step: Backward, node: Node, passed: Contribution) ->
     )
 
 
-def check(w: Walkthrough, id: str, typed: str) -> Verdict:
+def check(w: Lesson, id: str, typed: str) -> Verdict:
     """Judge a typed number or formula.
 
     >>> from wengert.explain import explain
@@ -191,7 +192,7 @@ def _answer(question: Question) -> str:
     return f"{question.formula.text} = {shown(question.answer)}"
 
 
-def _plain(w: Walkthrough, typed: str) -> str:
+def _plain(w: Lesson, typed: str) -> str:
     """What was typed in the syntax of formulas; ∂L/∂v1 and dL/dv1 are the name dv1."""
     output = w.nodes[-1].name
     text = str(typed).strip()
@@ -199,7 +200,7 @@ def _plain(w: Walkthrough, typed: str) -> str:
     return "".join(_TYPED.get(c, c) for c in text)
 
 
-def _names(w: Walkthrough) -> dict[str, int]:
+def _names(w: Lesson) -> dict[str, int]:
     """What a formula may name: the nodes, and their derivatives with a d in front."""
     found = {node.name: node.number for node in w.nodes if node.kind != "constant"}
     for node in w.nodes:
@@ -220,7 +221,7 @@ def _judge_number(question: Question, number: float, answer: str) -> Verdict:
 
 
 def _judge_formula(
-    w: Walkthrough, question: Question, formula: Expr, names: Mapping[str, int], answer: str
+    w: Lesson, question: Question, formula: Expr, names: Mapping[str, int], answer: str
 ) -> Verdict:
     here = None
     if w.values:
@@ -247,7 +248,7 @@ def _judge_formula(
 
 
 def _both(
-    w: Walkthrough,
+    w: Lesson,
     question: Question,
     formula: Expr,
     names: Mapping[str, int],

@@ -5,20 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from .data import Arrival, Backward, Contribution, Formula, Forward, Seed, Task
 from .derivation import Derivation, Edge, cost
-from .notation import (
-    PART,
-    Written,
-    counted,
-    finite,
-    listed,
-    local_formula,
-    numeral,
-    shown,
-    spoken,
-    write,
-)
-from .walkthrough import Arrival, Backward, Contribution, Formula, Forward, Seed, Task
+from .notation import PART, Written, local_formula, numeral, write
+from .words import counted, finite, listed, shown, spoken
 
 
 def node_id(node: int) -> str:
@@ -72,7 +62,7 @@ def forward(d: Derivation) -> Iterator[Forward]:
         if graph.is_leaf(node):
             continue
         operands = graph.operands[node]
-        numbers = {operand: numeral(d.value(operand)) for operand in operands}
+        numbers = {operand: numeral(d.value(operand), operand) for operand in operands}
         plain = write(graph, node, d.written, inside=True)
         value = d.value(node)
         yield Forward(
@@ -230,8 +220,8 @@ def _passes(d: Derivation, node: int) -> Iterator[Contribution]:
     operands = graph.operands[node]
     up_name, up_value = d.derivative(node), d.value(d.adjoint[node])
     letters = [d.written[operand] for operand in operands]
-    numbers = {i: numeral(d.value(operand)) for i, operand in enumerate(operands)}
-    numbers[-1] = numeral(d.value(node))
+    numbers = {i: numeral(d.value(operand), operand) for i, operand in enumerate(operands)}
+    numbers[-1] = numeral(d.value(node), node)
     for position, operand in enumerate(operands):
         edge = (node, position)
         wanted = edge in d.shares

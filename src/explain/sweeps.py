@@ -1,71 +1,26 @@
 """Backward sweeps on numbers, right and wrong ones, carried out to be compared.
 
-The rules are the ones of the operation table; what varies is the order of the nodes, and what is
+The rules are the ones of the operation records; what varies is the order of the nodes, and what is
 done with a share that arrives.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from ..graph.evaluation import node_values
-from ..graph.expr import Graph, live_nodes
 from ..graph.value import Value
 from ..ops.ieee import Float
 from ..ops.scalar import CONSTANT
-from .notation import node_names
-from .walkthrough import Walkthrough
+from .derivation import Derivation
 
 MAX_VISITS: Final = 5_000
 """How often naive recursion may visit a node before it is given up."""
 
-
-@dataclass(frozen=True)
-class Subject:
-    """An expression with numbers: its graph, nodes in order, names, and the value of each node."""
-
-    graph: Graph
-    root: int
-    live: tuple[int, ...]
-    names: Mapping[int, str]
-    values: Mapping[int, float]
-    formula: str = ""
-
-    @property
-    def leaves(self) -> list[int]:
-        """The leaves but for the constants."""
-        return [n for n in self.live if self.graph.is_leaf(n) and self.graph.ops[n] is not CONSTANT]
-
-    @property
-    def computed(self) -> list[int]:
-        """The operations, operands first."""
-        return [n for n in self.live if self.graph.operands[n]]
-
-    def operands(self, node: int) -> list[tuple[int, int]]:
-        """(position, operand) of the operands that are no constants and get something."""
-        op = self.graph.ops[node]
-        return [
-            (i, operand)
-            for i, operand in enumerate(self.graph.operands[node])
-            if op.vjp[i] is not None and self.graph.ops[operand] is not CONSTANT
-        ]
-
-    def share(self, node: int, position: int, ct: float) -> float:
-        """What one operand gets, by the rule of the operation, for the cotangent `ct`."""
-        op, graph = self.graph.ops[node], self.graph
-        rule = op.vjp[position]
-        if rule is None:
-            return 0.0
-        arguments = [self.values[operand] for operand in graph.operands[node]]
-        numbers = map(Float, (ct, self.values[node], *arguments))
-        return float(rule(*numbers, *graph.statics.get(node, ())))
-
-    def name(self, node: int) -> str:
-        """The name of a node."""
-        return self.names[node]
+Totals = dict[int, float]
+"""node → what has arrived at it."""
 
 
 @dataclass(frozen=True)
@@ -80,89 +35,80 @@ class Event:
     after: float
 
 
-def subject_of(w: Walkthrough) -> Subject | None:
-    """The expression of a walk-through, None when it has no values."""
-    if w.symbolic:
-        return None
-    numbers = {node.number: node for node in w.nodes}
-    return Subject(
-        w.graph,
-        w.output.id,
-        tuple(numbers),
-        {n: node.name for n, node in numbers.items()},
-        {n: 0.0 if node.value is None else node.value for n, node in numbers.items()},
-    )
+def receivers(d: Derivation, node: int) -> list[tuple[int, int]]:
+    """(position, operand) of the operands that are no constants and get something."""
+    op, graph = d.graph.ops[node], d.graph
+    return [
+        (i, operand)
+        for i, operand in enumerate(graph.operands[node])
+        if op.vjp[i] is not None and graph.ops[operand] is not CONSTANT
+    ]
 
 
-def example(formulas: Sequence[tuple[str, str]], at: Mapping[str, float]) -> Subject:
-    """A small expression: named formulas, each in terms of leaves and of those before it."""
-    from .command import read_formulas
-
-    output = read_formulas("; ".join(f"{name} = {formula}" for name, formula in formulas))
-    graph, root = output.graph, output.id
-    live = live_nodes(graph, [root])
-    values = node_values(graph, live, {graph.leaves[name]: float(x) for name, x in at.items()})
-    where = ", ".join(f"{name} = {number:g}" for name, number in at.items())
-    text = ", ".join(f"{name} = {formula}" for name, formula in formulas)
-    return Subject(
-        graph, root, tuple(live), node_names(graph, live, root), values, f"{text} at {where}"
-    )
+def share(d: Derivation, node: int, position: int, ct: float) -> float:
+    """What one operand gets, by the rule of the operation, for the cotangent `ct`."""
+    op, graph = d.graph.ops[node], d.graph
+    rule = op.vjp[position]
+    if rule is None:
+        return 0.0
+    arguments = [d.values[operand] for operand in graph.operands[node]]
+    numbers = map(Float, (ct, d.values[node], *arguments))
+    return float(rule(*numbers, *graph.statics.get(node, ())))
 
 
 def sweep(
-    subject: Subject,
+    d: Derivation,
     order: Iterable[int] | None = None,
     *,
     assign: bool = False,
     once: bool = False,
-    rule: Callable[[int, int, float], float] | None = None,
+    rule: Callable[[Derivation, int, int, float], float] = share,
     start: Mapping[int, float] | None = None,
-) -> tuple[dict[int, float], list[Event]]:
+) -> tuple[Totals, list[Event]]:
     """A backward sweep: the derivative of each node, and what happened in order.
 
     order   the nodes, the reverse of the forward pass unless given
     assign  overwrite instead of adding
     once    serve an operand that is used twice by one node only once
-    rule    another rule than the table's
+    rule    another rule than the record's
     start   totals left over from before
     """
-    totals = dict.fromkeys(subject.live, 0.0) | dict(start or {})
-    totals[subject.root] = 1.0
+    totals = dict.fromkeys(d.live, 0.0) | dict(start or {})
+    totals[d.root] = 1.0
     events = []
-    share_of = subject.share if rule is None else rule
-    for node in reversed(subject.live) if order is None else order:
+    for node in reversed(d.live) if order is None else order:
         served: set[int] = set()
-        for position, operand in subject.operands(node):
+        for position, operand in receivers(d, node):
             if once and operand in served:
                 continue
             served.add(operand)
-            share = share_of(node, position, totals[node])
+            arriving = rule(d, node, position, totals[node])
             before = totals[operand]
-            totals[operand] = share if assign else before + share
-            events.append(Event(node, position, operand, share, before, totals[operand]))
+            totals[operand] = arriving if assign else before + arriving
+            events.append(Event(node, position, operand, arriving, before, totals[operand]))
     return totals, events
 
 
-def breadth_first(subject: Subject) -> Iterator[int]:
+def breadth_first(d: Derivation) -> Iterator[int]:
     """The nodes from the output down, each when it is first met."""
-    seen, queue = {subject.root}, deque([subject.root])
+    seen, queue = {d.root}, deque([d.root])
     while queue:
         node = queue.popleft()
         yield node
-        for _, operand in subject.operands(node):
+        for _, operand in receivers(d, node):
             if operand not in seen:
                 seen.add(operand)
                 queue.append(operand)
 
 
-def naive_recursion(subject: Subject) -> dict[int, float] | None:
+def naive_recursion(d: Derivation) -> Totals | None:
     """What comes out when each node, as soon as it got something, passes on all it has so far.
 
     None when that takes too many visits: their number grows with the number of paths.
     """
-    totals = dict.fromkeys(subject.live, 0.0)
-    totals[subject.root] = 1.0
-    stack = [(subject.root, iter(subject.operands(subject.root)))]
+    totals = dict.fromkeys(d.live, 0.0)
+    totals[d.root] = 1.0
+    stack = [(d.root, iter(receivers(d, d.root)))]
     visits = 1
     while stack:
         node, operands = stack[-1]
@@ -171,24 +117,28 @@ def naive_recursion(subject: Subject) -> dict[int, float] | None:
             stack.pop()
             continue
         position, operand = step
-        totals[operand] += subject.share(node, position, totals[node])
+        totals[operand] += share(d, node, position, totals[node])
         visits += 1
         if visits > MAX_VISITS:
             return None
-        stack.append((operand, iter(subject.operands(operand))))
+        stack.append((operand, iter(receivers(d, operand))))
     return totals
 
 
-def eager(subject: Subject) -> tuple[Value, dict[int, Value]]:
-    """The expression as `Value`s, as a notebook would have built it."""
-    made: dict[int, Any] = {}
-    for node in subject.live:
-        graph = subject.graph
-        if graph.is_leaf(node):
-            number = subject.values[node]
-            made[node] = number if graph.ops[node] is CONSTANT else Value(number)
-        else:
-            operands = [made[operand] for operand in graph.operands[node]]
+def eager(d: Derivation, leaves: Mapping[int, Value | float] | None = None) -> dict[int, Value]:
+    """The expression as `Value`s, as a notebook would have built it, by node.
+
+    `leaves` stand for leaves; the others become new `Value`s of their numbers, and constants stay
+    numbers.
+    """
+    made: dict[int, Value | float] = {}
+    for node in d.live:
+        graph, operands = d.graph, [made[operand] for operand in d.graph.operands[node]]
+        if operands:
             made[node] = graph.ops[node](*operands, *graph.statics.get(node, ()))
-    leaves = {node: made[node] for node in subject.live if isinstance(made[node], Value)}
-    return made[subject.root], leaves
+        elif leaves is not None and node in leaves:
+            made[node] = leaves[node]
+        else:
+            number = d.values[node]
+            made[node] = number if graph.ops[node] is CONSTANT else Value(number)
+    return {node: value for node, value in made.items() if isinstance(value, Value)}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from functools import reduce
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -95,6 +97,45 @@ class Arithmetic:
     def softplus(self) -> Self:
         """log(1 + exp(x))."""
         return self.apply_op(ops.SOFTPLUS, (self,))
+
+    def leaky_relu(self, slope: float = 0.01) -> Self:
+        """This where it is above 0, else `slope` times it."""
+        return self.apply_op(ops.LEAKY_RELU, (self,), (plain_number(slope),))
+
+    def elu(self, alpha: float = 1.0) -> Self:
+        """This where it is above 0, else alpha·(exp(x) - 1): Clevert et al. 2016, eq. 15."""
+        below = alpha * ops.EXPM1(ops.MINIMUM(self, 0.0))
+        return ops.WHERE(self > 0, self, below)  # type: ignore[no-any-return]
+
+    def silu(self) -> Self:
+        """x·sigmoid(x)."""
+        return ops.silu(self)  # type: ignore[no-any-return]
+
+    def gelu(self) -> Self:
+        """The Gaussian error linear unit in its tanh form."""
+        return ops.gelu(self)  # type: ignore[no-any-return]
+
+    def max_with(self, other: Any) -> Self:
+        """The larger of this and another; a tie gives this the whole cotangent."""
+        return ops.MAXIMUM(self, other)  # type: ignore[no-any-return]
+
+    def min_with(self, other: Any) -> Self:
+        """The smaller of this and another; a tie gives this the whole cotangent."""
+        return ops.MINIMUM(self, other)  # type: ignore[no-any-return]
+
+    def clip(self, low: Any, high: Any) -> Self:
+        """This, but no less than `low` and no more than `high`, where no cotangent passes."""
+        return ops.MINIMUM(ops.MAXIMUM(self, low), high)  # type: ignore[no-any-return]
+
+    def softmax(self, among: Sequence[Any]) -> Self:
+        """exp(x) / Σ exp(z) over the numbers `among` which this is one.
+
+        The largest is subtracted first, so that none overflows; it cancels, and no cotangent passes
+        through it.
+        """
+        shift = ops.STOP_GRADIENT(reduce(ops.MAXIMUM, among))
+        first, *rest = (ops.EXP(z - shift) for z in among)
+        return ops.EXP(self - shift) / sum(rest, first)  # type: ignore[no-any-return]
 
     def exp(self) -> Self:
         """e to the power of this."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..ops.arrays import BROADCAST, GATHER, GATHER_ROWS, RESHAPE, STACK, STACK_ROWS, TRANSPOSE
 from ..ops.indexing import Index, subscript, subscript_text
 from ..ops.record import ATOM, Notation
 from ..ops.shapes import Shape, shape_text
+from .numbertext import number_text
+from .store import Columns
 
-if TYPE_CHECKING:
-    from .expr import Graph
 
-
-def array_notation(graph: Graph, node: int, language: str) -> Notation:
+def array_notation(graph: Columns, node: int, language: str) -> Notation:
     """How the operation of `node`, one on whole arrays, is written; braces stay doubled."""
     op, statics = graph.ops[node], graph.statics.get(node, ())
     shapes = [graph.shapes.get(operand, ()) for operand in graph.operands[node]]
@@ -35,7 +34,7 @@ def array_notation(graph: Graph, node: int, language: str) -> Notation:
         return _call(op.name, [_escaped(shape_text(statics[0]))], latex)
     if op.statics:
         return _call(op.name, _arguments(op.statics, statics), latex)
-    return op.notation[language]
+    return op.written(language)
 
 
 def array_text(array: Any, limit: int = 8) -> str:
@@ -59,8 +58,6 @@ def _counts(numbers: Sequence[float]) -> bool:
 
 
 def _nested(items: Any) -> str:
-    from .formula import number_text
-
     if isinstance(items, list):
         return f"[{', '.join(map(_nested, items))}]"
     return number_text(items)

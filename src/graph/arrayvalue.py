@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..errors import ShapeError
-from ..ops.record import Op
-from ..ops.shapes import Shape, apply_to_arrays, frozen_array
+from ..ops.record import Op, apply_to_arrays
+from ..ops.shapes import Shape, frozen_array
 from .arithmetic import Arithmetic
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from ..errors import MissingInputError, NotALeafError, OperandError, ShapeError, kind_of, shorten
 from ..ops import scalar as ops
-from ..ops.shapes import BATCH, Shape, evaluate_arrays, frozen_array, shape_text
+from ..ops.record import evaluate_arrays
+from ..ops.shapes import BATCH, Shape, frozen_array, shape_text
 from .expr import Expr, Graph, common_graph, leaf_named, live_nodes, real_number, unknown_leaf
-from .leafnames import listing
+from .store import listing
 from .value import Value
 
 

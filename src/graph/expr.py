@@ -8,58 +8,51 @@ numbers are a topological order. A graph keeps its nodes in columns, one list pe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import (
-    DuplicateNameError,
     GraphMismatchError,
     InvalidNameError,
     MissingInputError,
     OperandError,
     ShapeError,
     TruthValueError,
-    UnknownNameError,
     formula_hint,
     kind_of,
     shorten,
 )
 from ..ops import scalar as ops
 from ..ops.record import Op, plain_number
-from ..ops.shapes import Shape, checked_shape, frozen_array, is_array, result_shape, unboxed
+from ..ops.shapes import Shape, checked_shape, frozen_array, is_array
 from .arithmetic import Arithmetic
 from .arraysyntax import ArraySyntax
 from .arrayvalue import ArrayValue
 from .doors import Door
-from .leafnames import MAX_NAME_LENGTH, check_name, is_name, listing
+from .formula import formula
+from .own import OWN, refusal
+from .store import Columns, Origin, leaf_named, live_nodes, real_number, unknown_leaf
 from .value import Value, topological
 
 if TYPE_CHECKING:
     import networkx
 
-_SUFFIX_LENGTH = 20
+__all__ = [
+    "Expr",
+    "Graph",
+    "Origin",
+    "common_graph",
+    "leaf_named",
+    "live_nodes",
+    "real_number",
+    "unknown_leaf",
+]
+
 _REPR_TERMS = 40
 """How many terms of a formula a `repr`, and with it an error's text, shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a derived node came from: which transform, for which primal node, by which rule.
-
-    primal is None when a later transform dropped that node.
-    role is "rule" (a step of a derivative rule) or "sum" (contributions added up); operand is the
-    position whose rule it was, or None.
-    """
-
-    transform: str
-    primal: int | None
-    role: str
-    rule: str = ""
-    operand: int | None = None
-
-
-class Graph:
+class Graph(Columns):
     """An expression graph: inputs, parameters, constants and the operations on them.
 
     >>> g = Graph()
@@ -73,37 +66,11 @@ class Graph:
     The columns `ops`, `operands`, `statics`, `labels` and `origins` are for reading. `outputs` is
     set by transforms that make a graph for the sake of some of its nodes. A node that is not in
     `shapes` is a scalar; `arrays` holds the values of array leaves, read-only, and `lanes` the
-    names of the scalar leaves that an array leaf was made of, if it was.
+    names of the scalar leaves that an array leaf was made of, if it was. `sweeps` has, for every
+    reverse sweep, the node of the adjoint of each primal node.
     """
 
     nx: Door[networkx.DiGraph[int]] = Door("nx")
-
-    def __init__(self) -> None:
-        self.ops: list[Op] = []
-        self.operands: list[tuple[int, ...]] = []
-        self.origins: list[Origin | None] = []
-        self.statics: dict[int, tuple[Any, ...]] = {}
-        self.shapes: dict[int, Shape] = {}
-        self.arrays: dict[int, Any] = {}
-        self.lanes: dict[int, tuple[str, ...]] = {}
-        self.labels: dict[int, str] = {}
-        self.leaves: dict[str, int] = {}
-        self.adjoint_of: dict[int, int] = {}
-        self.gradients: dict[tuple[int, int], int] = {}
-        self.stable_forms: dict[int, int] = {}
-        self.stable_gradients: dict[tuple[int, int], int] = {}
-        self.plain_gradients: dict[tuple[int, int], int] = {}
-        self.outputs: tuple[int, ...] = ()
-        self.passes: tuple[Any, ...] = ()
-        self._numbers: dict[int, float] = {}
-        self._sources: dict[int, Any] = {}
-        self._adopted: dict[Any, int] = {}
-        self._constants: dict[object, int] = {}
-        self._origin: Origin | None = None
-        self.view: Any = None
-
-    def __len__(self) -> int:
-        return len(self.ops)
 
     def __getitem__(self, node: int | str) -> Expr:
         """The node of this number, or the leaf of this name."""
@@ -161,9 +128,7 @@ class Graph:
 
     def constant(self, value: Any) -> Expr:
         """The leaf for a number or an array of numbers; equal ones are one node."""
-        if is_array(value) and value.shape:
-            return Expr(self, self._constant_array(value))
-        return Expr(self, self._constant(real_number(value, "a constant")))
+        return Expr(self, self.new_constant(value))
 
     def array(self, name: str, shape: Any) -> Expr:
         """A new input that is an array. Its first axis may be `BATCH`, of a length not yet known.
@@ -189,32 +154,6 @@ class Graph:
         self._set_shape(leaf.id, array.shape)
         self.arrays[leaf.id] = array
         return leaf
-
-    def value(self, node: int) -> Any:
-        """The number or array a leaf carries now, or None: inputs and operations have none.
-
-        >>> g = Graph(); w = Value(2.0, label="w"); e = g.input("x") * w
-        >>> w.data = 3.0; g.value(1)
-        3.0
-        """
-        source = self._sources.get(node)
-        if source is not None:
-            data = source.data
-            if type(data) is float or node in self.shapes:
-                return data
-            return real_number(
-                data, f"the data of Value {shorten(source.label or self.labels[node])}"
-            )
-        number = self._numbers.get(node)
-        return self.arrays.get(node) if number is None else number
-
-    def source(self, node: int) -> Value | None:
-        """The `Value` that a parameter node stands for, if it stands for one."""
-        return self._sources.get(node)
-
-    def is_leaf(self, node: int) -> bool:
-        """Whether the node is an input, a parameter or a constant."""
-        return self.ops[node].arity == 0
 
     def node_of(self, thing: Any) -> int:
         """The node of an expression, a `Value` or a number; values and numbers are taken in.
@@ -249,99 +188,8 @@ class Graph:
             return self._adopted.get(thing)
         return thing.id if type(thing) is Expr and thing.graph is self else None
 
-    def append(self, op: Op, operands: tuple[int, ...], statics: tuple[float, ...] = ()) -> int:
-        """A new node for `op` on nodes of this graph; the number it got."""
-        if self.shapes or op.shape is not None:
-            self._infer_shape(op, operands, statics)
-        node = len(self.ops)
-        self.ops.append(op)
-        self.operands.append(operands)
-        self.origins.append(self._origin)
-        if statics:
-            self.statics[node] = statics
-        return node
-
-    def deriving(self, origin: Origin | None) -> None:
-        """From now on new nodes carry `origin`; transforms set it back to None when they end."""
-        self._origin = origin
-
-    def copy_leaf(self, other: Graph, node: int) -> int:
-        """A leaf of `other` as a new leaf of this graph: same name, value and source."""
-        op = other.ops[node]
-        if op is ops.CONSTANT:
-            return self.constant(other.value(node)).id
-        name = other.labels[node]
-        if name in self.leaves:
-            self._check_free(name)
-        copy = self._append_leaf(op)
-        self.labels[copy] = name
-        self.leaves[name] = copy
-        if node in other.shapes:
-            self._set_shape(copy, other.shapes[node])
-            for column, others in ((self.arrays, other.arrays), (self.lanes, other.lanes)):
-                if node in others:
-                    column[copy] = others[node]
-        if node in other._numbers:
-            self._numbers[copy] = other._numbers[node]
-        source = other._sources.get(node)
-        if source is not None:
-            self._sources[copy] = source
-            self._adopted[source] = copy
-        return copy
-
     def _leaf(self, op: Op, name: str) -> Expr:
-        self._check_free(name)
-        node = self._append_leaf(op)
-        self.labels[node] = name
-        self.leaves[name] = node
-        return Expr(self, node)
-
-    def _check_free(self, name: str) -> None:
-        check_name(name, "leaf")
-        if name in self.leaves:
-            raise DuplicateNameError(
-                f"{name!r} is already a leaf of this graph ({self.ops[self.leaves[name]].name}); "
-                "give each leaf a name of its own"
-            )
-
-    def _append_leaf(self, op: Op) -> int:
-        """A new node without operands, and without the origin of the transform it turns up in."""
-        origin, self._origin = self._origin, None
-        node = self.append(op, ())
-        self._origin = origin
-        return node
-
-    def _constant(self, number: float) -> int:
-        number = float(number)
-        key = number if number and number == number else repr(number)
-        node = self._constants.get(key)
-        if node is None:
-            node = self._append_leaf(ops.CONSTANT)
-            self._constants[key] = node
-            self._numbers[node] = number
-        return node
-
-    def _constant_array(self, value: Any) -> int:
-        array = frozen_array(value, "a constant")
-        key = (array.shape, array.tobytes())
-        node = self._constants.get(key)
-        if node is None:
-            node = self._append_leaf(ops.CONSTANT)
-            self._constants[key] = node
-            self._set_shape(node, array.shape)
-            self.arrays[node] = array
-        return node
-
-    def _set_shape(self, node: int, shape: Shape) -> None:
-        if shape:
-            self.shapes[node] = shape
-
-    def _infer_shape(self, op: Op, operands: tuple[int, ...], statics: tuple[Any, ...]) -> None:
-        """Note the shape of the node that is about to be made, or raise before it is."""
-        if operands:
-            shapes = [self.shapes.get(operand, ()) for operand in operands]
-            if op.shape is not None or any(shapes):
-                self._set_shape(len(self.ops), result_shape(op, shapes, statics))
+        return Expr(self, self.new_leaf(op, name))
 
     def _adopt_array(self, value: ArrayValue) -> int:
         node = self._leaf(ops.PARAMETER, self._free_name(value.label)).id
@@ -358,6 +206,8 @@ class Graph:
             elif item.op is None:
                 node = self._leaf(ops.PARAMETER, self._free_name(item.label)).id
                 self._sources[node] = item
+            elif item.op is OWN:
+                raise refusal(item.label, item._op)
             else:
                 node = self.append(
                     item.op, tuple(adopted[operand] for operand in item.operands), item.statics
@@ -366,16 +216,6 @@ class Graph:
                     self.labels[node] = str(item.label)
             adopted[item] = node
         return adopted[value]
-
-    def _free_name(self, label: str) -> str:
-        """A name for a `Value`: its label when that is a free identifier, else one made from it."""
-        stem = label[: MAX_NAME_LENGTH - _SUFFIX_LENGTH] if is_name(label) else "v"
-        if is_name(label) and label not in self.leaves:
-            return label
-        number = len(self._sources)
-        while f"{stem}_{number}" in self.leaves:
-            number += 1
-        return f"{stem}_{number}"
 
 
 class Expr(Arithmetic, ArraySyntax):
@@ -397,14 +237,10 @@ class Expr(Arithmetic, ArraySyntax):
         self.id = node
 
     def __repr__(self) -> str:
-        from .formula import text
-
-        return f"Expr({text(self, _REPR_TERMS)})"
+        return f"Expr({formula(self.graph, self.id, 'text', _REPR_TERMS)})"
 
     def __str__(self) -> str:
-        from .formula import text
-
-        return text(self)
+        return formula(self.graph, self.id, "text")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Expr) and other.id == self.id and other.graph is self.graph
@@ -428,9 +264,7 @@ class Expr(Arithmetic, ArraySyntax):
         return float(number)
 
     def _repr_latex_(self) -> str:
-        from .formula import latex
-
-        return f"$\\displaystyle {latex(self)}$"
+        return f"$\\displaystyle {formula(self.graph, self.id, 'latex')}$"
 
     def apply_op(self, op: Op, operands: tuple[Any, ...], statics: tuple[float, ...] = ()) -> Any:
         """A new node for `op`; numbers and `Value`s among the operands are taken in."""
@@ -507,41 +341,3 @@ def common_graph(things: Iterable[Any]) -> Graph:
                     "build them in one Graph"
                 )
     return Graph() if graph is None else graph
-
-
-def live_nodes(graph: Graph, roots: Iterable[int]) -> list[int]:
-    """The nodes that `roots` depend on, and the roots, in topological order."""
-    operands = graph.operands
-    stack = list(roots)
-    seen = set(stack)
-    while stack:
-        for operand in operands[stack.pop()]:
-            if operand not in seen:
-                seen.add(operand)
-                stack.append(operand)
-    return sorted(seen)
-
-
-def leaf_named(graph: Graph, name: str) -> int:
-    """The leaf of this name; an `UnknownNameError` lists those there are."""
-    node = graph.leaves.get(name)
-    if node is None:
-        raise unknown_leaf(graph, name)
-    return node
-
-
-def unknown_leaf(graph: Graph, key: object) -> UnknownNameError:
-    """The error for a key that is no leaf of `graph`."""
-    return UnknownNameError(
-        f"{shorten(key)} is not a leaf of this graph; its leaves: {listing(graph.leaves)}"
-    )
-
-
-def real_number(number: Any, what: str) -> float:
-    """`number` as a float; an `OperandError` that says `what` it is when it is none."""
-    if isinstance(number, Real):
-        return float(plain_number(number))
-    plain = unboxed(number)
-    if plain is not number:
-        return real_number(plain, what)
-    raise OperandError(f"{what} is {shorten(number)}, {kind_of(number)}; expected a number")

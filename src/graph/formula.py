@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from ..ops import scalar as ops
-from ..ops.record import ATOM, UNARY, Notation
+from ..ops.record import ATOM, POWER, UNARY, Notation, Op
 from .arraytext import array_notation, array_text
-from .expr import Expr, Graph, common_graph
-from .value import Value
+from .numbertext import number_text
+from .store import Columns
 
 MAX_TERMS = 400
 """About how many nodes of the written-out tree are printed; deeper parts become an ellipsis."""
@@ -19,7 +20,7 @@ _GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
     "upsilon phi chi psi omega".split()
 )
-_LATEX_ESCAPES = {
+LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
     "}": r"\}",
@@ -31,42 +32,14 @@ _LATEX_ESCAPES = {
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
 }
+"""What LaTeX reads as more than a character, and what sets it as one."""
 
 
-def text(expr: Expr | Value, max_terms: int = MAX_TERMS) -> str:
-    """The formula of `expr` as Python would write it.
+class Part(NamedTuple):
+    """A part of a formula in one language, and how tightly it binds."""
 
-    Shared parts are written out wherever they are used; past `max_terms` nodes the deepest become
-    "…". The parentheses keep the order of evaluation: read back, it computes the same floats.
-
-    >>> g = Graph(); a, b = g.input("a"), g.input("b")
-    >>> text(a - (b - a) * 2)
-    'a - (b - a)*2'
-    """
-    return _render(expr, "text", max_terms)
-
-
-def latex(expr: Expr | Value, max_terms: int = MAX_TERMS) -> str:
-    r"""The formula of `expr` in LaTeX, for maths mode.
-
-    >>> g = Graph(); w0_1, x = g.input("w0_1"), g.input("x")
-    >>> print(latex((w0_1 * x).tanh() / 2))
-    \frac{\tanh\left(w_{0,1} \cdot x\right)}{2}
-    """
-    return _render(expr, "latex", max_terms)
-
-
-def number_text(number: float) -> str:
-    """A number as a formula shows it: whole ones without a point, others exactly.
-
-    >>> number_text(2.0), number_text(0.1), number_text(-3.0)
-    ('2', '0.1', '-3')
-    """
-    number = float(number)
-    negative_zero = number == 0 and math.copysign(1.0, number) < 0
-    if number.is_integer() and abs(number) < 1e16 and not negative_zero:
-        return str(int(number))
-    return repr(number)
+    written: str
+    binds: int = ATOM
 
 
 def number_latex(number: float) -> str:
@@ -105,10 +78,10 @@ def escape_latex(text: str) -> str:
     >>> escape_latex("50%_$x")
     '50\\%\\_\\$x'
     """
-    return "".join(_LATEX_ESCAPES.get(c, c) for c in text if c.isprintable())
+    return "".join(LATEX_ESCAPES.get(c, c) for c in text if c.isprintable())
 
 
-def notation(graph: Graph, node: int, language: str) -> Notation:
+def notation(graph: Columns, node: int, language: str) -> Notation:
     """How the operation of `node` is written, its static arguments filled in.
 
     The braces of the template stay doubled, ready for its operands.
@@ -116,65 +89,99 @@ def notation(graph: Graph, node: int, language: str) -> Notation:
     op = graph.ops[node]
     if op.shape is not None:
         return array_notation(graph, node, language)
-    written = op.notation.get(language)
-    if written is None:
-        return Notation(f"{op.name}({', '.join(f'{{{i}}}' for i in range(op.arity))})")
-    if not op.statics:
-        return written
+    return filled(op, graph.statics.get(node, ()), language)
+
+
+def filled(op: Op, statics: Sequence[float], language: str) -> Notation:
+    """How an elementwise operation is written for a reader, its static arguments filled in.
+
+    The braces of the template stay doubled, ready for its operands.
+    """
+    written = op.written(language, statics)
     number = number_latex if language == "latex" else number_text
     template = written.template
-    for name, value in zip(op.statics, graph.statics[node], strict=True):
+    for name, value in zip(op.statics, statics, strict=True):
         shown = number(value).replace("{", "{{").replace("}", "}}")
         template = template.replace(f"{{{name}}}", shown)
     return Notation(template, written.binds, written.slots)
 
 
-def _render(expr: Expr | Value, language: str, max_terms: int) -> str:
-    graph = common_graph([expr])
-    terms, parts = _tree(graph, graph.node_of(expr), max_terms)
-    written: list[tuple[str, int]] = [("", ATOM)] * len(terms)
+def formula(graph: Columns, root: int, language: str, max_terms: int = MAX_TERMS) -> str:
+    """The formula of a node, as "text" or "latex"; past `max_terms` nodes the deepest are cut."""
+    return write(graph, root, language, max_terms=max_terms).written
+
+
+def write(
+    graph: Columns,
+    root: int,
+    language: str,
+    stop: Callable[[int], Part | None] = lambda node: None,
+    max_terms: int = MAX_TERMS,
+) -> Part:
+    """The formula of `root`, written out to its leaves or to where `stop` gives what stands there.
+
+    >>> from wengert.graph.expr import Graph
+    >>> g = Graph(); a = g.input("a"); b = a + 1; c = b * b
+    >>> write(g, c.id, "text", {b.id: Part("b - 1", 10)}.get)
+    Part(written='(b - 1)*(b - 1)', binds=20)
+    """
+    terms, places = _tree(graph, root, stop, max_terms)
+    made = [Part("")] * len(terms)
     for i in reversed(range(len(terms))):
-        node = terms[i]
-        if node < 0:
-            written[i] = (r"\ldots" if language == "latex" else "…", ATOM)
-        elif graph.is_leaf(node):
-            written[i] = _leaf(graph, node, language)
+        term = terms[i]
+        if isinstance(term, Part):
+            made[i] = term
+        elif term < 0:
+            made[i] = Part(r"\ldots" if language == "latex" else "…")
+        elif graph.is_leaf(term):
+            made[i] = _leaf(graph, term, language)
         else:
-            form = notation(graph, node, language)
+            form = notation(graph, term, language)
+            parts = made[places[i]]
+            slots = (*form.slots, *[0] * len(parts))
             operands = [
-                _bracket(inner, language) if binds < slot else inner
-                for (inner, binds), slot in zip(written[parts[i]], form.slots, strict=False)
+                _bracket(part.written, language) if part.binds < slot else part.written
+                for part, slot in zip(parts, slots, strict=False)
             ]
-            written[i] = (form.template.format(*operands), form.binds)
-    return written[0][0]
+            made[i] = Part(form.template.format(*operands), form.binds)
+    return made[0]
 
 
-def _tree(graph: Graph, root: int, max_terms: int) -> tuple[list[int], dict[int, slice]]:
+def _tree(
+    graph: Columns, root: int, stop: Callable[[int], Part | None], max_terms: int
+) -> tuple[list[int | Part], dict[int, slice]]:
     """The tree of the formula, breadth first: its nodes (-1 where cut), and the parts of each."""
-    terms = [root]
-    parts: dict[int, slice] = {}
-    i = 0
-    while i < len(terms):
-        operands = graph.operands[terms[i]] if terms[i] >= 0 else ()
+    terms: list[int | Part] = [root]
+    places: dict[int, slice] = {}
+    for i, term in enumerate(terms):
+        operands = () if isinstance(term, Part) else graph.operands[term]
         if operands and i and len(terms) + len(operands) > max_terms:
             terms[i] = -1
         elif operands:
-            parts[i] = slice(len(terms), len(terms) + len(operands))
-            terms.extend(operands)
-        i += 1
-    return terms, parts
+            places[i] = slice(len(terms), len(terms) + len(operands))
+            terms += [stop(operand) or operand for operand in operands]
+    return terms, places
 
 
-def _leaf(graph: Graph, node: int, language: str) -> tuple[str, int]:
+def number_part(written: str, negative: int = UNARY) -> Part:
+    r"""A number as a part of a formula; `negative` is how tightly a negative one binds.
+
+    >>> number_part("-2").binds == UNARY, number_part(r"2 \cdot 10^{-7}").binds == POWER
+    (True, True)
+    """
+    binds = negative if written.startswith("-") else ATOM
+    return Part(written, min(binds, POWER) if "^" in written else binds)
+
+
+def _leaf(graph: Columns, node: int, language: str) -> Part:
     if graph.ops[node] is ops.CONSTANT:
         number: Any = graph.value(node)
         if node in graph.shapes:
             shown = array_text(number)
-            return (rf"\mathrm{{{escape_latex(shown)}}}" if language == "latex" else shown), ATOM
-        shown = number_latex(number) if language == "latex" else number_text(number)
-        return shown, UNARY if shown.startswith("-") else ATOM
+            return Part(rf"\mathrm{{{escape_latex(shown)}}}" if language == "latex" else shown)
+        return number_part(number_latex(number) if language == "latex" else number_text(number))
     name = graph.labels[node]
-    return (name_latex(name) if language == "latex" else name), ATOM
+    return Part(name_latex(name) if language == "latex" else name)
 
 
 def _bracket(inner: str, language: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from operator import mul
-from typing import Any
+from typing import Any, Final
 
 from ..errors import ShapeError
 from ..ops.ieee import Float
 from ..ops.record import Op, plain_number
 from ..ops.scalar import ADD, MUL
+from .arithmetic import Arithmetic
 from .value import Value, as_value, computed
 
 
@@ -34,10 +36,14 @@ class Row:
             self.numbers: tuple[float, ...] = given
         else:
             self.values = given
-            self.numbers = tuple([value.data for value in given])
+            self.numbers = tuple([value._data for value in given])
 
 
-class ActivatedSum(Value):
+_SUM: Final = replace(ADD)
+"""What a sum is computed by until it is written out: not yet an addition of two operands."""
+
+
+class ActivatedSum(Value, internal=True):
     """`activation(bias + weights[0]*row[0] + …)` as one step, until somebody looks inside.
 
     bias        a `Value`
@@ -62,6 +68,7 @@ class ActivatedSum(Value):
     """
 
     __slots__ = ("_ct", "_earlier", "_inside", "_met", "_weights", "bias", "name", "row")
+    __add__, __sub__, __mul__ = Arithmetic.__add__, Arithmetic.__sub__, Arithmetic.__mul__
 
     def __init__(
         self,
@@ -71,36 +78,36 @@ class ActivatedSum(Value):
         activation: Op | None = None,
         name: str = "",
     ) -> None:
-        total = bias.data
-        factors = [weight.data for weight in weights]
+        total = bias._data
+        factors = [weight._data for weight in weights]
         if len(factors) != len(row.numbers):
             raise ShapeError(f"{len(factors)} weights for a row of {len(row.numbers)}")
         for product in map(mul, factors, row.numbers):
             total += product
         if type(total) is not float or type(factors[0]) is not float:
-            total = _plain_sum(bias.data, factors, row.numbers)
+            total = _plain_sum(bias._data, factors, row.numbers)
         data = total if activation is None else activation.evaluate(total)
-        self.data = data if type(data) is float else plain_number(data)
-        self.grad = 0.0
+        self._data = data if type(data) is float else plain_number(data)
+        self._grad = 0.0
         self.label = ""
-        self.op = activation or ADD
-        self.statics = ()
+        self.op = activation or _SUM
         self.bias = bias
         self._weights = backwards = weights[::-1]
         self.row = row
         self.name = name
         entries = row.backwards if row.values else ()
-        computed_weights = [weight for weight in backwards if weight.reads]
-        if computed_weights or bias.reads:
-            self.reads = (*computed_weights, *entries, bias)
+        computed_weights = [weight for weight in backwards if not weight.is_leaf]
+        if computed_weights or not bias.is_leaf:
+            self._a = (*computed_weights, *entries, bias)
         else:
-            self.reads = entries or (bias,)
+            self._a = entries or (bias,)
+        self._b = ()
         # Of the last sweep: the cotangent of the sum, and what the weights were; of those before,
         # the gradients of the constants of the row, which add up as those of all leaves do.
         self._ct: float | None = None
         self._met: Sequence[float] = ()
         self._earlier: Sequence[float] = ()
-        self._inside: tuple[float, float, list[float]] | None = (total, bias.data, factors)
+        self._inside: tuple[float, float, list[float]] | None = (total, bias._data, factors)
 
     @property
     def operands(self) -> tuple[Value, ...]:
@@ -108,7 +115,7 @@ class ActivatedSum(Value):
         self._write_out()
         return self.reads
 
-    def _backward(self) -> None:
+    def _step(self) -> None:
         """One step of the chain rule, to the operands."""
         self._write_out()
         self._pull()
@@ -121,28 +128,28 @@ class ActivatedSum(Value):
         if self._ct is not None:
             self._settle()
         op, ct = self.op, 0.0  # added to, as any gradient is: ints become floats, and -0.0 is 0.0
-        if op is ADD:
-            ct += self.grad
+        if op is _SUM:
+            ct += self._grad
         else:
             rule = op.vjp[0]  # type: ignore[union-attr]
             if rule is not None:
                 try:
-                    ct += rule(self.grad, self.data, self._inside[0])
+                    ct += rule(self._grad, self._data, self._inside[0])
                 except ArithmeticError:
-                    ct += float(rule(Float(self.grad), Float(self.data), Float(self._inside[0])))
+                    ct += float(rule(Float(self._grad), Float(self._data), Float(self._inside[0])))
         self._ct = ct
-        self.bias.grad += ct
+        self.bias._grad += ct
         # As many of the one as of the other: `strict` would cost as much as a term here.
         pairs = zip(self._weights, self.row.backwards)  # noqa: B905
         if self.row.values:
             for weight, entry in pairs:
-                share = ct * weight.data
-                weight.grad += ct * entry.data
-                entry.grad += share
+                share = ct * weight._data
+                weight._grad += ct * entry._data
+                entry._grad += share
         else:
             for weight, number in pairs:
-                weight.grad += ct * number
-            self._met = [weight.data for weight in self._weights]
+                weight._grad += ct * number
+            self._met = [weight._data for weight in self._weights]
 
     def _pass_over(self) -> None:
         """What is inside has no gradient of this sweep; constants keep that of earlier ones."""
@@ -171,9 +178,9 @@ class ActivatedSum(Value):
         if not values:
             values = tuple(map(as_value, self.row.numbers))
             for value, grad in zip(reversed(values), self._constant_grads(), strict=True):
-                value.grad = grad
+                value._grad = grad
         products = [
-            computed(plain_number(factor * number), MUL, (weight, value))
+            computed(plain_number(factor * number), MUL, weight, value)
             for weight, factor, value, number in zip(
                 reversed(self._weights), factors, values, self.row.numbers, strict=True
             )
@@ -181,17 +188,17 @@ class ActivatedSum(Value):
         *sums, last = products
         before = self.bias
         for product in products:
-            product.grad = ct
+            product._grad = ct
         for product in sums:
-            partial = plain_number(partial + product.data)
-            before = computed(partial, ADD, (before, product))
-            before.grad = ct
-        reads: tuple[Value, ...] = before, last
-        if self.op is not ADD:
-            inner = computed(plain_number(total), ADD, reads)
-            inner.grad, inner.label = ct, self.name
-            reads = (inner,)
-        self.reads = reads
+            partial = plain_number(partial + product._data)
+            before = computed(partial, ADD, before, product)
+            before._grad = ct
+        if self.op is _SUM:
+            self.op, self._a, self._b = ADD, before, last
+        else:
+            inner = computed(plain_number(total), ADD, before, last)
+            inner._grad, inner.label = ct, self.name
+            self._a, self._b = (inner,), ()
         self._inside = None
 
 

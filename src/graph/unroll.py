@@ -20,7 +20,8 @@ from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, DIV, EQ, EXP, GT, LOG, MAXIMUM, MUL, STOP_GRADIENT, SUB
 from ..ops.shapes import BATCH, Shape, shape_text
 from .arithmetic import Arithmetic
-from .expr import Expr, Graph, Origin, common_graph, live_nodes
+from .expr import Expr, Graph, common_graph, live_nodes
+from .rewrite import Walk
 from .value import Value
 
 MAX_LANES: Final = 50_000_000
@@ -66,17 +67,18 @@ def unroll_graph(graph: Graph, roots: Sequence[int]) -> tuple[Graph, dict[int, L
     """
     live = live_nodes(graph, roots)
     _check_sizes(graph, live)
-    target = Graph()
-    lanes: dict[int, Lanes] = {}
-    for node in live:
-        target.deriving(_origin(graph.origins[node], lanes))
+    walk, lanes = Walk(graph), dict[int, Lanes]()
+    target = walk.target
+
+    def write(walk: Walk, node: int) -> int:
         if graph.operands[node]:
             lanes[node] = _operation(graph, node, target, lanes)
             _label(graph, node, target, lanes[node])
         else:
-            target.deriving(None)
             lanes[node] = _leaf_lanes(graph, node, target)
-    target.deriving(None)
+        return lanes[node][0]
+
+    walk.run(live, write)
     for adjoint, primal in graph.adjoint_of.items():
         pairs = zip(lanes.get(adjoint, ()), lanes.get(primal, ()), strict=False)
         target.adjoint_of.update((a, p) for a, p in pairs if target.ops[a] is not CONSTANT)
@@ -116,14 +118,6 @@ def _check_sizes(graph: Graph, live: Sequence[int]) -> None:
         total += terms * prod(shape)
     if total > MAX_LANES:
         raise SizeError(f"unrolling would give {total:,} scalars; the limit is {MAX_LANES:,}")
-
-
-def _origin(origin: Origin | None, lanes: dict[int, Lanes]) -> Origin | None:
-    """An origin as the target's, its primal node there being the first element."""
-    if origin is None or origin.primal is None:
-        return origin
-    primal = lanes.get(origin.primal, [None])[0]
-    return Origin(origin.transform, primal, origin.role, origin.rule, origin.operand)
 
 
 def _leaf_lanes(graph: Graph, node: int, target: Graph) -> Lanes:

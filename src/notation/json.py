@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 
 from ..errors import OperandError, SaveFileError, ShapeError, SizeError, kind_of, shorten
 from ..graph.expr import Graph
+from ..ops.record import Op
 from ..ops.shapes import shape_text
 from .networkx import check_size, fault, from_networkx
 
@@ -50,8 +51,8 @@ def to_json(graph: Graph) -> str:
     return json.dumps({"format": FORMAT, "version": VERSION, **data}, allow_nan=False)
 
 
-def from_json(text: str) -> Graph:
-    """The graph that `to_json` wrote as `text`; errors as `from_networkx`.
+def from_json(text: str, *, operations: Iterable[Op] = ()) -> Graph:
+    """The graph that `to_json` wrote as `text`; errors and `operations` as of `from_networkx`.
 
     >>> from_json('{"format": "recipe"}')
     Traceback (most recent call last):
@@ -74,7 +75,7 @@ def from_json(text: str) -> Graph:
     if not isinstance(about, dict):
         raise SaveFileError(f"'graph' is {shorten(about)}; expected an object")
     whole = {"directed": True, "multigraph": False, "graph": about, "nodes": nodes, "edges": edges}
-    return from_networkx(networkx.node_link_graph(whole, edges="edges"))
+    return from_networkx(networkx.node_link_graph(whole, edges="edges"), operations=operations)
 
 
 def _encoded(number: float | None) -> float | str | None:

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 from ..graph.expr import Expr
 from ..graph.formula import MAX_TERMS
-from ..graph.formula import latex as latex_of
 from ..graph.value import Value
+from ..graph.written import latex as latex_of
 
 _TOKEN: Final = re.compile(
     r"\\(?:begin|end)\{[a-z*]+\}|\\[A-Za-z]+|\\.|\d+(?:\.\d+)?(?:e[+-]?\d+)?|\s+|.", re.DOTALL
@@ -74,7 +74,7 @@ class _Item(NamedTuple):
 
     markup: str
     operand: bool = True
-    slot: int | None = None
+    slot: str | None = None
     spaced: bool = False
 
 
@@ -101,10 +101,10 @@ def mathml(expr: Expr | Value, max_terms: int = MAX_TERMS) -> str:
     return from_latex(latex_of(expr, max_terms))
 
 
-def from_latex(latex: str, slot: Callable[[int, bool], str] | None = None) -> str:
+def from_latex(latex: str, slot: Callable[[str, bool], str] | None = None) -> str:
     r"""LaTeX as this package writes it, as a `math` element.
 
-    `\slot{7}` stands for what `slot(7, bracketed)` answers: `bracketed` when parentheses around a
+    `\slot{7}` stands for what `slot("7", bracketed)` answers: `bracketed` when parentheses around a
     negative number are needed where it stands.
 
     >>> from_latex(r"\frac{1}{x_{0}}")
@@ -169,7 +169,7 @@ def _complete(frame: _Frame, item: _Item) -> None:
     frame.items.append(item)
 
 
-def _closed(frame: _Frame, closer: str, slot: Callable[[int, bool], str] | None) -> _Item:
+def _closed(frame: _Frame, closer: str, slot: Callable[[str, bool], str] | None) -> _Item:
     """A group that has ended, as one item."""
     if frame.opener == "{":
         # Braces around one thing are not seen, so what it is stays known.
@@ -231,10 +231,9 @@ def _raw(tokens: Iterator[str]) -> str:
     return text
 
 
-def _raw_item(macro: str, text: str, slot: Callable[[int, bool], str] | None) -> _Item:
+def _raw_item(macro: str, text: str, slot: Callable[[str, bool], str] | None) -> _Item:
     if macro == r"\slot":
-        number = int(text)
-        return _Item(slot(number, False) if slot else f"<mn>{number}</mn>", slot=number)
+        return _Item(slot(text, False) if slot else f"<mn>{escape(text)}</mn>", slot=text)
     shown = escape(text.replace("---", "—"))
     if macro == r"\text":
         return _Item(f"<mtext>{shown.replace(' ', '&#xa0;')}</mtext>", operand=False)

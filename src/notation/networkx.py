@@ -6,7 +6,7 @@ A networkx graph has one edge for `x*x` and no first operand for `a - b`, so an 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 from ..errors import SaveFileError, SizeError, UnknownNameError, WengertError, kind_of, shorten
 from ..graph.expr import Graph, Origin
 from ..ops.record import Op, plain_number
-from ..ops.scalar import CONSTANT, ELEMENTWISE, INPUT, LEAVES, OPERATIONS, PARAMETER
+from ..ops.scalar import CONSTANT, ELEMENTWISE, INPUT, LEAVES, PARAMETER
+from ..ops.table import OPERATIONS, with_own
 
 if TYPE_CHECKING:
     import networkx
@@ -84,14 +85,14 @@ def extend_networkx(view: networkx.DiGraph[int], graph: Graph) -> None:
     view.graph["outputs"] = list(graph.outputs)
 
 
-def from_networkx(nx_graph: networkx.Graph[Any]) -> Graph:
+def from_networkx(nx_graph: networkx.Graph[Any], *, operations: Iterable[Op] = ()) -> Graph:
     """The graph of scalars that `nx_graph` describes, in the attributes that `Graph.nx` gives.
 
     Nodes 0 … n-1 whose operands come before them keep their numbers; any others are numbered anew,
     operands first, otherwise in their own order. A parameter that stood for a `Value` comes back as
     a parameter with its number. Anything that does not describe a graph is an error that names the
     node: `SaveFileError`, `UnknownNameError` for an operation, `InvalidNameError` or
-    `DuplicateNameError` for a leaf.
+    `DuplicateNameError` for a leaf. `operations` are those of your own that nodes may name.
 
     >>> g = Graph(); a, b = g.input("a"), g.input("b"); y = (a - b) * a
     >>> print(from_networkx(g.nx)[3])
@@ -105,8 +106,9 @@ def from_networkx(nx_graph: networkx.Graph[Any]) -> Graph:
             "is directed, with one edge from an operand to a consumer"
         )
     check_size(len(nx_graph))
+    known = with_own(_KINDS, operations)
     attributes = dict(nx_graph.nodes(data=True))
-    kinds = {node: _kind(node, fields) for node, fields in attributes.items()}
+    kinds = {node: _kind(node, fields, known) for node, fields in attributes.items()}
     operands = {node: _operands(node, op, nx_graph.pred[node]) for node, op in kinds.items()}
     graph = Graph()
     number: dict[Any, int] = {}
@@ -166,16 +168,18 @@ def _edges(graph: Graph, start: int) -> Iterator[tuple[int, int, dict[str, list[
             yield operand, node, {"positions": places}
 
 
-def _kind(node: object, fields: Mapping[str, Any]) -> Op:
+def _kind(node: object, fields: Mapping[str, Any], known: Mapping[str, Op]) -> Op:
     name = fields.get("op")
     if not isinstance(name, str):
         raise fault(node, f"its op is {shorten(name)}; expected the name of an operation")
-    if name in OPERATIONS and name not in _KINDS:
+    if name in OPERATIONS and name not in known:
         raise fault(node, f"{name} works on whole arrays; only graphs of scalars are read")
-    if name not in _KINDS:
-        unknown = UnknownNameError.of("operation", name, _KINDS)
-        raise UnknownNameError(f"node {shorten(node)}: {unknown}")
-    return _KINDS[name]
+    if name not in known:
+        unknown = UnknownNameError.of("operation", name, known)
+        raise UnknownNameError(
+            f"node {shorten(node)}: {unknown}; one of your own is given in operations=[...]"
+        )
+    return known[name]
 
 
 def _operands(node: object, op: Op, edges: Mapping[Node, Mapping[str, Any]]) -> tuple[Node, ...]:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, NamedTuple, NoReturn
 
 from ..errors import FormulaError, OperandError, kind_of, shorten
 from ..graph.expr import Expr, Graph
-from ..graph.leafnames import MAX_NAME_LENGTH, is_name
+from ..graph.rewrite import rewritten
+from ..graph.store import MAX_NAME_LENGTH, is_name
 from ..ops import scalar as ops
 from ..ops.record import ATOM, Op
+from ..ops.table import with_own
 
 MAX_LENGTH: Final = 10_000
 """The longest formula, in characters."""
@@ -28,8 +30,18 @@ MAX_NODES: Final = 4_000
 _SHOWN: Final = 72
 _RUN_TOGETHER: Final = re.compile(r"(?<![\w.])[\d.][\w.]*?(?:and|else|for|if|in|is|not|or)\b")
 
-FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
-    **{op.name: op for op in ops.ELEMENTWISE.values() if op.notation["text"].binds == ATOM},
+Functions = Mapping[str, Callable[..., Any]]
+
+
+def _called_by_name(operations: Iterable[Op]) -> dict[str, Callable[..., Any]]:
+    """The operations that are written as calls, by name."""
+    return {
+        op.name: op for op in operations if op.shape is None and op.written("text").binds == ATOM
+    }
+
+
+FUNCTIONS: Final[Functions] = {
+    **_called_by_name(ops.ELEMENTWISE.values()),
     "silu": ops.silu,
     "gelu": ops.gelu,
 }
@@ -99,8 +111,10 @@ class _Reading(NamedTuple):
     make: Callable[..., Any]
 
 
-def parse(text: str, graph: Graph | None = None) -> Expr:
+def parse(text: str, graph: Graph | None = None, *, operations: Iterable[Op] = ()) -> Expr:
     """The expression that `text` writes, in `graph` or in a new one.
+
+    `operations` are those of your own that it may call, by their names.
 
     The syntax is Python's: numbers, names, `+ - * / **`, one comparison, and calls of operations by
     name, such as `tanh(x)`, `maximum(a, b)`, `where(a < b, x, y)`, `leaky_relu(x, 0.1)`. A name is
@@ -117,7 +131,8 @@ def parse(text: str, graph: Graph | None = None) -> Expr:
         x or y
         ^^^^^^
     """
-    readings = _understand(_tree(text), text)
+    known = {**FUNCTIONS, **_called_by_name(with_own({}, operations).values())}
+    readings = _understand(_tree(text), text, known)
     target = Graph() if graph is None else graph
     if target.shapes:
         _make(readings, _leaves_only(target, readings))  # raises where shapes do not fit
@@ -134,12 +149,9 @@ def _make(readings: Sequence[tuple[ast.expr, _Reading]], graph: Graph) -> Expr:
 
 def _leaves_only(graph: Graph, readings: Sequence[tuple[ast.expr, _Reading]]) -> Graph:
     """A new graph with those leaves of `graph` that the formula names."""
-    rehearsal = Graph()
     names = dict.fromkeys(node.id for node, _ in readings if isinstance(node, ast.Name))
-    for name in names:
-        if name in graph.leaves:
-            rehearsal.copy_leaf(graph, graph.leaves[name])
-    return rehearsal
+    leaves = [graph.leaves[name] for name in names if name in graph.leaves]
+    return rewritten(graph, leaves, order=leaves).graph
 
 
 def _tree(text: str) -> ast.expr:
@@ -168,7 +180,7 @@ def _tree(text: str) -> ast.expr:
     raise FormulaError(f"the formula is nested too deeply; at most {MAX_DEPTH:,} levels are read")
 
 
-def _understand(root: ast.expr, text: str) -> list[tuple[ast.expr, _Reading]]:
+def _understand(root: ast.expr, text: str, functions: Functions) -> list[tuple[ast.expr, _Reading]]:
     """Every piece of syntax with its reading, consumers first and the right before the left.
 
     Of several mistakes the leftmost is reported.
@@ -190,7 +202,7 @@ def _understand(root: ast.expr, text: str) -> list[tuple[ast.expr, _Reading]]:
                 "build larger expressions with a Graph"
             )
         try:
-            reading = _read(node)
+            reading = _read(node, functions)
         except _PlaceError as mistake:
             place = mistake.node
             end = place.end_col_offset or place.col_offset + 1
@@ -212,14 +224,14 @@ class _PlaceError(Exception):
         self.message = message
 
 
-def _read(node: ast.expr) -> _Reading:
+def _read(node: ast.expr, functions: Functions) -> _Reading:
     """What one piece of syntax means; a `_PlaceError` for what is not on the list."""
     literal = _literal(node)
     if literal is not None:
         return _Reading((), lambda graph: graph.constant(literal))
     match node:
         case ast.Name(id=name):
-            _check_leaf(node, name)
+            _check_leaf(node, name, functions)
             return _Reading((), lambda graph: _leaf(graph, name))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return _Reading((operand,), lambda graph, a: ops.NEG(a))
@@ -241,7 +253,7 @@ def _read(node: ast.expr) -> _Reading:
         case ast.Compare():
             raise _PlaceError(node, "a formula has no chained comparisons; write (a < b)*(b < c)")
         case ast.Call(func=ast.Name()):
-            return _call(node)
+            return _call(node, functions)
     for kind, message in _REFUSED:
         if isinstance(node.func if isinstance(node, ast.Call) else node, kind):
             raise _PlaceError(node, message)
@@ -254,12 +266,12 @@ def _operation(op: Op, operands: Sequence[ast.expr]) -> _Reading:
     return _Reading(operands, lambda graph, *arguments: op(*arguments))
 
 
-def _call(node: ast.Call) -> _Reading:
+def _call(node: ast.Call, functions: Functions) -> _Reading:
     """A call of a known function with the right number of plain arguments."""
     name = node.func.id  # type: ignore[attr-defined]
-    function = FUNCTIONS.get(name)
+    function = functions.get(name)
     if function is None:
-        raise _PlaceError(node.func, _unknown_function(name))
+        raise _PlaceError(node.func, _unknown_function(name, functions))
     if node.keywords:
         keyword = node.keywords[0]
         spelled = f"{keyword.arg}=" if keyword.arg else "**"
@@ -314,8 +326,8 @@ def _not_a_number(thing: object) -> str:
     return f"{'...' if thing is ... else thing} is not a number"
 
 
-def _check_leaf(node: ast.expr, name: str) -> None:
-    if name in FUNCTIONS:
+def _check_leaf(node: ast.expr, name: str, functions: Functions) -> None:
+    if name in functions:
         raise _PlaceError(
             node, f"{name} is a function, so it cannot name a leaf; write {name}(...)"
         )
@@ -332,13 +344,13 @@ def _leaf(graph: Graph, name: str) -> Expr:
     return graph.input(name) if known is None else graph[known]
 
 
-def _unknown_function(name: str) -> str:
-    close = get_close_matches(name, FUNCTIONS, n=1)
+def _unknown_function(name: str, functions: Functions) -> str:
+    close = get_close_matches(name, functions, n=1)
     if name in _ELSEWHERE:
         hint = f": {_ELSEWHERE[name]}."
     else:
         hint = f": did you mean {close[0]}?" if close else "."
-    return f"unknown function {shorten(name)}{hint} Known: {', '.join(sorted(FUNCTIONS))}"
+    return f"unknown function {shorten(name)}{hint} Known: {', '.join(sorted(functions))}"
 
 
 def _sign(sign: ast.operator) -> str:

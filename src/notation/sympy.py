@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from numbers import Real
+from operator import mul
 from typing import Any
 
 from ..errors import SizeError
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
-from ..graph.leafnames import is_name
+from ..graph.store import is_name
 from ..graph.unroll import unroll
 from ..ops.record import Op
-from ..ops.scalar import CONSTANT, WHERE
+from ..ops.scalar import CONSTANT, POW
 
 MAX_CONDITIONS = 4
 """Past this many different conditions in a formula, its regions are not tried one by one."""
@@ -28,11 +29,7 @@ MAX_CONDITIONS = 4
 MAX_DEGREE = 10_000
 """The highest power that a formula for sympy may contain: sympy writes powers of numbers out."""
 
-POWERS = frozenset({"pow", "pow_const"})
-"""The operations whose last argument is an exponent."""
-
 _SHORT_DENOMINATOR = 64
-_EXPONENT_DIGITS = 60
 
 
 def to_sympy(things: Any, *, exact: bool = False) -> Any:
@@ -91,13 +88,10 @@ def sympy_nodes(
             made[node] = sympy.Dummy(f"{op.name}_{node}", real=True)
         else:
             arguments = [
-                made[operand] if _is_condition(op, position) else numbers[operand]
+                made[operand] if position in op.conditions else numbers[operand]
                 for position, operand in enumerate(operands)
             ]
             statics = [sympy_number(number, exact) for number in graph.statics.get(node, ())]
-            if op.name in POWERS:
-                *base, exponent = [*arguments, *statics]
-                arguments, statics = [*base, _exponent(exponent)], []
             try:
                 made[node] = sympy.sympify(op.sympy(sympy, *arguments, *statics))
             except RecursionError:
@@ -182,10 +176,6 @@ class RuleProof:
         return "\n".join(lines)
 
 
-CONVENTIONS = frozenset({"total", "stop_gradient"})
-"""The operations whose derivative is laid down: their meaning for one sample is the identity."""
-
-
 @lru_cache(maxsize=1024)
 def prove_rule(op: Op, statics: tuple[float, ...] | None = None) -> RuleProof:
     """Prove the derivative rules of `op` with sympy, operand by operand and region by region.
@@ -203,12 +193,12 @@ def prove_rule(op: Op, statics: tuple[float, ...] | None = None) -> RuleProof:
     """
     import sympy
 
-    if op.name in CONVENTIONS:
+    if op.decreed:
         return RuleProof(op.name, (), op.sentence)
     symbols = operand_symbols(op, statics)
     operands: list[Any] = list(symbols)
-    if op.name == WHERE.name:
-        operands[0] = symbols[0] > 0
+    for place in op.conditions:
+        operands[place] = symbols[place] > 0
     fixed: list[Any]
     if statics is None:
         fixed = [sympy.Symbol(name, real=True) for name in op.statics]
@@ -322,18 +312,13 @@ def _leaf(graph: Graph, node: int, exact: bool, named: bool) -> Any:
 
 def _degree(graph: Graph, node: int, degrees: dict[int, float]) -> float:
     """A bound on the highest power in the formula of `node`."""
-    operands = [degrees[operand] for operand in graph.operands[node]]
-    match graph.ops[node].name:
-        case "add" | "sub" | "neg":
-            degree = max(operands)
-        case "mul" | "div":
-            degree = sum(operands)
-        case "pow_const":
-            degree = operands[0] * abs(graph.statics[node][0])
-        case "pow":
-            degree = operands[0] * abs(graph.value(graph.operands[node][1]) or 1.0)
-        case _:
-            degree = 1.0
+    op, operands = graph.ops[node], [degrees[operand] for operand in graph.operands[node]]
+    degree: float
+    if op is POW:
+        degree = operands[0] * abs(graph.value(graph.operands[node][1]) or 1.0)
+    else:
+        powers = _powers(op, graph.statics.get(node, ()))
+        degree = max([float(sum(map(mul, term, operands))) for term in powers], default=1.0)
     if not degree <= MAX_DEGREE:
         raise SizeError(
             f"node {node} of {graph!r} is a power of {degree:.3g}; "
@@ -342,17 +327,27 @@ def _degree(graph: Graph, node: int, degrees: dict[int, float]) -> float:
     return degree
 
 
-def _exponent(exponent: Any) -> Any:
-    """The same number, but not as a long fraction: powers of those take sympy forever."""
+@lru_cache(maxsize=1024)
+def _powers(op: Op, statics: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
+    """The powers of its operands in each term of what an operation means; () for no polynomial.
+
+    A quotient counts as the product, and a power as itself whatever the exponent.
+    """
     import sympy
 
-    if exponent.is_Rational and exponent.q > _SHORT_DENOMINATOR:
-        return sympy.Float(exponent, _EXPONENT_DIGITS)
-    return exponent
-
-
-def _is_condition(op: Op, position: int) -> bool:
-    return position == 0 and op.name == WHERE.name
+    if op.arity < 1 or op.conditions or op.truth:
+        return ()
+    symbols = operand_symbols(op)
+    meaning = op.sympy(sympy, *symbols, *[sympy_number(number) for number in statics])
+    if meaning.is_Pow and meaning.base in symbols and meaning.exp.is_number:
+        return (tuple(float(abs(meaning.exp)) * (s == meaning.base) for s in symbols),)
+    found: list[tuple[float, ...]] = []
+    for part in sympy.fraction(sympy.together(meaning)):
+        if not part.is_polynomial(*symbols):
+            return ()
+        found += sympy.Poly(part, *symbols).monoms()
+    above = [tuple(map(float, term)) for term in found]
+    return tuple(above)
 
 
 def _sides(part: Any) -> tuple[Any, Any]:

@@ -40,6 +40,7 @@ from .arrayshapes import (
 )
 from .indexing import Index, positions_of
 from .record import ATOM, PRODUCT, Notation, Op, call, infix
+from .scalar import exp, where
 from .shapes import BATCH, Shape, checked_shape, mismatch, shape_of, shape_text
 
 _TIGHT: Final = (ATOM,)
@@ -113,8 +114,6 @@ def spread_over(x: Any, like: Any) -> Any:
         return x
     if BATCH not in shape or BATCH in shape_of(x):
         return BROADCAST(x, shape)
-    from .scalar import where
-
     return where(like, x, x)
 
 
@@ -126,8 +125,6 @@ def _count(x: Any, axis: int | None) -> Any:
 
 
 def _softmax(ct: Any, out: Any, x: Any, axis: int | None) -> Any:
-    from .scalar import exp
-
     return exp(x - kept(out, x, axis))
 
 
@@ -166,11 +163,18 @@ def _of_array(
     *,
     text: Notation | str = "",
     latex: Notation | str = "",
+    linear: str,
     jvp: Any = None,
     statics: tuple[str, ...] = (),
+    element: float = 0.4,
     **fields: Any,
 ) -> Op:
-    """The record of an operation on whole arrays, linear unless `jvp` says otherwise."""
+    """The record of an operation on whole arrays, which takes `element` nanoseconds for each.
+
+    What is linear in all operands together is its own `jvp`.
+    """
+    if jvp is None and linear != "together":
+        raise OperandError(f"the record of {name}: give a jvp, or say that it is linear together")
     arguments = ", ".join(["{0}", *[f"{{{static}}}" for static in statics]])
     written = text or call(name, arguments)
     in_latex = latex or call(rf"\operatorname{{{{{name}}}}}".replace("_", r"\_"), arguments)
@@ -184,6 +188,8 @@ def _of_array(
         statics=statics,
         shape=shape,
         jvp=(lambda t, out, x, *fixed: op(t, *fixed),) if jvp is None else jvp,
+        linear=linear,
+        cost={"numpy": element},
         **{"arity": 1, **fields},
     )
     return op
@@ -199,6 +205,7 @@ MATMUL: Op = _of_array(
     text=infix(" @ ", PRODUCT),
     latex=infix(" ", PRODUCT),
     jvp=(lambda t, out, a, b: MATMUL(t, b), lambda t, out, a, b: MATMUL(a, t)),
+    linear="each",
 )
 
 OUTER: Op = _of_array(
@@ -211,6 +218,7 @@ OUTER: Op = _of_array(
     text=call("outer", "{0}", "{1}"),
     latex=Notation(r"{0} {1}^{{\top}}", PRODUCT, (PRODUCT, ATOM)),
     jvp=(lambda t, out, a, b: OUTER(t, b), lambda t, out, a, b: OUTER(a, t)),
+    linear="each",
 )
 
 SUM: Op = _of_array(
@@ -221,6 +229,7 @@ SUM: Op = _of_array(
     "a sum hands its cotangent unchanged to every term",
     statics=("axis",),
     defaults=(None,),
+    linear="together",
 )
 
 MEAN: Op = _of_array(
@@ -231,6 +240,7 @@ MEAN: Op = _of_array(
     "a mean hands each of its n terms one n-th of the cotangent",
     statics=("axis",),
     defaults=(None,),
+    linear="together",
 )
 
 MAX: Op = _of_array(
@@ -243,6 +253,9 @@ MAX: Op = _of_array(
     defaults=(None,),
     jvp=(lambda t, out, x, axis: SUM(t * FIRST_MAX(x, axis), axis),),
     kink="a tie gives it all to the first of the largest",
+    linear="",
+    places=SUM,
+    chooses=True,
 )
 
 FIRST_MAX: Op = _of_array(
@@ -255,6 +268,8 @@ FIRST_MAX: Op = _of_array(
     defaults=(None,),
     jvp=(None,),
     kink="the first of the largest elements gets the 1",
+    linear="",
+    chooses=True,
 )
 
 LOGSUMEXP: Op = _of_array(
@@ -266,6 +281,9 @@ LOGSUMEXP: Op = _of_array(
     statics=("axis",),
     defaults=(None,),
     jvp=(lambda t, out, x, axis: SUM(t * _softmax(t, out, x, axis), axis),),
+    linear="",
+    places=SUM,
+    element=3.0,
 )
 
 TRANSPOSE: Op = _of_array(
@@ -276,6 +294,7 @@ TRANSPOSE: Op = _of_array(
     "a transpose passes back transposed",
     text=Notation("{0}.T", ATOM, _TIGHT),
     latex=Notation(r"{0}^{{\top}}", ATOM, _TIGHT),
+    linear="together",
 )
 
 RESHAPE: Op = _of_array(
@@ -286,6 +305,7 @@ RESHAPE: Op = _of_array(
     "the same elements in another shape: the cotangent takes the old shape back",
     text=Notation("{0}.reshape({shape})", ATOM, _TIGHT),
     statics=("shape",),
+    linear="together",
 )
 
 BROADCAST: Op = _of_array(
@@ -296,6 +316,7 @@ BROADCAST: Op = _of_array(
     "an element that was repeated gets the sum of the cotangents of its copies",
     statics=("shape",),
     jvp=(lambda t, out, x, shape: BROADCAST(t, shape),),
+    linear="together",
 )
 
 GATHER: Op = _of_array(
@@ -305,6 +326,8 @@ GATHER: Op = _of_array(
     (lambda ct, out, x, index: SCATTER(ct, index, shape_of(x)),),
     "each element that was chosen gets the cotangents of the places it was put in",
     statics=("index",),
+    linear="together",
+    element=3.0,
 )
 
 SCATTER: Op = _of_array(
@@ -314,6 +337,8 @@ SCATTER: Op = _of_array(
     (lambda ct, out, x, index, shape: GATHER(ct, index),),
     "each element takes the cotangent of the place it was added to",
     statics=("index", "shape"),
+    linear="together",
+    element=3.0,
 )
 
 GATHER_ROWS: Op = _of_array(
@@ -323,6 +348,8 @@ GATHER_ROWS: Op = _of_array(
     (lambda ct, out, x, index: SCATTER_ROWS(ct, index, shape_of(x)[1:]),),
     "each element that was chosen gets the cotangents of the places it was put in, row by row",
     statics=("index",),
+    linear="together",
+    element=3.0,
 )
 
 SCATTER_ROWS: Op = _of_array(
@@ -332,6 +359,8 @@ SCATTER_ROWS: Op = _of_array(
     (lambda ct, out, x, index, shape: GATHER_ROWS(ct, index),),
     "each element takes the cotangent of the place it was added to, row by row",
     statics=("index", "shape"),
+    linear="together",
+    element=3.0,
 )
 
 
@@ -363,6 +392,8 @@ STACK: Op = _of_array(
     "each operand gets its own row of the cotangent",
     arity=-1,
     jvp=EachOperand(_alone(lambda: STACK)),
+    linear="together",
+    chooses=True,
 )
 
 STACK_ROWS: Op = _of_array(
@@ -373,6 +404,8 @@ STACK_ROWS: Op = _of_array(
     "each operand gets its own place in every row of the cotangent",
     arity=-1,
     jvp=EachOperand(_alone(lambda: STACK_ROWS)),
+    linear="together",
+    chooses=True,
 )
 
 LENGTH: Op = _of_array(
@@ -383,6 +416,8 @@ LENGTH: Op = _of_array(
     "the number of rows does not change with their values: nothing passes back",
     text=call("len"),
     jvp=(None,),
+    linear="",
+    chooses=True,
 )
 
 

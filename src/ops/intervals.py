@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
@@ -50,24 +50,18 @@ TRUTH: Final = Interval(0.0, 1.0)
 
 
 def interval_of(op: Op, operands: Sequence[Interval], statics: Sequence[float]) -> Interval:
-    """Where the value of `op` lies; everything, for an operation that is not known here.
+    """Where the value of `op` lies: by the rule of its record, or anywhere.
 
     >>> from wengert.ops.scalar import EXP
     >>> interval_of(EXP, [Interval(0.0, 0.0)], ())
     Interval(low=0.9999999999999991, high=1.0000000000000009, nan=False)
     """
-    rule = _RULES.get(op.name)
-    if rule is None:
+    if op.interval is None:
         return ANY
-    found = rule(*operands, *statics)
-    if any(operand.nan for operand in operands) and op.name not in _IGNORES_NAN:
+    found: Interval = op.interval(*operands, *statics)
+    if not op.absorbs_nan and any(operand.nan for operand in operands):
         found = Interval(found.low, found.high, True)
     return found
-
-
-def has_interval(op: Op) -> bool:
-    """Whether `interval_of` knows more of `op` than that it has a value."""
-    return op.name in _RULES
 
 
 def hull(a: Interval, b: Interval) -> Interval:
@@ -95,17 +89,20 @@ def _sum(a: float, b: float) -> tuple[float, float]:
     return (total, total) if total == 0.0 else (_down(total), _up(total))
 
 
-def _add(a: Interval, b: Interval) -> Interval:
+def add(a: Interval, b: Interval) -> Interval:
+    """Where a + b lies."""
     opposite = (a.low == -_INF and b.high == _INF) or (a.high == _INF and b.low == -_INF)
     return Interval(_sum(a.low, b.low)[0], _sum(a.high, b.high)[1], opposite)
 
 
-def _neg(a: Interval) -> Interval:
+def negate(a: Interval) -> Interval:
+    """Where -a lies."""
     return Interval(-a.high, -a.low, a.nan)
 
 
-def _sub(a: Interval, b: Interval) -> Interval:
-    return _add(a, _neg(b))
+def subtract(a: Interval, b: Interval) -> Interval:
+    """Where a - b lies."""
+    return add(a, negate(b))
 
 
 def _around(number: float, sign: float) -> tuple[float, float]:
@@ -121,7 +118,8 @@ def _multiplied(a: float, b: float) -> tuple[float, float]:
     return _around(a * b, math.copysign(1.0, a) * math.copysign(1.0, b))
 
 
-def _mul(a: Interval, b: Interval) -> Interval:
+def multiply(a: Interval, b: Interval) -> Interval:
+    """Where a·b lies, the two being any numbers; of a number with itself see `square`."""
     corners = [_multiplied(x, y) for x, y in product((a.low, a.high), (b.low, b.high))]
     lost = any(
         0.0 in one and _INF in (abs(other.low), abs(other.high)) for one, other in ((a, b), (b, a))
@@ -135,7 +133,8 @@ def _divided(a: float, b: float) -> tuple[float, float]:
     return _around(ieee.divide(a, b), math.copysign(1.0, a) * math.copysign(1.0, b))
 
 
-def _div(a: Interval, b: Interval) -> Interval:
+def divide(a: Interval, b: Interval) -> Interval:
+    """Where a/b lies."""
     lost = bool(a.low == -_INF or a.high == _INF) and bool(b.low == -_INF or b.high == _INF)
     if 0.0 not in b:
         corners = [_divided(x, y) for x, y in product((a.low, a.high), (b.low, b.high))]
@@ -146,10 +145,15 @@ def _div(a: Interval, b: Interval) -> Interval:
 
 def square(a: Interval) -> Interval:
     """The product of a value with itself, which is never negative."""
-    return _power(a, 2)
+    return power(a, 2)
 
 
-def _power(a: Interval, n: float) -> Interval:
+def power(a: Interval, n: float) -> Interval:
+    """Where a to a fixed power lies.
+
+    >>> print(power(Interval(-1.0, 2.0), 2))
+    [0, 4]
+    """
     if n == 0:
         return Interval(1.0, 1.0)
     whole = float(n).is_integer()
@@ -168,9 +172,10 @@ def _power(a: Interval, n: float) -> Interval:
     return _function_bounds(ends, 0.0 if positive else -_INF, _INF, outside)
 
 
-def _pow(a: Interval, b: Interval) -> Interval:
+def power_of(a: Interval, b: Interval) -> Interval:
+    """Where a**b lies."""
     if b.low == b.high and math.isfinite(b.low):
-        return _power(a, b.low)
+        return power(a, b.low)
     if a.low <= 0.0:
         return ANY
     ends = [ieee.safe_pow(x, y) for x, y in product((a.low, a.high), (b.low, b.high))]
@@ -189,26 +194,32 @@ def _function_bounds(
     return Interval(max(low, least), min(high, most), nan)
 
 
-def _rising(
-    function: Callable[[float], float], least: float = -_INF, most: float = _INF, fixed: Any = None
+def rising(
+    function: Callable[[float], float], least: float = -_INF, most: float = _INF, zero: Any = None
 ) -> Callable[[Interval], Interval]:
-    """The rule of an increasing function with these limits; `fixed` is where it is 0, if known."""
+    """The rule of an increasing function of one operand that never raises.
+
+    least, most  what its value can be at all
+    zero         where it is 0, if that is known
+    It is trusted to be within four units in the last place, as libraries of functions are.
+
+    >>> print(rising(math.atan, -1.6, 1.6, zero=0.0)(Interval(0.0, 1.0)))
+    [0, 0.785398]
+    """
 
     def rule(a: Interval) -> Interval:
         low, high = least, most
-        if fixed is not None and a.low >= fixed:
+        if zero is not None and a.low >= zero:
             low = max(low, 0.0)
-        if fixed is not None and a.high <= fixed:
+        if zero is not None and a.high <= zero:
             high = min(high, 0.0)
         return _function_bounds([function(a.low), function(a.high)], low, high)
 
     return rule
 
 
-def _with_domain(
-    rule: Callable[[Interval], Interval], least: float
-) -> Callable[[Interval], Interval]:
-    """The rule of a function that is nan below `least`."""
+def above(least: float, rule: Callable[[Interval], Interval]) -> Callable[[Interval], Interval]:
+    """The rule of a function that is nan below `least`, and obeys `rule` from there on."""
 
     def limited(a: Interval) -> Interval:
         if a.high < least:
@@ -219,7 +230,12 @@ def _with_domain(
     return limited
 
 
-def _wave(function: Callable[[float], float], top: float) -> Callable[[Interval], Interval]:
+def undefined_to(least: float) -> Callable[[Interval], str]:
+    """What goes wrong in a function that has no finite value at `least` or below."""
+    return lambda a: "domain" if a.low <= least else ""
+
+
+def wave(function: Callable[[float], float], top: float) -> Callable[[Interval], Interval]:
     """The rule of sine or cosine; `top` is where it is 1."""
 
     def rule(a: Interval) -> Interval:
@@ -238,19 +254,22 @@ def _wave(function: Callable[[float], float], top: float) -> Callable[[Interval]
     return rule
 
 
-def _leaky(a: Interval, slope: float) -> Interval:
-    below = _mul(Interval(min(a.low, 0.0), min(a.high, 0.0)), Interval(slope, slope))
+def leaky(a: Interval, slope: float) -> Interval:
+    """Where a lies above 0, and slope·a below."""
+    below = multiply(Interval(min(a.low, 0.0), min(a.high, 0.0)), Interval(slope, slope))
     parts = [below] if a.low <= 0.0 else []
     parts += [Interval(max(a.low, 0.0), a.high)] if a.high > 0.0 else []
     return parts[0] if len(parts) == 1 else hull(*parts)
 
 
-def _abs(a: Interval) -> Interval:
+def absolute(a: Interval) -> Interval:
+    """Where the size of a lies."""
     ends = (abs(a.low), abs(a.high))
     return Interval(0.0 if 0.0 in a else min(ends), max(ends))
 
 
-def _where(condition: Interval, a: Interval, b: Interval) -> Interval:
+def either(condition: Interval, a: Interval, b: Interval) -> Interval:
+    """Where the one chosen lies."""
     if not condition.nan and 0.0 not in condition:
         return a
     if not condition.nan and condition.low == condition.high == 0.0:
@@ -287,43 +306,7 @@ def _not_equal(a: Interval, b: Interval) -> bool | None:
     return None if known is None else not known
 
 
-def _same(a: Interval) -> Interval:
-    return a
-
-
-_IGNORES_NAN: Final = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "where"})
-"""The operations that need not be nan where an operand is."""
-
-_RULES: Final[Mapping[str, Callable[..., Interval]]] = {
-    "add": _add,
-    "sub": _sub,
-    "mul": _mul,
-    "div": _div,
-    "neg": _neg,
-    "pow_const": _power,
-    "pow": _pow,
-    "exp": _rising(ieee.safe_exp, 0.0),
-    "expm1": _rising(ieee.safe_expm1, -1.0, fixed=0.0),
-    "log": _with_domain(_rising(ieee.safe_log, fixed=1.0), 0.0),
-    "log1p": _with_domain(_rising(ieee.safe_log1p, fixed=0.0), -1.0),
-    "sqrt": _with_domain(_rising(ieee.safe_sqrt, 0.0), 0.0),
-    "sin": _wave(ieee.safe_sin, math.pi / 2),
-    "cos": _wave(ieee.safe_cos, 0.0),
-    "tanh": _rising(math.tanh, -1.0, 1.0, fixed=0.0),
-    "sigmoid": _rising(ieee.sigmoid, 0.0, 1.0),
-    "softplus": _rising(ieee.softplus, 0.0),
-    "relu": lambda a: Interval(max(a.low, 0.0), max(a.high, 0.0)),
-    "leaky_relu": _leaky,
-    "abs": _abs,
-    "maximum": lambda a, b: Interval(max(a.low, b.low), max(a.high, b.high)),
-    "minimum": lambda a, b: Interval(min(a.low, b.low), min(a.high, b.high)),
-    "lt": _compared(_less),
-    "le": _compared(_less_equal),
-    "gt": _compared(lambda a, b: _less(b, a)),
-    "ge": _compared(lambda a, b: _less_equal(b, a)),
-    "eq": _compared(_equal),
-    "ne": _compared(_not_equal),
-    "where": _where,
-    "stop_gradient": _same,
-    "total": _same,
-}
+less, less_equal = _compared(_less), _compared(_less_equal)
+greater = _compared(lambda a, b: _less(b, a))
+greater_equal = _compared(lambda a, b: _less_equal(b, a))
+equal, not_equal = _compared(_equal), _compared(_not_equal)

@@ -7,44 +7,89 @@ sympy expressions.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Final
 
-from ..errors import OperandError, UnknownNameError, kind_of, shorten
+from ..errors import OperandError, SpellingError, UnknownNameError, kind_of, shorten
+from .shapes import Shape, broadcast, is_array, shape_of, within_memory
 
 COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM = 5, 10, 20, 25, 30, 100
 """How tightly a piece of text binds; text of a lower level needs parentheses in a tighter slot."""
+
+
+_OPERATOR: Final = re.compile(r"\{0\} ?([^\s{}\w]+) ?\{1\}")
 
 
 @dataclass(frozen=True)
 class Notation:
     """How an operation is written in one language.
 
-    `template` holds `{0}`, `{1}` for the operands and `{name}` for static arguments; `binds` is the
-    level of the whole, `slots` the level each operand must at least have to stand bare.
+    template  holds `{0}`, `{1}` for the operands and `{name}` for static arguments
+    binds     how tightly the whole binds
+    slots     how tightly each operand must bind to stand without parentheses
+    out       for NumPy, the call that writes the value into memory of its shape, `{out}`; operands
+              stand in it as arguments. None, and each value gets memory of its own
+    define    what the template calls and the language lacks: a Python function, whose text is
+              copied into the code (with the names of `math`, or NumPy as `np`), or that text
     """
 
     template: str
     binds: int = ATOM
     slots: tuple[int, ...] = (0, 0, 0)
+    out: str | None = None
+    define: Callable[..., Any] | str | None = None
+
+    @property
+    def operator(self) -> str:
+        """The sign between two operands, where it is written as that and nothing else.
+
+        >>> infix(" + ", SUM).operator, call("tanh").operator
+        ('+', '')
+        """
+        found = _OPERATOR.fullmatch(self.template)
+        return found[1] if found else ""
 
 
-def infix(sign: str, level: int) -> Notation:
+def infix(sign: str, level: int, out: str | None = None) -> Notation:
     """A left-associative binary operator: the right operand needs the tighter level."""
-    return Notation(f"{{0}}{sign}{{1}}", level, (level, level + 1))
+    return Notation(f"{{0}}{sign}{{1}}", level, (level, level + 1), out)
 
 
-def call(name: str, *arguments: str) -> Notation:
+def call(name: str, *arguments: str, define: Callable[..., Any] | str | None = None) -> Notation:
     """A function call of the operands, or of the `arguments` given as template text."""
-    return Notation(f"{name}({', '.join(arguments or ('{0}',))})")
+    return Notation(f"{name}({', '.join(arguments or ('{0}',))})", define=define)
+
+
+def ufunc(name: str, *arguments: str) -> Notation:
+    """A call of NumPy's universal function of that name, which can also write into given memory.
+
+    >>> ufunc("exp").template, ufunc("exp").out
+    ('np.exp({0})', 'np.exp({0}, out={out})')
+    """
+    text = ", ".join(arguments or ("{0}",))
+    return Notation(f"np.{name}({text})", out=f"np.{name}({text}, out={{out}})")
+
+
+Spelling = Notation | Callable[..., Notation]
+"""A notation, or a function of the static arguments that answers one."""
+
+LINEAR: Final = ("together", "each", "first", "")
+"""What an operation can be linear in: all its operands together, as a sum; each while the others
+are held, as a product; the first alone, as a quotient; none."""
+
+COSTS: Final[Mapping[str, float]] = {"python": 30.0, "numpy": 3.0}
+"""Nanoseconds where a record does not say: an operation in Python, an element in NumPy."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Op:
     """One operation, everything that is known about it.
+
+    The first seven say what it is; the rest has defaults that are safe and may be slow or vague.
 
     name        the field's name for it
     arity       how many operands it takes; -1 for any number
@@ -54,18 +99,37 @@ class Op:
                 the cotangent `ct`; written with operators and operations alone, so the same text
                 runs on floats, graph nodes and sympy symbols; None where the derivative is zero
                 everywhere
-    notation    how it is written: "text", "latex", and one entry per target
+    notation    how it is written: "text", "latex", and an entry per target; "python-ieee" where
+                Python would raise. An entry is a `Notation`, or a function of the static arguments
+                that answers one
     sentence    what its derivative rule says, for a reader who is learning it
     domain      an interval per operand to sample when checking
     statics     names of the arguments that are numbers fixed in the graph, after the operands
     defaults    values of the last static arguments when left out
     kink        the convention where the derivative does not exist, if there is such a point
     differentiable  False when asking for a derivative through it is a mistake
+    interval    where its value lies, an `Interval`, given those of the operands, then the static
+                arguments; None for "anywhere" (rules to choose from: `wengert.ops.intervals`)
+    absorbs_nan  True where the value may be a number though an operand is nan
+    undefined   given intervals as `interval` is, what goes wrong in them, such as "domain" or
+                "division by zero"; "" where the operation is defined in all of them
+    cost        nanoseconds: "python" for one as part of an expression, "numpy" for an element
+    commutative  True where operands may trade places without changing a bit of the value
+    linear      "together", "each", "first" or "", see `LINEAR`; what is linear passes a cotangent
+                of 0 back as 0 whatever its finite factors. None: nobody said, so nothing is
+                concluded; an operation on whole arrays has to say
+    chooses     True where its value is that of an operand, its sign aside, or a fixed number, so
+                that nothing in it overflows
+    truth       True where what is written is a truth value; the value is 1.0 or 0.0
+    conditions  the places of operands that are read as truth values
+    decreed     True where the derivative is laid down, not that of the meaning
     shape       for an operation on whole arrays, the shape of its value: called with the shapes
                 of the operands, then the static arguments; None where it works element by element
     jvp         for an operation on whole arrays, one rule per operand, `rule(t, out, *operands,
                 *statics)`: what the operand's tangent `t` adds to that of the value; element by
                 element this is the rule of `vjp`
+    places      for an operation on whole arrays that is not linear, one that is and whose elements
+                go the same ways, as a sum's do for a maximum's
     """
 
     name: str
@@ -73,21 +137,37 @@ class Op:
     evaluate: Callable[..., float]
     sympy: Callable[..., Any]
     vjp: Sequence[Callable[..., Any] | None]
-    notation: Mapping[str, Notation]
+    notation: Mapping[str, Spelling]
     sentence: str
     domain: tuple[tuple[float, float], ...] = ()
     statics: tuple[str, ...] = ()
     defaults: tuple[float, ...] = ()
     kink: str = ""
     differentiable: bool = True
+    interval: Callable[..., Any] | None = None
+    absorbs_nan: bool = False
+    undefined: Callable[..., str] | None = None
+    cost: Mapping[str, float] = field(default_factory=dict)
+    commutative: bool = False
+    linear: str | None = None
+    chooses: bool = False
+    truth: bool = False
+    conditions: tuple[int, ...] = ()
+    decreed: bool = False
     shape: Callable[..., tuple[int, ...]] | None = None
     jvp: Sequence[Callable[..., Any] | None] | None = None
+    places: Op | None = None
 
     def __post_init__(self) -> None:
         notes = [f"{self.signature}: the {self.name} operation.", "", self.sentence]
         if self.kink:
             notes += ["", f"Where the derivative does not exist: {self.kink}."]
         object.__setattr__(self, "__doc__", "\n".join(notes))
+        if self.linear not in (None, *LINEAR) or (self.linear is None and self.shape is not None):
+            raise OperandError(
+                f"the record of {self.name}: linear is {self.linear!r}; say which of "
+                f"{', '.join(map(repr, LINEAR))} it is"
+            )
 
     @property
     def signature(self) -> str:
@@ -134,8 +214,6 @@ class Op:
         if rank == _SYMPY_RANK:
             return self.sympy(sys.modules["sympy"], *arguments)
         if rank in (_UNBOXED_RANK, _ARRAY_RANK):
-            from .shapes import apply_to_arrays
-
             return apply_to_arrays(self, operands, statics)
         return carrier.apply_op(self, operands, statics)
 
@@ -157,18 +235,105 @@ class Op:
         >>> MUL.sign(), POW_CONST.sign((2,)), TANH.sign()
         ('*', '**2', 'tanh')
         """
-        text = self.notation["text"] if "text" in self.notation else call(self.name)
+        text = self.written("text", statics)
         if text.binds == ATOM:
             return self.name
         fixed = dict(zip(self.statics, statics, strict=False))
         return text.template.format("", "", **fixed).strip()
 
-    def spelled(self, language: str) -> Notation | None:
-        """How it is written in a target's language, or None when the record does not say."""
-        return self.notation.get(language)
+    def spelled(self, language: str, statics: Sequence[Any] = ()) -> Notation | None:
+        """How it is written in a language, or None when the record does not say."""
+        found = self.notation.get(language)
+        return found if found is None or isinstance(found, Notation) else found(*statics)
+
+    def written(self, language: str, statics: Sequence[Any] = ()) -> Notation:
+        """How it is written for a reader: "text" or "latex", as a call where the record is silent.
+
+        >>> from dataclasses import replace
+        >>> from wengert.ops.scalar import POW_CONST
+        >>> replace(POW_CONST, name="to_the", notation={}).written("text").template
+        'to_the({0}, {exponent})'
+        """
+        found = self.spelled(language, statics)
+        if found is not None:
+            return found
+        inside = ", ".join(self._arguments())
+        if language != "latex":
+            return Notation(f"{self.name}({inside})")
+        name = self.name.replace("_", r"\_")
+        return Notation(rf"\operatorname{{{{{name}}}}}\left({inside}\right)")
+
+    def _arguments(self) -> list[str]:
+        """The places of the operands and of the static arguments in a template."""
+        return [f"{{{i}}}" for i in (*range(self.arity), *self.statics)]
+
+    def spelling(self, target: str, statics: Sequence[Any] = ()) -> Notation:
+        """How it is written for a target; a `SpellingError` with the line that the record lacks.
+
+        >>> from wengert.ops.scalar import MUL
+        >>> MUL.spelling("python").template
+        '{0}*{1}'
+        """
+        found = self.spelled(target, statics)
+        if found is None:
+            raise self.unspelled(target)
+        return found
+
+    def unspelled(self, target: str) -> SpellingError:
+        """The error for a target that the record has no notation for."""
+        maker = "ufunc" if target == "numpy" else "call"
+        places = ", ".join(f'"{place}"' for place in self._arguments())
+        return SpellingError(
+            f"the {target} target has no spelling of {self.name!r}; add a line to the notation of "
+            f'its record, such as "{target}": {maker}("{self.name}", {places}), or a '
+            'Notation("...") of its operands'
+        )
+
+    def nanoseconds(self, target: str) -> float:
+        """About how long one takes in a target: in Python an operation, in NumPy an element."""
+        return self.cost.get(target, COSTS[target])
 
 
 _UNBOXED_RANK, _ARRAY_RANK, _SYMPY_RANK = 0.5, 1.5, 3
+
+
+def result_shape(op: Op, shapes: Sequence[Shape], statics: Sequence[Any]) -> Shape:
+    """The shape of `op` on operands of these shapes; `ShapeError` or `SizeError` if it has none."""
+    if op.shape is None:
+        shape = broadcast(op.name, shapes)
+        return shape if shape in shapes else within_memory(shape, op.name)
+    return within_memory(op.shape(*shapes, *statics), op.name)
+
+
+def apply_to_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
+    """The value of `op` where an operand is a NumPy array (or an array parameter)."""
+    numbers = []
+    for operand in operands:
+        data = getattr(operand, "data", operand) if hasattr(operand, "op_rank") else operand
+        if data is not operand and not is_array(data):
+            raise OperandError(
+                f"{op.name}: {shorten(operand)} is a Value, which holds one number, and cannot be "
+                "computed with a NumPy array; use an Expr of a Graph, or loop over the array"
+            )
+        numbers.append(data)
+    result_shape(op, [shape_of(number) for number in numbers], statics)
+    return evaluate_arrays(op, numbers, statics)
+
+
+def evaluate_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
+    """The value of `op` on floats and arrays: a float64 array, or a float where it is a scalar.
+
+    The reference: element by element it is `Op.evaluate` on Python's floats, IEEE 754 throughout.
+    """
+    import numpy
+
+    if op.shape is not None:
+        result = op.evaluate(*operands, *statics)
+    else:
+        elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
+        result = elementwise(*[numpy.asarray(operand, numpy.float64) for operand in operands])
+    array = numpy.asarray(result, numpy.float64)
+    return array if array.ndim else float(array)
 
 
 def _rank(operand: Any) -> float:

@@ -1,8 +1,9 @@
-"""The operation table: the only place that knows what tanh is.
+"""The operations on scalars: the only place that knows what tanh is.
 
-Adding an operation is adding a record here. Its value, its meaning to sympy, its derivative rule,
-how it is written in each language, the sentence that teaches it, and where to sample it when
-checking all stand together; tests, targets, proofs and documentation read them from the record.
+Adding an operation is adding a record. Its value, its meaning to sympy, its derivative rule, how it
+is written in each language, where its value lies, what it costs, the sentence that teaches it and
+where to sample it when checking all stand together; every other room reads them from the record.
+Costs were measured as `wengert.codegen.cost` says.
 
 Derivatives of elementary functions: Griewank & Walther, *Evaluating Derivatives*, 2nd ed. (SIAM
 2008), table 1.3 and section 3.2; of the piecewise ones, the one-sided choice stated in `kink`.
@@ -11,11 +12,24 @@ Derivatives of elementary functions: Griewank & Walther, *Evaluating Derivatives
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
-from . import ieee
-from .arrays import ARRAY_OPERATIONS
-from .record import COMPARISON, POWER, PRODUCT, SUM, UNARY, Notation, Op, call, infix
+from . import carried, ieee, intervals
+from .record import (
+    ATOM,
+    COMPARISON,
+    POWER,
+    PRODUCT,
+    SUM,
+    UNARY,
+    Notation,
+    Op,
+    Spelling,
+    call,
+    infix,
+    ufunc,
+)
 
 # The functions that rules call before the table has made them.
 cos: Op
@@ -27,24 +41,44 @@ where: Op
 _REAL: Final = (-3.0, 3.0)
 _POSITIVE: Final = (0.2, 5.0)
 _AWAY_FROM_ZERO: Final = (0.3, 3.0)
+_EXPONENT_DIGITS: Final = 60
 
 
-def _arithmetic(text: Notation, latex: Notation, **targets: Notation) -> dict[str, Notation]:
+def _arithmetic(text: Notation, latex: Notation, **targets: Spelling) -> dict[str, Spelling]:
     """Notations of an operator that programming languages write as the text form does."""
-    return {"text": text, "latex": latex, "python": text, "javascript": text, **targets}
+    same = dict.fromkeys(("text", "python", "javascript"), text)
+    return {**same, "latex": latex, **targets}
 
 
-def _function(name: str, latex: str = "", careful: str = "") -> dict[str, Notation]:
+def _function(
+    name: str, latex: str = "", careful: Callable[..., float] | None = None
+) -> dict[str, Notation]:
     """Notations of a function of one operand; `careful` is its version that never raises."""
     notations = {
         "text": call(name),
         "latex": Notation((latex or f"\\{name}") + r"\left({0}\right)"),
         "python": call(name),
         "javascript": call(f"Math.{name}"),
+        "numpy": ufunc(name),
     }
     if careful:
-        notations["python-ieee"] = call(careful)
+        notations["python-ieee"] = _own(careful)
     return notations
+
+
+def _operator(sign: str, level: int, function: str) -> Notation:
+    """An operator of NumPy's, and its function that does the same in given memory."""
+    return infix(sign, level, ufunc(function, "{0}", "{1}").out)
+
+
+def _own(function: Callable[..., Any], *arguments: str) -> Notation:
+    """A call of a function that generated code carries with it."""
+    return call(function.__name__, *arguments, define=function)
+
+
+def _cost(python: float, numpy: float = 3.0) -> dict[str, float]:
+    """Nanoseconds of an operation in Python as part of a larger expression, and of an element."""
+    return {"python": python, "numpy": numpy}
 
 
 def _upright(name: str) -> str:
@@ -55,7 +89,7 @@ _STRICT: Final = {"==": "===", "!=": "!=="}
 """How JavaScript writes a comparison that converts nothing."""
 
 
-def _comparison(name: str, sign: str, latex: str) -> Op:
+def _comparison(name: str, sign: str, latex: str, interval: Callable[..., Any]) -> Op:
     """A comparison: 1.0 where it holds and 0.0 where not; flat, so no cotangent passes."""
     compare = {
         "lt": lambda a, b: 1.0 if a < b else 0.0,
@@ -77,10 +111,17 @@ def _comparison(name: str, sign: str, latex: str) -> Op:
             sign_text,
             Notation(f"{{0}} {latex} {{1}}", COMPARISON, slots),
             javascript=Notation(f"{{0}} {_STRICT.get(sign, sign)} {{1}} ? 1 : 0", 1),
+            numpy=sign_text,
         ),
         sentence="a comparison is flat on both sides of its step: nothing passes back",
         domain=(_REAL, _REAL),
         kink="0 at the step",
+        interval=interval,
+        absorbs_nan=True,
+        cost=_cost(20 if name in ("eq", "ne") else 22),
+        commutative=name in ("eq", "ne"),
+        chooses=True,
+        truth=True,
     )
 
 
@@ -90,9 +131,13 @@ ADD = Op(
     evaluate=lambda a, b: a + b,
     sympy=lambda sp, a, b: a + b,
     vjp=(lambda ct, out, a, b: ct, lambda ct, out, a, b: ct),
-    notation=_arithmetic(infix(" + ", SUM), infix(" + ", SUM)),
+    notation=_arithmetic(infix(" + ", SUM), infix(" + ", SUM), numpy=_operator(" + ", SUM, "add")),
     sentence="a sum hands its cotangent unchanged to both terms",
     domain=(_REAL, _REAL),
+    interval=intervals.add,
+    cost=_cost(7, 0.4),
+    commutative=True,
+    linear="together",
 )
 
 SUB = Op(
@@ -101,9 +146,14 @@ SUB = Op(
     evaluate=lambda a, b: a - b,
     sympy=lambda sp, a, b: a - b,
     vjp=(lambda ct, out, a, b: ct, lambda ct, out, a, b: -ct),
-    notation=_arithmetic(infix(" - ", SUM), infix(" - ", SUM)),
+    notation=_arithmetic(
+        infix(" - ", SUM), infix(" - ", SUM), numpy=_operator(" - ", SUM, "subtract")
+    ),
     sentence="a difference hands its cotangent to the first term and its negative to the second",
     domain=(_REAL, _REAL),
+    interval=intervals.subtract,
+    cost=_cost(7, 0.4),
+    linear="together",
 )
 
 MUL = Op(
@@ -112,9 +162,17 @@ MUL = Op(
     evaluate=lambda a, b: a * b,
     sympy=lambda sp, a, b: a * b,
     vjp=(lambda ct, out, a, b: ct * b, lambda ct, out, a, b: ct * a),
-    notation=_arithmetic(infix("*", PRODUCT), infix(r" \cdot ", PRODUCT)),
+    notation=_arithmetic(
+        infix("*", PRODUCT),
+        infix(r" \cdot ", PRODUCT),
+        numpy=_operator(" * ", PRODUCT, "multiply"),
+    ),
     sentence="each factor gets the cotangent times the other factor",
     domain=(_REAL, _REAL),
+    interval=intervals.multiply,
+    cost=_cost(7, 0.4),
+    commutative=True,
+    linear="each",
 )
 
 DIV = Op(
@@ -126,10 +184,15 @@ DIV = Op(
     notation=_arithmetic(
         infix("/", PRODUCT),
         Notation(r"\frac{{{0}}}{{{1}}}", POWER, (0, 0)),
-        **{"python-ieee": call("divide", "{0}", "{1}")},
+        numpy=_operator(" / ", PRODUCT, "divide"),
+        **{"python-ieee": _own(ieee.divide, "{0}", "{1}")},
     ),
     sentence="the numerator gets ct/b, the denominator -ct·(a/b)/b: the quotient is used again",
     domain=(_REAL, _AWAY_FROM_ZERO),
+    interval=intervals.divide,
+    undefined=lambda a, b: "division by zero" if 0.0 in b else "",
+    cost=_cost(9, 0.4),
+    linear="first",
 )
 
 NEG = Op(
@@ -138,10 +201,40 @@ NEG = Op(
     evaluate=lambda x: -x,
     sympy=lambda sp, x: -x,
     vjp=(lambda ct, out, x: -ct,),
-    notation=_arithmetic(Notation("-{0}", UNARY, (UNARY,)), Notation("-{0}", SUM, (PRODUCT,))),
+    notation=_arithmetic(
+        Notation("-{0}", UNARY, (UNARY,)),
+        Notation("-{0}", SUM, (PRODUCT,)),
+        numpy=Notation("-{0}", UNARY, (UNARY,), ufunc("negative").out),
+    ),
     sentence="a negation negates the cotangent",
     domain=(_REAL,),
+    interval=intervals.negate,
+    cost=_cost(10, 0.4),
+    linear="together",
+    chooses=True,
 )
+
+
+def _javascript_pow(exponent: str) -> Notation:
+    """IEEE 754 has 1 where Math.pow answers NaN."""
+    one = f"{{0}} === 1 || ({{0}} === -1 && Math.abs({exponent}) === Infinity)"
+    return Notation(f"{one} ? 1 : Math.pow({{0}}, {exponent})", 1)
+
+
+def _numpy_power(exponent: float) -> Notation:
+    """NumPy's quickest function for the power."""
+    if exponent == -1:
+        return ufunc("divide", "1.0", "{0}")
+    known = {2: "square", 0.5: "sqrt"}.get(exponent)
+    return ufunc(known) if known else ufunc("power", "{0}", "{exponent}")
+
+
+def _power_fault(a: intervals.Interval, n: float) -> str:
+    """What can go wrong in a power with a fixed exponent."""
+    if n < 0.0 and 0.0 in a:
+        return "division by zero"
+    return "domain" if a.low < 0.0 and not float(n).is_integer() else ""
+
 
 POW_CONST: Op = Op(
     name="pow_const",
@@ -153,20 +246,28 @@ POW_CONST: Op = Op(
         "text": Notation("{0}**{exponent}", POWER, (POWER + 1,)),
         "latex": Notation("{{{0}}}^{{{exponent}}}", POWER, (POWER + 1,)),
         "python": call("pow", "{0}", "{exponent}"),
-        "python-ieee": call("safe_pow", "{0}", "{exponent}"),
-        "javascript": call("Math.pow", "{0}", "{exponent}"),
+        "python-ieee": _own(ieee.safe_pow, "{0}", "{exponent}"),
+        "javascript": lambda n: (
+            call("Math.pow", "{0}", "{exponent}")
+            if math.isfinite(n)
+            else _javascript_pow("{exponent}")
+        ),
+        "numpy": _numpy_power,
     },
     sentence="the power rule: bring the exponent down and lower it by one",
     domain=(_POSITIVE,),
     statics=("exponent",),
     kink="by the power rule, so 0**(n-1) decides at 0",
+    interval=intervals.power,
+    undefined=_power_fault,
+    cost=_cost(26),
 )
 
 POW: Op = Op(
     name="pow",
     arity=2,
     evaluate=ieee.safe_pow,
-    sympy=lambda sp, a, b: a**b,
+    sympy=lambda sp, a, b: a ** _exponent(sp, b),
     vjp=(
         lambda ct, out, a, b: ct * (b * POW(a, b - 1)),
         lambda ct, out, a, b: ct * (out * log(a)),
@@ -175,15 +276,16 @@ POW: Op = Op(
         "text": Notation("{0}**{1}", POWER, (POWER + 1, UNARY)),
         "latex": Notation("{{{0}}}^{{{1}}}", POWER, (POWER + 1, 0)),
         "python": call("pow", "{0}", "{1}"),
-        "python-ieee": call("safe_pow", "{0}", "{1}"),
-        # IEEE 754 has 1 where Math.pow answers NaN.
-        "javascript": Notation(
-            "{0} === 1 || ({0} === -1 && Math.abs({1}) === Infinity) ? 1 : Math.pow({0}, {1})", 1
-        ),
+        "python-ieee": _own(ieee.safe_pow, "{0}", "{1}"),
+        "javascript": _javascript_pow("{1}"),
+        "numpy": ufunc("power", "{0}", "{1}"),
     },
     sentence="the base follows the power rule, the exponent gets a**b times log(a)",
     domain=(_POSITIVE, _REAL),
     kink="the exponent's share is nan where the base is 0 or negative, and log(a) does not exist",
+    interval=intervals.power_of,
+    undefined=lambda a, b: "domain" if a.low <= 0.0 else "",
+    cost=_cost(22),
 )
 
 EXP = Op(
@@ -192,9 +294,11 @@ EXP = Op(
     evaluate=ieee.safe_exp,
     sympy=lambda sp, x: sp.exp(x),
     vjp=(lambda ct, out, x: ct * out,),
-    notation=_function("exp", careful="safe_exp"),
+    notation=_function("exp", careful=ieee.safe_exp),
     sentence="the exponential is its own derivative: the result is used again",
     domain=(_REAL,),
+    interval=intervals.rising(ieee.safe_exp, 0.0),
+    cost=_cost(20),
 )
 
 LOG = Op(
@@ -203,9 +307,12 @@ LOG = Op(
     evaluate=ieee.safe_log,
     sympy=lambda sp, x: sp.log(x),
     vjp=(lambda ct, out, x: ct / x,),
-    notation=_function("log", careful="safe_log"),
+    notation=_function("log", careful=ieee.safe_log),
     sentence="the logarithm divides the cotangent by its operand",
     domain=(_POSITIVE,),
+    interval=intervals.above(0.0, intervals.rising(ieee.safe_log, zero=1.0)),
+    undefined=intervals.undefined_to(0.0),
+    cost=_cost(52),
 )
 
 LOG1P = Op(
@@ -214,9 +321,12 @@ LOG1P = Op(
     evaluate=ieee.safe_log1p,
     sympy=lambda sp, x: sp.log(1 + x),
     vjp=(lambda ct, out, x: ct / (1 + x),),
-    notation=_function("log1p", _upright("log1p"), careful="safe_log1p"),
+    notation=_function("log1p", _upright("log1p"), careful=ieee.safe_log1p),
     sentence="log(1 + x) divides the cotangent by 1 + x",
     domain=((-0.8, 3.0),),
+    interval=intervals.above(-1.0, intervals.rising(ieee.safe_log1p, zero=0.0)),
+    undefined=intervals.undefined_to(-1.0),
+    cost=_cost(22),
 )
 
 EXPM1 = Op(
@@ -225,9 +335,11 @@ EXPM1 = Op(
     evaluate=ieee.safe_expm1,
     sympy=lambda sp, x: sp.exp(x) - 1,
     vjp=(lambda ct, out, x: ct * (out + 1),),
-    notation=_function("expm1", _upright("expm1"), careful="safe_expm1"),
+    notation=_function("expm1", _upright("expm1"), careful=ieee.safe_expm1),
     sentence="exp(x) - 1 has the derivative exp(x), which is the result plus one",
     domain=(_REAL,),
+    interval=intervals.rising(ieee.safe_expm1, -1.0, zero=0.0),
+    cost=_cost(21),
 )
 
 SQRT = Op(
@@ -240,11 +352,15 @@ SQRT = Op(
         "text": call("sqrt"),
         "latex": Notation(r"\sqrt{{{0}}}"),
         "python": call("sqrt"),
-        "python-ieee": call("safe_sqrt"),
+        "python-ieee": _own(ieee.safe_sqrt),
+        "numpy": ufunc("sqrt"),
         "javascript": call("Math.sqrt"),
     },
     sentence="the square root divides the cotangent by twice the result",
     domain=(_POSITIVE,),
+    interval=intervals.above(0.0, intervals.rising(ieee.safe_sqrt, 0.0)),
+    undefined=intervals.undefined_to(0.0),
+    cost=_cost(15),
 )
 
 SIN = Op(
@@ -253,9 +369,11 @@ SIN = Op(
     evaluate=ieee.safe_sin,
     sympy=lambda sp, x: sp.sin(x),
     vjp=(lambda ct, out, x: ct * cos(x),),
-    notation=_function("sin", careful="safe_sin"),
+    notation=_function("sin", careful=ieee.safe_sin),
     sentence="the derivative of the sine is the cosine",
     domain=(_REAL,),
+    interval=intervals.wave(ieee.safe_sin, math.pi / 2),
+    cost=_cost(21),
 )
 
 COS = Op(
@@ -264,9 +382,11 @@ COS = Op(
     evaluate=ieee.safe_cos,
     sympy=lambda sp, x: sp.cos(x),
     vjp=(lambda ct, out, x: -(ct * sin(x)),),
-    notation=_function("cos", careful="safe_cos"),
+    notation=_function("cos", careful=ieee.safe_cos),
     sentence="the derivative of the cosine is minus the sine",
     domain=(_REAL,),
+    interval=intervals.wave(ieee.safe_cos, 0.0),
+    cost=_cost(20),
 )
 
 TANH = Op(
@@ -278,6 +398,8 @@ TANH = Op(
     notation=_function("tanh"),
     sentence="tanh passes the cotangent times one minus the square of its own result",
     domain=(_REAL,),
+    interval=intervals.rising(math.tanh, -1.0, 1.0, zero=0.0),
+    cost=_cost(27),
 )
 
 SIGMOID = Op(
@@ -288,12 +410,16 @@ SIGMOID = Op(
     vjp=(lambda ct, out, x: ct * (out * (1 - out)),),
     notation={
         **_function("sigmoid", r"\sigma"),
+        "python": _own(ieee.sigmoid),
+        "numpy": _own(carried.sigmoid),
         "javascript": Notation(
             "{0} >= 0 ? 1 / (1 + Math.exp(-{0})) : Math.exp({0}) / (1 + Math.exp({0}))", 1
         ),
     },
     sentence="the sigmoid passes the cotangent times s·(1 - s), s being its own result",
     domain=(_REAL,),
+    interval=intervals.rising(ieee.sigmoid, 0.0, 1.0),
+    cost=_cost(61),
 )
 
 SOFTPLUS = Op(
@@ -304,10 +430,14 @@ SOFTPLUS = Op(
     vjp=(lambda ct, out, x: ct * sigmoid(x),),
     notation={
         **_function("softplus", _upright("softplus")),
+        "python": _own(ieee.softplus),
+        "numpy": ufunc("logaddexp", "{0}", "0.0"),
         "javascript": Notation("Math.max({0}, 0) + Math.log1p(Math.exp(-Math.abs({0})))", SUM),
     },
     sentence="the derivative of softplus is the sigmoid",
     domain=(_REAL,),
+    interval=intervals.rising(ieee.softplus, 0.0),
+    cost=_cost(82),
 )
 
 RELU = Op(
@@ -320,10 +450,14 @@ RELU = Op(
         **_function("relu", _upright("relu")),
         "python": Notation("0.0 if {0} <= 0.0 else {0}", 1, (COMPARISON + 1,)),
         "javascript": Notation("{0} <= 0 ? 0 : {0}", 1),
+        "numpy": ufunc("maximum", "{0}", "0.0"),
     },
     sentence="relu passes the cotangent where its operand is positive and nothing elsewhere",
     domain=(_REAL,),
     kink="0 at 0",
+    interval=lambda a: intervals.Interval(max(a.low, 0.0), max(a.high, 0.0)),
+    cost=_cost(10),
+    chooses=True,
 )
 
 LEAKY_RELU = Op(
@@ -337,12 +471,15 @@ LEAKY_RELU = Op(
         "latex": Notation(_upright("leaky\\_relu") + r"_{{{slope}}}\left({0}\right)"),
         "python": Notation("{slope} * {0} if {0} <= 0.0 else {0}", 1, (COMPARISON + 1,)),
         "javascript": Notation("{0} <= 0 ? {slope} * {0} : {0}", 1),
+        "numpy": Notation("np.where({0} <= 0.0, {slope} * {0}, {0})", ATOM, (PRODUCT,)),
     },
     sentence="leaky relu passes the cotangent where its operand is positive, else slope times it",
     domain=(_REAL,),
     statics=("slope",),
     defaults=(0.01,),
     kink="the slope at 0",
+    interval=intervals.leaky,
+    cost=_cost(10),
 )
 
 ABS = Op(
@@ -356,10 +493,14 @@ ABS = Op(
         "latex": Notation(r"\left|{0}\right|"),
         "python": call("abs"),
         "javascript": call("Math.abs"),
+        "numpy": ufunc("abs"),
     },
     sentence="the absolute value passes the cotangent with the sign of its operand",
     domain=(_REAL,),
     kink="0 at 0",
+    interval=intervals.absolute,
+    cost=_cost(15),
+    chooses=True,
 )
 
 MAXIMUM = Op(
@@ -374,12 +515,16 @@ MAXIMUM = Op(
     notation={
         "text": call("maximum", "{0}", "{1}"),
         "latex": Notation(r"\max\left({0}, {1}\right)"),
-        "python": call("maximum", "{0}", "{1}"),
+        "python": _own(ieee.maximum, "{0}", "{1}"),
+        "numpy": ufunc("maximum", "{0}", "{1}"),
         "javascript": Notation("{0} < {1} || {1} !== {1} ? {1} : {0}", 1),
     },
     sentence="the larger operand gets the whole cotangent, the other nothing",
     domain=(_REAL, _REAL),
     kink="a tie gives it all to the first operand",
+    interval=lambda a, b: intervals.Interval(max(a.low, b.low), max(a.high, b.high)),
+    cost=_cost(27),
+    chooses=True,
 )
 
 MINIMUM = Op(
@@ -394,20 +539,24 @@ MINIMUM = Op(
     notation={
         "text": call("minimum", "{0}", "{1}"),
         "latex": Notation(r"\min\left({0}, {1}\right)"),
-        "python": call("minimum", "{0}", "{1}"),
+        "python": _own(ieee.minimum, "{0}", "{1}"),
+        "numpy": ufunc("minimum", "{0}", "{1}"),
         "javascript": Notation("{0} > {1} || {1} !== {1} ? {1} : {0}", 1),
     },
     sentence="the smaller operand gets the whole cotangent, the other nothing",
     domain=(_REAL, _REAL),
     kink="a tie gives it all to the first operand",
+    interval=lambda a, b: intervals.Interval(min(a.low, b.low), min(a.high, b.high)),
+    cost=_cost(27),
+    chooses=True,
 )
 
-LT = _comparison("lt", "<", "<")
-LE = _comparison("le", "<=", r"\le")
-GT = _comparison("gt", ">", ">")
-GE = _comparison("ge", ">=", r"\ge")
-EQ = _comparison("eq", "==", "=")
-NE = _comparison("ne", "!=", r"\ne")
+LT = _comparison("lt", "<", "<", intervals.less)
+LE = _comparison("le", "<=", r"\le", intervals.less_equal)
+GT = _comparison("gt", ">", ">", intervals.greater)
+GE = _comparison("ge", ">=", r"\ge", intervals.greater_equal)
+EQ = _comparison("eq", "==", "=", intervals.equal)
+NE = _comparison("ne", "!=", r"\ne", intervals.not_equal)
 
 WHERE = Op(
     name="where",
@@ -426,10 +575,17 @@ WHERE = Op(
         ),
         "python": Notation("{1} if {0} else {2}", 1, (COMPARISON, COMPARISON, COMPARISON)),
         "javascript": Notation("{0} !== 0 ? {1} : {2}", 1),
+        "numpy": call("np.where", "{0}", "{1}", "{2}"),
     },
     sentence="only the branch that was taken gets the cotangent",
     domain=((-1.0, 1.0), _REAL, _REAL),
     kink="0 for the condition",
+    interval=intervals.either,
+    absorbs_nan=True,
+    cost=_cost(4),
+    linear="together",
+    chooses=True,
+    conditions=(0,),
 )
 
 TOTAL = Op(
@@ -445,6 +601,11 @@ TOTAL = Op(
     sentence="the sum over the samples of a batch; the expression itself for a single sample",
     domain=(_REAL,),
     differentiable=False,
+    interval=lambda x: x,
+    cost=_cost(7),
+    linear="together",
+    chooses=True,
+    decreed=True,
 )
 
 
@@ -462,6 +623,11 @@ STOP_GRADIENT = Op(
     sentence="the value passes forward, nothing passes back: it counts as a constant",
     domain=(_REAL,),
     kink="0 everywhere, by decree",
+    interval=lambda x: x,
+    cost=_cost(0),
+    linear="together",
+    chooses=True,
+    decreed=True,
 )
 
 
@@ -496,10 +662,13 @@ def _exact(sp: Any, number: Any) -> Any:
 
 
 def _exponent(sp: Any, number: Any) -> Any:
-    """A constant exponent for sympy, which takes forever over 3 to the power of a long fraction."""
+    """An exponent for sympy, which takes forever over 3 to the power of a long fraction."""
     if isinstance(number, float) and not (64 * number).is_integer():
         return sp.Float(number)
-    return _exact(sp, number)
+    number = _exact(sp, number)
+    if getattr(number, "is_Rational", False) and number.q > 64:
+        return sp.Float(number, _EXPONENT_DIGITS)
+    return number
 
 
 def _as_condition(sp: Any, condition: Any) -> Any:
@@ -521,9 +690,6 @@ ELEMENTWISE: Final[dict[str, Op]] = {
     )
 }
 """Every operation on scalars, which works on arrays element by element, by name."""
-
-OPERATIONS: Final[dict[str, Op]] = {**ELEMENTWISE, **{op.name: op for op in ARRAY_OPERATIONS}}
-"""Every operation by name, in the order of the table: on scalars, then on whole arrays."""
 
 COMPARISONS: Final = frozenset((LT, LE, GT, GE, EQ, NE))
 """The operations whose value is a truth value."""

@@ -1,4 +1,4 @@
-"""Shapes: what fits together, how large it may be, and operations applied to whole NumPy arrays.
+"""Shapes: what fits together, and how large it may be.
 
 Broadcasting is NumPy's: shapes are aligned at their last axes, and an axis of length 1 stretches.
 """
@@ -14,8 +14,6 @@ from ..errors import OperandError, ShapeError, SizeError, kind_of, shorten
 
 if TYPE_CHECKING:
     import numpy
-
-    from .record import Op
 
 Shape = tuple[int, ...]
 
@@ -129,45 +127,6 @@ def mismatch(name: str, shapes: Sequence[Shape], expected: str) -> ShapeError:
     shown = " and ".join(map(shape_text, shapes))
     which = f"shapes {shown} do" if len(shapes) > 1 else f"shape {shown} does"
     return ShapeError(f"{name}: {which} not fit: {expected}")
-
-
-def result_shape(op: Op, shapes: Sequence[Shape], statics: Sequence[Any]) -> Shape:
-    """The shape of `op` on operands of these shapes; `ShapeError` or `SizeError` if it has none."""
-    if op.shape is None:
-        shape = broadcast(op.name, shapes)
-        return shape if shape in shapes else within_memory(shape, op.name)
-    return within_memory(op.shape(*shapes, *statics), op.name)
-
-
-def apply_to_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
-    """The value of `op` where an operand is a NumPy array (or an array parameter)."""
-    numbers = []
-    for operand in operands:
-        data = getattr(operand, "data", operand) if hasattr(operand, "op_rank") else operand
-        if data is not operand and not is_array(data):
-            raise OperandError(
-                f"{op.name}: {shorten(operand)} is a Value, which holds one number, and cannot be "
-                "computed with a NumPy array; use an Expr of a Graph, or loop over the array"
-            )
-        numbers.append(data)
-    result_shape(op, [shape_of(number) for number in numbers], statics)
-    return evaluate_arrays(op, numbers, statics)
-
-
-def evaluate_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
-    """The value of `op` on floats and arrays: a float64 array, or a float where it is a scalar.
-
-    The reference: element by element it is `Op.evaluate` on Python's floats, IEEE 754 throughout.
-    """
-    import numpy
-
-    if op.shape is not None:
-        result = op.evaluate(*operands, *statics)
-    else:
-        elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
-        result = elementwise(*[numpy.asarray(operand, numpy.float64) for operand in operands])
-    array = numpy.asarray(result, numpy.float64)
-    return array if array.ndim else float(array)
 
 
 def frozen_array(data: Any, what: str) -> numpy.ndarray[Any, Any]:

@@ -10,13 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from typing import Any, Final
 
 from ..errors import WengertError
 from ..graph.expr import Graph
-from ..notation.sympy import POWERS, as_number, is_zero, operand_symbols, regions, sympy_number
+from ..graph.traversal import taken_apart
+from ..notation.sympy import as_number, is_zero, operand_symbols, regions, sympy_number
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, NEG, STOP_GRADIENT, SUB, WHERE
+
+MAX_SUM: Final = 1_000_000
+"""Into how many parts a sum is taken apart."""
 
 MAX_TERM: Final = 200
 """How many nodes one consumer's terms may have, and how often it may read the operand."""
@@ -169,18 +174,18 @@ def _matched(
 
 def _terms(graph: Graph, adjoint: int, stops: set[int]) -> list[tuple[int, int]]:
     """The signed terms of an adjoint, sums taken apart down to the cotangents of its consumers."""
-    found, stack, limit = [], [(1, adjoint)], 0
-    while stack:
-        sign, node = stack.pop()
+    seen = count()
+
+    def parts(signed: tuple[int, int]) -> list[tuple[int, int]] | None:
+        sign, node = signed
         op = graph.ops[node]
-        limit += 1
-        if node in stops or op not in (ADD, SUB, NEG) or limit > 1_000_000:
-            found.append((sign, node))
-            continue
+        if node in stops or op not in (ADD, SUB, NEG) or next(seen) >= MAX_SUM:
+            return None
         first, *second = graph.operands[node]
-        stack.append((-sign if op is NEG else sign, first))
-        stack += [(-sign if op is SUB else sign, other) for other in second]
-    return found
+        rest = [(-sign if op is SUB else sign, other) for other in second]
+        return [*rest, (-sign if op is NEG else sign, first)]
+
+    return list(taken_apart((1, adjoint), parts))
 
 
 def _unguarded(graph: Graph, term: int) -> int:
@@ -364,12 +369,9 @@ def _applied(op: Op, statics: Sequence[float], operands: Sequence[Any]) -> Any:
     import sympy
 
     fixed = [sympy_number(static, exact=True) for static in statics]
-    if op.name in POWERS:
-        *base, exponent = [*operands, *fixed]
-        operands, fixed = [*base, exponent], []
     arguments = list(operands)
-    if op is WHERE:
-        arguments[0] = _condition(arguments[0])
+    for place in op.conditions:
+        arguments[place] = _condition(arguments[place])
     return as_number(sympy.sympify(op.sympy(sympy, *arguments, *fixed)))
 
 

@@ -12,10 +12,10 @@ from ..derive.backward import grad
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values, node_values
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.rewrite import extract
 from ..graph.unroll import unroll_graph
 from ..notation.sympy import is_piecewise
 from ..ops.scalar import CONSTANT
-from ..simplify.engine import extract
 from ..simplify.stable import stable_form
 
 MAX_POINTS, MAX_DRAWS = 3, 60

@@ -10,9 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 from ..graph.expr import Graph
+from ..graph.traversal import depth_first
 from ..notation.sympy import as_number, operand_symbols
 from ..ops.record import Op
-from ..ops.scalar import STOP_GRADIENT, WHERE
+from ..ops.scalar import STOP_GRADIENT
 
 _HUGE_BITS = 5_000
 """Past 2 to this power a value counts as infinite, so that exp(exp(exp(x))) ends."""
@@ -38,7 +39,7 @@ def precise_values(
                 values[node] = mp.mpf(given[node] if node in given else graph.value(node))
             else:
                 arguments = _arguments(graph, node, values)
-                needed = arguments[:1] if op is WHERE else arguments
+                needed = [arguments[i] for i in op.conditions] or arguments
                 lost = any(map(mp.isnan, needed))  # to mpmath, min(2, nan) is 2
                 values[node] = mp.nan if lost else _apply(meaning(op), arguments)
     return values
@@ -78,16 +79,8 @@ def precise_sympy(formulas: Sequence[Any], at: Mapping[Any, Any], digits: int = 
 
     with mp.workdps(digits):
         values = {symbol: mp.mpf(number) for symbol, number in at.items()}
-        for formula in formulas:
-            stack = [formula]
-            while stack:
-                part = stack[-1]
-                missing = [] if part in values else [a for a in part.args if a not in values]
-                stack.extend(missing)
-                if not missing:
-                    stack.pop()
-                    if part not in values:
-                        values[part] = _sympy_part(part, [values[a] for a in part.args])
+        for part in depth_first(formulas, lambda formula: formula.args, values):
+            values[part] = _sympy_part(part, [values[a] for a in part.args])
         return [_real(values[formula]) for formula in formulas]
 
 

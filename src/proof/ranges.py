@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import OperandError, SettingError, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
-from ..graph.formula import text
+from ..graph.written import text
 from ..ops.intervals import Interval, hull, interval_of, square
 from ..ops.record import Op
 from ..ops.scalar import DIV, GE, GT, LE, LT, MUL, SUB, TOTAL, WHERE
@@ -227,18 +227,13 @@ class _Analysis:
         operands = tuple(self.intervals[operand] for operand in graph.operands[node])
         if not all(operand.finite for operand in operands):
             return None
-        (exponent,) = graph.statics.get(node, ())[:1] or (0.0,)
-        kind = _kind(graph.ops[node], operands, exponent, found)
+        kind = _kind(graph.ops[node], operands, graph.statics.get(node, ()), found)
         return Hazard(graph[node], kind, operands)
 
 
-def _kind(op: Op, operands: Sequence[Interval], exponent: float, found: Interval) -> str:
-    if op is DIV or (op.name == "pow_const" and exponent < 0.0):
-        return "division by zero" if 0.0 in operands[-1] else "overflow"
-    if op.name in ("log", "log1p", "sqrt", "pow", "pow_const"):
-        outside = found.nan or found.low == -math.inf
-        return "domain" if outside else "overflow"
-    return "nan" if found.nan else "overflow"
+def _kind(op: Op, operands: Sequence[Interval], statics: Sequence[float], found: Interval) -> str:
+    wrong = "" if op.undefined is None else op.undefined(*operands, *statics)
+    return wrong or ("nan" if found.nan else "overflow")
 
 
 def _of_leaf(graph: Graph, node: int) -> Interval:

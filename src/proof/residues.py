@@ -19,7 +19,6 @@ from ..graph.expr import Graph
 from ..ops.record import Op
 from ..ops.scalar import (
     ADD,
-    COMPARISONS,
     CONSTANT,
     DIV,
     MUL,
@@ -93,7 +92,7 @@ def applied(op: Op, numbers: Sequence[int], statics: Sequence[float], seed: str)
     if op is WHERE:
         return numbers[1] if numbers[0] else numbers[2]
     drawn = _drawn(seed, f"{op.name}{tuple(numbers)}{tuple(statics)}")
-    return drawn % 2 if op in COMPARISONS else drawn
+    return drawn % 2 if op.truth else drawn
 
 
 def fingerprints(

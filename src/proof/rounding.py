@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ..graph.expr import Graph
-from ..ops.intervals import ANY, Interval, has_interval, interval_of
+from ..ops.intervals import ANY, Interval, interval_of
 
 
 def point_intervals(
@@ -16,7 +16,7 @@ def point_intervals(
 ) -> dict[int, Interval]:
     """The interval of each node of `live` at one point: how far rounding can have moved it.
 
-    `unknown(op, intervals, statics)` answers for operations without a rule here.
+    `unknown(op, intervals, statics)` answers for operations whose record has no interval.
 
     >>> g = Graph(); x = g.input("x"); y = x.exp() - 1
     >>> found = point_intervals(g, range(len(g)), {x.id: 1e-9})
@@ -29,7 +29,7 @@ def point_intervals(
         if operands:
             within = [found[operand] for operand in operands]
             op, statics = graph.ops[node], graph.statics.get(node, ())
-            rule = interval_of if has_interval(op) else unknown
+            rule = interval_of if op.interval is not None else unknown
             found[node] = rule(op, within, statics)
         else:
             number = float(at[node] if node in at else graph.value(node))

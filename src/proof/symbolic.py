@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import SizeError
 from ..notation.sympy import is_piecewise, is_zero, regions, sympy_nodes
-from ..ops.scalar import STOP_GRADIENT
+from ..ops.scalar import POW_CONST, STOP_GRADIENT
 from .claim import Claim, relative
 from .precise import chain_rule, precise_sympy, precise_values
 
@@ -155,12 +155,15 @@ def _written_out(claim: Claim) -> _Sizes:
         terms = [sizes.terms[operand] for operand in operands]
         sizes.tree[node] = 1.0 + sum(sizes.tree[operand] for operand in operands)
         sizes.depth[node] = 1 + max((sizes.depth[operand] for operand in operands), default=0)
-        match graph.ops[node].name:
-            case "add" | "sub":
+        op = graph.ops[node]
+        match "" if op.conditions else op.linear:
+            case "together":
                 sizes.terms[node] = sum(terms)
-            case "mul":
+            case "each":
                 sizes.terms[node] = math.prod(terms)
-            case "neg" | "div" | "pow_const" | "total":
+            case "first":
+                sizes.terms[node] = terms[0]
+            case _ if op is POW_CONST:
                 sizes.terms[node] = terms[0]
             case _:
                 sizes.terms[node] = math.inf if max(terms, default=1) > MAX_EXPANDED else 1.0

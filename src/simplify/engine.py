@@ -14,17 +14,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from numbers import Real
-from typing import Any, Final, overload
+from typing import Any, Final
 
-from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
-from ..graph.arithmetic import Arithmetic
-from ..graph.expr import Expr, Graph, Origin, common_graph, live_nodes
-from ..graph.value import Value
+from ..graph.expr import Graph, live_nodes
+from ..graph.rewrite import Rewritten, Walk, Write, add_record, live_part
+from ..graph.rewrite import extract as extract
+from ..graph.traversal import use_counts
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts
-from .rules import COMMUTATIVE, RULE_SETS, Rewrite, Rule, scalar_constant
+from .rules import RULE_SETS, Rewrite, Rule, scalar_constant
 
 ROUNDS: Final = 8
 """How often a pass looks again after its rules have changed something."""
@@ -40,33 +39,6 @@ REARRANGE: Final = "rearrange"
 
 SHARE: Final = "share"
 """What records call an operation that was there already."""
-
-
-@dataclass(frozen=True)
-class PassRecord:
-    """What one pass did: nodes and operations before and after, and how often each rule applied."""
-
-    name: str
-    nodes_before: int
-    nodes_after: int
-    operations_before: Mapping[str, int]
-    operations_after: Mapping[str, int]
-    rewrites: Mapping[str, int]
-
-    def __str__(self) -> str:
-        before, after = self.operations_before, self.operations_after
-        changed = [
-            f"{name} {before.get(name, 0):,} -> {after.get(name, 0):,}"
-            for name in dict.fromkeys((*before, *after))
-            if before.get(name, 0) != after.get(name, 0)
-        ]
-        applied = [f"{count:,} {name}" for name, count in self.rewrites.items()]
-        return "; ".join(
-            [
-                f"{self.name}: {self.nodes_before:,} nodes -> {self.nodes_after:,}",
-                *filter(None, (", ".join(changed), ", ".join(applied))),
-            ]
-        )
 
 
 @dataclass(frozen=True)
@@ -94,27 +66,19 @@ class Pass:
     def __call__(self, graph: Graph) -> Graph:
         """A new graph for `graph.outputs`, its `passes` those of `graph` and one record more."""
         applied: Counter[str] = Counter()
-        result, candidates = graph, self._candidates
+        result = graph
         for _ in range(ROUNDS):
-            rebuild = _rebuild(result, result.outputs, candidates, self.share)
-            result = rebuild.target
+            rebuild = Rebuild(result, self._candidates, self.share)
+            result = rebuild.run(result.outputs).graph
             applied.update(rebuild.applied)
             if not rebuild.applied.keys() - {SHARE}:
                 break
             if not rebuild.held_back:
-                result = live_part(result)  # without what died
+                result = live_part(result).graph  # without what died
                 break
         else:
-            result = live_part(result)
-        record = PassRecord(
-            name=self.name,
-            nodes_before=len(graph),
-            nodes_after=len(result),
-            operations_before=operations(graph),
-            operations_after=operations(result),
-            rewrites=dict(sorted(applied.items())),
-        )
-        result.passes = (*graph.passes, record)
+            result = live_part(result).graph
+        add_record(self.name, graph, result, applied)
         return result
 
     @cached_property
@@ -134,73 +98,11 @@ DEFAULT_PIPELINE: Final[tuple[Callable[[Graph], Graph], ...]] = (PASSES["exact"]
 """What `compile` does to a graph."""
 
 
-def extract(exprs: Iterable[Any]) -> Graph:
-    """A new graph with what the expressions need and nothing else; its outputs are they, in order.
-
-    Leaves keep their names, values and the `Value`s they stand for; nodes keep labels and origins.
-
-    >>> g = Graph(); x, y = g.inputs("x", 2)
-    >>> unused, wanted = y + 1, x * x
-    >>> small = extract([wanted])
-    >>> small, [str(small[node]) for node in small.outputs]
-    (<Graph: 2 nodes: 1 input, 1 operation>, ['x0*x0'])
-    """
-    wanted = list(exprs)
-    graph = common_graph(wanted)
-    return _rebuild(graph, [graph.node_of(thing) for thing in wanted]).target
-
-
-def live_part(graph: Graph) -> Graph:
-    """A new graph with what the outputs of `graph` need; its outputs are theirs."""
-    return _rebuild(graph, graph.outputs).target
-
-
 def run(graph: Graph, pipeline: Sequence[Callable[[Graph], Graph]] = DEFAULT_PIPELINE) -> Graph:
     """The graph after each pass of the pipeline in turn; `graph` itself stays as it is."""
     for step in pipeline:
         graph = step(graph)
     return graph
-
-
-@overload
-def simplify(exprs: Expr | Value, rules: str = "exact") -> Expr: ...
-@overload
-def simplify(exprs: Iterable[Any], rules: str = "exact") -> list[Expr]: ...
-def simplify(exprs: Any, rules: str = "exact") -> Expr | list[Expr]:
-    """The same expressions, written with fewer operations, in a new graph.
-
-    exprs   an expression or a sequence of them, which gives a list in its order
-    rules   "exact": results stay the same float64 bit for bit, but for the sign of a zero;
-            "real": also rewrites that hold over the reals and may round otherwise;
-            "stable": also rewrites that improve floating point, such as log(1 + exp(x)) to
-            softplus(x); use it before differentiating
-
-    The new graph's `passes` say what happened. Unknown `rules` are an `UnknownNameError`.
-
-    >>> g = Graph(); x = g.input("x")
-    >>> y = simplify(x * 1 + (-x) * 2)
-    >>> print(y)
-    x + -2*x
-    >>> print(*y.graph.passes)
-    exact: 7 nodes -> 4; mul 2 -> 1, neg 1 -> 0; 1 fold, 1 mul-one, 1 scale-neg
-    """
-    try:
-        chosen = PASSES[rules]
-    except (KeyError, TypeError):
-        raise UnknownNameError.of("set of rules", rules, PASSES) from None
-    single = isinstance(exprs, (Arithmetic, Real))
-    if isinstance(exprs, str) or not (single or isinstance(exprs, Iterable)):
-        raise OperandError(
-            f"cannot simplify {shorten(exprs)}, {kind_of(exprs)}; "
-            f"expected an Expr, a Value or a sequence of them{formula_hint(exprs)}"
-        )
-    graph = chosen(extract([exprs] if single else exprs))
-    if rules == "stable":
-        from .stable import shift_sums
-
-        graph = shift_sums(graph)
-    results = [graph[node] for node in graph.outputs]
-    return results[0] if single else results
 
 
 class _Candidates(dict[tuple[Op, ...], tuple[Rewrite | None, ...]]):
@@ -231,22 +133,10 @@ class _Candidates(dict[tuple[Op, ...], tuple[Rewrite | None, ...]]):
         return self[key]
 
 
-def _rebuild(
-    source: Graph,
-    roots: Sequence[int],
-    candidates: _Candidates | None = None,
-    share: bool = False,
-) -> Rebuild:
-    """`source` written anew as far as `roots` need it."""
-    rebuild = Rebuild(source, candidates, share)
-    rebuild.walk(roots)
-    return rebuild
-
-
 class Rebuild:
     """One walk over `source`, operands first, that writes its nodes into `target`.
 
-    images     node of the source → node of the target that computes the same
+    walk       the walk, with what became of each node
     applied    how often each rewrite applied
     held_back  whether a rewrite that matched was put off
     """
@@ -254,48 +144,35 @@ class Rebuild:
     def __init__(
         self, source: Graph, candidates: _Candidates | None = None, share: bool = False
     ) -> None:
-        self.source = source
-        self.target = Graph()
-        self.images: dict[int, int] = {}
+        self.walk = Walk(source)
+        self.target = self.walk.target
         self.applied: Counter[str] = Counter()
         self.held_back = False
         self._candidates = candidates
         self._share = share
         self._known: defaultdict[object, dict[tuple[int, ...], int]] = defaultdict(dict)
         self._uses: defaultdict[int, int] = defaultdict(int)
-        self._origins: dict[int, Origin] = {}
+        self._uses_before: Mapping[int, int] = {}
 
-    def walk(
-        self, roots: Sequence[int], writers: Mapping[int, Callable[[], int]] | None = None
-    ) -> None:
-        """Write what `roots` need; their images are the outputs of the target.
-
-        For the operations in `writers` those answer the image.
-        """
-        source, target, images, make = self.source, self.target, self.images, self.make
-        instead = writers or {}
-        ops, all_operands, origins = source.ops, source.operands, source.origins
-        all_statics = source.statics
+    def run(self, roots: Sequence[int], write: Write | None = None) -> Rewritten:
+        """Write what `roots` need, by `write` or as it is, simplified."""
+        source = self.walk.source
         live = live_nodes(source, roots)
-        rewriting = self._candidates is not None
-        uses = Counter(chain(roots, *[all_operands[n] for n in live])) if rewriting else {}
-        for node in live:
-            operands = all_operands[node]
-            if operands:
-                target.deriving(self._origin(origins[node]))
-                if node in instead:
-                    image = instead[node]()
-                else:
-                    operands = tuple([images[operand] for operand in operands])
-                    image = make(ops[node], operands, all_statics.get(node, ()))
-            else:
-                image = target.copy_leaf(source, node)
-            images[node] = image
-            if rewriting:
-                self._uses[image] += uses[node]
-        target.deriving(None)
-        target.outputs = tuple(images[root] for root in roots)
-        self._carry_over()
+        self._uses_before = use_counts(source, live, roots)
+        self.walk.run(live, write or self.write)
+        return self.walk.finish(roots)
+
+    def write(self, walk: Walk, node: int) -> int:
+        """The image of a node: a leaf as it is, an operation made anew."""
+        source, images = walk.source, walk.images
+        operands = source.operands[node]
+        if operands:
+            operands = tuple([images[operand] for operand in operands])
+            image = self.make(source.ops[node], operands, source.statics.get(node, ()))
+        else:
+            image = walk.target.copy_leaf(source, node)
+        self._uses[image] += self._uses_before[node]
+        return image
 
     def make(
         self, op: Op, operands: tuple[int, ...], statics: tuple[Any, ...], nesting: int = NESTING
@@ -324,7 +201,7 @@ class Rebuild:
             return target.append(op, operands, statics)
         new = len(target.ops)
         key = operands
-        if op in COMMUTATIVE and operands[0] > operands[1]:
+        if op.commutative and operands[0] > operands[1]:
             key = operands[::-1]
         node = self._known[(op, statics) if statics else op].setdefault(key, new)
         if node == new:
@@ -367,36 +244,3 @@ class Rebuild:
             return None
         self.applied[FOLD] += 1
         return self.target.node_of(number)
-
-    def _origin(self, origin: Origin | None) -> Origin | None:
-        """An origin as the target's: its primal node there, or None if that is gone."""
-        if origin is None or origin.primal is None:
-            return origin
-        primal = self.images.get(origin.primal)
-        if primal == origin.primal:
-            return origin
-        moved = self._origins.get(id(origin))
-        if moved is None:
-            moved = Origin(origin.transform, primal, origin.role, origin.rule, origin.operand)
-            self._origins[id(origin)] = moved
-        return moved
-
-    def _carry_over(self) -> None:
-        """Labels of operations, and whose adjoint a node is, as far as the nodes are there."""
-        source, target, images = self.source, self.target, self.images
-        for node in sorted(images.keys() & source.labels.keys()):
-            if target.operands[images[node]]:
-                target.labels.setdefault(images[node], source.labels[node])
-        for node in sorted(images.keys() & source.adjoint_of.keys()):
-            primal = images.get(source.adjoint_of[node])
-            if primal is not None and target.ops[images[node]] is not CONSTANT:
-                target.adjoint_of.setdefault(images[node], primal)
-        for (root, leaf), adjoint in source.gradients.items():
-            if root in images and leaf in images and adjoint in images:
-                target.gradients[images[root], images[leaf]] = images[adjoint]
-
-
-def operations(graph: Graph) -> dict[str, int]:
-    """How many nodes of each operation there are, by name; leaves aside."""
-    counts = Counter(graph.ops)
-    return {op.name: count for op, count in counts.items() if op.arity}

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from math import isfinite
 
 from ..graph.expr import Graph, live_nodes
+from ..graph.traversal import taken_apart, use_counts
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, MUL, NEG, SUB, TOTAL
 from .rules import scalar_constant
@@ -22,6 +22,9 @@ ONE = -1
 """Stands for the number 1 among the operands of a sum, whose weight is then a constant term."""
 
 Make = Callable[[Op, tuple[int, ...]], int]
+
+_Link = tuple[int, float, bool]
+"""An operand in a chain, its weight, and whether it may be a part of the chain itself."""
 
 
 @dataclass
@@ -105,7 +108,7 @@ class Uses:
                  as long as the graph does not double
         """
         live = live_nodes(graph, graph.outputs)
-        counts = Counter(chain(graph.outputs, *[graph.operands[node] for node in live]))
+        counts = use_counts(graph, live, graph.outputs)
         varies: set[int] = {graph.leaves[name] for name in samples if name in graph.leaves}
         if varies:
             for node in live:
@@ -177,33 +180,35 @@ def products(uses: Uses) -> dict[int, Nary]:
 def _chains(
     uses: Uses,
     roots: tuple[Op, ...],
-    parts: Callable[[Uses, int, float], list[tuple[int, float, bool]] | None],
+    parts: Callable[[Uses, int, float], list[_Link] | None],
 ) -> dict[int, Nary]:
     """Each chain, read from its end: `parts` says what a node is made of, if it is a link."""
     graph = uses.graph
     found: dict[int, Nary] = {}
     inside: set[int] = set()
+
+    def parts_inside(link: _Link) -> list[_Link] | None:
+        node, weight, may_join = link
+        made_of = None
+        if may_join or graph.ops[node] is CONSTANT:
+            made_of = parts(uses, node, weight)
+        if made_of is not None:
+            inside.add(node)
+        return made_of
+
     for root in reversed(uses.live):
         if graph.ops[root] not in roots or root in inside or root in graph.shapes:
             continue
         weights: dict[int, float] = {}
-        todo = [(root, 1.0, True)]
-        while todo:
-            node, weight, link = todo.pop()
-            read = link or graph.ops[node] is CONSTANT
-            made_of = parts(uses, node, weight) if read else None
-            if made_of is None:
-                weights[node] = weights.get(node, 0.0) + weight
-            else:
-                inside.add(node)
-                todo += reversed(made_of)
+        for node, weight, _ in taken_apart((root, 1.0, True), parts_inside):
+            weights[node] = weights.get(node, 0.0) + weight
         kept = {operand: weight for operand, weight in weights.items() if weight}
         if all(map(isfinite, kept.values())):
             found[root] = Nary(MUL in roots, kept)
     return dict(sorted(found.items()))
 
 
-def _terms(uses: Uses, node: int, weight: float) -> list[tuple[int, float, bool]] | None:
+def _terms(uses: Uses, node: int, weight: float) -> list[_Link] | None:
     """What a node adds up: operand, weight, and whether that may be a sum itself."""
     graph = uses.graph
     op, operands = graph.ops[node], graph.operands[node]
@@ -228,7 +233,7 @@ def _terms(uses: Uses, node: int, weight: float) -> list[tuple[int, float, bool]
     return None
 
 
-def _factors(uses: Uses, node: int, weight: float) -> list[tuple[int, float, bool]] | None:
+def _factors(uses: Uses, node: int, weight: float) -> list[_Link] | None:
     if uses.graph.ops[node] is not MUL:
         return None
     return [(operand, weight, uses.joins(operand, node)) for operand in uses.graph.operands[node]]

@@ -18,9 +18,7 @@ from typing import Any, Final, NamedTuple
 from ..graph.expr import Expr, Graph
 from ..ops.record import Op
 from ..ops.scalar import (
-    ADD,
     CONSTANT,
-    MUL,
     NEG,
     POW,
     absolute,
@@ -39,9 +37,6 @@ from ..ops.scalar import (
     where,
 )
 from ..ops.shapes import broadcast
-
-COMMUTATIVE: Final = frozenset((ADD, MUL))
-"""The operations whose operands may trade places without changing a bit of the result."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -231,7 +226,7 @@ def _orders(pattern: Sequence[Part]) -> Iterator[tuple[Part, ...]]:
     choices = []
     for part in pattern:
         turned = part._replace(operands=part.operands[::-1])
-        both = part.op in COMMUTATIVE and turned != part
+        both = part.op.commutative and turned != part
         choices.append((part, turned) if both else (part,))
     return product(*choices)
 

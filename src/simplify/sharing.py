@@ -18,9 +18,11 @@ from itertools import combinations, count
 from typing import Final
 
 from ..graph.expr import Graph
+from ..graph.rewrite import Walk, add_record, live_part, operations
+from ..graph.traversal import depth_first
 from ..ops.record import Op
-from .engine import PassRecord, Rebuild, live_part, operations
-from .nary import ONE, Make, Nary, Uses, products, sums
+from .engine import Rebuild
+from .nary import ONE, Nary, Uses, products, sums
 
 PAIRS: Final = 200_000
 """How many pairs of operands are looked at; the longest chains of a graph with more stay."""
@@ -61,21 +63,13 @@ class Sharing:
 
     def __call__(self, graph: Graph, samples: Collection[str] = ()) -> Graph:
         """A new graph for `graph.outputs`; the same nodes where there is nothing to gain."""
-        result, applied = live_part(graph), 0
+        result, applied = live_part(graph).graph, 0
         for spread in (False, True):
             plan = self.plan(Uses.of(graph, samples, spread=spread))
             written = _written(graph, plan) if plan.applied else graph
             if _count(written) < _count(result):
                 result, applied = written, plan.applied
-        record = PassRecord(
-            name=self.name,
-            nodes_before=len(graph),
-            nodes_after=len(result),
-            operations_before=operations(graph),
-            operations_after=operations(result),
-            rewrites={self.name: applied} if applied else {},
-        )
-        result.passes = (*graph.passes, record)
+        add_record(self.name, graph, result, {self.name: applied} if applied else {})
         return result
 
 
@@ -86,39 +80,23 @@ def _count(graph: Graph) -> int:
 def _written(graph: Graph, plan: Plan) -> Graph:
     """The graph with the chains of a plan in place of its own."""
     rebuild = Rebuild(graph, share=True)
+    images, number = rebuild.walk.images, rebuild.target.node_of
 
     def make(op: Op, operands: tuple[int, ...]) -> int:
         return rebuild.make(op, operands, ())
 
-    def writer(chain: Nary) -> Callable[[], int]:
-        def write() -> int:
-            _write_parts(chain, plan.parts, rebuild.images, make, rebuild.target.node_of)
-            return chain.write(rebuild.images, make, rebuild.target.node_of)
+    def parts_in(chain: Nary) -> list[int]:
+        return [operand for operand in reversed(chain.weights) if operand in plan.parts]
 
-        return write
+    def write(walk: Walk, node: int) -> int:
+        chain = plan.chains.get(node)
+        if chain is None:
+            return rebuild.write(walk, node)
+        for part in depth_first(parts_in(chain), lambda n: parts_in(plan.parts[n]), images):
+            images[part] = plan.parts[part].write(images, make, number)
+        return chain.write(images, make, number)
 
-    rebuild.walk(graph.outputs, {node: writer(chain) for node, chain in plan.chains.items()})
-    return live_part(rebuild.target)
-
-
-def _write_parts(
-    chain: Nary,
-    parts: Parts,
-    images: dict[int, int],
-    make: Make,
-    number: Callable[[float], int],
-) -> None:
-    """Write the parts that a chain needs and that are not there yet."""
-    todo = [operand for operand in chain.weights if operand in parts]
-    while todo:
-        part = todo[-1]
-        missing = [o for o in parts[part].weights if o in parts and o not in images]
-        if part in images or not missing:
-            todo.pop()
-            if part not in images:
-                images[part] = parts[part].write(images, make, number)
-        else:
-            todo += missing
+    return live_part(rebuild.run(graph.outputs, write).graph).graph
 
 
 @dataclass

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from ..errors import OperandError, formula_hint, kind_of, shorten
 from ..graph.expr import Expr, Graph, Origin, live_nodes
+from ..graph.rewrite import PassRecord, Walk, add_record, extract, live_part, replay, rewritten
+from ..graph.traversal import taken_apart
 from ..ops.arrays import BROADCAST, GATHER, LOGSUMEXP, RESHAPE, SUM, TRANSPOSE
 from ..ops.record import Op
 from ..ops.scalar import (
@@ -33,7 +35,7 @@ from ..ops.scalar import (
     maximum,
     stop_gradient,
 )
-from .engine import Pass, PassRecord, extract, operations
+from .engine import Pass
 from .rules import STABLE, Rewrite, scalar_constant
 
 STABLE_PASS: Final = Pass("stable", STABLE, share=True)
@@ -113,21 +115,13 @@ def shift_sums(graph: Graph) -> Graph:
     >>> print(small.passes[-1].rewrites)
     {'log-sum-exp-shifted': 1}
     """
-    work = extract([graph[node] for node in graph.outputs])
+    work = live_part(graph).graph
     shift = _Shift(work)
-    work.outputs = tuple([shift.images[root] for root in work.outputs])
-    result = extract([work[node] for node in work.outputs])
+    roots = [shift.images[root] for root in work.outputs]
     if not shift.applied:
         return graph
-    record = PassRecord(
-        name="shift-sums",
-        nodes_before=len(graph),
-        nodes_after=len(result),
-        operations_before=operations(graph),
-        operations_after=operations(result),
-        rewrites=dict(sorted(shift.applied.items())),
-    )
-    result.passes = (*graph.passes, record)
+    result = rewritten(work, roots).graph
+    add_record("shift-sums", graph, result, shift.applied)
     return result
 
 
@@ -169,29 +163,21 @@ def _brought_back(small: Graph, graph: Graph, live: Sequence[int], origin: Origi
     same: dict[int, int] = {}
     for node in live:
         operands = tuple([same[operand] for operand in graph.operands[node]])
-        if operands:
-            key = (graph.ops[node], operands, graph.statics.get(node, ()))
-            same[node] = known.setdefault(key, node)
-        else:
-            same[node] = node
-    images: list[int] = []
-    try:
-        for node, op in enumerate(small.ops):
-            operands = tuple([images[operand] for operand in small.operands[node]])
-            if op is CONSTANT:
-                images.append(graph.constant(small.value(node)).id)
-            elif not operands:
-                images.append(graph.leaves[small.labels[node]])
-            else:
-                statics = small.statics.get(node, ())
-                image = known.get((op, operands, statics))
-                if image is None:
-                    graph.deriving(origin)
-                    image = known[op, operands, statics] = graph.append(op, operands, statics)
-                images.append(image)
-    finally:
-        graph.deriving(None)
-    return images[small.outputs[0]]
+        key = (graph.ops[node], operands, graph.statics.get(node, ()))
+        same[node] = known.setdefault(key, node) if operands else node
+
+    def write(walk: Walk, node: int) -> int | None:
+        operands = tuple([walk.images[operand] for operand in small.operands[node]])
+        if not operands:
+            return None
+        key = (small.ops[node], operands, small.statics.get(node, ()))
+        if key not in known:
+            known[key] = walk.copy(node)
+        return known[key]
+
+    leaves = {leaf: graph.leaves[name] for name, leaf in small.leaves.items()}
+    root = small.outputs[0]
+    return replay(small, [root], graph, leaves, write, origin=origin)[root]
 
 
 class _Shift:
@@ -199,27 +185,23 @@ class _Shift:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.images: dict[int, int] = {}
+        self._walk = Walk(graph, graph)
+        self.images = self._walk.images
         self.applied: Counter[str] = Counter()
         self._terms: dict[int, list[_Term] | None] = {}
         self._shifted: dict[tuple[int, int], tuple[Expr, Expr]] = {}
-        for node in live_nodes(graph, graph.outputs):
-            self.images[node] = self._image(node)
+        self._walk.run(live_nodes(graph, graph.outputs), self._write)
 
-    def _image(self, node: int) -> int:
-        graph = self.graph
-        op, operands = graph.ops[node], graph.operands[node]
+    def _write(self, walk: Walk, node: int) -> int:
+        graph, operands = self.graph, self.graph.operands[node]
         if not operands:
             return node
-        graph.deriving(graph.origins[node])
-        shifted = self._array_form(op, operands)
-        shifted = self._shifted_form(op, operands) if shifted is None else shifted
-        if shifted is None:
-            moved = tuple([self.images[operand] for operand in operands])
-            if moved != operands:
-                node = graph.append(op, moved, graph.statics.get(node, ()))
-            return node
-        return shifted.id
+        shifted = self._array_form(graph.ops[node], operands)
+        shifted = self._shifted_form(graph.ops[node], operands) if shifted is None else shifted
+        if shifted is not None:
+            return shifted.id
+        same = all(self.images[operand] == operand for operand in operands)
+        return node if same else walk.copy(node)
 
     def _shifted_form(self, op: Op, operands: tuple[int, ...]) -> Expr | None:
         graph = self.graph
@@ -306,27 +288,30 @@ class _Shift:
         """
         if node in self._terms:
             return self._terms[node]
-        graph, stack = self.graph, [(node, 1.0)]
+        graph = self.graph
         terms: list[_Term] = []
         found: list[_Term] | None = terms
-        while stack and found is not None:
-            part, weight = stack.pop()
-            op, operands = graph.ops[part], graph.operands[part]
+        for part, weight in taken_apart((node, 1.0), self._summands):
             number = scalar_constant(graph, part)
             if number is not None and 0.0 <= number < math.inf:
                 terms += [(self._zero(), number * weight)] if number else []
-            elif op is ADD:
-                stack += [(operand, weight) for operand in reversed(operands)]
-            elif op is EXP:
-                terms.append((operands[0], weight))
+            elif graph.ops[part] is EXP:
+                terms.append((graph.operands[part][0], weight))
             else:
-                scaled = _scaled(graph, part)
-                found = None if scaled is None else found
-                stack += [] if scaled is None else [(scaled[0], weight * scaled[1])]
+                found = None
+                break
         if not all(0.0 < weight < math.inf for _, weight in terms):
             found = None
         self._terms[node] = found
         return found
+
+    def _summands(self, term: _Term) -> list[_Term] | None:
+        """What a sum adds up, or what a multiple is of, with its weight."""
+        node, weight = term
+        if self.graph.ops[node] is ADD:
+            return [(operand, weight) for operand in self.graph.operands[node]]
+        scaled = _scaled(self.graph, node)
+        return None if scaled is None else [(scaled[0], weight * scaled[1])]
 
     def _is_shifted(self, terms: Sequence[_Term]) -> bool:
         """Whether every exponent is something less one shift that no derivative passes."""

@@ -12,16 +12,10 @@ from typing import Any, Final
 
 from ..codegen.array.program import ArrayProgram
 from ..codegen.compiled import Compiled, compile
-from ..codegen.cost import (
-    ARITHMETIC,
-    array_microseconds,
-    duration,
-    elements,
-    operation_microseconds,
-)
+from ..codegen.cost import array_microseconds, duration, elements, operation_microseconds
 from ..codegen.program import Nested, flatten
 from ..codegen.target import TARGETS
-from ..errors import SizeError, UnknownNameError
+from ..errors import SizeError, SpellingError, UnknownNameError
 from ..graph.expr import common_graph, live_nodes
 from ..ops.scalar import TOTAL
 from ..ops.shapes import MAX_BYTES
@@ -64,15 +58,12 @@ class Work:
     """What a step computes, in operations on scalars.
 
     each, update              operations for every sample, and once for the step
-    calls, update_calls       how many of those are functions such as tanh
     carried                   numbers that are handed from step to step
     each_time, update_time    about how many microseconds the operations take
     """
 
     each: int
     update: int
-    calls: int
-    update_calls: int
     carried: int
     each_time: float
     update_time: float
@@ -121,7 +112,7 @@ def compile_step(
     try:
         step = made("numpy")
         check_memory(step, samples)
-    except SizeError as error:
+    except (SizeError, SpellingError) as error:
         return Choice(made("python"), f"python: {counted}; NumPy is out of the question: {error}")
     fast = array_microseconds(step.program, samples)
     count = f"{len(step.program.instructions):,} array operations about {duration(fast)}"
@@ -145,7 +136,7 @@ def work_of(inputs: Mapping[str, Any], outputs: Nested, batch: Sequence[str]) ->
     graph = common_graph(exprs)
     sampled = {graph.node_of(leaf) for name in batch for leaf in _leaves(inputs[name])}
     carried = sum(len(_leaves(group)) for name, group in inputs.items() if name not in batch)
-    counts = {True: [0, 0], False: [0, 0]}
+    counts = {True: 0, False: 0}
     times = {True: 0.0, False: 0.0}
     varies: set[int] = set()
     for node in live_nodes(graph, [graph.node_of(expr) for expr in exprs]):
@@ -154,11 +145,9 @@ def work_of(inputs: Mapping[str, Any], outputs: Nested, batch: Sequence[str]) ->
             varies.add(node)
         if operands:
             often = node in varies or op is TOTAL
-            counts[often][0] += 1
-            counts[often][1] += op not in ARITHMETIC and op is not TOTAL
+            counts[often] += 1
             times[often] += operation_microseconds(op)
-    (each, calls), (update, update_calls) = counts[True], counts[False]
-    return Work(each, update, calls, update_calls, carried, times[True], times[False])
+    return Work(counts[True], counts[False], carried, times[True], times[False])
 
 
 def _leaves(group: Any) -> list[Any]:

@@ -7,8 +7,9 @@ from typing import Any
 from ..errors import OperandError, ShapeError, kind_of, shorten
 from ..graph.arrayvalue import ArrayValue
 from ..graph.expr import Expr
+from ..ops.record import Op
 from ..ops.shapes import is_array, shape_of, shape_text
-from .nn import ACTIVATIONS, Layer
+from .nn import Layer, activation_of
 from .seeds import Seed
 
 
@@ -16,7 +17,7 @@ class Dense:
     """A layer of neurons as one matrix: `activation(W @ x + b)`.
 
     nin, nout   how many numbers a row of input has, and how many neurons there are
-    activation  a name of `ACTIVATIONS`
+    activation  a name of `ACTIVATIONS`, or an operation on one number
     init, seed  as for `Layer`, which draws the same numbers
     place       goes into the labels of `W` and `b`, as "0" does for the first layer
 
@@ -37,7 +38,7 @@ class Dense:
         self,
         nin: int,
         nout: int,
-        activation: str = "tanh",
+        activation: str | Op = "tanh",
         *,
         init: str = "uniform",
         seed: Seed = None,
@@ -65,11 +66,12 @@ class Dense:
             )
         weights = x.graph[x.graph.node_of(self.W)] if isinstance(x, Expr) else self.W.data
         n = weights @ x if len(shape) == 1 else x @ weights.T
-        return ACTIVATIONS[self.activation].function(n + self.b)
+        return activation_of(self.activation).function(n + self.b)
 
     def parameters(self) -> list[ArrayValue]:
         """The matrix of weights, a row for each neuron, then the vector of biases."""
         return [self.W, self.b]
 
     def __repr__(self) -> str:
-        return f"Dense({self.nin}, {self.nout}, {self.activation!r})"
+        name = getattr(self.activation, "name", self.activation)
+        return f"Dense({self.nin}, {self.nout}, {name!r})"

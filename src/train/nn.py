@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, Final, NamedTuple
 
-from ..errors import SaveFileError, ShapeError, UnknownNameError, shorten
+from ..errors import (
+    DuplicateNameError,
+    OperandError,
+    SaveFileError,
+    ShapeError,
+    UnknownNameError,
+    shorten,
+)
 from ..graph.expr import Expr
 from ..graph.neuron import ActivatedSum, Row
 from ..graph.value import Value, zero_grad
 from ..ops import scalar as ops
 from ..ops.record import Op
+from ..ops.table import with_own
 from ..storage import PathLike, invalid, is_finite_number, read_document, write_document
 from .rows import is_sequence, read_row
 from .seeds import Seed, generator
@@ -42,6 +50,17 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
     "linear": Activation(lambda x: x, "Linear"),
 }
 """Every activation by name."""
+
+
+def activation_of(chosen: str | Op) -> Activation:
+    """What a name of `ACTIVATIONS`, or an operation on one number, does and is called.
+
+    >>> activation_of("relu").title, activation_of(ops.EXPM1).title
+    ('ReLU', 'Expm1')
+    """
+    if isinstance(chosen, Op):
+        return Activation(chosen, "".join(word.capitalize() for word in chosen.name.split("_")))
+    return ACTIVATIONS[chosen]
 
 
 def _uniform(source: Any, nin: int, nout: int) -> float:
@@ -87,7 +106,8 @@ class Neuron(Network):
     """An activation of a weighted sum: `activation(b + w0*x0 + w1*x1 + …)`.
 
     nin         how many inputs; a call takes a row of that many numbers and gives one
-    activation  a name of `ACTIVATIONS`; `nonlin=False` is the notebook's way to say "linear"
+    activation  a name of `ACTIVATIONS`, or an operation on one number, such as one of your own;
+                `nonlin=False` is the notebook's way to say "linear"
     init        how weights are drawn, a name of `INITIALISERS`; the bias starts at 0
     seed        a seed, a `random.Random`, or None to draw from Python's global `random`
     fan_out     how many neurons share the input, for the initialisers that ask
@@ -103,7 +123,7 @@ class Neuron(Network):
     def __init__(
         self,
         nin: int,
-        activation: str | bool = "tanh",
+        activation: str | bool | Op = "tanh",
         *,
         nonlin: bool = True,
         init: str = "uniform",
@@ -133,7 +153,8 @@ class Neuron(Network):
 
     def _output(self, row: Sequence[Any], eager: Row | None) -> Any:
         """The output for a row that has been looked at, and is at hand for eager sums or is not."""
-        function = ACTIVATIONS[self.activation].function
+        chosen = self.activation
+        function = chosen if isinstance(chosen, Op) else ACTIVATIONS[chosen].function
         n: Any = self.b
         if eager is not None and type(n) is Value and _VALUES.issuperset(map(type, self.w)):
             if isinstance(function, Op) and not function.statics:
@@ -152,7 +173,7 @@ class Neuron(Network):
         return [*self.w, self.b]
 
     def __repr__(self) -> str:
-        return f"{ACTIVATIONS[self.activation].title}Neuron({self.nin})"
+        return f"{activation_of(self.activation).title}Neuron({self.nin})"
 
 
 class Layer(Network):
@@ -166,7 +187,7 @@ class Layer(Network):
         self,
         nin: int,
         nout: int,
-        activation: str | bool = "tanh",
+        activation: str | bool | Op = "tanh",
         *,
         nonlin: bool = True,
         init: str = "uniform",
@@ -213,7 +234,8 @@ class MLP(Network):
 
     nin         how many inputs
     nouts       the width of each layer, such as `[4, 4, 1]`
-    activation  one name for all layers, the last included, or a list of one name a layer
+    activation  one for all layers, the last included, or a list of one a layer; each a name or an
+                operation, as for `Neuron`
     init, seed  as for `Neuron`; with a seed, the same call gives the same network
 
     Weight i of neuron j of layer k is labelled `w{k}_{j}_{i}`, its bias `b{k}_{j}`; the sum and the
@@ -238,7 +260,7 @@ what is too much is not silently dropped, as zip would: give 2 numbers, or build
         self,
         nin: int,
         nouts: Sequence[int],
-        activation: str | Sequence[str] = "tanh",
+        activation: str | Op | Sequence[str | Op] = "tanh",
         *,
         init: str = "uniform",
         seed: Seed = None,
@@ -251,8 +273,8 @@ what is too much is not silently dropped, as zip would: give 2 numbers, or build
             )
         widths = [_width(width, f"the width of layer {k}") for k, width in enumerate(listed)]
         self.nin = _width(nin, "nin, the number of inputs,")
-        one = not is_sequence(activation)
-        names: list[Any] = [activation] * len(widths) if one else list(activation)
+        given: Any = activation
+        names: list[Any] = list(given) if is_sequence(given) else [given] * len(widths)
         if len(names) != len(widths):
             raise ShapeError(
                 f"activations: {len(names)} for {len(widths)} layers, {shorten(names)}; "
@@ -293,7 +315,7 @@ what is too much is not silently dropped, as zip would: give 2 numbers, or build
         layers = [
             [
                 {
-                    "activation": neuron.activation,
+                    "activation": getattr(neuron.activation, "name", neuron.activation),
                     "w": [weight.data for weight in neuron.w],
                     "b": neuron.b.data,
                 }
@@ -311,8 +333,10 @@ FORMAT: Final = "wengert.network"
 VERSION: Final = 1
 
 
-def load(path: PathLike) -> MLP:
+def load(path: PathLike, *, operations: Iterable[Op] = ()) -> MLP:
     """The network that `MLP.save` wrote to `path`: same sizes, activations and numbers.
+
+    `operations` are those of your own that neurons may name as their activation.
 
     A file that is truncated, foreign, of another version, or holds anything but such a network is a
     `SaveFileError` that names the file and the problem. Nothing in it is executed.
@@ -323,6 +347,7 @@ def load(path: PathLike) -> MLP:
     >>> load(path)([1.0, 2.0]).data == net([1.0, 2.0]).data
     True
     """
+    known: dict[str, Any] = {**_UNARY, **with_own({}, operations), **{n: n for n in ACTIVATIONS}}
     document = read_document(path, FORMAT, VERSION, "network")
     sizes = document.get("sizes")
     if not (isinstance(sizes, list) and len(sizes) > 1 and all(map(_is_width, sizes))):
@@ -332,7 +357,7 @@ def load(path: PathLike) -> MLP:
     for k, (layer, nin, nout) in enumerate(zip(layers, sizes, sizes[1:], strict=False)):
         neurons = _list_of(path, layer, nout, f"layer {k}")
         records += [
-            _record(path, neuron, nin, f"neuron {j} of layer {k}")
+            _record(path, neuron, nin, f"neuron {j} of layer {k}", known)
             for j, neuron in enumerate(neurons)
         ]
     net = MLP(sizes[0], sizes[1:], seed=0)
@@ -344,19 +369,21 @@ def load(path: PathLike) -> MLP:
     return net
 
 
-def _record(path: PathLike, neuron: Any, nin: int, which: str) -> tuple[str, list[float]]:
+def _record(
+    path: PathLike, neuron: Any, nin: int, which: str, known: Mapping[str, str | Op]
+) -> tuple[str | Op, list[float]]:
     """The activation and the parameters that a saved file gives for one neuron."""
     if not isinstance(neuron, dict):
         raise _invalid(path, f"{which} is {shorten(neuron)}, not an object")
     activation = neuron.get("activation")
-    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in known:
         error = UnknownNameError.of("activation", activation, ACTIVATIONS)
-        raise _invalid(path, f"{which}: {error}")
+        raise _invalid(path, f"{which}: {error}; one of your own is given in operations=[...]")
     numbers = [*_list_of(path, neuron.get("w"), nin, f'"w" of {which}'), neuron.get("b")]
     for number in numbers:
         if not is_finite_number(number):
             raise _invalid(path, f"{which} has {shorten(number)} where a finite number should be")
-    return activation, numbers
+    return known[activation], numbers
 
 
 def _list_of(path: PathLike, thing: Any, length: int, which: str) -> list[Any]:
@@ -388,13 +415,38 @@ def _label(thing: Any, label: str) -> Any:
     return thing
 
 
-def _activation_name(activation: Any, nonlin: bool) -> str:
-    """The name of an activation; the notebook's `nonlin`, also in its place, as a name."""
+_UNARY: Final = {op.name: op for op in ops.ELEMENTWISE.values() if op.arity == 1}
+"""The operations of the table on one number."""
+
+
+def _activation_name(activation: Any, nonlin: bool) -> str | Op:
+    """The name of an activation, or the operation where it has no name here.
+
+    The notebook's `nonlin`, also in the place of a name, is a name.
+    """
+    if isinstance(activation, Op):
+        _check_unary(activation)
+        chosen = activation.name if activation.name in ACTIVATIONS else activation
+        return chosen if nonlin else "linear"
     if isinstance(activation, bool):
         activation, nonlin = "tanh", activation and nonlin
     if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise UnknownNameError.of("activation", activation, ACTIVATIONS)
     return activation if nonlin else "linear"
+
+
+def _check_unary(op: Op) -> None:
+    with_own({}, [op])
+    named = ACTIVATIONS.get(op.name)
+    if named is not None and named.function is not op:
+        raise DuplicateNameError(
+            f"activation is {op!r}, but {op.name!r} is the name of another; name yours otherwise"
+        )
+    if op.arity != 1 or op.shape is not None or len(op.defaults) < len(op.statics):
+        raise OperandError(
+            f"activation is {op!r}; expected an operation on one number that takes nothing else "
+            "or has defaults for it"
+        )
 
 
 def _initialiser(name: Any) -> Callable[[Any, int, int], float]:

@@ -16,6 +16,7 @@ from ..codegen.target import find_target, targets
 from ..errors import MissingExtraError, SpellingError
 from ..graph.evaluation import node_values
 from ..graph.expr import Expr, Graph, live_nodes
+from ..graph.rewrite import extract
 from ..graph.unroll import unroll_graph
 from ..ops.scalar import CONSTANT, INPUT
 from ..proof.check import SMOOTH, Check, points_text
@@ -23,7 +24,7 @@ from ..proof.claim import ArrayClaim, Claim
 from ..proof.nodes import EXACT, IDENTITY
 from ..proof.residues import fingerprints
 from ..proof.rounding import point_intervals
-from ..simplify.engine import DEFAULT_PIPELINE, extract
+from ..simplify.engine import DEFAULT_PIPELINE
 
 ROUNDING: Final = 16
 """How many times the rounding that the graph can have a target may be from the interpreter: it may

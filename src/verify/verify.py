@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from ..errors import WengertError
 from ..graph.expr import Expr
-from ..graph.formula import text
-from ..notation.sympy import CONVENTIONS, operand_symbols, prove_rule
+from ..graph.written import text
+from ..notation.sympy import operand_symbols, prove_rule
 from ..ops.record import Op
 from ..proof.check import SMOOTH, Check, points_text
 from ..proof.claim import MAX_DRAWS, Claim, claim_of, random_points
@@ -167,7 +167,7 @@ def _rule_checks(claim: Claim) -> list[Check]:
 def _rule_check(op: Op, statics: tuple[Any, ...]) -> Check:
     fixed = ", ".join(f"{name}={value}" for name, value in zip(op.statics, statics, strict=True))
     what = op.name + (f" ({fixed})" if fixed else "")
-    if op.name in CONVENTIONS:
+    if op.decreed:
         return Check("rule", what, "convention", True, None, op.sentence)
     method = "sympy, symbolic"
     try:

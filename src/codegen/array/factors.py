@@ -8,31 +8,16 @@ c Σ A = Σ c A: one multiplication of the first cotangent does for all of them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import Any, Final, NamedTuple
 
 from ...graph.expr import Graph, live_nodes
-from ...ops.arrays import (
-    BROADCAST,
-    GATHER,
-    GATHER_ROWS,
-    MATMUL,
-    MEAN,
-    OUTER,
-    RESHAPE,
-    SCATTER,
-    SCATTER_ROWS,
-    STACK,
-    STACK_ROWS,
-    SUM,
-    TRANSPOSE,
-)
+from ...graph.rewrite import PassRecord, Walk, operations
+from ...graph.traversal import depth_first
 from ...ops.record import Op
-from ...ops.scalar import ADD, CONSTANT, DIV, MUL, NEG, STOP_GRADIENT, SUB, WHERE
+from ...ops.scalar import CONSTANT, DIV, MUL, WHERE
 from ...ops.shapes import BATCH
-from ...simplify.engine import PassRecord, operations
-from .tidy import copy_knowledge
 
 SAMPLES: Final = 32
 """How many samples a batch is taken to have where sizes are compared."""
@@ -42,12 +27,6 @@ STEPS: Final = 200_000
 
 CARRY: Final = "carry a factor upstream"
 """What records call a multiplication by a number that became part of an earlier, smaller one."""
-
-_EACH: Final = frozenset((NEG, STOP_GRADIENT, SUM, MEAN, TRANSPOSE, RESHAPE, BROADCAST)) | {
-    *(GATHER, GATHER_ROWS, SCATTER, SCATTER_ROWS)
-}
-_ADDITIVE: Final = frozenset((ADD, SUB, WHERE, STACK, STACK_ROWS))
-_BILINEAR: Final = frozenset((MUL, MATMUL, OUTER))
 
 
 class Factor(NamedTuple):
@@ -238,7 +217,7 @@ class _Search:
         for node in inside - {start}:
             operands = graph.operands[node]
             among = sum(operand in inside for operand in operands)
-            if graph.ops[node] in _BILINEAR and among != 1:
+            if graph.ops[node].linear == "each" and among != 1:
                 return None
             if (graph.ops[node] is DIV and operands[1] in inside) or (
                 graph.ops[node] is WHERE and operands[0] in inside
@@ -268,11 +247,10 @@ class _Search:
 
     def _is_linear(self, node: int, operand: int) -> bool:
         op, operands = self.graph.ops[node], self.graph.operands[node]
-        if op in _BILINEAR or op is DIV:
-            return operands.count(operand) == 1 and (op is not DIV or operands[0] == operand)
-        if op is WHERE:
-            return operands[0] != operand
-        return op in _EACH or op in _ADDITIVE
+        if op.linear == "together":
+            return all(operands[place] != operand for place in op.conditions)
+        once = bool(op.linear) and operands.count(operand) == 1
+        return once and (op.linear == "each" or operands[0] == operand)
 
     def _is_zero(self, node: int) -> bool:
         number = self.graph.value(node) if self.graph.source(node) is None else None
@@ -286,10 +264,12 @@ class _Search:
         return [n for n in found if graph.operands[n] and n in graph.shapes]
 
 
-def _terms(graph: Graph, node: int) -> range:
+def _terms(graph: Graph, node: int) -> list[int]:
     """The places of the operands of which all must be scaled for the value to be."""
-    count = len(graph.operands[node]) if graph.ops[node] in _ADDITIVE else 0
-    return range(graph.ops[node] is WHERE, count)
+    op = graph.ops[node]
+    if op.linear != "together" or op.arity == 1:
+        return []
+    return [place for place in range(len(graph.operands[node])) if place not in op.conditions]
 
 
 def _best(search: _Search) -> _Plan | None:
@@ -307,53 +287,38 @@ def _best(search: _Search) -> _Plan | None:
     return None
 
 
-@dataclass
 class _Rewriting:
     """A graph rewritten by a plan, in `target`; `images` says what its nodes became."""
 
-    graph: Graph
-    plan: _Plan
-    target: Graph = field(default_factory=Graph)
-    images: dict[int, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        graph, target, images = self.graph, self.target, self.images
+    def __init__(self, graph: Graph, plan: _Plan) -> None:
+        self.graph, self.plan = graph, plan
         self.search = _Search(graph, [0])
         self.extras: dict[int, int] = {}
         self.scalars: dict[tuple[Op, tuple[int, ...], tuple[Any, ...]], int] = {}
-        for node in self.search.live:
-            self._need(node)
-        target.deriving(None)
-        copy_knowledge(graph, target, images)
+        walk = Walk(graph)
+        self.target, self.images = walk.target, walk.images
+        walk.run(depth_first(self.search.live, self._needs), self._write)
+        walk.finish(graph.outputs)
 
-    def _need(self, wanted: int) -> None:
-        """Make what a node needs and the node, if they are not there yet."""
-        if wanted in self.images:
-            return
-        for node in live_nodes(self.graph, [wanted]):
-            if node not in self.images:
-                self._make(node)
-
-    def _make(self, node: int) -> None:
-        graph, target, plan = self.graph, self.target, self.plan
-        operands = graph.operands[node]
-        if not operands:
-            self.images[node] = target.copy_leaf(graph, node)
-            return
-        if node in plan.absorbed:
-            self.images[node] = self.images[plan.sources[node]]
-            return
+    def _needs(self, node: int) -> Sequence[int]:
+        """What is read where a node is written: its operands, and factors that are applied."""
+        graph, plan = self.graph, self.plan
         if node == plan.start or (node in plan.inside and plan.extras):
-            for scalar in (*plan.factor.above, *plan.factor.below):
-                self._need(scalar)
-        target.deriving(graph.origins[node])
-        if node == plan.start:
-            own = self.search.own(node)
-            factor = plan.factor if own is None else plan.factor.times(own[0])
-            base = self._same(node) if own is None else self.images[own[1]]
-            self.images[node] = self._scaled(base, factor)
-        else:
-            self.images[node] = self._same(node)
+            return (*plan.factor.above, *plan.factor.below, *graph.operands[node])
+        return graph.operands[node]
+
+    def _write(self, walk: Walk, node: int) -> int | None:
+        graph, plan = self.graph, self.plan
+        if not graph.operands[node]:
+            return None
+        if node in plan.absorbed:
+            return self.images[plan.sources[node]]
+        if node != plan.start:
+            return self._same(node)
+        own = self.search.own(node)
+        factor = plan.factor if own is None else plan.factor.times(own[0])
+        base = self._same(node) if own is None else self.images[own[1]]
+        return self._scaled(base, factor)
 
     def _same(self, node: int) -> int:
         """The node with the images of its operands; one that is inside adds scaled ones alone."""

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 from ...graph.expr import Graph
 from ...ops.arrays import BROADCAST, GATHER, MATMUL, MAX, MEAN, RESHAPE, SUM
 from ...ops.record import Notation, Op
-from ...ops.scalar import COMPARISONS
 from ...ops.shapes import BATCH, Shape
 from ..program import Nested
 from .lower import Place, starts
@@ -44,6 +43,9 @@ JOIN: Final = Op(
     "each operand is part of the vector",
     statics=("places", "length"),
     differentiable=False,
+    linear="together",
+    cost={"numpy": 0.4},
+    chooses=True,
     shape=lambda *given: (given[-1],),
 )
 """Arrays as the parts of one vector, of which they fill every place."""
@@ -248,7 +250,7 @@ class Families:
     def _fills(self, node: int) -> bool:
         """Whether an array may be computed in a part of the vector at once."""
         op = self.graph.ops[node]
-        each = op.shape is None and op not in COMPARISONS and bool(self.graph.operands[node])
+        each = op.shape is None and not op.truth and bool(self.graph.operands[node])
         return each or op in _COMPUTED_IN_PLACE
 
     def _name(self, new: Mapping[Family, Member]) -> None:

@@ -15,6 +15,8 @@ from math import prod
 from typing import Any, Final, NamedTuple
 
 from ...graph.expr import Expr, Graph, live_nodes
+from ...graph.rewrite import Walk
+from ...graph.traversal import consumers
 from ...ops.arrays import (
     GATHER,
     LENGTH,
@@ -54,6 +56,8 @@ WITH_ONES: Final = Op(
     "the ones are constant",
     statics=("axis",),
     differentiable=False,
+    linear="",
+    cost={"numpy": 0.4},
     shape=lambda shape, axis: tuple(n + (i == axis) for i, n in enumerate(shape)),
 )
 """A matrix with a row of ones under it (axis 0) or a column of ones beside it (axis 1)."""
@@ -89,14 +93,12 @@ def turned(
     if not any(graph.ops[n] is MATMUL and _is_table(graph.shapes.get(n, ())) for n in work.live):
         return None
     try:
-        for node in work.live:
-            work.make(node)
+        work.walk.run(work.live, work.write)
         places = {(node, position): work.place(node, position) for node, position in wanted}
     except _UnfitError:
         return None
-    work.finish()
-    images = {node: image.id for node, image in work.images.items()}
-    return Turned(work.target, places, work.notes, images)
+    work.walk.finish(work.outputs)
+    return Turned(work.target, places, work.notes, work.images)
 
 
 def _is_table(shape: Shape) -> bool:
@@ -123,13 +125,10 @@ class _Turning:
 
     def __post_init__(self) -> None:
         graph = self.graph
-        self.target = Graph()
-        self.images: dict[int, Expr] = {}
+        self.walk = Walk(graph)
+        self.target, self.images = self.walk.target, self.walk.images
         self.live = live_nodes(graph, self.outputs)
-        self.readers: dict[int, list[int]] = {}
-        for node in self.live:
-            for operand in graph.operands[node]:
-                self.readers.setdefault(operand, []).append(node)
+        self.readers = consumers(graph, self.live)
         self.layers: dict[int, _Layer] = {}
         self.ones: dict[int, Expr] = {}
         self.sums: dict[tuple[int, int], int] = {}
@@ -139,26 +138,23 @@ class _Turning:
         """The shape that a node has in the old graph."""
         return self.graph.shapes.get(node, ())
 
-    def make(self, node: int) -> None:
+    def image(self, node: int) -> Expr:
+        """What a node became."""
+        return self.target[self.images[node]]
+
+    def write(self, walk: Walk, node: int) -> int | None:
         """The image of a node."""
-        graph, target = self.graph, self.target
-        operands = graph.operands[node]
-        if not operands:
-            leaf = target[target.copy_leaf(graph, node)]
-            shape = self.shape(node)
-            if len(shape) > 2 and BATCH in shape:
-                raise _UnfitError
-            self.images[node] = TRANSPOSE(leaf) if _is_table(shape) else leaf
-            return
-        target.deriving(graph.origins[node])
+        graph, shape = self.graph, self.shape(node)
         if graph.ops[node] is JOIN:
-            self.images[node] = self._joined(node)
-        elif any(BATCH in self.shape(n) for n in (node, *operands)):
-            self.images[node] = self._counterpart(node)
-        else:
-            images = tuple(self.images[n].id for n in operands)
-            self.images[node] = target[target.append(graph.ops[node], images, self._statics(node))]
-        target.deriving(None)
+            return self._joined(node).id
+        if not any(BATCH in self.shape(n) for n in (node, *graph.operands[node])):
+            return None
+        if graph.operands[node]:
+            return self._counterpart(node).id
+        if len(shape) > 2:
+            raise _UnfitError
+        leaf = walk.copy(node)
+        return TRANSPOSE(self.target[leaf]).id if _is_table(shape) else leaf
 
     def _joined(self, node: int) -> Expr:
         """A vector joined from parts; derivatives by W and b come as that by [W | b]."""
@@ -171,28 +167,18 @@ class _Turning:
                 parts.setdefault(image, {})[source or 0] = place
         shapes = self.target.shapes
         if any(len(row) < prod(shapes.get(image, ())) for image, row in parts.items()):
-            images = tuple(self.images[operand].id for operand in operands)
+            images = tuple(self.images[operand] for operand in operands)
             return self.target[self.target.append(JOIN, images, (places, length))]
         rows = [([row[i] for i in range(len(row))], shapes.get(n, ())) for n, row in parts.items()]
         found: Any = tuple(Index(array_of(row, shape)) for row, shape in rows)
         return self.target[self.target.append(JOIN, tuple(parts), (found, length))]
-
-    def finish(self) -> None:
-        """Labels and what is known of derivatives."""
-        graph, target = self.graph, self.target
-        for node, label in graph.labels.items():
-            if node in self.images and target.operands[self.images[node].id]:
-                target.labels.setdefault(self.images[node].id, label)
-        for adjoint, primal in graph.adjoint_of.items():
-            if adjoint in self.images and primal in self.images:
-                target.adjoint_of.setdefault(self.images[adjoint].id, self.images[primal].id)
 
     def place(self, node: int, position: int | None) -> tuple[int, int | None]:
         """Where an output is in the new graph."""
         if BATCH in self.shape(node):
             raise _UnfitError
         if position is None or node not in self.shares:
-            return self.images[node].id, position
+            return self.images[node], position
         both, column = self.shares[node]
         width = both.shape[1]
         if column == width - 1:
@@ -213,7 +199,7 @@ class _Turning:
         if op.shape is None:
             return self._each(node)
         first = self.shape(operands[0])
-        x = self.images[operands[0]]
+        x = self.image(operands[0])
         if op is LENGTH:
             made: Expr = LENGTH(_flipped(x) if _is_table(first) else x)
             return made
@@ -225,7 +211,7 @@ class _Turning:
         elif op is RESHAPE:
             return self._reshaped(node, x, first)
         elif op is OUTER and first == (BATCH,) and BATCH not in self.shape(operands[1]):
-            made = OUTER(self.images[operands[1]], x)
+            made = OUTER(self.image(operands[1]), x)
             return made
         raise _UnfitError
 
@@ -234,7 +220,7 @@ class _Turning:
         shape = self.shape(node)
         images = []
         for operand in self.graph.operands[node]:
-            own, image = self.shape(operand), self.images[operand]
+            own, image = self.shape(operand), self.image(operand)
             if len(shape) == 2 and _is_table(shape):
                 if own in ((BATCH,), (BATCH, BATCH)):
                     raise _UnfitError
@@ -251,7 +237,7 @@ class _Turning:
         """The images of products; a product with samples on both sides sums over them."""
         a, b = self.graph.operands[node]
         shapes = self.shape(a), self.shape(b)
-        one, other = self.images[a], self.images[b]
+        one, other = self.image(a), self.image(b)
         made: Expr
         if _is_table(shapes[0]) and BATCH not in shapes[1] and len(one.shape) == 2:
             made = MATMUL(_flipped(other) if len(shapes[1]) == 2 else other, one)
@@ -312,7 +298,7 @@ class _Turning:
         (weights,) = graph.operands[turned_weights]
         lanes = self._rows(weights, bias)
         wide = self.shape(weights)[1] > WIDEST * self.shape(weights)[0]
-        if lanes is None or len(self.images[source].shape) != 2:
+        if lanes is None or len(self.image(source).shape) != 2:
             return None
         if (wide and not graph.operands[source]) or not self._pays(source, weights):
             return None
@@ -365,14 +351,14 @@ class _Turning:
         self.notes[target.labels[both.id]] = f"[{names[0]} | {names[1]}]"
         if known is None:
             own = GATHER(both, _columns(rows, width, width + 1))
-            self.images[weights] = own
+            self.images[weights] = own.id
             target.labels[own.id] = names[0]
         self.layers[source] = _Layer(source, weights, bias, both)
         return self.layers[source]
 
     def _ones_under(self, source: int) -> Expr:
         if source not in self.ones:
-            image, label = self.images[source], self.graph.labels.get(source)
+            image, label = self.image(source), self.graph.labels.get(source)
             given = self.target.ops[image.id] is TRANSPOSE  # data are copied in their own rows
             larger = WITH_ONES(_flipped(image), 1) if given else WITH_ONES(image, 0)
             self.ones[source] = TRANSPOSE(larger) if given else larger
@@ -430,7 +416,7 @@ class _Turning:
         key = ct, layer.both.id
         made = self.sums.get(key)
         if made is None:
-            product: Expr = MATMUL(self.images[ct], _flipped(self._ones_under(layer.source)))
+            product: Expr = MATMUL(self.image(ct), _flipped(self._ones_under(layer.source)))
             made = self.sums[key] = product.id
             self.target.adjoint_of[made] = layer.both.id
         return self.target[made]

@@ -14,7 +14,7 @@ from ...ops.indexing import Index
 from ...ops.scalar import CONSTANT, INPUT, STOP_GRADIENT, TOTAL
 from ...ops.shapes import BATCH, Shape
 from ..lower import Signature
-from ..names import Namespace
+from ..names import Namespace, called_elsewhere
 from ..program import Instruction, Nested, Operand, flatten
 from .program import ArrayGroup, ArrayProgram, Flat, Piece, View
 
@@ -89,7 +89,7 @@ class _Lowering:
     ) -> None:
         self.graph = graph
         self.wishes = wishes
-        self.space = Namespace({function, *_TAKEN})
+        self.space = Namespace({function, *_TAKEN} | called_elsewhere(graph.ops))
         self.views: list[View] = []
         self.constants: dict[str, Any] = {}
         self.shapes: dict[str, Shape] = {}

@@ -9,60 +9,13 @@ from typing import Any, Final, NamedTuple
 
 from ...ops import arrays
 from ...ops.indexing import Index
-from ...ops.record import ATOM, Op
-from ...ops.scalar import (
-    ABS,
-    ADD,
-    COMPARISONS,
-    COS,
-    DIV,
-    EXP,
-    EXPM1,
-    LOG,
-    LOG1P,
-    MAXIMUM,
-    MINIMUM,
-    MUL,
-    NEG,
-    POW,
-    POW_CONST,
-    RELU,
-    SIN,
-    SOFTPLUS,
-    SQRT,
-    SUB,
-    TANH,
-    WHERE,
-)
+from ...ops.record import ATOM, Notation, Op
+from ...ops.scalar import WHERE
 from ..program import Instruction, Operand, flatten
 from ..scalar.layout import Listing
 from .families import JOIN, array_of
 from .features import WITH_ONES
 from .program import ArrayProgram, Flat, Piece
-
-UFUNCS: Final[dict[Op, str]] = {
-    ADD: "add",
-    SUB: "subtract",
-    MUL: "multiply",
-    DIV: "divide",
-    NEG: "negative",
-    POW: "power",
-    EXP: "exp",
-    LOG: "log",
-    LOG1P: "log1p",
-    EXPM1: "expm1",
-    SQRT: "sqrt",
-    SIN: "sin",
-    COS: "cos",
-    TANH: "tanh",
-    ABS: "abs",
-    MAXIMUM: "maximum",
-    MINIMUM: "minimum",
-}
-"""NumPy's function for each operation that it has one for."""
-
-FIRST: Final[dict[Op, str]] = {RELU: "maximum", SOFTPLUS: "logaddexp"}
-"""Operations that are NumPy's function of 0 and the operand."""
 
 REDUCTIONS: Final[dict[Op, str]] = {arrays.SUM: "add", arrays.MEAN: "add", arrays.MAX: "maximum"}
 """NumPy's function that each reduction folds the axis with."""
@@ -101,6 +54,7 @@ class Writer:
     heirs     variable → the one that is computed in its memory
     flattened  arrays made one vector only to be multiplied by itself: vdot takes them as they are
     picked    choices between elements and 0 that are only summed: written as the elements chosen
+    parts     the notations that want something defined
     views     variables that share the memory of an argument or constant
     """
 
@@ -121,7 +75,7 @@ class Writer:
     contiguous: set[str] = field(default_factory=set)
     head: Listing = field(default_factory=Listing)
     listing: Listing = field(default_factory=Listing)
-    parts: set[str] = field(default_factory=set)
+    parts: set[Notation] = field(default_factory=set)
     picked: set[str] = field(default_factory=set)
     flattened: set[str] = field(default_factory=set)
     views: set[str] = field(default_factory=set)
@@ -138,7 +92,7 @@ def read_ahead(writer: Writer) -> None:
             if isinstance(operand, str):
                 writer.uses[operand] = writer.uses.get(operand, 0) + 1
                 writer.last[operand] = number
-        if instruction.op in COMPARISONS:
+        if instruction.op.truth:
             writer.truths.add(instruction.name)
     end = len(program.instructions)
     for operand in _results(program):
@@ -216,7 +170,7 @@ def share_memory(writer: Writer) -> None:
             continue
         if name not in writer.truths:
             writer.owned.add(name)
-        if not fills(instruction.op):
+        if not fills(instruction):
             continue
         for operand in instruction.operands:
             if (
@@ -266,9 +220,10 @@ def alias(program: ArrayProgram, flat: Flat) -> str | None:
     return piece.operand if same and made is not None and not is_view(made) else None
 
 
-def fills(op: Op) -> bool:
-    """Whether NumPy's function for the operation can write into given memory of the same shape."""
-    return op in UFUNCS or op in FIRST or op is POW_CONST
+def fills(instruction: Instruction) -> bool:
+    """Whether the record says how to write the value into given memory of its shape."""
+    form = instruction.op.spelled("numpy", instruction.statics)
+    return form is not None and form.out is not None
 
 
 def first_of(writer: Writer, operand: Operand) -> str | None:
@@ -281,8 +236,9 @@ def first_of(writer: Writer, operand: Operand) -> str | None:
     first = next((name for name in shared if name not in writer.heirs.values()), None)
     if first is None:  # it began as a vector that was joined
         return None
-    op = writer.made[first].op
-    return first if fills(op) or op is arrays.MATMUL or op in REDUCTIONS else None
+    made = writer.made[first]
+    known = fills(made) or made.op is arrays.MATMUL or made.op in REDUCTIONS
+    return first if known else None
 
 
 def is_contiguous(writer: Writer, operand: Operand) -> bool:

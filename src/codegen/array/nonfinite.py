@@ -8,16 +8,13 @@ from typing import Any, Final
 
 from ...errors import NonFiniteError, WengertError
 from ...graph.expr import Expr, Graph
-from ...graph.formula import text
-from ...ops.arrays import LOGSUMEXP, MAX, SUM, sum_to
+from ...graph.traversal import reachable
+from ...graph.written import text
+from ...ops.arrays import sum_to
 from ...ops.scalar import WHERE
 from ...ops.shapes import BATCH
 from ..program import FORMULA_TERMS, Instruction, Program, flatten, rule_text
 from .program import ArrayProgram
-
-_LIKE_SUMS: Final = frozenset({MAX, LOGSUMEXP})
-"""What depends on all that it goes over, as a sum does."""
-
 
 MAX_SCALARS: Final = 1_000_000
 """How many numbers may have been computed for them to be looked at one by one."""
@@ -97,7 +94,7 @@ def _shares(instruction: Instruction, mask: Any, operands: list[Any]) -> list[An
             for part, operand in zip(wanted, operands, strict=True)
         ]
     # An array operation on ones passes back, by its rule, how often each element was used.
-    linear = SUM if op in _LIKE_SUMS else op
+    linear = op.places or op
     ones = [numpy.ones(numpy.shape(operand)) for operand in operands]
     result = numpy.asarray(op.evaluate(*ones, *instruction.statics), float)
     counts = [
@@ -163,13 +160,12 @@ def _formula(program: ArrayProgram, instruction: Instruction, values: Mapping[st
     Each variable has the shape that it had in this call.
     """
     steps = {step.name: step for step in program.instructions}
-    wanted, stack = {instruction.name}, [instruction.name]
-    while stack:
-        step = steps.get(stack.pop())
-        for operand in step.operands if step else ():
-            if isinstance(operand, str) and operand not in wanted:
-                wanted.add(operand)
-                stack.append(operand)
+
+    def read(name: str) -> list[str]:
+        operands = steps[name].operands if name in steps else ()
+        return [operand for operand in operands if isinstance(operand, str)]
+
+    wanted = reachable([instruction.name], read)
     graph = Graph()
     nodes: dict[str, int] = {}
     try:

@@ -6,29 +6,26 @@ not needed again works in that operand's memory; parts of a flat result are comp
 
 from __future__ import annotations
 
-import inspect
-import re
 from math import prod
 from typing import Any, Final
 
 from ...ops import arrays
 from ...ops.indexing import Index, subscript, subscript_text
 from ...ops.record import ATOM
-from ...ops.scalar import ABS, ADD, COMPARISONS, MAXIMUM, MINIMUM, MUL, NEG, POW_CONST, RELU, WHERE
 from ...ops.shapes import BATCH, shape_text
+from ..definitions import definitions
 from ..program import Instruction, Operand, flatten, map_nested
 from ..scalar.layout import LINE_LENGTH
 from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target
-from . import carried as numpyparts
 from .arguments import prepare
 from .families import JOIN
 from .features import WITH_ONES
 from .memory import (
-    UFUNCS,
     Writer,
     alias,
+    fills,
     first_of,
     is_contiguous,
     is_view,
@@ -37,13 +34,8 @@ from .memory import (
     share_memory,
 )
 from .program import ArrayGroup, ArrayProgram, Flat, Piece
-from .spelling import SIGNS, expression, filling, operand_text, positions_constant
+from .spelling import expression, filling, operand_text, positions_constant
 from .views import array_literal, strided_view
-
-_SILENT: Final = frozenset((WHERE, RELU, MAXIMUM, MINIMUM, NEG, ABS, JOIN)) | {
-    *(arrays.LENGTH, arrays.MAX, arrays.FIRST_MAX, arrays.STACK, arrays.STACK_ROWS)
-}
-"""Operations that compute no number which is not among their operands, its sign aside."""
 
 
 def emit(program: ArrayProgram) -> Source:
@@ -53,19 +45,14 @@ def emit(program: ArrayProgram) -> Source:
     share_memory(writer)
     _write_function(writer)
     preamble = ["import numpy as np"]
-    parts = [_part(name) for name in sorted(writer.parts)]
+    parts = definitions(writer.parts)
     constants = "\n".join(writer.head.lines)
-    blocks = ["\n".join(preamble), *(part.strip() for part in parts), constants]
+    blocks = ["\n".join(preamble), *parts, constants]
     head = "\n\n\n".join(block for block in blocks if block)
     offset = head.count("\n") + 3
     lines = {name: line + offset for name, line in writer.listing.found.items()}
     text = head + "\n\n\n" + "\n".join(writer.listing.lines) + "\n"
     return Source(text, program.name, lines)
-
-
-def _part(name: str) -> str:
-    """The text of a function for generated modules, without the marks for the type checker."""
-    return re.sub(r"  # type: ignore\[[\w-]+\]", "", inspect.getsource(getattr(numpyparts, name)))
 
 
 def _write_function(writer: Writer) -> None:
@@ -106,8 +93,7 @@ def _write_function(writer: Writer) -> None:
 
 def _is_silent(instruction: Instruction) -> bool:
     """Whether the value is of numbers that are there already, moved or compared."""
-    op = instruction.op
-    return is_view(instruction) or op in _SILENT or op in COMPARISONS
+    return is_view(instruction) or instruction.op.chooses
 
 
 def _write_constant(writer: Writer, variable: str, value: Any) -> None:
@@ -249,17 +235,24 @@ def _is_inline(writer: Writer, instruction: Instruction) -> bool:
     if instruction.name in writer.picked | writer.flattened:
         return True
     scalar = not writer.program.shapes[instruction.name]
-    simple = is_view(instruction) or (scalar and instruction.op in (*UFUNCS, POW_CONST))
+    simple = is_view(instruction) or (scalar and fills(instruction) and _reads_once(instruction))
     return simple and uses == 1
+
+
+def _reads_once(instruction: Instruction) -> bool:
+    """Whether no operand is written twice."""
+    op = instruction.op
+    template = op.spelling("numpy", instruction.statics).template
+    return all(template.count(f"{{{place}}}") <= 1 for place in range(op.arity))
 
 
 def _write_in_place(writer: Writer, instruction: Instruction, operand: str, called: str) -> None:
     op, operands = instruction.op, instruction.operands
-    sign = SIGNS.get(op)
-    if sign is not None and (operands[0] == operand or op in (ADD, MUL)):
+    sign = op.spelling("numpy", instruction.statics).operator
+    if sign and (operands[0] == operand or op.commutative):
         other = operands[1] if operands[0] == operand else operands[0]
         code = operand_text(writer, other, 0, True).code
-        writer.listing.assign(called, f"{sign[0]}=", code, 1)
+        writer.listing.assign(called, f"{sign}=", code, 1)
     else:
         writer.listing.add(filling(writer, instruction, called), level=1)
 
@@ -331,4 +324,4 @@ def _is_placed(writer: Writer, output: Operand) -> bool:
     return any(writer.names.get(home, home) == writer.names.get(name, name) for home in writer.home)
 
 
-TARGET: Final = Target("numpy", emit, lambda program: None, load, prepare, arrays=True)
+TARGET: Final = Target("numpy", emit, load, prepare=prepare, arrays=True)

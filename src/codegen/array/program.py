@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ShapeError, shorten
 from ...ops.indexing import Index
-from ...ops.shapes import BATCH, Shape, evaluate_arrays, shape_text
+from ...ops.record import evaluate_arrays
+from ...ops.shapes import BATCH, Shape, shape_text
 from ..program import Group, Instruction, Nested, Operand, check_row, check_sequence, map_nested
 
 if TYPE_CHECKING:

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import count
 from typing import Any, Final
 
 from ...errors import SpellingError
-from ...ops import arrays
+from ...ops import arrays, carried
 from ...ops.indexing import Index, subscript, subscript_text
-from ...ops.record import ATOM, PRODUCT, SUM, UNARY, Op
-from ...ops.scalar import (
-    ADD,
-    COMPARISONS,
-    DIV,
-    LEAKY_RELU,
-    MUL,
-    NEG,
-    POW_CONST,
-    SIGMOID,
-    SUB,
-    WHERE,
-)
+from ...ops.record import ATOM, PRODUCT, UNARY, Notation, Op, call, infix
 from ...ops.shapes import BATCH, Shape
 from ..program import Instruction, Operand
-from . import carried as numpyparts
-from .memory import FIRST, REDUCTIONS, UFUNCS, Text, Writer, is_contiguous, is_square
+from .memory import REDUCTIONS, Text, Writer, is_contiguous, is_square
 from .views import array_literal, strided_view
 
-SIGNS: Final[dict[Op, tuple[str, int]]] = {
-    ADD: ("+", SUM),
-    SUB: ("-", SUM),
-    MUL: ("*", PRODUCT),
-    DIV: ("/", PRODUCT),
-    arrays.MATMUL: ("@", PRODUCT),
+_OWN: Final[dict[Op, Notation]] = {
+    arrays.MATMUL: infix(" @ ", PRODUCT),
+    arrays.LOGSUMEXP: call("logsumexp", "{0}", "{axis}", define=carried.logsumexp),
+    arrays.FIRST_MAX: call("first_max", "{0}", "{axis}", define=carried.first_max),
 }
-"""Operators, and how tightly they bind."""
-
-OWN: Final[dict[Op, Callable[..., Any]]] = {
-    SIGMOID: numpyparts.sigmoid,
-    arrays.LOGSUMEXP: numpyparts.logsumexp,
-    arrays.FIRST_MAX: numpyparts.first_max,
-}
-"""Operations that are functions of the generated module."""
+"""Operations on whole arrays that are written as those on elements are."""
 
 
 def positions_constant(writer: Writer, index: Index) -> str:
@@ -59,29 +37,23 @@ def filling(writer: Writer, instruction: Instruction, called: str) -> str:
     """The call that writes the value into the memory of a variable."""
     op, statics = instruction.op, instruction.statics
     operands = [operand_text(writer, operand, 0, True).code for operand in instruction.operands]
-    if op is POW_CONST:
-        return _power(operands[0], statics[0], called)
-    if op in FIRST:
-        return f"np.{FIRST[op]}({operands[0]}, 0.0, out={called})"
     if op in REDUCTIONS:
         function = "mean" if op is arrays.MEAN else f"{REDUCTIONS[op]}.reduce"
         return f"np.{function}({operands[0]}, axis={statics[0]}, out={called})"
     if op is arrays.MATMUL:  # np.dot costs less a call, and fills contiguous memory only
         name = "dot" if instruction.name in writer.contiguous else "matmul"
-    else:
-        name = UFUNCS[op]
-    return f"np.{name}({', '.join(operands)}, out={called})"
+        return f"np.{name}({', '.join(operands)}, out={called})"
+    form = op.spelling("numpy", statics)
+    if form.define is not None:
+        writer.parts.add(form)
+    return str(form.out).format(*operands, out=called, **_fixed(instruction))
 
 
-def _power(x: str, exponent: Any, called: str = "") -> str:
-    out = f", out={called}" if called else ""
-    if exponent == 2:
-        return f"np.square({x}{out})"
-    if exponent == 0.5:
-        return f"np.sqrt({x}{out})"
-    if exponent == -1:
-        return f"np.divide(1.0, {x}{out})"
-    return f"np.power({x}, {float(exponent)!r}{out})"
+def _fixed(instruction: Instruction) -> dict[str, str]:
+    """The static arguments as text."""
+    op = instruction.op
+    fixed = zip(op.statics, instruction.statics, strict=True)
+    return {n: repr(float(s)) if op.shape is None else repr(s) for n, s in fixed}
 
 
 def operand_text(writer: Writer, operand: Operand, slot: int, truth: bool = False) -> Text:
@@ -98,15 +70,21 @@ def operand_text(writer: Writer, operand: Operand, slot: int, truth: bool = Fals
     return Text(f"({text.code})") if text.binds < slot else text
 
 
-def _all_numbers(operands: Sequence[Operand]) -> bool:
-    """Whether Python's floats would compute this, which raise where NumPy's do not."""
-    return not any(isinstance(operand, str) for operand in operands)
+def _is_pythons(writer: Writer, instruction: Instruction) -> bool:
+    """Whether Python's own numbers would compute this, which raise where NumPy's do not.
+
+    How many samples there are is one of those, and there may be none.
+    """
+    raises = "python-ieee" in instruction.op.notation
+    return not any(
+        isinstance(operand, str) and not (raises and _is_length(writer, operand))
+        for operand in instruction.operands
+    )
 
 
-def _is_length(writer: Writer, operands: Sequence[Operand]) -> bool:
-    """Whether a number is divided by how many samples there are, of which there may be none."""
-    below = writer.made.get(str(operands[1]))
-    return below is not None and below.op is arrays.LENGTH and not isinstance(operands[0], str)
+def _is_length(writer: Writer, operand: str) -> bool:
+    made = writer.made.get(operand)
+    return made is not None and made.op is arrays.LENGTH
 
 
 def _of_numpy(writer: Writer, number: Operand) -> str:
@@ -125,7 +103,6 @@ def _as_numbers(writer: Writer, truths: Text, whole: bool) -> Text:
 def expression(writer: Writer, instruction: Instruction) -> Text:
     """The value of an instruction as an expression of its operands."""
     op, operands = instruction.op, instruction.operands
-    statics: tuple[Any, ...] = instruction.statics
 
     def code(place: int = 0, slot: int = 0, truth: bool = False) -> str:
         return operand_text(writer, operands[place], slot, truth).code
@@ -138,38 +115,39 @@ def expression(writer: Writer, instruction: Instruction) -> Text:
         return Text(f"np.vdot({x}, {x})")
     if op is arrays.MATMUL and all(is_contiguous(writer, operand) for operand in operands):
         return Text(f"np.dot({code()}, {code(1)})")
-    if op in SIGNS:
-        sign, level = SIGNS[op]
-        mixes = _mixes(writer, instruction)
-        plain = _all_numbers(operands) or (op is DIV and _is_length(writer, operands))
-        first = _of_numpy(writer, operands[0]) if plain else code(0, level, mixes)
-        return Text(f"{first} {sign} {code(1, level + 1, mixes)}", level)
-    if op is NEG:
-        first = _of_numpy(writer, operands[0]) if _all_numbers(operands) else code(0, UNARY)
-        return Text(f"-{first}", UNARY)
-    if op is POW_CONST:
-        return Text(_power(code(), statics[0]))
-    if op in UFUNCS:
-        return Text(f"np.{UFUNCS[op]}({', '.join(code(i) for i in range(len(operands)))})")
-    if op in FIRST:
-        return Text(f"np.{FIRST[op]}({code()}, 0.0)")
-    if op in COMPARISONS:
-        sign = op.notation["text"].template.split()[1]
-        return Text(f"{code(0, SUM)} {sign} {code(1, SUM)}", op.notation["text"].binds)
     if instruction.name in writer.picked:
         return Text(f"{code(1, ATOM)}[{code(0, 0, True)}]")
-    if op is WHERE:
-        taken = code(1) if isinstance(operands[2], str) else _typed(writer, operands[1])
-        return Text(f"np.where({code(0, 0, True)}, {taken}, {code(2)})")
-    if op is LEAKY_RELU:
-        x = code(0, PRODUCT)
-        return Text(f"np.where({x} <= 0.0, {float(statics[0])!r} * {x}, {x})")
     if op in REDUCTIONS:
         return _reduction(writer, instruction, code())
-    if op in OWN:
-        writer.parts.add(OWN[op].__name__)
-        return Text(f"{OWN[op].__name__}({', '.join([code(), *map(repr, statics)])})")
+    if op.shape is None or op in _OWN:
+        return _by_record(writer, instruction)
     return _on_arrays(writer, instruction, [_typed(writer, operand) for operand in operands])
+
+
+def _by_record(writer: Writer, instruction: Instruction) -> Text:
+    """The value as the operation's record writes it."""
+    op, operands = instruction.op, instruction.operands
+    form = _OWN.get(op) or op.spelling("numpy", instruction.statics)
+    if form.define is not None:
+        writer.parts.add(form)
+    mixes = bool(form.operator) and not op.truth and _mixes(writer, instruction)
+    codes = [
+        operand_text(writer, operand, slot, mixes or place in op.conditions).code
+        for place, (operand, slot) in enumerate(zip(operands, _slots(form, op), strict=True))
+    ]
+    values = [place for place in range(len(operands)) if place not in op.conditions]
+    if op.conditions and not any(isinstance(operands[place], str) for place in values):
+        codes[values[0]] = _typed(writer, operands[values[0]])
+    if form.binds < ATOM and not op.truth and _is_pythons(writer, instruction):
+        codes[0] = _of_numpy(writer, operands[0])
+    text = form.template.format(*codes, **_fixed(instruction))
+    return Text(text, form.binds)
+
+
+def _slots(form: Notation, op: Op) -> Sequence[int]:
+    """How tightly each operand must bind; a comparison's are sums at the loosest."""
+    count = max(op.arity, 0)
+    return [*form.slots, *[0] * count][:count]
 
 
 def _typed(writer: Writer, operand: Operand) -> str:
@@ -257,9 +235,9 @@ def _reshaped(x: str, before: Shape, after: Shape) -> str:
 
 def _scattered(writer: Writer, op: Op, x: str, index: Index, shape: Shape) -> Text:
     rows = op is arrays.SCATTER_ROWS
-    function = numpyparts.scatter_rows if rows else numpyparts.scatter
-    writer.parts.add(function.__name__)
-    layers = numpyparts.layers_of(index.positions)
+    function = carried.scatter_rows if rows else carried.scatter
+    writer.parts.add(call(function.__name__, define=function))
+    layers = carried.layers_of(index.positions)
     if len(layers) == 1:
         pairs = f"({positions_constant(writer, Index(layers[0][0]))}, slice(None))"
         code = f"({pairs},)"

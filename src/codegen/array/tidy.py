@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import chain
 
 from ...graph.expr import Expr, Graph, live_nodes
+from ...graph.rewrite import Walk
+from ...graph.traversal import use_counts
 from ...ops.arrays import OUTER, RESHAPE, SUM
-from ...ops.scalar import ADD, COMPARISONS, CONSTANT, DIV, MUL, SUB, WHERE
+from ...ops.scalar import ADD, CONSTANT, DIV, MUL, SUB, WHERE
 
 
 def tidied(graph: Graph) -> Graph:
@@ -27,54 +26,35 @@ def tidied(graph: Graph) -> Graph:
     x/y - (y == 2)
     """
     work = _Tidying(graph)
-    for node in work.live:
-        work.make(node)
-    work.finish()
-    return work.target
+    work.walk.run(work.live, work.write)
+    return work.walk.finish(graph.outputs).graph
 
 
 @dataclass
 class _Tidying:
-    """The state of tidying one graph: what it is, and the images of its nodes."""
+    """The state of tidying one graph: what it is, and the walk that writes it anew."""
 
     graph: Graph
 
     def __post_init__(self) -> None:
-        graph = self.graph
-        self.target = Graph()
-        self.images: dict[int, int] = {}
-        self.live = live_nodes(graph, graph.outputs)
-        read = chain.from_iterable(graph.operands[node] for node in self.live)
-        self.uses = Counter(chain(graph.outputs, read))
+        self.walk = Walk(self.graph)
+        self.live = live_nodes(self.graph, self.graph.outputs)
+        self.uses = use_counts(self.graph, self.live, self.graph.outputs)
 
     def image(self, node: int) -> Expr:
         """What a node of the graph became."""
-        return self.target[self.images[node]]
+        return self.walk.target[self.walk.images[node]]
 
-    def make(self, node: int) -> None:
-        """The node in the target, rewritten where a rewrite applies."""
-        graph, target = self.graph, self.target
-        operands = graph.operands[node]
-        if not operands:
-            self.images[node] = target.copy_leaf(graph, node)
-            return
-        target.deriving(graph.origins[node])
-        rewrite = {ADD: self._minus_truth, MUL: self._quotient, OUTER: self._multiple}.get(
-            graph.ops[node]
-        )
-        made = rewrite(node) if rewrite and node in graph.shapes else None
+    def write(self, walk: Walk, node: int) -> int | None:
+        """The node in the target where a rewrite applies."""
+        graph = self.graph
         if graph.ops[node] is ADD and node not in graph.shapes:
             made = self._one_sum(node)
-        if made is None:
-            images = tuple([self.images[n] for n in operands])
-            self.images[node] = target.append(graph.ops[node], images, graph.statics.get(node, ()))
         else:
-            self.images[node] = made.id
-        target.deriving(None)
-
-    def finish(self) -> None:
-        """Outputs, labels and what is known of derivatives."""
-        copy_knowledge(self.graph, self.target, self.images)
+            rewrites = {ADD: self._minus_truth, MUL: self._quotient, OUTER: self._multiple}
+            rewrite = rewrites.get(graph.ops[node])
+            made = rewrite(node) if rewrite and node in graph.shapes else None
+        return None if made is None else made.id
 
     def _minus_truth(self, node: int) -> Expr | None:
         """`where(c, -1, 0) + x` as `x - c`."""
@@ -85,7 +65,7 @@ class _Tidying:
             condition, taken, left = graph.operands[one]
             choices = self._number(taken), self._number(left)
             fits = graph.shapes.get(other) == graph.shapes[node]
-            if graph.ops[condition] in COMPARISONS and choices == (-1.0, 0.0) and fits:
+            if graph.ops[condition].truth and choices == (-1.0, 0.0) and fits:
                 return self.image(other) - self.image(condition)
         return None
 
@@ -147,14 +127,3 @@ class _Tidying:
 def _both_ways(operands: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     a, b = operands
     return (a, b), (b, a)
-
-
-def copy_knowledge(graph: Graph, target: Graph, images: Mapping[int, int]) -> None:
-    """Give `target` the outputs, labels and adjoints of `graph`, whose nodes became `images`."""
-    target.outputs = tuple(images[node] for node in graph.outputs)
-    for node, label in graph.labels.items():
-        if node in images and target.operands[images[node]]:
-            target.labels.setdefault(images[node], label)
-    for adjoint, primal in graph.adjoint_of.items():
-        if adjoint in images and primal in images and target.operands[images[adjoint]]:
-            target.adjoint_of.setdefault(images[adjoint], images[primal])

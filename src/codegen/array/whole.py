@@ -6,15 +6,17 @@ each array. What differs, the derivatives, is computed into the parts of a vecto
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from graphlib import CycleError
 from typing import Any, Final, NamedTuple
 
 from ...graph.expr import Graph, live_nodes
+from ...graph.rewrite import Walk, add_record
+from ...graph.traversal import depth_first
 from ...ops.arrays import GATHER
 from ...ops.indexing import Index
 from ...ops.shapes import Shape
-from ...simplify.engine import PassRecord, operations
 from ..program import Nested, flatten
 from .families import JOIN, Families, Family, array_of, common
 from .lower import Place, starts
@@ -29,10 +31,6 @@ class Whole(NamedTuple):
     graph: Graph
     outputs: Nested
     images: Mapping[int, int]
-
-
-class _CyclicError(Exception):
-    """A part that is computed from another part of the vector that it belongs to."""
 
 
 def whole(
@@ -58,7 +56,7 @@ def whole(
     if work.saved:
         try:
             return _rebuilt(work, outputs)
-        except _CyclicError:
+        except CycleError:
             pass
     return Whole(graph, outputs, {node: node for node in range(len(graph))})
 
@@ -76,30 +74,15 @@ def _sequences(nested: Nested, key: str = "") -> list[tuple[str, Sequence[Place]
 def _rebuilt(families: Families, outputs: Nested) -> Whole:
     """The graph with vectors in it."""
     graph = families.graph
-    work = _Rebuilding(families, Graph())
+    work = _Rebuilding(families)
     places = [place for _, place in flatten(outputs)]
     for node in live_nodes(graph, [place.node for place in places]):
         if node not in families.merged and not _only_shaped(families, node):
             work.need(node)
     nested = _moved(families, work, outputs)
     target = work.target
-    target.deriving(None)
-    for node, label in graph.labels.items():
-        if node in work.images and target.operands[work.images[node]]:
-            target.labels.setdefault(work.images[node], label)
-    for adjoint, primal in graph.adjoint_of.items():
-        if adjoint in work.images and primal in work.images:
-            target.adjoint_of.setdefault(work.images[adjoint], work.images[primal])
-    target.outputs = tuple(place.node for _, place in flatten(nested))
-    record = PassRecord(
-        name="whole vectors",
-        nodes_before=len(graph),
-        nodes_after=len(target),
-        operations_before=operations(graph),
-        operations_after=operations(target),
-        rewrites={WHOLE: families.saved},
-    )
-    target.passes = (*graph.passes, record)
+    work.walk.finish([]).graph.outputs = tuple([place.node for _, place in flatten(nested)])
+    add_record("whole vectors", graph, target, {WHOLE: families.saved})
     return Whole(target, nested, work.images)
 
 
@@ -133,34 +116,25 @@ def _numbers(families: Families, work: _Rebuilding, place: Place) -> list[Place]
     return [Place(work.vectors[family], position) for position in chosen]
 
 
-@dataclass
 class _Rebuilding:
     """A new graph with vectors: what nodes became, and families."""
 
-    families: Families
-    target: Graph
-    images: dict[int, int] = field(default_factory=dict)
-    vectors: dict[Family, int] = field(default_factory=dict)
+    def __init__(self, families: Families) -> None:
+        self.families = families
+        self.walk = Walk(families.graph)
+        self.target, self.images = self.walk.target, self.walk.images
+        self.vectors: dict[Family, int] = {}
 
     def need(self, wanted: int | Family) -> None:
         """Make a node or a vector, and before it what it is made of."""
-        stack: list[tuple[int | Family, bool]] = [(wanted, False)]
-        begun: set[int | Family] = set()
-        while stack:
-            thing, ready = stack.pop()
-            if thing in (self.images if isinstance(thing, int) else self.vectors):
-                continue
-            if ready:
-                self._make(thing)
-                continue
-            if thing in begun:
-                raise _CyclicError
-            begun.add(thing)
-            stack.append((thing, True))
-            stack += [(part, False) for part in reversed(self._parts(thing)) if not self._has(part)]
-
-    def _has(self, thing: int | Family) -> bool:
-        return thing in (self.images if isinstance(thing, int) else self.vectors)
+        known = ChainMap[Any, int](self.images, self.vectors)
+        for thing in depth_first([wanted], self._parts, known):
+            if isinstance(thing, tuple):
+                self.vectors[thing] = self._vector(thing)
+                if thing in self.families.labels and self.target.operands[self.vectors[thing]]:
+                    self.target.labels.setdefault(self.vectors[thing], self.families.labels[thing])
+            else:
+                self.walk.run([thing], self._part)
 
     def _parts(self, thing: int | Family) -> Sequence[int | Family]:
         families = self.families
@@ -173,31 +147,21 @@ class _Rebuilding:
             return member.operands
         return () if member.argument is not None else thing
 
-    def _make(self, thing: int | Family) -> None:
-        graph, target, families = self.families.graph, self.target, self.families
-        if isinstance(thing, tuple):
-            self.vectors[thing] = self._vector(thing)
-            if thing in families.labels and target.operands[self.vectors[thing]]:
-                target.labels.setdefault(self.vectors[thing], families.labels[thing])
-        elif thing in families.merged:
-            family = families.parts[thing]
-            row = families.members[family].layout.places[family.index(thing)]
-            index: Any = _index(row, graph.shapes.get(thing, ()))
-            self.images[thing] = target.append(GATHER, (self.vectors[family],), (index,))
-        elif not graph.operands[thing]:
-            self.images[thing] = target.copy_leaf(graph, thing)
-        else:
-            target.deriving(graph.origins[thing])
-            images = tuple(self.images[n] for n in graph.operands[thing])
-            statics = graph.statics.get(thing, ())
-            self.images[thing] = target.append(graph.ops[thing], images, statics)
-            target.deriving(None)
+    def _part(self, walk: Walk, node: int) -> int | None:
+        """What was an array of its own, as part of the vector that has taken it in."""
+        families = self.families
+        if node not in families.merged:
+            return None
+        family = families.parts[node]
+        row = families.members[family].layout.places[family.index(node)]
+        index: Any = _index(row, families.graph.shapes.get(node, ()))
+        return self.target.append(GATHER, (self.vectors[family],), (index,))
 
     def _vector(self, family: Family) -> int:
         graph, target, member = self.families.graph, self.target, self.families.members[family]
         if member.argument is not None:
             return self._part_of_argument(family, *member.argument, member.layout.length)
-        target.deriving(graph.origins[family[0]])
+        target.deriving(self.walk.moved(graph.origins[family[0]]))
         if member.op is not None:
             operands = tuple(
                 self.images[o] if isinstance(o, int) else self.vectors[o] for o in member.operands

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from ...errors import SettingError, shorten
+from ..build import Derivatives
 from ..program import Program, flatten
 from ..scalar.layout import INDENT, LINE_LENGTH, Listing
 from .evidence import DIGITS, Evidence, arguments_of, evidence, values_of
@@ -24,16 +25,19 @@ AGREE: Final = 1e-9
 """How far, relative, a function's output may be from the output that a certificate is about."""
 
 
-def certificate_data(compiled: Any, program: Program, certificate: Any) -> dict[str, Any]:
-    """The certificate of a compiled function's module; see `export.module_text` for `certificate`.
+def certificate_data(
+    program: Program,
+    values: Mapping[str, Sequence[float | None]],
+    derivatives: Sequence[Derivatives],
+    certificate: Any,
+) -> dict[str, Any]:
+    """The certificate of a program's module; see `module.module_text` for the arguments.
 
     shown, not shown, failed   what was found when the module was written, a line each
     points                     the numbers that the module is checked with
     """
     data = _plain_data(certificate)
-    found = evidence(
-        program, arguments_of(program), values_of(compiled, program), compiled.derivatives
-    )
+    found = evidence(program, arguments_of(program), values_of(program, values), derivatives)
     shown, missing = list(_shown(found)), list(_missing(found, data))
     failed: list[str] = []
     if data is not None:

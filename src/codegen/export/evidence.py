@@ -100,15 +100,17 @@ def arguments_of(program: Program) -> list[tuple[str, int | None, bool]]:
     ]
 
 
-def values_of(compiled: Any, program: Program) -> dict[str, Any]:
+def values_of(
+    program: Program, values: Mapping[str, Sequence[float | None]]
+) -> dict[str, float | list[float]]:
     """The values that the leaves of arguments carry, for those whose leaves all do."""
-    values: dict[str, Any] = {}
+    carried: dict[str, float | list[float]] = {}
     for group in program.groups:
-        numbers = compiled.values[group.name]
+        numbers = values[group.name]
         if None not in numbers and not group.batched:
             floats = [float(number) for number in numbers if number is not None]
-            values[group.argument] = floats[0] if group.scalar else floats
-    return values
+            carried[group.argument] = floats[0] if group.scalar else floats
+    return carried
 
 
 def _written_out(program: Program) -> tuple[Graph, list[Any], Any]:

@@ -6,19 +6,18 @@ import ast
 import hashlib
 import inspect
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...errors import InvalidNameError, SpellingError
+from ...errors import InvalidNameError
+from ..build import Derivatives
 from ..program import Program
 from ..scalar import python
 from ..scalar.layout import Listing
 from . import selfcheck
 from .certificate import BLANK, certificate_data, certificate_text, number_text
 from .evidence import arguments_of, values_of
-
-if TYPE_CHECKING:
-    from ..compiled import Compiled
 
 _IMPORTS = ("import hashlib", "import math", "import random", "import sys")
 _CHECKS = (
@@ -36,9 +35,16 @@ _TAKEN = {function.__name__ for function in _CHECKS}.union(
 )
 
 
-def module_text(compiled: Compiled, certificate: Any = True) -> str:
-    """The text of a module with the compiled function, for the standard library alone.
+def module_text(
+    program: Program,
+    values: Mapping[str, Sequence[float | None]],
+    derivatives: Sequence[Derivatives],
+    certificate: Any = True,
+) -> str:
+    """The text of a module with the function of a program, for the standard library alone.
 
+    values       the numbers that the leaves of each group carry, None for an input
+    derivatives  which outputs are gradients, of which output, by which group
     certificate  what `verify` found about the function, as an object with `data` or as that data;
                  True for the numbers alone that the module is checked with; False for none
 
@@ -46,12 +52,6 @@ def module_text(compiled: Compiled, certificate: Any = True) -> str:
     and exits with 1 when one of them is not as it should be. A certificate of something else is a
     `SettingError`.
     """
-    program = compiled.program
-    if compiled.target != "python" or not isinstance(program, Program):
-        raise SpellingError(
-            f"a module of the {compiled.target!r} target cannot be saved as plain Python; "
-            "compile with target='python'"
-        )
     arguments = ", ".join(group.argument for group in program.groups)
     name = program.name
     if name in _TAKEN:
@@ -63,14 +63,14 @@ def module_text(compiled: Compiled, certificate: Any = True) -> str:
     parts = [
         _docstring(name, arguments),
         "\n".join(sorted({*_IMPORTS, *imports}, key=_import_order)),
-        _data(compiled),
+        _data(program, values, derivatives),
         body.strip(),
         *(_plain_source(function) for function in _CHECKS),
     ]
     if certificate is False:
         return "\n\n\n".join([*parts, _main(name, "None")]) + "\n"
     before = "\n\n\n".join([*parts, ""])
-    carried = certificate_text(certificate_data(compiled, program, certificate))
+    carried = certificate_text(certificate_data(program, values, derivatives, certificate))
     after = f"\n\n\n{_main(name, 'CERTIFICATE')}\n"
     opening, _, rest = carried.partition(BLANK)
     digest = hashlib.sha256(f"{before}{opening}{rest}{after}".encode()).hexdigest()
@@ -116,17 +116,19 @@ def _import_order(line: str) -> tuple[bool, str]:
     return line.startswith("from"), line
 
 
-def _data(compiled: Compiled) -> str:
+def _data(
+    program: Program,
+    values: Mapping[str, Sequence[float | None]],
+    derivatives: Sequence[Derivatives],
+) -> str:
     """The module's constants: arguments, stored values, and which outputs are gradients."""
-    program = compiled.program
-    assert isinstance(program, Program)
     position = {group.name: i for i, group in enumerate(program.groups)}
     listing = Listing()
     listing.add("# name, how many numbers (None: one by itself), whether a row per sample")
     listing.enclose("ARGUMENTS = [", [f"{group!r}," for group in arguments_of(program)], "]", 0)
     listing.add("", "# the values that the arguments' leaves carried when this file was written")
     listing.add("VALUES = {")
-    for argument, numbers in values_of(compiled, program).items():
+    for argument, numbers in values_of(program, values).items():
         if isinstance(numbers, list):
             written = [f"{number_text(number)}," for number in numbers]
             listing.enclose(f"{argument!r}: [", written, "],", 1)
@@ -135,7 +137,7 @@ def _data(compiled: Compiled) -> str:
     listing.add("}", "", "# where the gradient is, of which output, by which argument")
     listing.enclose(
         "DERIVATIVES = [",
-        [f"({d.gradient!a}, {d.output!a}, {position[d.group]})," for d in compiled.derivatives],
+        [f"({d.gradient!a}, {d.output!a}, {position[d.group]})," for d in derivatives],
         "]",
         0,
     )

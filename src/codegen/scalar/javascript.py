@@ -6,13 +6,12 @@ and its functions never raise on them, so there is no careful version.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ...errors import SpellingError
-from ...ops.scalar import POW, POW_CONST
-from ..names import Namespace
+from ..definitions import definitions
+from ..names import Namespace, called_elsewhere
 from ..program import Instruction, Nested, Operand, Program
 from ..target import Source, Target
 from .layout import INDENT, LINE_LENGTH, Listing, quoted, separated
@@ -41,7 +40,7 @@ def emit(program: Program) -> Source:
     }
     <BLANKLINE>
     """
-    space = Namespace(_RESERVED)
+    space = Namespace(_RESERVED | called_elsewhere(i.op for i in program.instructions))
     names: dict[str, str] = {}
     for name in _variables(program):
         if name not in names:
@@ -51,6 +50,8 @@ def emit(program: Program) -> Source:
     arguments = separated([names[group.argument] for group in program.groups])
     listing.enclose(f"function {function}(", arguments, ") {", 0)
     listing.add('"use strict";', level=1)
+    for text in definitions({i.op.spelling("javascript", i.statics) for i in program.instructions}):
+        listing.add(*text.split("\n"), level=1)
     for group in program.groups:
         if not group.batched:
             _unpack(listing, group.leaves, names[group.argument], group.scalar, names, 1)
@@ -136,14 +137,7 @@ def _write_loop(listing: Listing, program: Program, names: Mapping[str, str], ro
 
 def _expression(instruction: Instruction, names: Mapping[str, str]) -> str:
     op, operands, statics = instruction.op, instruction.operands, instruction.statics
-    if op is POW_CONST and not all(map(math.isfinite, statics)):
-        op, operands, statics = POW, operands + statics, ()
-    form = op.spelled("javascript")
-    if form is None:
-        raise SpellingError(
-            f"the javascript target has no spelling of {op.name!r}; "
-            "give its record a notation for 'javascript'"
-        )
+    form = op.spelling("javascript", statics)
     fixed = {name: _literal(value) for name, value in zip(op.statics, statics, strict=True)}
     return form.template.format(*(_operand(operand, names) for operand in operands), **fixed)
 
@@ -197,5 +191,5 @@ def _key(key: str | int) -> str:
     return f"[{text}]" if key == "__proto__" else text
 
 
-TARGET: Final = Target("javascript", emit, lambda program: None, load)
+TARGET: Final = Target("javascript", emit, load)
 """The target's record."""

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
-import inspect
 import math
 import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
-from types import CodeType, FunctionType
+from types import CodeType
 from typing import Any, Final
 
-from ...ops import ieee
+from ...errors import SpellingError
+from ..definitions import definitions
 from ..names import called
 from ..program import Program, flatten
 from ..target import Source, Target
 from .layout import INDENT, LINE_LENGTH, Listing, separated
 from .spelling import CAREFUL, FAST, spelling_of
 from .writer import Writer
+
+_BUILTIN: Final = frozenset(dir(builtins))
+_DEFINED: Final = re.compile(r"^def (\w+)\(", re.MULTILINE)
 
 
 def emit(program: Program) -> Source:
@@ -99,11 +103,18 @@ class _TextLoader:
 
 def preamble(program: Program, language: str) -> str:
     """The imports and definitions that the function needs before it."""
-    forms = [spelling_of(op, language) for op in {i.op for i in program.instructions}]
+    used = {(i.op, i.statics if i.statics else ()) for i in program.instructions}
+    forms = [spelling_of(op, language, statics) for op, statics in used]
     names = {name for form in forms for name in called(form)} | set(_odd_literals(program))
-    defined = sorted(name for name in names if isinstance(getattr(ieee, name, None), FunctionType))
-    bodies = [_without_doctest(inspect.getsource(getattr(ieee, name))) for name in defined]
-    imported = sorted(name for name in names.difference(defined) if hasattr(math, name))
+    bodies = definitions(forms)
+    defined = {name for body in bodies for name in _DEFINED.findall(body)}
+    imported = sorted(name for name in names - defined if hasattr(math, name))
+    missing = names - defined - set(imported) - _BUILTIN
+    if missing:
+        raise SpellingError(
+            f"a spelling for the python target calls {', '.join(sorted(missing))}, which is no "
+            "function of Python or math: give its Notation define=, the function or its text"
+        )
     imports = ["import math"] if any("math." in body for body in bodies) else []
     if imported:
         imports.append(f"from math import {', '.join(imported)}")
@@ -118,11 +129,6 @@ def _odd_literals(program: Program) -> Iterator[str]:
     for operand in read:
         if not isinstance(operand, str) and not math.isfinite(operand):
             yield "nan" if math.isnan(operand) else "inf"
-
-
-def _without_doctest(code: str) -> str:
-    """A function's text with its docstring cut to the first line."""
-    return re.sub(r'"""([^\n]*)\n.*?"""', r'"""\1"""', code.strip(), flags=re.DOTALL)
 
 
 def _function(program: Program, language: str) -> list[Listing]:
@@ -159,4 +165,4 @@ def describe(program: Program, language: str) -> list[str]:
     return [*lines, '"""']
 
 
-TARGET: Final = Target("python", emit, emit_careful, load)
+TARGET: Final = Target("python", emit, load, emit_careful)

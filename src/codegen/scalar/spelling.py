@@ -7,7 +7,6 @@ from collections import Counter
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from ...errors import SpellingError
 from ...ops.record import ATOM, Notation, Op
 from ..program import Program, flatten
 
@@ -52,7 +51,7 @@ class Form(NamedTuple):
 
 def form_of(op: Op, statics: tuple[float, ...], language: str) -> Form:
     """How the operation is written with these static arguments."""
-    notation = spelling_of(op, language)
+    notation = spelling_of(op, language, statics)
     template = notation.template
     for name, value in zip(op.statics, statics, strict=True):
         template = template.replace(f"{{{name}}}", repr(float(value)))
@@ -63,21 +62,21 @@ def form_of(op: Op, statics: tuple[float, ...], language: str) -> Form:
     return Form(template, pattern, notation.binds, notation.slots, repeats)
 
 
-def spelling_of(op: Op, language: str) -> Notation:
+def spelling_of(op: Op, language: str, statics: tuple[float, ...]) -> Notation:
     """How the operation is written in Python; a `SpellingError` when its record does not say."""
-    notation = op.notation.get(language) or op.notation.get(FAST)
-    if notation is None:
-        raise SpellingError(
-            f"the python target has no spelling of {op.name!r}; "
-            "give its record a notation for 'python'"
-        )
-    return notation
+    return op.spelled(language, statics) or op.spelling(FAST, statics)
 
 
-def repeats(op: Op, language: str) -> list[int]:
+def repeats(op: Op, language: str, statics: tuple[float, ...]) -> list[int]:
     """How often the spelling of an operation names each of its operands."""
-    template = spelling_of(op, language).template
+    template = spelling_of(op, language, statics).template
     return [template.count(f"{{{i}}}") for i in range(op.arity)]
+
+
+def _may_repeat(op: Op, language: str) -> bool:
+    """Whether an operand may be written other than once."""
+    form = op.notation.get(language) or op.notation.get(FAST)
+    return not isinstance(form, Notation) or set(repeats(op, language, ())) != {1}
 
 
 def count_reads(program: Program, language: str) -> Counter[Any]:
@@ -91,10 +90,10 @@ def count_reads(program: Program, language: str) -> Counter[Any]:
     outside = {instruction.name for instruction in program.once}
     for body in (program.once, program.each, program.after):
         reads.update(chain.from_iterable([i.operands for i in body]))
-        uncommon = {op for op in {i.op for i in body} if set(repeats(op, language)) != {1}}
+        uncommon = {op for op in {i.op for i in body} if _may_repeat(op, language)}
         for instruction in body if uncommon else ():
             if instruction.op in uncommon:
-                times = repeats(instruction.op, language)
+                times = repeats(instruction.op, language, instruction.statics)
                 for operand, count in zip(instruction.operands, times, strict=True):
                     reads[operand] += count - 1
     if outside:

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from ...ops.record import ATOM, UNARY, Op
-from ...ops.scalar import COMPARISONS, WHERE
+from ...ops.scalar import WHERE
 from ..names import Namespace
 from ..program import Gather, Group, Instruction, Operand, Program, flatten, map_nested
 from .layout import INDENT, LINE_LENGTH, Listing, packed, quoted, separated
@@ -190,7 +190,7 @@ class Writer:
     def expression(self, instruction: Instruction) -> Text:
         """The right-hand side of an instruction, waiting operands written into it."""
         op = instruction.op
-        number = op in COMPARISONS and instruction.name not in self.conditions
+        number = op.truth and instruction.name not in self.conditions
         key = op, instruction.statics, number
         form = self._forms.get(key)
         if form is None:
@@ -345,7 +345,7 @@ class Writer:
 
 def _conditions(program: Program) -> set[str]:
     """The comparisons that nothing reads but `where`, as its condition."""
-    found = {i.name for i in program.instructions if i.op in COMPARISONS}
+    found = {i.name for i in program.instructions if i.op.truth}
     if not found:
         return found
     for instruction in program.instructions:

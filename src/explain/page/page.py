@@ -9,40 +9,41 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Final
 
-from ..graph.formula import number_text
-from .blocks import Block, Heading, Listing
-from .document import document
+from ...graph.numbertext import number_text
+from ..data import Agreement, Backward, Code, Forward, Seed, Task
+from ..lesson import Lesson, with_values
+from ..mistakes import MISTAKES, mistake
+from ..render.blocks import Heading
+from ..render.document import opening
+from ..render.equations import name
+from ..render.html import blocks_html, inline_html, table_html
 from .figure import figure
-from .htmlblocks import blocks_html, inline_html, table_html
-from .live import LiveNumbers
-from .pagescript import read_text, script
-from .stepview import Numbered, step_html
-from .walkthrough import Agreement, Backward, Code, Forward, Seed, Task, Walkthrough
+from .numbers import LiveNumbers
+from .panel import step_html
+from .script import read_text, script
 
 _MANY_LEAVES: Final = 16
-_PART: Final = re.compile(r"\d")
 
 
-def html(w: Walkthrough) -> str:
+def html(w: Lesson) -> str:
     """The page of a walk-through, complete; the same walk-through gives the same text.
 
     Its content security policy allows its own style, font and script, and nothing else. A page in
     formulas brings the same steps with numbers along, for readers who try some.
     """
-    at_numbers = w.at(_point(w)) if w.symbolic else w
+    at_numbers = with_values(w, _point(w)) if w.symbolic else w
     numbers = LiveNumbers(at_numbers)
     live = _drawn(at_numbers, numbers)
     drawn = _drawn(w, LiveNumbers(w)) if w.symbolic else live
     style = f"{_font()}{read_text('page.css')}"
     code = script(w, at_numbers, numbers)
-    heading = blocks_html(document(w)[:1]).replace("<h1>", '<h1 id="title">')
+    heading = blocks_html([next(opening(w))]).replace("<h1>", '<h1 id="title">')
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -76,7 +77,7 @@ def html(w: Walkthrough) -> str:
 """
 
 
-def notebook(w: Walkthrough) -> str:
+def notebook(w: Lesson) -> str:
     """The page in a frame of its own, for a notebook's cell: its style and script stay inside."""
     return (
         f'<iframe sandbox="allow-scripts" width="100%" height="760" frameborder="0" '
@@ -84,28 +85,26 @@ def notebook(w: Walkthrough) -> str:
     )
 
 
-def _point(w: Walkthrough) -> Mapping[str, float]:
+def _point(w: Lesson) -> Mapping[str, float]:
     """Numbers for leaves that carry none: where the judges of the formulas compare."""
     point = next(step.point for step in w.steps if isinstance(step, Agreement))
     graph = w.graph
     return {name: x for name, x in point.items() if graph.value(graph.leaves[name]) is None}
 
 
-def _drawn(w: Walkthrough, numbers: LiveNumbers) -> dict[str, str]:
+def _drawn(w: Lesson, numbers: LiveNumbers) -> dict[str, str]:
     """The parts of a page that differ between formulas and numbers, by the ids of their places."""
-    view = Numbered(w, numbers)
     picture = figure(w, numbers, _known_from(w))
-    prose = {part: blocks_html(blocks) for part, blocks in _blocks_by_part(w).items()}
-    steps = [step_html(view, step, i, prose.get(step.part, "")) for i, step in enumerate(w.steps)]
+    steps = [step_html(w, numbers, i) for i in range(len(w.steps))]
     return {
-        "given": _given(view),
+        "given": _given(w, numbers),
         "figure": (
             '<div class="scroll" tabindex="0" role="group" aria-label="The graph, scrollable">'
             f"{picture}</div><figcaption>{_LEGEND}{'' if w.symbolic else _LEGEND_NUMBERS}"
             "</figcaption>"
         ),
         "steps": "".join(steps),
-        "table": _picture_table(view),
+        "table": _picture_table(w, numbers),
     }
 
 
@@ -137,30 +136,30 @@ _CONTROLS: Final = """<nav class="script" hidden aria-label="Steps">
 <p id="status" class="visually-hidden" role="status" aria-live="polite"></p>"""
 
 
-def _given(view: Numbered) -> str:
-    if view.w.symbolic:
+def _given(w: Lesson, numbers: LiveNumbers) -> str:
+    if w.symbolic:
         return "<p>No values are given: every step is a formula.</p>"
-    task = view.w.steps[0]
+    task = w.steps[0]
     assert isinstance(task, Task)
     given = ", ".join(
-        f"<span>{view.name(id)} = {view.text(view.w.node(id).number)}</span>" for id in task.leaves
+        f"<span>{numbers.html(name(node))} = {numbers.span(node.number)}</span>"
+        for node in map(w.node, task.leaves)
     )
     if len(task.leaves) <= _MANY_LEAVES:
         return f'<p class="given">at {given}</p>'
     return f"<details><summary>at {len(task.leaves)} given values</summary><p>{given}</p></details>"
 
 
-def _picture_table(view: Numbered) -> str:
+def _picture_table(w: Lesson, numbers: LiveNumbers) -> str:
     """The equivalent of the picture for those who do not see it."""
-    w = view.w
     output = w.nodes[-1]
     rows = []
     for node in w.nodes:
         if node.kind == "constant":
             continue
-        computed = view.math(node.formula.latex) if node.operands else escape(node.kind)
-        slope = "—" if node.adjoint_number is None else view.text(node.adjoint_number)
-        rows.append([view.name(node.id), computed, view.text(node.number), slope])
+        computed = numbers.html(node.formula) if node.operands else escape(node.kind)
+        slope = "—" if node.adjoint_number is None else numbers.span(node.adjoint_number)
+        rows.append([numbers.html(name(node)), computed, numbers.span(node.number), slope])
     edges = []
     for step in w.steps:
         for passed in step.passes if isinstance(step, Backward) else ():
@@ -169,11 +168,11 @@ def _picture_table(view: Numbered) -> str:
                 consumer = passed.edge.split("-")[1]
                 edges.append(
                     [
-                        f"{view.name(passed.operand)} → {view.name(consumer)}",
+                        numbers.html(name(w.node(passed.operand)), " → ", name(w.node(consumer))),
                         str(passed.position),
-                        view.math(passed.local.latex),
-                        view.text(passed.local_number),
-                        view.text(passed.product_number),
+                        numbers.html(passed.local),
+                        numbers.span(passed.local_number),
+                        numbers.span(passed.product_number),
                     ]
                 )
     boxes = table_html(("node", "computed by", "value", f"derivative of {output.name}"), rows)
@@ -183,7 +182,7 @@ def _picture_table(view: Numbered) -> str:
     return f"{boxes}{arrows}"
 
 
-def _sliders(w: Walkthrough, *, tried: bool) -> str:
+def _sliders(w: Lesson, *, tried: bool) -> str:
     """A slider and a number field for each leaf; shown by the script, which they need.
 
     `tried` when the numbers are only for trying, in a page of formulas.
@@ -192,16 +191,16 @@ def _sliders(w: Walkthrough, *, tried: bool) -> str:
     assert isinstance(task, Task)
     rows = []
     for i, id in enumerate(task.leaves):
-        name, value = escape(w.node(id).name), w.values[w.node(id).name]
+        label, value = escape(w.node(id).name), w.values[w.node(id).name]
         middle = value if abs(value) < 1e300 else 0.0
         reach = max(2.0, 2 * abs(middle))
         start = number_text(middle)
         rows.append(
-            f'<div class="leaf"><label for="slider-{i}">{name}</label>'
+            f'<div class="leaf"><label for="slider-{i}">{label}</label>'
             f'<input type="range" id="slider-{i}" data-leaf="{i}" min="{middle - reach!r}" '
             f'max="{middle + reach!r}" step="any" value="{start}">'
             f'<input type="number" data-leaf="{i}" step="any" value="{start}" '
-            f'aria-label="{name} as a number"></div>'
+            f'aria-label="{label} as a number"></div>'
         )
     title, back = ("Try numbers", "Back to formulas") if tried else _MOVE
     trying = '<button type="button" id="try">Try these numbers</button>' if tried else ""
@@ -216,7 +215,7 @@ def _sliders(w: Walkthrough, *, tried: bool) -> str:
 _MOVE: Final = ("Move the leaves", "Back to the given values")
 
 
-def _code(w: Walkthrough) -> str:
+def _code(w: Lesson) -> str:
     """The generated Python, a line an element, so that the line of a step can be lit."""
     code = next((step for step in w.steps if isinstance(step, Code)), None)
     if code is None:
@@ -232,10 +231,10 @@ def _code(w: Walkthrough) -> str:
     )
 
 
-def _mistakes(w: Walkthrough) -> str:
+def _mistakes(w: Lesson) -> str:
     parts = []
-    for name in w.mistakes:
-        heading, *rest = w.mistake(name).blocks()
+    for kind in MISTAKES:
+        heading, *rest = mistake(w, kind).blocks()
         assert isinstance(heading, Heading)
         body = blocks_html(rest)
         title = f"<summary>{inline_html(heading.parts)}</summary>"
@@ -250,23 +249,10 @@ _STALE: Final = (
 )
 
 
-def _blocks_by_part(w: Walkthrough) -> dict[int, list[Block]]:
-    """What the document says in each part, without its heading and without the code."""
-    found: dict[int, list[Block]] = {}
-    part = -1
-    for block in document(w):
-        if isinstance(block, Heading) and block.level == 2:
-            match = _PART.match(str(block.parts[0]))
-            part = int(match[0]) if match else -1
-        elif not isinstance(block, (Heading, Listing)):
-            found.setdefault(part, []).append(block)
-    return found
-
-
 # -- what the parts are made with ------------------------------------------------------------------
 
 
-def _known_from(w: Walkthrough) -> dict[str, int]:
+def _known_from(w: Lesson) -> dict[str, int]:
     """The step at which a value (by node id), a derivative ("d" and the id), an edge is known."""
     known: dict[str, int] = {}
     for i, step in enumerate(w.steps):

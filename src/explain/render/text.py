@@ -1,4 +1,4 @@
-"""A walk-through for a terminal: any width, colours only where they are wanted."""
+"""Blocks for a terminal: any width, colours only where they are wanted."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from .blocks import Block, Heading, Inline, Line, Listing, Table
-from .document import document
-from .walkthrough import Formula, Walkthrough
+from ..data import Formula
+from .blocks import Block, Heading, Inline, Line, Listing, Table, plainly
 
 MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 20, 80, 120
 """Columns: the least that is tried, what is assumed of a file, the most that is easy to read."""
@@ -28,12 +27,7 @@ _STYLES: Final = {
 _RESET: Final = "\x1b[0m"
 
 
-def text(w: Walkthrough, width: int | None, color: bool | None, hide: bool) -> str:
-    """The walk-through as text; see `Walkthrough.text`."""
-    return render(document(w, hide), width, color)
-
-
-def render(blocks: Iterable[Block], width: int | None = None, color: bool | None = None) -> str:
+def text(blocks: Iterable[Block], width: int | None = None, color: bool | None = None) -> str:
     """Blocks as text, wrapped at `width` columns; from the terminal where not given."""
     columns = max(MIN_WIDTH, terminal_width() if width is None else width)
     painted = wants_color() if color is None else color
@@ -64,7 +58,7 @@ def _is_terminal() -> bool:
 
 def flat(parts: Inline) -> str:
     """Prose with its formulas as text; characters that move the cursor become spaces."""
-    joined = "".join(part.text if isinstance(part, Formula) else part for part in parts)
+    joined = "".join(part.text if isinstance(part, Formula) else part for part in plainly(parts))
     return "".join(c if c.isprintable() else " " for c in joined)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from itertools import groupby
 
-from ..notation.mathml import from_latex
-from .blocks import Block, Heading, Inline, Line, Listing, Table
+from ...notation.mathml import from_latex
+from ..data import Formula
+from .blocks import Block, Heading, Inline, Line, Listing, Spot, Table
+
+Slot = Callable[[str, bool], str] | None
+"""What stands for a live number, see `from_latex`; None where nothing is live."""
 
 
-def blocks_html(blocks: Iterable[Block]) -> str:
+def blocks_html(blocks: Iterable[Block], slot: Slot = None) -> str:
     """Blocks one after another, entries of a list as such.
 
     >>> blocks_html([Line(("a < b",)), Line(("c",), 1)])
@@ -18,23 +22,25 @@ def blocks_html(blocks: Iterable[Block]) -> str:
     """
     parts = []
     for is_entry, group in groupby(blocks, lambda b: isinstance(b, Line) and b.level > 0):
-        inner = "".join(map(_block, group))
+        inner = "".join(_block(block, slot) for block in group)
         parts.append(f"<ul>{inner}</ul>" if is_entry else inner)
     return "".join(parts)
 
 
-def _block(block: Block) -> str:
+def _block(block: Block, slot: Slot) -> str:
     match block:
         case Heading(parts, level):
-            return f"<h{level}>{inline_html(parts)}</h{level}>"
+            return f"<h{level}>{inline_html(parts, slot)}</h{level}>"
         case Line(parts, level, style):
-            inner = inline_html(parts)
+            inner = inline_html(parts, slot)
             classes = " ".join(filter(None, (style, f"level{level}" if level else "")))
             named = f' class="{classes}"' if classes else ""
             entry = f'<li{named}><div class="entry">{inner}</div></li>'
             return entry if level else f"<p{named}>{inner}</p>"
         case Table(header, rows, styles):
-            return table_html(header, [[inline_html(cell) for cell in row] for row in rows], styles)
+            return table_html(
+                header, [[inline_html(cell, slot) for cell in row] for row in rows], styles
+            )
         case Listing(code):
             return f"<pre>{escape(code)}</pre>"
 
@@ -56,8 +62,27 @@ def table_html(
     )
 
 
-def inline_html(parts: Inline) -> str:
-    """Prose with formulas in it."""
-    return "".join(
-        escape(part) if isinstance(part, str) else from_latex(part.latex) for part in parts
-    )
+def inline_html(parts: Inline, slot: Slot = None) -> str:
+    """Prose with formulas in it.
+
+    >>> inline_html(("a < b,  ", Spot(Formula("-2", "-2"), "key")))
+    'a &lt; b,&ensp;<span data-live="key">−2</span>'
+    """
+    return "".join(_part(part, slot) for part in parts)
+
+
+def _part(part: str | Formula | Spot, slot: Slot) -> str:
+    match part:
+        case Spot(shown, key):
+            text = minus(shown.text) if isinstance(shown, Formula) else shown
+            return f'<span data-live="{key}">{escape(text)}</span>' if key else escape(text)
+        case Formula():
+            live = part.live if slot is not None else ""
+            return from_latex(live or part.latex, slot)
+        case _:
+            return escape(part).replace("  ", "&ensp;")
+
+
+def minus(text: str) -> str:
+    """A number with a real minus sign."""
+    return text.replace("-", "−")

@@ -7,15 +7,16 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from .document import JUDGE_DIGITS
-from .judges import MAX_QUOTIENT, STEP, conventions
-from .live import LiveNumbers
-from .livejudges import forward_source, simplified_source, sympy_source
-from .predict import Question
-from .walkthrough import PARTS, Code, Task, Update, Walkthrough, plain
+from ..data import PARTS, Code, Task, Update, plain
+from ..judges import MAX_QUOTIENT, STEP, conventions
+from ..lesson import Lesson
+from ..predict import Question, questions
+from ..render.equations import JUDGE_DIGITS
+from .numbers import LiveNumbers
+from .programs import forward_source, simplified_source, sympy_source
 
 
-def script(w: Walkthrough, at_numbers: Walkthrough, numbers: LiveNumbers) -> str:
+def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
     """The page's script: its data, the emitted programs, and what reacts to keys and sliders."""
     task = w.steps[0]
     assert isinstance(task, Task)
@@ -28,7 +29,7 @@ def script(w: Walkthrough, at_numbers: Walkthrough, numbers: LiveNumbers) -> str
             "formulas": {"steps": _lit(w), "questions": []},
             "numbers": {
                 "steps": _lit(at_numbers),
-                "questions": [_question(question, numbers) for question in at_numbers.questions],
+                "questions": [_question(question, numbers) for question in questions(at_numbers)],
             },
         },
         "output": numbers.place(w.nodes[-1].number),
@@ -50,7 +51,7 @@ def script(w: Walkthrough, at_numbers: Walkthrough, numbers: LiveNumbers) -> str
     return f"const DATA = {text};\n{emitted}{written}"
 
 
-def _lit(w: Walkthrough) -> list[list[Any]]:
+def _lit(w: Lesson) -> list[list[Any]]:
     """For each step its part, and the line of code that carries it and what is said of that."""
     code = [step for step in w.steps if isinstance(step, Code)]
     lines = {
@@ -71,7 +72,7 @@ def _question(question: Question, numbers: LiveNumbers) -> dict[str, Any]:
     }
 
 
-def _typed_names(w: Walkthrough, numbers: LiveNumbers) -> dict[str, int]:
+def _typed_names(w: Lesson, numbers: LiveNumbers) -> dict[str, int]:
     """What a typed answer may name: nodes, and their derivatives with a d in front."""
     nodes = [node for node in w.nodes if node.kind != "constant"]
     names = {node.name: numbers.place(node.number) for node in nodes}
@@ -81,7 +82,7 @@ def _typed_names(w: Walkthrough, numbers: LiveNumbers) -> dict[str, int]:
     return names
 
 
-def _judges(w: Walkthrough, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
+def _judges(w: Lesson, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
     """What the script needs to judge the derivatives as `judges` does."""
     return {
         "rows": [
@@ -95,7 +96,7 @@ def _judges(w: Walkthrough, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
     }
 
 
-def _update(w: Walkthrough, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
+def _update(w: Lesson, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
     """Which leaves a step downhill moves, where their derivatives are, and how far it goes."""
     update = next(step for step in w.steps if isinstance(step, Update))
     return {

@@ -1,28 +1,19 @@
-"""A walk-through as a LaTeX document of its own."""
+"""Blocks as a LaTeX document of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from .blocks import Block, Heading, Inline, Line, Listing, Table
-from .document import document
-from .walkthrough import Formula, Walkthrough
+from ...graph.formula import LATEX_ESCAPES
+from ..data import Formula
+from .blocks import Block, Heading, Inline, Line, Listing, Table, plainly
 
 MAX_DEPTH: Final = 4
 """How deep LaTeX nests lists."""
 
 _ESCAPES: Final = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
+    **LATEX_ESCAPES,
     "<": r"\ensuremath{<}",
     ">": r"\ensuremath{>}",
     "∂": r"\ensuremath{\partial}",
@@ -51,12 +42,7 @@ _HEAD: Final = r"""\documentclass{article}
 """
 
 
-def latex(w: Walkthrough, hide: bool) -> str:
-    """The walk-through as LaTeX; see `Walkthrough.latex`."""
-    return render(document(w, hide))
-
-
-def render(blocks: Iterable[Block]) -> str:
+def latex(blocks: Iterable[Block]) -> str:
     """Blocks as a LaTeX document."""
     lines: list[str] = []
     depth = 0
@@ -77,7 +63,7 @@ def render(blocks: Iterable[Block]) -> str:
 def inline(parts: Inline) -> str:
     """Prose with formulas; text is escaped."""
     return "".join(
-        f"${part.latex}$" if isinstance(part, Formula) else escape(part) for part in parts
+        f"${part.latex}$" if isinstance(part, Formula) else escape(part) for part in plainly(parts)
     ).strip()
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..codegen.compiled import compile
-from ..derive.backward import grad
-from ..graph.expr import Expr, Graph, live_nodes
-from ..notation.sympy import as_number, sympy_nodes
-from ..ops.scalar import CONSTANT, STOP_GRADIENT
-from .derivation import Derivation
-from .judges import MAX_TREE, written_out
+from ...codegen.compiled import compile
+from ...derive.backward import grad
+from ...graph.expr import Expr, Graph, live_nodes
+from ...notation.sympy import as_number, sympy_nodes
+from ...ops.scalar import CONSTANT, STOP_GRADIENT
+from ..derivation import Derivation
+from ..judges import MAX_TREE, written_out
 
 MAX_SOURCE: Final = 100_000
 """Characters of sympy's derivatives that a page takes along."""
@@ -25,7 +25,7 @@ MAX_SOURCE: Final = 100_000
 def forward_source(d: Derivation) -> str:
     """The forward pass: the leaves, and after them those that `stop_gradient` holds still.
 
-    >>> from .derivation import derive
+    >>> from ..derivation import derive
     >>> from wengert import parse
     >>> print(forward_source(derive(parse("a*b"))))
     function forward(a, b, a_held, b_held) {
@@ -58,7 +58,7 @@ def simplified_source(d: Derivation) -> str:
 def sympy_source(d: Derivation) -> str:
     """sympy's derivatives as a list, null for what it cannot print; "null" where it was not asked.
 
-    >>> from .derivation import derive
+    >>> from ..derivation import derive
     >>> from wengert import parse
     >>> print(sympy_source(derive(parse("tanh(a)"))))
     function (x0) {

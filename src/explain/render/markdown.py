@@ -1,4 +1,4 @@
-"""A walk-through as Markdown, its formulas between dollar signs."""
+"""Blocks as Markdown, their formulas between dollar signs."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from .blocks import Block, Heading, Inline, Line, Listing, Table
-from .document import document
-from .walkthrough import Formula, Walkthrough
+from ..data import Formula
+from .blocks import Block, Heading, Inline, Line, Listing, Table, plainly
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#$|~&])")
 _WRAP: Final = {"strong": "**", "wrong": "**", "right": "**", "dim": ""}
 
 
-def markdown(w: Walkthrough, hide: bool) -> str:
-    """The walk-through as Markdown; see `Walkthrough.markdown`."""
-    return render(document(w, hide))
-
-
-def render(blocks: Iterable[Block]) -> str:
+def markdown(blocks: Iterable[Block]) -> str:
     """Blocks as Markdown."""
     lines: list[str] = []
     in_list = False
@@ -39,7 +33,7 @@ def inline(parts: Inline) -> str:
     'a\\_b: $\\alpha$'
     """
     return "".join(
-        f"${part.latex}$" if isinstance(part, Formula) else escape(part) for part in parts
+        f"${part.latex}$" if isinstance(part, Formula) else escape(part) for part in plainly(parts)
     ).strip()
 
 

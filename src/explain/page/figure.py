@@ -6,19 +6,18 @@ program, and no label as markup, gets into a page.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
-from xml.etree import ElementTree
+from typing import Any, Final
 
-from ..draw.picture import new_picture
-from .live import LiveNumbers, span
-from .walkthrough import Backward, Contribution, Node, Walkthrough
+from ...draw.picture import new_picture
+from ..data import Backward, Contribution, Node
+from ..lesson import Lesson
+from .numbers import LiveNumbers
 
-_SVG: Final = "{http://www.w3.org/2000/svg}"
-_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+_MARGIN: Final = 4
 _POINTS_PER_INCH: Final = 72
 _LETTER: Final = 7.0
 _MAX_TITLE: Final = 22
@@ -52,7 +51,7 @@ class _Arrow:
     before_end: tuple[float, float]
 
 
-def figure(w: Walkthrough, numbers: LiveNumbers, known: Mapping[str, int]) -> str:
+def figure(w: Lesson, numbers: LiveNumbers, known: Mapping[str, int]) -> str:
     """The picture. `known` says from which step on the number of a node or edge is known."""
     passes = {
         passed.edge: passed
@@ -105,13 +104,13 @@ def _local(passed: Contribution) -> str:
     return _cut(f"({text})" if " " in text else text, 16)
 
 
-def _derivative(w: Walkthrough, node: Node) -> str:
+def _derivative(w: Lesson, node: Node) -> str:
     """What the last line of a box is about."""
     written = f"∂{w.nodes[-1].name}/∂{_cut(node.name, 14)}"
     return written if len(written) <= 18 else "derivative"
 
 
-def _size(w: Walkthrough, node: Node) -> tuple[float, float]:
+def _size(w: Lesson, node: Node) -> tuple[float, float]:
     if node.kind == "constant":
         return max(34.0, 14 + _LETTER * len(node.name)), 26.0
     lines = 0 if w.symbolic else 1 if node.adjoint_number is None else 2
@@ -121,10 +120,10 @@ def _size(w: Walkthrough, node: Node) -> tuple[float, float]:
 
 
 def _places(
-    w: Walkthrough, passes: Mapping[str, Contribution]
+    w: Lesson, passes: Mapping[str, Contribution]
 ) -> tuple[dict[str, _Box], dict[str, _Arrow], tuple[float, float]]:
     """Where everything goes, found by Graphviz from the sizes alone: it sees no label."""
-    picture = new_picture("svg", "LR")
+    picture = new_picture("json", "LR")
     picture.attr(nodesep="0.22", ranksep="0.35")
     for node in w.nodes:
         width, height = _size(w, node)
@@ -147,51 +146,38 @@ def _places(
     return _read(picture.pipe(encoding="utf-8"))
 
 
-def _read(svg: str) -> tuple[dict[str, _Box], dict[str, _Arrow], tuple[float, float]]:
-    """The places in a picture by Graphviz, shifted so that the top left corner is the origin."""
-    root = ElementTree.fromstring(svg)
-    _, _, width, height = map(float, _NUMBER.findall(root.get("viewBox", "")))
-    dx, dy = 4.0, height - 4.0
+def _read(layout: str) -> tuple[dict[str, _Box], dict[str, _Arrow], tuple[float, float]]:
+    """The places that Graphviz found, in points from the top left corner, with a margin."""
+    found = json.loads(layout)
+    _, _, width, height = map(float, found["bb"].split(","))
+    size = round(width + 2 * _MARGIN), round(height + 2 * _MARGIN)
+
+    def place(point: Sequence[float]) -> tuple[float, float]:
+        return point[0] + _MARGIN, size[1] - _MARGIN - point[1]
+
     boxes: dict[str, _Box] = {}
+    for node in found["objects"]:
+        xs, ys = zip(*map(place, _drawn(node, "_draw_", "p")["points"]), strict=True)
+        middle = (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
+        boxes[node["name"]] = _Box(*middle, max(xs) - min(xs), max(ys) - min(ys))
     arrows: dict[str, _Arrow] = {}
-    for group in root.iter(f"{_SVG}g"):
-        if group.get("class") == "node":
-            xs, ys = _points(group.find(f"{_SVG}polygon"), "points", dx, dy)
-            boxes[group.findtext(f"{_SVG}title", "")] = _Box(
-                (min(xs) + max(xs)) / 2,
-                (min(ys) + max(ys)) / 2,
-                max(xs) - min(xs),
-                max(ys) - min(ys),
-            )
-        elif group.get("class") == "edge":
-            xs, ys = _points(group.find(f"{_SVG}path"), "d", dx, dy)
-            tips = _points(group.find(f"{_SVG}polygon"), "points", dx, dy)
-            tip = tips[0][1], tips[1][1]
-            pairs = [f"{x:.1f} {y:.1f}" for x, y in zip(xs, ys, strict=True)]
-            text = group.find(f"{_SVG}text")
-            label = None
-            if text is not None:
-                label = float(text.get("x", "0")) + dx, float(text.get("y", "0")) + dy
-            arrows[group.get("id", "")] = _Arrow(
-                f"M{pairs[0]}C{' '.join(pairs[1:])}L{tip[0]:.1f} {tip[1]:.1f}",
-                label,
-                tip,
-                (xs[-1], ys[-1]),
-            )
-    return boxes, arrows, (width, height)
+    for edge in found.get("edges", ()):
+        curve = list(map(place, _drawn(edge, "_draw_", "b")["points"]))
+        tip = place(_drawn(edge, "_hdraw_", "P")["points"][1])
+        label = place(_drawn(edge, "_ldraw_", "T")["pt"]) if "_ldraw_" in edge else None
+        start, *rest = (f"{x:.1f} {y:.1f}" for x, y in curve)
+        path = f"M{start}C{' '.join(rest)}L{tip[0]:.1f} {tip[1]:.1f}"
+        arrows[edge["id"]] = _Arrow(path, label, tip, curve[-1])
+    return boxes, arrows, size
 
 
-def _points(
-    shape: ElementTree.Element | None, attribute: str, dx: float, dy: float
-) -> tuple[list[float], list[float]]:
-    assert shape is not None
-    found = [float(number) for number in _NUMBER.findall(shape.get(attribute, ""))]
-    return [x + dx for x in found[::2]], [y + dy for y in found[1::2]]
+def _drawn(thing: Mapping[str, Any], part: str, op: str) -> dict[str, Any]:
+    """The first stroke of a kind that is drawn for a part of a node or edge."""
+    stroke: dict[str, Any] = next(stroke for stroke in thing[part] if stroke["op"] == op)
+    return stroke
 
 
-def _node(
-    node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[str, int], w: Walkthrough
-) -> str:
+def _node(node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[str, int], w: Lesson) -> str:
     left, top = box.x - box.width / 2, box.y - box.height / 2
     frame = (
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" '
@@ -232,13 +218,13 @@ def _line(
 
 def _number(numbers: LiveNumbers, number: int, at: int, *, bracketed: bool = False) -> str:
     """A number of the picture, which is a dash until step `at`."""
-    place = numbers.place(number)
-    shown = span(place, numbers.value(place), "tspan", bracketed=bracketed)
-    return shown.replace("<tspan", f'<tspan data-at="{at}"', 1)
+    return numbers.span(number, "tspan", bracketed=bracketed).replace(
+        "<tspan", f'<tspan data-at="{at}"', 1
+    )
 
 
 def _edge(
-    w: Walkthrough,
+    w: Lesson,
     id: str,
     arrow: _Arrow,
     passed: Contribution | None,

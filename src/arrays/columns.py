@@ -1,0 +1,260 @@
+"""Columns of coordinates: which of them tell points apart, and how one follows from others.
+
+A column holds a whole number for each of some points, as a NumPy vector. Axes are columns that
+together tell all points apart; every other column is an affine map of them or a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import Any, Final, NamedTuple
+
+from .reads import Affine, Index, Table
+
+Column = Any
+"""A NumPy vector: a number for each of some points."""
+
+_SAMPLE: Final = 256
+"""How many points an affine map is first tried on."""
+
+_SPARE: Final = 8
+"""How many times more cells than points a table of the cells may have."""
+
+
+class Key(NamedTuple):
+    """A column that serves as an axis: its name, its numbers from 0, how many there are."""
+
+    name: str
+    column: Column
+    length: int
+
+
+def normal(column: Column) -> tuple[Column, bool]:
+    """A column counted from 0 in its smallest step, and whether no number is left out.
+
+    >>> import numpy as np
+    >>> [normal(np.array(c))[0].tolist() for c in ([5, 7, 9], [3, 3, 4])]
+    [[0, 1, 2], [0, 0, 1]]
+    """
+    import numpy
+
+    low = column.min()
+    moved = column - low if low else column
+    high = int(moved.max())
+    if high <= 1:
+        return moved, True
+    there = numpy.bincount(moved, minlength=1) if high < _SPARE * len(moved) + 64 else None
+    if there is not None and there.all():
+        return moved, True
+    step = int(numpy.gcd.reduce(moved))
+    if step > 1:
+        moved = moved // step
+        high //= step
+    return moved, bool(len(numpy.unique(moved)) == high + 1)
+
+
+def codes(columns: Sequence[Column], count: int) -> tuple[Column, int]:
+    """One number per point, equal where all columns are, and a bound on these numbers."""
+    import numpy
+
+    if not columns:
+        return numpy.zeros(count, numpy.int64), 1
+    total, size = columns[0], int(columns[0].max()) + 1
+    for column in columns[1:]:
+        length = int(column.max()) + 1
+        total = total * length + column
+        size *= length
+    return total, size
+
+
+def distinct(columns: Sequence[Column], count: int) -> bool:
+    """Whether columns of numbers from 0 tell all points apart."""
+    import numpy
+
+    if count <= 1:
+        return True
+    total, size = codes(columns, count)
+    if size < count:
+        return False
+    if size <= _SPARE * count + 64:
+        return int(numpy.bincount(total, minlength=1).max()) == 1
+    return len(numpy.unique(total)) == count
+
+
+def affine(column: Column, keys: Sequence[Key]) -> Affine | None:
+    """The column as an affine map of axes, or None.
+
+    >>> import numpy as np
+    >>> i, a = Key("i", np.array([0, 0, 1, 1]), 2), Key("a", np.array([0, 1, 0, 1]), 2)
+    >>> affine(np.array([3, 4, 5, 6]), [i, a])
+    Affine(offset=3, terms=(('i', 2), ('a', 1)))
+    """
+    import numpy
+
+    if len(column) == 0:
+        return Affine()
+    first = int(column[0])
+    if (column == first).all():
+        return Affine(first)
+    for key in keys:
+        moved = column - key.column
+        if (moved == moved[0]).all():
+            return Affine(int(moved[0]), ((key.name, 1),))
+    for key in keys:
+        start = int(key.column[0])
+        other = int(numpy.argmax(key.column != start))
+        step = int(key.column[other]) - start
+        rise = int(column[other]) - first
+        if step == 0 or rise == 0 or rise % step:
+            continue
+        stride = rise // step
+        moved = column - stride * key.column
+        if (moved == moved[0]).all():
+            return Affine(int(moved[0]), ((key.name, stride),))
+    if len(keys) < 2:
+        return None
+    return _fitted(column, keys)
+
+
+def _fitted(column: Column, keys: Sequence[Key]) -> Affine | None:
+    import numpy
+
+    count = len(column)
+    chosen = slice(None) if count <= _SAMPLE else numpy.linspace(0, count - 1, _SAMPLE).astype(int)
+    matrix = numpy.stack([key.column[chosen] for key in keys], 1).astype(float)
+    target = column[chosen].astype(float)
+    matrix = matrix - matrix[0]
+    solution = numpy.linalg.lstsq(matrix, target - target[0], rcond=None)[0]
+    strides = numpy.rint(solution).astype(int)
+    moved = column - sum(
+        int(stride) * key.column for stride, key in zip(strides, keys, strict=True) if stride
+    )
+    if not (moved == moved[0]).all():
+        return None
+    terms = [(key.name, int(s)) for key, s in zip(keys, strides, strict=True) if s]
+    return Affine(int(moved[0]), tuple(terms))
+
+
+def determined(column: Column, keys: Sequence[Key]) -> Column | None:
+    """The column as a table over axes, cells without a point being -1; None where it is none."""
+    import numpy
+
+    size = prod(key.length for key in keys)
+    if size > 64 * len(column) + 4096:
+        return None
+    total = numpy.zeros(len(column), numpy.int64)
+    for key in keys:
+        total = total * key.length + key.column
+    fill = -1 if column.dtype.kind == "i" else numpy.nan
+    table = numpy.full(size, fill, column.dtype)
+    table[total] = column
+    same = table[total] == column
+    return table if same.all() else None
+
+
+def fewest(column: Column, keys: Sequence[Key]) -> tuple[list[Key], Column] | None:
+    """The fewest axes that a column is a table over, and the table; None where there is none."""
+    kept = list(keys)
+    table = determined(column, kept)
+    if table is None:
+        return None
+    for key in sorted(keys, key=lambda key: -key.length):
+        rest = [other for other in kept if other is not key]
+        smaller = determined(column, rest)
+        if smaller is not None:
+            kept, table = rest, smaller
+    return kept, table
+
+
+def index_of(column: Column, keys: Sequence[Key]) -> Index | None:
+    """A column as an index into an axis: affine if it can be, else a table without a name."""
+    found = affine(column, keys)
+    if found is not None:
+        return found
+    chosen = fewest(column, keys)
+    if chosen is None:
+        return None
+    kept, table = chosen
+    names, lengths = tuple(key.name for key in kept), tuple(key.length for key in kept)
+    return Table("", names, lengths, tuple(table.tolist()))
+
+
+def block(index: Table) -> int | None:
+    """The width of blocks in which a table over one axis is affine; None for another table.
+
+    `h[c]` with c = 0, …, 7 and h = 0, 0, 0, 0, 1, 1, 1, 1 has blocks of 4, and so has c mod 4.
+
+    >>> block(Table("", ("c",), (8,), (0, 0, 0, 0, 1, 1, 1, 1)))
+    4
+    >>> block(Table("", ("c",), (6,), (3, 4, 3, 4, 3, 4)))
+    2
+    """
+    if len(index.axes) != 1:
+        return None
+    values, length = index.values, index.lengths[0]
+    step = values[1] - values[0] if length > 1 else 0
+    width = next((i for i in range(1, length) if values[i] - values[i - 1] != step), length)
+    if width in (1, length) or length % width:
+        return None
+    rows = [values[i : i + width] for i in range(0, length, width)]
+    rises = {tuple([v - row[0] for v in row]) for row in rows}
+    jumps = {after[0] - before[0] for before, after in pairwise(rows)}
+    return width if len(rises) == 1 and len(jumps) == 1 else None
+
+
+def looped(column: Column) -> bool:
+    """Whether its numbers turn up one after another, as the variable of a loop does."""
+    import numpy
+
+    order = numpy.unique(column, return_index=True)[1]
+    return bool((numpy.diff(order) > 0).all())
+
+
+def choose(
+    candidates: Sequence[tuple[Column, int]], count: int, fixed: Sequence[Key] = ()
+) -> tuple[list[int], bool]:
+    """Which of some columns of numbers from 0 to take as axes beside those that are `fixed`.
+
+    Returns their positions and whether they tell all points apart. A column that is an affine map
+    of the others goes first, then one that is not needed; what is no loop goes before what is.
+    """
+    import numpy
+
+    keys = [Key(str(i), column, int(column.max()) + 1) for i, (column, _) in enumerate(candidates)]
+    kept = [i for i, key in enumerate(keys) if key.length > 1]
+    rank = {i: (looped(keys[i].column), -len(numpy.unique(keys[i].column)), -i) for i in kept}
+    outer = [key.column for key in fixed]
+    for i in sorted(kept, key=lambda i: rank[i]):
+        rest = [j for j in kept if j != i]
+        others = [*fixed, *[keys[j] for j in rest]]
+        if affine(keys[i].column, others) is not None:
+            kept = rest
+    told_apart = distinct([*outer, *[keys[i].column for i in kept]], count)
+    if told_apart:
+        for i in sorted(kept, key=lambda i: (rank[i][0], -rank[i][1], -i)):
+            rest = [j for j in kept if j != i]
+            if distinct([*outer, *[keys[j].column for j in rest]], count):
+                kept = rest
+    return kept, told_apart
+
+
+def rank_among(total: Column) -> Column:
+    """For each point, how many points before it have the same number.
+
+    >>> import numpy as np
+    >>> rank_among(np.array([7, 3, 7, 7])).tolist()
+    [0, 0, 1, 2]
+    """
+    import numpy
+
+    order = numpy.argsort(total, kind="stable")
+    ordered = total[order]
+    new = numpy.concatenate([[True], ordered[1:] != ordered[:-1]])
+    starts = numpy.flatnonzero(new)
+    result = numpy.empty(len(total), numpy.int64)
+    result[order] = numpy.arange(len(total)) - numpy.repeat(
+        starts, numpy.diff(numpy.append(starts, len(total)))
+    )
+    return result

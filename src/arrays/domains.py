@@ -1,0 +1,138 @@
+"""Conditions that say which points of a grid there are: `t ≤ p`, `token[p] = v`, a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from math import prod
+from typing import Any, Final
+
+from .columns import Key, codes, fewest
+from .points import holds
+from .reads import Affine, Among, AtLeast, Condition, Equal, Index, Table, along
+
+_LARGEST: Final = 4_000_000
+"""The most cells of a grid on which conditions are tried out."""
+
+_MOST: Final = 256
+"""The most conditions that are tried to be left out."""
+
+
+def conditions(
+    keys: Sequence[Key], indices: Iterable[Index] = (), within: Sequence[Condition] = ()
+) -> tuple[Condition, ...]:
+    """Conditions under which a grid, where `within` holds, has exactly the points of `keys`.
+
+    indices   affine maps that are likely to have bounds, such as those of windows
+    """
+    import numpy
+
+    if not keys:
+        return ()
+    count = len(keys[0].column)
+    lengths = [key.length for key in keys]
+    size = prod(lengths)
+    if size == count:
+        return ()
+    if size > _LARGEST:
+        return (_listed(keys),)
+    names = [key.name for key in keys]
+    there = numpy.zeros(size, bool)
+    total = numpy.zeros(count, numpy.int64)
+    for key in keys:
+        total = total * key.length + key.column
+    there[total] = True
+    grid = {name: axis.ravel() for name, axis in zip(names, numpy.indices(lengths), strict=True)}
+    grid[""] = numpy.zeros(size, int)
+    outside = numpy.ones(size, bool)
+    for condition in within:
+        outside &= holds(condition, grid)
+    outside &= ~there
+    if not outside.any():
+        return ()
+    points = {name: column[outside] for name, column in grid.items()}
+    found = [(condition, ~holds(condition, points)) for condition in _bounds(keys, indices)]
+    kept = _enough(found, int(outside.sum()))
+    if kept is not None:
+        return tuple(kept)
+    found += [(condition, ~holds(condition, points)) for condition in _tables(keys)]
+    kept = _enough(found, int(outside.sum()))
+    return (_listed(keys),) if kept is None else tuple(kept)
+
+
+def _enough(found: Sequence[tuple[Condition, Any]], count: int) -> list[Condition] | None:
+    """Some of the conditions that together rule out all `count` points; None if they do not."""
+    import numpy
+
+    useful = [(condition, out) for condition, out in found if out.any()]
+    covered = numpy.zeros(count, bool)
+    for _, out in useful:
+        covered |= out
+    if not covered.all():
+        return None
+    kept = sorted(useful, key=lambda pair: -int(pair[1].sum()))
+    chosen: list[tuple[Condition, Any]] = []
+    covered = numpy.zeros(count, bool)
+    for condition, out in kept:
+        if (out & ~covered).any():
+            chosen.append((condition, out))
+            covered |= out
+    for pair in list(reversed(chosen)):
+        rest = [out for other, out in chosen if other is not pair[0]]
+        if rest and numpy.logical_or.reduce(rest).all():
+            chosen = [other for other in chosen if other[0] is not pair[0]]
+    return [condition for condition, _ in chosen]
+
+
+def _bounds(keys: Sequence[Key], indices: Iterable[Index]) -> Iterable[Condition]:
+    """Bounds of single axes, of differences and sums of two, and of given affine maps."""
+    by_name = {key.name: key for key in keys}
+    maps: list[tuple[tuple[str, int], ...]] = [((key.name, 1),) for key in keys]
+    for a, b in combinations(keys, 2):
+        maps.append(((a.name, 1), (b.name, -1)))
+    for index in indices:
+        if isinstance(index, Affine) and len(index.terms) > 1:
+            maps.append(index.terms)
+    for a, b in combinations(keys, 2):
+        maps.append(((a.name, 1), (b.name, 1)))
+    for terms in dict.fromkeys(maps):
+        values = sum(stride * by_name[name].column for name, stride in terms)
+        low, high = int(values.min()), int(values.max())
+        lowest = sum(min(stride * (by_name[name].length - 1), 0) for name, stride in terms)
+        highest = sum(max(stride * (by_name[name].length - 1), 0) for name, stride in terms)
+        if low == high and len(terms) == 2 and low > lowest and high < highest:
+            (first, s), (second, r) = terms
+            if abs(r) == 1:
+                yield Equal(along(second), Affine(r * low, ((first, -r * s),)))
+                continue
+        if low == high and len(terms) == 1 and low > lowest and high < highest:
+            yield Equal(along(terms[0][0]), Affine(low))
+            continue
+        if low > lowest:
+            yield AtLeast(Affine(-low, terms))
+        if high < highest:
+            yield AtLeast(Affine(high, tuple([(name, -stride) for name, stride in terms])))
+
+
+def _tables(keys: Sequence[Key]) -> Iterable[Condition]:
+    """One axis being one of some numbers, or what a table says of others."""
+    for key in keys:
+        values = sorted({*key.column.tolist()})
+        if len(values) < key.length:
+            yield Among("", (key.name,), tuple([(value,) for value in values]))
+    for key in sorted(keys, key=lambda key: -key.length):
+        others = [other for other in keys if other is not key]
+        found = fewest(key.column, others)
+        if found is not None:
+            kept, table = found
+            names, lengths = tuple([k.name for k in kept]), tuple([k.length for k in kept])
+            yield Equal(Table("", names, lengths, tuple(table.tolist())), along(key.name))
+
+
+def _listed(keys: Sequence[Key]) -> Among:
+    import numpy
+
+    columns = [key.column for key in keys]
+    order = numpy.argsort(codes(columns, len(columns[0]))[0], kind="stable")
+    rows = numpy.stack(columns, 1)[order].tolist()
+    return Among("", tuple([key.name for key in keys]), tuple(dict.fromkeys(map(tuple, rows))))

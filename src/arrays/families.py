@@ -1,0 +1,629 @@
+"""From the scalars of one shape to a statement: the axes of their array, and how it is computed.
+
+The coordinates of an array's elements are columns of the coordinates of what they are computed
+from: columns that are equal are one axis, constant ones none, and one that follows from others is
+read through an affine map or a table. What is the same for all terms of a sum is an axis of the
+sum, what varies is summed over; the place of a window within its terms is an axis as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Final, NamedTuple
+
+from ..ops.scalar import ADD
+from .columns import (
+    Column,
+    Key,
+    affine,
+    block,
+    choose,
+    codes,
+    distinct,
+    fewest,
+    index_of,
+    normal,
+    rank_among,
+)
+from .domains import conditions
+from .reads import Affine, Apply, Axis, Condition, Index, Operand, Read, Reduce, Table, Term, along
+from .shapes import APPLY, LEAF, LITERAL, Family, Group, Shapes
+from .terms import NONE
+
+_SPARSE: Final = 64
+"""How many times more cells than elements an array may have."""
+
+
+Numbers = tuple[float, ...]
+
+
+class Names:
+    """Which axes are the same: sets of numbers that are merged as equal columns turn up."""
+
+    def __init__(self) -> None:
+        self._parent: list[int] = []
+        self._parts: dict[tuple[int, int, str], int] = {}
+
+    def part(self, axis: int, width: int, which: str) -> int:
+        """The axis of the blocks of a width that an axis has, or of the places in a block."""
+        key = (self.find(axis), width, which)
+        if key not in self._parts:
+            self._parts[key] = self.new()
+        return self._parts[key]
+
+    def new(self) -> int:
+        """A new axis."""
+        self._parent.append(len(self._parent))
+        return len(self._parent) - 1
+
+    def find(self, axis: int) -> int:
+        """The axis that stands for all that are the same as this one."""
+        parent = self._parent
+        while parent[axis] != axis:
+            parent[axis] = parent[parent[axis]]
+            axis = parent[axis]
+        return axis
+
+    def merge(self, one: int, other: int) -> None:
+        """From now on the two are the same; the older stands for both."""
+        first, second = sorted((self.find(one), self.find(other)))
+        self._parent[second] = first
+
+
+class Layout(NamedTuple):
+    """Where the elements of a family are: a column of coordinates per axis, and its length."""
+
+    columns: list[Column]
+    axes: list[int]
+    lengths: list[int]
+
+
+class Copy(NamedTuple):
+    """What a family that is only copies is a copy of: a family, the element of each, and a sign."""
+
+    family: int
+    lanes: Column
+    sign: int
+
+
+@dataclass
+class Made:
+    """A statement whose axes and arrays have no names yet: arrays are numbers of families."""
+
+    family: int
+    axes: list[Axis]
+    place: list[Index] | None
+    value: Apply | Reduce
+    domain: tuple[Condition, ...]
+    identity: dict[str, int]
+
+
+@dataclass
+class _Part:
+    """The terms of one shape, as columns: the element of each, coordinates and numbers.
+
+    kept   which factors of the group are left: those that are 1 or -1 are in the sign
+    added  whether terms are added up, so that two equal ones are one of twice the size
+    """
+
+    group: Group
+    rows: Column
+    place: Column
+    factors: list[tuple[int, list[Column], list[int]]]
+    numbers: Column | None
+    sign: int
+    starts: Column
+    kept: list[int]
+    added: bool
+    varying: list[tuple[Column, int]] = field(default_factory=list)
+    constant: list[tuple[Column, int]] = field(default_factory=list)
+
+    def low(self, column: Column) -> Column:
+        """The smallest number of a column among the terms of each element."""
+        import numpy
+
+        return numpy.minimum.reduceat(column, self.starts)
+
+    def high(self, column: Column) -> Column:
+        """The largest number of a column among the terms of each element."""
+        import numpy
+
+        return numpy.maximum.reduceat(column, self.starts)
+
+
+class _Split(Exception):  # noqa: N818
+    """An axis is to be split into blocks of a width."""
+
+    def __init__(self, name: str, width: int) -> None:
+        self.name, self.width = name, width
+
+
+class Families:
+    """Layouts and statements of all families, made in an order in which they can be computed.
+
+    keep     families that have to be arrays even if they only copy
+    applied  families whose elements are operands of operations, where no sign can be put
+    """
+
+    def __init__(self, shapes: Shapes, keep: set[int], applied: set[int]) -> None:
+        self._families = shapes.families
+        self._keep, self._applied = keep, applied
+        self.names = Names()
+        self.layouts: dict[int, Layout] = {}
+        self.copies: dict[int, Copy] = {}
+        self.numbers: dict[int, Column] = {}
+        self.literals: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[str, Numbers]] = {}
+        self.made: list[Made] = []
+        self._computed = True
+
+    def add(self, number: int, computed: bool = True) -> None:
+        """Lay out a family and, if it is needed, say how it is computed."""
+        import numpy
+
+        made = self._families[number]
+        self._computed = computed
+        if made.kind == LITERAL:
+            self.numbers[number] = numpy.array(made.numbers)[:, 0]
+            return
+        if made.kind == LEAF:
+            self._lay_out_leaf(made)
+        elif made.kind == APPLY:
+            self._add_apply(made)
+        else:
+            self._add_reduce(made)
+
+    def _lay_out_leaf(self, made: Family) -> None:
+        import numpy
+
+        assert made.leaf is not None
+        shape = made.leaf.shape
+        columns = list(numpy.unravel_index(numpy.arange(made.size), shape)) if shape else []
+        axes = [self.names.new() for _ in shape]
+        self.layouts[made.number] = Layout(columns, axes, list(shape))
+
+    def _factor(self, family: int, lanes: Column) -> tuple[int, list[Column], list[int], int]:
+        """An element of a family at each point: its array, its coordinates, and a sign."""
+        sign = 1
+        copy = self.copies.get(family)
+        if copy is not None:
+            family, lanes, sign = copy.family, copy.lanes[lanes], copy.sign
+        layout = self.layouts[family]
+        return family, [column[lanes] for column in layout.columns], layout.axes, sign
+
+    def _add_apply(self, made: Family) -> None:
+        import numpy
+
+        count = made.size
+        rows = numpy.array(made.rows, numpy.int64).reshape(count, -1)
+        slots: list[tuple[int, list[Column], list[int]] | Column] = []
+        candidates: list[tuple[Column, int]] = []
+        for k, family in enumerate(made.inputs):
+            if family == NONE:
+                slots.append(numpy.array(made.numbers[k]))
+                continue
+            if family in self.numbers:
+                slots.append(self.numbers[family][rows[:, k]])
+                continue
+            family, columns, axes, _ = self._factor(family, rows[:, k])
+            slots.append((family, columns, axes))
+            candidates += zip(columns, axes, strict=True)
+        layout = self._layout(made, [candidates])
+        self.layouts[made.number] = layout
+
+        def value(keys: list[Key], domain: tuple[Condition, ...]) -> Apply:
+            operands: list[Operand] = []
+            for slot in slots:
+                if isinstance(slot, tuple):
+                    operands.append(Read(str(slot[0]), self._indices(slot[1], keys)))
+                else:
+                    operands.append(self._number(slot, keys))
+            assert made.op is not None
+            return Apply(made.op, tuple(operands), made.statics)
+
+        self._make(made, layout, value)
+
+    def _add_reduce(self, made: Family) -> None:
+        parts = [self._part(made, group) for group in made.groups.values()]
+        if made.primal == NONE:
+            stages = [
+                [pair for part in parts for pair in part.constant],
+                [pair for part in parts for pair in _invariants(part)],
+                [pair for part in parts for pair in self._windows(part)],
+            ]
+            layout = self._layout(made, stages)
+        else:
+            layout = self._layout_of_adjoints(made)
+        self.layouts[made.number] = layout
+        if self._is_copy(made, parts):
+            return
+
+        def value(keys: list[Key], domain: tuple[Condition, ...]) -> Reduce:
+            assert made.op is not None
+            terms = [self._term(part, keys, domain, axes) for part in parts]
+            return Reduce(made.op, tuple(terms))
+
+        axes: dict[str, int] = {}
+        self._make(made, layout, value, axes)
+
+    def _windows(self, part: _Part) -> list[tuple[Column, int]]:
+        """Where the window begins that an element sums over, for each varying column."""
+        found = []
+        for column, axis in part.varying:
+            low = part.low(column)
+            width = int((part.high(column) - low).max()) + 1
+            found.append((low, self.names.part(axis, width, "blocks")))
+        return found
+
+    def _is_copy(self, made: Family, parts: Sequence[_Part]) -> bool:
+        """Whether every element is one element of one other family; then there is no statement."""
+        import numpy
+
+        if len(parts) != 1 or made.number in self._keep or made.op is not ADD:
+            return False
+        (part,) = parts
+        if len(part.factors) + (part.numbers is not None) != 1:
+            return False
+        if len(part.place) != made.size or len(part.starts) != made.size:
+            return False
+        lanes = numpy.empty(made.size, numpy.int64)
+        if part.numbers is not None or part.factors[0][0] == NONE:
+            values = numpy.empty(made.size)
+            numbers = part.factors[0][1][0] if part.numbers is None else part.numbers
+            values[part.place] = numbers * part.sign
+            self.numbers[made.number] = values
+            return True
+        source = part.group.factors[part.kept[0]]
+        lanes[part.place] = part.rows[:, 1 + part.kept[0]]
+        sign = part.sign
+        if source in self.copies:
+            source, inner, _ = self.copies[source]
+            lanes = inner[lanes]
+        if sign < 0 and made.number in self._applied:
+            return False
+        self.copies[made.number] = Copy(source, lanes, sign)
+        return True
+
+    def _part(self, made: Family, group: Group) -> _Part:
+        import numpy
+
+        rows = numpy.array(group.rows, numpy.int64).reshape(-1, 3)
+        place = rows[:, 0]
+        starts = numpy.concatenate([[0], numpy.flatnonzero(numpy.diff(place)) + 1])
+        sign = group.sign
+        kept: list[int] = []
+        factors: list[tuple[int, list[Column], list[int]]] = []
+        for k, family in enumerate(group.factors):
+            if family in self.numbers:
+                values = self.numbers[family][rows[:, 1 + k]]
+                if abs(values[0]) == 1.0 and (values == values[0]).all():
+                    sign *= int(values[0])
+                else:
+                    factors.append((NONE, [values], []))
+                    kept.append(k)
+                continue
+            kept.append(k)
+            family, columns, axes, factor = self._factor(family, rows[:, 1 + k])
+            sign *= factor
+            factors.append((family, columns, axes))
+        numbers = None if group.numbers is None else numpy.array(group.numbers)
+        added = made.op is ADD
+        part = _Part(group, rows, place, factors, numbers, sign, starts, kept, added)
+        everywhere = len(starts) == made.size
+        seen: dict[bytes, int] = {}
+        for family, columns, axes in factors:
+            if family == NONE:
+                continue
+            for column, axis in zip(columns, axes, strict=True):
+                known = seen.setdefault(column.tobytes(), axis)
+                if known is not axis:
+                    self.names.merge(known, axis)
+                    continue
+                low = part.low(column)
+                if (low == part.high(column)).all():
+                    if everywhere:
+                        part.constant.append((low, axis))
+                else:
+                    part.varying.append((column, axis))
+        return part
+
+    def _layout(self, made: Family, stages: Sequence[Sequence[tuple[Column, int]]]) -> Layout:
+        """Axes that tell the elements of a family apart, from columns that come in stages."""
+        import numpy
+
+        count = made.size
+        if count == 1:
+            return Layout([], [], [])
+        dense: list[tuple[Column, int]] = []
+        sparse: list[tuple[Column, int]] = []
+        seen: dict[bytes, int] = {}
+        kept: list[int] = []
+        done = False
+        for stage in stages:
+            for column, axis in stage:
+                if (column == column[0]).all():
+                    continue
+                moved, whole = normal(column)
+                known = seen.setdefault(moved.tobytes(), axis)
+                if known is not axis:
+                    self.names.merge(known, axis)
+                    continue
+                (dense if whole else sparse).append((moved, axis))
+            kept, done = choose(dense, count)
+            if done:
+                break
+        chosen = [dense[i] for i in kept]
+        if not done:
+            chosen = self._completed(chosen, sparse, count)
+        lengths = [int(column.max()) + 1 for column, _ in chosen]
+        if prod(lengths) > _SPARSE * count + 4096:
+            chosen = [(numpy.arange(count), self.names.new())]
+        chosen.sort(key=lambda pair: int((pair[0][1:] != pair[0][:-1]).sum()))
+        return Layout(
+            [column for column, _ in chosen],
+            [axis for _, axis in chosen],
+            [int(column.max()) + 1 for column, _ in chosen],
+        )
+
+    def _completed(
+        self,
+        chosen: list[tuple[Column, int]],
+        sparse: Sequence[tuple[Column, int]],
+        count: int,
+    ) -> list[tuple[Column, int]]:
+        """Axes with one more: the rank among those alike, or the numbers that columns hold."""
+        import numpy
+
+        total, _ = codes([column for column, _ in chosen], count)
+        rank = rank_among(total)
+        keys = [Key("", rank, int(rank.max()) + 1)]
+        if all(affine(c, keys) or fewest(c, keys) for c, _ in sparse):
+            return [*chosen, (rank, self.names.new())]
+        coded = [(numpy.unique(column, return_inverse=True)[1], axis) for column, axis in sparse]
+        kept, done = choose([*chosen, *coded], count)
+        both = [[*chosen, *coded][i] for i in kept]
+        if done:
+            return both
+        total, _ = codes([column for column, _ in both], count)
+        return [*both, (rank_among(total), self.names.new())]
+
+    def _layout_of_adjoints(self, made: Family) -> Layout:
+        """Adjoints lie as their primals do; where one primal has several, one axis more."""
+        import numpy
+
+        like = self.layouts[made.primal]
+        places = numpy.array(made.places, numpy.int64)
+        layout = Layout([column[places] for column in like.columns], like.axes, like.lengths)
+        if distinct(layout.columns, made.size):
+            return layout
+        rank = rank_among(places)
+        return Layout(
+            [rank, *layout.columns],
+            [self.names.new(), *layout.axes],
+            [int(rank.max()) + 1, *layout.lengths],
+        )
+
+    def _make(
+        self, made: Family, layout: Layout, value: Any, inner: dict[str, int] | None = None
+    ) -> None:
+        """Write the statement of a family; axes are split where indices go in blocks."""
+        if not self._computed:
+            return
+        keys: list[Key] = []
+        place: list[Index] = []
+        identity: dict[str, int] = {}
+        for k, (column, axis, length) in enumerate(zip(*layout, strict=True)):
+            key = Key(f"t{k}", column, length)
+            keys.append(key)
+            place.append(along(key.name))
+            identity[key.name] = axis
+        found: Apply | Reduce | None = None
+        while found is None:
+            domain = conditions(keys)
+            try:
+                found = value(keys, domain)
+            except _Split as split:
+                keys, place = self._split(keys, place, identity, split)
+        axes = [Axis(key.name, key.length) for key in keys]
+        identity.update(inner or {})
+        unchanged = len(place) == len(axes)
+        self.made.append(
+            Made(made.number, axes, None if unchanged else place, found, conditions(keys), identity)
+        )
+
+    def _split(
+        self,
+        keys: Sequence[Key],
+        place: Sequence[Index],
+        identity: dict[str, int],
+        split: _Split,
+    ) -> tuple[list[Key], list[Index]]:
+        outer, inner = f"{split.name}h", f"{split.name}l"
+        new: list[Key] = []
+        for key in keys:
+            if key.name != split.name:
+                new.append(key)
+                continue
+            new.append(Key(outer, key.column // split.width, key.length // split.width))
+            new.append(Key(inner, key.column % split.width, split.width))
+        axis = identity.pop(split.name)
+        identity[outer] = self.names.part(axis, split.width, "blocks")
+        identity[inner] = self.names.part(axis, split.width, "places")
+        places = [_substituted(index, split, outer, inner) for index in place]
+        return new, places
+
+    def _indices(self, columns: Sequence[Column], keys: Sequence[Key]) -> tuple[Index, ...]:
+        found = []
+        for column in columns:
+            index = index_of(column, keys)
+            if index is None:
+                raise ValueError("coordinates that do not follow from the axes")
+            if isinstance(index, Table):
+                width = block(index)
+                if width is not None:
+                    raise _Split(index.axes[0], width)
+            found.append(index)
+        return tuple(found)
+
+    def _number(self, values: Column, keys: Sequence[Key]) -> Operand:
+        """A number at each point as an operand: itself, or a read of an array of numbers."""
+        import numpy
+
+        if (values == values[0]).all():
+            return float(values[0])
+        found = fewest(values.view(numpy.int64), keys)
+        if found is None:
+            raise ValueError("numbers that do not follow from the axes")
+        kept, table = found
+        lengths = tuple(key.length for key in kept)
+        name = f"c{len(self.literals)}"
+        numbers = tuple(table.view(numpy.float64).tolist())
+        name = self.literals.setdefault((lengths, tuple(table.tolist())), (name, numbers))[0]
+        return Read(name, tuple(along(key.name) for key in kept))
+
+    def _term(
+        self,
+        part: _Part,
+        keys: Sequence[Key],
+        within: Sequence[Condition],
+        identity: dict[str, int],
+    ) -> Term:
+        """The terms of one shape as one term with axes to sum over."""
+        outer = [Key(key.name, key.column[part.place], key.length) for key in keys]
+        inner, count = self._inner_axes(part, keys, outer, identity)
+        rows: Any = slice(None)
+        if count > 1:  # the same product several times
+            total, _ = codes([part.place, *[key.column for key in inner]], len(part.place))
+            rows = rank_among(total) == 0
+            outer = [Key(key.name, key.column[rows], key.length) for key in outer]
+            inner = [Key(key.name, key.column[rows], key.length) for key in inner]
+        factors: list[Operand] | None = None
+        while factors is None:
+            try:
+                factors = self._factors(part, rows, [*outer, *inner])
+            except _Split as split:
+                if all(key.name != split.name for key in inner):
+                    raise
+                inner, _ = self._split(inner, [], identity, split)
+        affine_maps = [index for f in factors if isinstance(f, Read) for index in f.index]
+        domain = conditions([*outer, *inner], affine_maps, within)
+        axes = tuple([Axis(key.name, key.length) for key in inner])
+        return Term(part.sign * count, tuple(factors) or (1.0,), axes, domain)
+
+    def _factors(self, part: _Part, rows: Any, keys: Sequence[Key]) -> list[Operand]:
+        """What the terms of one shape multiply, at some of their rows."""
+        factors: list[Operand] = []
+        if part.numbers is not None:
+            factors.append(self._number(part.numbers[rows], keys))
+        for family, columns, _ in part.factors:
+            if family == NONE:
+                factors.append(self._number(columns[0][rows], keys))
+            else:
+                indices = self._indices([column[rows] for column in columns], keys)
+                factors.append(Read(str(family), indices))
+        return factors
+
+    def _inner_axes(
+        self,
+        part: _Part,
+        keys: Sequence[Key],
+        outer: Sequence[Key],
+        identity: dict[str, int],
+    ) -> tuple[list[Key], int]:
+        """The axes that a term is summed over, and how many times each product is added."""
+        import numpy
+
+        if len(part.starts) == len(part.place):
+            return [], 1
+        at = part.place[part.starts]
+        targets = [Key(key.name, key.column[at], key.length) for key in keys]
+        candidates = []
+        for column, axis in part.varying:
+            low, width = part.low(column), part.high(column) - part.low(column)
+            sliding = (width == width[0]).all() and affine(low, targets) is not None
+            lengths = numpy.diff(numpy.append(part.starts, len(part.place)))
+            if sliding and not (low == low[0]).all():
+                column = column - numpy.repeat(low, lengths)
+                axis = self.names.part(axis, int(width[0]) + 1, "places")
+            candidates.append((column - column.min(), axis))
+        places = Key("", part.place, int(part.place.max()) + 1)
+        kept, told_apart = _choose_inner(candidates, len(part.place), places, outer)
+        chosen = [candidates[i] for i in kept]
+        count = 1
+        if not told_apart:
+            total, _ = codes([part.place, *[column for column, _ in chosen]], len(part.place))
+            rank = rank_among(total)
+            times = numpy.unique(total, return_counts=True)[1]
+            if part.added and part.numbers is None and (times == times[0]).all():
+                count = int(times[0])
+            else:
+                chosen.append((rank, self.names.new()))
+        if prod([int(c.max()) + 1 for c, _ in chosen]) * max(1, len(targets)) > 2**24:
+            chosen, count = [(rank_among(part.place), self.names.new())], 1
+        inner = []
+        for column, axis in chosen:
+            name = f"s{len(identity)}"
+            identity[name] = axis
+            inner.append(Key(name, column, int(column.max()) + 1))
+        return inner, count
+
+
+def _choose_inner(
+    candidates: Sequence[tuple[Column, int]], count: int, places: Key, outer: Sequence[Key]
+) -> tuple[list[int], bool]:
+    """Which columns to sum over: without those that are affine in the others and the outer axes."""
+    unique: dict[bytes, int] = {}
+    for i, (column, _) in enumerate(candidates):
+        unique.setdefault(column.tobytes(), i)
+    kept = list(unique.values())
+    keys = {i: Key(str(i), candidates[i][0], int(candidates[i][0].max()) + 1) for i in kept}
+    for i in sorted(kept, key=lambda i: (-keys[i].length, -i)):
+        rest = [j for j in kept if j != i]
+        if affine(keys[i].column, [*outer, *[keys[j] for j in rest]]) is not None:
+            kept = rest
+    told_apart = distinct([places.column, *[keys[i].column for i in kept]], count)
+    if told_apart:
+        for i in sorted(kept, key=lambda i: (-keys[i].length, -i)):
+            rest = [j for j in kept if j != i]
+            if distinct([places.column, *[keys[j].column for j in rest]], count):
+                kept = rest
+    return kept, told_apart
+
+
+def _invariants(part: _Part) -> list[tuple[Column, int]]:
+    """What two varying columns have in common within an element: i, where they are i + a and a."""
+    import numpy
+
+    found = []
+    inside = numpy.diff(part.place) == 0
+    for u, axis in part.varying:
+        for v, _ in part.varying:
+            if u is v:
+                continue
+            steps = numpy.diff(v)
+            moving = numpy.flatnonzero(inside & (steps != 0))
+            if not len(moving):
+                continue
+            rise = int(u[moving[0] + 1] - u[moving[0]])
+            step = int(steps[moving[0]])
+            if rise == 0 or rise % step:
+                continue
+            same = u - (rise // step) * v
+            low = part.low(same)
+            if (low == part.high(same)).all() and not (low == low[0]).all():
+                found.append((low, axis))
+    return found
+
+
+def _substituted(index: Index, split: _Split, outer: str, inner: str) -> Index:
+    """An affine index with an axis written as its blocks and the place in them."""
+    if not isinstance(index, Affine) or split.name not in index.axes:
+        return index
+    terms: list[tuple[str, int]] = []
+    for name, stride in index.terms:
+        if name == split.name:
+            terms += [(outer, stride * split.width), (inner, stride)]
+        else:
+            terms.append((name, stride))
+    return Affine(index.offset, tuple(terms))

@@ -1,0 +1,116 @@
+"""Which arrays the leaves of a scalar graph are elements of, by their names."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import NamedTuple
+
+from ..graph.expr import Graph
+from ..graph.store import is_name
+from ..ops.record import Op
+from ..ops.scalar import INPUT
+
+Place = tuple[int, ...]
+
+_INDEXED = re.compile(r"(.+?)((?:_\d+)+)", re.ASCII)
+_NUMBERED = re.compile(r"(.*?\D)(\d+)", re.ASCII)
+
+
+class LeafArray(NamedTuple):
+    """An array of leaves: its name, its shape, and the nodes of its elements in C order."""
+
+    name: str
+    shape: tuple[int, ...]
+    nodes: tuple[int, ...]
+
+
+def name_and_place(name: str) -> tuple[str, Place]:
+    """A leaf's name as the name of an array and an index into it.
+
+    >>> name_and_place("w0_2_1"), name_and_place("x3"), name_and_place("alpha")
+    (('w0', (2, 1)), ('x', (3,)), ('alpha', ()))
+    """
+    match = _INDEXED.fullmatch(name)
+    if match:
+        return match[1], tuple(map(int, match[2][1:].split("_")))
+    match = _NUMBERED.fullmatch(name)
+    return (match[1], (int(match[2]),)) if match else (name, ())
+
+
+def leaf_homes(graph: Graph, leaves: Iterable[int]) -> list[LeafArray]:
+    """The leaves gathered into arrays, in the order in which their first elements come.
+
+    Indices that fill a grid make an array of as many axes; others make a vector in the order of
+    their indices. A name without an index is a scalar.
+
+    >>> g = Graph(); _ = [g.input(f"w_{j}_{i}") for j in range(2) for i in range(3)], g.input("c")
+    >>> [(a.name, a.shape) for a in leaf_homes(g, range(7))]
+    [('w', (2, 3)), ('c', ())]
+    """
+    groups: defaultdict[tuple[Op, str, int], list[tuple[Place, int]]] = defaultdict(list)
+    for node in leaves:
+        stem, place = name_and_place(graph.labels[node])
+        groups[graph.ops[node], stem, len(place)].append((place, node))
+    arrays = [_array(graph, stem, elements) for (_, stem, _), elements in _families(groups).items()]
+    return _distinct_names(sorted(arrays, key=lambda array: min(array.nodes)))
+
+
+def _families(
+    groups: dict[tuple[Op, str, int], list[tuple[Place, int]]],
+) -> dict[tuple[Op, str, int], list[tuple[Place, int]]]:
+    """The groups, rows of inputs x0_…, x1_… of one length made the matrix x.
+
+    Parameters are left alone: w0, w1 are usually the layers of a network. So are inputs that do not
+    follow each other, such as what an optimizer remembers of the biases of each layer.
+    """
+    inputs = sorted(node for (op, *_), row in groups.items() if op is INPUT for _, node in row)
+    rank = {node: number for number, node in enumerate(inputs)}
+    rows: defaultdict[tuple[str, frozenset[Place]], list[tuple[int, str]]] = defaultdict(list)
+    for (op, stem, axes), elements in groups.items():
+        base, number = name_and_place(stem)
+        single = op is INPUT and axes == 1 and len(number) == 1
+        if single and _follow([rank[node] for _, node in elements]):
+            rows[base, frozenset(place for place, _ in elements)].append((number[0], stem))
+    families = dict(groups)
+    for (base, _), stems in rows.items():
+        if len(stems) > 1 and (INPUT, base, 2) not in families:
+            families[INPUT, base, 2] = [
+                ((number, *place), node)
+                for number, stem in stems
+                for place, node in families.pop((INPUT, stem, 1))
+            ]
+    return families
+
+
+def _follow(ranks: Sequence[int]) -> bool:
+    """Whether whole numbers are some that follow each other."""
+    return max(ranks) - min(ranks) == len(ranks) - 1
+
+
+def _array(graph: Graph, stem: str, elements: Sequence[tuple[Place, int]]) -> LeafArray:
+    elements = sorted(elements)
+    places = [place for place, _ in elements]
+    nodes = tuple(node for _, node in elements)
+    if len(nodes) == 1:
+        return LeafArray(graph.labels[nodes[0]], (), nodes)
+    shape = tuple(len(set(axis)) for axis in zip(*places, strict=True))
+    if prod(shape) != len(nodes) or len(set(places)) != len(nodes):
+        shape = (len(nodes),)
+    return LeafArray(stem, shape, nodes)
+
+
+def _distinct_names(arrays: Sequence[LeafArray]) -> list[LeafArray]:
+    """The same arrays; scalars keep their names, and arrays whose names are taken get new ones."""
+    taken = {array.name for array in arrays if not array.shape}
+    result = []
+    for array in arrays:
+        name = array.name
+        if array.shape:
+            while name in taken or not is_name(name):
+                name = f"{name}_" if is_name(f"{name}_") else f"v{len(taken)}"
+            taken.add(name)
+        result.append(array._replace(name=name))
+    return result

@@ -1,0 +1,351 @@
+"""Shapes: a scalar's expression with the indices of the leaves forgotten.
+
+    a leaf        the array that it is an element of
+    a number      "a number": which one it is, is an index too
+    an operation  (operation, static arguments, shapes of its operands)
+    a sum         the set of its terms' signed shapes: how many terms there are is an index too
+    an adjoint    (adjoint, shape of its primal): it sums over consumers, few or many
+
+The scalars of one shape are the elements of one array. One pass in topological order interns the
+shapes; equal scalars (the same operation on the same operands) are one element.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any, Final
+
+from ..graph.expr import Graph
+from ..ops.record import Op
+from ..ops.scalar import ADD, CONSTANT
+from .homes import LeafArray
+from .terms import NONE, Product, Scalars
+
+LEAF, LITERAL, APPLY, REDUCE = "leaf", "literal", "apply", "reduce"
+_ROW: Final = 3
+"""How many numbers a term of a `Group` takes: its element, and one of each factor."""
+
+
+@dataclass(slots=True)
+class Group:
+    """The terms of one shape in the elements of a `Family`.
+
+    sign     1 or -1
+    factors  the families of the factors, none, one or two
+    numbers  the number that each term has as a factor, if they have one
+    rows     for each term: which element it belongs to, and which elements its factors are
+    """
+
+    sign: int
+    factors: tuple[int, ...]
+    numbers: list[float] | None
+    rows: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Family:
+    """The scalars of one shape.
+
+    kind     "leaf", "literal", "apply" or "reduce"
+    first    the node that had the shape first
+    inputs   of an operation: the family of each operand, or `NONE` where it is a number
+    rows     of an operation: for each element, which element each operand is
+    numbers  of an operation: for each operand, the numbers that it is, if it is one
+    groups   of a sum, a maximum or a minimum: its terms by shape
+    primal   of adjoints: the family of their primals, and `places` which element of it each is of
+    bare     a number that is the same for families which differ only in sums of one term
+    reduces  of a sum or an extreme of elements of one family, as they are: its operation
+    """
+
+    number: int
+    kind: str
+    first: int
+    op: Op | None = None
+    statics: tuple[float, ...] = ()
+    size: int = 0
+    inputs: tuple[int, ...] = ()
+    rows: list[int] = field(default_factory=list)
+    numbers: list[list[float]] = field(default_factory=list)
+    groups: dict[tuple[int, ...], Group] = field(default_factory=dict)
+    primal: int = NONE
+    places: list[int] = field(default_factory=list)
+    leaf: LeafArray | None = None
+    bare: int = NONE
+    reduces: Op | None = None
+
+    def needs(self) -> set[int]:
+        """The families that its elements are computed from."""
+        found = set(self.inputs)
+        for group in self.groups.values():
+            found.update(group.factors)
+        found.discard(NONE)
+        return found
+
+
+@dataclass
+class Shapes:
+    """All families, and for each scalar which element of which family it is."""
+
+    families: list[Family]
+    family: dict[int, int]
+    lane: dict[int, int]
+
+
+def shapes(found: Scalars, homes: Sequence[LeafArray]) -> Shapes:
+    """Intern the shapes of collapsed scalars, the leaves lying in the arrays `homes`."""
+    return _Interning(found, homes).result
+
+
+class _Interning:
+    """One walk over collapsed scalars."""
+
+    def __init__(self, found: Scalars, homes: Sequence[LeafArray]) -> None:
+        self.scalars = found
+        self.graph: Graph = found.graph
+        self.families: list[Family] = []
+        self.family: dict[int, int] = {}
+        self.lane: dict[int, int] = {}
+        self.result = Shapes(self.families, self.family, self.lane)
+        self._by_key: dict[Any, Family] = {}
+        self._bare: dict[Any, int] = {}
+        self._equal: dict[Any, int] = {}
+        self._home = {node: (home, lane) for home in homes for lane, node in enumerate(home.nodes)}
+        self._walk()
+
+    def _walk(self) -> None:
+        found = self.scalars
+        sums, extremes, inputs, adjoint = found.sums, found.extremes, found.inputs, found.adjoint
+        ops = self.graph.ops
+        for node in found.order:
+            if node in sums:
+                terms = sums[node]
+                if node in adjoint:
+                    self._adjoint(node, terms, *adjoint[node])
+                else:
+                    self._sum(node, terms)
+            elif node in inputs:
+                self._apply(node, inputs[node])
+            elif node in extremes:
+                self._extreme(node, extremes[node])
+            elif ops[node] is CONSTANT:
+                self._literal(node)
+            else:
+                self._leaf(node)
+
+    def _new(self, key: Any, kind: str, node: int) -> Family:
+        made = Family(len(self.families), kind, node)
+        self.families.append(made)
+        self._by_key[key] = made
+        self._bare_of(made, key)
+        return made
+
+    def _bare_of(self, made: Family, key: Any) -> None:
+        """Number the shape as it is without sums, maxima and minima of single terms."""
+        families = self.families
+
+        def bare(number: int) -> int:
+            return number if number == NONE else families[number].bare
+
+        if made.kind == APPLY:
+            op, statics, inputs = key
+            key = (op, statics, tuple(map(bare, inputs)))
+        elif made.kind == REDUCE and key[0] == "adjoint":
+            key = (*key[:2], bare(key[2]))
+        elif made.kind == REDUCE:
+            op, terms = key
+            ((sign, numbered, *factors), *more) = terms
+            if not more and sign == 1 and not numbered and len(factors) == 1:
+                made.reduces = ADD if op == "sum" else op
+                made.bare = bare(factors[0])
+                return
+            key = (op, frozenset([(t[0], t[1], *map(bare, t[2:])) for t in terms]))
+        made.bare = self._bare.setdefault(key, len(self._bare))
+
+    def _add(self, made: Family, node: int) -> int:
+        lane = made.size
+        made.size = lane + 1
+        self.family[node] = made.number
+        self.lane[node] = lane
+        return lane
+
+    def _same(self, key: Any, node: int) -> bool:
+        """Whether one derivative rule has made an equal scalar; if not, this is it from now on.
+
+        What a user wrote twice stays twice: that two samples have equal data, or two tokens are
+        the same, must not change what is found.
+        """
+        origins = self.graph.origins
+        origin = origins[node] if node < len(origins) else None
+        if origin is None or origin.transform == "stable":
+            return False
+        known = self._equal.setdefault((origin.primal, key), node)
+        if known == node:
+            return False
+        self.family[node] = self.family[known]
+        self.lane[node] = self.lane[known]
+        return True
+
+    def _literal(self, node: int) -> None:
+        made = self._by_key.get(LITERAL) or self._new(LITERAL, LITERAL, node)
+        self._add(made, node)
+        made.numbers.append([float(self.graph.value(node))])
+
+    def _leaf(self, node: int) -> None:
+        home, lane = self._home[node]
+        made = self._by_key.get((LEAF, home.name))
+        if made is None:
+            made = self._new((LEAF, home.name), LEAF, node)
+            made.leaf, made.size = home, len(home.nodes)
+        self.family[node], self.lane[node] = made.number, lane
+
+    def _apply(self, node: int, inputs: tuple[int, ...]) -> None:
+        graph, family, lane = self.graph, self.family, self.lane
+        op, statics = graph.ops[node], graph.statics.get(node, ())
+        literal = self._by_key.get(LITERAL)
+        shape = tuple([family[operand] for operand in inputs])
+        lanes = [lane[operand] for operand in inputs]
+        key = (op, statics, shape)
+        if self._same((key, *lanes), node):
+            return
+        if literal is not None and literal.number in shape:
+            shape = tuple([NONE if f == literal.number else f for f in shape])
+            key = (op, statics, shape)
+        made = self._by_key.get(key)
+        if made is None:
+            made = self._new(key, APPLY, node)
+            made.op, made.statics, made.inputs = op, statics, shape
+            made.numbers = [[] for _ in shape]
+        self._add(made, node)
+        made.rows += lanes
+        if NONE in shape:
+            for numbers, operand, f in zip(made.numbers, inputs, shape, strict=True):
+                if f == NONE:
+                    numbers.append(float(graph.value(operand)))
+
+    def _keys(self, terms: Sequence[Any]) -> list[tuple[tuple[int, ...], int, int]]:
+        """The shape of each term and the elements that its factors are."""
+        family, lane = self.family, self.lane
+        keys: list[tuple[tuple[int, ...], int, int]] = []
+        for sign, number, first, second in terms:
+            a = family[first] if first != NONE else NONE
+            numbered = number != NONE
+            if second == NONE:
+                keys.append(((sign, numbered, a), lane[first] if first != NONE else 0, 0))
+                continue
+            b = family[second]
+            if a <= b:
+                keys.append(((sign, numbered, a, b), lane[first], lane[second]))
+            else:
+                keys.append(((sign, numbered, b, a), lane[second], lane[first]))
+        return keys
+
+    def _fill(self, made: Family, place: int, keys: Sequence[Any], terms: Sequence[Any]) -> None:
+        groups = made.groups
+        for (key, first, second), term in zip(keys, terms, strict=True):
+            group = groups.get(key)
+            if group is None:
+                factors = tuple([f for f in key[2:] if f != NONE])
+                group = groups[key] = Group(key[0], factors, [] if key[1] else None)
+            group.rows += (place, first, second)
+            if group.numbers is not None:
+                group.numbers.append(float(self.graph.value(term.number)))
+
+    def _adjoint(self, node: int, terms: Sequence[Any], primal: int, level: int) -> None:
+        key = ("adjoint", level, self.family[primal])
+        made = self._by_key.get(key)
+        if made is None:
+            made = self._new(key, REDUCE, node)
+            made.op, made.primal = ADD, self.family[primal]
+        place = self._add(made, node)
+        made.places.append(self.lane[primal])
+        self._fill(made, place, self._keys(terms), terms)
+
+    def _sum(self, node: int, terms: Sequence[Any]) -> None:
+        keys = self._keys(terms)
+        lanes = sorted(
+            [
+                (*key, first, second, term[1])
+                for (key, first, second), term in zip(keys, terms, strict=True)
+            ]
+        )
+        if self._same(("sum", *lanes), node):
+            return
+        key = ("sum", frozenset([key for key, _, _ in keys]))
+        made = self._by_key.get(key)
+        if made is None:
+            made = self._new(key, REDUCE, node)
+            made.op = ADD
+        self._fill(made, self._add(made, node), keys, terms)
+
+    def _extreme(self, node: int, operands: Sequence[int]) -> None:
+        op = self.scalars.kinds[node]
+        literal = self._by_key.get(LITERAL)
+        fixed = NONE if literal is None else literal.number
+        terms = [
+            Product(1, operand, NONE, NONE)
+            if self.family[operand] == fixed
+            else Product(1, NONE, operand, NONE)
+            for operand in operands
+        ]
+        keys = self._keys(terms)
+        lanes = sorted(
+            [(*key, first, term.number) for (key, first, _), term in zip(keys, terms, strict=True)]
+        )
+        if self._same((op, *lanes), node):
+            return
+        key = (op, frozenset([key for key, _, _ in keys]))
+        made = self._by_key.get(key)
+        if made is None:
+            made = self._new(key, REDUCE, node)
+            made.op = op
+        self._fill(made, self._add(made, node), keys, terms)
+
+
+def in_order(families: Sequence[Family], wanted: Sequence[int]) -> list[int]:
+    """The families that `wanted` need, each after those that it is computed from.
+
+    Where there is a choice, in the order in which their first elements were written.
+    """
+    needs: dict[int, set[int]] = {}
+    users: dict[int, list[int]] = {}
+    stack = list(wanted)
+    while stack:
+        number = stack.pop()
+        if number in needs:
+            continue
+        needs[number] = families[number].needs()
+        if families[number].primal != NONE:  # whose coordinates it has
+            needs[number].add(families[number].primal)
+        for other in needs[number]:
+            users.setdefault(other, []).append(number)
+            stack.append(other)
+    waiting = {number: len(need) for number, need in needs.items()}
+    heap: list[int] = []
+    for number, count in waiting.items():
+        if not count:
+            heappush(heap, number)
+    order = []
+    while heap:
+        number = heappop(heap)
+        order.append(number)
+        for user in users.get(number, ()):
+            waiting[user] -= 1
+            if not waiting[user]:
+                heappush(heap, user)
+    if len(order) < len(needs):
+        raise ValueError("the shapes of this graph go round in a circle")
+    return order
+
+
+def needed(families: Sequence[Family], wanted: Sequence[int]) -> set[int]:
+    """The families that `wanted` are computed from, and these themselves."""
+    found: set[int] = set()
+    stack = list(wanted)
+    while stack:
+        number = stack.pop()
+        if number not in found:
+            found.add(number)
+            stack += families[number].needs()
+    return found

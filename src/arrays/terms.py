@@ -1,0 +1,364 @@
+"""A scalar graph as operations and sums of products: the first step of forgetting indices.
+
+A chain of additions, subtractions and negations is one sum of any number of signed terms; a product
+that only a sum uses is part of its term, and a product that stands alone is a sum of one term. An
+adjoint is a sum over the consumers of its primal, few or many, so that what one consumer passes on
+unchanged is a sum of one term as well. Nothing depends on how a sum was written: a leading 0, as
+Python's `sum` has it, is no term.
+
+Only what adds from one end is merged: in `a + (b - c)` the parentheses may be there to keep a
+cancellation exact, so the difference stays a sum of its own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from ..graph.expr import Graph, live_nodes
+from ..ops.record import Op
+from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, SUB
+
+NONE: Final = -1
+"""Stands where a term has no factor or no number."""
+
+
+class Product(NamedTuple):
+    """A term: a sign, the node of a number, and one or two factors; `NONE` where there is none."""
+
+    sign: int
+    number: int
+    first: int
+    second: int
+
+
+@dataclass
+class Scalars:
+    """What a scalar graph looks like with its chains collapsed.
+
+    order     the nodes that are left, each after what it needs; adjoints that only pass on what
+              another one is have numbers past the graph's
+    sums      the terms of each sum
+    extremes  the operands of each chain of maxima or minima, and `kinds` which of the two it is
+    inputs    the operands of every other operation
+    adjoint   of a node that is an adjoint: its primal and how many derivatives deep it is
+    roots     what each node that was asked for is now
+    """
+
+    graph: Graph
+    order: list[int] = field(default_factory=list)
+    sums: dict[int, list[Product]] = field(default_factory=dict)
+    extremes: dict[int, list[int]] = field(default_factory=dict)
+    kinds: dict[int, Op] = field(default_factory=dict)
+    inputs: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    adjoint: dict[int, tuple[int, int]] = field(default_factory=dict)
+    roots: list[int] = field(default_factory=list)
+
+
+def scalars(graph: Graph, roots: Sequence[int]) -> Scalars:
+    """The nodes that `roots` need, with chains collapsed and adjoints as sums over consumers."""
+    return _Collapse(graph, roots).result
+
+
+_SUMS: Final = frozenset((ADD, SUB, NEG))
+_EXTREMES: Final = frozenset((MAXIMUM, MINIMUM))
+
+
+class _Shared(NamedTuple):
+    """A node that is the adjoint of several primals, and which of them is meant where."""
+
+    by_primal: dict[int, int]
+    passed_to: dict[int, int]
+    default: int
+
+
+class _Collapse:
+    """One walk over a graph; `result` is what it finds."""
+
+    def __init__(self, graph: Graph, roots: Sequence[int]) -> None:
+        self.graph = graph
+        self.ops, self.operands = graph.ops, graph.operands
+        found = live_nodes(graph, roots)
+        pairs, depth = self._pairs(set(found))
+        if pairs:
+            found = live_nodes(graph, [*roots, *[primal for primal, _ in pairs]])
+        self.live = found
+        self.result = Scalars(graph)
+        self._count_uses(roots)
+        self._boundaries = {adjoint for _, adjoint in pairs}
+        self._merge()
+        self._heads: dict[int, int] = {}
+        self._shared: dict[int, _Shared] = {}
+        self._after: dict[int, list[int]] = {}
+        self._next = len(graph)
+        self._place_adjoints(pairs, depth)
+        self._write(roots)
+
+    def _pairs(self, live: set[int]) -> tuple[list[tuple[int, int]], dict[int, int]]:
+        """Primals and their adjoints, as far as these are needed, and how deep each adjoint is."""
+        graph = self.graph
+        sweeps: list[Iterable[tuple[int, int]]] = [sweep.items() for sweep in graph.sweeps]
+        if not sweeps:
+            sweeps = [[(primal, adjoint) for adjoint, primal in graph.adjoint_of.items()]]
+        pairs: list[tuple[int, int]] = []
+        seen: set[tuple[int, int]] = set()
+        depth: dict[int, int] = {}
+        ops = graph.ops
+        for sweep in sweeps:
+            needed = [
+                pair
+                for pair in sweep
+                if pair[1] in live and ops[pair[1]].arity and pair not in seen
+            ]
+            if not needed:
+                continue
+            level = 1 + max(depth.get(primal, 0) for primal, _ in needed)
+            if depth and level == 1 and any(graph.origins[primal] for primal, _ in needed):
+                level += self._nested(needed, depth)
+            seen.update(needed)
+            pairs += needed
+            for _, adjoint in needed:
+                depth[adjoint] = level
+        return pairs, depth
+
+    def _nested(self, pairs: Iterable[tuple[int, int]], depth: dict[int, int]) -> int:
+        """How deep the adjoints are that the primals of a sweep were computed from."""
+        below = live_nodes(self.graph, [max(primal for primal, _ in pairs)])
+        return max((depth.get(node, 0) for node in below), default=0)
+
+    def _count_uses(self, roots: Iterable[int]) -> None:
+        size = len(self.graph)
+        self.uses, self.by_sums = [0] * size, [0] * size
+        uses, by_sums, operands, ops = self.uses, self.by_sums, self.operands, self.ops
+        for node in self.live:
+            inner = operands[node]
+            for operand in inner:
+                uses[operand] += 1
+            if ops[node] in _SUMS:
+                for operand in inner:
+                    by_sums[operand] += 1
+        for root in roots:
+            uses[root] += 2
+
+    def _merge(self) -> None:
+        """Which nodes are part of the one node that uses them: links of chains, and products."""
+        size = len(self.graph)
+        self.merged, mixed = bytearray(size), bytearray(size)
+        merged, ops, operands, uses = self.merged, self.ops, self.operands, self.uses
+        kept = self._boundaries
+        for node in self.live:
+            op = ops[node]
+            if op in _SUMS:
+                mixed[node] = op is SUB
+                for place, operand in enumerate(operands[node]):
+                    inner = ops[operand]
+                    if uses[operand] == 1 and operand not in kept:
+                        if inner is MUL:
+                            merged[operand] = True
+                        elif inner in _SUMS and (
+                            place == 0 or inner is NEG or (op is ADD and not mixed[operand])
+                        ):
+                            merged[operand] = True
+                            mixed[node] |= mixed[operand]
+                    elif (
+                        inner is MUL
+                        and uses[operand] == self.by_sums[operand]
+                        and operand not in kept
+                        and any(ops[factor] is CONSTANT for factor in operands[operand])
+                    ):
+                        merged[operand] = True
+            elif op in _EXTREMES:
+                for operand in operands[node]:
+                    if ops[operand] is op and uses[operand] == 1 and operand not in kept:
+                        merged[operand] = True
+            elif op is MUL:
+                for operand in operands[node]:
+                    if ops[operand] is NEG and uses[operand] == 1 and operand not in kept:
+                        merged[operand] = not merged[operands[operand][0]]
+
+    def _owners(self, nodes: Iterable[int]) -> dict[int, int]:
+        """The sums that links of chains and products are part of; each node's own where it is none.
+
+        Only nodes that are each used by one of `nodes`, or by nothing that is merged, are followed.
+        """
+        owner: dict[int, int] = {}
+        for node in sorted(nodes, reverse=True):
+            mine = owner.setdefault(node, node)
+            for operand in self.operands[node]:
+                if self.merged[operand]:
+                    owner[operand] = mine
+        return owner
+
+    def _place_adjoints(self, pairs: Sequence[tuple[int, int]], depth: dict[int, int]) -> None:
+        """Decide which node is the adjoint of which primal, in sums of one term where it must be.
+
+        One node may be the adjoint of several primals, a sum and its terms: each gets its own.
+        """
+        primals: defaultdict[int, list[int]] = defaultdict(list)
+        for primal, node in pairs:
+            primals[node].append(primal)
+        found = dict(pairs)
+        adjoint = self.result.adjoint
+        for node, group in primals.items():
+            left = [primal for primal in group if not self.merged[primal]]
+            if not left:
+                continue
+            left.sort(reverse=True)
+            level = depth[node]
+            head = node if self.ops[node] in _SUMS or self.ops[node] is MUL else self._new(node)
+            adjoint[head] = (left[0], level)
+            if len(group) == 1:
+                if head != node:
+                    self._heads[node] = head
+                    self.result.sums[head] = [Product(1, NONE, node, NONE)]
+                continue
+            self._share(node, group, left, head, level, found)
+
+    def _new(self, after: int) -> int:
+        node, self._next = self._next, self._next + 1
+        self._after.setdefault(after, []).append(node)
+        return node
+
+    def _share(
+        self,
+        node: int,
+        group: Sequence[int],
+        left: Sequence[int],
+        head: int,
+        level: int,
+        found: dict[int, int],
+    ) -> None:
+        owner = self._owners(group)
+        by_primal = {left[0]: head}
+        passed: dict[int, int] = {}
+        if head != node:
+            self.result.sums[head] = [Product(1, NONE, node, NONE)]
+        members = set(group)
+        for primal in sorted(group, reverse=True):
+            mine = owner.get(primal, primal)
+            if mine not in by_primal:
+                if self.merged[primal]:
+                    mine = left[0]
+                else:
+                    own = self._new(node)
+                    source = passed.get(primal, head)
+                    self.result.sums[own] = [Product(1, NONE, source, NONE)]
+                    self.result.adjoint[own] = (primal, level)
+                    by_primal[primal] = own
+            by_primal.setdefault(primal, by_primal[mine])
+            for operand in self.operands[primal]:
+                if operand not in passed and (operand in members or operand in found):
+                    passed[operand] = by_primal[mine]
+        leaves = [primal for primal in left if not self.operands[primal]]
+        default = by_primal[leaves[0]] if leaves else head
+        self._shared[node] = _Shared(by_primal, passed, default)
+
+    def _seen_by(self, user: int, node: int) -> int:
+        """What a node is to one of its users: the adjoint of the primal that the user is about."""
+        head = self._heads.get(node)
+        if head is not None:
+            return head
+        shared = self._shared.get(node)
+        if shared is None:
+            return node
+        origin = self.graph.origins[user]
+        if origin is None or origin.primal is None:
+            return shared.default
+        table = shared.by_primal if origin.role == "rule" else shared.passed_to
+        return table.get(origin.primal, shared.default)
+
+    def _write(self, roots: Sequence[int]) -> None:
+        result, ops, operands, merged = self.result, self.ops, self.operands, self.merged
+        plain = not self._heads and not self._shared
+        order = result.order
+        for node in self.live:
+            if not merged[node]:
+                op = ops[node]
+                if op in _SUMS or op is MUL:
+                    result.sums[node] = self._terms(node)
+                elif op in _EXTREMES:
+                    result.extremes[node] = self._chain(node, op)
+                    result.kinds[node] = op
+                elif operands[node]:
+                    inner = operands[node]
+                    if not plain:
+                        inner = tuple([self._seen_by(node, operand) for operand in inner])
+                    result.inputs[node] = inner
+                order.append(node)
+            if node in self._after:
+                order += self._after[node]
+        taken: set[int] = set()
+        for root in roots:
+            result.roots.append(self._root(root, taken))
+
+    def _root(self, root: int, taken: set[int]) -> int:
+        """What an output is: of several adjoints that are one node, the leaf's that is due."""
+        shared = self._shared.get(root)
+        if shared is None:
+            return self._heads.get(root, root)
+        for primal in sorted(shared.by_primal):
+            node = shared.by_primal[primal]
+            if not self.operands[primal] and node not in taken:
+                taken.add(node)
+                return node
+        return shared.default
+
+    def _chain(self, end: int, op: Op) -> list[int]:
+        found, stack = [], [end]
+        while stack:
+            node = stack.pop()
+            for operand in reversed(self.operands[node]):
+                if self.merged[operand] and self.ops[operand] is op:
+                    stack.append(operand)
+                else:
+                    found.append(self._seen_by(node, operand))
+        return found[::-1]
+
+    def _terms(self, end: int) -> list[Product]:
+        """The terms of the sum that ends in `end`, as they were written, without zeros."""
+        ops, operands, merged = self.ops, self.operands, self.merged
+        terms: list[Product] = []
+        stack = [(1, end, end)]
+        zero = NONE
+        while stack:
+            sign, node, user = stack.pop()
+            op = ops[node]
+            if op is MUL and (merged[node] or node == end):
+                terms.append(self._product(sign, node))
+            elif op in _SUMS and (merged[node] or node == end):
+                inner = operands[node]
+                if op is NEG:
+                    stack.append((-sign, inner[0], node))
+                else:
+                    stack.append((-sign if op is SUB else sign, inner[1], node))
+                    stack.append((sign, inner[0], node))
+            elif op is CONSTANT:
+                if self.graph.value(node) == 0.0:
+                    zero = node
+                else:
+                    terms.append(Product(sign, node, NONE, NONE))
+            else:
+                terms.append(Product(sign, NONE, self._seen_by(user, node), NONE))
+        return terms or [Product(1, zero, NONE, NONE)]
+
+    def _product(self, sign: int, node: int) -> Product:
+        """A product of two factors as a term, negations and one number taken out."""
+        ops, number = self.ops, NONE
+        factors = []
+        for operand in self.operands[node]:
+            user = node
+            if ops[operand] is NEG and self.merged[operand]:
+                user, operand = operand, self.operands[operand][0]
+                sign = -sign
+            if ops[operand] is CONSTANT and self.graph.value(operand) == 1.0:
+                continue
+            if number == NONE and ops[operand] is CONSTANT:
+                number = operand
+            else:
+                factors.append(self._seen_by(user, operand))
+        if not factors and number == NONE:
+            number = self.operands[node][0]
+        factors += [NONE, NONE]
+        return Product(sign, number, factors[0], factors[1])

@@ -1,0 +1,315 @@
+"""The steps of a walk-through as data: what every rendering reads, and nothing that renders.
+
+A walk-through is an ordered tuple of steps in eight parts: the question (0), the forward pass
+(1), the seed (2), the backward pass (3), paths (4), agreement with independent judges (5), the
+generated code (6) and the update (7). Ids follow from the expression alone. A number that is not
+known is None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Final
+
+Number = float | None
+"""A number, or None where nothing was computed."""
+
+PARTS: Final = (
+    "The question",
+    "Forward",
+    "The seed",
+    "Backward",
+    "Paths",
+    "Agreement",
+    "The code",
+    "The update",
+)
+"""The titles of the parts, by number."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    r"""One formula as plain text and in LaTeX.
+
+    live  the LaTeX for a page whose numbers follow its sliders, `\slot{7}` standing for the number
+          of node 7; "" where it has no such numbers. It is no part of the data that is saved
+    """
+
+    text: str
+    latex: str
+    live: str = field(default="", repr=False, compare=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node of the expression.
+
+    name             of a leaf its name, of a computed node its label, v1, v2, … or L; of a constant
+                     its digits
+    formula          the operation on the names of its operands
+    expanded         the formula down to the leaves
+    adjoint          d output / d node
+    adjoint_formula  the adjoint as the compiler derived it, in the names of the nodes
+    number           the node in `Walkthrough.graph`, `adjoint_number` that of its adjoint
+    """
+
+    id: str
+    name: str
+    label: str
+    latex: str
+    kind: str
+    op: str
+    sign: str
+    operands: tuple[str, ...]
+    formula: Formula
+    expanded: Formula
+    value: Number
+    adjoint: Number
+    adjoint_formula: Formula | None
+    number: int
+    adjoint_number: int | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """What all steps have: an id, the part it belongs to, words, the node it is about.
+
+    finite is False when a number of this step is infinite or not a number.
+    """
+
+    id: str
+    part: int
+    kind: str
+    title: str
+    sentence: str
+    node: str | None
+    finite: bool
+
+
+@dataclass(frozen=True)
+class Task(Step):
+    """Step 0: what is asked, of what, and what it costs in operations."""
+
+    output: str
+    wrt: tuple[str, ...]
+    leaves: tuple[str, ...]
+    cost: Mapping[str, int]
+    operations: int
+    symbolic: bool
+
+
+@dataclass(frozen=True)
+class Forward(Step):
+    """Step 1, one node: formula = with numbers in it = value."""
+
+    formula: Formula
+    substituted: Formula | None
+    value: Number
+
+
+@dataclass(frozen=True)
+class Seed(Step):
+    """Step 2: the derivative of the output with respect to itself."""
+
+    formula: Formula
+    value: float
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A share that reached a node: from which consumer, as which operand, by which step."""
+
+    via: str
+    position: int
+    step: str
+    amount: Number
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one operand of a node gets: upstream × local = product, added to the operand's total.
+
+    upstream_step  the step where the upstream number was complete
+    before, after  the operand's running total
+    first          nothing had arrived before: `before` is 0 because nothing was computed
+    blocked        the local derivative is 0: nothing passes through this edge
+    wanted         False for an operand that no derivative is asked through; it has no numbers
+    """
+
+    edge: str
+    operand: str
+    position: int
+    rule: str
+    sentence: str
+    local: Formula
+    local_substituted: Formula | None
+    local_value: Number
+    upstream_step: str
+    upstream: Formula
+    upstream_value: Number
+    product: Formula
+    product_value: Number
+    before: Number
+    after: Number
+    total: str
+    first: bool
+    blocked: bool
+    wanted: bool
+    local_number: int | None
+    product_number: int | None
+
+
+@dataclass(frozen=True)
+class Backward(Step):
+    """Step 3, one node: why it is ready, what arrived, and what it passes to its operands."""
+
+    ready: str
+    arrivals: tuple[Arrival, ...]
+    adjoint: Number
+    adjoint_name: Formula
+    adjoint_formula: Formula
+    total: str
+    passes: tuple[Contribution, ...]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One edge of a path: its local derivative."""
+
+    edge: str
+    local: Formula
+    value: Number
+
+
+@dataclass(frozen=True)
+class PathProduct:
+    """One path from the output to a leaf, and the product of the derivatives on its edges."""
+
+    nodes: tuple[str, ...]
+    edges: tuple[str, ...]
+    factors: tuple[Factor, ...]
+    product: Formula
+    value: Number
+
+
+@dataclass(frozen=True)
+class Paths(Step):
+    """Step 4, one leaf: the paths to it, each with its product; their sum is the derivative.
+
+    count is the true number of paths, of which `shown` may be the first few; `total` is the sum
+    over all of them, found edge by edge from the leaf's side.
+    """
+
+    count: int
+    shown: tuple[PathProduct, ...]
+    total: Number
+    capped: bool
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One leaf's derivative, four ways: graph, sympy, difference quotient, compiled function."""
+
+    leaf: str
+    graph: Number
+    sympy: Number
+    difference: Number
+    compiled: Number
+    graph_formula: Formula
+    sympy_formula: Formula | None
+    judgement: str
+    agrees: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class Agreement(Step):
+    """Step 5: every derivative judged, at the values asked for or else at `point`."""
+
+    rows: tuple[Judgement, ...]
+    point: Mapping[str, float]
+    conclusion: str
+
+
+@dataclass(frozen=True)
+class PassChange:
+    """What one simplification pass did."""
+
+    name: str
+    nodes_before: int
+    nodes_after: int
+    operations_before: Mapping[str, int]
+    operations_after: Mapping[str, int]
+    rewrites: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class CarriedLine:
+    """Which line of the generated code computes the number of a step; None when none has to."""
+
+    step: str
+    variable: str
+    line: int | None
+    code: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Code(Step):
+    """Step 6: simplification, before and after, and the generated function."""
+
+    passes: tuple[PassChange, ...]
+    source: str
+    lines: tuple[CarriedLine, ...]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One learning rate: the decrease lr·‖g‖² that the gradient promises, and the real one."""
+
+    rate: float
+    predicted: float
+    new_output: float
+    actual: float
+    note: str
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A leaf that the update moves, with its value and its derivative."""
+
+    leaf: str
+    value: float
+    gradient: float
+
+
+@dataclass(frozen=True)
+class Update(Step):
+    """Step 7: w ← w - lr·g."""
+
+    leaves: tuple[Moved, ...]
+    squared_norm: float
+    before: float
+    rates: tuple[Rate, ...]
+
+
+def plain(thing: Any) -> Any:
+    """Dataclasses as dicts, tuples as lists, numbers that JSON lacks as text.
+
+    >>> plain((Formula("x", "x"), float("inf"), None))
+    [{'text': 'x', 'latex': 'x'}, 'inf', None]
+    """
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return {f.name: plain(getattr(thing, f.name)) for f in fields(thing) if f.repr}
+    if isinstance(thing, Mapping):
+        return {key: plain(value) for key, value in thing.items()}
+    if isinstance(thing, (tuple, list)):
+        return [plain(item) for item in thing]
+    if isinstance(thing, float) and not math.isfinite(thing):
+        return str(thing)
+    return thing

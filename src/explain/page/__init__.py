@@ -1,0 +1,1 @@
+"""A walk-through as an HTML page: its steps beside a picture, and numbers that move."""

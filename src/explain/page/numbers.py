@@ -1,0 +1,126 @@
+"""The numbers of a page that follow its sliders: which there are, and the program behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from html import escape
+from operator import add, mul
+from typing import Any, Final
+
+from ...codegen.compiled import compile
+from ...graph.evaluation import node_values
+from ...graph.expr import Graph
+from ...ops.scalar import CONSTANT
+from ..data import Formula, Number, Task
+from ..lesson import Lesson
+from ..notation import PART
+from ..render.blocks import Inline
+from ..render.html import inline_html, minus
+from ..words import shown
+
+FUNCTION: Final = "compute"
+"""The name of the emitted function: it takes the leaves' values and answers all numbers."""
+
+
+class LiveNumbers:
+    """Hands out a place for each number that a page shows; `source` computes them all.
+
+    A place is a position in the array that the emitted function answers. Numbers are nodes of the
+    walk-through's graph, given by number, and sums of products of such, which are added to a copy.
+    """
+
+    def __init__(self, w: Lesson) -> None:
+        self._graph, self._images = _copy(w.graph)
+        self._places: dict[int, int] = {}
+        self._order: list[int] = []
+        task = w.steps[0]
+        assert isinstance(task, Task)
+        self._leaves = [w.node(id).name for id in task.leaves]
+        self._symbolic = w.symbolic
+        given = {self._graph.leaves[name]: value for name, value in w.values.items()}
+        live = range(len(self._graph))
+        self._values = {} if w.symbolic else node_values(self._graph, live, given)
+
+    def place(self, number: int | str) -> int:
+        """The place of a node, or of a sum of products of nodes such as "3*3+4*4"."""
+        products = [
+            self._joined(mul, [self._images[int(factor)] for factor in product.split("*")])
+            for product in str(number).split("+")
+        ]
+        node = self._joined(add, products)
+        if node not in self._places:
+            self._places[node] = len(self._order)
+            self._order.append(node)
+        return self._places[node]
+
+    def value(self, place: int) -> Number:
+        """What is at one place to begin with; None without values for the leaves."""
+        return self._values.get(self._order[place])
+
+    def source(self) -> str:
+        """The JavaScript function, as the compiler's own target emits it."""
+        leaves = {name: self._graph[self._graph.leaves[name]] for name in self._leaves}
+        outputs = [self._graph[node] for node in self._order]
+        return compile(leaves, outputs, target="javascript", simplify=False, name=FUNCTION).source
+
+    def html(self, *parts: str | Formula) -> str:
+        """Prose and formulas, in which numbers are kept up to date."""
+        return self.inline(parts)
+
+    def inline(self, parts: Inline) -> str:
+        """The same for what the document says."""
+        return inline_html(parts, self.slot)
+
+    def slot(self, number: str, bracketed: bool) -> str:
+        """A number within a formula."""
+        return self.span(number, "mn", bracketed=bracketed)
+
+    def span(self, number: int | str, tag: str = "span", *, bracketed: bool = False) -> str:
+        """A number as an element that the script keeps up to date."""
+        place = self.place(number)
+        return span(place, self.value(place), tag, bracketed=bracketed)
+
+    def _joined(self, join: Callable[[Any, Any], Any], nodes: Sequence[int]) -> int:
+        return reduce(lambda a, b: self._join(join, a, b), nodes)
+
+    def _join(self, join: Callable[[Any, Any], Any], a: int, b: int) -> int:
+        made = join(self._graph[a], self._graph[b])
+        if not self._symbolic:
+            operands = [self._values[operand] for operand in self._graph.operands[made.id]]
+            self._values[made.id] = made.op.evaluate(*operands)
+        node: int = made.id
+        return node
+
+
+def _copy(source: Graph) -> tuple[Graph, list[int]]:
+    """A copy with collapsed parts written out, and where each node went."""
+    graph = Graph()
+    images: list[int] = []
+    for node, op in enumerate(source.ops):
+        operands = [images[operand] for operand in source.operands[node]]
+        statics = source.statics.get(node, ())
+        if op is CONSTANT:
+            images.append(graph.constant(source.value(node)).id)
+        elif source.is_leaf(node):
+            images.append(graph.copy_leaf(source, node))
+        elif op.name != PART:
+            images.append(graph.append(op, tuple(operands), statics))
+        else:
+            # A collapsed part: what it stands for, on nodes where sympy would have symbols.
+            meaning = op.sympy(None, *(graph[operand] for operand in operands), *statics)
+            images.append(graph.node_of(meaning))
+    return graph, images
+
+
+def span(place: int | None, value: Number, tag: str = "span", *, bracketed: bool = False) -> str:
+    """A number in a page; the script keeps it up to date. `bracketed` puts a negative one in ().
+
+    >>> span(3, -0.5, "mn", bracketed=True)
+    '<mn data-n="3" data-b="">(−0.5)</mn>'
+    """
+    text = minus(shown(value))
+    if bracketed and text.startswith("−"):
+        text = f"({text})"
+    live = "" if place is None else f' data-n="{place}"' + ' data-b=""' * bracketed
+    return f"<{tag}{live}>{escape(text)}</{tag}>"

@@ -1,0 +1,1 @@
+"""A walk-through as blocks, and blocks as text, Markdown, LaTeX and HTML."""

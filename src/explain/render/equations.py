@@ -1,0 +1,151 @@
+"""What the steps state as equations and tables, once for every rendering, with live numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ..data import (
+    Agreement,
+    Backward,
+    Contribution,
+    Formula,
+    Forward,
+    Node,
+    PathProduct,
+    Update,
+)
+from ..lesson import Lesson
+from ..words import listed, shown_latex
+from .blocks import Inline, Line, Spot, Table, equation, number, times
+
+MAX_LEAVES: Final = 12
+"""Past this many leaves, paths are written out for the few leaves with the most of them."""
+
+JUDGE_DIGITS: Final = 10
+
+
+def name(node: Node) -> Formula:
+    """The name of a node."""
+    return Formula(node.name, node.latex)
+
+
+def node_of(w: Lesson, id: str | None) -> Node:
+    """The node that a step is about."""
+    assert id is not None
+    return w.node(id)
+
+
+def backward_of(w: Lesson, node: str | None) -> Backward:
+    """The step in which the derivative of a node is complete."""
+    step = w.step(f"backward-{node}")
+    assert isinstance(step, Backward)
+    return step
+
+
+def forward(w: Lesson, step: Forward) -> Formula:
+    """The node = its operation = the same with numbers in it = its value."""
+    node = node_of(w, step.node)
+    value = None if step.value is None else number(step.value, node.number)
+    return equation(name(node), step.formula, step.substituted, value)
+
+
+def local(passed: Contribution) -> Formula:
+    """The local derivative = the same with numbers in it = its value."""
+    value = None
+    if passed.local_value is not None:
+        value = number(passed.local_value, passed.local_number)
+    return equation(passed.local, passed.local_substituted, value)
+
+
+def share(w: Lesson, step: Backward, passed: Contribution) -> Formula:
+    """The share of an operand: upstream × local = product; without numbers the product alone."""
+    if passed.upstream_value is None:
+        return passed.product
+    factors = times(
+        number(passed.upstream_value, node_of(w, step.node).adjoint_number),
+        number(passed.local_value, passed.local_number),
+    )
+    return equation(factors, number(passed.product_value, passed.product_number))
+
+
+def path(w: Lesson, path: PathProduct) -> tuple[Formula, Formula]:
+    """The nodes of a path, and its product = the same in numbers = its value."""
+    route = [w.node(id) for id in path.nodes]
+    arrows = Formula(
+        " → ".join(node.name for node in route), r" \to ".join(node.latex for node in route)
+    )
+    if path.value is None or not path.factors:
+        return arrows, path.product
+    steps = zip(path.nodes, path.edges, strict=False)
+    locals_ = [
+        passed.local_number
+        for node, edge in steps
+        for passed in backward_of(w, node).passes
+        if passed.edge == edge
+    ]
+    values = [factor.value for factor in path.factors]
+    numbers = times(*(number(x, node) for x, node in zip(values, locals_, strict=True)))
+    product = number(path.value, "*".join(map(str, locals_)))
+    return arrows, equation(path.product, numbers, product)
+
+
+def judgements(w: Lesson, step: Agreement) -> Table:
+    """Each derivative by four ways, and whether they agree."""
+    rows: list[tuple[Inline, ...]] = []
+    for i, row in enumerate(step.rows):
+        ways = {
+            "graph": row.graph,
+            "sympy": row.sympy,
+            "difference": row.difference,
+            "compiled": row.compiled,
+        }
+        verdict = "NO" if not row.agrees else "—" if row.note else "yes"
+        cells = [(Spot(_judged(x), f"{way}-{i}"),) for way, x in ways.items()]
+        rows.append(((name(w.node(row.leaf)),), *cells, (Spot(verdict, f"agree-{i}"),)))
+    styles = tuple("" if row.agrees else "wrong" for row in step.rows)
+    header = ("leaf", "graph", "sympy", "difference", "compiled", "agree")
+    return Table(header, tuple(rows), styles)
+
+
+def _judged(value: float | None) -> Formula:
+    """A number with enough digits to see where a difference quotient stops being right."""
+    if value is None:
+        return number(None)
+    text = f"{value + 0.0:.{JUDGE_DIGITS}g}"
+    return Formula(text, shown_latex(value) if "e" in text or "n" in text else text)
+
+
+def sympys_formulas(w: Lesson, step: Agreement) -> Iterator[Line]:
+    """Which formulas sympy proves equal, and its own formulas beside the graph's."""
+    proved = [w.node(row.leaf).name for row in step.rows if row.judgement == "proved equal"]
+    if proved:
+        which = listed(proved) if len(proved) <= 8 else f"{len(proved)} leaves"
+        yield Line((f"sympy proves the formulas equal for {which}.",))
+    if len(step.rows) <= MAX_LEAVES:
+        for row in step.rows:
+            if row.sympy_formula is not None:
+                leaf = backward_of(w, row.leaf).adjoint_name
+                formulas = (": graph ", row.graph_formula, "; sympy ", row.sympy_formula)
+                yield Line((leaf, *formulas), 1)
+
+
+def before_update(w: Lesson, step: Update) -> Line:
+    """The output, and the square of the length of the gradient."""
+    output = node_of(w, step.node)
+    slopes = [w.node(moved.leaf).adjoint_number for moved in step.leaves]
+    squares = "+".join(f"{slope}*{slope}" for slope in slopes)
+    before = equation(name(output), number(step.before, output.number))
+    norm = Formula("‖g‖²", r"\lVert g \rVert^{2}")
+    return Line((before, ",  ", equation(norm, number(step.squared_norm, squares))), 1)
+
+
+def rates(w: Lesson, step: Update) -> Table:
+    """What moving against the gradient promises, and what it does."""
+    rows: list[tuple[Inline, ...]] = []
+    for i, rate in enumerate(step.rates):
+        found = {"predicted": rate.predicted, "actual": rate.actual, "new": rate.new_output}
+        cells = [(Spot(number(x), f"{what}-{i}"),) for what, x in found.items()]
+        rows.append(((Spot(number(rate.rate)),), *cells, (Spot(rate.note, f"verdict-{i}"),)))
+    output = node_of(w, step.node).name
+    return Table(("lr", "predicted fall", "actual fall", f"new {output}", ""), tuple(rows))

@@ -1,0 +1,129 @@
+"""Copies of values, and their pickles, with histories of any length: nothing here recurses.
+
+A pickle is written value by value, operands first. What is written first is remembered by the
+pickler, so that whatever comes later refers to it and is no deeper than one value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from copy import deepcopy
+from pickle import PicklingError
+from typing import TYPE_CHECKING, Any, Final
+
+from ..errors import OperandError, shorten
+from ..ops.record import Op
+from ..ops.scalar import LEAVES, OPERATIONS
+from .own import OWN
+from .sweep import topological
+
+if TYPE_CHECKING:
+    from .value import Value
+
+_NAMES: Final = {**OPERATIONS, **LEAVES, OWN.name: OWN}
+"""Every operation that a value may have been computed by, by the name it is pickled under."""
+
+_writing: ContextVar[frozenset[int]] = ContextVar("_writing", default=frozenset())
+"""The values (by id) whose operands a pickler has, or will have, before it comes to them."""
+
+
+def shallow_copy(value: Value) -> Value:
+    """Another value with the same number, operands, gradient and attributes."""
+    copy = _blank(value._result_kind)
+    _fill(copy, (*_parts(value), value.operands))
+    vars(copy).update(vars(value))
+    return copy
+
+
+def deep_copy(root: Value, memo: dict[int, Any]) -> Value:
+    """A copy of a value and of its history, but for what `memo` has copies of."""
+    for value in topological(root, known=_copied(root, memo)):
+        if "_backward" in vars(value):
+            raise OperandError(
+                f"{shorten(value)} cannot be copied with its history: the `_backward` it was given "
+                "would add to the gradients of the originals; copy what it was computed from, and "
+                "compute it anew"
+            )
+        copy = memo[id(value)] = _blank(value._result_kind)
+        _fill(copy, (*_parts(value), tuple([memo[id(read)] for read in value.operands])))
+        if vars(value):
+            vars(copy).update(deepcopy(vars(value), memo))
+    return memo[id(root)]  # type: ignore[no-any-return]
+
+
+def _copied(root: Value, memo: dict[int, Any]) -> set[Value]:
+    """What of a history has a copy already, as far as one comes to it from `root`."""
+    known: set[Value] = set()
+    seen = {root}
+    stack = [root]
+    while stack:
+        for read in stack.pop().operands:
+            if id(read) in memo:
+                known.add(read)
+            elif read not in seen:
+                seen.add(read)
+                stack.append(read)
+    return known
+
+
+class _Earlier:
+    """The values that come before another in a pickle, operands first. It is read as a list."""
+
+    def __init__(self, values: Sequence[Value]) -> None:
+        self.values = values
+
+    def __reduce__(self) -> Any:
+        return list, (), None, self._one_by_one()
+
+    def _one_by_one(self) -> Iterator[Any]:
+        """The values, while it is known that their operands come before each."""
+        before = _writing.get()
+        _writing.set(before.union(map(id, self.values)))
+        yield from self.values
+        yield from (None, None)  # picklers look one ahead, and not past a single last item
+        _writing.set(before)
+
+
+def reduced(value: Value) -> Any:
+    """What `__reduce_ex__` answers: how to make the value anew, with what comes before it."""
+    earlier = None
+    operands = value.operands
+    if id(value) not in _writing.get() and not all(read.is_leaf for read in operands):
+        *values, _ = topological(value)
+        earlier = _Earlier(values)
+    *parts, op = _parts(value)
+    parts = [*parts, None if op is None else _name_of(op), operands]
+    return _blank, (value._result_kind,), (earlier, parts, vars(value)), None, None, _restore
+
+
+def _parts(value: Value) -> tuple[Any, ...]:
+    """All of a value but its operands and attributes."""
+    return value._data, value._grad, value.label, value.statics, value.op
+
+
+def _name_of(op: Op) -> str:
+    if _NAMES.get(op.name) is not op:
+        raise PicklingError(
+            f"{op!r} is none of wengert's operations, so a Value computed by it cannot be "
+            "pickled; pickle its number, `value.data`"
+        )
+    return op.name
+
+
+def _blank(kind: type[Value]) -> Value:
+    return object.__new__(kind)
+
+
+def _restore(value: Value, state: tuple[Any, list[Any], dict[str, Any]]) -> None:
+    _, (*parts, name, operands), attributes = state
+    _fill(value, (*parts, None if name is None else _NAMES[name], operands))
+    vars(value).update(attributes)
+
+
+def _fill(value: Value, parts: tuple[Any, ...]) -> None:
+    value._data, value._grad, value.label, statics, value.op, operands = parts
+    if len(operands) == 2 and not statics:
+        value._a, value._b = operands
+    else:
+        value._a, value._b = (operands, statics) if operands else (None, None)

@@ -1,0 +1,295 @@
+"""The columns of a graph: its nodes by number, one list or dict per attribute.
+
+Nodes are numbered in the order they are made, and operands exist before their consumers, so the
+numbers are a topological order. What is written here knows nothing of handles: `expr` gives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from keyword import iskeyword
+from numbers import Real
+from typing import Any
+
+from ..errors import (
+    DuplicateNameError,
+    InvalidNameError,
+    OperandError,
+    UnknownNameError,
+    kind_of,
+    shorten,
+)
+from ..ops import scalar as ops
+from ..ops.record import Op, plain_number, result_shape
+from ..ops.shapes import Shape, frozen_array, is_array, unboxed
+
+MAX_NAME_LENGTH = 200
+"""The longest name of a leaf, in characters."""
+
+_SUFFIX_LENGTH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a derived node came from: which transform, for which primal node, by which rule.
+
+    primal is None when a later transform dropped that node.
+    role is "rule" (a step of a derivative rule) or "sum" (contributions added up); operand is the
+    position whose rule it was, or None.
+    """
+
+    transform: str
+    primal: int | None
+    role: str
+    rule: str = ""
+    operand: int | None = None
+
+
+class Columns:
+    """The nodes of an expression graph, in columns that are for reading.
+
+    `outputs` is set by transforms that make a graph for the sake of some of its nodes. A node
+    that is not in `shapes` is a scalar; `arrays` holds the values of array leaves, read-only, and
+    `lanes` the names of the scalar leaves that an array leaf was made of, if it was.
+    """
+
+    def __init__(self) -> None:
+        self.ops: list[Op] = []
+        self.operands: list[tuple[int, ...]] = []
+        self.origins: list[Origin | None] = []
+        self.statics: dict[int, tuple[Any, ...]] = {}
+        self.shapes: dict[int, Shape] = {}
+        self.arrays: dict[int, Any] = {}
+        self.lanes: dict[int, tuple[str, ...]] = {}
+        self.labels: dict[int, str] = {}
+        self.leaves: dict[str, int] = {}
+        self.adjoint_of: dict[int, int] = {}
+        self.sweeps: list[dict[int, int]] = []
+        self.gradients: dict[tuple[int, int], int] = {}
+        self.stable_forms: dict[int, int] = {}
+        self.stable_gradients: dict[tuple[int, int], int] = {}
+        self.plain_gradients: dict[tuple[int, int], int] = {}
+        self.outputs: tuple[int, ...] = ()
+        self.passes: tuple[Any, ...] = ()
+        self._numbers: dict[int, float] = {}
+        self._sources: dict[int, Any] = {}
+        self._adopted: dict[Any, int] = {}
+        self._constants: dict[object, int] = {}
+        self._origin: Origin | None = None
+        self.view: Any = None
+
+    def __len__(self) -> int:
+        return len(self.ops)
+
+    def value(self, node: int) -> Any:
+        """The number or array a leaf carries now, or None: inputs and operations have none.
+
+        >>> from wengert import Graph, Value
+        >>> g = Graph(); w = Value(2.0, label="w"); e = g.input("x") * w
+        >>> w.data = 3.0; g.value(1)
+        3.0
+        """
+        source = self._sources.get(node)
+        if source is not None:
+            data = source.data
+            if type(data) is float or node in self.shapes:
+                return data
+            return real_number(
+                data, f"the data of Value {shorten(source.label or self.labels[node])}"
+            )
+        number = self._numbers.get(node)
+        return self.arrays.get(node) if number is None else number
+
+    def source(self, node: int) -> Any:
+        """The `Value` or `ArrayValue` that a parameter node stands for, or None."""
+        return self._sources.get(node)
+
+    def is_leaf(self, node: int) -> bool:
+        """Whether the node is an input, a parameter or a constant."""
+        return self.ops[node].arity == 0
+
+    def append(self, op: Op, operands: tuple[int, ...], statics: tuple[float, ...] = ()) -> int:
+        """A new node for `op` on nodes of this graph; the number it got."""
+        if self.shapes or op.shape is not None:
+            self._infer_shape(op, operands, statics)
+        node = len(self.ops)
+        self.ops.append(op)
+        self.operands.append(operands)
+        self.origins.append(self._origin)
+        if statics:
+            self.statics[node] = statics
+        return node
+
+    def deriving(self, origin: Origin | None) -> None:
+        """From now on new nodes carry `origin`; transforms set it back to None when they end."""
+        self._origin = origin
+
+    def new_leaf(self, op: Op, name: str) -> int:
+        """A new input or parameter; a `DuplicateNameError` or `InvalidNameError` for its name."""
+        self._check_free(name)
+        node = self._append_leaf(op)
+        self.labels[node] = name
+        self.leaves[name] = node
+        return node
+
+    def new_constant(self, value: Any) -> int:
+        """The node of a number or an array of numbers; equal ones are one node."""
+        if is_array(value) and value.shape:
+            return self._constant_array(value)
+        return self._constant(real_number(value, "a constant"))
+
+    def copy_leaf(self, other: Columns, node: int) -> int:
+        """A leaf of `other` as a new leaf of this graph: same name, value and source."""
+        op = other.ops[node]
+        if op is ops.CONSTANT:
+            return self.new_constant(other.value(node))
+        name = other.labels[node]
+        if name in self.leaves:
+            self._check_free(name)
+        copy = self._append_leaf(op)
+        self.labels[copy] = name
+        self.leaves[name] = copy
+        if node in other.shapes:
+            self._set_shape(copy, other.shapes[node])
+            for column, others in ((self.arrays, other.arrays), (self.lanes, other.lanes)):
+                if node in others:
+                    column[copy] = others[node]
+        if node in other._numbers:
+            self._numbers[copy] = other._numbers[node]
+        source = other._sources.get(node)
+        if source is not None:
+            self._sources[copy] = source
+            self._adopted[source] = copy
+        return copy
+
+    def _check_free(self, name: str) -> None:
+        check_name(name, "leaf")
+        if name in self.leaves:
+            raise DuplicateNameError(
+                f"{name!r} is already a leaf of this graph ({self.ops[self.leaves[name]].name}); "
+                "give each leaf a name of its own"
+            )
+
+    def _append_leaf(self, op: Op) -> int:
+        """A new node without operands, and without the origin of the transform it turns up in."""
+        origin, self._origin = self._origin, None
+        node = self.append(op, ())
+        self._origin = origin
+        return node
+
+    def _constant(self, number: float) -> int:
+        number = float(number)
+        key = number if number and number == number else repr(number)
+        node = self._constants.get(key)
+        if node is None:
+            node = self._append_leaf(ops.CONSTANT)
+            self._constants[key] = node
+            self._numbers[node] = number
+        return node
+
+    def _constant_array(self, value: Any) -> int:
+        array = frozen_array(value, "a constant")
+        key = (array.shape, array.tobytes())
+        node = self._constants.get(key)
+        if node is None:
+            node = self._append_leaf(ops.CONSTANT)
+            self._constants[key] = node
+            self._set_shape(node, array.shape)
+            self.arrays[node] = array
+        return node
+
+    def _set_shape(self, node: int, shape: Shape) -> None:
+        if shape:
+            self.shapes[node] = shape
+
+    def _infer_shape(self, op: Op, operands: tuple[int, ...], statics: tuple[Any, ...]) -> None:
+        """Note the shape of the node that is about to be made, or raise before it is."""
+        if operands:
+            shapes = [self.shapes.get(operand, ()) for operand in operands]
+            if op.shape is not None or any(shapes):
+                self._set_shape(len(self.ops), result_shape(op, shapes, statics))
+
+    def _free_name(self, label: str) -> str:
+        """A name for a `Value`: its label when that is a free identifier, else one made from it."""
+        stem = label[: MAX_NAME_LENGTH - _SUFFIX_LENGTH] if is_name(label) else "v"
+        if is_name(label) and label not in self.leaves:
+            return label
+        number = len(self._sources)
+        while f"{stem}_{number}" in self.leaves:
+            number += 1
+        return f"{stem}_{number}"
+
+
+def live_nodes(graph: Columns, roots: Iterable[int], known: Collection[int] = ()) -> list[int]:
+    """The nodes that `roots` depend on, and the roots, in topological order.
+
+    Nodes in `known` are left out, and so is what only they depend on.
+    """
+    operands = graph.operands
+    stack = [root for root in roots if root not in known]
+    seen = {*stack, *known}
+    while stack:
+        for operand in operands[stack.pop()]:
+            if operand not in seen:
+                seen.add(operand)
+                stack.append(operand)
+    return sorted(seen.difference(known)) if known else sorted(seen)
+
+
+def is_name(text: Any) -> bool:
+    """Whether `text` can name a leaf: an ASCII identifier, no keyword, no dunder, not too long.
+
+    >>> is_name("w0_2"), is_name("lambda"), is_name("a b")
+    (True, False, False)
+    """
+    return (
+        isinstance(text, str)
+        and len(text) <= MAX_NAME_LENGTH
+        and text.isascii()
+        and text.isidentifier()
+        and not iskeyword(text)
+        and not text.startswith("__")
+    )
+
+
+def check_name(name: Any, what: str) -> None:
+    """An `InvalidNameError` unless `name` can name a leaf, a group or a function."""
+    if not is_name(name):
+        raise InvalidNameError(
+            f"{shorten(name)} cannot name a {what}: expected an ASCII identifier such as 'x' or "
+            f"'w0_1', at most {MAX_NAME_LENGTH} characters, not a Python keyword and not starting "
+            "with '__'"
+        )
+
+
+def listing(names: Iterable[str], limit: int = 12) -> str:
+    """The first `limit` names and how many more there are, for the text of an error."""
+    names = list(names)
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(shorten(name) for name in names[:limit]) + more or "none"
+
+
+def leaf_named(graph: Columns, name: str) -> int:
+    """The leaf of this name; an `UnknownNameError` lists those there are."""
+    node = graph.leaves.get(name)
+    if node is None:
+        raise unknown_leaf(graph, name)
+    return node
+
+
+def unknown_leaf(graph: Columns, key: object) -> UnknownNameError:
+    """The error for a key that is no leaf of `graph`."""
+    return UnknownNameError(
+        f"{shorten(key)} is not a leaf of this graph; its leaves: {listing(graph.leaves)}"
+    )
+
+
+def real_number(number: Any, what: str) -> float:
+    """`number` as a float; an `OperandError` that says `what` it is when it is none."""
+    if isinstance(number, Real):
+        return float(plain_number(number))
+    plain = unboxed(number)
+    if plain is not number:
+        return real_number(plain, what)
+    raise OperandError(f"{what} is {shorten(number)}, {kind_of(number)}; expected a number")

@@ -1,0 +1,37 @@
+"""Expressions and values as text and as LaTeX."""
+
+from __future__ import annotations
+
+from .expr import Expr, common_graph
+from .formula import MAX_TERMS, formula
+from .value import Value
+
+
+def text(expr: Expr | Value, max_terms: int = MAX_TERMS) -> str:
+    """The formula of `expr` as Python would write it.
+
+    Shared parts are written out wherever they are used; past `max_terms` nodes the deepest become
+    "…". The parentheses keep the order of evaluation: read back, it computes the same floats.
+
+    >>> from wengert import Graph
+    >>> g = Graph(); a, b = g.input("a"), g.input("b")
+    >>> text(a - (b - a) * 2)
+    'a - (b - a)*2'
+    """
+    return _formula(expr, "text", max_terms)
+
+
+def latex(expr: Expr | Value, max_terms: int = MAX_TERMS) -> str:
+    r"""The formula of `expr` in LaTeX, for maths mode.
+
+    >>> from wengert import Graph
+    >>> g = Graph(); w0_1, x = g.input("w0_1"), g.input("x")
+    >>> print(latex((w0_1 * x).tanh() / 2))
+    \frac{\tanh\left(w_{0,1} \cdot x\right)}{2}
+    """
+    return _formula(expr, "latex", max_terms)
+
+
+def _formula(expr: Expr | Value, language: str, max_terms: int) -> str:
+    graph = common_graph([expr])
+    return formula(graph, graph.node_of(expr), language, max_terms)

@@ -1,0 +1,49 @@
+"""The table of all operations: on scalars, then on whole arrays.
+
+Names are read through it, as in files; an operation from elsewhere is given to what reads them, in
+`operations=`. Nothing is registered anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from ..errors import DuplicateNameError, OperandError, kind_of, shorten
+from .arrays import ARRAY_OPERATIONS
+from .record import Op
+from .scalar import ELEMENTWISE, LEAVES
+
+OPERATIONS: Final[dict[str, Op]] = {**ELEMENTWISE, **{op.name: op for op in ARRAY_OPERATIONS}}
+"""Every operation by name."""
+
+
+def with_own(known: Mapping[str, Op], own: Iterable[Op]) -> dict[str, Op]:
+    """`known` and the operations of one's own, by name.
+
+    A name that is taken by another operation is a `DuplicateNameError`.
+
+    >>> from dataclasses import replace
+    >>> from wengert.ops.scalar import TANH
+    >>> list(with_own({}, [replace(TANH, name="mine")]))
+    ['mine']
+    """
+    if isinstance(own, Op) or not isinstance(own, Iterable):
+        raise OperandError(
+            f"operations is {shorten(own)}, {kind_of(own)}; expected a sequence of wengert.Op, "
+            "such as [SQUARE]"
+        )
+    found = dict(known)
+    for op in own:
+        if not isinstance(op, Op):
+            raise OperandError(
+                f"operations has {shorten(op)}, {kind_of(op)}; expected a wengert.Op"
+            )
+        taken = found.get(op.name) or OPERATIONS.get(op.name) or LEAVES.get(op.name)
+        if taken is not None and taken is not op:
+            raise DuplicateNameError(
+                f"operations: {op.name!r} is the name of another operation, {taken.signature}; "
+                "name yours otherwise"
+            )
+        found[op.name] = op
+    return found

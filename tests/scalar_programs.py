@@ -1,0 +1,416 @@
+"""Programs written one scalar at a time, of any size: what rolling has to find the arrays of.
+
+Each takes two sizes and returns a source of leaves and a loss; `plain` adds the gradient to it, and
+`stepped` a step of an optimizer.
+"""
+
+import random
+
+import wengert as wg
+from wengert.ops.scalar import (
+    cos,
+    exp,
+    gelu,
+    leaky_relu,
+    log,
+    maximum,
+    relu,
+    sigmoid,
+    silu,
+    sin,
+    softplus,
+    sqrt,
+    tanh,
+    where,
+)
+from wengert.simplify.stable import stable_form
+from wengert.train.optim import SGD, Adam, Momentum
+
+ACTIVATIONS = {
+    "tanh": tanh,
+    "sigmoid": sigmoid,
+    "relu": relu,
+    "leaky_relu": leaky_relu,
+    "softplus": softplus,
+    "silu": silu,
+    "gelu": gelu,
+    "sin": sin,
+    "elu": lambda x: where(x > 0, x, exp(x) - 1),
+    "square": lambda x: x * x,
+}
+
+
+class Source:
+    """A graph, and matrices of parameters and inputs in it."""
+
+    def __init__(self, seed=0):
+        self.graph = wg.Graph()
+        self.rng = random.Random(seed)
+        self.parameters = []
+
+    def number(self):
+        return self.rng.uniform(-1, 1)
+
+    def weights(self, name, *shape):
+        return self._nested(name, shape, self._parameter)
+
+    def inputs(self, name, *shape):
+        """Leaves that are data: they have values here, so that programs can be evaluated."""
+        return self._nested(name, shape, lambda n: self.graph.parameter(n, self.number()))
+
+    def numbers(self, *shape):
+        if not shape:
+            return self.number()
+        return [self.numbers(*shape[1:]) for _ in range(shape[0])]
+
+    def _parameter(self, name):
+        made = self.graph.parameter(name, self.number())
+        self.parameters.append(made)
+        return made
+
+    def _nested(self, name, shape, make):
+        if not shape:
+            return make(name)
+        return [self._nested(f"{name}_{i}", shape[1:], make) for i in range(shape[0])]
+
+    def with_gradient(self, loss):
+        grads = wg.grad(loss, self.parameters, allow_unused=True)
+        return [stable_form(loss), *grads]
+
+    def with_step(self, loss, optimizer):
+        """The loss, and all parameters and the optimizer's memory after one step."""
+        grads = wg.grad(loss, self.parameters)
+        state = []
+        for k, number in enumerate(optimizer.state(len(self.parameters))):
+            noise = 0.0 if k < len(optimizer.shared) else self.rng.random()
+            state.append(self.graph.parameter(f"state_{k}", number + noise))
+        moved, after = optimizer.step(self.parameters, grads, state)
+        return [stable_form(loss), *moved, *after]
+
+
+def dot(a, b):
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def affine(x, w, b):
+    return [dot(row, x) + c for row, c in zip(w, b, strict=True)]
+
+
+def linear(x, w):
+    return [dot(row, x) for row in w]
+
+
+def softmax(z):
+    e = [exp(a) for a in z]
+    total = sum(e)
+    return [a / total for a in e]
+
+
+def squared(a, b):
+    return sum((x - y) * (x - y) for x, y in zip(a, b, strict=True))
+
+
+def mlp(n, m, activation="tanh", wrap=lambda x: x):
+    s = Source()
+    x, y = s.inputs("x", n), s.inputs("y", 2)
+    h = [ACTIVATIONS[activation](a) for a in affine(x, s.weights("w", m, n), s.weights("b", m))]
+    h = [ACTIVATIONS[activation](a) for a in affine(h, s.weights("v", m, m), s.weights("c", m))]
+    out = affine(h, s.weights("u", 2, m), s.weights("d", 2))
+    return s, squared(out, y)
+
+
+def plain(build, *sizes, **options):
+    s, loss = build(*sizes, **options)
+    return s.with_gradient(loss)
+
+
+def stepped(build, optimizer, *sizes, **options):
+    s, loss = build(*sizes, **options)
+    return s.with_step(loss, optimizer)
+
+
+def unrolled_batch(n, m):
+    s = Source()
+    w, b, u = s.weights("w", m, 3), s.weights("b", m), s.weights("u", 2, m)
+    x, y = s.inputs("x", n, 3), s.inputs("y", n, 2)
+    losses = []
+    for row, target in zip(x, y, strict=True):
+        h = [tanh(a) for a in affine(row, w, b)]
+        losses.append(squared(linear(h, u), target))
+    return s, sum(losses) / n
+
+
+def batch_of_numbers(n, m):
+    s = Source()
+    w, b, u = s.weights("w", m, 3), s.weights("b", m), s.weights("u", 2, m)
+    losses = []
+    for row, target in zip(s.numbers(n, 3), s.numbers(n, 2), strict=True):
+        h = [tanh(a) for a in affine(row, w, b)]
+        losses.append(squared(linear(h, u), target))
+    return s, sum(losses)
+
+
+def residual(n, m):
+    s = Source()
+    x = s.inputs("x", n)
+    for layer in range(3):
+        h = [relu(a) for a in affine(x, s.weights(f"w{layer}", m, n), s.weights(f"b{layer}", m))]
+        x = [a + b for a, b in zip(x, linear(h, s.weights(f"u{layer}", n, m)), strict=True)]
+    return s, sum(a * a for a in x)
+
+
+def dense_skips(n, m):
+    s = Source()
+    x = s.inputs("x", n)
+    seen = [x]
+    for layer in range(3):
+        parts = [
+            linear(part, s.weights(f"w{layer}_from{k}", m, len(part)))
+            for k, part in enumerate(seen)
+        ]
+        seen.append([tanh(sum(column)) for column in zip(*parts, strict=True)])
+    return s, sum(a * a for a in seen[-1])
+
+
+def tied(n, m):
+    s = Source()
+    w, x = s.weights("w", m, n), s.inputs("x", n)
+    h = [sigmoid(a) for a in linear(x, w)]
+    back = [sum(w[j][i] * h[j] for j in range(m)) for i in range(n)]
+    return s, squared(back, x)
+
+
+def embeddings(n, m):
+    s = Source()
+    table, w = s.weights("table", 9, m), s.weights("w", 2, m)
+    tokens = [s.rng.randrange(9) for _ in range(n)]
+    tokens[-1] = tokens[0]
+    mean = [sum(table[t][j] for t in tokens) / n for j in range(m)]
+    each = [sum(tanh(a) for a in linear(table[t], w)) for t in tokens]
+    return s, sum(each) + sum(a * a for a in linear(mean, w))
+
+
+def cross_entropy(n, m, minus_log=True):
+    s = Source()
+    w, x = s.weights("w", m, 3), s.inputs("x", n, 3)
+    targets = [s.rng.randrange(m) for _ in range(n)]
+    losses = []
+    for row, target in zip(x, targets, strict=True):
+        p = softmax(linear(row, w))
+        losses.append(-log(p[target]))
+    return s, sum(losses) / n
+
+
+def rnn(n, m):
+    s = Source()
+    w, u, b = s.weights("w", m, n), s.weights("u", m, m), s.weights("b", m)
+    v = s.weights("v", 2, m)
+    h = [0.0] * m
+    loss = 0.0
+    for step in range(4):
+        x, y = s.inputs(f"x{step}", n), s.inputs(f"y{step}", 2)
+        h = [tanh(a + dot(row, h)) for a, row in zip(affine(x, w, b), u, strict=True)]
+        loss = loss + squared(linear(h, v), y)
+    return s, loss
+
+
+def _gate(s, name, x, h, n, m):
+    w, u, b = s.gates[name]
+    return [a + dot(row, h) for a, row in zip(affine(x, w, b), u, strict=True)]
+
+
+def _gates(s, names, n, m):
+    s.gates = {
+        name: (s.weights(f"w{name}", m, n), s.weights(f"u{name}", m, m), s.weights(f"b{name}", m))
+        for name in names
+    }
+
+
+def lstm(n, m):
+    s = Source()
+    _gates(s, "ifog", n, m)
+    h, c = s.inputs("h", m), s.inputs("c", m)
+    for step in range(3):
+        x = s.inputs(f"x{step}", n)
+        i, f, o = ([sigmoid(a) for a in _gate(s, k, x, h, n, m)] for k in "ifo")
+        g = [tanh(a) for a in _gate(s, "g", x, h, n, m)]
+        c = [a * b + d * e for a, b, d, e in zip(f, c, i, g, strict=True)]
+        h = [a * tanh(b) for a, b in zip(o, c, strict=True)]
+    return s, sum(a * a for a in h)
+
+
+def gru(n, m):
+    s = Source()
+    _gates(s, "zrh", n, m)
+    h = s.inputs("h", m)
+    for step in range(3):
+        x = s.inputs(f"x{step}", n)
+        z, r = ([sigmoid(a) for a in _gate(s, k, x, h, n, m)] for k in "zr")
+        kept = [a * b for a, b in zip(r, h, strict=True)]
+        new = [tanh(a) for a in _gate(s, "h", x, kept, n, m)]
+        h = [(1 - a) * b + a * c for a, b, c in zip(z, h, new, strict=True)]
+    return s, sum(a * a for a in h)
+
+
+def convolution(n, m, stride=1, pad=0, dilation=1):
+    s = Source()
+    x, w, b = s.inputs("x", n), s.weights("w", m, 3), s.weights("b", m)
+    count = (n + 2 * pad - 2 * dilation - 1) // stride + 1
+    out = []
+    for k in range(m):
+        row = []
+        for i in range(count):
+            places = [(a, stride * i + dilation * a - pad) for a in range(3)]
+            row.append(sum(w[k][a] * x[p] for a, p in places if 0 <= p < n) + b[k])
+        out.append([tanh(a) for a in row])
+    return s, sum(a * a for row in out for a in row)
+
+
+def convolution_2d(n, m, pool="max"):
+    s = Source()
+    x, w, b = s.inputs("x", n, n), s.weights("w", m, 3, 3), s.weights("b", m)
+    size = n - 2
+    half = size // 2
+    features = []
+    for k in range(m):
+        y = [
+            [
+                relu(sum(w[k][a][c] * x[i + a][j + c] for a in range(3) for c in range(3)) + b[k])
+                for j in range(size)
+            ]
+            for i in range(size)
+        ]
+        for i in range(half):
+            for j in range(half):
+                window = [y[2 * i + a][2 * j + c] for a in range(2) for c in range(2)]
+                if pool == "max":
+                    features.append(
+                        maximum(maximum(window[0], window[1]), maximum(window[2], window[3]))
+                    )
+                else:
+                    features.append(sum(window) / 4)
+    v = s.weights("v", 2, len(features))
+    return s, sum(a * a for a in linear(features, v))
+
+
+def _mean(x):
+    return sum(x) / len(x)
+
+
+def layer_norm(n, m):
+    s = Source()
+    x, gain, bias = s.inputs("x", n, m), s.weights("gain", m), s.weights("bias", m)
+    w = s.weights("w", m, m)
+    loss = 0.0
+    for row in x:
+        h = linear(row, w)
+        mean = _mean(h)
+        centred = [a - mean for a in h]
+        scale = 1 / sqrt(_mean([a * a for a in centred]) + 1e-5)
+        loss = loss + sum(
+            tanh(a * scale * g + b) for a, g, b in zip(centred, gain, bias, strict=True)
+        )
+    return s, loss
+
+
+def rms_norm(n, m):
+    s = Source()
+    x, w = s.inputs("x", n, m), s.weights("w", m, m)
+    loss = 0.0
+    for row in x:
+        h = linear(row, w)
+        scale = (_mean([a * a for a in h]) + 1e-5) ** -0.5
+        loss = loss + sum(sin(a * scale) for a in h)
+    return s, loss
+
+
+def batch_norm(n, m):
+    s = Source()
+    x, w, gain = s.inputs("x", n, 3), s.weights("w", m, 3), s.weights("gain", m)
+    h = [linear(row, w) for row in x]
+    loss = 0.0
+    for j in range(m):
+        column = [row[j] for row in h]
+        mean = _mean(column)
+        scale = 1 / sqrt(_mean([(a - mean) * (a - mean) for a in column]) + 1e-5)
+        loss = loss + sum(tanh((a - mean) * scale * gain[j]) for a in column)
+    return s, loss
+
+
+def attention(n, m, heads=1, causal=False):
+    s = Source()
+    width = heads * m
+    x = s.inputs("x", n, 5)
+    wq, wk, wv = (s.weights(name, width, 5) for name in ("wq", "wk", "wv"))
+    q, k, v = ([linear(row, w) for row in x] for w in (wq, wk, wv))
+    out = []
+    for p in range(n):
+        seen = range(p + 1) if causal else range(n)
+        for h in range(heads):
+            part = range(h * m, (h + 1) * m)
+            weights = softmax([sum(q[p][j] * k[t][j] for j in part) / m**0.5 for t in seen])
+            out += [sum(w * v[t][j] for w, t in zip(weights, seen, strict=True)) for j in part]
+    return s, sum(cos(a) for a in out)
+
+
+def gpt(n, m, layers=1, heads=2, vocabulary=11):
+    s = Source()
+    width = heads * m
+    wte, wpe = s.weights("wte", vocabulary, width), s.weights("wpe", 8, width)
+    lm = s.weights("lm", vocabulary, width)
+    blocks = [
+        {
+            **{name: s.weights(f"{name}{k}", width, width) for name in ("wq", "wk", "wv", "wo")},
+            "fc": s.weights(f"fc{k}", 2 * width, width),
+            "proj": s.weights(f"proj{k}", width, 2 * width),
+        }
+        for k in range(layers)
+    ]
+
+    def norm(x):
+        scale = (sum(a * a for a in x) / len(x) + 1e-5) ** -0.5
+        return [a * scale for a in x]
+
+    text = [s.rng.randrange(vocabulary) for _ in range(n + 1)]
+    cache = [([], []) for _ in blocks]
+    losses = []
+    for p in range(n):
+        x = norm([a + b for a, b in zip(wte[text[p]], wpe[p], strict=True)])
+        for block, (keys, values) in zip(blocks, cache, strict=True):
+            y = norm(x)
+            q = linear(y, block["wq"])
+            keys.append(linear(y, block["wk"]))
+            values.append(linear(y, block["wv"]))
+            mixed = []
+            for h in range(heads):
+                part = range(h * m, (h + 1) * m)
+                weights = softmax([sum(q[j] * k[j] for j in part) / m**0.5 for k in keys])
+                mixed += [sum(w * v[j] for w, v in zip(weights, values, strict=True)) for j in part]
+            x = [a + b for a, b in zip(linear(mixed, block["wo"]), x, strict=True)]
+            hidden = [relu(a) for a in linear(norm(x), block["fc"])]
+            x = [a + b for a, b in zip(linear(hidden, block["proj"]), x, strict=True)]
+        losses.append(-log(softmax(linear(x, lm))[text[p + 1]]))
+    return s, sum(losses) * (1 / n)
+
+
+def vae(n, m):
+    s = Source()
+    x, noise = s.inputs("x", n), s.inputs("noise", m)
+    h = [tanh(a) for a in affine(x, s.weights("w", 4, n), s.weights("b", 4))]
+    mean = affine(h, s.weights("wm", m, 4), s.weights("bm", m))
+    logvar = affine(h, s.weights("wv", m, 4), s.weights("bv", m))
+    z = [a + exp(0.5 * b) * e for a, b, e in zip(mean, logvar, noise, strict=True)]
+    out = [sigmoid(a) for a in affine(z, s.weights("u", n, m), s.weights("c", n))]
+    divergence = sum(1 + b - a * a - exp(b) for a, b in zip(mean, logvar, strict=True))
+    return s, squared(out, x) - 0.5 * divergence
+
+
+def siamese(n, m):
+    s = Source()
+    w, b = s.weights("w", m, n), s.weights("b", m)
+    one, other = ([tanh(a) for a in affine(s.inputs(k, n), w, b)] for k in ("x", "y"))
+    distance = sqrt(squared(one, other) + 1e-6)
+    return s, maximum(1 - distance, 0) * maximum(1 - distance, 0) + 0.1 * distance
+
+
+OPTIMIZERS = {"sgd": SGD(0.1), "momentum": Momentum(0.1, 0.9), "adam": Adam(0.01)}
