@@ -1275,3 +1275,35 @@ def test_what_is_remembered_of_biases_is_no_matrix():
             graph.input(f"m_b{layer}_{j}")
     rolled = roll([0.9 * graph[name] for name in graph.leaves])
     assert {"M_W0", "m_b0", "M_W1", "m_b1"} == set(rolled.graph.leaves)
+
+
+def residual(size, layers):
+    """The loss of layers h + tanh(W h + b), and its derivatives."""
+    graph = Graph()
+    h, leaves = graph.inputs("x", size), []
+    for layer in range(layers):
+        weights, biases = matrix(graph, f"w{layer}", size, size), graph.inputs(f"b{layer}_", size)
+        leaves += [*flat(weights), *biases]
+        h = [
+            a + (dot(row, h) + bias).tanh() for a, row, bias in zip(h, weights, biases, strict=True)
+        ]
+    loss = total([(a - y) ** 2 for a, y in zip(h, graph.inputs("y", size), strict=True)])
+    return with_gradients(loss, leaves)
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+def test_sums_are_alike_in_whatever_order_their_parts_are_added(layers):
+    found = [rolled_right(residual(size, layers)).report for size in (3, 5)]
+    assert [report.scalars for report in found] == [{}, {}]
+    assert found[0].arrays == found[1].arrays
+
+
+def test_parts_of_a_sum_in_another_order_keep_their_signs_and_places():
+    graph = Graph()
+    a, b, c = (graph.inputs(name, 6) for name in "abc")
+    rows = [
+        (x + y - z) if i % 2 else (y - z + x)
+        for i, (x, y, z) in enumerate(zip(a, b[::-1], c, strict=True))
+    ]
+    rolled = rolled_right(rows)
+    assert not rolled.report.scalars

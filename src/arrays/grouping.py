@@ -6,7 +6,7 @@ same homes are the lanes of one group; so are the parts of sums that are made of
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -23,6 +23,9 @@ from .sum_parts import Part, join_scaled, part_terms, scaled_arrays
 
 Numbered = list[tuple[int, Term]]
 """Terms of a sum, each with its number in the sum."""
+
+Signed = tuple[int, int]
+"""A sign, and a scalar or the home of scalars."""
 
 Key = tuple[Any, ...]
 """What the lanes of a group have in common, the operation first."""
@@ -165,8 +168,12 @@ class Generations:
         group.nodes += part.nodes
 
     def _group_sums(self, nodes: Iterable[int], groups: Groups) -> None:
-        """Sums whose parts are there, by the arrays of the parts; one of one part is that part."""
+        """Sums whose parts are there, by the arrays of the parts; one of one part is that part.
+
+        In whatever order parts are added, they are in that of the first such sum.
+        """
         home, place = self._addresses.home, self._addresses.place
+        written: dict[Key, tuple[Signed, ...]] = {}
         for node in nodes:
             parts = self._parts.pop(node)
             if len(parts) > 1:
@@ -182,9 +189,23 @@ class Generations:
                 self.whole[home[node]].append(node)
                 continue
             op = MAXIMUM if self._source.ops[node] is MAXIMUM else ADD
-            group = groups[op, tuple([(sign, home[scalar]) for sign, scalar in added])]
+            kinds = tuple([(sign, home[scalar]) for sign, scalar in added])
+            known = written.setdefault((op, tuple(sorted(kinds))), kinds)
+            group = groups[op, known]
             group.lanes.append(node)
-            group.nodes += [scalar for _, scalar in added]
+            group.nodes += [scalar for _, scalar in _in_order(added, kinds, known)]
+
+
+def _in_order(
+    parts: list[Signed], kinds: Sequence[Signed], wanted: Sequence[Signed]
+) -> list[Signed]:
+    """The parts of a sum, of these kinds, in another order of the kinds."""
+    if kinds == wanted:
+        return parts
+    of_kind: defaultdict[Signed, deque[Signed]] = defaultdict(deque)
+    for part, kind in zip(parts, kinds, strict=True):
+        of_kind[kind].append(part)
+    return [of_kind[kind].popleft() for kind in wanted]
 
 
 def _repeated(left: list[int], right: list[int]) -> tuple[int, tuple[list[int], list[int]]]:

@@ -135,13 +135,11 @@ def _nesting(outputs: Nested) -> Any:
 
 def build(recipe: Recipe) -> Built:
     """Simplify, lower, emit and load."""
-    options, graph = recipe.options, recipe.graph
+    options = recipe.options
     target = find_target(options.target)
     if not target.arrays:
-        _check_scalars(graph, target.name)
-    if options.rules is not None:
-        samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
-        graph = simplified(graph, options.rules, samples)
+        _check_scalars(recipe.graph, target.name)
+    graph = simplified_graph(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     program: Program | ArrayProgram
     if target.arrays:
@@ -160,6 +158,14 @@ def build(recipe: Recipe) -> Built:
     known = () if any(recipe.stacked) else derivatives
     passes = (*graph.passes, *getattr(program, "passes", ()))
     return Built(program, source, target.load(source), known, passes)
+
+
+def simplified_graph(recipe: Recipe) -> Graph:
+    """The recipe's graph after the simplification that is asked for."""
+    if recipe.options.rules is None:
+        return recipe.graph
+    samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
+    return simplified(recipe.graph, recipe.options.rules, samples)
 
 
 build_once = lru_cache(maxsize=64)(build)

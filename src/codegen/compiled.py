@@ -232,6 +232,30 @@ def compile(
     {'y': 6.0, 'dw': 3.0}
     """
     chosen = find_target(target)
+    rules = rules_named(simplify)
+    options = Options(target, name, rules, dtype)
+    recipe, values = recipe_of(inputs, outputs, options, batch=batch, reduce=reduce)
+    if cache_dir is not None:
+        from .diskcache import build_cached
+
+        built = build_cached(recipe, cache_dir)
+    else:
+        built = build(recipe) if recipe.structure is None else build_once(recipe)
+    arrays = recipe.graph.shapes or isinstance(built.program, Program)
+    scalars = None if arrays or not check else partial(_scalar_program, recipe)
+    return Compiled(built, chosen, check=check, values=values, scalars=scalars)
+
+
+def recipe_of(
+    inputs: Mapping[str, Any],
+    outputs: Nested,
+    options: Options,
+    *,
+    batch: str | Sequence[str] = (),
+    reduce: str | None = "sum",
+) -> tuple[Recipe, dict[str, tuple[float | None, ...]]]:
+    """What `compile` builds a function from, and the numbers that the leaves of arguments carry."""
+    name = options.name
     check_name(name, "function")
     if name in RESERVED:
         raise InvalidNameError(
@@ -252,17 +276,9 @@ def compile(
         reduced(extract([graph[node] for node in nodes]), signatures, reduce),
         outputs,
         signatures,
-        Options(target, name, rules_named(simplify), dtype),
+        options,
     )
-    if cache_dir is not None:
-        from .diskcache import build_cached
-
-        built = build_cached(recipe, cache_dir)
-    else:
-        built = build(recipe) if recipe.structure is None else build_once(recipe)
-    arrays = recipe.graph.shapes or isinstance(built.program, Program)
-    scalars = None if arrays or not check else partial(_scalar_program, recipe)
-    return Compiled(built, chosen, check=check, values=values, scalars=scalars)
+    return recipe, values
 
 
 def _scalar_program(recipe: Recipe) -> Program:

@@ -10,16 +10,17 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from copy import deepcopy
 from pickle import PicklingError
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ..errors import OperandError, shorten
 from ..ops.record import Op
-from ..ops.scalar import LEAVES, OPERATIONS
+from ..ops.scalar import LEAVES
+from ..ops.table import OPERATIONS
 from .own import OWN
 from .sweep import topological
 
-if TYPE_CHECKING:
-    from .value import Value
+Value = Any
+"""A `graph.value.Value`, which stands above this."""
 
 _NAMES: Final = {**OPERATIONS, **LEAVES, OWN.name: OWN}
 """Every operation that a value may have been computed by, by the name it is pickled under."""
@@ -32,7 +33,7 @@ def shallow_copy(value: Value) -> Value:
     """Another value with the same number, operands, gradient and attributes."""
     copy = _blank(value._result_kind)
     _fill(copy, (*_parts(value), value.operands))
-    vars(copy).update(vars(value))
+    copy.__dict__.update(vars(value))
     return copy
 
 
@@ -48,8 +49,8 @@ def deep_copy(root: Value, memo: dict[int, Any]) -> Value:
         copy = memo[id(value)] = _blank(value._result_kind)
         _fill(copy, (*_parts(value), tuple([memo[id(read)] for read in value.operands])))
         if vars(value):
-            vars(copy).update(deepcopy(vars(value), memo))
-    return memo[id(root)]  # type: ignore[no-any-return]
+            copy.__dict__.update(deepcopy(vars(value), memo))
+    return memo[id(root)]
 
 
 def _copied(root: Value, memo: dict[int, Any]) -> set[Value]:
@@ -118,7 +119,7 @@ def _blank(kind: type[Value]) -> Value:
 def _restore(value: Value, state: tuple[Any, list[Any], dict[str, Any]]) -> None:
     _, (*parts, name, operands), attributes = state
     _fill(value, (*parts, None if name is None else _NAMES[name], operands))
-    vars(value).update(attributes)
+    value.__dict__.update(attributes)
 
 
 def _fill(value: Value, parts: tuple[Any, ...]) -> None:

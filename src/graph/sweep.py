@@ -7,13 +7,13 @@ here recurses, so histories may be of any length.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..ops.scalar import ADD, MUL, SUB, WHERE
 from .own import OWN
 
-if TYPE_CHECKING:
-    from .value import Value
+Value = Any
+"""A `graph.value.Value`, which stands above this."""
 
 
 def sweep(root: Value) -> None:

@@ -6,7 +6,7 @@ is, in scalars, stands here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial, reduce
 from itertools import accumulate, product
 from math import prod
@@ -16,7 +16,7 @@ from typing import Any, Final, overload
 from ..errors import ShapeError, SizeError
 from ..ops import arrays
 from ..ops.indexing import Index
-from ..ops.record import Op
+from ..ops.record import Op, result_shape
 from ..ops.scalar import ADD, CONSTANT, DIV, EQ, EXP, GT, LOG, MAXIMUM, MUL, STOP_GRADIENT, SUB
 from ..ops.shapes import BATCH, Shape, shape_text
 from .arithmetic import Arithmetic
@@ -60,22 +60,34 @@ def unroll(exprs: Any) -> Any:
     return results[0] if single else results
 
 
-def unroll_graph(graph: Graph, roots: Sequence[int]) -> tuple[Graph, dict[int, Lanes]]:
+def unroll_graph(
+    graph: Graph,
+    roots: Sequence[int],
+    samples: Sequence[str] = (),
+    meanings: Mapping[Op, Callable[..., Lanes]] | None = None,
+    parts: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[Graph, dict[int, Lanes]]:
     """A scalar graph of what `roots` need, and the nodes of each node's elements, row by row.
+
+    samples   what the names of each sample's leaves end with, where there is an axis of samples
+    meanings  those of operations that are not in the table
+    parts     the names of the elements of each array that `graph.lanes` names
 
     Its outputs are the elements of `roots` in order.
     """
     live = live_nodes(graph, roots)
-    _check_sizes(graph, live)
+    shapes = _known_shapes(graph, live, len(samples))
+    _check_sizes(graph, shapes)
+    known = {**_MEANINGS, **(meanings or {})}
     walk, lanes = Walk(graph), dict[int, Lanes]()
     target = walk.target
 
     def write(walk: Walk, node: int) -> int:
         if graph.operands[node]:
-            lanes[node] = _operation(graph, node, target, lanes)
-            _label(graph, node, target, lanes[node])
+            lanes[node] = _operation(graph, node, target, lanes, shapes, known)
+            _label(graph, node, target, lanes[node], shapes[node])
         else:
-            lanes[node] = _leaf_lanes(graph, node, target)
+            lanes[node] = _leaf_lanes(graph, node, target, samples, parts or {})
         return lanes[node][0]
 
     walk.run(live, write)
@@ -90,6 +102,27 @@ def unroll_graph(graph: Graph, roots: Sequence[int]) -> tuple[Graph, dict[int, L
     return target, lanes
 
 
+def _known_shapes(graph: Graph, live: Iterable[int], samples: int) -> dict[int, Shape]:
+    """The shape of each node when there are so many samples; with none, as they are."""
+    shapes: dict[int, Shape] = {}
+    for node in live:
+        op, shape = graph.ops[node], graph.shapes.get(node, ())
+        own = [shapes[operand] for operand in graph.operands[node]]
+        if samples and BATCH in shape:
+            if op is arrays.RESHAPE:  # the axis may be one of samples and features
+                shape = _filled(shape, prod(own[0]) // -prod(shape))
+            elif own and op is not arrays.BROADCAST:
+                shape = result_shape(op, own, graph.statics.get(node, ()))
+            else:
+                shape = _filled(shape, samples)
+        shapes[node] = shape
+    return shapes
+
+
+def _filled(shape: Shape, length: int) -> Shape:
+    return tuple([length if n == BATCH else n for n in shape])
+
+
 def lane_names(graph: Graph, leaf: int) -> tuple[str, ...]:
     """The names of the scalar leaves that an array leaf unrolls to, row by row.
 
@@ -99,17 +132,20 @@ def lane_names(graph: Graph, leaf: int) -> tuple[str, ...]:
     known = graph.lanes.get(leaf)
     if known is not None:
         return known
-    name, shape = graph.labels[leaf], graph.shapes.get(leaf, ())
+    return _places(graph.labels[leaf], graph.shapes.get(leaf, ()))
+
+
+def _places(name: str, shape: Shape) -> tuple[str, ...]:
+    """A name for each element of an array: that of the array, and the element's place."""
     return tuple("_".join((name, *map(str, place))) for place in product(*map(range, shape)))
 
 
-def _check_sizes(graph: Graph, live: Sequence[int]) -> None:
+def _check_sizes(graph: Graph, shapes: Mapping[int, Shape]) -> None:
     total = 0
-    for node in live:
-        shape = graph.shapes.get(node, ())
+    for node, shape in shapes.items():
         terms = 1
         if graph.ops[node] is arrays.MATMUL:  # each element of which is a sum of products
-            terms = 2 * graph.shapes[graph.operands[node][0]][-1]
+            terms = 2 * shapes[graph.operands[node][0]][-1]
         if BATCH in shape:
             raise ShapeError(
                 f"cannot unroll {Expr(graph, node)!r} of shape {shape_text(shape)}: the length of "
@@ -120,42 +156,71 @@ def _check_sizes(graph: Graph, live: Sequence[int]) -> None:
         raise SizeError(f"unrolling would give {total:,} scalars; the limit is {MAX_LANES:,}")
 
 
-def _leaf_lanes(graph: Graph, node: int, target: Graph) -> Lanes:
+def _leaf_lanes(
+    graph: Graph,
+    node: int,
+    target: Graph,
+    samples: Sequence[str],
+    parts: Mapping[str, Sequence[str]],
+) -> Lanes:
     shape = graph.shapes.get(node)
-    if shape is None:
-        return [target.copy_leaf(graph, node)]
     value = graph.value(node)
+    if shape is None:
+        known = target.leaves.get(graph.labels.get(node, ""))
+        return [target.copy_leaf(graph, node) if known is None else known]
     numbers = None if value is None else value.ravel().tolist()
     if graph.ops[node] is CONSTANT:
         return [target.constant(number).id for number in numbers or ()]
-    names = lane_names(graph, node)
-    if numbers is None:
-        return [target.input(name).id for name in names]
-    return [target.parameter(name, number).id for name, number in zip(names, numbers, strict=True)]
+    names: Sequence[str]
+    if shape[:1] == (BATCH,):
+        one = graph.lanes.get(node) or _places(graph.labels[node], shape[1:])
+        names = [name + end for end in samples for name in one]
+    else:
+        names = [lane for name in lane_names(graph, node) for lane in parts.get(name, (name,))]
+    given = [None] * len(names) if numbers is None else numbers
+    return [_leaf(target, name, number) for name, number in zip(names, given, strict=True)]
 
 
-def _label(graph: Graph, node: int, target: Graph, made: Lanes) -> None:
+def _leaf(target: Graph, name: str, number: float | None) -> int:
+    """The leaf of a name: one that is there, since arrays may have elements in common, or new."""
+    known = target.leaves.get(name)
+    if known is None:
+        new = target.input(name) if number is None else target.parameter(name, number)
+        known = new.id
+    return known
+
+
+def _label(graph: Graph, node: int, target: Graph, made: Lanes, shape: Shape) -> None:
     label = graph.labels.get(node)
     if not label:
         return
-    places = product(*map(range, graph.shapes.get(node, ())))
+    places = product(*map(range, shape))
     for lane, place in zip(made, places, strict=True):
         if target.operands[lane]:
             target.labels.setdefault(lane, "_".join((label, *map(str, place))))
 
 
-def _operation(graph: Graph, node: int, target: Graph, lanes: dict[int, Lanes]) -> Lanes:
+def _operation(
+    graph: Graph,
+    node: int,
+    target: Graph,
+    lanes: dict[int, Lanes],
+    known: Mapping[int, Shape],
+    meanings: Mapping[Op, Callable[..., Lanes]],
+) -> Lanes:
+    shape = known[node]
     op, operands, statics = graph.ops[node], graph.operands[node], graph.statics.get(node, ())
-    shape = graph.shapes.get(node, ())
-    shapes = [graph.shapes.get(operand, ()) for operand in operands]
+    shapes = [known[operand] for operand in operands]
     if op.shape is None:
         rows = [
             stretched(lanes[operand], own, shape)
             for operand, own in zip(operands, shapes, strict=True)
         ]
         return [target.append(op, places, statics) for places in zip(*rows, strict=True)]
-    meaning = _MEANINGS[op]
-    return meaning(partial(_apply, target), [lanes[n] for n in operands], shapes, *statics)
+    if op is arrays.BROADCAST:
+        statics = (shape,)
+    apply = partial(_apply, target)
+    return meanings[op](apply, [lanes[n] for n in operands], shapes, *statics)
 
 
 def _apply(target: Graph, op: Op, *operands: int | float) -> int:

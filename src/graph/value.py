@@ -138,11 +138,11 @@ class Value(Arithmetic):
 
     def __copy__(self) -> Value:
         """Another value with the same number and operands, and a `grad` of its own from now on."""
-        return shallow_copy(self)
+        return shallow_copy(self)  # type: ignore[no-any-return]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
         """A copy with its whole history; histories may be of any length."""
-        return deep_copy(self, memo)
+        return deep_copy(self, memo)  # type: ignore[no-any-return]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """How `pickle` writes it: with its whole history, which may be of any length."""

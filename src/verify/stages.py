@@ -1,4 +1,4 @@
-"""Each stage of the compiler against the one before it: simplify, roll, tidy, and every target."""
+"""Each stage of the compiler against the one before it: simplify, passes on arrays, targets."""
 
 from __future__ import annotations
 
@@ -8,33 +8,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
-from ..arrays.roll import check_roll, roll
 from ..codegen import compiled
-from ..codegen.array import pipeline as arraypipeline
+from ..codegen.build import Options, Recipe
 from ..codegen.scalar.node import run_in_node
 from ..codegen.target import find_target, targets
 from ..errors import MissingExtraError, SpellingError
-from ..graph.evaluation import node_values
-from ..graph.expr import Expr, Graph, live_nodes
+from ..graph.expr import Expr, Graph
 from ..graph.rewrite import extract
-from ..graph.unroll import unroll_graph
 from ..ops.scalar import CONSTANT, INPUT
-from ..proof.check import SMOOTH, Check, points_text
+from ..proof.check import Check, points_text
 from ..proof.claim import ArrayClaim, Claim
 from ..proof.nodes import EXACT, IDENTITY
-from ..proof.residues import fingerprints
 from ..proof.rounding import point_intervals
 from ..simplify.engine import DEFAULT_PIPELINE
-
-ROUNDING: Final = 16
-"""How many times the rounding that the graph can have a target may be from the interpreter: it may
-add up in another order."""
-
-FLOOR: Final = 64
-"""How many units in the last place of the largest number it may be from it in any case."""
-
-UNBOUNDED: Final = 1e-9
-"""How far, relative to the largest number, it may be where no bound on the rounding is known."""
+from ..simplify.pipeline import rules_named
+from .arraysteps import Function, array_checks
+from .looks import FLOOR, Look, allowed, first_wrong
 
 MAX_NODES: Final[Mapping[str, int]] = {"javascript": 20_000}
 """Past so many nodes a target is compiled only if it was asked for."""
@@ -46,60 +35,56 @@ MAX_OTHERS: Final = 200_000
 def step_checks(
     claim: Claim, points: Sequence[Mapping[int, float]], seed: int
 ) -> Iterator[list[Check]]:
-    """Each simplification, the roll, and each rewrite of the arrays, against its input."""
+    """Each simplification, the roll, and each pass on arrays, against its input."""
     graph = claim.graph
     before = extract([graph[claim.root], *(graph[node] for node in claim.gradient)])
-    given = [{graph.labels[node]: number for node, number in at.items()} for at in points]
-    old = _look(before, before.outputs, given, seed)
+    given = [_named(claim, at) for at in points]
+    old = Look(before, before.outputs, given, seed)
     for step in DEFAULT_PIPELINE:
         after = step(before)
-        new = _look(after, after.outputs, given, seed)
+        new = Look(after, after.outputs, given, seed)
         yield [_simplification(before, after, old, new, len(points))]
         before, old = after, new
-    try:
-        yield from _array_checks(before, old, given, seed)
-    except Exception as error:
-        what, said = f"{len(before):,} scalar nodes", f"{type(error).__name__}: {error}"
-        yield [Check("roll", what, "unrolled", False, None, said)]
+    for function in _functions(claim, points):
+        for check in array_checks(function, seed):
+            yield [check]
 
 
-@dataclass(frozen=True)
-class _Look:
-    """What some nodes of a graph are: their values at each point, and their residues."""
-
-    graph: Graph
-    roots: Sequence[int]
-    given: Sequence[Mapping[int, float]]
-    values: list[list[float]]
-    residues: list[int]
-
-    @cached_property
-    def widths(self) -> list[list[float]]:
-        """How wide rounding can make each value at each point."""
-        live = live_nodes(self.graph, self.roots)
-        found = [point_intervals(self.graph, live, at) for at in self.given]
-        return [[within[node].high - within[node].low for node in self.roots] for within in found]
+def _named(claim: Claim, point: Mapping[int, float], end: str = "") -> dict[str, float]:
+    """The number of each leaf at a point, by its name with this end."""
+    return {claim.graph.labels[leaf] + end: claim.number(point, leaf) for leaf in _leaves(claim)}
 
 
-def _look(
-    graph: Graph, roots: Sequence[int], given: Sequence[Mapping[str, float]], seed: int
-) -> _Look:
-    live = live_nodes(graph, roots)
-    points = [
-        {graph.leaves[name]: n for name, n in numbers.items() if name in graph.leaves}
-        for numbers in given
-    ]
-    values = []
-    for at in points:
-        found = node_values(graph, live, at)
-        values.append([found[node] for node in roots])
-    residues = fingerprints(graph, live, f"{seed}")
-    return _Look(graph, roots, points, values, [residues[node] for node in roots])
+def _functions(claim: Claim, points: Sequence[Mapping[int, float]]) -> Iterator[Function]:
+    """What array targets are asked for: the jobs, and the whole arrays if so written."""
+    given = [_named(claim, point) for point in points]
+    for job in _jobs(claim, points):
+        if not job.batch:
+            yield Function(job.recipe(), given)
+            continue
+        ends = [_free_end(f"_row{i}", claim) for i, _ in enumerate(job.samples[0][:2])]
+        numbers = dict(given[0])
+        for sample, end in zip(job.samples[0], ends, strict=False):
+            numbers |= _named(claim, sample, end)
+        yield Function(job.recipe(), [numbers], ends, "arrays of a batch")
+    if claim.arrays is not None:
+        inputs, outputs = _whole_arrays(claim.arrays)
+        recipe, _ = compiled.recipe_of(inputs, outputs, _OPTIONS)
+        yield Function(recipe, given, kind="whole arrays")
 
 
-def _simplification(before: Graph, after: Graph, old: _Look, new: _Look, points: int) -> Check:
+_OPTIONS: Final = Options("numpy", "f", rules_named(True), "float64")
+
+
+def _free_end(end: str, claim: Claim) -> str:
+    while any(name.endswith(end) for name in claim.graph.leaves):
+        end += "_"
+    return end
+
+
+def _simplification(before: Graph, after: Graph, old: Look, new: Look, points: int) -> Check:
     """A pass gives the floats that its input gives, bit for bit but for the sign of a zero."""
-    wrong = _first_wrong(old, new, exact=True)
+    wrong = first_wrong(old, new, exact=True)
     record = after.passes[-1]
     exact = not wrong and old.residues == new.residues
     method = "same floats" + (f", {EXACT}" if exact else "")
@@ -107,55 +92,6 @@ def _simplification(before: Graph, after: Graph, old: _Look, new: _Look, points:
     what = f"{record.name}: {len(before):,} nodes -> {len(after):,}"
     over = IDENTITY if exact else points_text(points)
     return Check("simplification", what, method, not wrong, None, wrong or applied, over)
-
-
-def _array_checks(
-    graph: Graph, old: _Look, given: Sequence[Mapping[str, float]], seed: int
-) -> Iterator[list[Check]]:
-    """The roll, and the passes of the numpy target on what it made, unrolled again to compare."""
-    rolled = roll([graph[node] for node in graph.outputs])
-    check = check_roll([graph[node] for node in graph.outputs], rolled)
-    ids = [output.id for output in rolled.outputs]
-    scalar, lanes = unroll_graph(rolled.graph, ids)
-    roots = [lanes[ids[k]][place] for k, place in rolled.places]
-    new = _look(scalar, roots, given, seed)
-    what = f"{len(graph):,} scalar nodes -> {len(rolled.graph):,}"
-    method = "unrolled: node for node up to order"
-    same = old.residues == new.residues
-    if same:
-        method += f", {EXACT}"
-    wrong = "" if check else str(check)
-    wrong = wrong or ("" if same else _first_wrong(old, new))
-    yield [Check("roll", what, method, not wrong, None, wrong, IDENTITY if same else SMOOTH)]
-    arrays = rolled.graph
-    for name, step in arraypipeline.STEPS:
-        after = step(arrays)
-        scalar, lanes = unroll_graph(after, after.outputs)
-        flat = [lanes[after.outputs[k]][place] for k, place in rolled.places]
-        found = _look(scalar, flat, given, seed)
-        same = new.residues == found.residues
-        method = f"unrolled: {EXACT}" if same else "unrolled: same within rounding"
-        wrong = "" if same else _first_wrong(new, found)
-        what = f"arrays, {name}: {len(arrays):,} nodes -> {len(after):,}"
-        over = IDENTITY if same else points_text(len(given))
-        yield [Check("simplification", what, method, not wrong, None, wrong, over)]
-        arrays, new = after, found
-
-
-def _first_wrong(old: _Look, new: _Look, exact: bool = False) -> str:
-    """The first output that is another number than before, past what rounding explains."""
-    for point, (before, after) in enumerate(zip(old.values, new.values, strict=True)):
-        largest = max(map(abs, before))
-        for i, (a, b) in enumerate(zip(before, after, strict=True)):
-            if a != b and (exact or not abs(a - b) <= _allowed(old.widths[point][i], largest)):
-                return f"output {i}: {a} -> {b}"
-    return ""
-
-
-def _allowed(width: float, largest: float) -> float:
-    """How far a number may be off, whose rounding is bounded by `width`, beside the largest."""
-    bound = ROUNDING * width if math.isfinite(width) else UNBOUNDED * largest
-    return max(bound, FLOOR * math.ulp(largest))
 
 
 @dataclass(frozen=True)
@@ -210,13 +146,22 @@ class _Job:
     def _sums(self, rows: Iterable[Sequence[float]]) -> list[float]:
         return [sum(column) for column in zip(*rows, strict=True)]
 
-    def compiled(self, target: str) -> compiled.Compiled:
-        """The function on a target."""
+    @property
+    def asked(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Arguments and outputs."""
         graph = self.claim.graph
         root, *gradient = [Expr(graph, node) for node in self.nodes]
         inputs = {name: [graph[node] for node in nodes] for name, nodes in self.groups.items()}
-        outputs = {"output": root, "gradient": gradient}
-        return compiled.compile(inputs, outputs, target=target, batch=self.batch)
+        return inputs, {"output": root, "gradient": gradient}
+
+    def compiled(self, target: str) -> compiled.Compiled:
+        """The function on a target."""
+        return compiled.compile(*self.asked, target=target, batch=self.batch)
+
+    def recipe(self) -> Recipe:
+        """What the function is built from on the numpy target."""
+        recipe, _ = compiled.recipe_of(*self.asked, _OPTIONS, batch=self.batch)
+        return recipe
 
     def check(self, target: str, results: Sequence[Any]) -> Check:
         """Compare what a target gave with the interpreter, in ulps of the largest number."""
@@ -231,7 +176,7 @@ class _Job:
                 elif apart / math.ulp(largest) > ulps:
                     ulps, error = apart / math.ulp(largest), apart / (largest or 1.0)
                 near = apart <= FLOOR * math.ulp(largest)
-                if not near and not apart <= _allowed(self.widths[call][i], largest):
+                if not near and not apart <= allowed(self.widths[call][i], largest):
                     name = ("output", *claim.names)[i]
                     wrong = wrong or f"{name} is {got!r}, the interpreter says {wanted!r}"
         way = "a batch" if self.batch else self.written
@@ -276,6 +221,15 @@ def target_checks(
     return checks, not_run
 
 
+def _whole_arrays(arrays: ArrayClaim) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arrays as arguments and outputs of a function."""
+    graph = arrays.graph
+    groups = {f"a{i}": graph[node] for i, node in enumerate(arrays.lanes)}
+    outputs = {"output": graph[arrays.root]}
+    outputs |= {f"d{i}": graph[node] for i, node in enumerate(arrays.gradient)}
+    return groups, outputs
+
+
 def _array_results(
     arrays: ArrayClaim, claim: Claim, points: Sequence[Mapping[int, float]], target: str
 ) -> list[Any]:
@@ -283,10 +237,7 @@ def _array_results(
     import numpy
 
     graph = arrays.graph
-    groups = {f"a{i}": graph[node] for i, node in enumerate(arrays.lanes)}
-    outputs = {"output": graph[arrays.root]}
-    outputs |= {f"d{i}": graph[node] for i, node in enumerate(arrays.gradient)}
-    function = compiled.compile(groups, outputs, target=target)
+    function = compiled.compile(*_whole_arrays(arrays), target=target)
     results = []
     for point in points:
         given = []

@@ -23,6 +23,11 @@ from .lower import Place, starts
 _COMPUTED_IN_PLACE: Final = frozenset((MATMUL, SUM, MEAN, MAX))
 
 
+def computed_in_place(op: Op) -> bool:
+    """Whether NumPy computes the operation in memory that it is given, as in part of a vector."""
+    return (op.shape is None and not op.truth) or op in _COMPUTED_IN_PLACE
+
+
 def _join(*given: Any) -> Any:
     import numpy
 
@@ -249,9 +254,7 @@ class Families:
 
     def _fills(self, node: int) -> bool:
         """Whether an array may be computed in a part of the vector at once."""
-        op = self.graph.ops[node]
-        each = op.shape is None and not op.truth and bool(self.graph.operands[node])
-        return each or op in _COMPUTED_IN_PLACE
+        return bool(self.graph.operands[node]) and computed_in_place(self.graph.ops[node])
 
     def _name(self, new: Mapping[Family, Member]) -> None:
         """Names for vectors: derivatives by an argument, and what their parts' have in common."""

@@ -50,8 +50,7 @@ def lower_arrays(
 
     Leaves that no signature names contribute the numbers they carry.
     """
-    places = [place for _, place in flatten(outputs)]
-    live = live_nodes(graph, [place.node for place in places])
+    live = live_nodes(graph, dict.fromkeys(place.node for _, place in flatten(outputs)))
     lowering = _Lowering(graph, signatures, shapes, name, wishes or {})
     operands: dict[int, Operand] = {}
     instructions: list[Instruction] = []
@@ -155,8 +154,7 @@ class _Lowering:
                 place + i for (_, place), n in zip(homes, sizes, strict=True) for i in range(n)
             ]
         index = _index(positions, own)
-        whole = Index(range(prod(group.row)))
-        is_all = index.shape == group.row and index.positions == whole.positions
+        is_all = index.shape == group.row and index.positions == list(range(prod(group.row)))
         variable = group.argument if is_all else self.space.take(name)
         self.shapes[variable] = shape
         self.views.append(View(variable, group, index))

@@ -1,13 +1,13 @@
-"""From a graph of one sample to an `ArrayProgram`: roll, batch, simplify, rewrite, lower."""
+"""From a graph of one sample to an `ArrayProgram`: roll, batch, passes that pay, lower."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from ...arrays.batching import batch_graph
-from ...arrays.roll import roll
+from ...arrays.roll import Rolled, roll
 from ...graph.expr import Graph
 from ...ops.arrays import GATHER, GATHER_ROWS
 from ...ops.indexing import Index
@@ -15,6 +15,7 @@ from ...ops.shapes import BATCH, Shape
 from ...simplify.engine import run
 from ..lower import Signature
 from ..program import Nested, flatten, map_nested
+from .draft import Draft, Pass, tried
 from .factors import carried
 from .features import turned
 from .lower import Place, lower_arrays
@@ -22,8 +23,8 @@ from .program import ArrayProgram
 from .tidy import tidied
 from .whole import whole
 
-STEPS: Final = (("exact", run), ("tidy", tidied), ("exact", run))
-"""What arrays go through first, by name, each from a graph to a graph; `verify` certifies each."""
+SCALED: Final = "scaled here, where it is small, for all that follows"
+"""The note on what a factor was carried to."""
 
 
 def array_program(
@@ -42,8 +43,34 @@ def array_program(
 
     A scalar graph is rolled first; one with arrays in it is taken as it is.
     """
+    draft = first_draft(graph, outputs, signatures)
+    found = list(tried(draft, PASSES)) if simplify else []
+    for one in found:
+        draft = one.after if one.record.kept else draft
+    wishes = _wishes(draft.graph, draft.outputs, signatures, gradients)
+    program = lower_arrays(
+        *(draft.graph, draft.outputs, signatures, draft.shapes),
+        name=name,
+        dtype=dtype,
+        wishes=wishes,
+    )
+    scaled = {i.name: SCALED for i in program.instructions if i.node in draft.scaled}
+    passes = tuple(one.record for one in found)
+    return replace(program, notes={**draft.notes, **scaled}, passes=passes)
+
+
+def first_draft(
+    graph: Graph,
+    outputs: Nested,
+    signatures: Sequence[Signature],
+    rolled: Rolled | None = None,
+) -> Draft:
+    """The arrays as they are found: a scalar graph rolled, and a batch of samples an axis more.
+
+    rolled  what `roll` makes of the graph's outputs, if that is known
+    """
     shapes = _leaf_shapes(graph, signatures)
-    graph, places = _rolled(graph)
+    graph, places = _rolled(graph, rolled)
     batched = _batched_leaves(graph, signatures)
     if batched:
         nodes = list(dict.fromkeys(place.node for place in places))
@@ -53,38 +80,54 @@ def array_program(
     iterator = iter(places)
     nested = _standing_alone(graph, map_nested(outputs, lambda _: next(iterator)))
     graph.outputs = tuple(place.node for _, place in flatten(nested))
-    notes: dict[str, str] = {}
-    known: Collection[int] = ()
-    passes: tuple[Any, ...] = ()
-    if simplify:
-        for _, step in STEPS:
-            graph = step(graph)
-        graph, scaled = carried(graph)
-        nested = _at(nested, graph.outputs)
-        made = whole(graph, nested, _vectors(signatures), shapes)
-        graph, nested = made.graph, made.outputs
-        known = [made.images[node] for node in scaled if node in made.images]
-        passes = graph.passes
-        wanted = [(place.node, place.position) for _, place in flatten(nested)]
-        found = turned(graph, wanted, _order(signatures, shapes)) if batched else None
-        if found is not None:
-            graph, notes = found.graph, dict(found.notes)
-            nested = map_nested(nested, lambda p: Place(*found.places[p.node, p.position]))
-            known = [found.images[node] for node in known if node in found.images]
-    wishes = _wishes(graph, nested, signatures, gradients)
-    program = lower_arrays(graph, nested, signatures, shapes, name=name, dtype=dtype, wishes=wishes)
-    notes |= {i.name: SCALED for i in program.instructions if i.node in known}
-    return replace(program, notes=notes, passes=passes)
+    return Draft(graph, nested, signatures, shapes)
 
 
-SCALED: Final = "scaled here, where it is small, for all that follows"
-"""The note on what a factor was carried to."""
+def _exact(draft: Draft) -> Draft:
+    """The rules that keep every bit, on arrays."""
+    graph = run(draft.graph)
+    changed = graph.passes[-1].rewrites or len(graph) < len(draft.graph)
+    return draft.on(graph) if changed else draft
 
 
-def _at(nested: Nested, nodes: Sequence[int]) -> Nested:
-    """The places, in order, at other nodes."""
-    moved = iter(nodes)
-    return map_nested(nested, lambda place: Place(next(moved), place.position))
+def _tidy(draft: Draft) -> Draft:
+    graph = tidied(draft.graph)
+    changed = graph.ops != draft.graph.ops or graph.operands != draft.graph.operands
+    return draft.on(graph) if changed else draft
+
+
+def _whole(draft: Draft) -> Draft:
+    made = whole(draft.graph, draft.outputs, _vectors(draft.signatures), draft.shapes)
+    changed = made.graph is not draft.graph
+    return replace(draft, graph=made.graph, outputs=made.outputs) if changed else draft
+
+
+def _factors(draft: Draft) -> Draft:
+    graph, scaled = carried(draft.graph)
+    return replace(draft.on(graph), scaled=scaled) if graph is not draft.graph else draft
+
+
+def _features(draft: Draft) -> Draft:
+    if not draft.batched:
+        return draft
+    wanted = [(place.node, place.position) for _, place in flatten(draft.outputs)]
+    found = turned(draft.graph, wanted, _order(draft.signatures, draft.shapes))
+    if found is None:
+        return draft
+    outputs = map_nested(draft.outputs, lambda p: Place(*found.places[p.node, p.position]))
+    found.graph.outputs = tuple(place.node for _, place in flatten(outputs))
+    scaled = frozenset(found.images[node] for node in draft.scaled if node in found.images)
+    return replace(draft, graph=found.graph, outputs=outputs, notes=found.notes, scaled=scaled)
+
+
+PASSES: Final[tuple[tuple[str, Pass], ...]] = (
+    ("exact", _exact),
+    ("tidy", _tidy),
+    ("whole vectors", _whole),
+    ("factors", _factors),
+    ("features", _features),
+)
+"""What is tried on arrays, in this order, by name. `verify` judges each that a function took."""
 
 
 def _vectors(signatures: Sequence[Signature]) -> dict[str, Sequence[str]]:
@@ -137,11 +180,11 @@ def _leaf_shapes(graph: Graph, signatures: Sequence[Signature]) -> dict[str, Sha
     }
 
 
-def _rolled(graph: Graph) -> tuple[Graph, list[Place]]:
+def _rolled(graph: Graph, rolled: Rolled | None) -> tuple[Graph, list[Place]]:
     """The rolled graph, and where in it each output is."""
     if graph.shapes:
         return graph, [Place(node) for node in graph.outputs]
-    rolled = roll([graph[node] for node in graph.outputs])
+    rolled = rolled or roll([graph[node] for node in graph.outputs])
     small = rolled.graph
     return small, [Place(rolled.outputs[k].id, position) for k, position in rolled.places]
 

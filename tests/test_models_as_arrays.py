@@ -1,0 +1,133 @@
+"""Adam, residual networks and attention: numpy gives the numbers that python gives."""
+
+import random
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.codegen.array import pipeline
+from wengert.codegen.build import build_once
+from wengert.codegen.cost import array_microseconds
+from wengert.ops.scalar import NEG
+
+
+def dot(a, b):
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def matrix(graph, name, rows, columns):
+    return [graph.inputs(f"{name}{i}_", columns) for i in range(rows)]
+
+
+def residual(size):
+    """Three layers h + tanh(W h + b), the squared error, and the weights."""
+    graph = wg.Graph()
+    x = h = graph.inputs("x", size)
+    leaves = []
+    for layer in range(3):
+        weights, biases = matrix(graph, f"w{layer}_", size, size), graph.inputs(f"b{layer}_", size)
+        leaves += [*(w for row in weights for w in row), *biases]
+        lines = zip(h, weights, biases, strict=True)
+        h = [a + (dot(row, h) + bias).tanh() for a, row, bias in lines]
+    y = graph.inputs("y", size)
+    return sum((a - b) ** 2 for a, b in zip(h, y, strict=True)), leaves, {"x": x, "y": y}
+
+
+def attention(size):
+    """Softmax attention of `size` tokens of two features, summed and squared, and the weights."""
+    graph = wg.Graph()
+    tokens = matrix(graph, "x", size, 2)
+    query, key, value = (matrix(graph, name, 2, 2) for name in ("q", "k", "v"))
+    q, k, v = ([[dot(row, t) for row in m] for t in tokens] for m in (query, key, value))
+    loss = 0.0
+    for one in q:
+        scores = [wg.exp(0.5 * dot(one, other)) for other in k]
+        total = sum(scores)
+        mixed = [dot([s / total for s in scores], column) for column in zip(*v, strict=True)]
+        loss = loss + dot(mixed, mixed)
+    leaves = [w for m in (query, key, value) for row in m for w in row]
+    return loss, leaves, {"x": [a for token in tokens for a in token]}
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("model", [residual, attention], ids=lambda model: model.__name__)
+def test_a_loss_and_its_gradient_over_a_batch(model, size):
+    loss, leaves, data = model(size)
+    outputs = {"loss": loss, "grad": wg.grad(loss, leaves)}
+    groups = {"w": leaves, **data}
+    draw = random.Random(size)
+    given = [[draw.uniform(-0.5, 0.5) for _ in leaves]]
+    given += [[[draw.uniform(-1, 1) for _ in part] for _ in range(3)] for part in data.values()]
+    python, array = (
+        wg.compile(groups, outputs, batch=tuple(data), target=target)(*given)
+        for target in ("python", "numpy")
+    )
+    np.testing.assert_allclose(array["loss"], python["loss"], rtol=1e-12)
+    np.testing.assert_allclose(array["grad"], python["grad"], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [(8, 6, 1), (4, 5, 3)])
+def test_steps_of_adam(sizes):
+    net, adam = wg.MLP(sizes[0], list(sizes[1:]), seed=0), wg.Adam(0.01)
+    parameters = [p.data for p in net.parameters()]
+    draw = random.Random(0)
+    X = [[draw.uniform(-1, 1) for _ in range(sizes[0])] for _ in range(5)]
+    Y = [[draw.uniform(-1, 1) for _ in range(sizes[-1])] for _ in range(5)]
+    Y = Y if sizes[-1] > 1 else [y for (y,) in Y]
+    found = []
+    for target in ("python", "numpy"):
+        step = wg.training_step(net, optimizer=adam, reduce="mean", target=target)
+        now, state = parameters, adam.state(len(parameters))
+        for _ in range(3):
+            result = step(now, state, X, Y)
+            now, state = result["params"], result["state"]
+        found.append([result["loss"], *now, *state])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9, atol=1e-14)
+
+
+def test_an_update_of_adam_is_done_to_the_whole_vector():
+    """One division and one root for all parameters, however many layers they are in."""
+    for sizes in ((8, [6, 1]), (16, [16, 1]), (3, [4, 4, 4, 2])):
+        step = wg.training_step(
+            wg.MLP(*sizes, seed=0), optimizer=wg.Adam(0.01), reduce="mean", target="numpy"
+        )
+        assert step.program.counts()["sqrt"] == 1
+        for record in step.program.passes:
+            assert record.kept == (record.after < record.before)
+        kept = [record for record in step.program.passes if record.kept]
+        assert kept[-1].after == array_microseconds(step.program, 32)
+
+
+def twice_negated(draft):
+    """A pass that does what is done, and more."""
+    before = draft.graph
+    after = wg.Graph()
+    images = {}
+    for node in range(len(before)):
+        if before.operands[node]:
+            inner = tuple(images[operand] for operand in before.operands[node])
+            statics = before.statics.get(node, ())
+            images[node] = after.append(before.ops[node], inner, statics)
+        else:
+            images[node] = after.copy_leaf(before, node)
+    after.outputs = tuple(
+        after.append(NEG, (after.append(NEG, (images[node],)),)) for node in before.outputs
+    )
+    return draft.on(after)
+
+
+def test_a_pass_that_makes_a_call_longer_is_left_out_and_says_so(monkeypatch):
+    loss, leaves, data = residual(3)
+    groups, options = {"w": leaves, **data}, {"batch": tuple(data), "target": "numpy"}
+    plain = wg.compile(groups, loss, **options)
+    build_once.cache_clear()
+    changed = (*pipeline.PASSES, ("negated", twice_negated))
+    monkeypatch.setattr(pipeline, "PASSES", changed)
+    function = wg.compile(groups, loss, **options)
+    build_once.cache_clear()
+    record = function.passes[-1]
+    assert (record.name, record.kept) == ("negated", False)
+    assert record.after > record.before
+    assert "so it was left out" in function.report()
+    assert function.source == plain.source
