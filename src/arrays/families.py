@@ -29,7 +29,7 @@ from .columns import (
 )
 from .domains import conditions
 from .reads import Affine, Apply, Axis, Condition, Index, Operand, Read, Reduce, Table, Term, along
-from .shapes import APPLY, LEAF, LITERAL, Family, Group, Shapes
+from .shapes import APPLY, LEAF, LITERAL, VECTOR, Family, Group, Shapes
 from .terms import NONE
 
 _SPARSE: Final = 64
@@ -169,6 +169,9 @@ class Families:
             return
         if made.kind == LEAF:
             self._lay_out_leaf(made)
+        elif made.kind == VECTOR:
+            column = numpy.arange(made.size)
+            self.layouts[number] = Layout([column], [self.names.new()], [made.size])
         elif made.kind == APPLY:
             self._add_apply(made)
         else:
@@ -242,7 +245,7 @@ class Families:
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Reduce:
             assert made.op is not None
             terms = [self._term(part, keys, domain, axes) for part in parts]
-            return Reduce(made.op, tuple(terms))
+            return Reduce(made.op, tuple(terms) or (Term(1, (0.0,)),))
 
         axes: dict[str, int] = {}
         self._make(made, layout, value, axes)

@@ -45,6 +45,9 @@ class Scalars:
     inputs    the operands of every other operation
     adjoint   of a node that is an adjoint: its primal and how many derivatives deep it is
     roots     what each node that was asked for is now
+    vectors   elements of arguments, or of their adjoints, as whole vectors: of each node the
+              argument, how many derivatives deep, and the place
+    zeros     of such vectors of adjoints: the places of leaves that nothing depends on
     """
 
     graph: Graph
@@ -55,6 +58,8 @@ class Scalars:
     inputs: dict[int, tuple[int, ...]] = field(default_factory=dict)
     adjoint: dict[int, tuple[int, int]] = field(default_factory=dict)
     roots: list[int] = field(default_factory=list)
+    vectors: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    zeros: dict[tuple[str, int], list[int]] = field(default_factory=dict)
 
 
 def scalars(graph: Graph, roots: Sequence[int]) -> Scalars:
