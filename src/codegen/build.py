@@ -16,8 +16,10 @@ from ..graph.expr import Graph
 from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
 from ..simplify.pipeline import Choice, simplified
+from .array.function import ArrayFunction
 from .array.pipeline import array_program
 from .array.program import ArrayProgram
+from .array.statementpipeline import array_function
 from .lower import Signature, depends_on_samples, lower
 from .program import Nested, Program, flatten, map_nested
 from .target import Source, Target, find_target
@@ -53,7 +55,7 @@ class Options(NamedTuple):
 class Built:
     """A program, its text and the function that the text defines."""
 
-    program: Program | ArrayProgram
+    program: Program | ArrayProgram | ArrayFunction
     source: Source
     function: Callable[..., Any]
     derivatives: tuple[Derivatives, ...]
@@ -141,8 +143,12 @@ def build(recipe: Recipe) -> Built:
         _check_scalars(recipe.graph, target.name)
     graph = simplified_graph(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
-    program: Program | ArrayProgram
-    if target.arrays:
+    program: Program | ArrayProgram | ArrayFunction
+    if target.statements and not graph.shapes:
+        program = array_function(
+            *(graph, recipe.outputs, recipe.signatures), name=options.name, dtype=options.dtype
+        )
+    elif target.arrays:
         program = array_program(
             graph,
             recipe.outputs,

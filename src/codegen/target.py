@@ -42,7 +42,8 @@ class Target:
     records under the target's `name`: `op.spelling(name, statics)`.
 
     A target with `arrays` prints `ArrayProgram`s. `prepare`, given a program, answers a function
-    that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
+    that makes the caller's arguments those of the printed function, or raises a `ShapeError`. One
+    with `statements` prints `ArrayFunction`s, which are made of scalars only.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Target:
     emit_careful: Callable[[Any], Source | None] = lambda program: None
     prepare: Callable[[Any], Callable[[Sequence[Any]], Sequence[Any]]] | None = None
     arrays: bool = False
+    statements: bool = False
 
 
 TARGETS: Final[Mapping[str, str]] = {

@@ -155,29 +155,33 @@ class ArrayProgram:
 
     def check_arguments(self, arguments: Sequence[Any]) -> None:
         """A `ShapeError` that names the argument, and the row, unless all fit their groups."""
-        if len(arguments) != len(self.groups):
-            expected = ", ".join(f"{group.name} {shape_text(group.whole)}" for group in self.groups)
-            raise ShapeError(
-                f"{self.name} takes {len(self.groups)} arguments, got {len(arguments)}; "
-                f"expected {expected}"
-            )
-        lengths = {}
-        for group, argument in zip(self.groups, arguments, strict=True):
-            what = f"{self.name}: argument {group.name!r}"
-            if hasattr(argument, "shape") or len(group.row) > 1:
-                _check_array(group, argument, what)
-            elif not group.batched:
-                check_row(group, argument, what)
-            else:
-                for i, row in enumerate(check_sequence(argument, what, group.shape)):
-                    check_row(group, row, f"{self.name}: row {i} of {group.name!r}")
-            if group.batched:
-                lengths[group.name] = len(argument)
-        if len(set(lengths.values())) > 1:
-            raise ShapeError(
-                f"{self.name}: batched arguments have different numbers of rows: "
-                + ", ".join(f"{name} has {n}" for name, n in lengths.items())
-            )
+        check_arguments(self.name, self.groups, arguments)
+
+
+def check_arguments(name: str, groups: Sequence[ArrayGroup], arguments: Sequence[Any]) -> None:
+    """A `ShapeError` that names the argument, and the row, unless all fit their groups."""
+    if len(arguments) != len(groups):
+        expected = ", ".join(f"{group.name} {shape_text(group.whole)}" for group in groups)
+        raise ShapeError(
+            f"{name} takes {len(groups)} arguments, got {len(arguments)}; expected {expected}"
+        )
+    lengths = {}
+    for group, argument in zip(groups, arguments, strict=True):
+        what = f"{name}: argument {group.name!r}"
+        if hasattr(argument, "shape") or len(group.row) > 1:
+            _check_array(group, argument, what)
+        elif not group.batched:
+            check_row(group, argument, what)
+        else:
+            for i, row in enumerate(check_sequence(argument, what, group.shape)):
+                check_row(group, row, f"{name}: row {i} of {group.name!r}")
+        if group.batched:
+            lengths[group.name] = len(argument)
+    if len(set(lengths.values())) > 1:
+        raise ShapeError(
+            f"{name}: batched arguments have different numbers of rows: "
+            + ", ".join(f"{argument} has {n}" for argument, n in lengths.items())
+        )
 
 
 def _check_array(group: ArrayGroup, argument: Any, what: str) -> None:

@@ -13,7 +13,7 @@ from math import prod
 from typing import Final
 
 from ...arrays.reads import Affine, Index, Read, Table
-from ...ops.record import ATOM, Notation
+from ...ops.record import ATOM
 from ...ops.shapes import BATCH, Shape
 
 WINDOWS: Final = "np.lib.stride_tricks.sliding_window_view"
@@ -23,13 +23,19 @@ WINDOWS: Final = "np.lib.stride_tricks.sliding_window_view"
 class Code:
     """An expression: its text, how tightly it binds, and the axes of its value in order.
 
-    view   whether its value may be the memory of something else, seen in another way
+    memory   the array whose memory its value may be, seen in another way; "" for memory of its own
+    filling  the text that writes the value into the memory `{out}`; "" where there is none
+    update   what an operator does with two pieces of text: left, operator, right
+    depth    how deep expressions are nested in it
     """
 
     text: str
     axes: tuple[str, ...] = ()
     binds: int = ATOM
-    view: bool = False
+    memory: str = ""
+    filling: str = ""
+    depth: int = 0
+    update: tuple[str, str, str] | None = None
 
     def within(self, level: int) -> str:
         """The text for a place that needs `level`."""
@@ -38,23 +44,29 @@ class Code:
     @property
     def tight(self) -> str:
         """The text for a place before a dot or a bracket."""
-        return self.within(ATOM)
+        number = self.text.replace(".", "", 1).isdigit()
+        return f"({self.text})" if number else self.within(ATOM)
 
     def through(self, after: str, axes: Sequence[str]) -> Code:
         """This with a subscript or a method behind it, which make a view with other axes."""
-        return Code(f"{self.tight}{after}", tuple(axes), ATOM, True)
+        return Code(f"{self.tight}{after}", tuple(axes), ATOM, self.memory, "", self.depth)
 
 
 @dataclass
 class Head:
-    """Constants of a module, each written once: what its text is, by its name."""
+    """Constants of a module, each written once: what its text is, by its name.
+
+    taken    names that are used for something else
+    samples  how many samples there are, as text
+    """
 
     taken: set[str] = field(default_factory=set)
+    samples: str = "samples"
     constants: dict[str, str] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
 
     def constant(self, text: str, wish: str) -> str:
-        """The name of the constant with this text; `wish` or, where that is taken, `wish_2`…"""
+        """The name of the constant with this text: `wish`, or `wish_2` where that is taken."""
         if text in self._names:
             return self._names[text]
         name, number = wish, 2
@@ -65,10 +77,17 @@ class Head:
         self._names[text] = name
         return name
 
+    def length(self, length: int) -> str:
+        """A length of a shape as text."""
+        return self.samples if length == BATCH else str(length)
 
-def view(
-    read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], head: Head
-) -> Code:
+    def shape(self, lengths: Sequence[int]) -> str:
+        """A shape as text, a tuple."""
+        inside = ", ".join(map(self.length, lengths))
+        return f"({inside},)" if len(lengths) == 1 else f"({inside})"
+
+
+def view(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], head: Head) -> Code:
     """What a read is of an array: a view where its indices allow, else a gather.
 
     source    the array, as an expression without axes' names
@@ -77,6 +96,10 @@ def view(
     axes = [axis for index in read.index for axis in index.axes]
     tables = [index for index in read.index if isinstance(index, Table)]
     plain = len(axes) == len(set(axes)) and len(tables) <= 1
+    several = [i for i in read.index if isinstance(i, Affine) and len(i.terms) > 1]
+    windows = [i for i in several if _radix(i, lengths) is None]
+    if windows and (tables or len(windows) < len(several)):
+        plain = False
     if plain and all(
         _fits(index, length, lengths) for index, length in zip(read.index, shape, strict=True)
     ):
@@ -114,15 +137,10 @@ def transposed(code: Code, axes: Sequence[str]) -> Code:
     return code.through(f".transpose({order})", axes)
 
 
-def length_text(length: int) -> str:
-    """A length of a shape as text: that of the samples is whatever is left."""
-    return "-1" if length == BATCH else str(length)
-
-
 def _fits(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
     """Whether an index can be written as a subscript: it stays inside the axis everywhere."""
     if isinstance(index, Table):
-        return len(index.axes) > 0 and min(index.values) >= 0
+        return len(index.axes) > 0 and min(index.values) >= 0 and max(index.values) < length
     if length == BATCH:
         return index.axis is not None
     ends = [(lengths[axis] - 1) * stride for axis, stride in index.terms]
@@ -162,9 +180,7 @@ def _slice(offset: int, count: int, step: int, length: int) -> str:
     return f"{start}:{end}{by}"
 
 
-def _sliced(
-    read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], head: Head
-) -> Code:
+def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], head: Head) -> Code:
     keys: list[str] = []
     axes: list[str] = []
     sizes: list[int] = []
@@ -197,41 +213,54 @@ def _sliced(
         else:
             (slow, long), (fast, short) = sorted(index.terms, key=lambda term: -term[1])
             keys.append(_slice(index.offset, length - index.offset, 1, length))
-            windows.append((len(axes), slow, long, fast, short))
-            axes += [slow, fast]
-            sizes += [lengths[slow], lengths[fast]]
-    code = replace(source, axes=tuple(axes))
+            windows.append(_Window(len(axes), slow, long, fast, short))
+            axes.append(slow)
+            sizes.append(lengths[slow])
+    code = replace(source, axes=tuple(axes), filling="", update=None)
     while keys and keys[-1] == ":":
         keys.pop()
     if keys:
         code = code.through(f"[{', '.join(keys)}]", axes)
-    for place, slow, long, fast, short in windows:
-        code = _windowed(code, place, slow, long, fast, short, lengths)
+    if windows:
+        return _windowed(code, windows, lengths)
     if split:
-        shown = ", ".join(length_text(size) for size in sizes)
+        shown = ", ".join(map(head.length, sizes))
         code = code.through(f".reshape({shown})", axes)
     if table is None:
         return code
     place, index = table
     inside = ", ".join([*[":"] * place, table_constant(index, head)])
     after = (*code.axes[:place], *index.axes, *code.axes[place + 1 :])
-    return replace(code.through(f"[{inside}]", after), view=False)
+    return replace(code.through(f"[{inside}]", after), memory="")
 
 
-def _windowed(
-    code: Code, place: int, slow: str, long: int, fast: str, short: int, lengths: Mapping[str, int]
-) -> Code:
-    """Windows along an axis: the positions stay in its place, the inner axis comes last."""
-    wide = short * (lengths[fast] - 1) + 1
-    at = sum(1 for axis in code.axes[:place] if axis)
-    rest = [axis for axis in code.axes if axis not in (slow, fast)]
-    before, behind = rest[:at], rest[at:]
-    text = f"{WINDOWS}({code.text}, {wide}, axis={at})"
-    count = long * (lengths[slow] - 1) + 1
-    keys = [":"] * at + [f":{count}" + (f":{long}" if long > 1 else "")]
-    if short > 1:
-        keys += [":"] * len(behind) + [f"::{short}"]
-    return Code(f"{text}[{', '.join(keys)}]", (*before, slow, *behind, fast), ATOM, True)
+@dataclass(frozen=True)
+class _Window:
+    """An axis of an array that is read at `long·slow + short·fast`."""
+
+    axis: int
+    slow: str
+    long: int
+    fast: str
+    short: int
+
+
+def _windowed(code: Code, windows: Sequence[_Window], lengths: Mapping[str, int]) -> Code:
+    """Windows along axes: the positions stay in their places, the inner axes come last."""
+    wide = [window.short * (lengths[window.fast] - 1) + 1 for window in windows]
+    where = [window.axis for window in windows]
+    sizes, places = (wide[0], where[0]) if len(windows) == 1 else (tuple(wide), tuple(where))
+    text = f"{WINDOWS}({code.text}, {sizes}, axis={places})"
+    keys = [":"] * len(code.axes)
+    for window in windows:
+        count = window.long * (lengths[window.slow] - 1) + 1
+        keys[window.axis] = f":{count}" + (f":{window.long}" if window.long > 1 else "")
+    keys += [f"::{window.short}" if window.short > 1 else ":" for window in windows]
+    while keys and keys[-1] == ":":
+        keys.pop()
+    inside = f"[{', '.join(keys)}]" if keys else ""
+    axes = (*code.axes, *[window.fast for window in windows])
+    return replace(code.through("", axes), text=f"{text}{inside}")
 
 
 def table_constant(index: Table, head: Head) -> str:
@@ -261,11 +290,15 @@ def _gathered(
             text = " + ".join([*terms, *([str(index.offset)] if index.offset or not terms else [])])
         if not _inside(index, length, lengths):
             text = f"np.clip({text}, 0, {length - 1})"
-        keys.append(text if len(text) < 12 else head.constant(text, "places"))
-    return Code(f"{source.tight}[{', '.join(keys)}]", axes)
+        local = len(text) < 12 or head.samples in text
+        keys.append(text if local else head.constant(text, "places"))
+    gathered = Code(f"{source.tight}[{', '.join(keys)}]", axes)
+    return gathered if axes else replace(gathered, memory=source.memory)
 
 
 def _inside(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
+    if length == BATCH:
+        return True
     if isinstance(index, Table):
         return not index.values or (min(index.values) >= 0 and max(index.values) < length)
     ends = [(lengths[axis] - 1) * stride for axis, stride in index.terms]
@@ -275,9 +308,4 @@ def _inside(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
 
 def _counting(axis: str, axes: tuple[str, ...], lengths: Mapping[str, int], head: Head) -> str:
     """0, 1, … along one of several axes."""
-    return arranged(Code(f"np.arange({lengths[axis]})", (axis,)), axes).text
-
-
-def noted(op_notation: Notation, operands: Sequence[str]) -> str:
-    """An operation's text with those of its operands put in."""
-    return op_notation.template.format(*operands)
+    return arranged(Code(f"np.arange({head.length(lengths[axis])})", (axis,)), axes).text
