@@ -39,7 +39,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_OPERATIONS = "test_operations test_formula test_python_target test_symbolic"
+_OPERATIONS = "test_operations test_formula test_python_target test_sympy"
 _GUARDS = "test_guard test_stable test_arrays"
 _ROLL = "test_rolled_graphs test_roll test_numpy_target test_unroll test_batching"
 _NUMPY = "test_numpy_code test_numpy_target test_arrays test_dense test_batching test_train"
@@ -67,7 +67,7 @@ TESTS = {
     "src/codegen/scalar/python.py": _PYTHON,
     "src/codegen/scalar/writer.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/scalar/spelling.py": _PYTHON,
-    "src/codegen/scalar/variables.py": _PYTHON,
+    "src/codegen/names.py": _PYTHON,
     "src/codegen/scalar/layout.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/array/numpy.py": _NUMPY,
     "src/codegen/array/arguments.py": _NUMPY,
@@ -331,7 +331,7 @@ def _in_the_fork(copied: Path, modules: Sequence[str], watch: Watch, options: Se
 
         sys.settrace(watch.trace)
         threading.settrace(watch.trace)
-    files = [f"tests/{name}.py" for name in modules]
+    files = [str(path) for name in modules for path in copied.glob(f"tests/**/{name}.py")]
     usual = ["-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     return int(pytest.main([*usual, *options, *files], plugins=[watch]))
 
@@ -403,7 +403,7 @@ def _mutate_all(copied: Path, options: argparse.Namespace) -> int:
 
 def _pool(copied: Path, file: str) -> list[str]:
     named = TESTS.get(file, "test_compile").split()
-    return [name for name in named if (copied / "tests" / f"{name}.py").exists()]
+    return [name for name in named if any(copied.glob(f"tests/**/{name}.py"))]
 
 
 def _caught(

@@ -127,8 +127,7 @@ def test_a_wrong_simplification_is_found(monkeypatch):
     from wengert.simplify.rules import Rule
 
     rules = (Rule("wrong", lambda a, b: a * b, lambda a, b: a + b, "exact"),)
-    monkeypatch.setattr(passes, "DEFAULT_PIPELINE", (passes.Pass("exact", rules),))
-    monkeypatch.setattr(passes.run, "__defaults__", (passes.DEFAULT_PIPELINE,))
+    monkeypatch.setitem(passes.PASSES, "exact", passes.Pass("exact", rules))
     with pytest.raises(AssertionError, match="simplified"):
         check_agreement(SKETCHES["mul"])
 

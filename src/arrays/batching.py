@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ..errors import NotALeafError, OperandError, ShapeError
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
-from ..graph.rewrite import Walk
+from ..graph.rewrite import Rewritten, Walk
 from ..ops.arrays import (
     BROADCAST,
     GATHER,
@@ -57,12 +57,12 @@ def batch(exprs: Iterable[Any], leaves: Iterable[Any]) -> list[Expr]:
     wanted = list(exprs)
     graph = common_graph(wanted)
     roots = [graph.node_of(thing) for thing in wanted]
-    result = batch_graph(graph, roots, [_leaf(graph, leaf) for leaf in leaves])
+    result = batch_graph(graph, roots, [_leaf(graph, leaf) for leaf in leaves]).graph
     return [result[node] for node in result.outputs]
 
 
-def batch_graph(graph: Graph, roots: Sequence[int], batched: Iterable[int]) -> Graph:
-    """The graph that `batch` makes; its outputs are the images of `roots`."""
+def batch_graph(graph: Graph, roots: Sequence[int], batched: Iterable[int]) -> Rewritten:
+    """The graph that `batch` makes; its outputs are `roots` of a batch."""
     live = live_nodes(graph, roots)
     leaves = sorted(set(batched))
     if not leaves:
@@ -70,7 +70,7 @@ def batch_graph(graph: Graph, roots: Sequence[int], batched: Iterable[int]) -> G
     work = _Batching(graph, _varying(graph, live, leaves), leaves[0])
     work.plan(live, roots)
     work.walk.run([n for n in live if n in work.wanted or n in work.summed], work.write)
-    return work.walk.finish(roots).graph
+    return work.walk.finish(roots)
 
 
 def _leaf(graph: Graph, leaf: Any) -> int:

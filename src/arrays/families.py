@@ -24,6 +24,7 @@ from .columns import (
     distinct,
     fewest,
     index_of,
+    looped,
     normal,
     rank_among,
 )
@@ -212,7 +213,7 @@ class Families:
             family, columns, axes, _ = self._factor(family, rows[:, k])
             slots.append((family, columns, axes))
             candidates += zip(columns, axes, strict=True)
-        layout = self._layout(made, [candidates])
+        layout = self._layout(made.size, [candidates])
         self.layouts[made.number] = layout
 
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Apply:
@@ -228,27 +229,76 @@ class Families:
         self._make(made, layout, value)
 
     def _add_reduce(self, made: Family) -> None:
-        parts = [self._part(made, group) for group in made.groups.values()]
+        parts = self._parts(made)
         if made.primal == NONE:
-            stages = [
-                [pair for part in parts for pair in part.constant],
-                [pair for part in parts for pair in _invariants(part)],
-                [pair for part in parts for pair in self._windows(part)],
-            ]
-            layout = self._layout(made, stages)
+            layout = self._layout(made.size, self._stages(parts))
         else:
             layout = self._layout_of_adjoints(made)
         self.layouts[made.number] = layout
-        if self._is_copy(made, parts):
-            return
+        if not self._is_copy(made, parts) and not self._in_regions(made, parts, layout):
+            self._make_reduce(made, parts, layout)
+
+    def _stages(self, parts: Sequence[_Part]) -> list[list[tuple[Column, int]]]:
+        """Columns that may tell sums apart, the likeliest first."""
+        return [
+            [pair for part in parts for pair in part.constant],
+            [pair for part in parts for pair in _invariants(part)],
+            [pair for part in parts for pair in self._windows(part)],
+        ]
+
+    def _make_reduce(
+        self,
+        made: Family,
+        parts: Sequence[_Part],
+        layout: Layout,
+        place: Sequence[Index] | None = None,
+    ) -> None:
+        axes: dict[str, int] = {}
 
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Reduce:
             assert made.op is not None
             terms = [self._term(part, keys, domain, axes) for part in parts]
             return Reduce(made.op, tuple(terms) or (Term(1, (0.0,)),))
 
-        axes: dict[str, int] = {}
-        self._make(made, layout, value, axes)
+        self._make(made, layout, value, axes, place)
+
+    def _in_regions(self, made: Family, parts: Sequence[_Part], layout: Layout) -> bool:
+        """Write adjoints that are sums of other terms in each of several regions, one by one.
+
+        That is so where leaves of several uses lie in one vector. It is not done, and answers
+        False, unless each region has axes of its own on which the places in the array are affine.
+        """
+        import numpy
+
+        if made.primal == NONE or not parts:
+            return False
+        there = numpy.zeros((len(parts), made.size), bool)
+        for part, row in zip(parts, there, strict=True):
+            row[part.place] = True
+        if len(parts) == 1 and there.all():
+            regions = [there[0]]
+        else:
+            signatures = numpy.unique(there, axis=1)
+            if signatures.shape[1] == 1 or (signatures.sum(1) > 1).any():
+                return False
+            regions = [(signature == there.T).all(1) for signature in signatures.T]
+        found = []
+        for region in regions:
+            some = [self._some(p, region) for p in parts if region[p.place].any()]
+            own = self._layout(int(region.sum()), self._stages(some)) if some else None
+            columns = [column[region] for column in layout.columns]
+            if own is None:
+                own = Layout(columns, layout.axes, layout.lengths)
+            keys = _keys(own)
+            place = [affine(column, keys) for column in columns]
+            if None in place or not distinct(own.columns, int(region.sum())):
+                return False
+            found.append((some, own, place))
+        if len(found) == 1 and all(i is not None and i.axis for i in found[0][2]):
+            return False
+        for some, own, place in found:
+            self._make_reduce(made, some, own, [index for index in place if index is not None])
+        return True
 
     def _windows(self, part: _Part) -> list[tuple[Column, int]]:
         """Where the window begins that an element sums over, for each varying column."""
@@ -288,10 +338,32 @@ class Families:
         self.copies[made.number] = Copy(source, lanes, sign)
         return True
 
-    def _part(self, made: Family, group: Group) -> _Part:
+    def _parts(self, made: Family) -> list[_Part]:
+        """The terms of a family, a part for each shape."""
         import numpy
 
-        rows = numpy.array(group.rows, numpy.int64).reshape(-1, 3)
+        parts = []
+        for group in made.groups.values():
+            rows = numpy.array(group.rows, numpy.int64).reshape(-1, 3)
+            numbers = None if group.numbers is None else numpy.array(group.numbers)
+            parts.append(self._part(group, rows, numbers, made.size, made.op is ADD))
+        return parts
+
+    def _some(self, part: _Part, chosen: Column) -> _Part:
+        """The terms of those elements that are `chosen`, which are numbered anew."""
+        import numpy
+
+        rows = chosen[part.place]
+        kept = part.rows[rows]
+        kept[:, 0] = (numpy.cumsum(chosen) - 1)[kept[:, 0]]
+        numbers = None if part.numbers is None else part.numbers[rows]
+        return self._part(part.group, kept, numbers, int(chosen.sum()), part.added)
+
+    def _part(
+        self, group: Group, rows: Column, numbers: Column | None, size: int, added: bool
+    ) -> _Part:
+        import numpy
+
         place = rows[:, 0]
         starts = numpy.concatenate([[0], numpy.flatnonzero(numpy.diff(place)) + 1])
         sign = group.sign
@@ -310,19 +382,18 @@ class Families:
             family, columns, axes, factor = self._factor(family, rows[:, 1 + k])
             sign *= factor
             factors.append((family, columns, axes))
-        numbers = None if group.numbers is None else numpy.array(group.numbers)
-        added = made.op is ADD
         part = _Part(group, rows, place, factors, numbers, sign, starts, kept, added)
-        everywhere = len(starts) == made.size
+        everywhere = len(starts) == size
         seen: dict[bytes, int] = {}
         for family, columns, axes in factors:
             if family == NONE:
                 continue
             for column, axis in zip(columns, axes, strict=True):
-                known = seen.setdefault(column.tobytes(), axis)
-                if known is not axis:
-                    self.names.merge(known, axis)
+                text = column.tobytes()
+                if text in seen:
+                    self.names.merge(seen[text], axis)
                     continue
+                seen[text] = axis
                 low = part.low(column)
                 if (low == part.high(column)).all():
                     if everywhere:
@@ -331,11 +402,10 @@ class Families:
                     part.varying.append((column, axis))
         return part
 
-    def _layout(self, made: Family, stages: Sequence[Sequence[tuple[Column, int]]]) -> Layout:
-        """Axes that tell the elements of a family apart, from columns that come in stages."""
+    def _layout(self, count: int, stages: Sequence[Sequence[tuple[Column, int]]]) -> Layout:
+        """Axes that tell some elements apart, from columns that come in stages."""
         import numpy
 
-        count = made.size
         if count == 1:
             return Layout([], [], [])
         dense: list[tuple[Column, int]] = []
@@ -348,11 +418,12 @@ class Families:
                 if (column == column[0]).all():
                     continue
                 moved, whole = normal(column)
-                known = seen.setdefault(moved.tobytes(), axis)
-                if known is not axis:
-                    self.names.merge(known, axis)
+                text = moved.tobytes()
+                if text in seen:
+                    self.names.merge(seen[text], axis)
                     continue
-                (dense if whole else sparse).append((moved, axis))
+                seen[text] = axis
+                (dense if whole and looped(moved) else sparse).append((moved, axis))
             kept, done = choose(dense, count)
             if done:
                 break
@@ -378,11 +449,15 @@ class Families:
         """Axes with one more: the rank among those alike, or the numbers that columns hold."""
         import numpy
 
-        total, _ = codes([column for column, _ in chosen], count)
-        rank = rank_among(total)
-        keys = [Key("", rank, int(rank.max()) + 1)]
-        if all(affine(c, keys) or fewest(c, keys) for c, _ in sparse):
-            return [*chosen, (rank, self.names.new())]
+        order = sorted(chosen, key=lambda pair: looped(pair[0]))
+        for left_out in (None, *order):
+            rest = [pair for pair in chosen if pair is not left_out]
+            rank = rank_among(codes([column for column, _ in rest], count)[0])
+            key = Key("", rank, int(rank.max()) + 1)
+            told = sparse if left_out is None else [*sparse, left_out]
+            size = key.length * prod([int(column.max()) + 1 for column, _ in rest])
+            if size == count and all(fewest(column, [key]) for column, _ in told):
+                return [*rest, (rank, self.names.new())]
         coded = [(numpy.unique(column, return_inverse=True)[1], axis) for column, axis in sparse]
         kept, done = choose([*chosen, *coded], count)
         both = [[*chosen, *coded][i] for i in kept]
@@ -408,19 +483,19 @@ class Families:
         )
 
     def _make(
-        self, made: Family, layout: Layout, value: Any, inner: dict[str, int] | None = None
+        self,
+        made: Family,
+        layout: Layout,
+        value: Any,
+        inner: dict[str, int] | None = None,
+        where: Sequence[Index] | None = None,
     ) -> None:
         """Write the statement of a family; axes are split where indices go in blocks."""
         if not self._computed:
             return
-        keys: list[Key] = []
-        place: list[Index] = []
-        identity: dict[str, int] = {}
-        for k, (column, axis, length) in enumerate(zip(*layout, strict=True)):
-            key = Key(f"t{k}", column, length)
-            keys.append(key)
-            place.append(along(key.name))
-            identity[key.name] = axis
+        keys = _keys(layout)
+        place: list[Index] = [along(key.name) for key in keys] if where is None else [*where]
+        identity = {key.name: axis for key, axis in zip(keys, layout.axes, strict=True)}
         found: Apply | Reduce | None = None
         while found is None:
             domain = conditions(keys)
@@ -430,9 +505,11 @@ class Families:
                 keys, place = self._split(keys, place, identity, split)
         axes = [Axis(key.name, key.length) for key in keys]
         identity.update(inner or {})
-        unchanged = len(place) == len(axes)
+        names = [axis.name for axis in axes]
+        simple = [index.axis if isinstance(index, Affine) else None for index in place] == names
+        domain = conditions(keys)
         self.made.append(
-            Made(made.number, axes, None if unchanged else place, found, conditions(keys), identity)
+            Made(made.number, axes, None if simple else place, found, domain, identity)
         )
 
     def _split(
@@ -514,6 +591,22 @@ class Families:
         axes = tuple([Axis(key.name, key.length) for key in inner])
         return Term(part.sign * count, tuple(factors) or (1.0,), axes, domain)
 
+    def _numbered(
+        self, part: _Part, chosen: Sequence[tuple[Column, int]]
+    ) -> list[tuple[Column, int]] | None:
+        """Terms counted one by one instead of by a column that says what they pick, if that fits.
+
+        A sum over tokens, two of which are equal, is one over their positions.
+        """
+        for left_out in chosen:
+            rest = [pair for pair in chosen if pair is not left_out]
+            rank = rank_among(codes([part.place, *[c for c, _ in rest]], len(part.place))[0])
+            key = Key("", rank, int(rank.max()) + 1)
+            size = len(part.starts) * key.length * prod([int(c.max()) + 1 for c, _ in rest])
+            if size == len(part.place) and fewest(left_out[0], [key]):
+                return [*rest, (rank, self.names.new())]
+        return None
+
     def _factors(self, part: _Part, rows: Any, keys: Sequence[Key]) -> list[Operand]:
         """What the terms of one shape multiply, at some of their rows."""
         factors: list[Operand] = []
@@ -561,7 +654,7 @@ class Families:
             if part.added and part.numbers is None and (times == times[0]).all():
                 count = int(times[0])
             else:
-                chosen.append((rank, self.names.new()))
+                chosen = self._numbered(part, chosen) or [*chosen, (rank, self.names.new())]
         if prod([int(c.max()) + 1 for c, _ in chosen]) * max(1, len(targets)) > 2**24:
             chosen, count = [(rank_among(part.place), self.names.new())], 1
         inner = []
@@ -570,6 +663,13 @@ class Families:
             identity[name] = axis
             inner.append(Key(name, column, int(column.max()) + 1))
         return inner, count
+
+
+def _keys(layout: Layout) -> list[Key]:
+    return [
+        Key(f"t{k}", column, length)
+        for k, (column, length) in enumerate(zip(layout.columns, layout.lengths, strict=True))
+    ]
 
 
 def _choose_inner(
@@ -581,13 +681,15 @@ def _choose_inner(
         unique.setdefault(column.tobytes(), i)
     kept = list(unique.values())
     keys = {i: Key(str(i), candidates[i][0], int(candidates[i][0].max()) + 1) for i in kept}
-    for i in sorted(kept, key=lambda i: (-keys[i].length, -i)):
+    loops = {i: len(kept) == 1 or looped(keys[i].column) for i in kept}
+    order = sorted(kept, key=lambda i: (loops[i], -keys[i].length, -i))
+    for i in order:
         rest = [j for j in kept if j != i]
         if affine(keys[i].column, [*outer, *[keys[j] for j in rest]]) is not None:
             kept = rest
     told_apart = distinct([places.column, *[keys[i].column for i in kept]], count)
     if told_apart:
-        for i in sorted(kept, key=lambda i: (-keys[i].length, -i)):
+        for i in [i for i in order if i in kept]:
             rest = [j for j in kept if j != i]
             if distinct([places.column, *[keys[j].column for j in rest]], count):
                 kept = rest

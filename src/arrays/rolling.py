@@ -82,7 +82,7 @@ def roll_nodes(
     >>> g = Graph(); x = g.inputs("x_", 3); w = [g.inputs(f"w_{j}_", 3) for j in range(2)]
     >>> y = [sum(a * b for a, b in zip(row, x)) for row in w]
     >>> print(roll_nodes(g, [e.id for e in y]))
-    t1[i] = Σ_j x_[j]·w[i, j]
+    t1[i] = Σ_j x[j]·w[i, j]
     """
     found, known = _shapes(graph, roots, arguments or {})
     return _program(found, known, arguments or {})

@@ -171,7 +171,7 @@ def simplified_graph(recipe: Recipe) -> Graph:
     if recipe.options.rules is None:
         return recipe.graph
     samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
-    return simplified(recipe.graph, recipe.options.rules, samples)
+    return simplified(recipe.graph, recipe.options.rules, samples).graph
 
 
 build_once = lru_cache(maxsize=64)(build)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..derive.backward import grad
 from ..graph.evaluation import node_values
 from ..graph.expr import Graph, live_nodes
-from ..graph.rewrite import extract
+from ..graph.rewrite import Walk, extract, replay, rewritten
 from ..ops.record import Op, call
 from ..ops.scalar import CONSTANT
 from .notation import PART
@@ -44,23 +44,18 @@ def collapsed(graph: Graph) -> Graph:
     """
     (root,) = graph.outputs
     ends = _ends(graph, root)
-    target = Graph()
-    images: dict[int, int] = {}
-    for node in live_nodes(graph, [root]):
+
+    def write(walk: Walk, node: int) -> int | None:
         if graph.is_leaf(node):
-            images[node] = target.copy_leaf(graph, node)
-        elif node in ends:
-            inside, borders = _block(graph, node, ends)
-            operands = tuple(images[border] for border in borders)
-            if len(inside) == 1 and graph.operands[node] == tuple(borders):
-                made = target.append(graph.ops[node], operands, graph.statics.get(node, ()))
-            else:
-                made = target.append(_operation(graph, node, inside, borders), operands)
-            if node in graph.labels:
-                target.labels[made] = graph.labels[node]
-            images[node] = made
-    target.outputs = (images[root],)
-    return target
+            return None
+        inside, borders = _block(graph, node, ends)
+        if len(inside) == 1 and graph.operands[node] == tuple(borders):
+            return None
+        operands = tuple(walk.images[border] for border in borders)
+        return walk.target.append(_operation(graph, node, inside, borders), operands)
+
+    kept = [node for node in live_nodes(graph, [root]) if graph.is_leaf(node) or node in ends]
+    return rewritten(graph, [root], write, order=kept).graph
 
 
 def _ends(graph: Graph, root: int) -> set[int]:
@@ -103,13 +98,8 @@ def _operation(graph: Graph, end: int, inside: Sequence[int], borders: Sequence[
     """The part as an operation: evaluation by the table, derivative rules by `grad`."""
     name = graph.labels.get(end) or "output"
     block = Graph()
-    images = {border: block.input(f"x{i}").id for i, border in enumerate(borders)}
-    for node in inside:
-        for operand in graph.operands[node]:
-            if operand not in images:
-                images[operand] = block.copy_leaf(graph, operand)
-        operands = tuple(images[operand] for operand in graph.operands[node])
-        images[node] = block.append(graph.ops[node], operands, graph.statics.get(node, ()))
+    inputs = {border: block.input(f"x{i}").id for i, border in enumerate(borders)}
+    images = replay(graph, [end], block, inputs)
     leaves = [block[i] for i in range(len(borders))]
     out = block[images[end]]
     slopes = [extract([slope]) for slope in grad(out, leaves, allow_unused=True)]

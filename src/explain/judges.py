@@ -1,23 +1,30 @@
-"""Step 5: each derivative by four ways that share nothing but the expression."""
+"""Step 5: each derivative by four ways that share nothing but the expression.
+
+sympy is asked through the judges of `verify`; what bounds it is sizes and no clock, so that a
+walk-through is the same text on every machine.
+"""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ..codegen.compiled import Compiled, compile
 from ..derive.backward import grad
 from ..errors import WengertError
-from ..graph.expr import Graph, live_nodes
+from ..graph.expr import live_nodes
 from ..graph.formula import name_latex
 from ..notation.sympy import as_number, is_zero, regions, sympy_nodes
 from ..ops.scalar import CONSTANT, STOP_GRADIENT
-from ..proof.precise import chain_rule, precise_sympy, precise_values
+from ..proof.claim import Claim
+from ..proof.precise import precise_values
+from ..proof.symbolic import precise_derivatives
 from .data import Agreement, Formula, Judgement
 from .derivation import Derivation
+from .quotients import Quotient, quotient
 from .steps import adjoint_formula, node_id
 from .words import finite, listed, shown
 
@@ -25,22 +32,27 @@ MAX_PROOF, MAX_FORMULA, MAX_TREE = 70, 160, 4_000
 """Nodes of a formula written out that sympy is asked to prove; characters of a formula of sympy's
 that are shown; nodes written out that sympy is asked to differentiate."""
 
-MAX_QUOTIENT: Final = 1e6
-"""Past this size of a leaf a difference quotient is shown but judges nothing: its step is long."""
-
-STEP: Final = 6e-6
-"""The step of a central difference: about the cube root of the spacing of floats is the best."""
-
 _DRAWS: Final = 50
+
+
+def claim_of(d: Derivation) -> Claim:
+    """What is judged, as a claim for the judges of `verify`: with nothing collapsed."""
+    graph = d.plain
+    (root,) = graph.outputs
+    leaves = [graph.leaves[d.names[leaf]] for leaf in d.wrt]
+    gradient = [slope.id for slope in grad(graph[root], [graph[leaf] for leaf in leaves])]
+    primal = live_nodes(graph, [root])
+    live = live_nodes(graph, [root, *gradient])
+    return Claim(graph, root, tuple(leaves), tuple(gradient), tuple(primal), tuple(live))
 
 
 def compiled_function(d: Derivation) -> Compiled:
     """The function of the leaves that the compiler makes: {"value": …, "gradient": […]}."""
-    graph = d.plain
+    claim = claim_of(d)
+    graph = claim.graph
     leaves = {d.names[node]: graph[graph.leaves[d.names[node]]] for node in d.leaves}
-    output = graph[graph.outputs[0]]
-    gradient = grad(output, [leaves[d.names[node]] for node in d.wrt])
-    return compile(leaves, {"value": output, "gradient": gradient})
+    gradient = [graph[node] for node in claim.gradient]
+    return compile(leaves, {"value": graph[claim.root], "gradient": gradient})
 
 
 def agreement(d: Derivation, compiled: Compiled) -> Agreement:
@@ -49,33 +61,28 @@ def agreement(d: Derivation, compiled: Compiled) -> Agreement:
     values = d.at(point)
     names = {d.names[node]: point[node] for node in d.leaves}
     found = [values[d.adjoint[leaf]] for leaf in d.wrt]
-    by_sympy, formulas, judged = _sympy(d, names, found)
-    differences = [_difference(d, leaf, point) for leaf in d.wrt]
+    by_sympy = _sympy(d, names, found)
     by_code = compiled(*names.values())["gradient"]
     largest = max((abs(x) for x in found if math.isfinite(x)), default=0.0)
     rows = []
-    for i, leaf in enumerate(d.wrt):
-        quotient = differences[i]
-        comparable = finite(found[i], values[d.root])
-        wrong = (
-            []
-            if not comparable
-            else _disagreeing(found[i], by_sympy[i], quotient, by_code[i], largest)
-        )
+    for leaf, graph, sympy, code in zip(d.wrt, found, by_sympy, by_code, strict=True):
+        difference = quotient(d, leaf, point)
+        wrong, note = [], "not finite, so there is nothing to compare"
+        if finite(graph, values[d.root]):
+            wrong = _disagreeing(graph, sympy.number, difference, code, largest)
+            note = _note(d, wrong, difference)
         rows.append(
             Judgement(
                 leaf=node_id(leaf),
-                graph=found[i],
-                sympy=by_sympy[i],
-                difference=quotient.slope,
-                compiled=by_code[i],
+                graph=graph,
+                sympy=sympy.number,
+                difference=difference.slope,
+                compiled=code,
                 graph_formula=adjoint_formula(d, leaf).formula,
-                sympy_formula=formulas[i],
-                judgement=judged[i],
+                sympy_formula=sympy.formula,
+                judgement=sympy.judgement,
                 agrees=not wrong,
-                note=_note(d, wrong, quotient)
-                if comparable
-                else "not finite, so there is nothing to compare",
+                note=note,
             )
         )
     return Agreement(
@@ -130,74 +137,65 @@ def _point(d: Derivation) -> dict[int, float]:
     return point
 
 
-def _sympy(
-    d: Derivation, point: Mapping[str, float], found: Sequence[float]
-) -> tuple[list[float | None], list[Formula | None], list[str]]:
-    """sympy's derivatives: their numbers, their formulas where short, and what was shown."""
-    count = len(d.wrt)
-    nothing: list[Formula | None] = [None] * count
-    graph = d.plain
-    root = graph.outputs[0]
-    live = live_nodes(graph, [root])
-    given = {graph.leaves[name]: number for name, number in point.items()}
-    leaves = [graph.leaves[d.names[leaf]] for leaf in d.wrt]
+@dataclass(frozen=True)
+class _Sympy:
+    """What sympy says of a derivative: its number, its formula where short, and what was shown."""
+
+    number: float | None
+    formula: Formula | None
+    judgement: str
+
+
+def _sympy(d: Derivation, point: Mapping[str, float], found: Sequence[float]) -> list[_Sympy]:
+    """sympy's derivatives, of which it may also prove that they are those that were found."""
+    claim = claim_of(d)
+    given = {claim.graph.leaves[name]: number for name, number in point.items()}
     if not all(map(math.isfinite, given.values())):
-        return [None] * count, nothing, ["not asked: a value is not finite"] * count
+        return [_Sympy(None, None, "not asked: a value is not finite")] * len(found)
     try:
-        values = precise_values(graph, live, given)
-        if written_out(graph, live)[root] > MAX_TREE:
-            slopes = chain_rule(graph, live, root, values)
-            numbers: list[float | None] = [float(slopes.get(leaf, 0)) for leaf in leaves]
-            return numbers, nothing, ["by the chain rule, to 50 digits"] * count
-        return _differentiated(d, live, root, leaves, values, found)
+        values = precise_values(claim.graph, claim.primal, given)
+        if written_out(claim)[claim.root] > MAX_TREE:
+            numbers = map(float, precise_derivatives(claim, values, {}, None))
+            return [_Sympy(x, None, "by the chain rule, to 50 digits") for x in numbers]
+        return list(_differentiated(claim, values, found))
     except Exception as error:  # what sympy cannot do, it says by exceptions of every kind
-        return [None] * count, nothing, [f"sympy gave up: {type(error).__name__}"] * count
+        return [_Sympy(None, None, f"sympy gave up: {type(error).__name__}")] * len(found)
 
 
-def _differentiated(
-    d: Derivation,
-    live: Sequence[int],
-    root: int,
-    leaves: Sequence[int],
-    values: Any,
-    found: Sequence[float],
-) -> tuple[list[float | None], list[Formula | None], list[str]]:
+def derivatives(claim: Claim) -> tuple[dict[int, Any], list[Any]]:
+    """Every node as a sympy formula, and sympy's derivatives of the output.
+
+    What `stop_gradient` was applied to is a symbol.
+    """
+    known = sympy_nodes(claim.graph, claim.live, opaque=frozenset({STOP_GRADIENT.name}))
+    root = as_number(known[claim.root])
+    return known, [root.diff(known[leaf]) for leaf in claim.leaves]
+
+
+def _differentiated(claim: Claim, values: Any, found: Sequence[float]) -> Iterator[_Sympy]:
+    known, slopes = derivatives(claim)
+    short = slopes
+    if not any(claim.graph.ops[node] is STOP_GRADIENT for node in claim.primal):
+        nodes = sympy_nodes(claim.graph, claim.live, exact=False)
+        short = [as_number(nodes[claim.root]).diff(nodes[leaf]) for leaf in claim.leaves]
+    sizes = written_out(claim)
+    numbers = map(float, precise_derivatives(claim, values, known, slopes))
+    for i, number in enumerate(numbers):
+        # A proof is only tried where the numbers agree: refuting takes sympy very long.
+        near = math.isclose(number, found[i], rel_tol=1e-9, abs_tol=1e-12)
+        small = sizes[claim.gradient[i]] + sizes[claim.root] <= MAX_PROOF
+        proved = near and small and _proved(known[claim.gradient[i]], slopes[i])
+        judgement = "proved equal" if proved else "evaluated to 50 digits"
+        yield _Sympy(number, _written(short[i]), judgement)
+
+
+def _written(slope: Any) -> Formula | None:
     import sympy
 
-    graph = d.plain
-    gradient = [
-        graph.gradients.get((root, leaf)) for leaf in leaves
-    ]  # `compiled_function` has made them
-    nodes = [node for node in gradient if node is not None]
-    every = live_nodes(graph, [root, *nodes])
-    opaque = frozenset({STOP_GRADIENT.name})
-    exact = sympy_nodes(graph, every, opaque=opaque)
-    short = sympy_nodes(graph, every, exact=False)
-    sizes = written_out(graph, every)
-    at = {exact[node]: values[node] for node in live if exact[node].is_Symbol}
-    slopes = [as_number(exact[root]).diff(exact[leaf]) for leaf in leaves]
-    numbers: list[float | None] = [float(number) for number in precise_sympy(slopes, at)]
-    formulas, judged = [], []
-    for i, (leaf, node, slope) in enumerate(zip(leaves, gradient, slopes, strict=True)):
-        shown_slope = (
-            as_number(short[root]).diff(short[leaf])
-            if opaque.isdisjoint(_names(graph, live))
-            else slope
-        )
-        text = str(shown_slope)
-        names = {symbol: name_latex(str(symbol)) for symbol in shown_slope.free_symbols}
-        written = sympy.latex(shown_slope, symbol_names=names)
-        formulas.append(Formula(text, written) if len(text) <= MAX_FORMULA else None)
-        # A proof is only tried where the numbers agree: refuting takes sympy very long.
-        near = math.isclose(numbers[i] or 0.0, found[i], rel_tol=1e-9, abs_tol=1e-12)
-        small = node is not None and sizes[node] + sizes[root] <= MAX_PROOF
-        proved = near and small and node is not None and _proved(exact[node], slope)
-        judged.append("proved equal" if proved else "evaluated to 50 digits")
-    return numbers, formulas, judged
-
-
-def _names(graph: Graph, live: Sequence[int]) -> set[str]:
-    return {graph.ops[node].name for node in live}
+    text = str(slope)
+    names = {symbol: name_latex(str(symbol)) for symbol in slope.free_symbols}
+    written = sympy.latex(slope, symbol_names=names)
+    return Formula(text, written) if len(text) <= MAX_FORMULA else None
 
 
 def _proved(found: Any, expected: Any) -> bool:
@@ -209,51 +207,18 @@ def _proved(found: Any, expected: Any) -> bool:
         return False
 
 
-def written_out(graph: Graph, live: Sequence[int]) -> dict[int, int]:
+def written_out(claim: Claim) -> dict[int, int]:
     """How many nodes the formula of each node has, written out as a tree."""
     sizes: dict[int, int] = {}
-    for node in live:
-        sizes[node] = 1 + sum(sizes[operand] for operand in graph.operands[node])
+    for node in claim.live:
+        sizes[node] = 1 + sum(sizes[operand] for operand in claim.graph.operands[node])
     return sizes
-
-
-@dataclass(frozen=True)
-class _Quotient:
-    """A central difference, how far it may be off, and whether the slopes left and right differ."""
-
-    slope: float
-    slack: float
-    kink: bool
-
-
-def _difference(d: Derivation, leaf: int, point: Mapping[int, float]) -> _Quotient:
-    x = point[leaf]
-    h = STEP * max(1.0, abs(x))
-    if not math.isfinite(h) or x + h == x:
-        return _Quotient(math.nan, math.inf, False)
-    steps = (-2 * h, -h, 0.0, h, 2 * h)
-    # What stop_gradient was applied to counts as a constant, for this judge too.
-    values = d.at(point)
-    held = {n: values[n] for n in d.live if d.graph.ops[n] is STOP_GRADIENT}
-    outer, below, here, above, other = (
-        d.output_at({**point, **held, leaf: x + step}) for step in steps
-    )
-    width = (x + h) - (x - h)
-    slope, wide = (above - below) / width, (other - outer) / (2 * width)
-    rounding = 1e-15 * max(abs(above), abs(below)) / h
-    left, right = (here - below) / h, (above - here) / h
-    bend = abs(right - left)
-    kink = bend > 1e-3 * max(abs(left), abs(right)) + 8 * rounding
-    # What is left of the curvature shows in how much a step twice as long changes the quotient.
-    if abs(x) > MAX_QUOTIENT:
-        return _Quotient(slope, math.inf, False)
-    return _Quotient(slope, abs(slope - wide) + 4 * rounding, kink)
 
 
 def _disagreeing(
     found: float,
     by_sympy: float | None,
-    quotient: _Quotient,
+    quotient: Quotient,
     by_code: float,
     largest: float,
 ) -> list[str]:
@@ -272,7 +237,7 @@ def _disagreeing(
     ]
 
 
-def _note(d: Derivation, wrong: Sequence[str], quotient: _Quotient) -> str:
+def _note(d: Derivation, wrong: Sequence[str], quotient: Quotient) -> str:
     if not wrong:
         return ""
     note = f"{listed(list(wrong))} say{'s' * (len(wrong) == 1)} otherwise"

@@ -176,7 +176,7 @@ def local_formula(
     rule = op.vjp[position]
     share: Any = 0 if rule is None else rule(1, result, *leaves, *statics)
     graph.outputs = (graph.node_of(share),)
-    tidy = _TIDY(graph)
+    tidy = _TIDY(graph).graph
     places = {tidy.leaves[f"x{i}"]: i for i in range(len(operands)) if f"x{i}" in tidy.leaves}
     if "out" in tidy.leaves:
         places[tidy.leaves["out"]] = -1

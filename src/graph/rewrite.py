@@ -11,9 +11,10 @@ new graph, and the map of the old one's nodes (`Rewritten`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 from ..ops.scalar import CONSTANT
 from .expr import Graph, Origin, common_graph, live_nodes
@@ -22,22 +23,40 @@ Write = Callable[["Walk", int], int | None]
 """Answers the image of a node whose operands have theirs, or None: it is written as it is."""
 
 
-class Rewritten(NamedTuple):
-    """What a transform made of a graph.
+@dataclass(frozen=True)
+class Rewritten:
+    """What a transform made of a graph: `graph, images = transform(before)`.
 
     graph    the new graph; its outputs are what was asked for
-    images   node of the old graph → the node of the new one that computes the same; nodes that
-             the new graph does without are not in it
+    maps     what became of the nodes, step by step; `images` is all of it
     """
 
     graph: Graph
-    images: Mapping[int, int]
+    maps: tuple[Mapping[int, int], ...]
 
-    def then(self, transform: Callable[[Graph], Rewritten]) -> Rewritten:
-        """What becomes of the graph by another transform, the map being that of both."""
-        graph, later = transform(self.graph)
-        images = {node: later[image] for node, image in self.images.items() if image in later}
-        return Rewritten(graph, images)
+    @cached_property
+    def images(self) -> Mapping[int, int]:
+        """Node of the old graph → the node of the new one that computes the same.
+
+        Nodes that the new graph does without are not in it.
+        """
+        if not self.maps:
+            return {node: node for node in range(len(self.graph))}
+        images, *onward = self.maps
+        for later in onward:
+            images = {node: later[image] for node, image in images.items() if image in later}
+        return images
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.graph, self.images))
+
+    def then(self, later: Rewritten) -> Rewritten:
+        """What `later` made of the new graph, as made of the old one."""
+        return Rewritten(later.graph, (*self.maps, *later.maps))
+
+
+Transform = Callable[[Graph], Rewritten]
+"""From a graph with outputs to one with the same outputs; the graph itself stays as it is."""
 
 
 def rewritten(
@@ -74,8 +93,6 @@ def rewritten(
 def extract(exprs: Iterable[Any]) -> Graph:
     """A new graph with what the expressions need and nothing else; its outputs are they, in order.
 
-    Leaves keep their names, values and the `Value`s they stand for; nodes keep labels and origins.
-
     >>> g = Graph(); x, y = g.inputs("x", 2)
     >>> unused, wanted = y + 1, x * x
     >>> small = extract([wanted])
@@ -90,6 +107,11 @@ def extract(exprs: Iterable[Any]) -> Graph:
 def live_part(graph: Graph) -> Rewritten:
     """A transform that leaves out what the outputs do not need."""
     return rewritten(graph, graph.outputs)
+
+
+def unchanged(graph: Graph) -> Rewritten:
+    """What a transform answers that has nothing to do."""
+    return Rewritten(graph, ())
 
 
 def replay(
@@ -142,13 +164,8 @@ class Walk:
     def run(self, nodes: Iterable[int], write: Write | None = None) -> None:
         """Write these nodes; each after its operands, and with its own origin."""
         source, target, images = self.source, self.target, self.images
-        ops, operands_of, statics, origins = (
-            source.ops,
-            source.operands,
-            source.statics,
-            source.origins,
-        )
-        append, current = target.append, None
+        ops, operands_of, statics = source.ops, source.operands, source.statics
+        origins, append, current = source.origins, target.append, None
         try:
             for node in nodes:
                 origin = origins[node]
@@ -169,10 +186,11 @@ class Walk:
 
     def copy(self, node: int) -> int:
         """The node as it is, on the images of its operands."""
-        source, operands = self.source, self.source.operands[node]
+        source, images = self.source, self.images
+        operands = source.operands[node]
         if not operands:
             return self.target.copy_leaf(source, node)
-        inner = tuple([self.images[operand] for operand in operands])
+        inner = tuple([images[operand] for operand in operands])
         return self.target.append(source.ops[node], inner, source.statics.get(node, ()))
 
     def operands(self, node: int) -> list[Any]:
@@ -196,7 +214,9 @@ class Walk:
         """Make `roots` the outputs, and carry over labels and what is known of derivatives."""
         source, target, images = self.source, self.target, self.images
         target.outputs = tuple([images[root] for root in roots])
-        self._carry_labels()
+        for node in [node for node in images if node in source.labels]:
+            if target.operands[images[node]]:
+                target.labels.setdefault(images[node], source.labels[node])
         for node in [node for node in images if node in source.adjoint_of]:
             primal = images.get(source.adjoint_of[node])
             if primal is not None and target.ops[images[node]] is not CONSTANT:
@@ -204,13 +224,7 @@ class Walk:
         for (root, leaf), adjoint in source.gradients.items():
             if root in images and leaf in images and adjoint in images:
                 target.gradients[images[root], images[leaf]] = images[adjoint]
-        return Rewritten(target, images)
-
-    def _carry_labels(self) -> None:
-        source, target, images = self.source, self.target, self.images
-        for node in [node for node in images if node in source.labels]:
-            if target.operands[images[node]]:
-                target.labels.setdefault(images[node], source.labels[node])
+        return Rewritten(target, (images,))
 
 
 @dataclass(frozen=True)

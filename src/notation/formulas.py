@@ -7,8 +7,8 @@ from typing import Final
 
 from ..errors import FormulaError, shorten
 from ..graph.expr import Expr, Graph
+from ..graph.rewrite import Walk, replay
 from ..graph.store import is_name
-from ..ops.scalar import CONSTANT
 from .parse import MAX_LENGTH, parse
 
 _ASSIGNMENT: Final = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)(.*)", re.DOTALL)
@@ -54,18 +54,14 @@ def read_formulas(text: str) -> Expr:
 
 def _copied(source: Expr, graph: Graph, named: dict[str, Expr]) -> Expr:
     """An expression of another graph in this one, with names standing for their formulas."""
-    old = source.graph
-    made: list[Expr] = []
-    for node in range(len(old)):
-        if old.operands[node]:
-            operands = tuple(made[operand].id for operand in old.operands[node])
-            made.append(graph[graph.append(old.ops[node], operands, old.statics.get(node, ()))])
-        elif old.ops[node] is CONSTANT:
-            made.append(graph.constant(old.value(node) or 0.0))
-        else:
-            name = old.labels[node]
-            known = named.get(name)
-            if known is None:
-                known = graph[graph.leaves[name]] if name in graph.leaves else graph.input(name)
-            made.append(known)
-    return made[source.id]
+
+    def write(walk: Walk, node: int) -> int | None:
+        if node not in names:
+            return None
+        name = names[node]
+        if name in named:
+            return named[name].id
+        return graph.leaves[name] if name in graph.leaves else graph.input(name).id
+
+    names = {leaf: name for name, leaf in source.graph.leaves.items()}
+    return graph[replay(source.graph, [source.id], graph, {}, write)[source.id]]

@@ -123,18 +123,33 @@ def _precise_row(
 ) -> list[float]:
     from mpmath import mp
 
-    graph = claim.graph
-    values = precise_values(graph, claim.live, point, digits)
-    if by_sympy is None:
-        adjoints = chain_rule(graph, claim.primal, claim.root, values, digits)
-        expected = [adjoints.get(leaf, mp.zero) for leaf in claim.leaves]
-    else:
-        at = {known[node]: values[node] for node in claim.live if known[node].is_Symbol}
-        expected = precise_sympy(by_sympy, at, digits)
+    values = precise_values(claim.graph, claim.live, point, digits)
+    expected = precise_derivatives(claim, values, known, by_sympy, digits)
     with mp.workdps(digits):
         pairs = [(e, values[node]) for e, node in zip(expected, claim.gradient, strict=True)]
         largest = max((abs(e) for e, _ in pairs if mp.isfinite(e)), default=mp.zero)
         return [relative(found - e, max(abs(e), largest)) for e, found in pairs]
+
+
+def precise_derivatives(
+    claim: Claim,
+    values: Mapping[int, Any],
+    known: Mapping[int, Any],
+    by_sympy: Sequence[Any] | None,
+    digits: int = DIGITS,
+) -> list[Any]:
+    """Each derivative by sympy as an mpmath number, where the nodes have the `values`.
+
+    `by_sympy` are its derivatives of the output and `known` the nodes as sympy formulas; without
+    them, the chain rule puts together its derivatives of the operations.
+    """
+    from mpmath import mp
+
+    if by_sympy is None:
+        adjoints = chain_rule(claim.graph, claim.primal, claim.root, values, digits)
+        return [adjoints.get(leaf, mp.zero) for leaf in claim.leaves]
+    at = {known[node]: values[node] for node in claim.primal if known[node].is_Symbol}
+    return precise_sympy(by_sympy, at, digits)
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import Any, Final
 
 from ..graph.expr import Graph, live_nodes
-from ..graph.rewrite import Rewritten, Walk, Write, add_record, live_part
-from ..graph.rewrite import extract as extract
-from ..graph.traversal import use_counts
+from ..graph.rewrite import Rewritten, Transform, Walk, Write, add_record, live_part, unchanged
+from ..graph.store import use_counts
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts
@@ -43,7 +42,7 @@ SHARE: Final = "share"
 
 @dataclass(frozen=True)
 class Pass:
-    """A simplification: call it with a graph that has outputs, and get a graph with the same ones.
+    """A simplification: a transform, to be called with a graph that has outputs.
 
     name    what records call it
     rules   rewrites to apply, the earlier ones first, until none does
@@ -53,7 +52,7 @@ class Pass:
     Without any of these it removes dead code, which the others do too.
 
     >>> g = Graph(); x = g.input("x")
-    >>> small = SHARE_PASS(extract([x * x + x * x]))
+    >>> small, _ = SHARE_PASS(extract([x * x + x * x]))
     >>> print(*small.passes)
     share: 4 nodes -> 3; mul 2 -> 1; 1 share
     """
@@ -63,23 +62,19 @@ class Pass:
     fold: bool = False
     share: bool = False
 
-    def __call__(self, graph: Graph) -> Graph:
+    def __call__(self, graph: Graph) -> Rewritten:
         """A new graph for `graph.outputs`, its `passes` those of `graph` and one record more."""
-        applied: Counter[str] = Counter()
-        result = graph
-        for _ in range(ROUNDS):
-            rebuild = Rebuild(result, self._candidates, self.share)
-            result = rebuild.run(result.outputs).graph
+        rebuild = Rebuild(graph, self._candidates, self.share)
+        made, applied, rounds = rebuild.run(graph.outputs), Counter(rebuild.applied), 1
+        while rebuild.rewrote() and rebuild.held_back and rounds < ROUNDS:
+            rebuild = Rebuild(made.graph, self._candidates, self.share)
+            made = made.then(rebuild.run(made.graph.outputs))
             applied.update(rebuild.applied)
-            if not rebuild.applied.keys() - {SHARE}:
-                break
-            if not rebuild.held_back:
-                result = live_part(result).graph  # without what died
-                break
-        else:
-            result = live_part(result).graph
-        add_record(self.name, graph, result, applied)
-        return result
+            rounds += 1
+        if rebuild.rewrote():
+            made = made.then(live_part(made.graph))  # without what died
+        add_record(self.name, graph, made.graph, applied)
+        return made
 
     @cached_property
     def _candidates(self) -> _Candidates | None:
@@ -94,15 +89,16 @@ PASSES: Final[dict[str, Pass]] = {
 }
 """The passes `simplify` may be asked for, by the name of their rules."""
 
-DEFAULT_PIPELINE: Final[tuple[Callable[[Graph], Graph], ...]] = (PASSES["exact"],)
+DEFAULT_PIPELINE: Final[tuple[Transform, ...]] = (PASSES["exact"],)
 """What `compile` does to a graph."""
 
 
-def run(graph: Graph, pipeline: Sequence[Callable[[Graph], Graph]] = DEFAULT_PIPELINE) -> Graph:
-    """The graph after each pass of the pipeline in turn; `graph` itself stays as it is."""
+def run(graph: Graph, pipeline: Sequence[Transform] = DEFAULT_PIPELINE) -> Rewritten:
+    """What becomes of a graph by each pass of the pipeline in turn; it stays as it is itself."""
+    made = unchanged(graph)
     for step in pipeline:
-        graph = step(graph)
-    return graph
+        made = made.then(step(made.graph))
+    return made
 
 
 class _Candidates(dict[tuple[Op, ...], tuple[Rewrite | None, ...]]):
@@ -162,6 +158,10 @@ class Rebuild:
         self.walk.run(live, write or self.write)
         return self.walk.finish(roots)
 
+    def rewrote(self) -> bool:
+        """Whether anything changed, operations that were there already aside."""
+        return bool(self.applied.keys() - {SHARE})
+
     def write(self, walk: Walk, node: int) -> int:
         """The image of a node: a leaf as it is, an operation made anew."""
         source, images = walk.source, walk.images
@@ -170,7 +170,7 @@ class Rebuild:
             operands = tuple([images[operand] for operand in operands])
             image = self.make(source.ops[node], operands, source.statics.get(node, ()))
         else:
-            image = walk.target.copy_leaf(source, node)
+            image = walk.copy(node)
         self._uses[image] += self._uses_before[node]
         return image
 

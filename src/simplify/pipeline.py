@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, overload
 from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph
-from ..graph.rewrite import extract
+from ..graph.rewrite import Rewritten, extract
 from ..graph.value import Value
 from .engine import PASSES, Pass
 from .rules import Rule
@@ -76,15 +76,15 @@ def simplify(exprs: Any, rules: Rules = "exact") -> Expr | list[Expr]:
             f"cannot simplify {shorten(exprs)}, {kind_of(exprs)}; "
             f"expected an Expr, a Value or a sequence of them{formula_hint(exprs)}"
         )
-    graph = chosen.passes()(extract([exprs] if single else exprs))
+    graph = chosen.passes()(extract([exprs] if single else exprs)).graph
     if chosen.name == "stable":
-        graph = shift_sums(graph)
+        graph = shift_sums(graph).graph
     results = [graph[node] for node in graph.outputs]
     return results[0] if single else results
 
 
-def simplified(graph: Graph, rules: Choice, samples: Collection[str] = ()) -> Graph:
-    """`graph` after the passes of a choice of rules; it stays as it is itself.
+def simplified(graph: Graph, rules: Choice, samples: Collection[str] = ()) -> Rewritten:
+    """What becomes of `graph` by the passes of a choice of rules; it stays as it is itself.
 
     rules    "exact": results stay the same float64 bit for bit, but for the sign of a zero;
              "real": also what holds over the reals and may round otherwise: rules, common factors
@@ -92,12 +92,12 @@ def simplified(graph: Graph, rules: Choice, samples: Collection[str] = ()) -> Gr
     samples  the names of the leaves that have a value for every sample of a batch
     """
     step = rules.passes()
-    graph = step(graph)
+    made = step(graph)
     if rules.name == REAL:
         for sharing in (factor, share_sums, share_products):
-            graph = sharing(graph, samples)
-        graph = step(graph)
-    return graph
+            made = made.then(sharing(made.graph, samples))
+        made = made.then(step(made.graph))
+    return made
 
 
 def rules_named(simplify: Any) -> Choice | None:

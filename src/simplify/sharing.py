@@ -18,7 +18,7 @@ from itertools import combinations, count
 from typing import Final
 
 from ..graph.expr import Graph
-from ..graph.rewrite import Walk, add_record, live_part, operations
+from ..graph.rewrite import Rewritten, Walk, add_record, live_part, operations
 from ..graph.traversal import depth_first
 from ..ops.record import Op
 from .engine import Rebuild
@@ -53,7 +53,7 @@ class Sharing:
 
     >>> g = Graph(); w, a, b, c = (g.input(name) for name in "wabc")
     >>> g.outputs = ((w * a + c + w * b).id,)
-    >>> small = factor(g)
+    >>> small, _ = factor(g)
     >>> print(small[small.outputs[0]], *small.passes, sep="; ")
     w*(a + b) + c; factor: 8 nodes -> 7; mul 2 -> 1; 1 factor
     """
@@ -61,15 +61,15 @@ class Sharing:
     name: str
     plan: Callable[[Uses], Plan]
 
-    def __call__(self, graph: Graph, samples: Collection[str] = ()) -> Graph:
+    def __call__(self, graph: Graph, samples: Collection[str] = ()) -> Rewritten:
         """A new graph for `graph.outputs`; the same nodes where there is nothing to gain."""
-        result, applied = live_part(graph).graph, 0
+        result, applied = live_part(graph), 0
         for spread in (False, True):
             plan = self.plan(Uses.of(graph, samples, spread=spread))
-            written = _written(graph, plan) if plan.applied else graph
-            if _count(written) < _count(result):
+            written = _written(graph, plan) if plan.applied else result
+            if _count(written.graph) < _count(result.graph):
                 result, applied = written, plan.applied
-        add_record(self.name, graph, result, {self.name: applied} if applied else {})
+        add_record(self.name, graph, result.graph, {self.name: applied} if applied else {})
         return result
 
 
@@ -77,7 +77,7 @@ def _count(graph: Graph) -> int:
     return sum(operations(graph).values())
 
 
-def _written(graph: Graph, plan: Plan) -> Graph:
+def _written(graph: Graph, plan: Plan) -> Rewritten:
     """The graph with the chains of a plan in place of its own."""
     rebuild = Rebuild(graph, share=True)
     images, number = rebuild.walk.images, rebuild.target.node_of
@@ -96,7 +96,10 @@ def _written(graph: Graph, plan: Plan) -> Graph:
             images[part] = plan.parts[part].write(images, make, number)
         return chain.write(images, make, number)
 
-    return live_part(rebuild.run(graph.outputs, write).graph).graph
+    made = rebuild.run(graph.outputs, write)
+    for part in plan.parts:  # which are no nodes of the graph
+        images.pop(part, None)
+    return made.then(live_part(made.graph))
 
 
 @dataclass

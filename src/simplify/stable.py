@@ -16,7 +16,17 @@ from typing import Any, Final
 
 from ..errors import OperandError, formula_hint, kind_of, shorten
 from ..graph.expr import Expr, Graph, Origin, live_nodes
-from ..graph.rewrite import PassRecord, Walk, add_record, extract, live_part, replay, rewritten
+from ..graph.rewrite import (
+    PassRecord,
+    Rewritten,
+    Walk,
+    add_record,
+    extract,
+    live_part,
+    replay,
+    rewritten,
+    unchanged,
+)
 from ..graph.traversal import taken_apart
 from ..ops.arrays import BROADCAST, GATHER, LOGSUMEXP, RESHAPE, SUM, TRANSPOSE
 from ..ops.record import Op
@@ -107,29 +117,29 @@ def stable_form(expr: Expr) -> Expr:
     return Expr(graph, found)
 
 
-def shift_sums(graph: Graph) -> Graph:
+def shift_sums(graph: Graph) -> Rewritten:
     """A pass: logarithms and quotients of sums of exponentials, shifted by the largest exponent.
 
     >>> g = Graph(); a, b, c = g.inputs("x", 3)
-    >>> small = shift_sums(extract([log(exp(a) + exp(b) + exp(c))]))
+    >>> small, _ = shift_sums(extract([log(exp(a) + exp(b) + exp(c))]))
     >>> print(small.passes[-1].rewrites)
     {'log-sum-exp-shifted': 1}
     """
-    work = live_part(graph).graph
-    shift = _Shift(work)
-    roots = [shift.images[root] for root in work.outputs]
+    work = live_part(graph)
+    shift = _Shift(work.graph)
     if not shift.applied:
-        return graph
-    result = rewritten(work, roots).graph
-    add_record("shift-sums", graph, result, shift.applied)
-    return result
+        return unchanged(graph)
+    roots = [shift.images[root] for root in work.graph.outputs]
+    made = work.then(Rewritten(work.graph, (shift.images,))).then(rewritten(work.graph, roots))
+    add_record("shift-sums", graph, made.graph, shift.applied)
+    return made
 
 
 def _stable_node(graph: Graph, root: int) -> int:
     live = live_nodes(graph, [root])
     if not any(_may_change(graph, node) for node in live):
         return root
-    small = shift_sums(STABLE_PASS(extract([graph[root]])))
+    small = shift_sums(STABLE_PASS(extract([graph[root]])).graph).graph
     applied: Counter[str] = Counter()
     for record in small.passes:
         applied.update({n: k for n, k in record.rewrites.items() if n in _NAMES})

@@ -41,7 +41,7 @@ def step_checks(
     given = [_named(claim, at) for at in points]
     old = Look(before, before.outputs, given, seed)
     for step in DEFAULT_PIPELINE:
-        after = step(before)
+        after = step(before).graph
         new = Look(after, after.outputs, given, seed)
         yield [_simplification(before, after, old, new, len(points))]
         before, old = after, new

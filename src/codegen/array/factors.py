@@ -13,7 +13,7 @@ from math import prod
 from typing import Any, Final, NamedTuple
 
 from ...graph.expr import Graph, live_nodes
-from ...graph.rewrite import PassRecord, Walk, operations
+from ...graph.rewrite import PassRecord, Walk, operations, unchanged
 from ...graph.traversal import depth_first
 from ...ops.record import Op
 from ...ops.scalar import CONSTANT, DIV, MUL, WHERE
@@ -52,9 +52,10 @@ class Factor(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """A graph whose factors were carried upstream, and the nodes where they are applied."""
+    """A graph whose factors were carried upstream, what became of each node, and where they act."""
 
     graph: Graph
+    images: Mapping[int, int]
     scaled: frozenset[int]
 
 
@@ -70,15 +71,15 @@ def carried(graph: Graph) -> Carried:
     w - 0.125*tanh(A) @ B
     """
     before, found, budget = graph, 0, [STEPS]
-    scaled: frozenset[int] = frozenset()
+    made, scaled = unchanged(graph), frozenset[int]()
     while (plan := _best(_Search(graph, budget))) is not None:
-        rewriting = _Rewriting(graph, plan)
+        step = _Rewriting(graph, plan).made
         found += sum(plan.absorbed.values())
-        images = rewriting.images
-        scaled = frozenset(images[node] for node in {*scaled, plan.start} if node in images)
-        graph = rewriting.target
+        started = {*scaled, plan.start}
+        scaled = frozenset(step.images[node] for node in started if node in step.images)
+        made, graph = made.then(step), step.graph
     if not found:
-        return Carried(graph, scaled)
+        return Carried(graph, made.images, scaled)
     record = PassRecord(
         name="factors",
         nodes_before=len(before),
@@ -88,7 +89,7 @@ def carried(graph: Graph) -> Carried:
         rewrites={CARRY: found},
     )
     graph.passes = (*before.passes, record)
-    return Carried(graph, scaled)
+    return Carried(graph, made.images, scaled)
 
 
 class _Plan(NamedTuple):
@@ -298,7 +299,7 @@ class _Rewriting:
         walk = Walk(graph)
         self.target, self.images = walk.target, walk.images
         walk.run(depth_first(self.search.live, self._needs), self._write)
-        walk.finish(graph.outputs)
+        self.made = walk.finish(graph.outputs)
 
     def _needs(self, node: int) -> Sequence[int]:
         """What is read where a node is written: its operands, and factors that are applied."""

@@ -74,9 +74,8 @@ def first_draft(
     batched = _batched_leaves(graph, signatures)
     if batched:
         nodes = list(dict.fromkeys(place.node for place in places))
-        graph = batch_graph(graph, nodes, batched)
-        image = dict(zip(nodes, graph.outputs, strict=True))
-        places = [Place(image[place.node], place.position) for place in places]
+        graph, images = batch_graph(graph, nodes, batched)
+        places = [Place(images[place.node], place.position) for place in places]
     iterator = iter(places)
     nested = _standing_alone(graph, map_nested(outputs, lambda _: next(iterator)))
     graph.outputs = tuple(place.node for _, place in flatten(nested))
@@ -85,13 +84,13 @@ def first_draft(
 
 def _exact(draft: Draft) -> Draft:
     """The rules that keep every bit, on arrays."""
-    graph = run(draft.graph)
+    graph = run(draft.graph).graph
     changed = graph.passes[-1].rewrites or len(graph) < len(draft.graph)
     return draft.on(graph) if changed else draft
 
 
 def _tidy(draft: Draft) -> Draft:
-    graph = tidied(draft.graph)
+    graph = tidied(draft.graph).graph
     changed = graph.ops != draft.graph.ops or graph.operands != draft.graph.operands
     return draft.on(graph) if changed else draft
 
@@ -103,7 +102,7 @@ def _whole(draft: Draft) -> Draft:
 
 
 def _factors(draft: Draft) -> Draft:
-    graph, scaled = carried(draft.graph)
+    graph, _, scaled = carried(draft.graph)
     return replace(draft.on(graph), scaled=scaled) if graph is not draft.graph else draft
 
 

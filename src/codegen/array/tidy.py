@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...graph.expr import Expr, Graph, live_nodes
-from ...graph.rewrite import Walk
-from ...graph.traversal import use_counts
+from ...graph.rewrite import Rewritten, Walk
+from ...graph.store import use_counts
 from ...ops.arrays import OUTER, RESHAPE, SUM
 from ...ops.scalar import ADD, CONSTANT, DIV, MUL, SUB, WHERE
 
 
-def tidied(graph: Graph) -> Graph:
+def tidied(graph: Graph) -> Rewritten:
     """`graph.outputs` in a new graph, with fewer operations on arrays.
 
     A comparison is 1 or 0, so adding -1 where it holds subtracts it; multiplying by a reciprocal
@@ -21,13 +21,13 @@ def tidied(graph: Graph) -> Graph:
     >>> from wengert import equal, where
     >>> g = Graph(); x, y = g.array("x", 3), g.array("y", 3)
     >>> g.outputs = ((where(equal(y, 2), -1, 0) + x * (1 / y)).id,)
-    >>> small = tidied(g)
+    >>> small, _ = tidied(g)
     >>> print(small[small.outputs[0]])
     x/y - (y == 2)
     """
     work = _Tidying(graph)
     work.walk.run(work.live, work.write)
-    return work.walk.finish(graph.outputs).graph
+    return work.walk.finish(graph.outputs)
 
 
 @dataclass

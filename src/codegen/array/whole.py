@@ -12,7 +12,7 @@ from graphlib import CycleError
 from typing import Any, Final, NamedTuple
 
 from ...graph.expr import Graph, live_nodes
-from ...graph.rewrite import Walk, add_record
+from ...graph.rewrite import Walk, add_record, unchanged
 from ...graph.traversal import depth_first
 from ...ops.arrays import GATHER
 from ...ops.indexing import Index
@@ -58,7 +58,7 @@ def whole(
             return _rebuilt(work, outputs)
         except CycleError:
             pass
-    return Whole(graph, outputs, {node: node for node in range(len(graph))})
+    return Whole(graph, outputs, unchanged(graph).images)
 
 
 def _sequences(nested: Nested, key: str = "") -> list[tuple[str, Sequence[Place]]]:

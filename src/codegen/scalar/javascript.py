@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ...errors import SpellingError
-from ..definitions import definitions
 from ..names import Namespace, called_elsewhere
 from ..program import Instruction, Nested, Operand, Program
-from ..target import Source, Target
+from ..target import Source, Target, definitions
 from .layout import INDENT, LINE_LENGTH, Listing, quoted, separated
 
 _RESERVED: Final = frozenset(
@@ -50,7 +49,8 @@ def emit(program: Program) -> Source:
     arguments = separated([names[group.argument] for group in program.groups])
     listing.enclose(f"function {function}(", arguments, ") {", 0)
     listing.add('"use strict";', level=1)
-    for text in definitions({i.op.spelling("javascript", i.statics) for i in program.instructions}):
+    used = {(i.op, i.statics) for i in program.instructions}
+    for text in definitions([op.spelling("javascript", statics) for op, statics in used]):
         listing.add(*text.split("\n"), level=1)
     for group in program.groups:
         if not group.batched:

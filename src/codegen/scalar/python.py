@@ -14,10 +14,9 @@ from types import CodeType
 from typing import Any, Final
 
 from ...errors import SpellingError
-from ..definitions import definitions
 from ..names import called
 from ..program import Program, flatten
-from ..target import Source, Target
+from ..target import Source, Target, definitions
 from .layout import INDENT, LINE_LENGTH, Listing, separated
 from .spelling import CAREFUL, FAST, spelling_of
 from .writer import Writer

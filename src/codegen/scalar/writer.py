@@ -15,11 +15,10 @@ from typing import Any, Final, NamedTuple
 
 from ...ops.record import ATOM, UNARY, Op
 from ...ops.scalar import WHERE
-from ..names import Namespace
+from ..names import SHORT, Namespace, Variables
 from ..program import Gather, Group, Instruction, Operand, Program, flatten, map_nested
 from .layout import INDENT, LINE_LENGTH, Listing, packed, quoted, separated
 from .spelling import Form, count_reads, form_of, output_names
-from .variables import SHORT, Variables
 
 MAX_INLINE: Final = 120
 """The longest expression, in characters, that is still written inside another."""

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from ...codegen.compiled import compile
 from ...graph.evaluation import node_values
-from ...graph.expr import Graph
-from ...ops.scalar import CONSTANT
+from ...graph.rewrite import Walk, rewritten
 from ..data import Formula, Number, Task
 from ..lesson import Lesson
 from ..notation import PART
@@ -31,7 +30,8 @@ class LiveNumbers:
     """
 
     def __init__(self, w: Lesson) -> None:
-        self._graph, self._images = _copy(w.graph)
+        nodes = range(len(w.graph))
+        self._graph, self._images = rewritten(w.graph, (), _written_out, order=nodes)
         self._places: dict[int, int] = {}
         self._order: list[int] = []
         task = w.steps[0]
@@ -93,24 +93,10 @@ class LiveNumbers:
         return node
 
 
-def _copy(source: Graph) -> tuple[Graph, list[int]]:
-    """A copy with collapsed parts written out, and where each node went."""
-    graph = Graph()
-    images: list[int] = []
-    for node, op in enumerate(source.ops):
-        operands = [images[operand] for operand in source.operands[node]]
-        statics = source.statics.get(node, ())
-        if op is CONSTANT:
-            images.append(graph.constant(source.value(node)).id)
-        elif source.is_leaf(node):
-            images.append(graph.copy_leaf(source, node))
-        elif op.name != PART:
-            images.append(graph.append(op, tuple(operands), statics))
-        else:
-            # A collapsed part: what it stands for, on nodes where sympy would have symbols.
-            meaning = op.sympy(None, *(graph[operand] for operand in operands), *statics)
-            images.append(graph.node_of(meaning))
-    return graph, images
+def _written_out(walk: Walk, node: int) -> int | None:
+    """What a collapsed part stands for, on nodes where sympy would have symbols."""
+    op = walk.source.ops[node]
+    return walk.target.node_of(op.sympy(None, *walk.operands(node))) if op.name == PART else None
 
 
 def span(place: int | None, value: Number, tag: str = "span", *, bracketed: bool = False) -> str:

@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from ...codegen.compiled import compile
 from ...derive.backward import grad
-from ...graph.expr import Expr, Graph, live_nodes
+from ...graph.expr import Expr, Graph
+from ...graph.rewrite import Walk, Write, replay
 from ...notation.sympy import as_number, sympy_nodes
-from ...ops.scalar import CONSTANT, STOP_GRADIENT
+from ...ops.scalar import STOP_GRADIENT
 from ..derivation import Derivation
-from ..judges import MAX_TREE, written_out
+from ..judges import MAX_TREE, claim_of, derivatives, written_out
 
 MAX_SOURCE: Final = 100_000
 """Characters of sympy's derivatives that a page takes along."""
@@ -40,10 +41,17 @@ def forward_source(d: Derivation) -> str:
     names = [d.names[leaf] for leaf in d.leaves]
     moving = {name: graph.input(name) for name in names}
     held = {name: graph.input(_unused(f"{name}_held", moving)) for name in names}
-    still = _replayed(d.plain, graph, held, {})
-    moved = _replayed(d.plain, graph, moving, still)
+
+    def on(leaves: Mapping[str, Expr], write: Write | None) -> dict[int, int]:
+        images = {d.plain.leaves[name]: leaf.id for name, leaf in leaves.items()}
+        return replay(d.plain, d.plain.outputs, graph, images, write)
+
+    def hold(walk: Walk, node: int) -> int | None:
+        return still[node] if d.plain.ops[node] is STOP_GRADIENT else None
+
+    still = on(held, None)
+    output = graph[on(moving, hold)[d.plain.outputs[0]]]
     leaves = {leaf.label: leaf for leaf in (*moving.values(), *held.values())}
-    output = graph[moved[d.plain.outputs[0]]]
     return compile(leaves, output, target="javascript", simplify=False, name="forward").source
 
 
@@ -74,13 +82,19 @@ def sympy_source(d: Derivation) -> str:
 def _printed(d: Derivation) -> str:
     import sympy
 
-    graph = d.plain
-    root = graph.outputs[0]
-    live = live_nodes(graph, [root])
-    if written_out(graph, live)[root] > MAX_TREE:
+    claim = claim_of(d)
+    if written_out(claim)[claim.root] > MAX_TREE:
         return "null"
+    known, slopes = derivatives(claim)
+    whole = sympy_nodes(claim.graph, claim.primal)
+    held = {
+        known[node]: as_number(whole[node])
+        for node in claim.primal
+        if claim.graph.ops[node] is STOP_GRADIENT
+    }
     letters = sympy.symbols(f"x:{len(d.leaves)}", real=True)
-    slopes = [slope.xreplace(_letters(d, letters)) for slope in _slopes(d, live, root)]
+    own = _letters(d, letters)
+    slopes = [slope.xreplace(held).xreplace(own) for slope in slopes]
     shared, reduced = sympy.cse(slopes, sympy.numbered_symbols("s"))
     lines = [f"const {name} = {_code(part)};" for name, part in shared]
     if any(line.endswith(" null;") for line in lines):
@@ -90,18 +104,6 @@ def _printed(d: Derivation) -> str:
     names = ", ".join(map(str, letters))
     source = f"function ({names}) {{\n    {body}\n}}"
     return source if len(source) <= MAX_SOURCE else "null"
-
-
-def _slopes(d: Derivation, live: Sequence[int], root: int) -> list[Any]:
-    """sympy's derivatives; what `stop_gradient` was applied to counts as a constant."""
-    graph = d.plain
-    found = sympy_nodes(graph, live, opaque=frozenset({STOP_GRADIENT.name}))
-    whole = sympy_nodes(graph, live)
-    held = {
-        found[node]: as_number(whole[node]) for node in live if graph.ops[node] is STOP_GRADIENT
-    }
-    wrt = [found[graph.leaves[d.names[leaf]]] for leaf in d.wrt]
-    return [as_number(found[root]).diff(leaf).xreplace(held) for leaf in wrt]
 
 
 def _letters(d: Derivation, letters: Sequence[Any]) -> dict[Any, Any]:
@@ -119,24 +121,6 @@ def _code(formula: Any) -> str:
     if "Not supported" in written:
         return "null"
     return " ".join(written.split())
-
-
-def _replayed(
-    source: Graph, graph: Graph, leaves: Mapping[str, Expr], held: Mapping[int, int]
-) -> dict[int, int]:
-    """The nodes of `source` in `graph`, on these leaves; `held` is where held nodes are."""
-    images: dict[int, int] = {}
-    for node in live_nodes(source, source.outputs):
-        if source.ops[node] is CONSTANT:
-            images[node] = graph.constant(source.value(node)).id
-        elif source.is_leaf(node):
-            images[node] = leaves[source.labels[node]].id
-        elif source.ops[node] is STOP_GRADIENT and node in held:
-            images[node] = held[node]
-        else:
-            operands = tuple(images[operand] for operand in source.operands[node])
-            images[node] = graph.append(source.ops[node], operands, source.statics.get(node, ()))
-    return images
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:

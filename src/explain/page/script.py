@@ -7,8 +7,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from .. import quotients
 from ..data import PARTS, Code, Task, Update, plain
-from ..judges import MAX_QUOTIENT, STEP, conventions
+from ..judges import conventions
 from ..lesson import Lesson
 from ..predict import Question, questions
 from ..render.equations import JUDGE_DIGITS
@@ -89,8 +90,8 @@ def _judges(w: Lesson, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
             [w.node(id).name, task.leaves.index(id), numbers.place(w.node(id).adjoint_number or 0)]
             for id in task.wrt
         ],
-        "step": STEP,
-        "far": MAX_QUOTIENT,
+        "step": quotients.STEP,
+        "far": quotients.MAX_SIZE,
         "digits": JUDGE_DIGITS,
         "conventions": conventions(w.derivation),
     }

@@ -5,8 +5,8 @@ tests/golden/rolled.txt holds the array graphs; `--update-golden` writes it anew
 
 import random
 from collections import Counter
-from pathlib import Path
 
+from places import GOLDEN as GOLDEN_FILES
 from test_roll import dot, flat, irregular, matrix, total, with_gradients
 
 from wengert.arrays.roll import roll
@@ -18,7 +18,7 @@ from wengert.simplify.pipeline import simplify
 from wengert.train.losses import cross_entropy
 from wengert.train.nn import MLP
 
-GOLDEN = Path(__file__).parent / "golden" / "rolled.txt"
+GOLDEN = GOLDEN_FILES / "rolled.txt"
 
 
 def network():

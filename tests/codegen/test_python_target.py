@@ -7,11 +7,11 @@ import re
 import sys
 import traceback
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import GOLDEN
 
 from wengert.codegen.compiled import compile
 from wengert.codegen.scalar.python import emit, emit_careful, load
@@ -22,7 +22,6 @@ from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
 from wengert.ops.record import POWER, UNARY, Notation
 
-GOLDEN = Path(__file__).parent / "golden"
 EXTREMES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -3.0, 1e-300, 1e300, -1e300, 710.0, -746.0]
 APPLIED = [op for op in ops.ELEMENTWISE.values() if op.name != "total"]
 

@@ -11,11 +11,10 @@ import pytest
 
 from wengert.codegen.build import build_once
 from wengert.codegen.compiled import compile
-from wengert.codegen.names import Namespace
+from wengert.codegen.names import SHORT, Namespace, Variables
 from wengert.codegen.scalar import writer
 from wengert.codegen.scalar.loop import Loop, take_steps
 from wengert.codegen.scalar.python import emit
-from wengert.codegen.scalar.variables import SHORT, Variables
 from wengert.derive.backward import grad
 from wengert.errors import ShapeError
 from wengert.graph.expr import Graph

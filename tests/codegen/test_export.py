@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import NOTEBOOK_NUMBERS
 from strategies import random_recipe
 
 from wengert.codegen.compiled import compile
@@ -25,7 +26,7 @@ from wengert.proof.check import Check
 from wengert.storage import write_text
 from wengert.verify.verify import Verification, verify
 
-TRANSCRIPT = json.loads((Path(__file__).parent / "transcript.json").read_text())
+TRANSCRIPT = json.loads((NOTEBOOK_NUMBERS).read_text())
 
 
 def network_step(**options):

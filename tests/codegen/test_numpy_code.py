@@ -4,10 +4,10 @@ tests/golden/numpy.txt holds it; `--update-golden` writes it anew.
 """
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import GOLDEN as GOLDEN_FILES
 from test_arrays import APPLIED, as_leaves, weighted
 from test_numpy_target import network
 from test_rolled_graphs import CASES
@@ -18,7 +18,7 @@ from wengert.derive.backward import grad
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
 
-GOLDEN = Path(__file__).parent / "golden" / "numpy.txt"
+GOLDEN = GOLDEN_FILES / "numpy.txt"
 
 
 def networks():

@@ -7,10 +7,10 @@ import re
 import struct
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import browser
 import pytest
+from places import GOLDEN
 from strategies import random_recipe
 from test_generated_lines import check_indentation, length_on_one_line
 from test_python_target import APPLIED, EXTREMES, notebook_neuron
@@ -25,7 +25,6 @@ from wengert.errors import SpellingError
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
 
-GOLDEN = Path(__file__).parent / "golden"
 POINTS = [*EXTREMES, math.inf, -math.inf, math.nan]
 
 # One worker starts one browser.

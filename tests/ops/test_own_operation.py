@@ -239,8 +239,11 @@ def test_fit_takes_the_target_that_can(op, target):
     assert op is SQUARE or '"numpy": ufunc("plain_cube", "{0}")' in history.reason
 
 
-def test_an_activation_by_record_is_the_one_by_name():
+def test_an_activation_by_record_is_the_one_by_name(tmp_path):
     assert wg.MLP(2, [1], activation=wg.tanh).layers[0].neurons[0].activation == "tanh"
+    net = wg.MLP(2, [1], activation=wg.exp, seed=0)
+    net.save(tmp_path / "net.json")
+    assert wg.load(tmp_path / "net.json")([1.0, 2.0]).data == net([1.0, 2.0]).data
     with pytest.raises(wg.OperandError, match="expected an operation on one number"):
         wg.MLP(2, [1], activation=HYPOT)
     with pytest.raises(wg.DuplicateNameError):
@@ -380,7 +383,9 @@ def test_compile_applies_it_and_keeps_it_apart(tmp_path):
     x = wg.Graph().input("x")
     y = x.sqrt().log()
     plain = wg.compile({"x": x}, y, cache_dir=tmp_path)
+    kept = sorted(tmp_path.iterdir())
     own = wg.compile({"x": x}, y, simplify=[LOG_SQRT], cache_dir=tmp_path)
+    assert sorted(tmp_path.iterdir()) == kept
     real = wg.compile({"x": x}, y, simplify=["real", LOG_SQRT])
     assert "sqrt" in plain.source
     assert "sqrt" not in own.source + real.source
@@ -469,13 +474,16 @@ RECORDS = {name for name, thing in vars(table).items() if isinstance(thing, Op) 
 ELSEWHERE = {
     "arrays/canonical.py": "chains of sums, products and maxima, taken apart",
     "arrays/collapse.py": "chains of sums, products and maxima, taken apart",
+    "arrays/interpret.py": "what sums, largest and smallest elements start from",
+    "arrays/statements.py": "what puts the terms of a statement together",
+    "arrays/terms.py": "chains of sums, taken apart",
     "notation/parse.py": "Python's signs",
     "proof/adjoints.py": "chains of sums, taken apart: a judge reads no record",
     "proof/ranges.py": "which comparison is the mirror image, and which the opposite",
     "testing.py": "where a derivative is infinite",
     "train/nn.py": "how the notebook calls its activations",
-    "explain/figure.py": "what stands beside an arrow",
-    "explain/notation.py": "how names are spoken",
+    "explain/page/figure.py": "what stands beside an arrow",
+    "explain/words.py": "how names are spoken",
 }
 
 

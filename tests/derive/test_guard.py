@@ -4,10 +4,10 @@ import math
 import random
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import GOLDEN as GOLDEN_FILES
 
 import wengert as wg
 from wengert.graph.expr import live_nodes
@@ -241,7 +241,7 @@ def listing():
 
 def test_no_more_guards_are_written_than_there_were(update_golden):
     """One too many changes no number; tests/golden/guards.txt holds how many there are."""
-    path = Path(__file__).parent / "golden" / "guards.txt"
+    path = GOLDEN_FILES / "guards.txt"
     found = "\n".join(listing()) + "\n"
     if update_golden:
         path.write_text(found, encoding="utf-8")

@@ -85,18 +85,26 @@ ATTENTION = program(
 )
 
 
-def test_attention_reads_like_the_paper():
+def test_each_statement_reads_as_index_notation():
+    assert list(map(str, ATTENTION.statements)) == [
+        "s[p, t] = Σ_c q[p, c]·k[t, c]·0.5   for t ≤ p",
+        "e[p, t] = exp(s[p, t])   for t ≤ p",
+        "total[p] = Σ_{t ≤ p} e[p, t]",
+        "a[p, t] = e[p, t]/total[p]   for t ≤ p",
+        "m[p, d] = Σ_{t ≤ p} a[p, t]·v[t, d]",
+    ]
+
+
+def test_short_formulas_are_listed_where_they_are_read():
     assert str(ATTENTION) == (
-        "s[p, t] = Σ_c q[p, c]·k[t, c]·0.5   for t ≤ p\n"
-        "e[p, t] = exp(s[p, t])   for t ≤ p\n"
-        "total[p] = Σ_{t ≤ p} e[p, t]\n"
-        "a[p, t] = e[p, t]/total[p]   for t ≤ p\n"
-        "m[p, d] = Σ_{t ≤ p} a[p, t]·v[t, d]"
+        "e[p, t] = exp(Σ_c q[p, c]·k[t, c]·0.5)   for t ≤ p\n"
+        "m[p, d] = Σ_{t ≤ p} (e[p, t]/(Σ_{t' ≤ p} e[p, t']))·v[t, d]"
     )
 
 
 def test_latex_and_html_have_every_statement():
-    assert ATTENTION.latex().count("&=") == 5
+    assert ATTENTION.latex().count("&=") == 2
+    assert ATTENTION.html().count("<li>") == 2
     assert ATTENTION.statements[2].latex() == (r"{\mathrm{total}}_{p} = \sum_{t \le p} {e}_{p, t}")
     assert ATTENTION.statements[3].html() == (
         "<i>a</i><sub><i>p</i>, <i>t</i></sub> = <i>e</i><sub><i>p</i>, <i>t</i></sub>/"
