@@ -20,13 +20,12 @@ from ...ops.indexing import Index, subscript, subscript_text
 from ...ops.record import ATOM
 from ...ops.scalar import ADD, STOP_GRADIENT
 from ...ops.shapes import BATCH, shape_text
-from ..definitions import definitions
 from ..names import Namespace, called_elsewhere
 from ..program import map_nested
 from ..scalar.layout import Listing
 from ..scalar.writer import write_display
 from ..scalar.python import load
-from ..target import Source, Target
+from ..target import Source, Target, definitions
 from .arguments import prepare
 from .function import ArrayFunction, Element, Vector, truths
 from .reading import Code, Head, arranged, transposed, view

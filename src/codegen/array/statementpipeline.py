@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...arrays.batch import batched
+from ...arrays.batched import batched
 from ...arrays.rolling import roll_nodes
 from ...arrays.statements import ArrayProgram
 from ...graph.expr import Graph
