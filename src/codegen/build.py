@@ -146,7 +146,10 @@ def build(recipe: Recipe) -> Built:
     program: Program | ArrayProgram | ArrayFunction
     if target.statements and not graph.shapes:
         program = array_function(
-            *(graph, recipe.outputs, recipe.signatures), name=options.name, dtype=options.dtype
+            *(graph, recipe.outputs, recipe.signatures),
+            name=options.name,
+            dtype=options.dtype,
+            stacked=recipe.stacked,
         )
     elif target.arrays:
         program = array_program(

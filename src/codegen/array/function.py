@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...arrays.interpret import run
 from ...arrays.reads import Apply
-from ...arrays.statements import ArrayProgram, Statement
+from ...arrays.statements import ArrayProgram, Output, Statement
 from ...ops.shapes import BATCH, Shape
 from ..program import Nested, flatten, map_nested
 from .program import ArrayGroup, check_arguments
@@ -17,18 +17,26 @@ from .program import ArrayGroup, check_arguments
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """An output that is one number: an element of an array, its place counted in C order."""
+    """An output that is one number: an element of an array, its place counted in C order.
+
+    stacked   whether there is one for each sample
+    """
 
     array: str
     place: int
+    stacked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """An output that is a sequence of numbers: elements of arrays, one piece after another."""
+    """An output that is a sequence of numbers: elements of arrays, one piece after another.
+
+    stacked   whether each is a row of one for each sample
+    """
 
     name: str
     pieces: tuple[tuple[str, tuple[int, ...]], ...]
+    stacked: bool = False
 
     @property
     def length(self) -> int:
@@ -98,20 +106,21 @@ class ArrayFunction:
                 whole = self.program.arrays[group.name].shape
                 array = array[..., None] if len(whole) > array.ndim else array
                 leaves[group.name] = array
-        results = iter(run(self.program, leaves))
-        found: dict[str, Any] = {}
-        for output in self.program.outputs:
-            found.setdefault(output.array, next(results))
-        return map_nested(self.outputs, lambda output: self._result(found, output))
+        names = dict.fromkeys(output.array for output in self.program.outputs)
+        whole = replace(self.program, outputs=tuple(map(Output, names)))
+        found = dict(zip(names, run(whole, leaves), strict=True))
+        counts = [len(a) for a, g in zip(arguments, self.groups, strict=True) if g.batched]
+        samples = counts[0] if counts else 1
+        return map_nested(self.outputs, lambda output: self._result(found, output, samples))
 
-    def _result(self, found: Mapping[str, Any], output: Element | Vector) -> Any:
+    def _result(self, found: Mapping[str, Any], output: Element | Vector, samples: int) -> Any:
         import numpy
 
         if isinstance(output, Element):
-            return self._elements(found, output.array, (output.place,))[..., 0]
+            one = self._elements(found, output.array, (output.place,))[..., 0]
+            return numpy.broadcast_to(one, samples) if output.stacked else one
         parts = [self._elements(found, array, places) for array, places in output.pieces]
-        samples = max((len(part) for part in parts if part.ndim == 2), default=0)
-        if not samples:
+        if not output.stacked:
             return numpy.concatenate(parts)
         whole = [numpy.broadcast_to(part, (samples, part.shape[-1])) for part in parts]
         return numpy.concatenate(whole, 1).T

@@ -23,8 +23,8 @@ from ...ops.shapes import BATCH, shape_text
 from ..names import Namespace, called_elsewhere
 from ..program import map_nested
 from ..scalar.layout import Listing
-from ..scalar.writer import write_display
 from ..scalar.python import load
+from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .arguments import prepare
 from .function import ArrayFunction, Element, Vector, truths
@@ -439,7 +439,7 @@ class _Printer:
             mask = self.recogniser.mask(statement.domain, lengths)
             assert mask is not None
             inside = arranged(mask, target.axes)
-            if target.memory:
+            if target.memory and target.axes:
                 line = f"np.copyto({target.text}, {shown.text}, where={inside.text})"
             else:
                 line = f"{target.text} = np.where({inside.text}, {shown.text}, {target.text})"
@@ -484,7 +484,7 @@ class _Printer:
         if isinstance(output, Element):
             return self._element(output)
         arrays = self._arrays
-        stacked = any(BATCH in arrays[name].shape for name, _ in output.pieces)
+        stacked = output.stacked
         if len(output.pieces) == 1 and not stacked:
             ((name, places),) = output.pieces
             array = arrays[name]
@@ -531,6 +531,9 @@ class _Printer:
 
     def _element(self, output: Element) -> str:
         array = self._arrays[output.array]
+        if output.stacked and BATCH not in array.shape:
+            one = self._element(replace(output, stacked=False))
+            return f"np.full({self.head.samples}, {one}{self._dtype})"
         if array.kind == LITERAL:
             return f"np.{self.function.dtype}({number(array.values[output.place]).text})"
         code = self.source(output.array)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ...arrays.batched import batched
 from ...arrays.rolling import roll_nodes
@@ -13,6 +14,7 @@ from ...ops.scalar import CONSTANT, INPUT
 from ..lower import Signature
 from ..names import Namespace
 from ..program import Nested, map_nested
+from .domains import tables_named, tightened
 from .function import ArrayFunction, Element, Vector
 from .program import ArrayGroup
 
@@ -24,13 +26,19 @@ def array_function(
     *,
     name: str = "f",
     dtype: str = "float64",
+    stacked: Sequence[bool] = (),
 ) -> ArrayFunction:
-    """The function for `graph.outputs`, scalars that `outputs` has the nesting of."""
+    """The function for `graph.outputs`, scalars that `outputs` has the nesting of.
+
+    stacked  which of them are one for each sample, whether they differ or not
+    """
     graph = _with_all_leaves(graph, signatures)
     arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
     program = roll_nodes(graph, graph.outputs, arguments)
     program = batched(program, [s.name for s in signatures if s.batched])
-    elements = _elements(program)
+    statements = tuple(map(tightened, program.statements))
+    program = replace(program, statements=tables_named(statements))
+    elements = _elements(program, stacked or [False] * len(graph.outputs))
     nested = map_nested(outputs, lambda _: next(elements))
     given = {leaf for s in signatures for leaf in s.leaves}
     values = {
@@ -67,12 +75,13 @@ def _group(signature: Signature, space: Namespace) -> ArrayGroup:
     )
 
 
-def _elements(program: ArrayProgram) -> Iterator[Element]:
+def _elements(program: ArrayProgram, stacked: Iterable[bool]) -> Iterator[Element]:
     """The outputs one by one."""
+    each = iter(stacked)
     for array, places in program.outputs:
         size = program.arrays[array].size
         for place in range(size) if places is None else places:
-            yield Element(array, place)
+            yield Element(array, place, next(each))
 
 
 def _results(nested: Nested, name: str, whole: set[str]) -> Nested:
@@ -89,4 +98,5 @@ def _results(nested: Nested, name: str, whole: set[str]) -> Nested:
             pieces.append((element.array, []))
         pieces[-1][1].append(element.place)
     wish = f"new_{name}" if name in whole else name
-    return Vector(wish, tuple([(array, tuple(places)) for array, places in pieces]))
+    stacked = any(element.stacked for element in nested)
+    return Vector(wish, tuple([(array, tuple(places)) for array, places in pieces]), stacked)
