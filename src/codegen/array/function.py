@@ -121,7 +121,7 @@ class ArrayFunction:
             return numpy.broadcast_to(one, samples) if output.stacked else one
         parts = [self._elements(found, array, places) for array, places in output.pieces]
         if not output.stacked:
-            return numpy.concatenate(parts)
+            return numpy.concatenate([numpy.zeros(0), *parts])
         whole = [numpy.broadcast_to(part, (samples, part.shape[-1])) for part in parts]
         return numpy.concatenate(whole, 1).T
 

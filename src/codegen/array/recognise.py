@@ -344,12 +344,37 @@ def contracted(
         smallest = sizes.index(min(sizes))
         left[smallest] = scaled(left[smallest], scale)
         scale = 1.0
-    while len(left) > 2 or (len(left) == 2 and not _shared(left, over)):
-        left = _merged_pair(left, over, grid)
-    if len(left) == 1:
-        rest = [axis for axis in over if axis in left[0].axes]
-        return scaled(_over_axes(left[0], rest, "sum"), scale)
-    return scaled(_matrix_product(left[0], left[1], over, grid), scale)
+    order = [*grid, *over]
+    while len(left) > 1:
+        left = _paired(left, over, order, lengths)
+    rest = [axis for axis in over if axis in left[0].axes]
+    return scaled(_over_axes(left[0], rest, "sum"), scale)
+
+
+def _paired(
+    factors: list[Code], over: Sequence[str], order: Sequence[str], lengths: Mapping[str, int]
+) -> list[Code]:
+    """Two factors made one, those whose product is smallest, summed over what no other one has."""
+
+    def alone(i: int, j: int) -> list[str]:
+        others = {axis for k, f in enumerate(factors) if k not in (i, j) for axis in f.axes}
+        both = {*factors[i].axes, *factors[j].axes}
+        return [axis for axis in over if axis in both and axis not in others]
+
+    def cost(pair: tuple[int, int]) -> tuple[int, int]:
+        both = {*factors[pair[0]].axes, *factors[pair[1]].axes}
+        return _size(both.difference(alone(*pair)), lengths), _size(both, lengths)
+
+    pairs = [(i, j) for j in range(len(factors)) for i in range(j)]
+    i, j = min(pairs, key=cost)
+    a, b, summed = factors[i], factors[j], alone(i, j)
+    if any(axis in a.axes and axis in b.axes for axis in summed):
+        a, b = _summed_alone(a, summed, [a, b]), _summed_alone(b, summed, [a, b])
+        product = _matrix_product(a, b, summed, [axis for axis in order if axis not in summed])
+    else:
+        product = _product(a, b, order)
+        product = _over_axes(product, [axis for axis in summed if axis in product.axes], "sum")
+    return [product, *[f for k, f in enumerate(factors) if k not in (i, j)]]
 
 
 def _size(axes: Iterable[str], lengths: Mapping[str, int]) -> int:
@@ -364,22 +389,14 @@ def _summed_alone(code: Code, over: Sequence[str], factors: Sequence[Code]) -> C
     return _over_axes(code, [a for a in over if a in code.axes and a not in others], "sum")
 
 
-def _shared(pair: Sequence[Code], over: Sequence[str]) -> bool:
-    return any(axis in pair[0].axes and axis in pair[1].axes for axis in over)
-
-
-def _merged_pair(factors: list[Code], over: Sequence[str], grid: Sequence[str]) -> list[Code]:
-    """Two factors multiplied element by element, those whose product has the fewest axes."""
-    order = [*grid, *over]
-    pairs = [(i, j) for j in range(len(factors)) for i in range(j)]
-    i, j = min(pairs, key=lambda p: len({*factors[p[0]].axes, *factors[p[1]].axes}))
-    axes = [axis for axis in order if axis in (*factors[i].axes, *factors[j].axes)]
-    a, b = arranged(factors[i], axes), arranged(factors[j], axes)
+def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
+    """Two factors multiplied element by element."""
+    axes = [axis for axis in order if axis in one.axes or axis in other.axes]
+    a, b = arranged(one, axes), arranged(other, axes)
     filling = f"np.multiply({a.text}, {b.text}, out={{out}})"
     text = f"{a.within(PRODUCT)} * {b.within(PRODUCT + 1)}"
     depth, update = 1 + max(a.depth, b.depth), (a.text, "*", b.text)
-    product = Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
-    return [product, *[f for k, f in enumerate(factors) if k not in (i, j)]]
+    return Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
 
 
 _REDUCED = {"sum": "add", "max": "maximum", "min": "minimum"}
