@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from ...arrays.points import extended, numbers, points
+from ...arrays.points import Columns, extended, numbers, points
 from ...arrays.reads import (
     Affine,
     Among,
@@ -39,7 +39,7 @@ POINT: Final = "point"
 def tightened(statement: Statement) -> Statement:
     """The same statement without the conditions that can be said otherwise."""
     if not statement.domain:
-        return statement
+        return _without_lone(statement)
     ranges, left = _bounds(statement.axes, statement.domain)
     if ranges:
         statement = _shortened(statement, ranges, left)
@@ -47,8 +47,17 @@ def tightened(statement: Statement) -> Statement:
         statement = replace(statement, domain=left)
     listed = any(isinstance(condition, Among) for condition in statement.domain)
     if statement.domain and (listed or not _is_axes(statement)):
-        return _listed(statement)
-    return statement
+        statement = _listed(statement)
+    return _without_lone(statement)
+
+
+def _without_lone(statement: Statement) -> Statement:
+    """The same without axes of length 1 that no index of what is written needs."""
+    if statement.place is None:
+        return statement
+    used = {axis for index in statement.target for axis in index.axes}
+    lone = {a.name: (0, 0) for a in statement.axes if a.length == 1 and a.name not in used}
+    return _shortened(statement, lone, statement.domain) if lone else statement
 
 
 def _is_axes(statement: Statement) -> bool:
@@ -237,13 +246,17 @@ class _Shift(_Substitution):
             if inside:
                 found.append(tuple([numbers_of[k] for k in kept]))
         axes = tuple([condition.axes[k] for k in kept])
+        if not axes:
+            return AtLeast(Affine(0 if found else -1))
         return Among(f"{condition.name}_inside", axes, tuple(dict.fromkeys(found)))
 
 
 def _table(
     index: Index, axes: Sequence[str], lengths: Sequence[int], columns: Mapping[str, object]
-) -> Table:
+) -> Index:
     values = tuple(numbers(index, dict(columns)).tolist())
+    if not axes:
+        return Affine(values[0])
     stem = index.name if isinstance(index, Table) else "index"
     return Table(f"{stem}_at", tuple(axes), tuple(lengths), values)
 
@@ -257,15 +270,14 @@ def _listed(statement: Statement) -> Statement:
     count = len(found[""])
     if not count:
         return statement
-    put = _List({axis.name: found[axis.name] for axis in within}, count)
+    if count == 1:
+        fixed = {axis.name: (int(found[axis.name][0]),) * 2 for axis in within}
+        return _shortened(statement, fixed, ())
     outside = [axis for axis in statement.axes if axis not in within]
     batch = [axis for axis in outside if axis.length == BATCH]
     rest = [axis for axis in outside if axis.length != BATCH]
     lengths = {axis.name: axis.length for axis in outside}
-    if not isinstance(statement.value, Apply):
-        for term in statement.value.terms:
-            lengths.update({axis.name: axis.length for axis in term.over})
-    put.lengths = lengths
+    put = _List({axis.name: found[axis.name] for axis in within}, count, lengths)
     return Statement(
         statement.array,
         (*batch, Axis(POINT, count), *rest),
@@ -277,20 +289,23 @@ def _listed(statement: Statement) -> Statement:
 class _List(_Substitution):
     """Axes that have one number for each point of a list."""
 
-    def __init__(self, columns: Mapping[str, object], count: int) -> None:
-        self._columns, self._count = columns, count
-        self.lengths: Mapping[str, int] = {}
+    def __init__(self, columns: Columns, count: int, lengths: Mapping[str, int]) -> None:
+        self._columns, self._count, self.lengths = columns, count, lengths
+
+    def term(self, term: Term) -> Term:
+        outer = self.lengths
+        inner = {axis.name: axis.length for axis in term.over}
+        within = _List(self._columns, self._count, {**outer, **inner})
+        return super(_List, within).term(term)
 
     def index(self, index: Index) -> Index:
         if not self._columns.keys() & set(index.axes):
             return index
         others = [axis for axis in index.axes if axis not in self._columns]
-        grid = points([Axis(POINT, self._count)])
-        for axis, column in self._columns.items():
-            grid[axis] = column
-        columns, _ = extended(grid, [Axis(axis, self.lengths[axis]) for axis in others])
+        columns, _ = extended(self._grid(), [Axis(axis, self.lengths[axis]) for axis in others])
         lengths = [self._count, *[self.lengths[axis] for axis in others]]
         found = _table(index, [POINT, *others], lengths, columns)
+        assert isinstance(found, Table)
         first = found.values[0]
         step = found.values[1] - first if self._count > 1 else 0
         if (
@@ -308,7 +323,21 @@ class _List(_Substitution):
             return self._holding(condition.expression, condition)
         if isinstance(condition, Equal):
             return Equal(self.index(condition.left), self.index(condition.right))
-        return condition
+        if not self._columns.keys() & set(condition.axes):
+            return condition
+        others = [axis for axis in condition.axes if axis not in self._columns]
+        wanted = set(condition.points)
+        found = []
+        grid, _ = extended(self._grid(), [Axis(axis, self.lengths[axis]) for axis in others])
+        shown = zip(*[grid[axis].tolist() for axis in condition.axes], strict=True)
+        at = zip(*[grid[axis].tolist() for axis in (POINT, *others)], strict=True)
+        found = [place for place, point in zip(at, shown, strict=True) if point in wanted]
+        return Among(f"{condition.name}_listed", (POINT, *others), tuple(found))
+
+    def _grid(self) -> Columns:
+        grid = points([Axis(POINT, self._count)])
+        grid.update(self._columns)
+        return grid
 
     def _holding(self, index: Affine, condition: AtLeast) -> Condition:
         if not self._columns.keys() & set(index.axes):

@@ -432,6 +432,7 @@ class _Printer:
             array.shape,
             lengths,
             self.head,
+            writing=True,
         )
         shown = arranged(code, target.axes)
         partial = self._writers[name] > 1 and statement.domain

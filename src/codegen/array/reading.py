@@ -87,18 +87,26 @@ class Head:
         return f"({inside},)" if len(lengths) == 1 else f"({inside})"
 
 
-def view(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], head: Head) -> Code:
+def view(
+    read: Read,
+    source: Code,
+    shape: Shape,
+    lengths: Mapping[str, int],
+    head: Head,
+    writing: bool = False,
+) -> Code:
     """What a read is of an array: a view where its indices allow, else a gather.
 
     source    the array, as an expression without axes' names
     lengths   of the axes that the indices are made of
+    writing   whether it is for being written, which windows are not
     """
     axes = [axis for index in read.index for axis in index.axes]
     tables = [index for index in read.index if isinstance(index, Table)]
     plain = len(axes) == len(set(axes)) and len(tables) <= 1
     several = [i for i in read.index if isinstance(i, Affine) and len(i.terms) > 1]
     windows = [i for i in several if _radix(i, lengths) is None]
-    if windows and (tables or len(windows) < len(several)):
+    if windows and (writing or tables or len(windows) < len(several)):
         plain = False
     if plain and all(
         _fits(index, length, lengths) for index, length in zip(read.index, shape, strict=True)

@@ -252,7 +252,7 @@ class Recogniser:
         for place, code in enumerate(factors):
             if set(mask.axes) <= set(code.axes):
                 return [*factors[:place], _where(mask, code, order, "0.0"), *factors[place + 1 :]]
-        text = f"{mask.tight}.astype(np.{self.dtype})"
+        text = f"np.multiply({mask.text}, 1.0, dtype=np.{self.dtype})"
         return [*factors, Code(self.head.constant(text, f"{mask.text}_ones"), mask.axes)]
 
     def _condition(self, condition: Condition, lengths: Mapping[str, int]) -> Code:
@@ -333,7 +333,7 @@ def contracted(
     >>> contracted([x, w], ["c"], ["p", "e"], {"p": 2, "c": 3, "e": 4}).text
     'x @ w.T'
     >>> contracted([x], ["c"], ["p"], {"p": 2, "c": 3}).text
-    'x.sum(axis=1)'
+    'np.add.reduce(x, axis=1)'
     """
     if not factors:
         return number(scale)
@@ -409,10 +409,9 @@ def _over_axes(code: Code, axes: Sequence[str], name: str) -> Code:
     rest = tuple([axis for axis in code.axes if axis not in axes])
     places = sorted(code.axes.index(axis) for axis in axes)
     where = str(places[0]) if len(places) == 1 else str(tuple(places))
-    inside = f"axis={where}" if rest else ""
-    call = f"np.{_REDUCED[name]}.reduce"
-    filling = f"{call}({code.text}, axis={where if rest else None}, out={{out}})" if rest else ""
-    return Code(f"{code.tight}.{name}({inside})", rest, ATOM, "", filling, code.depth + 1)
+    # What `.sum(axis)` calls in the end, at half the price for small arrays.
+    call = f"np.{_REDUCED[name]}.reduce({code.text}, axis={where if rest else None}"
+    return Code(f"{call})", rest, ATOM, "", f"{call}, out={{out}})" if rest else "", code.depth + 1)
 
 
 def _matrix_product(a: Code, b: Code, over: Sequence[str], grid: Sequence[str]) -> Code:
@@ -428,8 +427,7 @@ def _matrix_product(a: Code, b: Code, over: Sequence[str], grid: Sequence[str]) 
     if not rows and not columns and not stacked:
         other = transposed(b, a.axes)
         if len(inner) == 1:
-            text = f"{a.within(PRODUCT)} @ {other.within(PRODUCT + 1)}"
-            return Code(text, (), PRODUCT, "", "", depth)
+            return Code(f"np.dot({a.text}, {other.text})", (), ATOM, "", "", depth)
         return Code(f"np.vdot({a.text}, {other.text})", (), ATOM, "", "", depth)
     if stacked and (len(inner) > 1 or len(rows) != 1 or len(columns) != 1):
         return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)], depth)
@@ -441,8 +439,12 @@ def _matrix_product(a: Code, b: Code, over: Sequence[str], grid: Sequence[str]) 
     first = transposed(a, [*stacked, *rows, *inner])
     second = transposed(b, [*stacked, *inner, *columns])
     text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
-    function = "matmul" if stacked or len(rows) > 1 else "dot"
-    filling = f"np.{function}({first.text}, {second.text}, out={{out}})"
+    plain = not stacked and len(rows) <= 1
+    inside = f"{first.text}, {second.text}"
+    if plain:  # np.dot costs less a call than @
+        axes = (*rows, *columns)
+        return Code(f"np.dot({inside})", axes, ATOM, "", f"np.dot({inside}, out={{out}})", depth)
+    filling = f"np.matmul({inside}, out={{out}})"
     return Code(text, (*stacked, *rows, *columns), PRODUCT, "", filling, depth)
 
 
@@ -475,6 +477,8 @@ def _points(condition: Among, axes: Sequence[str], lengths: Mapping[str, int]) -
     for axis in axes:
         rows = [(*row, i) for row in rows for i in range(lengths[axis])]
     flat: list[object] = [row in chosen for row in rows]
+    if not axes:
+        return f"np.array({flat[0]})"
     for axis in reversed(axes[1:]):
         flat = [flat[i : i + lengths[axis]] for i in range(0, len(flat), lengths[axis])]
     return f"np.array({flat})"
