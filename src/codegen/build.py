@@ -15,7 +15,7 @@ from ..errors import ShapeError, UnknownNameError, shorten
 from ..graph.expr import Graph
 from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
-from ..simplify.pipeline import Choice, simplified
+from ..simplify.pipeline import Choice, rules_named, simplified
 from .array.function import ArrayFunction
 from .array.pipeline import array_program
 from .array.program import ArrayProgram
@@ -171,10 +171,12 @@ def build(recipe: Recipe) -> Built:
 
 def simplified_graph(recipe: Recipe) -> Graph:
     """The recipe's graph after the simplification that is asked for."""
-    if recipe.options.rules is None:
+    rules, target = recipe.options.rules, find_target(recipe.options.target)
+    rolled = target.statements and not recipe.graph.shapes and rules == rules_named("exact")
+    if rules is None or rolled:  # where indices are forgotten first, there is little to simplify
         return recipe.graph
     samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
-    return simplified(recipe.graph, recipe.options.rules, samples).graph
+    return simplified(recipe.graph, rules, samples).graph
 
 
 build_once = lru_cache(maxsize=64)(build)

@@ -156,7 +156,9 @@ class Draw:
                 rng.choice([ops.MAXIMUM, ops.MINIMUM]),
                 tuple(self.term(axes, 1) for _ in range(rng.randint(1, 2))),
             )
-        terms = tuple(self.term(axes, rng.choice([1, 1, 2, 2, 3])) for _ in range(rng.randint(1, 3)))
+        terms = tuple(
+            self.term(axes, rng.choice([1, 1, 2, 2, 3])) for _ in range(rng.randint(1, 3))
+        )
         return Reduce(
             ops.ADD, tuple(replace(t, count=rng.choice([1, 1, 1, -1, 2, -3])) for t in terms)
         )

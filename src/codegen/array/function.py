@@ -107,8 +107,8 @@ class ArrayFunction:
                 array = array[..., None] if len(whole) > array.ndim else array
                 leaves[group.name] = array
         names = dict.fromkeys(output.array for output in self.program.outputs)
-        whole = replace(self.program, outputs=tuple(map(Output, names)))
-        found = dict(zip(names, run(whole, leaves), strict=True))
+        wanted = replace(self.program, outputs=tuple(map(Output, names)))
+        found = dict(zip(names, run(wanted, leaves), strict=True))
         counts = [len(a) for a, g in zip(arguments, self.groups, strict=True) if g.batched]
         samples = counts[0] if counts else 1
         return map_nested(self.outputs, lambda output: self._result(found, output, samples))

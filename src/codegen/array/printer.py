@@ -295,9 +295,7 @@ class _Printer:
             axes = tuple([names[axis] for axis in code.axes])
             self._pending[name] = replace(code, axes=axes)
             return
-        if name in self.recogniser.truths or not _is_truth(statement):
-            pass
-        else:
+        if _is_truth(statement) and name not in self.recogniser.truths:
             code = _as_numbers(code, self.function.dtype)
         if array.home is not None or self._writers[name] > 1 or not self._is_whole(statement):
             self._fill(statement, code)
@@ -502,8 +500,8 @@ class _Printer:
         start = 0
         for name, places in output.pieces:
             stop = start + len(places)
-            code = self._piece(name, places, stacked)
-            self.listing.add(f"{variable}[{start}:{stop}] = {code}", level=1)
+            piece = self._piece(name, places, stacked)
+            self.listing.add(f"{variable}[{start}:{stop}] = {piece}", level=1)
             start = stop
         return variable
 
@@ -563,6 +561,9 @@ def _literal(text: str) -> bool:
 
 
 def _as_numbers(code: Code, dtype: str) -> Code:
+    """Truth values as 1.0 and 0.0."""
+    if _literal(code.text):
+        return code
     return Code(f"{code.tight}.astype(np.{dtype})", code.axes, ATOM, "", "", code.depth + 1)
 
 

@@ -100,7 +100,7 @@ class Recogniser:
             code = replace(source, axes=tuple([renaming[axis] for axis in source.axes]))
         else:
             code = view(read, source, array.shape, lengths, self.head)
-        if read.array in self.truths and not truth:
+        if read.array in self.truths and not truth and not _is_number(code):
             code = code.through(f".astype(np.{self.dtype})", code.axes)
             code = replace(code, memory="")
         return code
@@ -142,6 +142,9 @@ class Recogniser:
         ]
         if value.op is STOP_GRADIENT:
             return operands[0]
+        constants = [_constant(code) for code in operands]
+        if None not in constants:
+            return number(value.op.evaluate(*constants, *value.statics))
         axes = tuple([axis for axis in grid if any(axis in code.axes for code in operands)])
         form = value.op.spelling("numpy", value.statics)
         self.forms.append(form)
@@ -296,6 +299,12 @@ def number(value: float) -> Code:
         return Code("np.inf") if value > 0 else Code("-np.inf", binds=UNARY)
     text = repr(float(value))
     return Code(text, binds=UNARY if text.startswith("-") else ATOM)
+
+
+def _constant(code: Code) -> float | None:
+    """The number that an expression is, if it is one."""
+    bare = replace(code, text=code.text.replace("np.", ""))
+    return float(bare.text) if _is_number(bare) else None
 
 
 def _is_number(code: Code) -> bool:
