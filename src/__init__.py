@@ -19,6 +19,8 @@ if __name__ != "wengert":
         "follow; install it (pip install -e .) and `import wengert`"
     )
 
+from typing import TYPE_CHECKING, Any
+
 from . import arrays
 from .arrays.roll import Rolled, check_roll, roll
 from .codegen.compiled import Compiled, compile
@@ -43,11 +45,12 @@ from .errors import (
     ShapeError,
     SizeError,
     SpellingError,
+    TracingError,
     TruthValueError,
     UnknownNameError,
     WengertError,
 )
-from .explain import Walkthrough, explain
+from .explain import explain
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph, Origin
 from .graph.module import Module
@@ -93,6 +96,8 @@ from .proof.ranges import ranges
 from .simplify.pipeline import simplify
 from .simplify.rules import Rule
 from .simplify.stable import stable_form
+from .trace.function import Function, function
+from .trace.table import Table, pick, table, take
 from .train.dense import Dense
 from .train.fit import fit
 from .train.history import History
@@ -101,6 +106,9 @@ from .train.nn import MLP, Layer, Neuron, load
 from .train.optim import SGD, Adam, AdamW, Momentum, Optimizer
 from .train.step import training_step
 from .verify.verify import Verification, verify
+
+if TYPE_CHECKING:
+    from .explain import Walkthrough
 
 open_doors()
 
@@ -120,6 +128,7 @@ __all__ = [
     "DuplicateNameError",
     "Expr",
     "FormulaError",
+    "Function",
     "Graph",
     "GraphMismatchError",
     "History",
@@ -146,7 +155,9 @@ __all__ = [
     "SizeError",
     "Source",
     "SpellingError",
+    "Table",
     "Target",
+    "TracingError",
     "TruthValueError",
     "UnknownNameError",
     "Value",
@@ -170,6 +181,7 @@ __all__ = [
     "fit",
     "from_json",
     "from_networkx",
+    "function",
     "gelu",
     "grad",
     "greater",
@@ -190,6 +202,7 @@ __all__ = [
     "minimum",
     "not_equal",
     "parse",
+    "pick",
     "ranges",
     "relu",
     "roll",
@@ -202,6 +215,8 @@ __all__ = [
     "squared_error",
     "stable_form",
     "stop_gradient",
+    "table",
+    "take",
     "tanh",
     "targets",
     "text",
@@ -214,3 +229,11 @@ __all__ = [
     "where",
     "zero_grad",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Walkthrough":
+        from .explain import Walkthrough
+
+        return Walkthrough
+    raise AttributeError(f"module 'wengert' has no attribute {name!r}")

@@ -49,6 +49,12 @@ _PYTHON = (
 )
 TESTS = {
     "src/ops/scalar.py": f"{_OPERATIONS} test_javascript_target",
+    "src/ops/kernels.py": "test_native_functions test_native_target",
+    "src/codegen/native/emit.py": "test_native_target",
+    "src/codegen/native/pieces.py": "test_native_target",
+    "src/codegen/native/plan.py": "test_native_target",
+    "src/codegen/native/loop.py": "test_native_fit",
+    "src/codegen/export/c.py": "test_c_export",
     "src/derive/backward.py": f"test_backward {_GUARDS} test_random_gradients",
     "src/simplify/rules.py": "test_rules test_passes test_stable test_arrays",
     "src/derive/guard.py": _GUARDS,
@@ -70,7 +76,7 @@ TESTS = {
     "src/codegen/names.py": _PYTHON,
     "src/codegen/scalar/layout.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/array/numpy.py": _NUMPY,
-    "src/codegen/array/arguments.py": _NUMPY,
+    "src/codegen/arguments.py": _NUMPY,
     "src/codegen/array/views.py": _NUMPY,
     "src/codegen/array/memory.py": _NUMPY,
     "src/ops/carried.py": _NUMPY,

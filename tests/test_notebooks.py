@@ -86,8 +86,10 @@ def test_notebooks_are_stored_without_outputs(path):
             assert cell["execution_count"] is None
 
 
-def test_there_are_three():
-    assert [path.name for path in NOTEBOOKS] == ["gradient.ipynb", "lesson.ipynb", "matrices.ipynb"]
+def test_there_are_four():
+    assert [path.name for path in NOTEBOOKS] == [
+        *("gradient.ipynb", "lesson.ipynb", "matrices.ipynb", "programs.ipynb")
+    ]
 
 
 def test_the_lesson_shows_every_figure_of_the_original(cells):
@@ -153,3 +155,17 @@ def test_the_gradient_is_read_edited_and_exported(cells):
     assert len(outputs(shown, "text/latex")) >= 4
     assert any("<iframe" in page for page in outputs(shown, "text/html"))
     assert "dashed: the backward pass" in outputs(shown, "image/svg+xml")[0]
+
+
+def test_programs_of_ones_own_are_compiled(cells):
+    shown = "".join(
+        "".join(output["text"])
+        for cell in cells("programs.ipynb")
+        for output in cell.get("outputs", [])
+        if output["output_type"] == "stream"
+    )
+    for name in ("LSTM", "convolution", "autoencoder", "policy gradient", "word vectors"):
+        assert re.search(rf"^{name} +[\d,]+ +[\d,]+  \w+ +[\d.]+ +[\d.]+ +\d+$", shown, re.M), shown
+    first, last = re.findall(r"([\d.]+) -> ([\d.]+), [\d.]+ -> [\d.]+\n", shown)[0]
+    assert float(last) < 0.1 * float(first)
+    assert "skipgram: 1 compiled" in shown

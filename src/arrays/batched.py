@@ -29,8 +29,7 @@ def batched(program: ArrayProgram, arguments: Collection[str]) -> ArrayProgram:
     >>> g = Graph(); x, w = g.inputs("x", 3), [g.inputs(f"w{j}_", 3) for j in range(2)]
     >>> y = [total(tanh(sum(a * b for a, b in zip(row, x)))) for row in w]
     >>> print(batched(roll_nodes(g, [e.id for e in y]), ["x"]))
-    t2[n, i] = tanh(Σ_j x[n, j]·w[i, j])
-    t3[i] = Σ_n t2[n, i]
+    t3[i] = Σ_n tanh(Σ_j x[n, j]·w[i, j])
     """
     if not arguments:
         return program

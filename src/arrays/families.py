@@ -29,7 +29,20 @@ from .columns import (
     rank_among,
 )
 from .domains import conditions
-from .reads import Affine, Apply, Axis, Condition, Index, Operand, Read, Reduce, Table, Term, along
+from .reads import (
+    Affine,
+    Apply,
+    Axis,
+    Condition,
+    Index,
+    Operand,
+    Read,
+    Reduce,
+    Table,
+    Term,
+    along,
+    reads_of,
+)
 from .shapes import APPLY, LEAF, LITERAL, VECTOR, Family, Group, Shapes
 from .terms import NONE
 
@@ -235,8 +248,17 @@ class Families:
         else:
             layout = self._layout_of_adjoints(made)
         self.layouts[made.number] = layout
-        if not self._is_copy(made, parts) and not self._in_regions(made, parts, layout):
-            self._make_reduce(made, parts, layout)
+        if self._is_copy(made, parts) or not self._computed:
+            return
+        regions = _regions(made, parts)
+        if len(regions) > 1 and self._in_regions(made, parts, layout, regions):
+            return
+        self._make_reduce(made, parts, layout)
+        if len(regions) == 1 and _tables(self.made[-1]):
+            simple = self.made.pop()
+            done = self._in_regions(made, parts, layout, regions)
+            if not done or _tables(self.made[-1]) >= _tables(simple):
+                self.made[len(self.made) - done :] = [simple]
 
     def _stages(self, parts: Sequence[_Part]) -> list[list[tuple[Column, int]]]:
         """Columns that may tell sums apart, the likeliest first."""
@@ -262,26 +284,14 @@ class Families:
 
         self._make(made, layout, value, axes, place)
 
-    def _in_regions(self, made: Family, parts: Sequence[_Part], layout: Layout) -> bool:
-        """Write adjoints that are sums of other terms in each of several regions, one by one.
+    def _in_regions(
+        self, made: Family, parts: Sequence[_Part], layout: Layout, regions: Sequence[Column]
+    ) -> bool:
+        """Write adjoints region by region, each with axes of its own; whether that can be done.
 
-        That is so where leaves of several uses lie in one vector. It is not done, and answers
-        False, unless each region has axes of its own on which the places in the array are affine.
+        It can where the places in the array are affine on the axes of each region, as where leaves
+        of several uses lie in one vector.
         """
-        import numpy
-
-        if made.primal == NONE or not parts:
-            return False
-        there = numpy.zeros((len(parts), made.size), bool)
-        for part, row in zip(parts, there, strict=True):
-            row[part.place] = True
-        if len(parts) == 1 and there.all():
-            regions = [there[0]]
-        else:
-            signatures = numpy.unique(there, axis=1)
-            if signatures.shape[1] == 1 or (signatures.sum(1) > 1).any():
-                return False
-            regions = [(signature == there.T).all(1) for signature in signatures.T]
         found = []
         for region in regions:
             some = [self._some(p, region) for p in parts if region[p.place].any()]
@@ -294,8 +304,6 @@ class Families:
             if None in place or not distinct(own.columns, int(region.sum())):
                 return False
             found.append((some, own, place))
-        if len(found) == 1 and all(i is not None and i.axis for i in found[0][2]):
-            return False
         for some, own, place in found:
             self._make_reduce(made, some, own, [index for index in place if index is not None])
         return True
@@ -586,10 +594,14 @@ class Families:
                 if all(key.name != split.name for key in inner):
                     raise
                 inner, _ = self._split(inner, [], identity, split)
+        sign = part.sign
+        for k, factor in enumerate(factors):
+            if part.added and isinstance(factor, float) and factor < 0.0:
+                factors[k], sign = -factor, -sign
         affine_maps = [index for f in factors if isinstance(f, Read) for index in f.index]
         domain = conditions([*outer, *inner], affine_maps, within)
         axes = tuple([Axis(key.name, key.length) for key in inner])
-        return Term(part.sign * count, tuple(factors) or (1.0,), axes, domain)
+        return Term(sign * count, tuple(factors) or (1.0,), axes, domain)
 
     def _numbered(
         self, part: _Part, chosen: Sequence[tuple[Column, int]]
@@ -644,7 +656,8 @@ class Families:
                 axis = self.names.part(axis, int(width[0]) + 1, "places")
             candidates.append((column - column.min(), axis))
         places = Key("", part.place, int(part.place.max()) + 1)
-        kept, told_apart = _choose_inner(candidates, len(part.place), places, outer)
+        loops = [_in_order(column, part) for column, _ in candidates]
+        kept, told_apart = _choose_inner(candidates, loops, places, outer)
         chosen = [candidates[i] for i in kept]
         count = 1
         if not told_apart:
@@ -665,6 +678,35 @@ class Families:
         return inner, count
 
 
+def _regions(made: Family, parts: Sequence[_Part]) -> list[Column]:
+    """Where adjoints are sums of other terms than elsewhere, if no term is in two such regions."""
+    import numpy
+
+    if made.primal == NONE or not parts:
+        return []
+    there = numpy.zeros((len(parts), made.size), bool)
+    for part, row in zip(parts, there, strict=True):
+        row[part.place] = True
+    signatures = numpy.unique(there, axis=1)
+    if (signatures.sum(1) > 1).any():
+        return []
+    return [(signature == there.T).all(1) for signature in signatures.T]
+
+
+def _tables(made: Made) -> int:
+    """How many tables a statement reads through."""
+    return sum(isinstance(i, Table) for read in reads_of(made.value) for i in read.index)
+
+
+def _in_order(column: Column, part: _Part) -> bool:
+    """Whether the numbers of a column turn up one after another in the longest of the sums."""
+    import numpy
+
+    ends = numpy.append(part.starts[1:], len(part.place))
+    longest = int((ends - part.starts).argmax())
+    return looped(column[part.starts[longest] : ends[longest]])
+
+
 def _keys(layout: Layout) -> list[Key]:
     return [
         Key(f"t{k}", column, length)
@@ -673,7 +715,10 @@ def _keys(layout: Layout) -> list[Key]:
 
 
 def _choose_inner(
-    candidates: Sequence[tuple[Column, int]], count: int, places: Key, outer: Sequence[Key]
+    candidates: Sequence[tuple[Column, int]],
+    loops: Sequence[bool],
+    places: Key,
+    outer: Sequence[Key],
 ) -> tuple[list[int], bool]:
     """Which columns to sum over: without those that are affine in the others and the outer axes."""
     unique: dict[bytes, int] = {}
@@ -681,7 +726,7 @@ def _choose_inner(
         unique.setdefault(column.tobytes(), i)
     kept = list(unique.values())
     keys = {i: Key(str(i), candidates[i][0], int(candidates[i][0].max()) + 1) for i in kept}
-    loops = {i: len(kept) == 1 or looped(keys[i].column) for i in kept}
+    count = len(places.column)
     order = sorted(kept, key=lambda i: (loops[i], -keys[i].length, -i))
     for i in order:
         rest = [j for j in kept if j != i]

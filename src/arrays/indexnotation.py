@@ -189,6 +189,8 @@ class Writer:
             return Written(self.reduced(sign, over, body.within(PRODUCT)), PRODUCT)
         if term.domain:
             condition = self.bracket(self.conditions(term.domain))
+            if term.factors == (1.0,) and abs(term.count) == 1:
+                return Written(condition)
             return Written(f"{condition}{self.times}{body.within(PRODUCT)}", PRODUCT)
         return body
 
@@ -218,8 +220,7 @@ class Writer:
             if len(terms) == 1 and term.count == 1:
                 return written
             parts.append(_signed(written.within(level), term.count, bool(parts)))
-        alone = len(terms) == 1
-        return Written("".join(parts), UNARY if alone else SUM)
+        return Written("".join(parts), SUM)
 
     def value(self, value: Value, scope: Scope = NO_AXES) -> str:
         """The right side of a statement."""

@@ -98,17 +98,19 @@ def _rewrite(found: Scalars, known: Shapes, first: dict[int, Any]) -> None:
         if number in first:
             lane = int(first[number][known.lane[node]])
             instead[node] = nodes.setdefault((number, lane), node)
-    found.order = [node for node in found.order if instead.get(node, node) == node]
+    instead = {node: other for node, other in instead.items() if other != node}
+    found.order = [node for node in found.order if node not in instead]
 
     def of(node: int) -> int:
         return instead.get(node, node)
 
     for node in found.order:
         if node in found.sums:
-            found.sums[node] = [
-                Product(sign, number, of(one), of(other))
-                for sign, number, one, other in found.sums[node]
-            ]
+            terms = found.sums[node]
+            if any(term[2] in instead or term[3] in instead for term in terms):
+                found.sums[node] = [
+                    Product(sign, number, of(one), of(other)) for sign, number, one, other in terms
+                ]
         elif node in found.inputs:
             found.inputs[node] = tuple(map(of, found.inputs[node]))
         elif node in found.extremes:

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..graph.expr import Graph
+from ..errors import ShapeError
+from ..graph.expr import Graph, live_nodes
+from ..ops.shapes import shape_text
 from .families import Families
 from .homes import leaf_homes
 from .joins import join_single_terms
 from .naming import named
 from .repeats import merge_repeats
-from .shapes import APPLY, REDUCE, Shapes, in_order, needed, shapes
+from .shapes import APPLY, REDUCE, Shapes, circular, in_order, needed, shapes
 from .statements import ArrayProgram
 from .terms import Scalars, scalars
 from .wholes import join_wholes, places_of
@@ -101,11 +103,21 @@ def roll_if_regular(
 def _shapes(
     graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]]
 ) -> tuple[Scalars, Shapes]:
+    if graph.shapes:
+        for node in live_nodes(graph, roots):
+            if node in graph.shapes:
+                raise ShapeError(
+                    f"{graph[node]!r} is an array of shape {shape_text(graph.shapes[node])}; what "
+                    "is rolled is a graph of scalars: use it as it is, or unroll it first"
+                )
     places = places_of(arguments)
     within = {node: name for node, (name, _) in places.items()}
     homes = leaf_homes(graph, graph.leaves.values(), within)
     found = scalars(graph, roots)
     known = shapes(found, homes, arguments)
+    if circular(known.families, sorted({known.family[root] for root in found.roots})):
+        found.adjoint.clear()  # then adjoints are sums like others
+        known = shapes(found, homes, arguments)
     changed = merge_repeats(found, known)
     changed = join_single_terms(found, known) or changed
     changed = join_wholes(found, places) or changed

@@ -363,7 +363,8 @@ class _Interning:
 def in_order(families: Sequence[Family], wanted: Sequence[int]) -> list[int]:
     """The families that `wanted` need, each after those that it is computed from.
 
-    Where there is a choice, in the order in which their first elements were written.
+    Where there is a choice, in the order in which their first elements were written. Families that
+    are computed from themselves are left out.
     """
     needs: dict[int, set[int]] = {}
     users: dict[int, list[int]] = {}
@@ -391,9 +392,15 @@ def in_order(families: Sequence[Family], wanted: Sequence[int]) -> list[int]:
             waiting[user] -= 1
             if not waiting[user]:
                 heappush(heap, user)
-    if len(order) < len(needs):
-        raise ValueError("the shapes of this graph go round in a circle")
     return order
+
+
+def circular(families: Sequence[Family], wanted: Sequence[int]) -> bool:
+    """Whether some of what `wanted` are computed from is computed from itself.
+
+    Adjoints may be: their shape is that of their primal, whatever they add up.
+    """
+    return not needed(families, wanted) <= set(in_order(families, wanted))
 
 
 def needed(families: Sequence[Family], wanted: Sequence[int]) -> set[int]:

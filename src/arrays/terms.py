@@ -86,10 +86,10 @@ class _Collapse:
         self.graph = graph
         self.ops, self.operands = graph.ops, graph.operands
         found = live_nodes(graph, roots)
-        pairs, depth = self._pairs(set(found))
-        if pairs:
-            found = live_nodes(graph, [*roots, *[primal for primal, _ in pairs]])
-        self.live = found
+        there = set(found)
+        pairs, depth = self._pairs(there)
+        others = [primal for primal, _ in pairs if primal not in there]
+        self.live = live_nodes(graph, [*roots, *others]) if others else found
         self.result = Scalars(graph)
         self._count_uses(roots)
         self._boundaries = {adjoint for _, adjoint in pairs}
@@ -139,11 +139,13 @@ class _Collapse:
         uses, by_sums, operands, ops = self.uses, self.by_sums, self.operands, self.ops
         for node in self.live:
             inner = operands[node]
-            for operand in inner:
-                uses[operand] += 1
             if ops[node] in _SUMS:
                 for operand in inner:
+                    uses[operand] += 1
                     by_sums[operand] += 1
+            else:
+                for operand in inner:
+                    uses[operand] += 1
         for root in roots:
             uses[root] += 2
 
@@ -277,6 +279,12 @@ class _Collapse:
     def _write(self, roots: Sequence[int]) -> None:
         result, ops, operands, merged = self.result, self.ops, self.operands, self.merged
         plain = not self._heads and not self._shared
+        self._plain = bytearray(len(self.graph))
+        for node in self.live:
+            op = ops[node]
+            self._plain[node] = not (op is CONSTANT or (op is NEG and merged[node]))
+        for node in (*self._heads, *self._shared):
+            self._plain[node] = False
         order = result.order
         for node in self.live:
             if not merged[node]:
@@ -351,8 +359,12 @@ class _Collapse:
     def _product(self, sign: int, node: int) -> Product:
         """A product of two factors as a term, negations and one number taken out."""
         ops, number = self.ops, NONE
+        first, second = self.operands[node]
+        plain = self._plain
+        if plain[first] and plain[second]:
+            return Product(sign, NONE, first, second)
         factors = []
-        for operand in self.operands[node]:
+        for operand in (first, second):
             user = node
             if ops[operand] is NEG and self.merged[operand]:
                 user, operand = operand, self.operands[operand][0]

@@ -47,10 +47,14 @@ class _Wholes:
         self._elements: dict[int, tuple[str, int, int]] = {
             leaf: (name, 0, place) for leaf, (name, place) in places.items()
         }
-        for node, (primal, level) in found.adjoint.items():
-            if primal in places:
-                name, place = places[primal]
-                self._elements[node] = (name, level, place)
+        adjoints = {
+            node: (places[primal][0], level, places[primal][1])
+            for node, (primal, level) in found.adjoint.items()
+            if primal in places
+        }
+        counts = Counter(adjoints.values())
+        several = {key[:2] for key, count in counts.items() if count > 1}
+        self._elements |= {n: key for n, key in adjoints.items() if key[:2] not in several}
         region = self._region()
         for node in region:
             self._rewrite(node)

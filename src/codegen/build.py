@@ -20,7 +20,7 @@ from .array.function import ArrayFunction
 from .array.pipeline import array_program
 from .array.program import ArrayProgram
 from .array.statementpipeline import array_function
-from .lower import Signature, depends_on_samples, lower
+from .lower import AFTER, EACH, Signature, lower, stages_of
 from .program import Nested, Program, flatten, map_nested
 from .target import Source, Target, find_target
 
@@ -116,7 +116,7 @@ def structure(
         tuple(graph.ops),
         tuple(graph.operands),
         tuple(graph.origins),
-        tuple(graph.statics.items()),
+        tuple((node, statics, repr(statics)) for node, statics in graph.statics.items()),
         tuple(graph.labels.items()),
         tuple(graph.adjoint_of.items()),
         tuple(graph.gradients.items()),
@@ -159,6 +159,7 @@ def build(recipe: Recipe) -> Built:
             name=options.name,
             simplify=options.rules is not None,
             dtype=options.dtype,
+            stacked=recipe.stacked,
             gradients=[(d.gradient, d.group) for d in derivatives],
         )
     else:
@@ -211,16 +212,22 @@ def _scalar_program(graph: Graph, recipe: Recipe) -> Program:
 def reduced(
     graph: Graph, signatures: Sequence[Signature], reduce: str | None
 ) -> tuple[Graph, list[bool]]:
-    """`graph` with its outputs reduced over samples; and which of them stay one per sample."""
+    """`graph` with its outputs reduced over samples; and which of them are one per sample.
+
+    An output that no sample enters is the same for each: its sum is that many times as much, its
+    mean is itself. One that is computed from a `total` is not reduced again.
+    """
     if reduce not in REDUCTIONS:
         raise UnknownNameError.of("reduction", reduce, ["sum", "mean", "None"])
-    per_sample = depends_on_samples(graph, graph.outputs, signatures)
+    stages = stages_of(graph, graph.outputs, signatures)
+    if not any(signature.batched for signature in signatures):
+        return graph, [False] * len(stages)
     if reduce is None:
-        return graph, per_sample
+        return graph, [stage != AFTER for stage in stages]
     reduced = []
-    for node, varies in zip(graph.outputs, per_sample, strict=True):
+    for node, stage in zip(graph.outputs, stages, strict=True):
         out = graph[node]
-        if varies:
+        if stage == EACH or (stage != AFTER and reduce == "sum"):
             out = TOTAL(out)
             if reduce == "mean":
                 out = out / TOTAL(graph.constant(1))

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from ..errors import DuplicateNameError, SpellingError, UnknownNameError, shorten
-from ..ops.record import Notation
+from ..ops.record import Notation, Op
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,16 @@ class Source:
 
     `lines` tells which line (from 1) computes each variable. `cuts` are places in the text, in
     characters, at which it may be divided into pieces that are complete code, one after another.
+    `operations` are those, with static arguments, whose record the code asks for values. `binary`
+    is what the text was compiled to, where that takes long.
     """
 
     text: str
     function: str
     lines: Mapping[str, int] = field(default_factory=dict)
     cuts: tuple[int, ...] = ()
+    operations: tuple[tuple[Op, tuple[float, ...]], ...] = ()
+    binary: bytes = b""
 
     def pieces(self) -> list[str]:
         r"""The text, divided at its cuts.
@@ -46,8 +50,10 @@ class Target:
     records under the target's `name`: `op.spelling(name, statics)`.
 
     A target with `arrays` prints `ArrayProgram`s. `prepare`, given a program, answers a function
-    that makes the caller's arguments those of the printed function, or raises a `ShapeError`. One
-    with `statements` prints `ArrayFunction`s, which are made of scalars only.
+    that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
+    Where the function is `direct`, it is given the caller's own first, and answers `NotImplemented`
+    if they have to be prepared. `machine` says for what machine code is made, where that matters.
+    One with `statements` prints `ArrayFunction`s, which are made of scalars only.
     """
 
     name: str
@@ -56,6 +62,8 @@ class Target:
     emit_careful: Callable[[Any], Source | None] = lambda program: None
     prepare: Callable[[Any], Callable[[Sequence[Any]], Sequence[Any]]] | None = None
     arrays: bool = False
+    direct: bool = False
+    machine: Callable[[], str] = lambda: ""
     statements: bool = False
 
 
@@ -63,6 +71,7 @@ TARGETS: Final[Mapping[str, str]] = {
     "python": ".scalar.python",
     "numpy": ".array.numpy",
     "javascript": ".scalar.javascript",
+    "native": ".native.native",
 }
 """The module of each target; it is imported when used and holds the `Target` as `TARGET`."""
 

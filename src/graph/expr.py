@@ -31,6 +31,7 @@ from .arrayvalue import ArrayValue
 from .doors import Door
 from .formula import formula
 from .own import OWN, refusal
+from .plainfloat import caller, check_plain_float
 from .store import Columns, Origin, leaf_named, live_nodes, real_number, unknown_leaf
 from .value import Value, topological
 
@@ -182,6 +183,18 @@ class Graph(Columns):
             f"{formula_hint(thing)}"
         )
 
+    def adopt(self, value: Value, name: str) -> Expr:
+        """A leaf `Value` that is not yet part of this graph, as a parameter of this name.
+
+        >>> g = Graph(); w = Value(0.5)
+        >>> g.adopt(w, "w_0_1"), w * g.input("x")
+        (Expr(w_0_1), Expr(w_0_1*x))
+        """
+        leaf = self._leaf(ops.PARAMETER, name)
+        self._sources[leaf.id] = value
+        self._adopted[value] = leaf.id
+        return leaf
+
     def find(self, thing: Any) -> int | None:
         """The node that already stands for an expression or `Value`, or None; nothing is added."""
         if isinstance(thing, (Value, ArrayValue)):
@@ -236,13 +249,16 @@ class Expr(Arithmetic, ArraySyntax):
         self.graph = graph
         self.id = node
 
+    def __reduce__(self) -> Any:
+        return Expr, (self.graph, self.id)
+
     def __repr__(self) -> str:
         return f"Expr({formula(self.graph, self.id, 'text', _REPR_TERMS)})"
 
     def __str__(self) -> str:
         return formula(self.graph, self.id, "text")
 
-    def __eq__(self, other: object) -> bool:
+    def _is(self, other: object) -> bool:
         return isinstance(other, Expr) and other.id == self.id and other.graph is self.graph
 
     def __hash__(self) -> int:
@@ -255,6 +271,7 @@ class Expr(Arithmetic, ArraySyntax):
         )
 
     def __float__(self) -> float:
+        check_plain_float(caller())
         number = self.graph.value(self.id)
         if number is None:
             raise MissingInputError(

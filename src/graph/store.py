@@ -81,6 +81,10 @@ class Columns:
         self._origin: Origin | None = None
         self.view: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All columns; what networkx sees of them is made anew."""
+        return {**vars(self), "view": None}
+
     def __len__(self) -> int:
         return len(self.ops)
 

@@ -64,13 +64,44 @@ _COMPARISONS: Final[dict[type[ast.cmpop], Op]] = {
 }
 _ELSEWHERE: Final = {
     "ln": "write log(x)",
+    "log2": "write log(x)/0.6931471805599453",
+    "log10": "write log(x)/2.302585092994046",
+    "exp2": "write 2**x",
     "max": "write maximum(a, b)",
     "min": "write minimum(a, b)",
     "pow": "write a**b",
+    "square": "write x**2",
+    "cbrt": "write x**(1/3), where x is positive",
+    "hypot": "write sqrt(x*x + y*y)",
+    "fabs": "write abs(x)",
     "tan": "write sin(x)/cos(x)",
+    "sinh": "write (exp(x) - exp(-x))/2",
+    "cosh": "write (exp(x) + exp(-x))/2",
+    "asinh": "write log(x + sqrt(x*x + 1))",
+    "acosh": "write log(x + sqrt(x*x - 1))",
+    "atanh": "write log((1 + x)/(1 - x))/2",
+    "sign": "write where(x > 0, 1, where(x < 0, -1, 0))",
+    "sgn": "write where(x > 0, 1, where(x < 0, -1, 0))",
+    "heaviside": "write where(x >= 0, 1, 0)",
+    "step": "write where(x >= 0, 1, 0)",
     "swish": "write silu(x)",
     "logistic": "write sigmoid(x)",
+    "expit": "write sigmoid(x)",
+    "logaddexp": "write log(exp(a) + exp(b))",
+    "if": "write where(condition, a, b)",
+    "Abs": "write abs(x)",
+    "Max": "write maximum(a, b)",
+    "Min": "write minimum(a, b)",
 }
+"""Functions that are not there, by what says the same."""
+
+_MISSING: Final = frozenset(
+    "acos arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin atan atan2 ceil clip comb cot "
+    "csc degrees digamma erf erfc erfinv factorial floor fmod frexp gamma gcd isfinite isinf isnan "
+    "j0 j1 lcm ldexp lgamma mod modf radians remainder rint round sec sech sinc trunc y0 y1".split()
+)
+"""Functions that are not there, whose names may look like those of others."""
+
 _TYPED: Final = {
     "−": "-",
     "–": "-",
@@ -345,7 +376,7 @@ def _leaf(graph: Graph, name: str) -> Expr:
 
 
 def _unknown_function(name: str, functions: Functions) -> str:
-    close = get_close_matches(name, functions, n=1)
+    close = [] if name in _MISSING else get_close_matches(name, functions, n=1)
     if name in _ELSEWHERE:
         hint = f": {_ELSEWHERE[name]}."
     else:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from ..errors import OperandError, SpellingError, UnknownNameError, kind_of, shorten
 from .shapes import Shape, broadcast, is_array, shape_of, within_memory
@@ -123,6 +123,9 @@ class Op:
     truth       True where what is written is a truth value; the value is 1.0 or 0.0
     conditions  the places of operands that are read as truth values
     decreed     True where the derivative is laid down, not that of the meaning
+    kernel      its value by arithmetic alone, for the native target: called with a machine, the
+                operands and the static arguments (`wengert.ops.kernels`). Without one, or where it
+                answers None, machine code asks `evaluate`, which takes about a microsecond
     shape       for an operation on whole arrays, the shape of its value: called with the shapes
                 of the operands, then the static arguments; None where it works element by element
     jvp         for an operation on whole arrays, one rule per operand, `rule(t, out, *operands,
@@ -154,6 +157,7 @@ class Op:
     truth: bool = False
     conditions: tuple[int, ...] = ()
     decreed: bool = False
+    kernel: Callable[..., Any] | None = None
     shape: Callable[..., tuple[int, ...]] | None = None
     jvp: Sequence[Callable[..., Any] | None] | None = None
     places: Op | None = None
@@ -327,11 +331,12 @@ def evaluate_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> 
     """
     import numpy
 
-    if op.shape is not None:
-        result = op.evaluate(*operands, *statics)
-    else:
-        elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
-        result = elementwise(*[numpy.asarray(operand, numpy.float64) for operand in operands])
+    with numpy.errstate(all="ignore"):
+        if op.shape is not None:
+            result = op.evaluate(*operands, *statics)
+        else:
+            elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
+            result = elementwise(*[numpy.asarray(x, numpy.float64) for x in operands])
     array = numpy.asarray(result, numpy.float64)
     return array if array.ndim else float(array)
 
@@ -346,6 +351,8 @@ def _rank(operand: Any) -> float:
         return rank
     if kind.__module__.partition(".")[0] == "sympy":
         return _SYMPY_RANK
+    if kind is Sameness:
+        _refuse_sameness(operand)
     if isinstance(operand, Real):
         return 0
     if hasattr(kind, "__array_interface__"):
@@ -367,6 +374,29 @@ def _plain_statics(op: Op, statics: Sequence[Any]) -> tuple[float, ...]:
     return tuple(map(plain_number, statics))
 
 
+class Sameness(int):
+    """What `==` between nodes answers: whether they are the same one, to be decided on at once.
+
+    In an expression it is an `OperandError`, for a comparison of numbers was meant.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+
+SAME: Final = (Sameness(0), Sameness(1))
+"""The two answers, at 0 and 1."""
+
+
+def _refuse_sameness(answer: object) -> NoReturn:
+    raise OperandError(
+        f"{answer} is the answer of ==, which asks whether two nodes are the same one, and knows "
+        "nothing of their numbers; to compare numbers write wengert.equal(a, b) or not_equal(a, b)"
+    )
+
+
 _EXACT = 2**53
 """Integers up to this size are float64 numbers exactly."""
 
@@ -383,6 +413,8 @@ def plain_number(number: Any) -> int | float:
     kind = type(number)
     if kind is float or (kind is int and -_EXACT <= number <= _EXACT):
         return number  # type: ignore[no-any-return]
+    if kind is Sameness:
+        _refuse_sameness(number)
     if isinstance(number, Integral):
         whole = int(number)
         if -_EXACT <= whole <= _EXACT:

@@ -51,6 +51,7 @@ class Pass:
 
     Without any of these it removes dead code, which the others do too.
 
+    >>> from wengert.graph.rewrite import extract
     >>> g = Graph(); x = g.input("x")
     >>> small, _ = SHARE_PASS(extract([x * x + x * x]))
     >>> print(*small.passes)

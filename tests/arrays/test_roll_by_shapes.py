@@ -14,6 +14,7 @@ from wengert.arrays.reads import Affine, Apply, AtLeast, Read, along
 from wengert.arrays.rolling import roll_if_regular, roll_nodes
 from wengert.arrays.statements import Output
 from wengert.arrays.unrolling import check_program
+from wengert.errors import ShapeError
 from wengert.ops.scalar import ADD
 
 MLP = programs.mlp
@@ -44,6 +45,10 @@ PROGRAMS = {
             programs.batch_norm,
             programs.vae,
             programs.siamese,
+            programs.distances,
+            programs.masked,
+            programs.flipped,
+            programs.window_attention,
         )
     },
     **{
@@ -62,6 +67,7 @@ PROGRAMS = {
             (1, 0, 2),
         )
     },
+    "strided-images": (programs.strided_images, (7, 2), (9, 3), None),
     **{
         f"convolution-2d-{pool}": (
             partial(programs.convolution_2d, pool=pool),
@@ -185,6 +191,27 @@ def test_second_derivatives_roll(seed):
     assert_right(rolled(product), product)
 
 
+def test_a_gradient_of_a_gradient_by_another_element_of_one_array_rolls():
+    s = programs.Source()
+    (first, second), x = s.weights("w", 2), s.inputs("x", 2)
+    inner = wg.grad(wg.tanh(first * x[0]), first)
+    outputs = [inner, wg.grad(wg.tanh(second * inner), second)]
+    assert_right(rolled(outputs), outputs)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (3, 4)])
+def test_second_derivatives_by_an_argument_are_arrays(sizes):
+    n, m = sizes
+    s = programs.Source()
+    w, x = s.weights("w", m, n), s.inputs("x", n)
+    loss = sum(wg.tanh(a) for a in programs.linear(x, w))
+    hessian = [e for row in wg.hessian(loss, s.parameters) for e in row]
+    params = {"params": [p.id for p in s.parameters]}
+    program = roll_nodes(s.graph, [e.id for e in hessian], params)
+    assert_right(program, hessian)
+    assert len(program.statements) == 6
+
+
 def changed(program, number, **fields):
     statements = list(program.statements)
     statements[number] = replace(statements[number], **fields)
@@ -242,9 +269,9 @@ def broken_reads(read, axes):
         partial(programs.attention, 2, 1, heads=2, causal=True),
         partial(programs.convolution, 5, 2, pad=1),
         partial(programs.cross_entropy, 3, 2),
-        partial(programs.embeddings, 3, 2),
+        partial(programs.masked, 3, 2),
     ],
-    ids=["attention", "convolution", "cross-entropy", "embeddings"],
+    ids=["attention", "convolution", "cross-entropy", "masked"],
 )
 def test_a_program_broken_in_one_place_is_caught(build):
     source, loss = build()
@@ -382,6 +409,19 @@ def test_a_survey_says_what_is_irregular():
     found = roll_if_regular(source.graph, [output.id for output in outputs])
     assert found.program is not None
     assert "only ones of their shape" in str(found)
+
+
+def test_what_has_arrays_in_it_is_not_rolled():
+    graph = wg.Graph()
+    with pytest.raises(ShapeError, match="unroll it first"):
+        roll_nodes(graph, [wg.tanh(graph.array("X", (2, 3))).id])
+
+
+def test_windows_over_large_grids_have_conditions_and_no_lists_of_points():
+    source, loss = programs.convolution(600, 2, pad=1)
+    lines = str(rolled(source.with_gradient(loss))).splitlines()
+    assert lines[0] == ("t1[i, j] = Σ_{k: 1 ≤ j + k, j + k ≤ 600} x[j + k - 1]·w[i, k] + b[i]")
+    assert lines[4] == "dw[i, k] = Σ_{j: j ≤ k + 598, k ≤ j + 1} x[j]·dt1[i, j - k + 1]"
 
 
 def test_a_long_chain_is_surveyed_without_recursion():

@@ -165,7 +165,7 @@ def test_a_term_under_a_condition_counts_only_where_it_holds():
         ],
         [Output("dw"), Output("one")],
     )
-    assert str(made) == "dw[g] = Σ_{token[p] = g} x[p]\none[p, g] = [token[p] = g]·1"
+    assert str(made) == "dw[g] = Σ_{token[p] = g} x[p]\none[p, g] = [token[p] = g]"
     dw, one = run(made, {"x": [1.0, 2.0, 4.0]})
     np.testing.assert_array_equal(dw, [2, 0, 5, 0])
     np.testing.assert_array_equal(one, np.eye(4)[[2, 0, 2]])

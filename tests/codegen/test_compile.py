@@ -54,9 +54,9 @@ def test_reductions(neuron):
     total = compile(groups, outputs, batch=("x", "y"))(weights, rows, targets)
     mean = compile(groups, outputs, batch=("x", "y"), reduce="mean")(weights, rows, targets)
     rows_of = compile(groups, outputs, batch=("x", "y"), reduce=None)(weights, rows, targets)
-    assert total == {"loss": pytest.approx(sum(each), rel=1e-15), "w": 0.2}
+    assert total == {"loss": pytest.approx(sum(each), rel=1e-15), "w": 0.2 * 3}
     assert mean == {"loss": pytest.approx(sum(each) / 3, rel=1e-15), "w": 0.2}
-    assert rows_of == {"loss": pytest.approx(each, rel=1e-15), "w": 0.2}
+    assert rows_of == {"loss": pytest.approx(each, rel=1e-15), "w": [0.2] * 3}
 
 
 def test_arrays_values_and_tuples_are_arguments(neuron):

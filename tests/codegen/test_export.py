@@ -15,6 +15,7 @@ import pytest
 from places import NOTEBOOK_NUMBERS
 from strategies import random_recipe
 
+import wengert as wg
 from wengert.codegen.compiled import compile
 from wengert.codegen.export import evidence, selfcheck
 from wengert.derive.backward import grad
@@ -368,3 +369,29 @@ def test_the_samples_of_a_check_are_those_that_the_numbers_are_of():
     assert len(rows) == selfcheck.SAMPLES
     parameters = inspect.signature(selfcheck.check_module).parameters
     assert parameters["draws"].default == selfcheck.DRAWS
+
+
+@pytest.mark.parametrize(
+    ("formula", "kept"),
+    [
+        (lambda w, x: wg.relu(w * x), 0.0),
+        (lambda w, x: abs(w) + w * x, 0.0),
+        (lambda w, x: wg.maximum(w, 0.0) * x, 0.0),
+        (lambda w, x: wg.leaky_relu(w, 0.1) + x, 0.0),
+    ],
+)
+def test_the_check_accepts_what_is_taken_at_a_kink(tmp_path, formula, kept):
+    graph = wg.Graph()
+    w, x = graph.parameter("w", kept), graph.input("x")
+    y = formula(w, x)
+    f = wg.compile({"w": w, "x": x}, {"y": y, "dw": wg.grad(y, w)})
+    assert run(f.save(tmp_path / "kink.py")).returncode == 0
+
+
+def test_the_check_finds_a_wrong_derivative_at_a_kink_and_beside_it():
+    for function in (
+        lambda x: {"y": abs(x), "d": 1.5},
+        lambda x: {"y": x * x, "d": 0.5},
+        lambda x: {"y": max(x, 0.0), "d": -0.1},
+    ):
+        assert selfcheck.check_gradient(function, [0.0], ("d",), ("y",), 0)[2] > 1e-3

@@ -276,3 +276,38 @@ def test_arrays_that_do_not_fit_leave_the_graph_as_it_was():
     assert list(g.leaves) == ["X", "Y"]
     assert len(g) == 2
     assert parse("new*2 + X", g).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "meaning"),
+    [
+        ("ln", 2.0, math.log),
+        ("log2", 8.0, math.log2),
+        ("log10", 1000.0, math.log10),
+        ("exp2", 3.0, lambda x: 2**x),
+        ("square", 3.0, lambda x: x * x),
+        ("cbrt", 8.0, lambda x: 2.0),
+        ("fabs", -2.0, math.fabs),
+        ("tan", 0.5, math.tan),
+        ("sinh", 0.5, math.sinh),
+        ("cosh", 0.5, math.cosh),
+        ("asinh", 0.5, math.asinh),
+        ("acosh", 1.5, math.acosh),
+        ("atanh", 0.5, math.atanh),
+        ("sign", -3.0, lambda x: -1.0),
+        ("expit", 0.3, lambda x: 1 / (1 + math.exp(-x))),
+    ],
+)
+def test_what_is_written_instead_of_a_missing_function_means_the_same(name, x, meaning):
+    with pytest.raises(FormulaError) as caught:
+        parse(f"{name}(x)")
+    written = str(caught.value).partition("write ")[2].partition(". Known")[0]
+    formula = written.partition(", where x is")[0]
+    assert evaluate(parse(formula), {"x": x}) == pytest.approx(meaning(x), rel=1e-14)
+
+
+@pytest.mark.parametrize("name", ["atan2", "asin", "erf", "sinc", "gamma", "atan", "floor"])
+def test_a_function_of_another_meaning_is_no_hint(name):
+    with pytest.raises(FormulaError) as caught:
+        parse(f"{name}(x)")
+    assert "did you mean" not in str(caught.value)

@@ -146,7 +146,7 @@ def test_it_keeps_what_its_record_says(op):
 def test_it_compiles_on_every_target(op, target):
     y, dw, leaves = applied(op)
     f = wg.compile(leaves, {"y": y, "dw": dw}, target=target)
-    assert "about" in f.report() or target == "javascript"
+    assert "about" in f.report() or target not in ("python", "numpy")
     if target != "javascript":
         at = {"w": 0.5, "x": 0.8, "b": 0.3}
         expected = wg.evaluate([y, dw], at)
@@ -474,9 +474,9 @@ RECORDS = {name for name, thing in vars(table).items() if isinstance(thing, Op) 
 ELSEWHERE = {
     "arrays/canonical.py": "chains of sums, products and maxima, taken apart",
     "arrays/collapse.py": "chains of sums, products and maxima, taken apart",
-    "arrays/interpret.py": "what sums, largest and smallest elements start from",
-    "arrays/statements.py": "what puts the terms of a statement together",
-    "arrays/terms.py": "chains of sums, taken apart",
+    "arrays/interpret.py": "what a reduction starts from",
+    "arrays/statements.py": "what may put terms together",
+    "arrays/terms.py": "chains of sums and maxima, taken apart",
     "notation/parse.py": "Python's signs",
     "proof/adjoints.py": "chains of sums, taken apart: a judge reads no record",
     "proof/ranges.py": "which comparison is the mirror image, and which the opposite",

@@ -634,8 +634,8 @@ def test_arrays_are_read_without_a_copy_in_between_and_as_strictly():
         (numpy.ones((5, 3)), ShapeError, "row 0 of X has 3 numbers, but the network takes 2"),
         (numpy.ones((0, 2)), DataError, "X is empty"),
         (numpy.ones((5, 2, 1)), DataError, r"row 0, column 0 of X is \[1.0\]"),
-        (numpy.array([["a", "b"]] * 5), DataError, "row 0, column 0 of X is 'a'"),
-        (numpy.ones((5, 2), complex), DataError, r"row 0, column 0 of X is \(1\+0j\)"),
+        (numpy.array([["a", "b"]] * 5), DataError, "X is array.*an array of text"),
+        (numpy.ones((5, 2), complex), DataError, "X is array.*an array of complex numbers"),
     ]:
         refused(error, message, X=rows, target="numpy")
     integers = numpy.array([[1, 2], [3, 4], [5, 6], [7, 8], [0, 1]], numpy.uint8)

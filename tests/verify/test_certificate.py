@@ -259,3 +259,33 @@ def test_residues_meet_numbers_and_nothing_else():
         Residue(3, "") + "a"
     assert math.isnan(float("nan"))
     assert residue_of(math.inf, "a") != residue_of(math.inf, "b")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("output", "x + 1"),
+        ("points", 300),
+        ("seed", 1),
+        ("domain", {"x": [-1e9, 1e9]}),
+        ("conventions", []),
+        ("not_run", []),
+        ("samples", []),
+        ("checks", []),
+        ("wengert", "9.9"),
+        ("sha256", None),
+        ("note", "added"),
+    ],
+)
+def test_a_certificate_cannot_be_edited_into_another_unnoticed(tmp_path, key, value):
+    x = wg.Graph().input("x")
+    verification = wg.verify(wg.relu(x) * x, x)
+    path = verification.save(tmp_path / "certificate.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if document.get(key) == value:
+        value = ["something"]
+    path.write_text(json.dumps({**document, key: value}), encoding="utf-8")
+    with pytest.raises(SaveFileError, match="it has been changed|as its checks say"):
+        wg.Verification.load(path)
+    path.write_text(json.dumps(document, indent=2), encoding="utf-8")
+    assert wg.Verification.load(path) == verification

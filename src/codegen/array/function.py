@@ -11,8 +11,8 @@ from ...arrays.interpret import run
 from ...arrays.reads import Apply
 from ...arrays.statements import ArrayProgram, Output, Statement
 from ...ops.shapes import BATCH, Shape
-from ..program import Nested, flatten, map_nested
-from .program import ArrayGroup, check_arguments
+from ..program import Nested, check_arguments, map_nested
+from .program import ArrayGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,3 @@ def truths(program: ArrayProgram) -> set[str]:
         and statement.array not in kept
         and program.arrays[statement.array].home is None
     }
-
-
-__all__ = ["ArrayFunction", "Element", "Vector", "flatten", "truths"]

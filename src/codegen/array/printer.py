@@ -20,13 +20,13 @@ from ...ops.indexing import Index, subscript, subscript_text
 from ...ops.record import ATOM
 from ...ops.scalar import ADD, STOP_GRADIENT
 from ...ops.shapes import BATCH, shape_text
+from ..arguments import prepare
 from ..names import Namespace, called_elsewhere
 from ..program import map_nested
 from ..scalar.layout import Listing
 from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
-from .arguments import prepare
 from .function import ArrayFunction, Element, Vector, truths
 from .reading import Code, Head, arranged, transposed, view
 from .recognise import Recogniser, _normal, masked, number, on_shape, seen_through
