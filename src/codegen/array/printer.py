@@ -40,9 +40,6 @@ DEEPEST: Final = 12
 
 _NEEDS_OTHER_MEMORY: Final = ("np.dot(", "np.matmul(", "np.einsum(")
 
-MANY: Final = 12
-"""A sum of more terms is written on several lines."""
-
 
 def emit(function: ArrayFunction) -> Source:
     """The statements as a Python function on NumPy arrays, after what it needs."""

@@ -31,6 +31,9 @@ from ...ops.scalar import ADD, MAXIMUM, STOP_GRADIENT
 from ...ops.shapes import BATCH
 from .reading import Code, Head, arranged, table_constant, transposed, view
 
+MANY = 12
+"""A sum of more terms is written as a sum of sums."""
+
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
 
@@ -176,16 +179,24 @@ class Recogniser:
             extremes = [self._extreme(term, name, lengths) for term in value.terms]
             return self._largest(extremes, value.op.name, grid)
         parts = [self._term(term, grid, lengths) for term in value.terms]
-        # A sum starts with what is added and has all axes, so that nothing is turned or grown.
-        full = [k for k, (sign, c) in enumerate(parts) if sign > 0 and len(c.axes) == len(grid)]
-        some = full or [k for k, (sign, _) in enumerate(parts) if sign > 0] or [0]
-        first = some[0]
-        parts.insert(0, parts.pop(first))
-        sign, total = parts[0]
+        while len(parts) > MANY:  # in parentheses, so that nothing nests deeply
+            some = [parts[k : k + MANY] for k in range(0, len(parts), MANY)]
+            parts = [(1, self._sum(part, grid)) for part in some]
+        return self._sum(parts, grid)
+
+    def _sum(self, parts: Sequence[tuple[int, Code]], grid: Sequence[str]) -> Code:
+        """Terms with their signs added up.
+
+        A sum starts with what is added and has all axes, so that nothing is turned or grown.
+        """
+        plus = [k for k, (sign, _) in enumerate(parts) if sign > 0]
+        full = [k for k in plus if len(parts[k][1].axes) == len(grid)]
+        first = (full or plus or [0])[0]
+        sign, total = parts[first]
         if sign < 0:
             filling = f"np.negative({total.text}, out={{out}})"
             total = Code(f"-{total.within(UNARY)}", total.axes, UNARY, "", filling, total.depth + 1)
-        for sign, code in parts[1:]:
+        for sign, code in [*parts[:first], *parts[first + 1 :]]:
             total = self._added(total, code, sign, grid)
         return total
 
