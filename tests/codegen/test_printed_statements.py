@@ -37,6 +37,13 @@ PARAMS = 90
 """How many numbers the first argument has; parts of it are arrays."""
 
 
+@pytest.fixture(autouse=True)
+def _without_warnings():
+    """Maxima over nothing are infinite, which the interpreter warns of."""
+    with np.errstate(all="ignore"):
+        yield
+
+
 class Draw:
     """A random program, statement by statement; each is kept if nothing undefined is read."""
 
