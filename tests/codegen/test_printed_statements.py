@@ -329,3 +329,67 @@ def test_elements_of_an_array_are_outputs():
     made = function(program, (group,), [Element("y", 2), {"first": Element("y", 0)}])
     found, _ = called(made, np.array([1.0, 2.0, 4.0]))
     assert found == [-4.0, {"first": -1.0}]
+
+
+def vectors_of(program, **shapes):
+    """A function of vectors, whose outputs are all that the program puts out, as vectors."""
+    groups = tuple(
+        ArrayGroup(name, name, names(name, size), False, False, (size,))
+        for name, size in shapes.items()
+    )
+    outputs = {
+        name: Vector(name, ((name, tuple(range(program.arrays[name].size))),))
+        for name, _ in program.outputs
+    }
+    return function(program, groups, outputs)
+
+
+def test_what_is_written_where_it_is_read_finds_its_operands_unchanged():
+    i = Axis("i", 3)
+
+    def all_of(name):
+        return Read(name, (along("i"),))
+
+    arrays = [Array("x", (3,), "leaf", elements=names("x", 3))]
+    arrays += [Array(name, (3,)) for name in "atuyz"]
+    program = ArrayProgram(
+        {array.name: array for array in arrays},
+        (
+            Statement("a", (i,), Apply(ops.TANH, (all_of("x"),))),
+            Statement("t", (i,), Apply(ops.EXP, (all_of("a"),))),
+            Statement("u", (i,), Apply(ops.ADD, (all_of("a"), 2.0))),
+            Statement("y", (i,), Apply(ops.SUB, (all_of("u"), all_of("t")))),
+            Statement("z", (i,), Apply(ops.MUL, (all_of("u"), all_of("x")))),
+        ),
+        (Output("y"), Output("z")),
+        ("x",),
+    )
+    x = np.array([0.5, -1.0, 2.0])
+    found, text = called(vectors_of(program, x=3), x)
+    assert "np.exp(a)" in text
+    np.testing.assert_allclose(found["y"], np.tanh(x) + 2 - np.exp(np.tanh(x)))
+    np.testing.assert_allclose(found["z"], (np.tanh(x) + 2) * x)
+
+
+def test_a_sum_over_part_of_a_grid_takes_nothing_from_the_rest():
+    p, t = Axis("p", 4), Axis("t", 4)
+    below = AtLeast(Affine(0, (("p", 1), ("t", -1))))
+    read = Read("s", (along("p"), along("t")))
+    arrays = [Array("x", (4,), "leaf", elements=names("x", 4)), Array("s", (4, 4))]
+    arrays += [Array("y", (4,)), Array("z", (4,))]
+    product = Term(1, (Read("x", (along("p"),)), Read("x", (along("t"),))))
+    program = ArrayProgram(
+        {array.name: array for array in arrays},
+        (
+            Statement("s", (p, t), Reduce(ops.ADD, (product,)), domain=(below,)),
+            Statement("y", (p,), Reduce(ops.ADD, (Term(1, (read,), (t,), (below,)),))),
+            Statement("z", (p,), Reduce(ops.MAXIMUM, (Term(1, (read,), (t,), (below,)),))),
+        ),
+        (Output("y"), Output("z")),
+        ("x",),
+    )
+    x = np.array([0.5, -1.0, 2.0, 3.0])
+    found, _ = called(vectors_of(program, x=4), x)
+    rows = [np.outer(x, x)[k, : k + 1] for k in range(4)]
+    np.testing.assert_allclose(found["y"], [row.sum() for row in rows])
+    np.testing.assert_allclose(found["z"], [row.max() for row in rows])
