@@ -1,8 +1,8 @@
 """Statements in index notation as NumPy code: what a careful person would have written.
 
-Elementwise operations are functions of NumPy with broadcasting; a sum of products is `@`, an outer
-product by broadcasting, a `.sum(axis)`, `np.tensordot`, or else `np.einsum`, which can say all of
-them. Where a statement holds on part of its grid only, a mask says so, and the rest is 0.
+Elementwise operations are functions of NumPy with broadcasting; a sum of products is a product of
+matrices, an outer product by broadcasting, a sum over axes, `np.tensordot`, or else `np.einsum`,
+which can say all of them. Where a statement holds on part of its grid only, a mask says so, and the rest is 0.
 """
 
 from __future__ import annotations
@@ -351,7 +351,7 @@ def contracted(
 
     >>> x, w = Code("x", ("p", "c")), Code("w", ("e", "c"))
     >>> contracted([x, w], ["c"], ["p", "e"], {"p": 2, "c": 3, "e": 4}).text
-    'x @ w.T'
+    'np.dot(x, w.T)'
     >>> contracted([x], ["c"], ["p"], {"p": 2, "c": 3}).text
     'np.add.reduce(x, axis=1)'
     """
