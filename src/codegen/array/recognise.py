@@ -1,8 +1,9 @@
 """Statements in index notation as NumPy code: what a careful person would have written.
 
-Elementwise operations are functions of NumPy with broadcasting; a sum of products is a product of
+Elementwise operations are functions of NumPy with broadcasting. A sum of products is a product of
 matrices, an outer product by broadcasting, a sum over axes, `np.tensordot`, or else `np.einsum`,
-which can say all of them. Where a statement holds on part of its grid only, a mask says so, and the rest is 0.
+which can say all of them. Where a statement holds on part of its grid only, a mask says so, and the
+rest is 0 where a sum needs that.
 """
 
 from __future__ import annotations
