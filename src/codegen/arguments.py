@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from math import prod
-from operator import call
+from operator import call, countOf
 from typing import Any
 
 from ..errors import ShapeError, SizeError
@@ -31,9 +31,19 @@ def float_check(groups: Sequence[Group]) -> Callable[[tuple[Any, ...]], bool]:
     checks = [_check_of(group) for group in groups]
     count = len(checks)
     if count == 1:
-        (check,) = checks
-        return lambda arguments: len(arguments) == 1 and check(arguments[0])
+        return _check_alone(checks[0], groups[0])
     return lambda arguments: len(arguments) == count and all(map(call, checks, arguments))
+
+
+def _check_alone(check: Callable[[Any], bool], group: Group) -> Callable[[tuple[Any, ...]], bool]:
+    """The check of the only argument; that of a row is written out, for it takes most of a call."""
+    if group.scalar or group.batched or not group.leaves:
+        return lambda arguments: len(arguments) == 1 and check(arguments[0])
+    return lambda arguments: (
+        len(arguments) == 1
+        and type(row := arguments[0]) in _ROWS
+        and countOf(map(type, row), float) == len(row)
+    )
 
 
 def _check_of(group: Group) -> Callable[[Any], bool]:
@@ -43,7 +53,9 @@ def _check_of(group: Group) -> Callable[[Any], bool]:
     if not group.leaves:
         return lambda argument: type(argument) in _ROWS
     if group.scalar or not group.batched:
-        return lambda argument: type(argument) in _ROWS and _FLOAT.issuperset(map(type, argument))
+        return lambda argument: (
+            type(argument) in _ROWS and countOf(map(type, argument), float) == len(argument)
+        )
     return lambda argument: (
         type(argument) in _ROWS
         and _ROWS.issuperset(map(type, argument))

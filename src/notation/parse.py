@@ -378,9 +378,8 @@ def _leaf(graph: Graph, name: str) -> Expr:
 def _unknown_function(name: str, functions: Functions) -> str:
     close = [] if name in _MISSING else get_close_matches(name, functions, n=1)
     if name in _ELSEWHERE:
-        hint = f": {_ELSEWHERE[name]}."
-    else:
-        hint = f": did you mean {close[0]}?" if close else "."
+        return f"unknown function {shorten(name)}: {_ELSEWHERE[name]}"
+    hint = f": did you mean {close[0]}?" if close else "."
     return f"unknown function {shorten(name)}{hint} Known: {', '.join(sorted(functions))}"
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from string import Formatter
 from typing import Any, Final, NoReturn
 
 from ..errors import OperandError, SpellingError, UnknownNameError, kind_of, shorten
@@ -167,11 +168,9 @@ class Op:
         if self.kink:
             notes += ["", f"Where the derivative does not exist: {self.kink}."]
         object.__setattr__(self, "__doc__", "\n".join(notes))
-        if self.linear not in (None, *LINEAR) or (self.linear is None and self.shape is not None):
-            raise OperandError(
-                f"the record of {self.name}: linear is {self.linear!r}; say which of "
-                f"{', '.join(map(repr, LINEAR))} it is"
-            )
+        complaint = _complaint(self)
+        if complaint:
+            raise OperandError(f"the record of {self.name}: {complaint}")
 
     @property
     def signature(self) -> str:
@@ -296,6 +295,48 @@ class Op:
     def nanoseconds(self, target: str) -> float:
         """About how long one takes in a target: in Python an operation, in NumPy an element."""
         return self.cost.get(target, COSTS[target])
+
+
+def _complaint(op: Op) -> str:
+    """What nothing could read in a record, and what to write instead; "" where all is well."""
+    if not str(op.name).isidentifier():
+        return "its name goes into formulas and code; expected one such as 'my_square'"
+    if op.linear not in (None, *LINEAR) or (op.linear is None and op.shape is not None):
+        return f"linear is {op.linear!r}; say which of {', '.join(map(repr, LINEAR))} it is"
+    each = f"one for each of {op.arity} operand{'s' * (op.arity != 1)}"
+    if not _listed(op.vjp, op.arity, lambda rule: rule is None or callable(rule)):
+        return f"vjp is {shorten(op.vjp)}; expected rules or None, {each}: vjp=(rule,) for one"
+    if op.domain and not _listed(op.domain, op.arity, lambda pair: _listed(pair, 2, _is_real)):
+        return f"domain is {op.domain!r}; expected intervals, {each}: domain=((-3.0, 3.0),) for one"
+    for language, form in op.notation.items():
+        if not isinstance(form, Notation) and not callable(form):
+            return (
+                f'its notation "{language}" is {shorten(form)}; expected a Notation, such as '
+                'Notation("{0}*{0}") or call("square"), or a function of the static arguments'
+            )
+        strange = _strange_places(op, form) if isinstance(form, Notation) else []
+        if strange:
+            known = ", ".join(op._arguments())
+            return f'its notation "{language}" has {", ".join(strange)}; there is {known or "none"}'
+    return ""
+
+
+def _listed(things: Any, count: int, expected: Callable[[Any], bool]) -> bool:
+    """Whether these are so many of what is expected; of any number, where the count is -1."""
+    if count < 0:
+        return True
+    return isinstance(things, Sequence) and len(things) == count and all(map(expected, things))
+
+
+def _is_real(thing: Any) -> bool:
+    return isinstance(thing, Real)
+
+
+def _strange_places(op: Op, form: Notation) -> list[str]:
+    """The places of a template that no operand and no static argument goes into."""
+    known = {*map(str, range(op.arity)), *op.statics}
+    found = {name for _, name, _, _ in Formatter().parse(form.template) if name is not None}
+    return [] if op.arity < 0 else sorted(f"{{{name}}}" for name in found - known)
 
 
 _UNBOXED_RANK, _ARRAY_RANK, _SYMPY_RANK = 0.5, 1.5, 3

@@ -15,6 +15,7 @@ from itertools import product
 from math import isfinite, nan
 from typing import Any, Final, NamedTuple
 
+from ..errors import OperandError, SettingError, shorten
 from ..graph.expr import Expr, Graph
 from ..ops.record import Op
 from ..ops.scalar import (
@@ -37,6 +38,9 @@ from ..ops.scalar import (
     where,
 )
 from ..ops.shapes import broadcast
+
+EXACTNESS: Final = ("exact", "real", "stable")
+"""How far the two sides of a rule are equal, see `Rule`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,6 +68,13 @@ class Rule:
     exactness: str
     positive: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.exactness not in EXACTNESS:
+            raise SettingError(
+                f"rule {shorten(self.name)}: exactness is {shorten(self.exactness)}; "
+                f"expected one of {', '.join(map(repr, EXACTNESS))}"
+            )
+
     def __repr__(self) -> str:
         before, after = self.sides()
         return f"{self.name}: {before} -> {after}"
@@ -85,6 +96,11 @@ class Rule:
         """The rule ready to apply: one for each order of the pattern's terms and factors."""
         before, after = self.sides()
         graph, root = before.graph, before.id
+        if not graph.operands[root]:
+            raise OperandError(
+                f"rule {shorten(self.name)}: its pattern is {before}; expected an operation of the "
+                "wildcards, such as lambda a: a + 0"
+            )
         parts = [_part(graph, node) for node in range(len(graph)) if graph.operands[node]]
         pattern = [part for part in reversed(parts) if part.slot <= root]
         result = tuple(part for part in parts if part.slot > root)
@@ -385,11 +401,6 @@ STABLE: Final = _table(
     (
         "logistic-density",
         lambda x: exp(x) / (1 + exp(x)) ** 2,
-        lambda x: sigmoid(x) * sigmoid(-x),
-    ),
-    (
-        "logistic-density-minus",
-        lambda x: exp(-x) / (1 + exp(-x)) ** 2,
         lambda x: sigmoid(x) * sigmoid(-x),
     ),
     (

@@ -1307,3 +1307,22 @@ def test_parts_of_a_sum_in_another_order_keep_their_signs_and_places():
     ]
     rolled = rolled_right(rows)
     assert not rolled.report.scalars
+
+
+def test_statements_are_found_when_asked_for_and_then_checked_too():
+    g = Graph()
+    x, w = g.inputs("x", 3), [g.inputs(f"w{j}_", 3) for j in range(2)]
+    wanted = [sum(a * b for a, b in zip(row, x, strict=True)).tanh() for row in w]
+    rolled = roll(wanted)
+    assert check_roll(wanted, rolled).program is None
+    assert [str(s) for s in rolled.statements] == [
+        "t1[i] = Σ_j x[j]·w[i, j]",
+        "t2[i] = tanh(t1[i])",
+    ]
+    assert check_roll(wanted, rolled).program
+    other = roll([y.exp() for y in wanted])
+    wrong = replace(rolled, found=lambda: other.program)
+    assert len(wrong.statements) == 3
+    check = check_roll(wanted, wrong)
+    assert not check
+    assert "statements differ" in str(check)

@@ -534,3 +534,59 @@ def test_no_table_by_operation_stands_elsewhere():
 def test_a_table_is_found(code):
     assert tables(code)
     assert not tables("x = (ADD, MUL)")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "my square"}, "its name goes into formulas"),
+        ({"vjp": ()}, r"vjp is \(\); expected rules or None, one for each of 1 operand:"),
+        ({"vjp": SQUARE.vjp[0]}, "vjp is .*expected rules"),
+        ({"vjp": ("2*x",)}, "vjp is .*expected rules"),
+        ({"domain": (-3.0, 3.0)}, r"domain is \(-3.0, 3.0\); expected intervals, one for each"),
+        ({"domain": ((0.0, 1.0), (0.0, 1.0))}, "expected intervals, one for each of 1 operand:"),
+        ({"notation": {"python": "{0}*{0}"}}, 'its notation "python" is .*expected a Notation'),
+        ({"notation": {"python": call("abs", "{1}")}}, r"has \{1\}; there is \{0\}$"),
+        ({"notation": {"numpy": call("np.abs", "{k}")}}, r'"numpy" has \{k\}; there is \{0\}$'),
+    ],
+)
+def test_a_record_that_nothing_could_read_says_what_to_write(changes, message):
+    with pytest.raises(wg.OperandError, match=f"the record of {changes.get('name', 'square')}: .*"):
+        replace(SQUARE, **changes)
+    with pytest.raises(wg.OperandError, match=message):
+        replace(SQUARE, **changes)
+
+
+def test_an_interval_rule_that_answers_something_else_is_named():
+    x = wg.Graph().input("x")
+    wrong = replace(SQUARE, interval=lambda a: (0.0, 1.0))
+    with pytest.raises(wg.OperandError, match=r"record of square: interval answers \(0.0, 1.0\)"):
+        wg.ranges(wrong(x), {x: (0.0, 1.0)})
+
+
+def test_the_check_says_what_a_record_lacks():
+    with pytest.raises(AssertionError, match=r"square does not say where to sample: add domain="):
+        check_operation(replace(SQUARE, domain=()))
+    with pytest.raises(AssertionError, match=r"evaluate of square.* raises OverflowError.*ieee"):
+        check_operation(replace(SQUARE, evaluate=lambda x: x**2))
+
+
+def test_a_definition_of_another_name_is_told_from_one_that_is_missing():
+    notation = {"python": call("other", "{0}", define=elu)}
+    x = wg.Graph().input("x")
+    with pytest.raises(wg.SpellingError, match=r"calls other.*what define= gives is called elu"):
+        wg.compile({"x": x}, replace(SQUARE, notation=notation)(x))
+
+
+def test_a_rule_says_how_far_it_holds():
+    with pytest.raises(wg.SettingError, match="rule 'r': exactness is 'often'; expected one of"):
+        wg.Rule("r", lambda a: wg.log(wg.sqrt(a)), lambda a: 0.5 * wg.log(a), "often")
+
+
+@pytest.mark.parametrize("pattern", [lambda a: a, lambda a: 3.0])
+def test_a_rule_has_an_operation_to_look_for(pattern):
+    x = wg.Graph().input("x")
+    with pytest.raises(
+        wg.OperandError, match=r"rule 'r': its pattern is .*; expected an operation"
+    ):
+        wg.simplify(x * 1, rules=[wg.Rule("r", pattern, lambda a: a * 2, "real")])

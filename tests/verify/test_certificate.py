@@ -285,7 +285,7 @@ def test_a_certificate_cannot_be_edited_into_another_unnoticed(tmp_path, key, va
     if document.get(key) == value:
         value = ["something"]
     path.write_text(json.dumps({**document, key: value}), encoding="utf-8")
-    with pytest.raises(SaveFileError, match="it has been changed|as its checks say"):
+    with pytest.raises(SaveFileError, match=r"it has been changed|as its checks say"):
         wg.Verification.load(path)
     path.write_text(json.dumps(document, indent=2), encoding="utf-8")
     assert wg.Verification.load(path) == verification
