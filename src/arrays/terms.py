@@ -115,7 +115,7 @@ class _Collapse:
             needed = [
                 pair
                 for pair in sweep
-                if pair[1] in live and ops[pair[1]].arity and pair not in seen
+                if pair[0] < pair[1] in live and ops[pair[1]].arity and pair not in seen
             ]
             if not needed:
                 continue

@@ -15,9 +15,11 @@ from ..errors import ShapeError, UnknownNameError, shorten
 from ..graph.expr import Graph
 from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
-from ..simplify.pipeline import Choice, simplified
+from ..simplify.pipeline import Choice, rules_named, simplified
+from .array.function import ArrayFunction
 from .array.pipeline import array_program
 from .array.program import ArrayProgram
+from .array.statementpipeline import array_function
 from .lower import AFTER, EACH, Signature, lower, stages_of
 from .program import Nested, Program, flatten, map_nested
 from .target import Source, Target, find_target
@@ -53,7 +55,7 @@ class Options(NamedTuple):
 class Built:
     """A program, its text and the function that the text defines."""
 
-    program: Program | ArrayProgram
+    program: Program | ArrayProgram | ArrayFunction
     source: Source
     function: Callable[..., Any]
     derivatives: tuple[Derivatives, ...]
@@ -141,8 +143,15 @@ def build(recipe: Recipe) -> Built:
         _check_scalars(recipe.graph, target.name)
     graph = simplified_graph(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
-    program: Program | ArrayProgram
-    if target.arrays:
+    program: Program | ArrayProgram | ArrayFunction
+    if target.statements and not graph.shapes:
+        program = array_function(
+            *(graph, recipe.outputs, recipe.signatures),
+            name=options.name,
+            dtype=options.dtype,
+            stacked=recipe.stacked,
+        )
+    elif target.arrays:
         program = array_program(
             graph,
             recipe.outputs,
@@ -163,10 +172,12 @@ def build(recipe: Recipe) -> Built:
 
 def simplified_graph(recipe: Recipe) -> Graph:
     """The recipe's graph after the simplification that is asked for."""
-    if recipe.options.rules is None:
+    rules, target = recipe.options.rules, find_target(recipe.options.target)
+    rolled = target.statements and not recipe.graph.shapes and rules == rules_named("exact")
+    if rules is None or rolled:  # where indices are forgotten first, there is little to simplify
         return recipe.graph
     samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
-    return simplified(recipe.graph, recipe.options.rules, samples).graph
+    return simplified(recipe.graph, rules, samples).graph
 
 
 build_once = lru_cache(maxsize=64)(build)

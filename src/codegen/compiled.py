@@ -32,6 +32,8 @@ from ..ops.shapes import BATCH, shape_text
 from ..simplify.pipeline import Rules, rules_named
 from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order
+from .array.function import ArrayFunction
+from .array.program import ArrayProgram
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .cost import estimate, pass_text
 from .export.c import c_text
@@ -127,7 +129,13 @@ class Compiled:
             arguments = tuple(as_floats(program, arguments))
             if self._check:
                 return program.run(*arguments, check=True)
-        elif self._check:
+        elif self._check and isinstance(program, ArrayFunction):
+            assert self._prepare is not None
+            assert self._scalars is not None
+            scalars = self._scalars()  # they know which rule each number is of
+            scalars.run(*as_floats(scalars, arguments), check=True)
+            return self.function(*self._prepare(arguments))
+        elif self._check and isinstance(program, ArrayProgram):
             from .array.nonfinite import run_checked
 
             return run_checked(program, arguments, self._scalars)
@@ -160,7 +168,9 @@ class Compiled:
         counts = ", ".join(f"{n:,} {name}" for name, n in self.program.counts().most_common())
         lines = [pass_text(record) for record in self.passes]
         lines += [f"{len(self.program.instructions):,} operations: {counts}"]
-        lines += [estimate(self.program)] if self.target in ("python", "numpy") else []
+        known = self.target in ("python", "numpy")
+        if known and not isinstance(self.program, ArrayFunction):
+            lines.append(estimate(self.program))
         return "\n".join(lines)
 
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:

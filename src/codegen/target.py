@@ -53,6 +53,7 @@ class Target:
     that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
     Where the function is `direct`, it is given the caller's own first, and answers `NotImplemented`
     if they have to be prepared. `machine` says for what machine code is made, where that matters.
+    One with `statements` prints `ArrayFunction`s, which are made of scalars only.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Target:
     arrays: bool = False
     direct: bool = False
     machine: Callable[[], str] = lambda: ""
+    statements: bool = False
 
 
 TARGETS: Final[Mapping[str, str]] = {

@@ -243,7 +243,7 @@ def _numpy_power(exponent: float) -> Notation:
     """NumPy's quickest function for the power."""
     if exponent == -1:
         return ufunc("divide", "1.0", "{0}")
-    known = {2: "square", 0.5: "sqrt"}.get(exponent)
+    known = {1: "positive", 2: "square", 0.5: "sqrt"}.get(exponent)
     return ufunc(known) if known else ufunc("power", "{0}", "{exponent}")
 
 
