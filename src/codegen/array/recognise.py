@@ -176,8 +176,7 @@ class Recogniser:
 
     def _reduced(self, value: Reduce, grid: Sequence[str], lengths: Mapping[str, int]) -> Code:
         if value.op is not ADD:
-            name = "max" if value.op is MAXIMUM else "min"
-            extremes = [self._extreme(term, name, lengths) for term in value.terms]
+            extremes = [self._extreme(term, value.op.name, lengths) for term in value.terms]
             return self._largest(extremes, value.op.name, grid)
         parts = [self._term(term, grid, lengths) for term in value.terms]
         while len(parts) > MANY:  # in parentheses, so that nothing nests deeply
@@ -226,7 +225,7 @@ class Recogniser:
         code = self._operand(term.factors[0], lengths)
         mask = self.mask(term.domain, lengths)
         if mask is not None:
-            none = Code("-np.inf" if name == "max" else "np.inf")
+            none = Code("-np.inf" if name == MAXIMUM.name else "np.inf")
             code = _where(mask, code, list(lengths), none.text)
         return _over_axes(code, [axis.name for axis in term.over if axis.name in code.axes], name)
 
@@ -369,7 +368,7 @@ def contracted(
     while len(left) > 1:
         left = _paired(left, over, order, lengths)
     rest = [axis for axis in over if axis in left[0].axes]
-    return scaled(_over_axes(left[0], rest, "sum"), scale)
+    return scaled(_over_axes(left[0], rest, "add"), scale)
 
 
 def _paired(
@@ -394,7 +393,7 @@ def _paired(
         product = _matrix_product(a, b, summed, [axis for axis in order if axis not in summed])
     else:
         product = _product(a, b, order)
-        product = _over_axes(product, [axis for axis in summed if axis in product.axes], "sum")
+        product = _over_axes(product, [axis for axis in summed if axis in product.axes], "add")
     return [product, *[f for k, f in enumerate(factors) if k not in (i, j)]]
 
 
@@ -407,7 +406,7 @@ def _summed_alone(code: Code, over: Sequence[str], factors: Sequence[Code]) -> C
     if len(factors) == 1:
         return code
     others = [axis for other in factors if other is not code for axis in other.axes]
-    return _over_axes(code, [a for a in over if a in code.axes and a not in others], "sum")
+    return _over_axes(code, [a for a in over if a in code.axes and a not in others], "add")
 
 
 def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
@@ -420,9 +419,6 @@ def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
     return Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
 
 
-_REDUCED = {"sum": "add", "max": "maximum", "min": "minimum"}
-
-
 def _over_axes(code: Code, axes: Sequence[str], name: str) -> Code:
     """The sum, or the largest or smallest, over some of its axes."""
     if not axes:
@@ -431,7 +427,7 @@ def _over_axes(code: Code, axes: Sequence[str], name: str) -> Code:
     places = sorted(code.axes.index(axis) for axis in axes)
     where = str(places[0]) if len(places) == 1 else str(tuple(places))
     # What `.sum(axis)` calls in the end, at half the price for small arrays.
-    call = f"np.{_REDUCED[name]}.reduce({code.text}, axis={where if rest else None}"
+    call = f"np.{name}.reduce({code.text}, axis={where if rest else None}"
     return Code(f"{call})", rest, ATOM, "", f"{call}, out={{out}})" if rest else "", code.depth + 1)
 
 
