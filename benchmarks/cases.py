@@ -8,13 +8,19 @@ from functools import partial
 
 from harness import Case
 from problems import (
+    attention_head,
+    exact_adam,
+    exact_attention,
     exact_epoch,
     exact_gradient,
     exact_hessian,
+    exact_residual,
     exact_step,
     moons,
     notebook,
     one_hot,
+    regression,
+    residual_network,
 )
 
 FASTER_THAN_ARRAYS = {"jax.jit": 1.0, "pytorch": 1.0, "numpy by hand": 1.0}
@@ -74,6 +80,40 @@ CASES = (
         partial(one_hot, (784, 50, 10), 32, rate=0.1),
         exact_step,
         {"numpy by hand": 1 / 1.1},
+        ours="wengert numpy",
+    ),
+    Case(
+        "adam",
+        "loss, 61 gradients and Adam's update of a batch of 32, 8-6-1",
+        "adam",
+        partial(regression, (8, 6, 1), 32, rate=0.01),
+        exact_adam,
+        {"numpy by hand": 1 / 1.25},
+        ours="wengert numpy",
+    ),
+    Case(
+        "adam-deep",
+        "loss, 433 gradients and Adam's update of a batch of 32, 8-16-16-1",
+        "adam",
+        partial(regression, (8, 16, 16, 1), 32, rate=0.01),
+        exact_adam,
+        {"numpy by hand": 1 / 1.25},
+        ours="wengert numpy",
+    ),
+    Case(
+        "residual",
+        "loss and all 512 gradients of a batch of 32, two layers h + tanh(W h) of 16",
+        "residual",
+        partial(residual_network, 16, 32),
+        exact_residual,
+        ours="wengert numpy",
+    ),
+    Case(
+        "attention",
+        "loss and all 192 gradients of a head of causal attention, 8 positions of 8",
+        "attention",
+        partial(attention_head, 8, 8),
+        exact_attention,
         ours="wengert numpy",
     ),
 )

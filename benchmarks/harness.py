@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from problems import Network
+from problems import Matrices, Network
+
+Problem = Network | Matrices
 
 SLICE = 0.004
 """How long, in seconds, a contestant runs in each round, at least one call."""
@@ -43,7 +45,7 @@ class Peer:
 
     name: str
     module: str
-    prepare: Mapping[str, Callable[[Network], Prepared]]
+    prepare: Mapping[str, Callable[[Any], Prepared]]
     largest: float = math.inf
     slow: bool = False
     usable: Callable[[], bool] = lambda: True
@@ -60,8 +62,8 @@ class Case:
     name: str
     title: str
     kind: str
-    problem: Callable[[], Network]
-    reference: Callable[[Network], Sequence[float]]
+    problem: Callable[[], Problem]
+    reference: Callable[[Any], Sequence[float]]
     goals: Mapping[str, float] = field(default_factory=dict)
     ours: str = "wengert"
 

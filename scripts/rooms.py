@@ -35,6 +35,7 @@ ROOMS = (
     ("codegen",),
     ("verify",),
     ("train",),
+    ("trace",),
     ("explain",),
     ("demo", "testing"),
     ("cli",),

@@ -19,6 +19,8 @@ if __name__ != "wengert":
         "follow; install it (pip install -e .) and `import wengert`"
     )
 
+from typing import TYPE_CHECKING, Any
+
 from . import arrays
 from .arrays.roll import Rolled, check_roll, roll
 from .codegen.compiled import Compiled, compile
@@ -43,11 +45,12 @@ from .errors import (
     ShapeError,
     SizeError,
     SpellingError,
+    TracingError,
     TruthValueError,
     UnknownNameError,
     WengertError,
 )
-from .explain import Walkthrough, explain
+from .explain import explain
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph, Origin
 from .graph.module import Module
@@ -137,6 +140,8 @@ from .proof.ranges import ranges
 from .simplify.pipeline import simplify
 from .simplify.rules import Rule
 from .simplify.stable import stable_form
+from .trace.function import Function, function
+from .trace.table import Table, pick, table, take
 from .train.dense import Dense
 from .train.fit import fit
 from .train.history import History
@@ -145,6 +150,9 @@ from .train.nn import MLP, Layer, Neuron, load
 from .train.optim import SGD, Adam, AdamW, Momentum, Optimizer
 from .train.step import training_step
 from .verify.verify import Verification, verify
+
+if TYPE_CHECKING:
+    from .explain import Walkthrough
 
 open_doors()
 
@@ -160,6 +168,7 @@ __all__ = [
     "DuplicateNameError",
     "Expr",
     "FormulaError",
+    "Function",
     "Graph",
     "GraphMismatchError",
     "History",
@@ -190,7 +199,9 @@ __all__ = [
     "SizeError",
     "Source",
     "SpellingError",
+    "Table",
     "Target",
+    "TracingError",
     "TruthValueError",
     "UnknownNameError",
     "Value",
@@ -233,6 +244,7 @@ __all__ = [
     "from_json",
     "from_networkx",
     "from_sympy",
+    "function",
     "gelu",
     "gelu_exact",
     "grad",
@@ -270,6 +282,7 @@ __all__ = [
     "mod",
     "not_equal",
     "parse",
+    "pick",
     "polygamma",
     "ranges",
     "relu",
@@ -287,6 +300,8 @@ __all__ = [
     "squared_error",
     "stable_form",
     "stop_gradient",
+    "table",
+    "take",
     "tan",
     "tanh",
     "targets",
@@ -301,3 +316,11 @@ __all__ = [
     "where",
     "zero_grad",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Walkthrough":
+        from .explain import Walkthrough
+
+        return Walkthrough
+    raise AttributeError(f"module 'wengert' has no attribute {name!r}")

@@ -64,8 +64,16 @@ class OperandError(WengertError, TypeError):
     """Something that is not a number, a `Value` or an `Expr` was used as an operand."""
 
 
+class ComparisonWarning(UserWarning):
+    """A `Value` or an expression was compared with a number by `==`, which asks for identity."""
+
+
 class TruthValueError(WengertError, TypeError):
     """An expression was used as a condition, though it has no value until it is evaluated."""
+
+
+class TracingError(WengertError, TypeError):
+    """A traced function asks for what is not known until it runs; the text names its line."""
 
 
 class MissingInputError(WengertError, ValueError):

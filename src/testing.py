@@ -247,11 +247,12 @@ def check_operation(op: Op, *, samples: int = 50, seed: int = 0) -> None:
     proof = prove_rule(op, statics or None)
     assert proof, str(proof)
     rng = random.Random(seed)
+    assert op.domain, f"the record of {op.name} does not say where to sample: add domain=((-3, 3),)"
     draws = [tuple(rng.uniform(*pair) for pair in op.domain) for _ in range(samples)]
     for point in draws:
         _check_numbers(op, point, statics)
     points = [*draws[:3], *((extreme,) * op.arity for extreme in EXTREMES)]
-    references = [op.evaluate(*point, *statics) for point in points]
+    references = [_evaluated(op, point, statics) for point in points]
     for point in draws:
         _check_interval(op, point, statics)
     graph = Graph()
@@ -265,6 +266,17 @@ def check_operation(op: Op, *, samples: int = 50, seed: int = 0) -> None:
         ):
             near = same(found, reference) or found in _near(reference)
             assert near, f"{op.name}{point} is {reference!r}, and {found!r} on {target}"
+
+
+def _evaluated(op: Op, point: Sequence[float], statics: Sequence[float]) -> float:
+    """The value at a point, where raising is a mistake."""
+    try:
+        return op.evaluate(*point, *statics)
+    except (ArithmeticError, ValueError) as error:
+        raise AssertionError(
+            f"evaluate of {op.name}{tuple(point)} raises {type(error).__name__}: {error}; expected "
+            "inf or nan there, as IEEE arithmetic gives: wengert.ops.ieee has such functions"
+        ) from error
 
 
 def _each(

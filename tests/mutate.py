@@ -39,7 +39,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-_OPERATIONS = "test_operations test_formula test_python_target test_symbolic"
+_OPERATIONS = "test_operations test_formula test_python_target test_sympy"
 _GUARDS = "test_guard test_stable test_arrays"
 _ROLL = "test_rolled_graphs test_roll test_numpy_target test_unroll test_batching"
 _NUMPY = "test_numpy_code test_numpy_target test_arrays test_dense test_batching test_train"
@@ -49,6 +49,12 @@ _PYTHON = (
 )
 TESTS = {
     "src/ops/basic.py": f"{_OPERATIONS} test_javascript_target",
+    "src/ops/kernels.py": "test_native_functions test_native_target",
+    "src/codegen/native/emit.py": "test_native_target",
+    "src/codegen/native/pieces.py": "test_native_target",
+    "src/codegen/native/plan.py": "test_native_target",
+    "src/codegen/native/loop.py": "test_native_fit",
+    "src/codegen/export/c.py": "test_c_export",
     "src/derive/backward.py": f"test_backward {_GUARDS} test_random_gradients",
     "src/simplify/rules.py": "test_rules test_passes test_stable test_arrays",
     "src/derive/guard.py": _GUARDS,
@@ -67,10 +73,10 @@ TESTS = {
     "src/codegen/scalar/python.py": _PYTHON,
     "src/codegen/scalar/writer.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/scalar/spelling.py": _PYTHON,
-    "src/codegen/scalar/variables.py": _PYTHON,
+    "src/codegen/names.py": _PYTHON,
     "src/codegen/scalar/layout.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/array/numpy.py": _NUMPY,
-    "src/codegen/array/arguments.py": _NUMPY,
+    "src/codegen/arguments.py": _NUMPY,
     "src/codegen/array/views.py": _NUMPY,
     "src/codegen/array/memory.py": _NUMPY,
     "src/ops/carried.py": _NUMPY,
@@ -331,7 +337,7 @@ def _in_the_fork(copied: Path, modules: Sequence[str], watch: Watch, options: Se
 
         sys.settrace(watch.trace)
         threading.settrace(watch.trace)
-    files = [f"tests/{name}.py" for name in modules]
+    files = [str(path) for name in modules for path in copied.glob(f"tests/**/{name}.py")]
     usual = ["-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     return int(pytest.main([*usual, *options, *files], plugins=[watch]))
 
@@ -403,7 +409,7 @@ def _mutate_all(copied: Path, options: argparse.Namespace) -> int:
 
 def _pool(copied: Path, file: str) -> list[str]:
     named = TESTS.get(file, "test_compile").split()
-    return [name for name in named if (copied / "tests" / f"{name}.py").exists()]
+    return [name for name in named if any(copied.glob(f"tests/**/{name}.py"))]
 
 
 def _caught(

@@ -413,4 +413,79 @@ def siamese(n, m):
     return s, maximum(1 - distance, 0) * maximum(1 - distance, 0) + 0.1 * distance
 
 
+def strided_images(n, m):
+    """Two images of two channels through two convolutions, padded and strided."""
+    s = Source()
+    images, w = s.inputs("x", 2, 2, n, n), s.weights("w", m, 2, 3, 3)
+    b, u = s.weights("b", m), s.weights("u", 2, m, 2, 2)
+
+    def conv(x, w, stride, pad):
+        size, width = len(x[0]), len(w[0][0])
+        count = (size + 2 * pad - width) // stride + 1
+
+        def at(k, i, j):
+            rows = [(a, stride * i + a - pad) for a in range(width)]
+            columns = [(c, stride * j + c - pad) for c in range(width)]
+            return sum(
+                w[k][z][a][c] * x[z][p][q]
+                for z in range(len(x))
+                for a, p in rows
+                for c, q in columns
+                if 0 <= p < size and 0 <= q < size
+            )
+
+        places = range(count)
+        return [[[at(k, i, j) for j in places] for i in places] for k in range(len(w))]
+
+    loss = 0.0
+    for image in images:
+        y = conv(image, w, 2, 1)
+        y = [[[relu(a + b[k]) for a in row] for row in y[k]] for k in range(m)]
+        loss = loss + sum(a * a for z in conv(y, u, 1, 0) for row in z for a in row)
+    return s, loss
+
+
+def window_attention(n, m):
+    """Attention to the position itself and two before it."""
+    s = Source()
+    x = s.inputs("x", n, 3)
+    q, k, v = ([linear(r, w) for r in x] for w in (s.weights(name, m, 3) for name in "qkv"))
+    loss = 0.0
+    for p in range(n):
+        seen = range(max(0, p - 2), p + 1)
+        weights = softmax([dot(q[p], k[t]) for t in seen])
+        for j in range(m):
+            loss = loss + tanh(sum(w * v[t][j] for w, t in zip(weights, seen, strict=True)))
+    return s, loss
+
+
+def distances(n, m):
+    """Something of every pair of rows but a row with itself."""
+    s = Source()
+    x = s.weights("x", n, m)
+    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
+    return s, sum(exp(-squared(x[i], x[j])) for i, j in pairs)
+
+
+def masked(n, m):
+    """A layer under a mask written as numbers."""
+    s = Source()
+    x, w = s.inputs("x", n, m), s.weights("w", m, m)
+    masks = [[float(s.rng.random() < 0.5) for _ in range(m)] for _ in range(n)]
+    masks[0][:2] = [0.0, 1.0]
+    return s, sum(
+        tanh(a * k)
+        for row, mask in zip(x, masks, strict=True)
+        for a, k in zip(linear(row, w), mask, strict=True)
+    )
+
+
+def flipped(n, m):
+    """A vector against itself and another, backwards."""
+    s = Source()
+    x, w = s.weights("x", n), s.weights("w", n)
+    back = range(n - 1, -1, -1)
+    return s, sum(tanh(x[i] * w[j]) + x[i] * x[j] for i, j in zip(range(n), back, strict=True))
+
+
 OPTIMIZERS = {"sgd": SGD(0.1), "momentum": Momentum(0.1, 0.9), "adam": Adam(0.01)}

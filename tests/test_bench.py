@@ -7,6 +7,7 @@ import json
 import math
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,18 @@ SMALL = problems.Network(
     batch=2,
     rate=0.1,
 )
+UNDER_WAY = replace(
+    SMALL, state=(0.9**3, 0.999**3, *(0.01 * (i - 6) for i in range(13)), *[1e-3, 4e-3] * 6, 2e-3)
+)
+RESIDUAL, ATTENTION = problems.residual_network(3, 5), problems.attention_head(3, 4)
 EXACT = {
-    "gradient": problems.exact_gradient,
-    "epoch": problems.exact_epoch,
-    "step": problems.exact_step,
-    "hessian": problems.exact_hessian,
+    "gradient": (SMALL, problems.exact_gradient),
+    "epoch": (SMALL, problems.exact_epoch),
+    "step": (SMALL, problems.exact_step),
+    "hessian": (SMALL, problems.exact_hessian),
+    "adam": (UNDER_WAY, problems.exact_adam),
+    "residual": (RESIDUAL, problems.exact_residual),
+    "attention": (ATTENTION, problems.exact_attention),
 }
 
 
@@ -62,14 +70,30 @@ def central(function, point, i, step=1e-5) -> float:
 )
 @pytest.mark.filterwarnings("ignore")
 def test_every_installed_peer_gives_the_exact_numbers(peer, kind):
-    prepared = peer.prepare[kind](SMALL)
+    problem, exact = EXACT[kind]
+    prepared = peer.prepare[kind](problem)
     prepared.call()
     numbers = prepared.numbers(prepared.call())  # a second call starts from the same numbers
-    assert harness.difference(numbers, EXACT[kind](SMALL)) < 1e-12
+    assert harness.difference(numbers, exact(problem)) < 1e-12
 
 
-def test_wengert_is_among_the_peers():
-    assert "wengert" in {peer.name for peer in QUICK}
+@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
+def test_every_case_is_played_by_wengert_on_lists_and_on_arrays(case):
+    players = {peer.name for peer in QUICK if case.kind in peer.prepare}
+    assert {"wengert", case.ours} <= players
+    assert "wengert numpy" in players or case.kind == "hessian"
+
+
+@pytest.mark.parametrize("name", ["adam", "adam-deep", "residual", "attention"])
+def test_a_case_is_measured_with_nothing_but_right_answers(name):
+    (case,) = (case for case in cases.CASES if case.name == name)
+    playing = [peer for peer in QUICK if peer.name in {"wengert numpy", "numpy by hand"}]
+    rows, _ = harness.run_case(case, playing, rounds=1, patience=0.01)
+    assert {row.peer for row in rows} == {"wengert numpy", "numpy by hand"}
+    for row in rows:
+        assert not row.failure
+        assert row.difference < 1e-9
+        assert math.isfinite(row.ratio)
 
 
 def test_the_exact_gradient_agrees_with_finite_differences():
@@ -97,6 +121,54 @@ def test_the_exact_step_is_one_on_the_mean_loss():
         assert new == pytest.approx(old - 0.1 * slope / 4, rel=1e-15)
 
 
+def test_the_exact_first_step_of_adam_is_the_rate_against_the_gradient():
+    count = len(SMALL.params)
+    _, *gradient = problems.exact_gradient(SMALL)
+    _, *found = problems.exact_adam(replace(SMALL, state=(1.0, 1.0, *[0.0] * (2 * count))))
+    moved, powers = found[:count], found[count : count + 2]
+    first, second = found[count + 2 : -count], found[-count:]
+    assert powers == [0.9, 0.999]
+    for i, slope in enumerate(g / len(SMALL.X) for g in gradient):
+        step = 0.1 * slope / (abs(slope) + 1e-8)
+        assert moved[i] == pytest.approx(SMALL.params[i] - step, rel=1e-12)
+        assert first[i] == pytest.approx(0.1 * slope, rel=1e-12)
+        assert second[i] == pytest.approx(0.001 * slope * slope, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["residual", "attention"])
+def test_the_exact_gradient_by_matrices_agrees_with_finite_differences(kind):
+    problem, exact = EXACT[kind]
+
+    def loss_at(params):
+        return exact(replace(problem, params=tuple(params)))[0]
+
+    for i, slope in enumerate(exact(problem)[1:]):
+        estimate = central(loss_at, problem.params, i)
+        assert slope == pytest.approx(estimate, rel=1e-6, abs=1e-8)
+
+
+def test_a_residual_network_without_weights_passes_its_input_on():
+    problem = replace(RESIDUAL, params=(0.0,) * len(RESIDUAL.params))
+    pairs = zip(problem.X, problem.Y, strict=True)
+    expected = sum(problems.squared_error(x, y) for x, y in pairs)
+    assert problems.exact_residual(problem)[0] == pytest.approx(expected, rel=1e-14)
+
+
+def test_attention_without_queries_averages_what_came_before():
+    identity = [float(i == j) for i in range(3) for j in range(3)]
+    problem = replace(ATTENTION, params=(*[0.0] * 18, *identity))
+    means = [
+        [sum(column) / (p + 1) for column in zip(*problem.X[: p + 1], strict=True)]
+        for p in range(len(problem.X))
+    ]
+    for mean, row in zip(
+        means, problems.attention(problem.matrices, problem.X, math.exp), strict=True
+    ):
+        assert row == pytest.approx(mean, rel=1e-14)
+    expected = sum(problems.squared_error(m, y) for m, y in zip(means, problem.Y, strict=True))
+    assert problems.exact_attention(problem)[0] == pytest.approx(expected, rel=1e-14)
+
+
 def test_the_exact_hessian_agrees_with_finite_differences():
     value, *rest = problems.exact_hessian(SMALL)
     gradient, hessian = rest[:2], [rest[2:4], rest[4:]]
@@ -122,8 +194,18 @@ def test_parameters_survive_being_split_into_layers_and_joined():
 
 def test_the_problems_are_what_their_titles_say():
     found = {case.name: case.problem() for case in cases.CASES}
-    assert [len(found[name].params) for name in found] == [41, 337, 337, 337, 2410, 39760, 39760]
-    assert [len(found[name].X) for name in found] == [4, 200, 200, 200, 32, 32, 32]
+    sizes = {name: (len(p.params), len(p.X)) for name, p in found.items()}
+    moons = dict.fromkeys(("moons", "moons-epoch", "hessian"), (337, 200))
+    assert sizes == moons | {
+        "notebook": (41, 4),
+        "digits": (2410, 32),
+        "mnist": (39760, 32),
+        "step": (39760, 32),
+        "adam": (61, 32),
+        "adam-deep": (433, 32),
+        "residual": (512, 32),
+        "attention": (192, 8),
+    }
     assert found["moons"] == found["moons-epoch"]
     for case in cases.CASES:
         assert f"{len(found[case.name].X)} samples" in case.title or "samples" not in case.title

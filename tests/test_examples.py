@@ -1,5 +1,7 @@
 """The examples: each runs from another folder, says what it does, and writes what it says."""
 
+import ast
+import difflib
 import os
 import re
 import subprocess
@@ -28,22 +30,49 @@ ACCURACY = {"digits.py": 96.0, "mnist_shape.py": 94.0}
 """The least per cent of held-out data that an example must get right."""
 
 
-@pytest.mark.parametrize("name", sorted(WRITES))
-def test_example_runs(name, tmp_path):
-    environment = {**os.environ, "MPLBACKEND": "Agg"}
+def run(name, folder, *arguments):
+    """What an example prints; warnings are errors."""
     outcome = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / name), str(tmp_path / "out")],
-        cwd=tmp_path,
-        env=environment,
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments],
+        cwd=folder,
+        env={**os.environ, "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout
+
+
+def test_the_compiled_language_model_learns_as_the_plain_one_does(tmp_path):
+    losses, printed = {}, ""
+    for name in ("microgpt_plain", "microgpt"):
+        printed = run(f"{name}.py", tmp_path, "3", name, "4")
+        assert re.search(r"samples: \w* \w* \w* \w* \w*\n", printed), printed
+        text = (tmp_path / name / "microgpt_loss.txt").read_text(encoding="utf-8")
+        losses[name] = [float(line) for line in text.split()]
+    assert len(losses["microgpt"]) == 3
+    assert losses["microgpt"] == pytest.approx(losses["microgpt_plain"], rel=1e-9)
+    assert re.search(r"loss: \d compiled, 3 calls", printed)
+
+
+def test_six_lines_of_the_language_model_are_not_plain_python():
+    compiled, plain = (
+        ast.unparse(ast.parse((EXAMPLES / name).read_text(encoding="utf-8")).body[1:])
+        for name in ("microgpt.py", "microgpt_plain.py")
+    )
+    changes = list(difflib.ndiff(plain.splitlines(), compiled.splitlines()))
+    assert sum(line.startswith("+ ") for line in changes) <= 6
+    assert sum(line.startswith("- ") for line in changes) <= 6
+
+
+@pytest.mark.parametrize("name", sorted(WRITES))
+def test_example_runs(name, tmp_path):
+    printed = run(name, tmp_path, str(tmp_path / "out"))
     for pattern in SAYS.get(name, []):
-        assert re.search(pattern, outcome.stdout), outcome.stdout
+        assert re.search(pattern, printed), printed
     if name in ACCURACY:
-        (found,) = re.findall(r"accuracy ([\d.]+)%", outcome.stdout)
+        (found,) = re.findall(r"accuracy ([\d.]+)%", printed)
         assert float(found) >= ACCURACY[name]
     written = [path.name for path in tmp_path.rglob("*") if path.is_file()]
     for expected in WRITES[name]:

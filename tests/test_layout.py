@@ -1,6 +1,7 @@
 """The shape of the code: which part may import which, and what an import costs."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -164,6 +165,41 @@ def test_a_circle_is_found_where_only_types_close_it(tmp_path):
 
 def test_the_picture_of_the_rooms_is_what_the_imports_say():
     assert rooms.main(["--check"]) == 0, "run: python scripts/rooms.py"
+
+
+FOLLOWED = """
+import os, sys
+import wengert as wg
+
+root = os.path.dirname(os.path.realpath(wg.__file__)) + os.sep
+
+def files(call):
+    found = set()
+    def noted(frame, event, argument):
+        path = os.path.realpath(frame.f_code.co_filename)
+        if event == "call" and path.startswith(root):
+            found.add(path.removeprefix(root).replace(os.sep, "/"))
+    sys.setprofile(noted)
+    result = call()
+    sys.setprofile(None)
+    print(*sorted(found))
+    return result
+
+g = wg.Graph()
+w, x, b = g.input("w"), g.input("x"), g.input("b")
+y = wg.tanh(w * x + b)
+dw = files(lambda: wg.grad(y, w))
+files(lambda: wg.compile({"w": w, "x": x, "b": b}, {"y": y, "dw": dw}))
+"""
+
+
+def test_the_architecture_page_lists_the_files_that_a_gradient_and_a_function_run_through(tmp_path):
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = page.partition("## To follow one thing through")[2].partition("\n## ")[0]
+    paragraphs = [re.findall(r"`([a-z_/]+\.py)`", part) for part in told.split("\n\n")]
+    ran = run_python(FOLLOWED, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert [line.split() for line in ran.stdout.splitlines()] == [*filter(None, paragraphs)]
 
 
 def test_right_imports_pass(tmp_path):

@@ -86,8 +86,10 @@ def test_notebooks_are_stored_without_outputs(path):
             assert cell["execution_count"] is None
 
 
-def test_there_are_three():
-    assert [path.name for path in NOTEBOOKS] == ["gradient.ipynb", "lesson.ipynb", "matrices.ipynb"]
+def test_there_are_four():
+    assert [path.name for path in NOTEBOOKS] == [
+        *("gradient.ipynb", "lesson.ipynb", "matrices.ipynb", "programs.ipynb")
+    ]
 
 
 def test_the_lesson_shows_every_figure_of_the_original(cells):
@@ -142,6 +144,24 @@ def test_the_matrices_are_found_and_agree(cells):
     assert difference < 1e-10
 
 
+def test_attention_becomes_as_many_statements_at_every_size(cells):
+    shown = cells("matrices.ipynb")
+    text = "\n".join(outputs(shown, "text/plain"))
+    for line in (
+        "t9[i, i'] = exp(t8[i, i'])   for i' ≤ i",
+        "dwq[j, k] = Σ_i x[i, k]·(Σ_{i' ≤ i} t2[i', j]·t20[i, i'])",
+    ):
+        assert line in text
+    assert text.count("node for node") == 2
+    counts = "".join(outputs(shown, "text/plain"))  # a line may be printed in two pieces
+    assert re.findall(r"width \d: ([\d,]+) scalars, (\d+) statements", counts) == [
+        ("1,928", "30"),
+        ("7,861", "30"),
+    ]
+    (formulas,) = [tex for tex in outputs(shown, "text/latex") if "aligned" in tex]
+    assert r"{\mathrm{dwq}}_{j, k} &= \sum_{i}" in formulas
+
+
 def test_the_gradient_is_read_edited_and_exported(cells):
     shown = cells("gradient.ipynb")
     text = "\n".join(outputs(shown, "text/plain"))
@@ -153,3 +173,17 @@ def test_the_gradient_is_read_edited_and_exported(cells):
     assert len(outputs(shown, "text/latex")) >= 4
     assert any("<iframe" in page for page in outputs(shown, "text/html"))
     assert "dashed: the backward pass" in outputs(shown, "image/svg+xml")[0]
+
+
+def test_programs_of_ones_own_are_compiled(cells):
+    shown = "".join(
+        "".join(output["text"])
+        for cell in cells("programs.ipynb")
+        for output in cell.get("outputs", [])
+        if output["output_type"] == "stream"
+    )
+    for name in ("LSTM", "convolution", "autoencoder", "policy gradient", "word vectors"):
+        assert re.search(rf"^{name} +[\d,]+ +[\d,]+  \w+ +[\d.]+ +[\d.]+ +\d+$", shown, re.M), shown
+    first, last = re.findall(r"([\d.]+) -> ([\d.]+), [\d.]+ -> [\d.]+\n", shown)[0]
+    assert float(last) < 0.1 * float(first)
+    assert "skipgram: 1 compiled" in shown

@@ -1,9 +1,12 @@
 """HIPS autograd: NumPy code, traced on every call."""
 
+from functools import partial
+
 import autograd.numpy as np
 from autograd import grad, hessian, value_and_grad
+from autograd.misc import flatten
 from harness import Peer, Prepared
-from problems import Network
+from problems import BETA1, BETA2, EPS, Matrices, Network, split
 
 from peers import by_numpy
 
@@ -21,6 +24,12 @@ def loss_of(layers, X, Y):
 
 def layers_of(problem: Network) -> list:
     return list(zip(*by_numpy.arrays(problem), strict=True))
+
+
+def moments_of(problem: Network) -> list[list]:
+    """Adam's two moments, as layers."""
+    parts = [by_numpy.arrays_of(split(part, problem.sizes)) for part in problem.moments]
+    return [list(zip(*part, strict=True)) for part in parts]
 
 
 def flat(layers) -> list[float]:
@@ -78,5 +87,61 @@ def second(problem: Network) -> Prepared:
     )
 
 
-KINDS = {"gradient": gradient, "epoch": epoch, "step": step, "hessian": second}
+def adam(problem: Network) -> Prepared:
+    """Parameters and moments as flat vectors, as in `autograd.misc.optimizers`."""
+    X, Y, rate, count = np.array(problem.X), np.array(problem.Y), problem.rate, len(problem.X)
+    start, unflatten = flatten(layers_of(problem))
+    m, v = (flatten(layers)[0] for layers in moments_of(problem))
+    power1, power2 = problem.state[:2]
+    f = value_and_grad(lambda params: loss_of(unflatten(params), X, Y) / count)
+
+    def call():
+        loss, g = f(start)
+        powers = power1 * BETA1, power2 * BETA2
+        first = (1 - BETA1) * g + BETA1 * m
+        second = (1 - BETA2) * g**2 + BETA2 * v
+        corrected = first / (1 - powers[0]), second / (1 - powers[1])
+        moved = start - rate * corrected[0] / (np.sqrt(corrected[1]) + EPS)
+        return loss, moved, powers, first, second
+
+    def numbers(result):
+        loss, moved, powers, *moments = result
+        moved, first, second = (flat(unflatten(vector)) for vector in (moved, *moments))
+        return [loss, *moved, *powers, *first, *second]
+
+    return Prepared(call, numbers)
+
+
+def residual_loss(weights, h, Y):
+    for W in weights:
+        h = h + np.tanh(np.dot(h, W.T))
+    error = h - Y
+    return np.sum(error * error)
+
+
+def attention_loss(weights, X, Y, seen):
+    q, k, v = (np.dot(X, W.T) for W in weights)
+    shares = np.exp(np.dot(q, k.T) / X.shape[1] ** 0.5) * seen
+    error = np.dot(shares / np.sum(shares, axis=1, keepdims=True), v) - Y
+    return np.sum(error * error)
+
+
+def attention(problem: Matrices) -> Prepared:
+    return matrices(partial(attention_loss, seen=np.tri(len(problem.X))), problem)
+
+
+def matrices(loss, problem: Matrices) -> Prepared:
+    given, f = by_numpy.stacked(problem), value_and_grad(loss)
+    return Prepared(lambda: f(*given), by_numpy.loss_and_array)
+
+
+KINDS = {
+    "gradient": gradient,
+    "epoch": epoch,
+    "step": step,
+    "hessian": second,
+    "adam": adam,
+    "residual": partial(matrices, residual_loss),
+    "attention": attention,
+}
 PEERS = [Peer("autograd", "autograd", KINDS)]

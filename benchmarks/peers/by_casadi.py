@@ -15,7 +15,19 @@ from shutil import which
 import casadi as ca
 import numpy as np
 from harness import Peer, Prepared
-from problems import Network, forward, split, squared_error
+from problems import (
+    BETA1,
+    BETA2,
+    EPS,
+    Matrices,
+    Network,
+    attention,
+    forward,
+    residual,
+    split,
+    square,
+    squared_error,
+)
 
 UNROLLED, SCALAR = 5_000, 20_000
 """Up to so many operations the batch is one scalar graph, or a sample is, mapped over the batch;
@@ -51,7 +63,11 @@ def sample_function(problem: Network) -> ca.Function:
 
 def summed(problem: Network, p, X, Y) -> list:
     """Loss and gradient summed over samples: params stay, the outputs of the map add up."""
-    f = sample_function(problem).map("batch", "serial", len(X), [0], [0, 1], {})
+    return over_samples(sample_function(problem), p, X, Y)
+
+
+def over_samples(sample: ca.Function, p, X, Y) -> list:
+    f = sample.map("batch", "serial", len(X), [0], [0, 1], {})
     return list(f(p, ca.DM(X).T, ca.DM(Y).T))
 
 
@@ -88,6 +104,39 @@ def step_function(problem: Network) -> ca.Function:
     return ca.Function("f", [p], [loss / count, p - problem.rate / count * gradient])
 
 
+def adam_function(problem: Network) -> ca.Function:
+    """(params, state) → (mean loss, params after a step of Adam, state), as one vector."""
+    count, samples = len(problem.params), len(problem.X)
+    given = ca.MX.sym("given", 3 * count + 2)
+    p, powers, m, v = ca.vertsplit(given, [0, count, count + 2, 2 * count + 2, 3 * count + 2])
+    loss, gradient = gradient_function(problem)(p)
+    gradient = gradient / samples
+    powers = powers * ca.DM([BETA1, BETA2])
+    m = BETA1 * m + (1 - BETA1) * gradient
+    v = BETA2 * v + (1 - BETA2) * gradient * gradient
+    change = (m / (1 - powers[0])) / (ca.sqrt(v / (1 - powers[1])) + EPS)
+    return ca.Function("f", [given], [loss / samples, p - problem.rate * change, powers, m, v])
+
+
+def residual_function(problem: Matrices) -> ca.Function:
+    """params → (loss, gradient): a scalar graph of one sample, mapped over the batch."""
+    p = ca.SX.sym("p", len(problem.params))
+    x, y = (ca.SX.sym(name, problem.width) for name in "xy")
+    outs = residual(square(ca.vertsplit(p), problem.width), ca.vertsplit(x), ca.tanh)
+    loss = squared_error(outs, ca.vertsplit(y))
+    sample = ca.Function("sample", [p, x, y], [loss, ca.gradient(loss, p)])
+    params = ca.MX.sym("params", p.numel())
+    return ca.Function("f", [params], over_samples(sample, params, problem.X, problem.Y))
+
+
+def attention_function(problem: Matrices) -> ca.Function:
+    """params → (loss, gradient), with the data built in."""
+    p = ca.SX.sym("p", len(problem.params))
+    outs = attention(square(ca.vertsplit(p), problem.width), problem.X, ca.exp)
+    loss = sum(squared_error(out, y) for out, y in zip(outs, problem.Y, strict=True))
+    return ca.Function("f", [p], [loss, ca.gradient(loss, p)])
+
+
 def hessian_function(problem: Network) -> ca.Function:
     x = ca.SX.sym("x", problem.sizes[0])
     (out,) = forward(problem.layers, ca.vertsplit(x), ca.tanh)
@@ -95,8 +144,10 @@ def hessian_function(problem: Network) -> ca.Function:
     return ca.Function("f", [x], [out, first, ca.densify(second)])
 
 
-def argument(problem: Network, kind: str) -> np.ndarray:
-    return np.array(problem.X[0] if kind == "hessian" else problem.params)
+def argument(problem, kind: str) -> np.ndarray:
+    if kind == "hessian":
+        return np.array(problem.X[0])
+    return np.array([*problem.params, *problem.state] if kind == "adam" else problem.params)
 
 
 FUNCTIONS = {
@@ -104,10 +155,13 @@ FUNCTIONS = {
     "epoch": epoch_function,
     "step": step_function,
     "hessian": hessian_function,
+    "adam": adam_function,
+    "residual": residual_function,
+    "attention": attention_function,
 }
 
 
-def ordinary(kind: str, problem: Network) -> Prepared:
+def ordinary(kind: str, problem) -> Prepared:
     """Call the function as the documentation's examples do."""
     f, given = FUNCTIONS[kind](problem), argument(problem, kind)
     one = f.n_out() == 1
@@ -117,7 +171,7 @@ def ordinary(kind: str, problem: Network) -> Prepared:
     )
 
 
-def buffered(kind: str, problem: Network, compiled: bool = False) -> Prepared:
+def buffered(kind: str, problem, compiled: bool = False) -> Prepared:
     """Evaluate without copies, in CasADi's virtual machine or as compiled C."""
     f, given = FUNCTIONS[kind](problem), argument(problem, kind)
     if compiled:

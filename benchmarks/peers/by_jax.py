@@ -1,9 +1,11 @@
 """JAX: one jitted function in float64, waited for; an epoch is a `lax.scan` inside it."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from harness import Peer, Prepared
-from problems import Network
+from problems import BETA1, BETA2, EPS, Matrices, Network, split
 
 from peers import by_numpy
 
@@ -22,7 +24,10 @@ def loss_of(layers, X, Y):
 
 
 def layers_of(problem: Network) -> list:
-    weights, biases = by_numpy.arrays(problem)
+    return pairs(*by_numpy.arrays(problem))
+
+
+def pairs(weights, biases) -> list:
     return [(jnp.asarray(W), jnp.asarray(b)) for W, b in zip(weights, biases, strict=True)]
 
 
@@ -81,5 +86,62 @@ def hessian(problem: Network) -> Prepared:
     )
 
 
-KINDS = {"gradient": gradient, "epoch": epoch, "step": step, "hessian": hessian}
+def adam(problem: Network) -> Prepared:
+    layers, X, Y = layers_of(problem), jnp.array(problem.X), jnp.array(problem.Y)
+    moments = [pairs(*by_numpy.arrays_of(split(m, problem.sizes))) for m in problem.moments]
+    powers, rate, count = problem.state[:2], problem.rate, len(problem.X)
+
+    def moved(layers, powers, first, second, X, Y):
+        loss, g = jax.value_and_grad(lambda *a: loss_of(*a) / count)(layers, X, Y)
+        power1, power2 = powers[0] * BETA1, powers[1] * BETA2
+        first = jax.tree.map(lambda m, d: BETA1 * m + (1 - BETA1) * d, first, g)
+        second = jax.tree.map(lambda v, d: BETA2 * v + (1 - BETA2) * d * d, second, g)
+
+        def update(p, m, v):
+            return p - rate * (m / (1 - power1)) / (jnp.sqrt(v / (1 - power2)) + EPS)
+
+        return loss, jax.tree.map(update, layers, first, second), (power1, power2), first, second
+
+    f = jax.jit(moved)
+
+    def numbers(result):
+        loss, layers, powers, first, second = jax.device_get(result)
+        return [loss, *flat(layers), *powers, *flat(first), *flat(second)]
+
+    given = (layers, tuple(map(jnp.asarray, powers)), *moments, X, Y)
+    return Prepared(lambda: jax.block_until_ready(f(*given)), numbers)
+
+
+def residual_loss(weights, h, Y):
+    for W in weights:
+        h = h + jnp.tanh(h @ W.T)
+    error = h - Y
+    return jnp.sum(error * error)
+
+
+def attention_loss(weights, X, Y):
+    q, k, v = (X @ W.T for W in weights)
+    shares = jnp.exp(q @ k.T / X.shape[1] ** 0.5) * jnp.tri(len(X))
+    error = shares / jnp.sum(shares, axis=1, keepdims=True) @ v - Y
+    return jnp.sum(error * error)
+
+
+def matrices(loss, problem: Matrices) -> Prepared:
+    weights, X, Y = map(jnp.asarray, by_numpy.stacked(problem))
+    f = jax.jit(jax.value_and_grad(loss))
+    return Prepared(
+        lambda: jax.block_until_ready(f(weights, X, Y)),
+        lambda r: by_numpy.loss_and_array(jax.device_get(r)),
+    )
+
+
+KINDS = {
+    "gradient": gradient,
+    "epoch": epoch,
+    "step": step,
+    "hessian": hessian,
+    "adam": adam,
+    "residual": partial(matrices, residual_loss),
+    "attention": partial(matrices, attention_loss),
+}
 PEERS = [Peer("jax.jit", "jax", KINDS)]

@@ -1,8 +1,11 @@
 """PyTorch: the usual eager loop, and `torch.compile` of it."""
 
+import math
+from functools import partial
+
 import torch
 from harness import Peer, Prepared
-from problems import Network
+from problems import BETA1, BETA2, EPS, Matrices, Network, split
 
 from peers import by_numpy
 
@@ -97,11 +100,94 @@ def hessian(problem: Network) -> Prepared:
     return Prepared(call, lambda r: [r[0].item(), *r[1].tolist(), *r[2].ravel().tolist()])
 
 
+def adam(problem: Network) -> Prepared:
+    """`torch.optim.Adam`, put back to the start before each step."""
+    layers, (X, Y) = layers_of(problem), tensors_of(problem.X, problem.Y)
+    params = [t for pair in layers for t in pair]
+    settings = {"lr": problem.rate, "betas": (BETA1, BETA2), "eps": EPS}
+    optimizer, count = torch.optim.Adam(params, **settings), len(problem.X)
+    start = [t.detach().clone() for t in params]
+    first, second = (
+        [torch.tensor(a) for pair in zip(*by_numpy.arrays_of(layer), strict=True) for a in pair]
+        for layer in (split(part, problem.sizes) for part in problem.moments)
+    )
+    steps = float(round(math.log(problem.state[0], BETA1)))
+    for p, m, v in zip(params, first, second, strict=True):
+        state = {"step": torch.tensor(steps), "exp_avg": m.clone(), "exp_avg_sq": v.clone()}
+        optimizer.state[p] = state
+
+    def call():
+        with torch.no_grad():
+            for p, t, m, v in zip(params, start, first, second, strict=True):
+                p.copy_(t)
+                state = optimizer.state[p]
+                state["exp_avg"].copy_(m)
+                state["exp_avg_sq"].copy_(v)
+                state["step"].fill_(steps)
+        optimizer.zero_grad()
+        loss = loss_of(layers, X, Y) / count
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def numbers(loss):
+        states = [optimizer.state[p] for p in params]
+        power = states[0]["step"].item()
+        parts = [[p.detach() for p in params]]
+        parts += [[state[name] for state in states] for name in ("exp_avg", "exp_avg_sq")]
+        moved, *moments = (flat(zip(part[::2], part[1::2], strict=True)) for part in parts)
+        return [loss.item(), *moved, BETA1**power, BETA2**power, *moments[0], *moments[1]]
+
+    return Prepared(call, numbers)
+
+
+def residual_loss(weights, h, Y):
+    for W in weights:
+        h = h + torch.tanh(h @ W.T)
+    error = h - Y
+    return (error * error).sum()
+
+
+def attention_loss(weights, X, Y, seen):
+    q, k, v = (X @ W.T for W in weights)
+    shares = torch.exp(q @ k.T / X.shape[1] ** 0.5) * seen
+    error = shares / shares.sum(dim=1, keepdim=True) @ v - Y
+    return (error * error).sum()
+
+
+def attention(problem: Matrices) -> Prepared:
+    size = len(problem.X)
+    seen = torch.ones(size, size, dtype=torch.float64).tril()
+    return matrices(partial(attention_loss, seen=seen), problem)
+
+
+def matrices(loss_of, problem: Matrices) -> Prepared:
+    weights, X, Y = map(torch.tensor, by_numpy.stacked(problem))
+    weights = [W.requires_grad_() for W in weights.clone().unbind()]
+
+    def call():
+        for W in weights:
+            W.grad = None
+        loss = loss_of(weights, X, Y)
+        loss.backward()
+        return loss
+
+    return Prepared(
+        call,
+        lambda loss: by_numpy.loss_and_array((loss.item(), [W.grad.numpy() for W in weights])),
+    )
+
+
+KINDS = {
+    "gradient": gradient,
+    "epoch": epoch,
+    "step": step,
+    "hessian": hessian,
+    "adam": adam,
+    "residual": partial(matrices, residual_loss),
+    "attention": attention,
+}
 PEERS = [
-    Peer(
-        "pytorch",
-        "torch",
-        {"gradient": gradient, "epoch": epoch, "step": step, "hessian": hessian},
-    ),
+    Peer("pytorch", "torch", KINDS),
     Peer("torch.compile", "torch", {"gradient": lambda p: gradient(p, compiled=True)}, slow=True),
 ]

@@ -1,11 +1,15 @@
 """wengert itself: networks written one scalar at a time, in every target there is."""
 
 from functools import partial
+from importlib.util import find_spec
 
 from harness import Peer, Prepared
-from problems import Network
+from problems import BETA1, BETA2, EPS, Matrices, Network, attention, cut, residual, square
 
 import wengert as wg
+
+ADAM = partial(wg.Adam, beta1=BETA1, beta2=BETA2, eps=EPS)
+MATRICES = ("residual", "attention")
 
 
 def network(problem: Network) -> wg.MLP:
@@ -22,13 +26,25 @@ def outputs(net, row) -> list:
     return out if isinstance(out, list) else [out]
 
 
+def as_taken(target: str, *parts) -> list:
+    """Numbers, or rows of them, as the target takes them: lists for straight-line code, or arrays.
+
+    A conversion is paid before the call, not in it.
+    """
+    if target == "python":
+        return [[list(x) if isinstance(x, tuple) else x for x in part] for part in parts]
+    import numpy as np
+
+    return [np.array(part) for part in parts]
+
+
 def error(outs, targets):
     """The sum of squared errors, as the notebook writes it."""
     terms = [(out - target) ** 2 for out, target in zip(outs, targets, strict=True)]
     return sum(terms[1:], terms[0])
 
 
-def unrolled(problem: Network) -> Prepared:
+def unrolled(problem: Network, target: str = "python") -> Prepared:
     """The notebook's own expression: the sum over its samples, with their numbers in it."""
     net = network(problem)
     graph = wg.Graph()
@@ -36,15 +52,15 @@ def unrolled(problem: Network) -> Prepared:
     rows = [[graph.constant(x) for x in row] for row in problem.X]
     losses = [error(outputs(net, r), y) for r, y in zip(rows, problem.Y, strict=True)]
     loss = sum(losses[1:], losses[0])
-    f = wg.compile({"params": params}, {"loss": loss, "grad": wg.grad(loss, params)})
+    wanted = {"loss": loss, "grad": wg.grad(loss, params)}
+    f = wg.compile({"params": params}, wanted, target=target)
     numbers = list(problem.params)
     return Prepared(lambda: f(numbers), lambda r: [r["loss"], *r["grad"]])
 
 
 def batched(problem: Network, target: str = "python") -> Prepared:
     """One sample's expression, compiled for a batch; the data are arguments."""
-    net, params = network(problem), list(problem.params)
-    graph = wg.Graph()
+    net, graph = network(problem), wg.Graph()
     x, y = graph.inputs("x", problem.sizes[0]), graph.inputs("y", problem.sizes[-1])
     loss = error(outputs(net, x), y)
     f = wg.compile(
@@ -53,17 +69,13 @@ def batched(problem: Network, target: str = "python") -> Prepared:
         batch=("x", "y"),
         target=target,
     )
-    X, Y = [list(row) for row in problem.X], [list(row) for row in problem.Y]
-    if target != "python":
-        import numpy as np
-
-        params, X, Y = np.array(params), np.array(X), np.array(Y)
-    return Prepared(lambda: f(params, X, Y), lambda r: [r["loss"], *r["grad"]])
+    given = as_taken(target, problem.params, problem.X, problem.Y)
+    return Prepared(lambda: f(*given), lambda r: [r["loss"], *r["grad"]])
 
 
-def gradient(problem: Network) -> Prepared:
+def gradient(problem: Network, target: str = "python") -> Prepared:
     """What a user would write: few samples as one expression, many as a batch."""
-    return unrolled(problem) if len(problem.X) < 8 else batched(problem)
+    return (unrolled if len(problem.X) < 8 else batched)(problem, target)
 
 
 def eager(problem: Network) -> Prepared:
@@ -87,13 +99,8 @@ def epoch(problem: Network, target: str = "python") -> Prepared:
     step = wg.training_step(
         network(problem), loss="squared_error", optimizer=wg.SGD(problem.rate), target=target
     )
-    start = list(problem.params)
-    batches = [([list(r) for r in X], [y for (y,) in Y]) for X, Y in problem.batches()]
-    if target != "python":
-        import numpy as np
-
-        start = np.array(start)
-        batches = [(np.array(X), np.array(Y)) for X, Y in batches]
+    (start,) = as_taken(target, problem.params)
+    batches = [as_taken(target, X, [y for (y,) in Y]) for X, Y in problem.batches()]
 
     def call():
         params = start
@@ -104,34 +111,88 @@ def epoch(problem: Network, target: str = "python") -> Prepared:
     return Prepared(call, list)
 
 
-def step(problem: Network, target: str = "python") -> Prepared:
+def step(problem: Network, target: str = "python", optimizer=wg.SGD) -> Prepared:
     """A compiled training step on the mean loss, update included."""
     f = wg.training_step(
         network(problem),
         loss="squared_error",
-        optimizer=wg.SGD(problem.rate),
+        optimizer=optimizer(problem.rate),
         reduce="mean",
         target=target,
     )
-    params, X, Y = list(problem.params), [list(r) for r in problem.X], [list(r) for r in problem.Y]
-    if len(Y[0]) == 1:
-        Y = [y for (y,) in Y]
-    if target != "python":
-        import numpy as np
-
-        params, X, Y = np.array(params), np.array(X), np.array(Y)
-    state = params[:0]
-    return Prepared(lambda: f(params, state, X, Y), lambda r: [r["loss"], *r["params"]])
+    Y = [y for (y,) in problem.Y] if problem.sizes[-1] == 1 else problem.Y
+    given = as_taken(target, problem.params, problem.state, problem.X, Y)
+    return Prepared(lambda: f(*given), lambda r: [r["loss"], *r["params"], *r["state"]])
 
 
-def hessian(problem: Network) -> Prepared:
+def adam_eager(problem: Network) -> Prepared:
+    """The expression written anew, `backward`, and the optimizer's step on floats."""
+    gradients, optimizer = eager(problem), ADAM(problem.rate)
+    params, state, count = list(problem.params), list(problem.state), len(problem.X)
+
+    def call():
+        loss, *slopes = gradients.numbers(gradients.call())
+        return loss / count, optimizer.step(params, [s / count for s in slopes], state)
+
+    return Prepared(call, lambda r: [r[0], *r[1][0], *r[1][1]])
+
+
+def matrices(kind: str, problem: Matrices, target: str = "python") -> Prepared:
+    """A residual network's sample compiled for a batch, or all positions of attention as one.
+
+    The data are arguments.
+    """
+    graph, width = wg.Graph(), problem.width
+    batch, count = (("x", "y"), 1) if kind == "residual" else ((), len(problem.X))
+    params = graph.inputs("w", len(problem.params))
+    x, y = (graph.inputs(name, count * width) for name in "xy")
+    loss = loss_of(kind, square(params, width), cut(x, width), cut(y, width))
+    f = wg.compile(
+        {"params": params, "x": x, "y": y},
+        {"loss": loss, "grad": wg.grad(loss, params)},
+        batch=batch,
+        target=target,
+    )
+    X, Y = problem.X, problem.Y
+    if kind == "attention":
+        X, Y = ([number for row in part for number in row] for part in (X, Y))
+    given = as_taken(target, problem.params, X, Y)
+    return Prepared(lambda: f(*given), lambda r: [r["loss"], *r["grad"]])
+
+
+def matrices_eager(kind: str, problem: Matrices) -> Prepared:
+    """The expression of all rows written anew, and `backward`."""
+    params = [wg.Value(number) for number in problem.params]
+    weights = square(params, problem.width)
+
+    def call():
+        wg.zero_grad(params)
+        loss = loss_of(kind, weights, problem.X, problem.Y)
+        loss.backward()
+        return loss
+
+    return Prepared(call, lambda loss: [loss.data, *(p.grad for p in params)])
+
+
+def loss_of(kind: str, weights, X, Y):
+    """The sum of squared errors of all rows."""
+    if kind == "residual":
+        outs = [residual(weights, row, wg.tanh) for row in X]
+    else:
+        outs = attention(weights, X, wg.exp)
+    losses = [error(out, targets) for out, targets in zip(outs, Y, strict=True)]
+    return sum(losses[1:], losses[0])
+
+
+def hessian(problem: Network, target: str = "python") -> Prepared:
     """Reverse mode twice, in one graph; the parameters' numbers are in the code."""
     net = network(problem)
     graph = wg.Graph()
     x = graph.inputs("x", problem.sizes[0])
     (out,) = outputs(net, x)
     first = wg.grad(out, x)
-    f = wg.compile({"x": x}, {"y": out, "gradient": first, "hessian": wg.hessian(out, x)})
+    wanted = {"y": out, "gradient": first, "hessian": wg.hessian(out, x)}
+    f = wg.compile({"x": x}, wanted, target=target)
     point = list(problem.X[0])
     return Prepared(
         lambda: f(point),
@@ -139,31 +200,33 @@ def hessian(problem: Network) -> Prepared:
     )
 
 
+COMPILED = {
+    "step": step,
+    "adam": partial(step, optimizer=ADAM),
+    "epoch": epoch,
+    **{kind: partial(matrices, kind) for kind in MATRICES},
+}
+SCALARS = {"gradient": gradient, "hessian": hessian, **COMPILED}
+ARRAYS = {"gradient": batched, **COMPILED}
+EAGER = {
+    "gradient": eager,
+    "adam": adam_eager,
+    **{kind: partial(matrices_eager, kind) for kind in MATRICES},
+}
+
+
+def has_llvm() -> bool:
+    return find_spec("llvmlite") is not None
+
+
+def offered(kinds: dict, target: str) -> dict:
+    return {kind: partial(how, target=target) for kind, how in kinds.items()}
+
+
 PEERS = [
-    Peer(
-        "wengert",
-        "wengert",
-        {"gradient": gradient, "epoch": epoch, "step": step, "hessian": hessian},
-        largest=500_000,
-    ),
-    Peer(
-        "wengert, data as arguments",
-        "wengert",
-        {"gradient": batched},
-        largest=500,
-    ),
-    *(
-        Peer(
-            f"wengert {name}",
-            "wengert",
-            {
-                "gradient": partial(batched, target=name),
-                "epoch": partial(epoch, target=name),
-                "step": partial(step, target=name),
-            },
-        )
-        for name in ("numpy", "native")
-        if name in wg.targets()
-    ),
-    Peer("wengert eager", "wengert", {"gradient": eager}, largest=50_000),
+    Peer("wengert", "wengert", SCALARS, largest=500_000),
+    Peer("wengert, data as arguments", "wengert", {"gradient": batched}, largest=500),
+    Peer("wengert numpy", "wengert", offered(ARRAYS, "numpy")),
+    Peer("wengert native", "llvmlite", offered(SCALARS, "native"), largest=50_000, usable=has_llvm),
+    Peer("wengert eager", "wengert", EAGER, largest=50_000),
 ]

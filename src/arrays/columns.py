@@ -208,8 +208,8 @@ def looped(column: Column) -> bool:
     """Whether its numbers turn up one after another, as the variable of a loop does."""
     import numpy
 
-    order = numpy.unique(column, return_index=True)[1]
-    return bool((numpy.diff(order) > 0).all())
+    steps = numpy.diff(numpy.unique(column, return_index=True)[1])
+    return bool((steps > 0).all() or (steps < 0).all())
 
 
 def choose(

@@ -34,6 +34,17 @@ def conditions(
     size = prod(lengths)
     if size == count:
         return ()
+    groups = _independent(keys)
+    if len(groups) > 1:
+        found: list[Condition] = []
+        for group in groups:
+            own = {key.name for key in group}
+            found += conditions(
+                group,
+                [index for index in indices if own.issuperset(index.axes)],
+                [condition for condition in within if own.issuperset(condition.axes)],
+            )
+        return tuple(found)
     if size > _LARGEST:
         return (_listed(keys),)
     names = [key.name for key in keys]
@@ -51,13 +62,45 @@ def conditions(
     if not outside.any():
         return ()
     points = {name: column[outside] for name, column in grid.items()}
-    found = [(condition, ~holds(condition, points)) for condition in _bounds(keys, indices)]
-    kept = _enough(found, int(outside.sum()))
+    tried = [(condition, ~holds(condition, points)) for condition in _bounds(keys, indices)]
+    kept = _enough(tried, int(outside.sum()))
     if kept is not None:
         return tuple(kept)
-    found += [(condition, ~holds(condition, points)) for condition in _tables(keys)]
-    kept = _enough(found, int(outside.sum()))
+    tried += [(condition, ~holds(condition, points)) for condition in _tables(keys)]
+    kept = _enough(tried, int(outside.sum()))
     return (_listed(keys),) if kept is None else tuple(kept)
+
+
+def _independent(keys: Sequence[Key]) -> list[list[Key]]:
+    """Groups of axes such that the points are all combinations of the points of each group.
+
+    Each group's columns have every one of its points once.
+    """
+    import numpy
+
+    count = len(keys[0].column)
+    group = list(range(len(keys)))
+    there = [numpy.zeros(key.length, bool) for key in keys]
+    for known, key in zip(there, keys, strict=True):
+        known[key.column] = True
+    alone = [int(known.sum()) for known in there]
+    for a, b in combinations(range(len(keys)), 2):
+        if group[a] == group[b]:
+            continue
+        pairs = numpy.zeros(keys[a].length * keys[b].length, bool)
+        pairs[keys[a].column * keys[b].length + keys[b].column] = True
+        if int(pairs.sum()) < alone[a] * alone[b]:
+            old, new = group[b], group[a]
+            group = [new if g == old else g for g in group]
+    found = []
+    total = 1
+    for number in dict.fromkeys(group):
+        members = [key for key, g in zip(keys, group, strict=True) if g == number]
+        columns = [key.column for key in members]
+        first = numpy.unique(codes(columns, count)[0], return_index=True)[1]
+        total *= len(first)
+        found.append([Key(key.name, key.column[first], key.length) for key in members])
+    return found if total == count else [list(keys)]
 
 
 def _enough(found: Sequence[tuple[Condition, Any]], count: int) -> list[Condition] | None:

@@ -24,12 +24,26 @@ from .columns import (
     distinct,
     fewest,
     index_of,
+    looped,
     normal,
     rank_among,
 )
 from .domains import conditions
-from .reads import Affine, Apply, Axis, Condition, Index, Operand, Read, Reduce, Table, Term, along
-from .shapes import APPLY, LEAF, LITERAL, Family, Group, Shapes
+from .reads import (
+    Affine,
+    Apply,
+    Axis,
+    Condition,
+    Index,
+    Operand,
+    Read,
+    Reduce,
+    Table,
+    Term,
+    along,
+    reads_of,
+)
+from .shapes import APPLY, LEAF, LITERAL, VECTOR, Family, Group, Shapes
 from .terms import NONE
 
 _SPARSE: Final = 64
@@ -169,6 +183,9 @@ class Families:
             return
         if made.kind == LEAF:
             self._lay_out_leaf(made)
+        elif made.kind == VECTOR:
+            column = numpy.arange(made.size)
+            self.layouts[number] = Layout([column], [self.names.new()], [made.size])
         elif made.kind == APPLY:
             self._add_apply(made)
         else:
@@ -209,7 +226,7 @@ class Families:
             family, columns, axes, _ = self._factor(family, rows[:, k])
             slots.append((family, columns, axes))
             candidates += zip(columns, axes, strict=True)
-        layout = self._layout(made, [candidates])
+        layout = self._layout(made.size, [candidates])
         self.layouts[made.number] = layout
 
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Apply:
@@ -225,27 +242,71 @@ class Families:
         self._make(made, layout, value)
 
     def _add_reduce(self, made: Family) -> None:
-        parts = [self._part(made, group) for group in made.groups.values()]
+        parts = self._parts(made)
         if made.primal == NONE:
-            stages = [
-                [pair for part in parts for pair in part.constant],
-                [pair for part in parts for pair in _invariants(part)],
-                [pair for part in parts for pair in self._windows(part)],
-            ]
-            layout = self._layout(made, stages)
+            layout = self._layout(made.size, self._stages(parts))
         else:
             layout = self._layout_of_adjoints(made)
         self.layouts[made.number] = layout
-        if self._is_copy(made, parts):
+        if self._is_copy(made, parts) or not self._computed:
             return
+        regions = _regions(made, parts)
+        if len(regions) > 1 and self._in_regions(made, parts, layout, regions):
+            return
+        self._make_reduce(made, parts, layout)
+        if len(regions) == 1 and _tables(self.made[-1]):
+            simple = self.made.pop()
+            done = self._in_regions(made, parts, layout, regions)
+            if not done or _tables(self.made[-1]) >= _tables(simple):
+                self.made[len(self.made) - done :] = [simple]
+
+    def _stages(self, parts: Sequence[_Part]) -> list[list[tuple[Column, int]]]:
+        """Columns that may tell sums apart, the likeliest first."""
+        return [
+            [pair for part in parts for pair in part.constant],
+            [pair for part in parts for pair in _invariants(part)],
+            [pair for part in parts for pair in self._windows(part)],
+        ]
+
+    def _make_reduce(
+        self,
+        made: Family,
+        parts: Sequence[_Part],
+        layout: Layout,
+        place: Sequence[Index] | None = None,
+    ) -> None:
+        axes: dict[str, int] = {}
 
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Reduce:
             assert made.op is not None
             terms = [self._term(part, keys, domain, axes) for part in parts]
-            return Reduce(made.op, tuple(terms))
+            return Reduce(made.op, tuple(terms) or (Term(1, (0.0,)),))
 
-        axes: dict[str, int] = {}
-        self._make(made, layout, value, axes)
+        self._make(made, layout, value, axes, place)
+
+    def _in_regions(
+        self, made: Family, parts: Sequence[_Part], layout: Layout, regions: Sequence[Column]
+    ) -> bool:
+        """Write adjoints region by region, each with axes of its own; whether that can be done.
+
+        It can where the places in the array are affine on the axes of each region, as where leaves
+        of several uses lie in one vector.
+        """
+        found = []
+        for region in regions:
+            some = [self._some(p, region) for p in parts if region[p.place].any()]
+            own = self._layout(int(region.sum()), self._stages(some)) if some else None
+            columns = [column[region] for column in layout.columns]
+            if own is None:
+                own = Layout(columns, layout.axes, layout.lengths)
+            keys = _keys(own)
+            place = [affine(column, keys) for column in columns]
+            if None in place or not distinct(own.columns, int(region.sum())):
+                return False
+            found.append((some, own, place))
+        for some, own, place in found:
+            self._make_reduce(made, some, own, [index for index in place if index is not None])
+        return True
 
     def _windows(self, part: _Part) -> list[tuple[Column, int]]:
         """Where the window begins that an element sums over, for each varying column."""
@@ -285,10 +346,32 @@ class Families:
         self.copies[made.number] = Copy(source, lanes, sign)
         return True
 
-    def _part(self, made: Family, group: Group) -> _Part:
+    def _parts(self, made: Family) -> list[_Part]:
+        """The terms of a family, a part for each shape."""
         import numpy
 
-        rows = numpy.array(group.rows, numpy.int64).reshape(-1, 3)
+        parts = []
+        for group in made.groups.values():
+            rows = numpy.array(group.rows, numpy.int64).reshape(-1, 3)
+            numbers = None if group.numbers is None else numpy.array(group.numbers)
+            parts.append(self._part(group, rows, numbers, made.size, made.op is ADD))
+        return parts
+
+    def _some(self, part: _Part, chosen: Column) -> _Part:
+        """The terms of those elements that are `chosen`, which are numbered anew."""
+        import numpy
+
+        rows = chosen[part.place]
+        kept = part.rows[rows]
+        kept[:, 0] = (numpy.cumsum(chosen) - 1)[kept[:, 0]]
+        numbers = None if part.numbers is None else part.numbers[rows]
+        return self._part(part.group, kept, numbers, int(chosen.sum()), part.added)
+
+    def _part(
+        self, group: Group, rows: Column, numbers: Column | None, size: int, added: bool
+    ) -> _Part:
+        import numpy
+
         place = rows[:, 0]
         starts = numpy.concatenate([[0], numpy.flatnonzero(numpy.diff(place)) + 1])
         sign = group.sign
@@ -307,19 +390,18 @@ class Families:
             family, columns, axes, factor = self._factor(family, rows[:, 1 + k])
             sign *= factor
             factors.append((family, columns, axes))
-        numbers = None if group.numbers is None else numpy.array(group.numbers)
-        added = made.op is ADD
         part = _Part(group, rows, place, factors, numbers, sign, starts, kept, added)
-        everywhere = len(starts) == made.size
+        everywhere = len(starts) == size
         seen: dict[bytes, int] = {}
         for family, columns, axes in factors:
             if family == NONE:
                 continue
             for column, axis in zip(columns, axes, strict=True):
-                known = seen.setdefault(column.tobytes(), axis)
-                if known is not axis:
-                    self.names.merge(known, axis)
+                text = column.tobytes()
+                if text in seen:
+                    self.names.merge(seen[text], axis)
                     continue
+                seen[text] = axis
                 low = part.low(column)
                 if (low == part.high(column)).all():
                     if everywhere:
@@ -328,11 +410,10 @@ class Families:
                     part.varying.append((column, axis))
         return part
 
-    def _layout(self, made: Family, stages: Sequence[Sequence[tuple[Column, int]]]) -> Layout:
-        """Axes that tell the elements of a family apart, from columns that come in stages."""
+    def _layout(self, count: int, stages: Sequence[Sequence[tuple[Column, int]]]) -> Layout:
+        """Axes that tell some elements apart, from columns that come in stages."""
         import numpy
 
-        count = made.size
         if count == 1:
             return Layout([], [], [])
         dense: list[tuple[Column, int]] = []
@@ -345,11 +426,12 @@ class Families:
                 if (column == column[0]).all():
                     continue
                 moved, whole = normal(column)
-                known = seen.setdefault(moved.tobytes(), axis)
-                if known is not axis:
-                    self.names.merge(known, axis)
+                text = moved.tobytes()
+                if text in seen:
+                    self.names.merge(seen[text], axis)
                     continue
-                (dense if whole else sparse).append((moved, axis))
+                seen[text] = axis
+                (dense if whole and looped(moved) else sparse).append((moved, axis))
             kept, done = choose(dense, count)
             if done:
                 break
@@ -375,11 +457,15 @@ class Families:
         """Axes with one more: the rank among those alike, or the numbers that columns hold."""
         import numpy
 
-        total, _ = codes([column for column, _ in chosen], count)
-        rank = rank_among(total)
-        keys = [Key("", rank, int(rank.max()) + 1)]
-        if all(affine(c, keys) or fewest(c, keys) for c, _ in sparse):
-            return [*chosen, (rank, self.names.new())]
+        order = sorted(chosen, key=lambda pair: looped(pair[0]))
+        for left_out in (None, *order):
+            rest = [pair for pair in chosen if pair is not left_out]
+            rank = rank_among(codes([column for column, _ in rest], count)[0])
+            key = Key("", rank, int(rank.max()) + 1)
+            told = sparse if left_out is None else [*sparse, left_out]
+            size = key.length * prod([int(column.max()) + 1 for column, _ in rest])
+            if size == count and all(fewest(column, [key]) for column, _ in told):
+                return [*rest, (rank, self.names.new())]
         coded = [(numpy.unique(column, return_inverse=True)[1], axis) for column, axis in sparse]
         kept, done = choose([*chosen, *coded], count)
         both = [[*chosen, *coded][i] for i in kept]
@@ -405,19 +491,19 @@ class Families:
         )
 
     def _make(
-        self, made: Family, layout: Layout, value: Any, inner: dict[str, int] | None = None
+        self,
+        made: Family,
+        layout: Layout,
+        value: Any,
+        inner: dict[str, int] | None = None,
+        where: Sequence[Index] | None = None,
     ) -> None:
         """Write the statement of a family; axes are split where indices go in blocks."""
         if not self._computed:
             return
-        keys: list[Key] = []
-        place: list[Index] = []
-        identity: dict[str, int] = {}
-        for k, (column, axis, length) in enumerate(zip(*layout, strict=True)):
-            key = Key(f"t{k}", column, length)
-            keys.append(key)
-            place.append(along(key.name))
-            identity[key.name] = axis
+        keys = _keys(layout)
+        place: list[Index] = [along(key.name) for key in keys] if where is None else [*where]
+        identity = {key.name: axis for key, axis in zip(keys, layout.axes, strict=True)}
         found: Apply | Reduce | None = None
         while found is None:
             domain = conditions(keys)
@@ -427,9 +513,11 @@ class Families:
                 keys, place = self._split(keys, place, identity, split)
         axes = [Axis(key.name, key.length) for key in keys]
         identity.update(inner or {})
-        unchanged = len(place) == len(axes)
+        names = [axis.name for axis in axes]
+        simple = [index.axis if isinstance(index, Affine) else None for index in place] == names
+        domain = conditions(keys)
         self.made.append(
-            Made(made.number, axes, None if unchanged else place, found, conditions(keys), identity)
+            Made(made.number, axes, None if simple else place, found, domain, identity)
         )
 
     def _split(
@@ -506,10 +594,30 @@ class Families:
                 if all(key.name != split.name for key in inner):
                     raise
                 inner, _ = self._split(inner, [], identity, split)
+        sign = part.sign
+        for k, factor in enumerate(factors):
+            if part.added and isinstance(factor, float) and factor < 0.0:
+                factors[k], sign = -factor, -sign
         affine_maps = [index for f in factors if isinstance(f, Read) for index in f.index]
         domain = conditions([*outer, *inner], affine_maps, within)
         axes = tuple([Axis(key.name, key.length) for key in inner])
-        return Term(part.sign * count, tuple(factors) or (1.0,), axes, domain)
+        return Term(sign * count, tuple(factors) or (1.0,), axes, domain)
+
+    def _numbered(
+        self, part: _Part, chosen: Sequence[tuple[Column, int]]
+    ) -> list[tuple[Column, int]] | None:
+        """Terms counted one by one instead of by a column that says what they pick, if that fits.
+
+        A sum over tokens, two of which are equal, is one over their positions.
+        """
+        for left_out in chosen:
+            rest = [pair for pair in chosen if pair is not left_out]
+            rank = rank_among(codes([part.place, *[c for c, _ in rest]], len(part.place))[0])
+            key = Key("", rank, int(rank.max()) + 1)
+            size = len(part.starts) * key.length * prod([int(c.max()) + 1 for c, _ in rest])
+            if size == len(part.place) and fewest(left_out[0], [key]):
+                return [*rest, (rank, self.names.new())]
+        return None
 
     def _factors(self, part: _Part, rows: Any, keys: Sequence[Key]) -> list[Operand]:
         """What the terms of one shape multiply, at some of their rows."""
@@ -548,7 +656,8 @@ class Families:
                 axis = self.names.part(axis, int(width[0]) + 1, "places")
             candidates.append((column - column.min(), axis))
         places = Key("", part.place, int(part.place.max()) + 1)
-        kept, told_apart = _choose_inner(candidates, len(part.place), places, outer)
+        loops = [_in_order(column, part) for column, _ in candidates]
+        kept, told_apart = _choose_inner(candidates, loops, places, outer)
         chosen = [candidates[i] for i in kept]
         count = 1
         if not told_apart:
@@ -558,7 +667,7 @@ class Families:
             if part.added and part.numbers is None and (times == times[0]).all():
                 count = int(times[0])
             else:
-                chosen.append((rank, self.names.new()))
+                chosen = self._numbered(part, chosen) or [*chosen, (rank, self.names.new())]
         if prod([int(c.max()) + 1 for c, _ in chosen]) * max(1, len(targets)) > 2**24:
             chosen, count = [(rank_among(part.place), self.names.new())], 1
         inner = []
@@ -569,8 +678,47 @@ class Families:
         return inner, count
 
 
+def _regions(made: Family, parts: Sequence[_Part]) -> list[Column]:
+    """Where adjoints are sums of other terms than elsewhere, if no term is in two such regions."""
+    import numpy
+
+    if made.primal == NONE or not parts:
+        return []
+    there = numpy.zeros((len(parts), made.size), bool)
+    for part, row in zip(parts, there, strict=True):
+        row[part.place] = True
+    signatures = numpy.unique(there, axis=1)
+    if (signatures.sum(1) > 1).any():
+        return []
+    return [(signature == there.T).all(1) for signature in signatures.T]
+
+
+def _tables(made: Made) -> int:
+    """How many tables a statement reads through."""
+    return sum(isinstance(i, Table) for read in reads_of(made.value) for i in read.index)
+
+
+def _in_order(column: Column, part: _Part) -> bool:
+    """Whether the numbers of a column turn up one after another in the longest of the sums."""
+    import numpy
+
+    ends = numpy.append(part.starts[1:], len(part.place))
+    longest = int((ends - part.starts).argmax())
+    return looped(column[part.starts[longest] : ends[longest]])
+
+
+def _keys(layout: Layout) -> list[Key]:
+    return [
+        Key(f"t{k}", column, length)
+        for k, (column, length) in enumerate(zip(layout.columns, layout.lengths, strict=True))
+    ]
+
+
 def _choose_inner(
-    candidates: Sequence[tuple[Column, int]], count: int, places: Key, outer: Sequence[Key]
+    candidates: Sequence[tuple[Column, int]],
+    loops: Sequence[bool],
+    places: Key,
+    outer: Sequence[Key],
 ) -> tuple[list[int], bool]:
     """Which columns to sum over: without those that are affine in the others and the outer axes."""
     unique: dict[bytes, int] = {}
@@ -578,13 +726,15 @@ def _choose_inner(
         unique.setdefault(column.tobytes(), i)
     kept = list(unique.values())
     keys = {i: Key(str(i), candidates[i][0], int(candidates[i][0].max()) + 1) for i in kept}
-    for i in sorted(kept, key=lambda i: (-keys[i].length, -i)):
+    count = len(places.column)
+    order = sorted(kept, key=lambda i: (loops[i], -keys[i].length, -i))
+    for i in order:
         rest = [j for j in kept if j != i]
         if affine(keys[i].column, [*outer, *[keys[j] for j in rest]]) is not None:
             kept = rest
     told_apart = distinct([places.column, *[keys[i].column for i in kept]], count)
     if told_apart:
-        for i in sorted(kept, key=lambda i: (-keys[i].length, -i)):
+        for i in [i for i in order if i in kept]:
             rest = [j for j in kept if j != i]
             if distinct([places.column, *[keys[j].column for j in rest]], count):
                 kept = rest

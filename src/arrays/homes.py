@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
@@ -14,6 +14,9 @@ from ..ops.record import Op
 from ..ops.scalar import INPUT
 
 Place = tuple[int, ...]
+Kind = tuple[Op, str]
+Key = tuple[Kind, str, int]
+"""What leaves of one array share: the kind of leaf and the argument, their name, how many axes."""
 
 _INDEXED = re.compile(r"(.+?)((?:_\d+)+)", re.ASCII)
 _NUMBERED = re.compile(r"(.*?\D)(\d+)", re.ASCII)
@@ -40,8 +43,12 @@ def name_and_place(name: str) -> tuple[str, Place]:
     return (match[1], (int(match[2]),)) if match else (name, ())
 
 
-def leaf_homes(graph: Graph, leaves: Iterable[int]) -> list[LeafArray]:
+def leaf_homes(
+    graph: Graph, leaves: Iterable[int], argument: Mapping[int, str] | None = None
+) -> list[LeafArray]:
     """The leaves gathered into arrays, in the order in which their first elements come.
+
+    argument  the argument that each leaf belongs to; an array is within one
 
     Indices that fill a grid make an array of as many axes; others make a vector in the order of
     their indices. A name without an index is a scalar.
@@ -50,37 +57,40 @@ def leaf_homes(graph: Graph, leaves: Iterable[int]) -> list[LeafArray]:
     >>> [(a.name, a.shape) for a in leaf_homes(g, range(7))]
     [('w', (2, 3)), ('c', ())]
     """
-    groups: defaultdict[tuple[Op, str, int], list[tuple[Place, int]]] = defaultdict(list)
+    groups: defaultdict[Key, list[tuple[Place, int]]] = defaultdict(list)
+    argument = argument or {}
     for node in leaves:
         stem, place = name_and_place(graph.labels[node])
-        groups[graph.ops[node], stem, len(place)].append((place, node))
+        kind = (graph.ops[node], argument.get(node, ""))
+        groups[kind, stem, len(place)].append((place, node))
     arrays = [_array(graph, stem, elements) for (_, stem, _), elements in _families(groups).items()]
     return _distinct_names(sorted(arrays, key=lambda array: min(array.nodes)))
 
 
 def _families(
-    groups: dict[tuple[Op, str, int], list[tuple[Place, int]]],
-) -> dict[tuple[Op, str, int], list[tuple[Place, int]]]:
+    groups: dict[Key, list[tuple[Place, int]]],
+) -> dict[Key, list[tuple[Place, int]]]:
     """The groups, rows of inputs x0_…, x1_… of one length made the matrix x.
 
     Parameters are left alone: w0, w1 are usually the layers of a network. So are inputs that do not
     follow each other, such as what an optimizer remembers of the biases of each layer.
     """
-    inputs = sorted(node for (op, *_), row in groups.items() if op is INPUT for _, node in row)
+    inputs = sorted(n for (kind, *_), row in groups.items() if kind[0] is INPUT for _, n in row)
     rank = {node: number for number, node in enumerate(inputs)}
-    rows: defaultdict[tuple[str, frozenset[Place]], list[tuple[int, str]]] = defaultdict(list)
-    for (op, stem, axes), elements in groups.items():
+    rows: defaultdict[tuple[Kind, str, frozenset[Place]], list[tuple[int, str]]]
+    rows = defaultdict(list)
+    for (kind, stem, axes), elements in groups.items():
         base, number = name_and_place(stem)
-        single = op is INPUT and axes == 1 and len(number) == 1
+        single = kind[0] is INPUT and axes == 1 and len(number) == 1
         if single and _follow([rank[node] for _, node in elements]):
-            rows[base, frozenset(place for place, _ in elements)].append((number[0], stem))
+            rows[kind, base, frozenset(p for p, _ in elements)].append((number[0], stem))
     families = dict(groups)
-    for (base, _), stems in rows.items():
-        if len(stems) > 1 and (INPUT, base, 2) not in families:
-            families[INPUT, base, 2] = [
+    for (kind, base, _), stems in rows.items():
+        if len(stems) > 1 and (kind, base, 2) not in families:
+            families[kind, base, 2] = [
                 ((number, *place), node)
                 for number, stem in stems
-                for place, node in families.pop((INPUT, stem, 1))
+                for place, node in families.pop((kind, stem, 1))
             ]
     return families
 

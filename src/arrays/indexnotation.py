@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
@@ -22,6 +22,8 @@ from .reads import (
     Read,
     Term,
     Value,
+    renamed,
+    summed_over,
 )
 
 
@@ -36,8 +38,27 @@ class Written(NamedTuple):
         return self.text if self.binds >= level else f"({self.text})"
 
 
+Scope = frozenset[str]
+"""The names of axes that mean something where a formula is written."""
+
+NO_AXES: Final[Scope] = frozenset()
+
+
+class Inlined(NamedTuple):
+    """What is written where an array is read, in place of its name: the axes and the value."""
+
+    axes: tuple[str, ...]
+    value: Value
+
+
 class Writer:
-    """How the pieces of index notation are written; this one writes text for a terminal."""
+    """How the pieces of index notation are written; this one writes text for a terminal.
+
+    inlined  arrays whose formulas are written where they are read
+    """
+
+    def __init__(self, inlined: Mapping[str, Inlined] | None = None) -> None:
+        self.inlined = inlined or {}
 
     language = "text"
     times, at_most, equals, sum_sign = "·", "≤", "=", "Σ"
@@ -101,12 +122,26 @@ class Writer:
         """A read of an element."""
         return self.element(read.array, [self.index(index).text for index in read.index])
 
-    def operand(self, operand: Operand) -> Written:
+    def operand(self, operand: Operand, scope: Scope = NO_AXES) -> Written:
         """A read or a number."""
         if isinstance(operand, Read):
+            if operand.array in self.inlined:
+                return self.nested(operand, scope)
             return Written(self.read(operand))
         shown = self.number(operand)
         return Written(shown, UNARY if shown.startswith("-") else ATOM)
+
+    def nested(self, read: Read, scope: Scope) -> Written:
+        """The formula of an array at the place where it is read."""
+        axes, value = self.inlined[read.array]
+        indices = [index.axis or "" for index in read.index if isinstance(index, Affine)]
+        names = dict(zip(axes, indices, strict=True))
+        for axis in summed_over(value):
+            name = axis
+            while name in scope or name in indices:
+                name += "'"
+            names[axis] = name
+        return self.formula(renamed(value, names), scope.union(indices))
 
     def condition(self, condition: Condition) -> str:
         """A condition, the axes with a minus sign on the other side."""
@@ -126,9 +161,9 @@ class Writer:
         """Conditions that hold together."""
         return ", ".join(map(self.condition, conditions))
 
-    def product(self, factors: Sequence[Operand], count: int) -> Written:
+    def product(self, factors: Sequence[Operand], count: int, scope: Scope = NO_AXES) -> Written:
         """A product of factors and a count without its sign."""
-        parts = [self.operand(factor) for factor in factors]
+        parts = [self.operand(factor, scope) for factor in factors]
         if abs(count) != 1 or not parts:
             parts.insert(0, Written(str(abs(count))))
         if len(parts) == 1:
@@ -145,34 +180,51 @@ class Writer:
             return shown
         return f"{','.join(names)}: {shown}"
 
-    def term(self, term: Term, sign: str) -> str:
+    def term(self, term: Term, sign: str, scope: Scope = NO_AXES) -> Written:
         """A term of a sum, without its sign."""
-        body = self.product(term.factors, term.count)
+        inner = scope.union([axis.name for axis in term.over])
+        body = self.product(term.factors, term.count, inner)
         if term.over:
-            return self.reduced(sign, self.range_of(term.over, term.domain), body.within(PRODUCT))
+            over = self.range_of(term.over, term.domain)
+            return Written(self.reduced(sign, over, body.within(PRODUCT)), PRODUCT)
         if term.domain:
-            return f"{self.bracket(self.conditions(term.domain))}{self.times}{body.within(PRODUCT)}"
-        return body.text
+            condition = self.bracket(self.conditions(term.domain))
+            if term.factors == (1.0,) and abs(term.count) == 1:
+                return Written(condition)
+            return Written(f"{condition}{self.times}{body.within(PRODUCT)}", PRODUCT)
+        return body
 
-    def value(self, value: Value) -> str:
-        """The right side of a statement."""
+    def formula(self, value: Value, scope: Scope = NO_AXES) -> Written:
+        """The right side of a statement and how tightly it binds."""
         if isinstance(value, Apply):
             form = self.template(value)
             parts = [
-                self.operand(operand).within(slot)
+                self.operand(operand, scope).within(slot)
                 for operand, slot in zip(value.operands, _slots(form, value), strict=True)
             ]
-            return form.template.format(*parts)
+            return Written(form.template.format(*parts), form.binds)
         if value.op is ADD:
-            parts = []
-            for term in value.terms:
-                parts.append(_signed(self.term(term, self.sum_sign), term.count, bool(parts)))
-            return "".join(parts)
-        name = "max" if value.op is MAXIMUM else "min"
-        inner = [self.term(term, self.function(name)) for term in value.terms]
+            return self.sum(value.terms, scope)
+        name = self.function("max" if value.op is MAXIMUM else "min")
+        inner = [self.term(term, name, scope) for term in value.terms]
         if len(inner) == 1 and value.terms[0].over:
             return inner[0]
-        return f"{self.function(name)}({', '.join(inner)})"
+        return Written(f"{name}({', '.join(term.text for term in inner)})")
+
+    def sum(self, terms: Sequence[Term], scope: Scope = NO_AXES) -> Written:
+        """Terms with their signs; one that binds no tighter than a sum is put in parentheses."""
+        parts: list[str] = []
+        for term in terms:
+            written = self.term(term, self.sum_sign, scope)
+            level = SUM + 1 if term.count < 0 or written.binds < SUM else SUM
+            if len(terms) == 1 and term.count == 1:
+                return written
+            parts.append(_signed(written.within(level), term.count, bool(parts)))
+        return Written("".join(parts), SUM)
+
+    def value(self, value: Value, scope: Scope = NO_AXES) -> str:
+        """The right side of a statement."""
+        return self.formula(value, scope).text
 
     def function(self, name: str) -> str:
         """The name of a function."""
@@ -183,7 +235,8 @@ class Writer:
     ) -> str:
         """`target[place] = value`, and where."""
         left = self.element(target, [self.index(index).text for index in place])
-        return f"{left} = {self.value(value)}{self.where(self.conditions(domain))}"
+        scope = frozenset([axis for index in place for axis in index.axes])
+        return f"{left} = {self.value(value, scope)}{self.where(self.conditions(domain))}"
 
 
 def _slots(form: Notation, value: Apply) -> tuple[int, ...]:
@@ -207,8 +260,10 @@ class LatexWriter(Writer):
         return name_latex(name)
 
     def axis(self, name: str) -> str:
-        """The name of an axis, its primes kept."""
-        return name.replace("'", r"^{\prime}")
+        """The name of an axis, its primes kept: one superscript however many they are."""
+        letter = name.rstrip("'")
+        primes = r"\prime" * (len(name) - len(letter))
+        return f"{letter}^{{{primes}}}" if primes else letter
 
     def number(self, number: float) -> str:
         """A number."""

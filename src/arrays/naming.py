@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from ..graph.expr import Graph
@@ -25,9 +26,10 @@ from .reads import (
     Term,
 )
 from .shapes import LEAF as LEAF_KIND
-from .shapes import Shapes
-from .statements import LEAF, LITERAL, Array, ArrayProgram, Output, Statement
+from .shapes import Family, Shapes
+from .statements import LEAF, LITERAL, Array, ArrayProgram, Home, Output, Statement
 from .terms import NONE
+from .wholes import places_of
 
 _LETTERS: Final = "ijklmnpqrstuvabcdefghowxyz"
 
@@ -48,16 +50,28 @@ class _Taken:
 
 
 def named(
-    graph: Graph, known: Shapes, families: Families, roots: Sequence[int], order: Iterable[int]
+    graph: Graph,
+    known: Shapes,
+    families: Families,
+    roots: Sequence[int],
+    order: Iterable[int],
+    arguments: Mapping[str, Sequence[int]],
 ) -> ArrayProgram:
     """The program of statements that have been made, everything in it named."""
-    return _Naming(graph, known, families, list(order)).program(roots)
+    return _Naming(graph, known, families, list(order), arguments).program(roots)
 
 
 class _Naming:
     def __init__(
-        self, graph: Graph, known: Shapes, families: Families, order: Sequence[int]
+        self,
+        graph: Graph,
+        known: Shapes,
+        families: Families,
+        order: Sequence[int],
+        arguments: Mapping[str, Sequence[int]],
     ) -> None:
+        self._arguments = arguments
+        self._places = places_of(arguments)
         self._graph, self._known, self._families = graph, known, families
         self._arrays: dict[str, Array] = {}
         self._names: dict[str, str] = {}
@@ -68,14 +82,19 @@ class _Naming:
             for family in known.families
             if family.kind == LEAF_KIND and family.leaf is not None
         }
-        self._taken = _Taken(leaves)
-        self._free = [letter for letter in _LETTERS if letter not in leaves]
+        self._taken = _Taken(leaves.union(arguments))
+        self._free = [x for x in _LETTERS if x not in leaves and x not in arguments]
         self._count = 0
         for (shape, _), (name, values) in families.literals.items():
             own = self._names[name] = self._taken.name(name)
             self._arrays[own] = Array(own, shape, LITERAL, values=values)
         for number in order:
             self._name_family(number)
+        for name, nodes in arguments.items():
+            if name not in self._arrays:
+                labels = tuple([graph.labels[node] for node in nodes])
+                self._arrays[name] = Array(name, (len(nodes),), LEAF, labels)
+        self._place_parts()
 
     def _name_family(self, number: int) -> None:
         family = self._known.families[number]
@@ -83,17 +102,19 @@ class _Naming:
             return
         shape = tuple(self._families.layouts[number].lengths)
         if family.leaf is not None:
-            labels = self._graph.labels
-            elements = tuple([labels[node] for node in family.leaf.nodes])
-            name = family.leaf.name
-            self._arrays[name] = Array(name, shape, LEAF, elements)
+            self._name_leaf(family)
+            return
+        if family.vector is not None:
+            name, level = family.vector
+            if level:
+                name = self._vector("d" * level + name, len(self._arguments[name]), name)
             self._names[str(number)] = name
             return
         primal = None
         if family.primal != NONE:
             primal = self._names.get(str(self._source(family.primal)))
         label = self._graph.labels.get(family.first, "")
-        stem = name_and_place(label)[0] if is_name(label) else ""
+        stem = name_and_place(label)[0] if is_name(label) and family.primal == NONE else ""
         if not stem and primal is not None:
             stem = f"d{primal}"
         if not stem:
@@ -101,6 +122,42 @@ class _Naming:
             stem = f"t{self._count}"
         name = self._names[str(number)] = self._taken.name(stem)
         self._arrays[name] = Array(name, shape, adjoint=primal)
+
+    def _vector(self, name: str, length: int, primal: str) -> str:
+        name = self._taken.name(name)
+        self._arrays[name] = Array(name, (length,), adjoint=primal)
+        return name
+
+    def _name_leaf(self, family: Family) -> None:
+        assert family.leaf is not None
+        name, shape, nodes = family.leaf
+        labels = self._graph.labels
+        elements = tuple([labels[node] for node in nodes])
+        home = None
+        if nodes[0] in self._places:
+            argument = self._places[nodes[0]][0]
+            whole = tuple(self._arguments[argument])
+            if whole == nodes and (len(shape) == 1 or (name == argument and not shape)):
+                name = argument
+            else:
+                home = Home(argument, tuple([self._places[node][1] for node in nodes]))
+                if name in self._arguments:
+                    name = self._taken.name(f"{name}_")
+        self._arrays[name] = Array(name, shape, LEAF, elements, home=home)
+        self._names[str(family.number)] = name
+
+    def _place_parts(self) -> None:
+        """Homes for the adjoints that vectors consist of: those of their primals."""
+        for family in self._known.families:
+            if family.vector is None or str(family.number) not in self._names:
+                continue
+            vector = self._names[str(family.number)]
+            for number in sorted(family.parts):
+                part = self._arrays[self._names[str(number)]]
+                leaf = self._known.families[self._known.families[number].primal].leaf
+                assert leaf is not None
+                places = tuple([self._places[node][1] for node in leaf.nodes])
+                self._arrays[part.name] = replace(part, home=Home(vector, places))
 
     def _source(self, number: int) -> int:
         copy = self._families.copies.get(number)
@@ -110,7 +167,7 @@ class _Naming:
         """All statements, and where the outputs are."""
         statements = tuple([self._statement(made) for made in self._families.made])
         outputs = tuple(self._outputs(roots))
-        return ArrayProgram(self._arrays, statements, outputs)
+        return ArrayProgram(self._arrays, statements, outputs, tuple(self._arguments))
 
     def _outputs(self, roots: Sequence[int]) -> Iterable[Output]:
         runs: list[tuple[str, list[int]]] = []

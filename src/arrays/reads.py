@@ -11,6 +11,7 @@ a statement runs over. It is an affine map of those axes or a table of whole num
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -150,6 +151,56 @@ class Reduce:
 
 
 Value = Apply | Reduce
+
+
+def renamed_index(index: Index, names: Mapping[str, str]) -> Index:
+    """An index with other names for its axes.
+
+    >>> renamed_index(Affine(1, (("p", 2),)), {"p": "i"})
+    Affine(offset=1, terms=(('i', 2),))
+    """
+    if isinstance(index, Affine):
+        return Affine(index.offset, tuple([(names.get(a, a), s) for a, s in index.terms]))
+    axes = tuple([names.get(axis, axis) for axis in index.axes])
+    return Table(index.name, axes, index.lengths, index.values)
+
+
+def renamed(value: Value, names: Mapping[str, str]) -> Value:
+    """A value with other names for its axes; an axis that is summed over keeps its own."""
+
+    def operand(operand: Operand, names: Mapping[str, str]) -> Operand:
+        if not isinstance(operand, Read):
+            return operand
+        return Read(operand.array, tuple([renamed_index(i, names) for i in operand.index]))
+
+    def condition(condition: Condition, names: Mapping[str, str]) -> Condition:
+        if isinstance(condition, AtLeast):
+            index = renamed_index(condition.expression, names)
+            assert isinstance(index, Affine)
+            return AtLeast(index)
+        if isinstance(condition, Equal):
+            return Equal(
+                renamed_index(condition.left, names), renamed_index(condition.right, names)
+            )
+        axes = tuple([names.get(axis, axis) for axis in condition.axes])
+        return Among(condition.name, axes, condition.points)
+
+    if isinstance(value, Apply):
+        return Apply(value.op, tuple([operand(o, names) for o in value.operands]), value.statics)
+    terms = []
+    for term in value.terms:
+        factors = tuple([operand(factor, names) for factor in term.factors])
+        domain = tuple([condition(c, names) for c in term.domain])
+        over = tuple([Axis(names.get(axis.name, axis.name), axis.length) for axis in term.over])
+        terms.append(Term(term.count, factors, over, domain))
+    return Reduce(value.op, tuple(terms))
+
+
+def summed_over(value: Value) -> tuple[str, ...]:
+    """The names of the axes that a value is summed over."""
+    if isinstance(value, Apply):
+        return ()
+    return tuple(dict.fromkeys(axis.name for term in value.terms for axis in term.over))
 
 
 def reads_of(value: Value) -> tuple[Read, ...]:

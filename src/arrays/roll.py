@@ -18,8 +18,9 @@ The steps, a file each:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from numbers import Real
 from typing import Any
 
@@ -37,6 +38,9 @@ from .grouping import Generations
 from .index_maps import CONSTANTS, Writer
 from .lanes import LaneWriter
 from .report import RollReport, report
+from .rolling import roll_nodes
+from .statements import ArrayProgram, Statement
+from .unrolling import ProgramCheck, check_program
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,28 @@ class Rolled:
     >>> rolled = roll([sum(a * b for a, b in zip(row, x)) for row in w])
     >>> rolled.outputs, rolled.places
     ([Expr(W @ x)], [(0, 0), (0, 1)])
+
+    The same in index notation, as many statements for every size:
+
+    >>> print(*rolled.statements)
+    t1[i] = Σ_j x[j]·w[i, j]
     """
 
     graph: Graph
     outputs: list[Expr]
     places: list[tuple[int, int]]
     report: RollReport
+    found: Callable[[], ArrayProgram] = field(repr=False, compare=False)
+
+    @cached_property
+    def program(self) -> ArrayProgram:
+        """The array program that the scalar graph is, found when it is first asked for."""
+        return self.found()
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """The statements of the program, each of which prints as index notation."""
+        return self.program.statements
 
     def scalars(self) -> list[Expr]:
         """The outputs one by one: elements of the arrays, added to the graph."""
@@ -108,7 +128,8 @@ def roll(exprs: Expr | Value | Graph | Iterable[Any]) -> Rolled:
             computed.setdefault(images[finding.node], Counter()).update(finding.counts)
     count = sum(1 for node in live if graph.operands[node])
     found = report(target, computed, len(live), count)
-    return Rolled(target, [target[node] for node in target.outputs], places, found)
+    outputs = [target[node] for node in target.outputs]
+    return Rolled(target, outputs, places, found, partial(roll_nodes, graph, roots))
 
 
 @dataclass(frozen=True)
@@ -118,16 +139,22 @@ class RollCheck:
     outputs  the numbers of outputs whose expression is not the same up to order
     lost     how many operations of the scalar graph the rolled one does not compute
     added    how many it computes that the scalar graph does not have
+    program  the same of the statements, if they were found
     """
 
     outputs: tuple[int, ...]
     lost: int
     added: int
+    program: ProgramCheck | None = None
 
     def __bool__(self) -> bool:
-        return not (self.outputs or self.lost or self.added)
+        return not (self.outputs or self.lost or self.added) and (
+            self.program is None or bool(self.program)
+        )
 
     def __str__(self) -> str:
+        if self.program is not None and not self.program:
+            return str(self.program)
         if self:
             return "the rolled graph is the scalar graph, node for node up to order"
         shown = ", ".join(map(str, self.outputs[:8])) + (", …" if len(self.outputs) > 8 else "")
@@ -140,7 +167,8 @@ class RollCheck:
 def check_roll(exprs: Expr | Value | Graph | Iterable[Any], rolled: Rolled) -> RollCheck:
     """Unroll a rolled graph and compare it with the expressions it was made from.
 
-    They are the same node for node up to order: `canonical` says what that leaves open.
+    They are the same node for node up to order: `canonical` says what that leaves open. Where the
+    statements were asked for, they are unrolled and compared as well.
 
     >>> g = Graph(); x = g.inputs("x", 3)
     >>> wanted = [a.tanh() for a in x]
@@ -160,7 +188,9 @@ def check_roll(exprs: Expr | Value | Graph | Iterable[Any], rolled: Rolled) -> R
         if before[root] != after[other]
     ]
     old, new = operations(graph, before), operations(scalar, after)
-    return RollCheck(tuple(differing), len(old - new), len(new - old))
+    known = "program" in vars(rolled)
+    judged = check_program(graph, roots, rolled.program) if known else None
+    return RollCheck(tuple(differing), len(old - new), len(new - old), judged)
 
 
 def _wanted(exprs: Any) -> tuple[Graph, list[int]]:

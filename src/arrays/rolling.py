@@ -2,33 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from ..graph.expr import Graph
+from ..errors import ShapeError
+from ..graph.expr import Graph, live_nodes
+from ..ops.shapes import shape_text
 from .families import Families
 from .homes import leaf_homes
 from .joins import join_single_terms
 from .naming import named
-from .shapes import APPLY, Shapes, in_order, needed, shapes
+from .repeats import merge_repeats
+from .shapes import APPLY, REDUCE, Shapes, circular, in_order, needed, shapes
 from .statements import ArrayProgram
-from .terms import scalars
+from .terms import Scalars, scalars
+from .wholes import join_wholes, places_of
 
 
-def roll_nodes(graph: Graph, roots: Sequence[int]) -> ArrayProgram:
-    """The array program that computes some nodes of a scalar graph."""
+@dataclass(frozen=True)
+class Survey:
+    """How regular a scalar graph is.
+
+    nodes   how many nodes it has
+    left    how many operations and sums there are, a chain of additions and its products being one
+    shapes  how many different shapes these have: at most this many statements
+    alone   how many are the only one of their shape, by operation
+    """
+
+    nodes: int
+    left: int
+    shapes: int
+    alone: Mapping[str, int]
+
+    @property
+    def regular(self) -> bool:
+        """Whether it is worth while to write it as arrays: a few shapes, or many of each."""
+        return self.shapes <= FEW or self.left >= OFTEN * self.shapes
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.nodes:,} scalar nodes, {self.left:,} operations and sums of "
+            f"{self.shapes:,} shapes"
+        )
+        count = sum(self.alone.values())
+        if not count:
+            return text
+        kinds = Counter(self.alone).most_common(6)
+        shown = ", ".join(f"{number:,} {name}" for name, number in kinds)
+        text += f"; {count:,} are the only ones of their shape ({shown})"
+        return text if self.regular else f"{text}: too irregular for arrays"
+
+
+FEW: Final = 400
+"""As many shapes are always made statements."""
+
+OFTEN: Final = 4
+"""How often a shape has to occur on average where there are more."""
+
+
+@dataclass(frozen=True)
+class Rolling:
+    """What became of a scalar graph: the program, or None where it is too irregular for one."""
+
+    program: ArrayProgram | None
+    survey: Survey
+
+    def __str__(self) -> str:
+        return str(self.survey) if self.program is None else f"{self.survey}\n{self.program}"
+
+
+def roll_nodes(
+    graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]] | None = None
+) -> ArrayProgram:
+    """The array program that computes some nodes of a scalar graph, however irregular.
+
+    arguments  the leaves of each argument of the function that is to be made, by name; leaves of
+               one argument lie in one vector, and what is done alike to all of it is one statement
+
+    >>> g = Graph(); x = g.inputs("x_", 3); w = [g.inputs(f"w_{j}_", 3) for j in range(2)]
+    >>> y = [sum(a * b for a, b in zip(row, x)) for row in w]
+    >>> print(roll_nodes(g, [e.id for e in y]))
+    t1[i] = Σ_j x[j]·w[i, j]
+    """
+    found, known = _shapes(graph, roots, arguments or {})
+    return _program(found, known, arguments or {})
+
+
+def roll_if_regular(
+    graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]] | None = None
+) -> Rolling:
+    """The array program of some nodes, unless they are too irregular, and how regular they are."""
+    found, known = _shapes(graph, roots, arguments or {})
+    survey = _survey(found, known)
+    program = _program(found, known, arguments or {}) if survey.regular else None
+    return Rolling(program, survey)
+
+
+def _shapes(
+    graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]]
+) -> tuple[Scalars, Shapes]:
+    if graph.shapes:
+        for node in live_nodes(graph, roots):
+            if node in graph.shapes:
+                raise ShapeError(
+                    f"{graph[node]!r} is an array of shape {shape_text(graph.shapes[node])}; what "
+                    "is rolled is a graph of scalars: use it as it is, or unroll it first"
+                )
+    places = places_of(arguments)
+    within = {node: name for node, (name, _) in places.items()}
+    homes = leaf_homes(graph, graph.leaves.values(), within)
     found = scalars(graph, roots)
-    homes = leaf_homes(graph, graph.leaves.values())
-    known = shapes(found, homes)
-    if join_single_terms(found, known):
-        known = shapes(found, homes)
-    keep = {known.family[root] for root in found.roots}
-    order = in_order(known.families, sorted(keep))
+    known = shapes(found, homes, arguments)
+    if circular(known.families, sorted({known.family[root] for root in found.roots})):
+        found.adjoint.clear()  # then adjoints are sums like others
+        known = shapes(found, homes, arguments)
+    changed = merge_repeats(found, known)
+    changed = join_single_terms(found, known) or changed
+    changed = join_wholes(found, places) or changed
+    return found, shapes(found, homes, arguments) if changed else known
+
+
+def _survey(found: Scalars, known: Shapes) -> Survey:
+    computed = [f for f in known.families if f.kind in (APPLY, REDUCE)]
+    alone = Counter(f.op.name for f in computed if f.size == 1 and f.op is not None)
+    left = sum(family.size for family in computed)
+    return Survey(len(found.graph), left, len(computed), dict(alone))
+
+
+def _program(found: Scalars, known: Shapes, arguments: Mapping[str, Sequence[int]]) -> ArrayProgram:
+    wanted = sorted({known.family[root] for root in found.roots})
+    computed = needed(known.families, wanted)
+    keep = set(wanted).union(*[known.families[number].parts for number in computed])
+    order = in_order(known.families, wanted)
     families = Families(known, keep, _applied(known, order))
-    computed = needed(known.families, sorted(keep))
     for number in order:
         families.add(number, number in computed)
     order = [number for number in order if number in computed]
-    return named(graph, known, families, found.roots, order)
+    return named(found.graph, known, families, found.roots, order, arguments)
 
 
 def _applied(known: Shapes, order: Iterable[int]) -> set[int]:

@@ -12,7 +12,7 @@ shapes; equal scalars (the same operation on the same operands) are one element.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Final
@@ -23,7 +23,7 @@ from ..ops.scalar import ADD, CONSTANT
 from .homes import LeafArray
 from .terms import NONE, Product, Scalars
 
-LEAF, LITERAL, APPLY, REDUCE = "leaf", "literal", "apply", "reduce"
+LEAF, LITERAL, APPLY, REDUCE, VECTOR = "leaf", "literal", "apply", "reduce", "vector"
 _ROW: Final = 3
 """How many numbers a term of a `Group` takes: its element, and one of each factor."""
 
@@ -48,7 +48,7 @@ class Group:
 class Family:
     """The scalars of one shape.
 
-    kind     "leaf", "literal", "apply" or "reduce"
+    kind     "leaf", "literal", "apply", "reduce" or "vector", a whole argument or its adjoint
     first    the node that had the shape first
     inputs   of an operation: the family of each operand, or `NONE` where it is a number
     rows     of an operation: for each element, which element each operand is
@@ -57,6 +57,8 @@ class Family:
     primal   of adjoints: the family of their primals, and `places` which element of it each is of
     bare     a number that is the same for families which differ only in sums of one term
     reduces  of a sum or an extreme of elements of one family, as they are: its operation
+    vector   of a whole vector: the argument, and how many derivatives deep it is
+    parts    of such a vector of adjoints: the families that it consists of
     """
 
     number: int
@@ -74,10 +76,12 @@ class Family:
     leaf: LeafArray | None = None
     bare: int = NONE
     reduces: Op | None = None
+    vector: tuple[str, int] | None = None
+    parts: set[int] = field(default_factory=set)
 
     def needs(self) -> set[int]:
         """The families that its elements are computed from."""
-        found = set(self.inputs)
+        found = self.parts.union(self.inputs)
         for group in self.groups.values():
             found.update(group.factors)
         found.discard(NONE)
@@ -93,16 +97,28 @@ class Shapes:
     lane: dict[int, int]
 
 
-def shapes(found: Scalars, homes: Sequence[LeafArray]) -> Shapes:
-    """Intern the shapes of collapsed scalars, the leaves lying in the arrays `homes`."""
-    return _Interning(found, homes).result
+def shapes(
+    found: Scalars, homes: Sequence[LeafArray], arguments: Mapping[str, Sequence[int]]
+) -> Shapes:
+    """Intern the shapes of collapsed scalars.
+
+    homes      the arrays that the leaves lie in, by their names
+    arguments  the leaves of each argument
+    """
+    return _Interning(found, homes, arguments).result
 
 
 class _Interning:
     """One walk over collapsed scalars."""
 
-    def __init__(self, found: Scalars, homes: Sequence[LeafArray]) -> None:
+    def __init__(
+        self,
+        found: Scalars,
+        homes: Sequence[LeafArray],
+        arguments: Mapping[str, Sequence[int]],
+    ) -> None:
         self.scalars = found
+        self._arguments = arguments
         self.graph: Graph = found.graph
         self.families: list[Family] = []
         self.family: dict[int, int] = {}
@@ -113,6 +129,7 @@ class _Interning:
         self._equal: dict[Any, int] = {}
         self._home = {node: (home, lane) for home in homes for lane, node in enumerate(home.nodes)}
         self._walk()
+        self._assemble()
 
     def _walk(self) -> None:
         found = self.scalars
@@ -129,10 +146,49 @@ class _Interning:
                 self._apply(node, inputs[node])
             elif node in extremes:
                 self._extreme(node, extremes[node])
+            elif node in found.vectors:
+                self._vector(node, *found.vectors[node])
             elif ops[node] is CONSTANT:
                 self._literal(node)
             else:
                 self._leaf(node)
+
+    def _vector(self, node: int, name: str, level: int, place: int) -> None:
+        key = (VECTOR, name, level)
+        made = self._by_key.get(key)
+        if made is None:
+            made = self._new(key, VECTOR, node)
+            made.vector, made.size = (name, level), len(self._arguments[name])
+        self.family[node], self.lane[node] = made.number, place
+
+    def _assemble(self) -> None:
+        """Of what families a vector of adjoints consists, the elements that are 0 included."""
+        place_of: dict[int, str] = {}
+        for name, nodes in self._arguments.items():
+            place_of.update(dict.fromkeys(nodes, name))
+        wanted = {f.vector: f for f in self.families if f.vector is not None and f.vector[1]}
+        for node, (primal, level) in self.scalars.adjoint.items():
+            vector = wanted.get((place_of.get(primal, ""), level))
+            if vector is not None:
+                vector.parts.add(self.family[node])
+        for key, places in self.scalars.zeros.items():
+            self._add_zeros(wanted[key], places)
+
+    def _add_zeros(self, vector: Family, places: Sequence[int]) -> None:
+        """Elements without terms, in families of adjoints that are made where there are none."""
+        assert vector.vector is not None
+        name, level = vector.vector
+        for place in places:
+            leaf = self._arguments[name][place]
+            self._leaf(leaf)
+            key = ("adjoint", level, self.family[leaf])
+            part = self._by_key.get(key)
+            if part is None:
+                part = self._new(key, REDUCE, leaf)
+                part.op, part.primal = ADD, self.family[leaf]
+            vector.parts.add(part.number)
+            part.size += 1
+            part.places.append(self.lane[leaf])
 
     def _new(self, key: Any, kind: str, node: int) -> Family:
         made = Family(len(self.families), kind, node)
@@ -155,12 +211,13 @@ class _Interning:
             key = (*key[:2], bare(key[2]))
         elif made.kind == REDUCE:
             op, terms = key
-            ((sign, numbered, *factors), *more) = terms
+            inner = {(*term[:2], *sorted(map(bare, term[2:]))) for term in terms}
+            ((sign, numbered, *factors), *more) = inner
             if not more and sign == 1 and not numbered and len(factors) == 1:
                 made.reduces = ADD if op == "sum" else op
-                made.bare = bare(factors[0])
+                made.bare = factors[0]
                 return
-            key = (op, frozenset([(t[0], t[1], *map(bare, t[2:])) for t in terms]))
+            key = (op, frozenset(inner))
         made.bare = self._bare.setdefault(key, len(self._bare))
 
     def _add(self, made: Family, node: int) -> int:
@@ -306,7 +363,8 @@ class _Interning:
 def in_order(families: Sequence[Family], wanted: Sequence[int]) -> list[int]:
     """The families that `wanted` need, each after those that it is computed from.
 
-    Where there is a choice, in the order in which their first elements were written.
+    Where there is a choice, in the order in which their first elements were written. Families that
+    are computed from themselves are left out.
     """
     needs: dict[int, set[int]] = {}
     users: dict[int, list[int]] = {}
@@ -334,9 +392,15 @@ def in_order(families: Sequence[Family], wanted: Sequence[int]) -> list[int]:
             waiting[user] -= 1
             if not waiting[user]:
                 heappush(heap, user)
-    if len(order) < len(needs):
-        raise ValueError("the shapes of this graph go round in a circle")
     return order
+
+
+def circular(families: Sequence[Family], wanted: Sequence[int]) -> bool:
+    """Whether some of what `wanted` are computed from is computed from itself.
+
+    Adjoints may be: their shape is that of their primal, whatever they add up.
+    """
+    return not needed(families, wanted) <= set(in_order(families, wanted))
 
 
 def needed(families: Sequence[Family], wanted: Sequence[int]) -> set[int]:

@@ -27,6 +27,7 @@ elements outside a statement's domain are not defined unless another statement w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +37,7 @@ from typing import Final, NamedTuple
 from ..errors import InvalidNameError, OperandError, ShapeError, UnknownNameError, shorten
 from ..ops.scalar import ADD, MAXIMUM, MINIMUM
 from ..ops.shapes import BATCH, Shape, shape_text
-from .indexnotation import HTML, LATEX, TEXT, Writer
+from .indexnotation import HTML, LATEX, TEXT, HtmlWriter, Inlined, LatexWriter, Writer
 from .reads import (
     Affine,
     Among,
@@ -57,6 +58,9 @@ LEAF, LITERAL, COMPUTED = "leaf", "literal", "computed"
 
 KINDS: Final = (LEAF, LITERAL, COMPUTED)
 """What an array may be."""
+
+LONGEST: Final = 40
+"""A formula of more characters is not written inside another."""
 
 REDUCTIONS: Final = frozenset((ADD, MAXIMUM, MINIMUM))
 """The operations that put terms together: their order does not matter."""
@@ -198,20 +202,52 @@ class ArrayProgram:
         return tuple([a for a in self.arrays.values() if a.home and a.home.vector == vector])
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.statements))
+        return "\n".join(self.listing(Writer))
 
     def latex(self) -> str:
         """All statements in LaTeX, one a line, aligned at their equals signs."""
-        lines = [s.latex().replace(" = ", " &= ", 1) for s in self.statements]
+        lines = [line.replace(" = ", " &= ", 1) for line in self.listing(LatexWriter)]
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     def html(self) -> str:
         """All statements as an HTML list."""
-        items = "\n".join(f"<li>{s.html()}</li>" for s in self.statements)
+        items = "\n".join(f"<li>{line}</li>" for line in self.listing(HtmlWriter))
         return f'<ol class="statements">\n{items}\n</ol>'
+
+    def listing(self, writer: type[Writer] = Writer) -> list[str]:
+        """The statements in a notation, short ones that are read once where they are read."""
+        inlined = self._inlined
+        return [s.written(writer(inlined)) for s in self.statements if s.array not in inlined]
+
+    @cached_property
+    def _inlined(self) -> dict[str, Inlined]:
+        """The arrays that are written where they are read, the only time they are."""
+        writers = Counter(statement.array for statement in self.statements)
+        reads = Counter(read.array for s in self.statements for read in s.reads)
+        kept = {output.array for output in self.outputs}
+        plain = {
+            read.array
+            for statement in self.statements
+            for read in statement.reads
+            if reads[read.array] == 1 and _axes_alone(read.index)
+        }
+        found: dict[str, Inlined] = {}
+        for s in self.statements:
+            array = self.arrays[s.array]
+            alone = writers[s.array] == 1 and s.place is None and array.home is None
+            if alone and s.array in plain and s.array not in kept:
+                axes = tuple([axis.name for axis in s.axes])
+                if len(Writer(found).value(s.value, frozenset(axes))) <= LONGEST:
+                    found[s.array] = Inlined(axes, s.value)
+        return found
 
     def _repr_html_(self) -> str:
         return self.html()
+
+
+def _axes_alone(indices: Sequence[Index]) -> bool:
+    axes = [index.axis if isinstance(index, Affine) else None for index in indices]
+    return None not in axes and len(set(axes)) == len(axes)
 
 
 def _indices(statement: Statement) -> Iterator[Index]:

@@ -45,6 +45,9 @@ class Scalars:
     inputs    the operands of every other operation
     adjoint   of a node that is an adjoint: its primal and how many derivatives deep it is
     roots     what each node that was asked for is now
+    vectors   elements of arguments, or of their adjoints, as whole vectors: of each node the
+              argument, how many derivatives deep, and the place
+    zeros     of such vectors of adjoints: the places of leaves that nothing depends on
     """
 
     graph: Graph
@@ -55,6 +58,8 @@ class Scalars:
     inputs: dict[int, tuple[int, ...]] = field(default_factory=dict)
     adjoint: dict[int, tuple[int, int]] = field(default_factory=dict)
     roots: list[int] = field(default_factory=list)
+    vectors: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    zeros: dict[tuple[str, int], list[int]] = field(default_factory=dict)
 
 
 def scalars(graph: Graph, roots: Sequence[int]) -> Scalars:
@@ -81,10 +86,10 @@ class _Collapse:
         self.graph = graph
         self.ops, self.operands = graph.ops, graph.operands
         found = live_nodes(graph, roots)
-        pairs, depth = self._pairs(set(found))
-        if pairs:
-            found = live_nodes(graph, [*roots, *[primal for primal, _ in pairs]])
-        self.live = found
+        there = set(found)
+        pairs, depth = self._pairs(there)
+        others = [primal for primal, _ in pairs if primal not in there]
+        self.live = live_nodes(graph, [*roots, *others]) if others else found
         self.result = Scalars(graph)
         self._count_uses(roots)
         self._boundaries = {adjoint for _, adjoint in pairs}
@@ -110,7 +115,7 @@ class _Collapse:
             needed = [
                 pair
                 for pair in sweep
-                if pair[1] in live and ops[pair[1]].arity and pair not in seen
+                if pair[0] < pair[1] in live and ops[pair[1]].arity and pair not in seen
             ]
             if not needed:
                 continue
@@ -134,11 +139,13 @@ class _Collapse:
         uses, by_sums, operands, ops = self.uses, self.by_sums, self.operands, self.ops
         for node in self.live:
             inner = operands[node]
-            for operand in inner:
-                uses[operand] += 1
             if ops[node] in _SUMS:
                 for operand in inner:
+                    uses[operand] += 1
                     by_sums[operand] += 1
+            else:
+                for operand in inner:
+                    uses[operand] += 1
         for root in roots:
             uses[root] += 2
 
@@ -272,6 +279,12 @@ class _Collapse:
     def _write(self, roots: Sequence[int]) -> None:
         result, ops, operands, merged = self.result, self.ops, self.operands, self.merged
         plain = not self._heads and not self._shared
+        self._plain = bytearray(len(self.graph))
+        for node in self.live:
+            op = ops[node]
+            self._plain[node] = not (op is CONSTANT or (op is NEG and merged[node]))
+        for node in (*self._heads, *self._shared):
+            self._plain[node] = False
         order = result.order
         for node in self.live:
             if not merged[node]:
@@ -346,8 +359,12 @@ class _Collapse:
     def _product(self, sign: int, node: int) -> Product:
         """A product of two factors as a term, negations and one number taken out."""
         ops, number = self.ops, NONE
+        first, second = self.operands[node]
+        plain = self._plain
+        if plain[first] and plain[second]:
+            return Product(sign, NONE, first, second)
         factors = []
-        for operand in self.operands[node]:
+        for operand in (first, second):
             user = node
             if ops[operand] is NEG and self.merged[operand]:
                 user, operand = operand, self.operands[operand][0]

@@ -1,34 +1,49 @@
-"""Arguments of scalar code: quickly seen to be floats, or else checked and converted.
+"""Arguments: checked once, in the same words whatever the target, and made floats or arrays.
 
 Generated functions would take whatever `+` and `*` take: lists, strings, integers without bound.
+What is seen at once to be floats, or arrays of floats, goes in as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import call
+from itertools import chain
+from math import prod
+from operator import call, countOf
 from typing import Any
 
-from ..errors import ShapeError
-from ..graph.value import Value
+from ..errors import ShapeError, SizeError
+from ..ops.data import read_data
+from ..ops.shapes import BATCH, MAX_BYTES
+from .array.program import ArrayProgram
 from .program import Group, Program
 
 _ROWS = frozenset((list, tuple))
+_FLOAT = frozenset((float,))
 
 
 def float_check(groups: Sequence[Group]) -> Callable[[tuple[Any, ...]], bool]:
     """A function that tells whether arguments are floats and rows of them, as far as can be told.
 
-    A sum is a float only when nothing in it is a list, a string, complex, or a `Value`; summing is
-    the quickest look at every number that Python has, and a `TypeError` is another way to say no.
-    Widths are left to the generated function, which unpacks its rows.
+    Integers are none: their arithmetic is exact, and without bounds. Widths are left to the
+    generated function, which unpacks its rows.
     """
     checks = [_check_of(group) for group in groups]
     count = len(checks)
     if count == 1:
-        (check,) = checks
-        return lambda arguments: len(arguments) == 1 and check(arguments[0])
+        return _check_alone(checks[0], groups[0])
     return lambda arguments: len(arguments) == count and all(map(call, checks, arguments))
+
+
+def _check_alone(check: Callable[[Any], bool], group: Group) -> Callable[[tuple[Any, ...]], bool]:
+    """The check of the only argument; that of a row is written out, for it takes most of a call."""
+    if group.scalar or group.batched or not group.leaves:
+        return lambda arguments: len(arguments) == 1 and check(arguments[0])
+    return lambda arguments: (
+        len(arguments) == 1
+        and type(row := arguments[0]) in _ROWS
+        and countOf(map(type, row), float) == len(row)
+    )
 
 
 def _check_of(group: Group) -> Callable[[Any], bool]:
@@ -38,30 +53,114 @@ def _check_of(group: Group) -> Callable[[Any], bool]:
     if not group.leaves:
         return lambda argument: type(argument) in _ROWS
     if group.scalar or not group.batched:
-        return lambda argument: type(argument) in _ROWS and type(sum(argument)) is float
+        return lambda argument: (
+            type(argument) in _ROWS and countOf(map(type, argument), float) == len(argument)
+        )
     return lambda argument: (
         type(argument) in _ROWS
         and _ROWS.issuperset(map(type, argument))
-        and type(sum(map(sum, argument))) is float
+        and _FLOAT.issuperset(map(type, chain.from_iterable(argument)))
     )
+
+
+def plain_arguments(program: Any, arguments: Sequence[Any]) -> list[Any]:
+    """The arguments as numbers, lists of them, or arrays; all that fit the program's groups.
+
+    What is no number, and what does not fit, is a `ShapeError` that names it, for every target in
+    the same words.
+    """
+    if len(arguments) != len(program.groups):
+        program.check_arguments(arguments)
+    plain = [
+        read_data(argument, f"{program.name}: argument {group.name!r}", ShapeError)
+        for group, argument in zip(program.groups, arguments, strict=True)
+    ]
+    if not _are_arrays(program, plain):
+        program.check_arguments([getattr(a, "tolist", lambda a=a: a)() for a in plain])
+    return plain
+
+
+def _are_arrays(program: Any, arguments: Sequence[Any]) -> bool:
+    """Whether all are arrays of numbers of the shapes that the groups have."""
+    samples = set()
+    for group, argument in zip(program.groups, arguments, strict=True):
+        shape = getattr(argument, "shape", None)
+        if shape is None or (shape[1:] if group.batched else shape) != group.row_shape:
+            return False
+        if group.batched:
+            if not shape:
+                return False
+            samples.add(shape[0])
+    return len(samples) <= 1
 
 
 def as_floats(program: Program, arguments: Sequence[Any]) -> list[Any]:
     """The arguments as floats and lists of them; a `ShapeError` names what does not fit.
 
-    Arrays and `Value`s are read, integers become floats.
+    Arrays, tables and `Value`s are read, integers become floats.
     """
-    plain = [_plain(argument) for argument in arguments]
-    program.check_arguments(plain)
     converted: list[Any] = []
-    for group, argument in zip(program.groups, plain, strict=True):
-        if group.scalar and not group.batched:
+    for group, argument in zip(program.groups, plain_arguments(program, arguments), strict=True):
+        if hasattr(argument, "tolist"):
+            converted.append(argument.tolist())
+        elif group.scalar and not group.batched:
             converted.append(float(argument))
         elif group.scalar or not group.batched:
             converted.append([float(number) for number in argument])
         else:
             converted.append([[float(number) for number in row] for row in argument])
     return converted
+
+
+def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """A function that makes arguments the arrays of numbers which array targets take.
+
+    Shapes that do not fit are a `ShapeError`.
+    """
+    import numpy
+
+    dtype = numpy.dtype(program.dtype)
+    wholes = [group.whole for group in program.groups]
+    floor = max((8 * abs(prod(s)) for s in program.shapes.values() if BATCH in s), default=0)
+
+    same = _comparison(len(wholes))
+    accepted: Any = None
+
+    def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
+        nonlocal accepted
+        if accepted is not None and len(arguments) == len(wholes) and same(arguments, accepted):
+            return arguments
+        result = checked(arguments)
+        if all(new is old for new, old in zip(result, arguments, strict=True)):
+            accepted = tuple((array.shape, array.dtype) for array in result)
+        return result
+
+    def checked(arguments: Sequence[Any]) -> list[Any]:
+        given = [_joined(argument) for argument in arguments]
+        result = []
+        for whole, argument in zip(wholes, plain_arguments(program, given), strict=True):
+            array = numpy.asarray(argument, dtype)
+            if whole[:1] == (BATCH,):
+                if not len(array):
+                    array = array.reshape(0, *whole[1:])
+                if len(array) * floor > MAX_BYTES:
+                    raise _too_large(program, len(array), floor)
+            result.append(array if whole else array[()])
+        return result
+
+    return prepared
+
+
+def _joined(argument: Any) -> Any:
+    """Parameters of which some are arrays, as the vector of all their numbers."""
+    if not isinstance(argument, (list, tuple)) or not hasattr(next(iter(argument), 0), "op_rank"):
+        return argument
+    import numpy
+
+    data: list[Any] = [getattr(item, "data", item) for item in argument]
+    if not any(numpy.ndim(item) for item in data):
+        return data
+    return numpy.concatenate([numpy.ravel(item) for item in data])
 
 
 def in_order(program: Any, arguments: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
@@ -85,10 +184,30 @@ def in_order(program: Any, arguments: Sequence[Any], named: Mapping[str, Any]) -
     return [given[name] for name in names]
 
 
-def _plain(argument: Any) -> Any:
-    """Arrays as lists, and `Value`s as their numbers; everything else as it is."""
-    if isinstance(argument, (list, tuple)):
-        return [_plain(item) for item in argument]
-    if isinstance(argument, Value):
-        return argument.data
-    return argument.tolist() if hasattr(argument, "tolist") else argument
+def _comparison(count: int) -> Callable[[Sequence[Any], Any], bool]:
+    """A function that tells whether `count` arguments are arrays of known shapes and types.
+
+    Every call of a compiled function begins with it; it has no loop, which would take most of its
+    time.
+    """
+    import numpy
+
+    one = "type({0}) is ndarray and {0}.dtype is s{0}[1] and {0}.shape == s{0}[0]"
+    names = [f"a{i}" for i in range(count)]
+    source = (
+        f"def same(arguments, known):\n"
+        f"    {''.join(f'{name}, ' for name in names)}= arguments\n"
+        f"    {''.join(f's{name}, ' for name in names)}= known\n"
+        f"    return {' and '.join(one.format(name) for name in names)}\n"
+    )
+    namespace: dict[str, Any] = {"ndarray": numpy.ndarray}
+    exec(source, namespace)
+    same: Callable[[Sequence[Any], Any], bool] = namespace["same"]
+    return same
+
+
+def _too_large(program: ArrayProgram, samples: int, floor: int) -> SizeError:
+    return SizeError(
+        f"{program.name}: {samples:,} samples need an array of {samples * floor:,} bytes; the "
+        f"limit for one array is {MAX_BYTES:,} bytes: pass fewer samples at a time"
+    )

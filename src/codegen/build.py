@@ -15,10 +15,12 @@ from ..errors import ShapeError, UnknownNameError, shorten
 from ..graph.expr import Graph
 from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
-from ..simplify.pipeline import Choice, simplified
+from ..simplify.pipeline import Choice, rules_named, simplified
+from .array.function import ArrayFunction
 from .array.pipeline import array_program
 from .array.program import ArrayProgram
-from .lower import Signature, depends_on_samples, lower
+from .array.statementpipeline import array_function
+from .lower import AFTER, EACH, Signature, lower, stages_of
 from .program import Nested, Program, flatten, map_nested
 from .target import Source, Target, find_target
 
@@ -53,7 +55,7 @@ class Options(NamedTuple):
 class Built:
     """A program, its text and the function that the text defines."""
 
-    program: Program | ArrayProgram
+    program: Program | ArrayProgram | ArrayFunction
     source: Source
     function: Callable[..., Any]
     derivatives: tuple[Derivatives, ...]
@@ -114,7 +116,7 @@ def structure(
         tuple(graph.ops),
         tuple(graph.operands),
         tuple(graph.origins),
-        tuple(graph.statics.items()),
+        tuple((node, statics, repr(statics)) for node, statics in graph.statics.items()),
         tuple(graph.labels.items()),
         tuple(graph.adjoint_of.items()),
         tuple(graph.gradients.items()),
@@ -141,8 +143,15 @@ def build(recipe: Recipe) -> Built:
         _check_scalars(recipe.graph, target.name)
     graph = simplified_graph(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
-    program: Program | ArrayProgram
-    if target.arrays:
+    program: Program | ArrayProgram | ArrayFunction
+    if target.statements and not graph.shapes:
+        program = array_function(
+            *(graph, recipe.outputs, recipe.signatures),
+            name=options.name,
+            dtype=options.dtype,
+            stacked=recipe.stacked,
+        )
+    elif target.arrays:
         program = array_program(
             graph,
             recipe.outputs,
@@ -150,6 +159,7 @@ def build(recipe: Recipe) -> Built:
             name=options.name,
             simplify=options.rules is not None,
             dtype=options.dtype,
+            stacked=recipe.stacked,
             gradients=[(d.gradient, d.group) for d in derivatives],
         )
     else:
@@ -162,10 +172,12 @@ def build(recipe: Recipe) -> Built:
 
 def simplified_graph(recipe: Recipe) -> Graph:
     """The recipe's graph after the simplification that is asked for."""
-    if recipe.options.rules is None:
+    rules, target = recipe.options.rules, find_target(recipe.options.target)
+    rolled = target.statements and not recipe.graph.shapes and rules == rules_named("exact")
+    if rules is None or rolled:  # where indices are forgotten first, there is little to simplify
         return recipe.graph
     samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
-    return simplified(recipe.graph, recipe.options.rules, samples).graph
+    return simplified(recipe.graph, rules, samples).graph
 
 
 build_once = lru_cache(maxsize=64)(build)
@@ -200,16 +212,22 @@ def _scalar_program(graph: Graph, recipe: Recipe) -> Program:
 def reduced(
     graph: Graph, signatures: Sequence[Signature], reduce: str | None
 ) -> tuple[Graph, list[bool]]:
-    """`graph` with its outputs reduced over samples; and which of them stay one per sample."""
+    """`graph` with its outputs reduced over samples; and which of them are one per sample.
+
+    An output that no sample enters is the same for each: its sum is that many times as much, its
+    mean is itself. One that is computed from a `total` is not reduced again.
+    """
     if reduce not in REDUCTIONS:
         raise UnknownNameError.of("reduction", reduce, ["sum", "mean", "None"])
-    per_sample = depends_on_samples(graph, graph.outputs, signatures)
+    stages = stages_of(graph, graph.outputs, signatures)
+    if not any(signature.batched for signature in signatures):
+        return graph, [False] * len(stages)
     if reduce is None:
-        return graph, per_sample
+        return graph, [stage != AFTER for stage in stages]
     reduced = []
-    for node, varies in zip(graph.outputs, per_sample, strict=True):
+    for node, stage in zip(graph.outputs, stages, strict=True):
         out = graph[node]
-        if varies:
+        if stage == EACH or (stage != AFTER and reduce == "sum"):
             out = TOTAL(out)
             if reduce == "mean":
                 out = out / TOTAL(graph.constant(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -37,6 +38,8 @@ def text_of(built: Built) -> str:
             "gathers": [[g.name, g.operand, g.stacked] for g in program.gathers],
             "outputs": _folded(program.outputs),
             "source": [source.text, source.function, dict(source.lines), source.cuts],
+            "asked": [[op.name, statics] for op, statics in source.operations],
+            "binary": b64encode(source.binary).decode(),
             "derivatives": [[d.gradient, d.output, d.group] for d in built.derivatives],
             "passes": [
                 [
@@ -70,7 +73,8 @@ def built_of(text: str, load: Load) -> Built:
         outputs=_unfolded(data["outputs"]),
     )
     written, function, lines, cuts = data["source"]
-    source = Source(written, function, lines, tuple(cuts))
+    asked = tuple((OPERATIONS[op], tuple(statics)) for op, statics in data["asked"])
+    source = Source(written, function, lines, tuple(cuts), asked, b64decode(data["binary"]))
     derivatives = tuple(
         Derivatives(tuple(gradient), tuple(output), group)
         for gradient, output, group in data["derivatives"]

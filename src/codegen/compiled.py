@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,8 +34,11 @@ from ..ops.shapes import BATCH, shape_text
 from ..simplify.pipeline import Rules, rules_named
 from ..storage import PathLike, write_text
 from .arguments import as_floats, float_check, in_order
+from .array.function import ArrayFunction
+from .array.program import ArrayProgram
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .cost import estimate, pass_text
+from .export.c import c_text
 from .export.module import module_text
 from .lower import Signature
 from .names import RESERVED
@@ -55,13 +59,14 @@ class Compiled:
 
     def __init__(
         self,
+        recipe: Recipe,
         built: Built,
         target: Target,
         *,
         check: bool,
         values: Mapping[str, tuple[float | None, ...]],
-        scalars: Callable[[], Program] | None = None,
     ) -> None:
+        self._recipe = recipe
         self.program = built.program
         self.function = built.function
         self.target = target.name
@@ -73,10 +78,15 @@ class Compiled:
         self._careful: Callable[..., Any] | None = None
         self._prepare = target.prepare(built.program) if target.prepare else None
         self._check = check
-        self._scalars = scalars
+        arrays = recipe.graph.shapes or isinstance(built.program, Program)
+        self._scalars = None if arrays or not check else partial(_scalar_program, recipe)
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
         self.__signature__ = signature_of(built.program)
+        self._direct = built.function if target.direct and not check else None
+
+    def __reduce__(self) -> Any:
+        return _compiled, (self._recipe, self._check, dict(self.values))
 
     @property
     def source(self) -> str:
@@ -98,7 +108,11 @@ class Compiled:
         Arguments come in the order of the groups, or by their names. Sequences must match their
         groups: a wrong width is a `ShapeError` that names the row.
         """
-        quick = self._are_floats
+        direct, quick = self._direct, self._are_floats
+        if direct is not None and not named:
+            result = direct(*arguments)
+            if result is not NotImplemented:
+                return result
         if quick is not None and not named:
             try:
                 if quick(arguments):
@@ -118,7 +132,13 @@ class Compiled:
             arguments = tuple(as_floats(program, arguments))
             if self._check:
                 return program.run(*arguments, check=True)
-        elif self._check:
+        elif self._check and isinstance(program, ArrayFunction):
+            assert self._prepare is not None
+            assert self._scalars is not None
+            scalars = self._scalars()  # they know which rule each number is of
+            scalars.run(*as_floats(scalars, arguments), check=True)
+            return self.function(*self._prepare(arguments))
+        elif self._check and isinstance(program, ArrayProgram):
             from .array.nonfinite import run_checked
 
             return run_checked(program, arguments, self._scalars)
@@ -151,7 +171,9 @@ class Compiled:
         counts = ", ".join(f"{n:,} {name}" for name, n in self.program.counts().most_common())
         lines = [pass_text(record) for record in self.passes]
         lines += [f"{len(self.program.instructions):,} operations: {counts}"]
-        lines += [estimate(self.program)] if self.target in ("python", "numpy") else []
+        known = self.target in ("python", "numpy")
+        if known and not isinstance(self.program, ArrayFunction):
+            lines.append(estimate(self.program))
         return "\n".join(lines)
 
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:
@@ -163,7 +185,12 @@ class Compiled:
         It holds the function, the values its leaves carry and the certificate. Run by itself it
         checks its text, those numbers in units in the last place, and its gradients by finite
         differences. A certificate of something else is a `SettingError`.
+
+        A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
+        compiled and run it checks its gradients by finite differences.
         """
+        if os.fspath(path).endswith(".c") and isinstance(self.program, Program):
+            return write_text(path, c_text(self.program, self.values, self.derivatives))
         if self.target != "python" or not isinstance(self.program, Program):
             raise SpellingError(
                 f"a module of the {self.target!r} target cannot be saved as plain Python; "
@@ -228,8 +255,9 @@ def compile(
              of as many numbers); arguments come in the order of the dict
     outputs  an expression, or any nesting of dicts and lists of them; the result mirrors it
     target   which kind of code, see `wengert.targets()`; or a `Target` of your own
-    batch    names of inputs that get a leading sample axis; the outputs that depend on them are
-             reduced over samples with `reduce` ("sum" or "mean"), or collected in a list with None
+    batch    names of inputs that get a leading sample axis; every output is then reduced over the
+             samples with `reduce` ("sum" or "mean"), or collected in a list with None, whether it
+             mentions them or not; one computed from a `total` is left as it is
     check    raise `NonFiniteError` at the first result that is not finite, naming it
     simplify which passes to run first: True or "exact" for those that keep every bit but the sign
              of a zero, "real" for those that also factor and regroup sums and products, which may
@@ -258,10 +286,20 @@ def compile(
 
         built = build_cached(recipe, cache_dir)
     else:
-        built = build(recipe) if recipe.structure is None else build_once(recipe)
-    arrays = recipe.graph.shapes or isinstance(built.program, Program)
-    scalars = None if arrays or not check else partial(_scalar_program, recipe)
-    return Compiled(built, chosen, check=check, values=values, scalars=scalars)
+        built = _built(recipe)
+    return Compiled(recipe, built, chosen, check=check, values=values)
+
+
+def _built(recipe: Recipe) -> Built:
+    return build(recipe) if recipe.structure is None else build_once(recipe)
+
+
+def _compiled(
+    recipe: Recipe, check: bool, values: Mapping[str, tuple[float | None, ...]]
+) -> Compiled:
+    """The function of a recipe, built anew: what a pickle holds is no code."""
+    target = find_target(recipe.options.target)
+    return Compiled(recipe, _built(recipe), target, check=check, values=values)
 
 
 def recipe_of(
@@ -382,5 +420,6 @@ def _signatures(
                 )
             owner[node] = name
         labels = tuple(graph.labels[node] for node in nodes)
-        signatures.append(Signature(name, labels, scalar, name in batched))
+        shapes = tuple(graph.shapes.get(node, ()) for node in nodes)
+        signatures.append(Signature(name, labels, scalar, name in batched, shapes))
     return signatures

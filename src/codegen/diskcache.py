@@ -209,10 +209,11 @@ def _name(recipe: Recipe) -> str | None:
         operands,
         _told(origins),
         others,
-        [(s.name, s.leaves, s.scalar, s.batched) for s in recipe.signatures],
+        [(s.name, s.leaves, s.scalar, s.batched, s.shapes) for s in recipe.signatures],
         recipe.stacked,
         tuple(recipe.options),
         _release(),
+        find_target(recipe.options.target).machine(),
     )
     return hashlib.sha256(repr(rest).encode()).hexdigest()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..errors import MissingInputError, ShapeError
 from ..graph.expr import Expr, Graph, live_nodes
 from ..ops.scalar import CONSTANT, INPUT, STOP_GRADIENT, TOTAL
+from ..ops.shapes import Shape
 from .names import Namespace, called_elsewhere
 from .program import Gather, Group, Instruction, Nested, Operand, Program, flatten, map_nested
 
@@ -16,12 +17,16 @@ ONCE, EACH, AFTER = "once", "each", "after"
 
 @dataclass(frozen=True)
 class Signature:
-    """One argument group before lowering: its name and the leaves' names in the graph."""
+    """One argument group before lowering: its name, and its leaves' names in the graph and shapes.
+
+    Without `shapes` every leaf is a number.
+    """
 
     name: str
     leaves: tuple[str, ...]
     scalar: bool
     batched: bool
+    shapes: tuple[Shape, ...] = ()
 
 
 def lower(
@@ -93,12 +98,10 @@ def _is_alias(graph: Graph, node: int) -> bool:
     return graph.ops[node] in (STOP_GRADIENT, TOTAL)
 
 
-def depends_on_samples(
-    graph: Graph, nodes: Sequence[int], signatures: Sequence[Signature]
-) -> list[bool]:
-    """For each node, whether it has a value of its own for every sample of the batch."""
+def stages_of(graph: Graph, nodes: Sequence[int], signatures: Sequence[Signature]) -> list[str]:
+    """For each node, whether it has one value before the samples, for each, or after them all."""
     stages = _stages(graph, live_nodes(graph, nodes), signatures)
-    return [stages[node] == EACH for node in nodes]
+    return [stages[node] for node in nodes]
 
 
 def _stages(graph: Graph, live: Sequence[int], signatures: Sequence[Signature]) -> dict[int, str]:

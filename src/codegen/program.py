@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,10 +18,13 @@ from ..graph.expr import Expr, Graph, Origin
 from ..graph.written import text
 from ..ops.record import Op
 from ..ops.scalar import WHERE
+from ..ops.shapes import BATCH, Shape, shape_text
 from ..ops.table import OPERATIONS
 
 Operand = str | float
 """The name of a variable, or a number."""
+
+_FLOATS = frozenset((float,))
 
 FORMULA_TERMS = 40
 """How many terms of a formula an error shows."""
@@ -63,6 +66,11 @@ class Group:
     batched: bool
 
     @property
+    def row_shape(self) -> Shape:
+        """The shape of the argument, or of one of its rows where it is batched."""
+        return () if self.scalar else (len(self.leaves),)
+
+    @property
     def shape(self) -> str:
         """What the argument looks like, for error texts and listings."""
         count = len(self.leaves)
@@ -98,6 +106,14 @@ class Program:
     def batched(self) -> bool:
         """Whether any argument has a sample axis."""
         return any(group.batched for group in self.groups)
+
+    @property
+    def repeated(self) -> frozenset[str]:
+        """The sums of what is the same for every sample: so many times as much."""
+        varying = {instruction.name for instruction in self.each}
+        varying |= {leaf for group in self.groups if group.batched for leaf in group.leaves}
+        sums = (gather for gather in self.gathers if not gather.stacked)
+        return frozenset(gather.name for gather in sums if gather.operand not in varying)
 
     @property
     def instructions(self) -> tuple[Instruction, ...]:
@@ -137,18 +153,24 @@ class Program:
             if not group.batched:
                 _bind(values, group, argument)
         self._execute(self.once, values, check)
-        for gather in self.gathers:
+        repeated, count = self.repeated, 0
+        looped = [gather for gather in self.gathers if gather.name not in repeated]
+        for gather in looped:
             values[gather.name] = [] if gather.stacked else 0.0
         for place, sample in enumerate(self.samples(arguments)):
+            count += 1
             for group, row in sample:
                 _bind(values, group, row)
             self._execute(self.each, values, check, f", sample {place}")
-            for gather in self.gathers:
+            for gather in looped:
                 item = _read(values, gather.operand)
                 if gather.stacked:
                     values[gather.name].append(item)
                 else:
                     values[gather.name] += item
+        for gather in self.gathers:
+            if gather.name in repeated:
+                values[gather.name] = _read(values, gather.operand) * count
         if check:
             self._check_totals(values)
         self._execute(self.after, values, check)
@@ -259,53 +281,99 @@ class Program:
 
     def check_arguments(self, arguments: Sequence[Any]) -> None:
         """A `ShapeError` that names the argument, and the row, unless all fit their groups."""
-        if len(arguments) != len(self.groups):
-            expected = ", ".join(f"{group.name} ({group.shape})" for group in self.groups)
-            raise ShapeError(
-                f"{self.name} takes {len(self.groups)} arguments, got {len(arguments)}; "
-                f"expected {expected}"
-            )
-        lengths = {}
-        for group, argument in zip(self.groups, arguments, strict=True):
-            if not group.batched:
-                check_row(group, argument, f"{self.name}: argument {group.name!r}")
-                continue
-            rows = check_sequence(argument, f"{self.name}: argument {group.name!r}", group.shape)
-            lengths[group.name] = len(rows)
-            for i, row in enumerate(rows):
-                check_row(group, row, f"{self.name}: row {i} of {group.name!r}")
-        if len(set(lengths.values())) > 1:
-            raise ShapeError(
-                f"{self.name}: batched arguments have different numbers of rows: "
-                + ", ".join(f"{name} has {n}" for name, n in lengths.items())
-            )
+        check_arguments(self.name, self.groups, arguments)
 
 
-def check_row(group: Group, row: Any, what: str) -> None:
-    """A `ShapeError` unless `row` is one number, or as many as the group has leaves."""
-    if group.scalar:
+def check_arguments(name: str, groups: Sequence[Group], arguments: Sequence[Any]) -> None:
+    """A `ShapeError` that names the argument, and the row, unless all fit the groups of `name`."""
+    if len(arguments) != len(groups):
+        expected = ", ".join(f"{group.name} ({group.shape})" for group in groups)
+        raise ShapeError(
+            f"{name} takes {len(groups)} arguments, got {len(arguments)}; expected {expected}"
+        )
+    lengths: dict[str, int] = {}
+    for group, argument in zip(groups, arguments, strict=True):
+        what = f"{name}: argument {group.name!r}"
+        if len(group.row_shape) > 1:
+            _check_array(group, argument, what)
+            lengths |= {group.name: len(argument)} if group.batched else {}
+            continue
+        if not group.batched:
+            _check_row(group.row_shape, argument, what)
+            continue
+        rows = _check_sequence(argument, what, group.shape)
+        lengths[group.name] = len(rows)
+        for i, row in enumerate(rows):
+            _check_row(group.row_shape, row, f"{name}: row {i} of {group.name!r}")
+    if len(set(lengths.values())) > 1:
+        raise ShapeError(
+            f"{name}: batched arguments have different numbers of rows: "
+            + ", ".join(f"{name} has {n}" for name, n in lengths.items())
+        )
+
+
+def _check_array(group: Group, argument: Any, what: str) -> None:
+    """A `ShapeError` unless the argument is an array of numbers, or nested lists, of its shape."""
+    import numpy
+
+    try:
+        array = numpy.array(argument, dtype=object)
+    except ValueError:
+        raise ShapeError(f"{what} is {shorten(argument)}, whose rows differ in length") from None
+    wanted = (BATCH, *group.row_shape) if group.batched else group.row_shape
+    fits = len(array.shape) == len(wanted) and all(
+        length in (BATCH, found) for length, found in zip(wanted, array.shape, strict=True)
+    )
+    if not fits:
+        raise ShapeError(
+            f"{what} has shape {shape_text(array.shape)}, expected {shape_text(wanted)}; "
+            "nothing is cut off or filled in"
+        )
+    for place, number in numpy.ndenumerate(array):
+        _check_number(number, f"{what}, entry {list(place)}")
+
+
+def _check_row(shape: Shape, row: Any, what: str) -> None:
+    """A `ShapeError` unless `row` is one number, or a row of as many as `shape` says."""
+    if not shape:
         _check_number(row, what)
         return
-    numbers = check_sequence(row, what, f"{len(group.leaves)} numbers")
-    if len(numbers) != len(group.leaves):
+    (count,) = shape
+    numbers = _check_sequence(row, what, f"{count} number{'s' * (count != 1)}")
+    if len(numbers) != count:
         raise ShapeError(
-            f"{what} has {len(numbers)} numbers, expected {len(group.leaves)}; "
+            f"{what} has {len(numbers)} numbers, expected {count}; "
             "nothing is cut off or filled in: give one number for each leaf"
         )
-    for i, number in enumerate(numbers):
-        _check_number(number, f"{what}, entry {i}")
+    if not _FLOATS.issuperset(map(type, numbers)):
+        for i, number in enumerate(numbers):
+            _check_number(number, f"{what}, entry {i}")
 
 
-def check_sequence(rows: Any, what: str, expected: str) -> Sequence[Any]:
-    """`rows` if it has a length and can be indexed, else a `ShapeError`."""
-    if isinstance(rows, (str, bytes, Mapping)) or not hasattr(rows, "__getitem__"):
+def _check_sequence(rows: Any, what: str, expected: str) -> Sequence[Any]:
+    """`rows` if it has a length and an order, else a `ShapeError`."""
+    if isinstance(rows, (str, bytes, Mapping, Set)) or not hasattr(rows, "__getitem__"):
+        raise ShapeError(f"{what} is {shorten(rows)}, {kind_of(rows)}; expected {expected}")
+    if not hasattr(rows, "__len__") or getattr(rows, "shape", None) == ():
         raise ShapeError(f"{what} is {shorten(rows)}, {kind_of(rows)}; expected {expected}")
     return rows  # type: ignore[no-any-return]
 
 
 def _check_number(number: Any, what: str) -> None:
-    if isinstance(number, (str, bytes)) or not hasattr(number, "__float__"):
-        raise ShapeError(f"{what} is {shorten(number)}, {kind_of(number)}; expected a number")
+    if type(number) is float:
+        return
+    if hasattr(number, "__float__") and not getattr(number, "shape", ()):
+        try:
+            float(number)
+            return
+        except OverflowError:
+            raise ShapeError(
+                f"{what} is past 1.8e308, too large for float64; expected a number within that "
+                "range, or float('inf')"
+            ) from None
+        except (TypeError, ValueError):
+            pass
+    raise ShapeError(f"{what} is {shorten(number)}, {kind_of(number)}; expected a number")
 
 
 def map_nested(nested: Nested, function: Callable[[Any], Any]) -> Any:

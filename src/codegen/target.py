@@ -1,13 +1,17 @@
-"""What a target is, and the registry of those that exist."""
+"""What a target is, the registry of those that exist, and what their code carries with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
 
-from ..errors import DuplicateNameError, UnknownNameError
+from ..errors import DuplicateNameError, SpellingError, UnknownNameError, shorten
+from ..ops.record import Notation, Op
 
 
 @dataclass(frozen=True)
@@ -16,12 +20,16 @@ class Source:
 
     `lines` tells which line (from 1) computes each variable. `cuts` are places in the text, in
     characters, at which it may be divided into pieces that are complete code, one after another.
+    `operations` are those, with static arguments, whose record the code asks for values. `binary`
+    is what the text was compiled to, where that takes long.
     """
 
     text: str
     function: str
     lines: Mapping[str, int] = field(default_factory=dict)
     cuts: tuple[int, ...] = ()
+    operations: tuple[tuple[Op, tuple[float, ...]], ...] = ()
+    binary: bytes = b""
 
     def pieces(self) -> list[str]:
         r"""The text, divided at its cuts.
@@ -43,6 +51,9 @@ class Target:
 
     A target with `arrays` prints `ArrayProgram`s. `prepare`, given a program, answers a function
     that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
+    Where the function is `direct`, it is given the caller's own first, and answers `NotImplemented`
+    if they have to be prepared. `machine` says for what machine code is made, where that matters.
+    One with `statements` prints `ArrayFunction`s, which are made of scalars only.
     """
 
     name: str
@@ -51,12 +62,16 @@ class Target:
     emit_careful: Callable[[Any], Source | None] = lambda program: None
     prepare: Callable[[Any], Callable[[Sequence[Any]], Sequence[Any]]] | None = None
     arrays: bool = False
+    direct: bool = False
+    machine: Callable[[], str] = lambda: ""
+    statements: bool = False
 
 
 TARGETS: Final[Mapping[str, str]] = {
     "python": ".scalar.python",
     "numpy": ".array.numpy",
     "javascript": ".scalar.javascript",
+    "native": ".native.native",
 }
 """The module of each target; it is imported when used and holds the `Target` as `TARGET`."""
 
@@ -90,3 +105,28 @@ def targets() -> list[str]:
     True
     """
     return list(TARGETS)
+
+
+def definitions(forms: Iterable[Notation]) -> list[str]:
+    """The texts that notations want defined before them, each once, in order of text.
+
+    Of a function the docstring is cut to its first line; marks for the type checker are left out.
+    """
+    wanted = {form.define for form in forms if form.define is not None}
+    return sorted(_definition(thing) for thing in wanted)
+
+
+def _definition(thing: Callable[..., Any] | str) -> str:
+    if isinstance(thing, str):
+        return textwrap.dedent(thing).strip()
+    try:
+        code = textwrap.dedent(inspect.getsource(thing)).strip()
+    except (OSError, TypeError):
+        code = ""
+    if not code.startswith("def "):
+        raise SpellingError(
+            f"the text of {shorten(thing)}, which generated code is to carry, is not found; "
+            "expected a function made by def in a file; else give define= the text itself"
+        )
+    code = re.sub(r"  # type: ignore\[[\w-]+\]", "", code)
+    return re.sub(r'"""([^\n]*)\n.*?"""', r'"""\1"""', code, flags=re.DOTALL)

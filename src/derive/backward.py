@@ -25,7 +25,7 @@ from ..errors import (
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph, Origin, common_graph, live_nodes
 from ..graph.value import Value
-from ..ops.arrays import spread_over, sum_to
+from ..ops.arrays import fitted, spread_over
 from ..ops.scalar import CONSTANT, WHERE
 from ..ops.shapes import shape_of, shape_text
 from ..simplify.stable import stable_form
@@ -298,9 +298,11 @@ def _pull_back(
         if guards is not None:
             share = guards.unfitted(node, position, share)
         if graph.shapes:
-            share = _fitted(graph, share, operand)
+            share = graph.node_of(fitted(graph[share], graph[operand]))
         if guards is not None:
             share = guards.guarded(node, position, share)
+        if graph.shapes:
+            _check_shape(graph, share, operand)
         before = found.get(operand)
         if before is not None:
             graph.deriving(Origin("grad", operand, "sum", "add", None))
@@ -320,15 +322,14 @@ def _tangent_of_leaf(graph: Graph, leaf: Any, tangent: int) -> int:
     return graph.node_of(spread_over(graph[tangent], leaf))
 
 
-def _fitted(graph: Graph, share: int, operand: int) -> int:
-    """A share of a cotangent in the shape of its operand: what was broadcast is summed up.
-
-    The other way round, a share that is the same for every element stretches to the shape.
-    """
-    expr, shape = graph[share], graph[operand].shape
-    if len(expr.shape) >= len(shape):
-        expr = sum_to(expr, shape)
-    return graph.node_of(spread_over(expr, graph[operand]))
+def _check_shape(graph: Graph, derivative: int, node: int) -> None:
+    """What is made here has the shape of what it belongs to, or broadcasting hides a mistake."""
+    found, wanted = graph.shapes.get(derivative, ()), graph.shapes.get(node, ())
+    if found != wanted:
+        raise ShapeError(
+            f"a derivative of {Expr(graph, node)!r}, of shape {shape_text(wanted)}, came out in "
+            f"shape {shape_text(found)}: a mistake in a derivative rule, or of wengert"
+        )
 
 
 def _tangent(graph: Graph, node: int, found: dict[int, int]) -> None:
@@ -351,6 +352,7 @@ def _tangent(graph: Graph, node: int, found: dict[int, int]) -> None:
         total = share if total is None else total + share
     if total is not None:
         found[node] = graph.node_of(spread_over(graph[graph.node_of(total)], out))
+        _check_shape(graph, found[node], node)
 
 
 def _remember(graph: Graph, found: dict[int, int]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from ..errors import OperandError
 from ..graph.expr import Expr, Graph
 from ..graph.traversal import depth_first
-from ..ops.arrays import sum_to
+from ..ops.arrays import fitted, sum_to
 from ..ops.scalar import DIV, MUL, WHERE, where
 from ..ops.shapes import Shape, broadcast
 from ..simplify.rules import scalar_constant
@@ -225,8 +225,10 @@ class Guards:
                 last = where(test, 1, last)
             return last.id
         outer = activity.outer
-        inside = 1 if outer is ALWAYS or outer is None else graph[self._tests[outer]]
-        if inside == 1 and activity.taken:
+        inside: Any = 1
+        if outer is not None and outer is not ALWAYS:
+            inside = graph[self._tests[outer]]
+        elif activity.taken:
             return activity.condition
         pair = (inside, 0) if activity.taken else (0, inside)
         return graph.node_of(where(graph[activity.condition], *pair))
@@ -248,7 +250,7 @@ class Guards:
             op = op.places
         rule: Any = op.vjp[position]
         counts = rule(mask, mask, *map(_ones, operands), *graph.statics.get(node, ()))
-        return graph.node_of(counts)
+        return graph.node_of(fitted(counts, operands[position]))
 
 
 def _ones(expr: Expr) -> Expr:

@@ -12,8 +12,9 @@ from typing import Final
 from ..errors import FormulaError, shorten
 from ..notation.formulas import read_formulas
 from ..storage import write_text
+from . import explain
 from .mistakes import titles
-from .walkthrough import Walkthrough, explain
+from .walkthrough import Walkthrough
 
 _ASCII: Final = {
     "∂": "d",

@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from ..codegen.array.function import ArrayFunction
 from ..codegen.compiled import Compiled
 from ..ops.scalar import PARAMETER
 from .data import CarriedLine, Code, Moved, PassChange, Rate, Update
@@ -98,11 +99,13 @@ def _variables(
 ) -> dict[str, list[float]]:
     """The value of each variable of the program at each point."""
     found: dict[str, list[float]] = {}
+    program = compiled.program
+    assert not isinstance(program, ArrayFunction)
     for point in points:
         values: dict[str, float] = {}
-        for group, node in zip(compiled.program.groups, d.leaves, strict=True):
+        for group, node in zip(program.groups, d.leaves, strict=True):
             values[group.leaves[0]] = point[node]
-        for instruction in compiled.program.instructions:
+        for instruction in program.instructions:
             arguments = [
                 values[operand] if isinstance(operand, str) else operand
                 for operand in instruction.operands

@@ -1,17 +1,15 @@
-"""The face: `explain`, and the walk-through it gives, which knows every rendering and question."""
+"""The face: the walk-through that `explain` gives, which knows every rendering and question."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import OperandError, UnknownNameError, shorten
+from ..errors import UnknownNameError
 from ..storage import write_text
-from .derivation import derive
-from .lesson import Lesson, lesson, with_values
+from .lesson import Lesson, with_values
 from .mistakes import MISTAKES, Mistake, mistake
-from .outcome import RATES
 from .predict import Question, Verdict, check, questions
 from .render.document import document
 from .render.latex import latex
@@ -48,6 +46,7 @@ class Walkthrough(Lesson):
         Errors: `MissingInputError` names the leaves that are left without a number.
 
         >>> from wengert.notation.parse import parse
+        >>> from wengert import explain
         >>> explain(parse("a*b")).at({"a": 2, "b": 3}).by_name("a").adjoint
         3.0
         """
@@ -114,39 +113,3 @@ class Walkthrough(Lesson):
     def check(self, question: str, typed: str) -> Verdict:
         """Judge a typed answer to the question of this id; any equivalent form is right."""
         return check(self, question, typed)
-
-
-def explain(
-    output: Any,
-    wrt: Any = None,
-    at: Mapping[Any, float] | None = None,
-    *,
-    rates: Sequence[float] = RATES,
-    part: str | None = None,
-    collapse: bool = False,
-) -> Walkthrough:
-    """The chain rule on `output`, step by step, as the compiler carries it out.
-
-    output    an `Expr` or `Value`: an expression, a neuron's output, the loss of a small network
-    wrt       the leaves (or their names) to differentiate by; all of them unless given
-    at        leaf or name → number; what it leaves out contributes the number it carries.
-              Without `at`, an expression with a leaf that carries none is explained in formulas
-    rates     the learning rates of the last step
-    part      the label of a part of the expression to explain instead, such as "h0_1"
-    collapse  make each labelled part, such as a neuron, one step
-
-    Errors: `MissingInputError` names leaves without a value, `OperandError` a value that is no
-    number, `SizeError` says how large an expression is that has more than 150 operations.
-
-    >>> from wengert.graph.expr import Graph
-    >>> g = Graph(); a, b = g.input("a"), g.input("b")
-    >>> w = explain((a + b) * (b + 1), at={a: 2, b: 1})
-    >>> w.by_name("b").adjoint
-    5.0
-    >>> print(w.step("backward-n1").total)
-    3 + 2 = 5, through v2 and v1
-    """
-    for rate in rates:
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)):
-            raise OperandError(f"learning rate {shorten(rate)}: expected a number")
-    return Walkthrough.of(lesson(derive(output, wrt, at, part=part, collapse=collapse), rates))

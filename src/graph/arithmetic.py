@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from functools import reduce
 from numbers import Real
 from typing import Any, ClassVar, Self
 
+from ..errors import ComparisonWarning, shorten
 from ..ops import scalar as ops
-from ..ops.record import Op, plain_number
+from ..ops.record import SAME, Op, Sameness, plain_number
 
 
 class Arithmetic:
@@ -28,6 +30,30 @@ class Arithmetic:
     def apply_op(self, op: Op, operands: tuple[Any, ...], statics: tuple[float, ...] = ()) -> Self:
         """Apply `op` to operands of which at least one is of this class."""
         raise NotImplementedError
+
+    def _is(self, other: object) -> bool:
+        """Whether `other` is this very node."""
+        return self is other
+
+    def __eq__(self, other: object) -> Any:
+        """Whether `other` is this very node, as sets and dicts need it; never recorded.
+
+        The answer is good for a decision of Python's only: in an expression it is an error, and
+        comparing with a number is a `ComparisonWarning`.
+        """
+        same = self._is(other)
+        if not same:
+            _warn_of_number(other, "==", "equal")
+        return SAME[same]
+
+    def __ne__(self, other: object) -> Any:
+        """Whether `other` is anything but this very node; see `==`."""
+        same = self._is(other)
+        if not same:
+            _warn_of_number(other, "!=", "not_equal")
+        return SAME[not same]
+
+    __hash__ = object.__hash__
 
     def __add__(self, other: Any) -> Self:
         return self.apply_op(ops.ADD, (self, other))
@@ -210,6 +236,16 @@ class Arithmetic:
     def sign(self) -> Self:
         """1 above 0, -1 below, 0 at 0."""
         return self.apply_op(ops.SIGN, (self,))
+
+
+def _warn_of_number(other: object, sign: str, name: str) -> None:
+    if isinstance(other, Real) and not isinstance(other, Sameness):
+        warnings.warn(
+            f"{sign} asks whether two things are the same node, and no node is the number "
+            f"{shorten(other)}; to compare numbers write wengert.{name}(x, {shorten(other)})",
+            ComparisonWarning,
+            stacklevel=3,
+        )
 
 
 def is_operand(thing: object) -> bool:

@@ -32,6 +32,7 @@ from .doors import Door
 from .formula import formula
 from .numpyfunctions import apply_function, apply_ufunc
 from .own import OWN, refusal
+from .plainfloat import caller, check_plain_float
 from .store import (
     Columns,
     Origin,
@@ -192,6 +193,18 @@ class Graph(Columns):
             f"{formula_hint(thing)}"
         )
 
+    def adopt(self, value: Value, name: str) -> Expr:
+        """A leaf `Value` that is not yet part of this graph, as a parameter of this name.
+
+        >>> g = Graph(); w = Value(0.5)
+        >>> g.adopt(w, "w_0_1"), w * g.input("x")
+        (Expr(w_0_1), Expr(w_0_1*x))
+        """
+        leaf = self._leaf(ops.PARAMETER, name)
+        self._sources[leaf.id] = value
+        self._adopted[value] = leaf.id
+        return leaf
+
     def find(self, thing: Any) -> int | None:
         """The node that already stands for an expression or `Value`, or None; nothing is added."""
         if isinstance(thing, (Value, ArrayValue)):
@@ -248,6 +261,9 @@ class Expr(Arithmetic, ArraySyntax):
         self.graph = graph
         self.id = node
 
+    def __reduce__(self) -> Any:
+        return Expr, (self.graph, self.id)
+
     def __array_ufunc__(  # type: ignore[override]
         self, ufunc: Any, method: str, *inputs: Any, **options: Any
     ) -> Any:
@@ -279,7 +295,7 @@ class Expr(Arithmetic, ArraySyntax):
     def __str__(self) -> str:
         return formula(self.graph, self.id, "text")
 
-    def __eq__(self, other: object) -> bool:
+    def _is(self, other: object) -> bool:
         return isinstance(other, Expr) and other.id == self.id and other.graph is self.graph
 
     def __hash__(self) -> int:
@@ -292,6 +308,7 @@ class Expr(Arithmetic, ArraySyntax):
         )
 
     def __float__(self) -> float:
+        check_plain_float(caller())
         number = self.graph.value(self.id)
         if number is None:
             raise MissingInputError(

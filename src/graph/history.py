@@ -9,21 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from copy import deepcopy
-from pickle import PicklingError
-from typing import Any, Final
+from typing import Any
 
 from ..errors import OperandError, shorten
-from ..ops.record import Op
-from ..ops.scalar import LEAVES
-from ..ops.table import OPERATIONS
 from .own import OWN
 from .sweep import topological
 
 Value = Any
 """A `graph.value.Value`, which stands above this."""
-
-_NAMES: Final = {**OPERATIONS, **LEAVES, OWN.name: OWN}
-"""Every operation that a value may have been computed by, by the name it is pickled under."""
 
 _writing: ContextVar[frozenset[int]] = ContextVar("_writing", default=frozenset())
 """The values (by id) whose operands a pickler has, or will have, before it comes to them."""
@@ -94,7 +87,7 @@ def reduced(value: Value) -> Any:
         *values, _ = topological(value)
         earlier = _Earlier(values)
     *parts, op = _parts(value)
-    parts = [*parts, None if op is None else _name_of(op), operands]
+    parts = [*parts, None if op is OWN else op, operands]
     return _blank, (value._result_kind,), (earlier, parts, vars(value)), None, None, _restore
 
 
@@ -103,22 +96,13 @@ def _parts(value: Value) -> tuple[Any, ...]:
     return value._data, value._grad, value.label, value.statics, value.op
 
 
-def _name_of(op: Op) -> str:
-    if _NAMES.get(op.name) is not op:
-        raise PicklingError(
-            f"{op!r} is none of wengert's operations, so a Value computed by it cannot be "
-            "pickled; pickle its number, `value.data`"
-        )
-    return op.name
-
-
 def _blank(kind: type[Value]) -> Value:
     return object.__new__(kind)
 
 
 def _restore(value: Value, state: tuple[Any, list[Any], dict[str, Any]]) -> None:
-    _, (*parts, name, operands), attributes = state
-    _fill(value, (*parts, None if name is None else _NAMES[name], operands))
+    _, (*parts, op, operands), attributes = state
+    _fill(value, (*parts, OWN if operands and op is None else op, operands))
     value.__dict__.update(attributes)
 
 

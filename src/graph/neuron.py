@@ -96,8 +96,8 @@ class ActivatedSum(Value, internal=True):
         self.row = row
         self.name = name
         entries = row.backwards if row.values else ()
-        computed_weights = [weight for weight in backwards if not weight.is_leaf]
-        if computed_weights or not bias.is_leaf:
+        computed_weights = [weight for weight in backwards if weight._a is not None]
+        if computed_weights or bias._a is not None:
             self._a = (*computed_weights, *entries, bias)
         else:
             self._a = entries or (bias,)

@@ -6,8 +6,10 @@ numbers are a topological order. What is written here knows nothing of handles: 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from keyword import iskeyword
 from numbers import Real
 from typing import Any
@@ -78,6 +80,10 @@ class Columns:
         self._constants: dict[object, int] = {}
         self._origin: Origin | None = None
         self.view: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All columns; what networkx sees of them is made anew."""
+        return {**vars(self), "view": None}
 
     def __len__(self) -> int:
         return len(self.ops)
@@ -235,6 +241,36 @@ def live_nodes(graph: Columns, roots: Iterable[int], known: Collection[int] = ()
                 seen.add(operand)
                 stack.append(operand)
     return sorted(seen.difference(known)) if known else sorted(seen)
+
+
+def use_counts(graph: Columns, live: Iterable[int], roots: Iterable[int] = ()) -> Counter[int]:
+    """How often each node is an operand of `live`, repeats included, or one of `roots`.
+
+    >>> from wengert import Graph
+    >>> from wengert import Graph
+    >>> g = Graph(); x = g.input("x"); y = x * x
+    >>> use_counts(g, [x.id, y.id], [y.id])
+    Counter({0: 2, 1: 1})
+    """
+    operands = graph.operands
+    return Counter(chain(roots, chain.from_iterable([operands[node] for node in live])))
+
+
+def consumers(graph: Columns, live: Iterable[int]) -> dict[int, list[int]]:
+    """The nodes of `live` that each node is an operand of, in order; twice those of x*x.
+
+    >>> from wengert import Graph
+    >>> from wengert import Graph
+    >>> g = Graph(); x = g.input("x"); y = x * x
+    >>> consumers(g, [x.id, y.id])
+    {0: [1, 1], 1: []}
+    """
+    found: dict[int, list[int]] = {}
+    for node in live:
+        found.setdefault(node, [])
+        for operand in graph.operands[node]:
+            found.setdefault(operand, []).append(node)
+    return found
 
 
 def is_name(text: Any) -> bool:

@@ -50,10 +50,14 @@ def sweep(root: Value) -> None:
             a._grad += ct
             b._grad -= ct
         else:
-            _step(value)
-            for a in value.reads:
+            if op is OWN or value._overrides:
+                value._backward()
+            else:
+                value._pull()
+            reads = value._a
+            for a in reads if reads.__class__ is tuple else (reads, value._b):
                 if a._a is not None:
-                    if further.get(a):
+                    if further and further.get(a):
                         further[a] -= 1
                     else:
                         append(a)
@@ -85,7 +89,8 @@ def _started(root: Value) -> tuple[dict[Value, int], bool]:
             others: Sequence[Value] = (value._b,)
             if a.__class__ is tuple:
                 branches = branches or value.op is WHERE
-                a, *others = a
+                others = a[1:]
+                a = a[0]
             for b in others:
                 if b._a is None:
                     if b._grad is None:  # as some write for 0

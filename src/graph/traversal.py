@@ -1,47 +1,15 @@
-"""Ways through a graph: what is needed, how often it is used, and by what.
+"""Ways through what is made of other things, such as nodes of operands.
 
-None of them recurses: a chain of a million nodes is walked like any other.
+None of them recurses: a chain of a million things is walked like any other.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from graphlib import CycleError
-from itertools import chain
 from typing import TypeVar
 
-from .store import Columns
-
 Thing = TypeVar("Thing", bound=Hashable)
-
-
-def use_counts(graph: Columns, live: Iterable[int], roots: Iterable[int] = ()) -> Counter[int]:
-    """How often each node is an operand of `live`, repeats included, or one of `roots`.
-
-    >>> from wengert import Graph
-    >>> g = Graph(); x = g.input("x"); y = x * x
-    >>> use_counts(g, [x.id, y.id], [y.id])
-    Counter({0: 2, 1: 1})
-    """
-    operands = graph.operands
-    return Counter(chain(roots, chain.from_iterable([operands[node] for node in live])))
-
-
-def consumers(graph: Columns, live: Iterable[int]) -> dict[int, list[int]]:
-    """The nodes of `live` that each node is an operand of, in order; twice those of x*x.
-
-    >>> from wengert import Graph
-    >>> g = Graph(); x = g.input("x"); y = x * x
-    >>> consumers(g, [x.id, y.id])
-    {0: [1, 1], 1: []}
-    """
-    found: dict[int, list[int]] = {}
-    for node in live:
-        found.setdefault(node, [])
-        for operand in graph.operands[node]:
-            found.setdefault(operand, []).append(node)
-    return found
 
 
 def reachable(starts: Iterable[Thing], following: Callable[[Thing], Iterable[Thing]]) -> set[Thing]:

@@ -17,6 +17,7 @@ from .doors import Door
 from .history import deep_copy, reduced, shallow_copy
 from .numpyfunctions import by_ufunc
 from .own import OWN, own_statics
+from .plainfloat import caller, check_plain_float
 from .sweep import sweep, topological
 
 __all__ = ["Value", "as_value", "computed", "topological", "zero_grad"]
@@ -123,7 +124,9 @@ class Value(Arithmetic):
         return bool(self.data)
 
     def __float__(self) -> float:
-        return float(self.data)
+        number = float(self.data)
+        check_plain_float(caller())
+        return number
 
     def __int__(self) -> int:
         return int(self.data)
@@ -161,9 +164,9 @@ class Value(Arithmetic):
             if isinstance(op, Op) and op.shape is None and not options:
                 import numpy
 
-                return numpy.frompyfunc(op, op.arity, 1)(*map(_objects, inputs))
+                return numpy.frompyfunc(op, op.arity, 1)(*map(objects, inputs))
             with contextlib.suppress(TypeError):
-                return ufunc(*map(_objects, inputs), **{"dtype": object, **options})
+                return ufunc(*map(objects, inputs), **{"dtype": object, **options})
         given = ", ".join(shorten(x) for x in inputs)
         raise OperandError(
             f"np.{ufunc.__name__}({given}) cannot be recorded: a Value is one number. Write "
@@ -496,11 +499,11 @@ def _operands(children: Any, data: Any) -> tuple[Value, ...]:
     )
 
 
-def _objects(thing: Any) -> Any:
+def objects(thing: Any) -> Any:
     """An array of objects, which NumPy's functions ask for their method; without axes for one."""
     import numpy
 
-    if isinstance(thing, Value):
+    if isinstance(thing, Arithmetic):
         box = numpy.empty((), object)
         box[()] = thing
         return box

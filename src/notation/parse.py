@@ -105,7 +105,19 @@ _ELSEWHERE: Final = {
     "logsumexp": "write logaddexp(a, b)",
     "ln": "write log(x)",
     "swish": "write silu(x)",
+    "if": "write where(condition, a, b)",
+    "Abs": "write abs(x)",
+    "Max": "write maximum(a, b)",
+    "Min": "write minimum(a, b)",
 }
+"""Functions that are not there, by what says the same."""
+
+_MISSING: Final = frozenset(
+    "comb degrees erfinv factorial frexp gcd isinf j0 j1 lcm ldexp modf radians sech trunc "
+    "y0 y1".split()
+)
+"""Functions that are not there, whose names may look like those of others."""
+
 _TYPED: Final = {
     "−": "-",
     "–": "-",
@@ -430,11 +442,10 @@ def _leaf(graph: Graph, name: str) -> Expr:
 
 
 def _unknown_function(name: str, functions: Functions) -> str:
-    close = get_close_matches(name, functions, n=2)
+    close = [] if name in _MISSING else get_close_matches(name, functions, n=2)
     if name in _ELSEWHERE:
-        hint = f": {_ELSEWHERE[name]}."
-    else:
-        hint = f": did you mean {' or '.join(close)}?" if close else "."
+        return f"unknown function {shorten(name)}: {_ELSEWHERE[name]}"
+    hint = f": did you mean {' or '.join(close)}?" if close else "."
     return f"unknown function {shorten(name)}{hint} Known: {', '.join(sorted(functions))}"
 
 

@@ -147,6 +147,17 @@ def sum_to(x: Any, shape: Shape) -> Any:
     return x
 
 
+def fitted(x: Any, like: Any) -> Any:
+    """`x` in the shape of `like`: what broadcasting added is summed up, what is missing repeated.
+
+    >>> import numpy as np
+    >>> fitted(np.ones((4, 3)), np.zeros((1, 3))), fitted(2.0, np.zeros(2))
+    (array([[4., 4., 4.]]), array([2., 2.]))
+    """
+    shape = shape_of(like)
+    return spread_over(sum_to(x, shape) if len(shape_of(x)) >= len(shape) else x, like)
+
+
 def _no_symbols(*_: Any) -> Any:
     raise OperandError(
         "operations on whole arrays have no sympy form of their own; "

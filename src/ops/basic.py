@@ -7,10 +7,11 @@ Derivatives of elementary functions: Griewank & Walther, *Evaluating Derivatives
 from __future__ import annotations
 
 import math
+import operator as signs
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import carried, ieee, intervals
+from . import carried, ieee, intervals, kernels
 from .notations import (
     AWAY_FROM_ZERO,
     POSITIVE,
@@ -35,6 +36,15 @@ sigmoid: Op
 sin: Op
 where: Op
 
+_C_SIGMOID: Final = """\
+static double sigmoid(double x)
+{
+    const double e = exp(-fabs(x));
+    return (x >= 0.0 ? 1.0 : e) / (1.0 + e);
+}
+"""
+"""The sigmoid in C, with the operations of `ieee.sigmoid`."""
+
 _STRICT: Final = {"==": "===", "!=": "!=="}
 """How JavaScript writes a comparison that converts nothing."""
 
@@ -55,12 +65,14 @@ def _comparison(name: str, sign: str, latex: str, interval: Callable[..., Any]) 
         name=name,
         arity=2,
         evaluate=compare,
+        kernel=lambda m, a, b: m.flag(getattr(signs, name)(a, b)),
         sympy=lambda sp, a, b: getattr(sp, name.capitalize())(a, b),
         vjp=(None, None),
         notation=arithmetic(
             sign_text,
             Notation(f"{{0}} {latex} {{1}}", COMPARISON, slots),
             javascript=Notation(f"{{0}} {_STRICT.get(sign, sign)} {{1}} ? 1 : 0", 1),
+            c=Notation(f"{{0}} {sign} {{1}} ? 1.0 : 0.0", 1),
             numpy=sign_text,
         ),
         sentence="a comparison is flat on both sides of its step: nothing passes back",
@@ -79,6 +91,7 @@ ADD = Op(
     name="add",
     arity=2,
     evaluate=lambda a, b: a + b,
+    kernel=lambda m, a, b: a + b,
     sympy=lambda sp, a, b: a + b,
     vjp=(lambda ct, out, a, b: ct, lambda ct, out, a, b: ct),
     notation=arithmetic(infix(" + ", SUM), infix(" + ", SUM), numpy=operator(" + ", SUM, "add")),
@@ -94,6 +107,7 @@ SUB = Op(
     name="sub",
     arity=2,
     evaluate=lambda a, b: a - b,
+    kernel=lambda m, a, b: a - b,
     sympy=lambda sp, a, b: a - b,
     vjp=(lambda ct, out, a, b: ct, lambda ct, out, a, b: -ct),
     notation=arithmetic(
@@ -110,6 +124,7 @@ MUL = Op(
     name="mul",
     arity=2,
     evaluate=lambda a, b: a * b,
+    kernel=lambda m, a, b: a * b,
     sympy=lambda sp, a, b: a * b,
     vjp=(lambda ct, out, a, b: ct * b, lambda ct, out, a, b: ct * a),
     notation=arithmetic(
@@ -129,6 +144,7 @@ DIV = Op(
     name="div",
     arity=2,
     evaluate=ieee.divide,
+    kernel=lambda m, a, b: a / b,
     sympy=lambda sp, a, b: a / b,
     vjp=(lambda ct, out, a, b: ct / b, lambda ct, out, a, b: -(ct * out / b)),
     notation=arithmetic(
@@ -149,6 +165,7 @@ NEG = Op(
     name="neg",
     arity=1,
     evaluate=lambda x: -x,
+    kernel=lambda m, x: -x,
     sympy=lambda sp, x: -x,
     vjp=(lambda ct, out, x: -ct,),
     notation=arithmetic(
@@ -175,7 +192,7 @@ def _numpy_power(exponent: float) -> Notation:
     """NumPy's quickest function for the power."""
     if exponent == -1:
         return ufunc("divide", "1.0", "{0}")
-    known = {2: "square", 0.5: "sqrt"}.get(exponent)
+    known = {1: "positive", 2: "square", 0.5: "sqrt"}.get(exponent)
     return ufunc(known) if known else ufunc("power", "{0}", "{exponent}")
 
 
@@ -190,6 +207,7 @@ POW_CONST: Op = Op(
     name="pow_const",
     arity=1,
     evaluate=lambda x, n: x * x if n == 2 else ieee.safe_pow(x, n),
+    kernel=kernels.pow_const,
     sympy=lambda sp, x, n: x ** _exponent(sp, n),
     vjp=(lambda ct, out, x, n: 0 if n == 0 else ct * (n * POW_CONST(x, n - 1)),),
     notation={
@@ -202,6 +220,7 @@ POW_CONST: Op = Op(
             if math.isfinite(n)
             else _javascript_pow("{exponent}")
         ),
+        "c": call("pow", "{0}", "{exponent}"),
         "numpy": _numpy_power,
     },
     sentence="the power rule: bring the exponent down and lower it by one",
@@ -219,8 +238,8 @@ POW: Op = Op(
     evaluate=ieee.safe_pow,
     sympy=lambda sp, a, b: a ** _exponent(sp, b),
     vjp=(
-        lambda ct, out, a, b: ct * (b * POW(a, b - 1)),
-        lambda ct, out, a, b: ct * (out * log(a)),
+        lambda ct, out, a, b: ct * (b * POW(a, where(EQ(b, 0), 1, b - 1))),
+        lambda ct, out, a, b: ct * (out * log(where(EQ(a, 0), 1, a))),
     ),
     notation={
         "text": Notation("{0}**{1}", POWER, (POWER + 1, UNARY)),
@@ -228,11 +247,13 @@ POW: Op = Op(
         "python": call("pow", "{0}", "{1}"),
         "python-ieee": own(ieee.safe_pow, "{0}", "{1}"),
         "javascript": _javascript_pow("{1}"),
+        "c": call("pow", "{0}", "{1}"),
         "numpy": ufunc("power", "{0}", "{1}"),
     },
     sentence="the base follows the power rule, the exponent gets a**b times log(a)",
     domain=(POSITIVE, REAL),
-    kink="the exponent's share is nan where the base is 0 or negative, and log(a) does not exist",
+    kink="0**b does not change with b where b is 0 or more, nor a**0 with a; the exponent's share "
+    "is nan where the base is negative, and log(a) does not exist",
     interval=intervals.power_of,
     undefined=lambda a, b: "domain" if a.low <= 0.0 else "",
     cost=cost(22),
@@ -242,6 +263,7 @@ EXP = Op(
     name="exp",
     arity=1,
     evaluate=ieee.safe_exp,
+    kernel=kernels.exp,
     sympy=lambda sp, x: sp.exp(x),
     vjp=(lambda ct, out, x: ct * out,),
     notation=function("exp", careful=ieee.safe_exp),
@@ -255,6 +277,7 @@ LOG = Op(
     name="log",
     arity=1,
     evaluate=ieee.safe_log,
+    kernel=kernels.log,
     sympy=lambda sp, x: sp.log(x),
     vjp=(lambda ct, out, x: ct / x,),
     notation=function("log", careful=ieee.safe_log),
@@ -269,6 +292,7 @@ LOG1P = Op(
     name="log1p",
     arity=1,
     evaluate=ieee.safe_log1p,
+    kernel=kernels.log1p,
     sympy=lambda sp, x: sp.log(1 + x),
     vjp=(lambda ct, out, x: ct / (1 + x),),
     notation=function("log1p", upright("log1p"), careful=ieee.safe_log1p),
@@ -283,6 +307,7 @@ EXPM1 = Op(
     name="expm1",
     arity=1,
     evaluate=ieee.safe_expm1,
+    kernel=kernels.expm1,
     sympy=lambda sp, x: sp.exp(x) - 1,
     vjp=(lambda ct, out, x: ct * (out + 1),),
     notation=function("expm1", upright("expm1"), careful=ieee.safe_expm1),
@@ -296,6 +321,7 @@ SQRT = Op(
     name="sqrt",
     arity=1,
     evaluate=ieee.safe_sqrt,
+    kernel=lambda m, x: m.sqrt(x),
     sympy=lambda sp, x: sp.sqrt(x),
     vjp=(lambda ct, out, x: ct / (2 * out),),
     notation={
@@ -305,6 +331,7 @@ SQRT = Op(
         "python-ieee": own(ieee.safe_sqrt),
         "numpy": ufunc("sqrt"),
         "javascript": call("Math.sqrt"),
+        "c": call("sqrt"),
     },
     sentence="the square root divides the cotangent by twice the result",
     domain=(POSITIVE,),
@@ -317,6 +344,7 @@ SIN = Op(
     name="sin",
     arity=1,
     evaluate=ieee.safe_sin,
+    kernel=kernels.sin,
     sympy=lambda sp, x: sp.sin(x),
     vjp=(lambda ct, out, x: ct * cos(x),),
     notation=function("sin", careful=ieee.safe_sin),
@@ -330,6 +358,7 @@ COS = Op(
     name="cos",
     arity=1,
     evaluate=ieee.safe_cos,
+    kernel=kernels.cos,
     sympy=lambda sp, x: sp.cos(x),
     vjp=(lambda ct, out, x: -(ct * sin(x)),),
     notation=function("cos", careful=ieee.safe_cos),
@@ -343,6 +372,7 @@ TANH = Op(
     name="tanh",
     arity=1,
     evaluate=math.tanh,
+    kernel=kernels.tanh,
     sympy=lambda sp, x: sp.tanh(x),
     vjp=(lambda ct, out, x: ct * (1 - out * out),),
     notation=function("tanh"),
@@ -356,6 +386,7 @@ SIGMOID = Op(
     name="sigmoid",
     arity=1,
     evaluate=ieee.sigmoid,
+    kernel=kernels.sigmoid,
     sympy=lambda sp, x: 1 / (1 + sp.exp(-x)),
     vjp=(lambda ct, out, x: ct * (out * (1 - out)),),
     notation={
@@ -365,6 +396,7 @@ SIGMOID = Op(
         "javascript": Notation(
             "{0} >= 0 ? 1 / (1 + Math.exp(-{0})) : Math.exp({0}) / (1 + Math.exp({0}))", 1
         ),
+        "c": call("sigmoid", define=_C_SIGMOID),
     },
     sentence="the sigmoid passes the cotangent times s·(1 - s), s being its own result",
     domain=(REAL,),
@@ -376,6 +408,7 @@ SOFTPLUS = Op(
     name="softplus",
     arity=1,
     evaluate=ieee.softplus,
+    kernel=kernels.softplus,
     sympy=lambda sp, x: sp.log(1 + sp.exp(x)),
     vjp=(lambda ct, out, x: ct * sigmoid(x),),
     notation={
@@ -383,6 +416,7 @@ SOFTPLUS = Op(
         "python": own(ieee.softplus),
         "numpy": ufunc("logaddexp", "{0}", "0.0"),
         "javascript": Notation("Math.max({0}, 0) + Math.log1p(Math.exp(-Math.abs({0})))", SUM),
+        "c": Notation("({0} > 0.0 ? {0} : 0.0) + log1p(exp(-fabs({0})))", SUM),
     },
     sentence="the derivative of softplus is the sigmoid",
     domain=(REAL,),
@@ -394,12 +428,14 @@ RELU = Op(
     name="relu",
     arity=1,
     evaluate=lambda x: 0.0 if x <= 0.0 else x,
+    kernel=lambda m, x: m.select(x <= 0.0, 0.0, x),
     sympy=lambda sp, x: sp.Max(x, 0),
     vjp=(lambda ct, out, x: where(x > 0, ct, 0),),
     notation={
         **function("relu", upright("relu")),
         "python": Notation("0.0 if {0} <= 0.0 else {0}", 1, (COMPARISON + 1,)),
         "javascript": Notation("{0} <= 0 ? 0 : {0}", 1),
+        "c": Notation("{0} <= 0.0 ? 0.0 : {0}", 1),
         "numpy": ufunc("maximum", "{0}", "0.0"),
     },
     sentence="relu passes the cotangent where its operand is positive and nothing elsewhere",
@@ -414,6 +450,7 @@ LEAKY_RELU = Op(
     name="leaky_relu",
     arity=1,
     evaluate=lambda x, slope: slope * x if x <= 0.0 else x,
+    kernel=lambda m, x, slope: m.select(x <= 0.0, slope * x, x),
     sympy=lambda sp, x, slope: (1 - exact(sp, slope)) * sp.Max(x, 0) + exact(sp, slope) * x,
     vjp=(lambda ct, out, x, slope: where(x > 0, ct, slope * ct),),
     notation={
@@ -421,6 +458,7 @@ LEAKY_RELU = Op(
         "latex": Notation(upright("leaky\\_relu") + r"_{{{slope}}}\left({0}\right)"),
         "python": Notation("{slope} * {0} if {0} <= 0.0 else {0}", 1, (COMPARISON + 1,)),
         "javascript": Notation("{0} <= 0 ? {slope} * {0} : {0}", 1),
+        "c": Notation("{0} <= 0.0 ? {slope} * {0} : {0}", 1),
         "numpy": Notation("np.where({0} <= 0.0, {slope} * {0}, {0})", ATOM, (PRODUCT,)),
     },
     sentence="leaky relu passes the cotangent where its operand is positive, else slope times it",
@@ -436,6 +474,7 @@ ABS = Op(
     name="abs",
     arity=1,
     evaluate=abs,
+    kernel=lambda m, x: m.abs(x),
     sympy=lambda sp, x: sp.Abs(x),
     vjp=(lambda ct, out, x: where(x > 0, ct, where(x < 0, -ct, 0)),),
     notation={
@@ -443,6 +482,7 @@ ABS = Op(
         "latex": Notation(r"\left|{0}\right|"),
         "python": call("abs"),
         "javascript": call("Math.abs"),
+        "c": call("fabs"),
         "numpy": ufunc("abs"),
     },
     sentence="the absolute value passes the cotangent with the sign of its operand",
@@ -457,6 +497,7 @@ MAXIMUM = Op(
     name="maximum",
     arity=2,
     evaluate=ieee.maximum,
+    kernel=lambda m, a, b: m.select(a < b, b, m.select(b != b, b, a)),
     sympy=lambda sp, a, b: sp.Max(a, b),
     vjp=(
         lambda ct, out, a, b: where(a >= b, ct, 0),
@@ -468,6 +509,7 @@ MAXIMUM = Op(
         "python": own(ieee.maximum, "{0}", "{1}"),
         "numpy": ufunc("maximum", "{0}", "{1}"),
         "javascript": Notation("{0} < {1} || {1} !== {1} ? {1} : {0}", 1),
+        "c": Notation("{0} < {1} || {1} != {1} ? {1} : {0}", 1),
     },
     sentence="the larger operand gets the whole cotangent, the other nothing",
     domain=(REAL, REAL),
@@ -481,6 +523,7 @@ MINIMUM = Op(
     name="minimum",
     arity=2,
     evaluate=ieee.minimum,
+    kernel=lambda m, a, b: m.select(a > b, b, m.select(b != b, b, a)),
     sympy=lambda sp, a, b: sp.Min(a, b),
     vjp=(
         lambda ct, out, a, b: where(a <= b, ct, 0),
@@ -492,6 +535,7 @@ MINIMUM = Op(
         "python": own(ieee.minimum, "{0}", "{1}"),
         "numpy": ufunc("minimum", "{0}", "{1}"),
         "javascript": Notation("{0} > {1} || {1} !== {1} ? {1} : {0}", 1),
+        "c": Notation("{0} > {1} || {1} != {1} ? {1} : {0}", 1),
     },
     sentence="the smaller operand gets the whole cotangent, the other nothing",
     domain=(REAL, REAL),
@@ -505,13 +549,14 @@ LT = _comparison("lt", "<", "<", intervals.less)
 LE = _comparison("le", "<=", r"\le", intervals.less_equal)
 GT = _comparison("gt", ">", ">", intervals.greater)
 GE = _comparison("ge", ">=", r"\ge", intervals.greater_equal)
-EQ = _comparison("eq", "==", "=", intervals.equal)
+EQ: Op = _comparison("eq", "==", "=", intervals.equal)
 NE = _comparison("ne", "!=", r"\ne", intervals.not_equal)
 
 WHERE = Op(
     name="where",
     arity=3,
     evaluate=lambda condition, a, b: a if condition else b,
+    kernel=lambda m, condition, a, b: m.select(m.truth(condition), a, b),
     sympy=lambda sp, condition, a, b: sp.Piecewise((a, as_condition(sp, condition)), (b, True)),
     vjp=(
         None,
@@ -525,6 +570,7 @@ WHERE = Op(
         ),
         "python": Notation("{1} if {0} else {2}", 1, (COMPARISON, COMPARISON, COMPARISON)),
         "javascript": Notation("{0} !== 0 ? {1} : {2}", 1),
+        "c": Notation("{0} != 0.0 ? {1} : {2}", 1),
         "numpy": call("np.where", "{0}", "{1}", "{2}"),
     },
     sentence="only the branch that was taken gets the cotangent",

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
+from ..errors import OperandError, shorten
 from . import ieee
 from .record import Op
 
@@ -58,7 +59,12 @@ def interval_of(op: Op, operands: Sequence[Interval], statics: Sequence[float]) 
     """
     if op.interval is None:
         return ANY
-    found: Interval = op.interval(*operands, *statics)
+    found = op.interval(*operands, *statics)
+    if not isinstance(found, Interval):
+        raise OperandError(
+            f"the record of {op.name}: interval answers {shorten(found)}; expected an Interval of "
+            "wengert.ops.intervals, or leave the field out"
+        )
     if not op.absorbs_nan and any(operand.nan for operand in operands):
         found = Interval(found.low, found.high, True)
     return found

@@ -15,7 +15,7 @@ AWAY_FROM_ZERO: Final = (0.3, 3.0)
 
 def arithmetic(text: Notation, latex: Notation, **targets: Spelling) -> dict[str, Spelling]:
     """Notations of an operator that programming languages write as the text form does."""
-    same = dict.fromkeys(("text", "python", "javascript"), text)
+    same = dict.fromkeys(("text", "python", "javascript", "c"), text)
     return {**same, "latex": latex, **targets}
 
 
@@ -28,6 +28,7 @@ def function(
         "latex": Notation((latex or f"\\{name}") + r"\left({0}\right)"),
         "python": call(name),
         "javascript": call(f"Math.{name}"),
+        "c": call(name),
         "numpy": ufunc(name),
     }
     if careful:

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
-from typing import Any, ClassVar, Final, Protocol, TypeVar, overload
+from string import Formatter
+from typing import Any, ClassVar, Final, NoReturn, Protocol, TypeVar, overload
 
 from ..errors import OperandError, SpellingError, UnknownNameError, kind_of, shorten
 from .shapes import Shape, broadcast, is_array, shape_of, within_memory
@@ -131,6 +132,9 @@ class Op:
     truth       True where what is written is a truth value; the value is 1.0 or 0.0
     conditions  the places of operands that are read as truth values
     decreed     True where the derivative is laid down, not that of the meaning
+    kernel      its value by arithmetic alone, for the native target: called with a machine, the
+                operands and the static arguments (`wengert.ops.kernels`). Without one, or where it
+                answers None, machine code asks `evaluate`, which takes about a microsecond
     shape       for an operation on whole arrays, the shape of its value: called with the shapes
                 of the operands, then the static arguments; None where it works element by element
     jvp         for an operation on whole arrays, one rule per operand, `rule(t, out, *operands,
@@ -162,6 +166,7 @@ class Op:
     truth: bool = False
     conditions: tuple[int, ...] = ()
     decreed: bool = False
+    kernel: Callable[..., Any] | None = None
     shape: Callable[..., tuple[int, ...]] | None = None
     jvp: Sequence[Callable[..., Any] | None] | None = None
     places: Op | None = None
@@ -171,11 +176,9 @@ class Op:
         if self.kink:
             notes += ["", f"Where the derivative does not exist: {self.kink}."]
         object.__setattr__(self, "__doc__", "\n".join(notes))
-        if self.linear not in (None, *LINEAR) or (self.linear is None and self.shape is not None):
-            raise OperandError(
-                f"the record of {self.name}: linear is {self.linear!r}; say which of "
-                f"{', '.join(map(repr, LINEAR))} it is"
-            )
+        complaint = _complaint(self)
+        if complaint:
+            raise OperandError(f"the record of {self.name}: {complaint}")
 
     @property
     def signature(self) -> str:
@@ -310,6 +313,48 @@ class Op:
         return self.cost.get(target, COSTS[target])
 
 
+def _complaint(op: Op) -> str:
+    """What nothing could read in a record, and what to write instead; "" where all is well."""
+    if not str(op.name).isidentifier():
+        return "its name goes into formulas and code; expected one such as 'my_square'"
+    if op.linear not in (None, *LINEAR) or (op.linear is None and op.shape is not None):
+        return f"linear is {op.linear!r}; say which of {', '.join(map(repr, LINEAR))} it is"
+    each = f"one for each of {op.arity} operand{'s' * (op.arity != 1)}"
+    if not _listed(op.vjp, op.arity, lambda rule: rule is None or callable(rule)):
+        return f"vjp is {shorten(op.vjp)}; expected rules or None, {each}: vjp=(rule,) for one"
+    if op.domain and not _listed(op.domain, op.arity, lambda pair: _listed(pair, 2, _is_real)):
+        return f"domain is {op.domain!r}; expected intervals, {each}: domain=((-3.0, 3.0),) for one"
+    for language, form in op.notation.items():
+        if not isinstance(form, Notation) and not callable(form):
+            return (
+                f'its notation "{language}" is {shorten(form)}; expected a Notation, such as '
+                'Notation("{0}*{0}") or call("square"), or a function of the static arguments'
+            )
+        strange = _strange_places(op, form) if isinstance(form, Notation) else []
+        if strange:
+            known = ", ".join(op._arguments())
+            return f'its notation "{language}" has {", ".join(strange)}; there is {known or "none"}'
+    return ""
+
+
+def _listed(things: Any, count: int, expected: Callable[[Any], bool]) -> bool:
+    """Whether these are so many of what is expected; of any number, where the count is -1."""
+    if count < 0:
+        return True
+    return isinstance(things, Sequence) and len(things) == count and all(map(expected, things))
+
+
+def _is_real(thing: Any) -> bool:
+    return isinstance(thing, Real)
+
+
+def _strange_places(op: Op, form: Notation) -> list[str]:
+    """The places of a template that no operand and no static argument goes into."""
+    known = {*map(str, range(op.arity)), *op.statics}
+    found = {name for _, name, _, _ in Formatter().parse(form.template) if name is not None}
+    return [] if op.arity < 0 else sorted(f"{{{name}}}" for name in found - known)
+
+
 _UNBOXED_RANK, _ARRAY_RANK, _SYMPY_RANK = 0.5, 1.5, 3
 
 
@@ -343,11 +388,12 @@ def evaluate_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> 
     """
     import numpy
 
-    if op.shape is not None:
-        result = op.evaluate(*operands, *statics)
-    else:
-        elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
-        result = elementwise(*[numpy.asarray(operand, numpy.float64) for operand in operands])
+    with numpy.errstate(all="ignore"):
+        if op.shape is not None:
+            result = op.evaluate(*operands, *statics)
+        else:
+            elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
+            result = elementwise(*[numpy.asarray(x, numpy.float64) for x in operands])
     array = numpy.asarray(result, numpy.float64)
     return array if array.ndim else float(array)
 
@@ -362,6 +408,8 @@ def _rank(operand: Any) -> float:
         return rank
     if kind.__module__.partition(".")[0] == "sympy":
         return _SYMPY_RANK
+    if kind is Sameness:
+        _refuse_sameness(operand)
     if isinstance(operand, Real):
         return 0
     if hasattr(kind, "__array_interface__"):
@@ -383,6 +431,29 @@ def _plain_statics(op: Op, statics: Sequence[Any]) -> tuple[float, ...]:
     return tuple(map(plain_number, statics))
 
 
+class Sameness(int):
+    """What `==` between nodes answers: whether they are the same one, to be decided on at once.
+
+    In an expression it is an `OperandError`, for a comparison of numbers was meant.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+
+SAME: Final = (Sameness(0), Sameness(1))
+"""The two answers, at 0 and 1."""
+
+
+def _refuse_sameness(answer: object) -> NoReturn:
+    raise OperandError(
+        f"{answer} is the answer of ==, which asks whether two nodes are the same one, and knows "
+        "nothing of their numbers; to compare numbers write wengert.equal(a, b) or not_equal(a, b)"
+    )
+
+
 _EXACT = 2**53
 """Integers up to this size are float64 numbers exactly."""
 
@@ -399,6 +470,8 @@ def plain_number(number: Any) -> int | float:
     kind = type(number)
     if kind is float or (kind is int and -_EXACT <= number <= _EXACT):
         return number  # type: ignore[no-any-return]
+    if kind is Sameness:
+        _refuse_sameness(number)
     if isinstance(number, Integral):
         whole = int(number)
         if -_EXACT <= whole <= _EXACT:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import OperandError, ShapeError, SizeError, kind_of, shorten
+from .data import read_data
 
 if TYPE_CHECKING:
     import numpy
@@ -133,12 +134,18 @@ def frozen_array(data: Any, what: str) -> numpy.ndarray[Any, Any]:
     """A read-only float64 copy of `data`; `OperandError` when it is not made of real numbers."""
     import numpy
 
+    plain = read_data(data, what, OperandError)
     try:
-        array = numpy.array(data, dtype=numpy.float64)
-    except (TypeError, ValueError):
+        array = numpy.array(plain)
+        if array.dtype.kind == "O" and all(isinstance(item, Real) for item in array.flat):
+            array = array.astype(numpy.float64)  # whole numbers past 64 bits, fractions
+    except (ValueError, OverflowError):
+        array = numpy.array(None)
+    if array.dtype.kind not in "biuf":
         raise OperandError(
             f"{what} is {shorten(data)}, {kind_of(data)}; expected an array of real numbers"
-        ) from None
+        )
+    array = array.astype(numpy.float64)
     checked_shape(array.shape, what)
     array.flags.writeable = False
     return array

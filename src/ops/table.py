@@ -6,12 +6,14 @@ Names are read through it, as in files; an operation from elsewhere is given to 
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Iterable, Mapping
-from typing import Final
+from pickle import PicklingError
+from typing import Any, Final
 
 from ..errors import DuplicateNameError, OperandError, kind_of, shorten
 from .arrays import ARRAY_OPERATIONS
-from .record import Op
+from .record import Op, lookup
 from .scalar import ELEMENTWISE, LEAVES
 
 OPERATIONS: Final[dict[str, Op]] = {**ELEMENTWISE, **{op.name: op for op in ARRAY_OPERATIONS}}
@@ -47,3 +49,24 @@ def with_own(known: Mapping[str, Op], own: Iterable[Op]) -> dict[str, Op]:
             )
         found[op.name] = op
     return found
+
+
+def operation_named(name: str) -> Op:
+    """The operation of the table, or the leaf, that is called `name`; so pickles name them.
+
+    >>> operation_named("tanh")
+    <operation tanh(x)>
+    """
+    return lookup({**OPERATIONS, **LEAVES}, name)
+
+
+def _by_name(op: Op) -> tuple[Any, tuple[str]]:
+    if op is not OPERATIONS.get(op.name) and op is not LEAVES.get(op.name):
+        raise PicklingError(
+            f"the operation {op.signature} is not of wengert's table, by whose names operations "
+            "are pickled; where it is needed, make what uses it anew"
+        )
+    return operation_named, (op.name,)
+
+
+copyreg.pickle(Op, _by_name)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from ..graph.expr import Graph, live_nodes
 from ..graph.rewrite import Rewritten, Transform, Walk, Write, add_record, live_part, unchanged
-from ..graph.traversal import use_counts
+from ..graph.store import use_counts
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts
@@ -51,6 +51,7 @@ class Pass:
 
     Without any of these it removes dead code, which the others do too.
 
+    >>> from wengert.graph.rewrite import extract
     >>> g = Graph(); x = g.input("x")
     >>> small, _ = SHARE_PASS(extract([x * x + x * x]))
     >>> print(*small.passes)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 from ..graph.expr import Graph, live_nodes
-from ..graph.traversal import taken_apart, use_counts
+from ..graph.store import use_counts
+from ..graph.traversal import taken_apart
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, MUL, NEG, SUB, TOTAL
 from .rules import scalar_constant

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from inspect import signature
 from itertools import product
-from math import isfinite
+from math import isfinite, nan
 from typing import Any, Final, NamedTuple
 
+from ..errors import OperandError, SettingError, shorten
 from ..graph.expr import Expr, Graph
 from ..ops.record import Op
 from ..ops.scalar import (
@@ -37,6 +38,9 @@ from ..ops.scalar import (
     where,
 )
 from ..ops.shapes import broadcast
+
+EXACTNESS: Final = ("exact", "real", "stable")
+"""How far the two sides of a rule are equal, see `Rule`."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,6 +68,13 @@ class Rule:
     exactness: str
     positive: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.exactness not in EXACTNESS:
+            raise SettingError(
+                f"rule {shorten(self.name)}: exactness is {shorten(self.exactness)}; "
+                f"expected one of {', '.join(map(repr, EXACTNESS))}"
+            )
+
     def __repr__(self) -> str:
         before, after = self.sides()
         return f"{self.name}: {before} -> {after}"
@@ -85,10 +96,15 @@ class Rule:
         """The rule ready to apply: one for each order of the pattern's terms and factors."""
         before, after = self.sides()
         graph, root = before.graph, before.id
+        if not graph.operands[root]:
+            raise OperandError(
+                f"rule {shorten(self.name)}: its pattern is {before}; expected an operation of the "
+                "wildcards, such as lambda a: a + 0"
+            )
         parts = [_part(graph, node) for node in range(len(graph)) if graph.operands[node]]
         pattern = [part for part in reversed(parts) if part.slot <= root]
         result = tuple(part for part in parts if part.slot > root)
-        numbers = {n: float(graph[n]) for n in range(len(graph)) if graph.ops[n] is CONSTANT}
+        numbers = {n: float(graph.value(n)) for n in range(len(graph)) if graph.ops[n] is CONSTANT}
         constants = [i for i, name in enumerate(self.wildcards) if name.rstrip("12") == "k"]
         growth = _operations(result, {*numbers, *constants})
         kept = {after.id}.union(*(part.operands for part in result))
@@ -284,7 +300,6 @@ EXACT: Final = _table(
     ("mul-minus-one", lambda x: x * -1, lambda x: -x),
     ("add-zero", lambda x: x + 0, lambda x: x),
     ("sub-zero", lambda x: x - 0, lambda x: x),
-    ("zero-sub", lambda x: 0 - x, lambda x: -x),
     ("div-one", lambda x: x / 1, lambda x: x),
     ("div-minus-one", lambda x: x / -1, lambda x: -x),
     ("pow-zero", lambda x: x**0, lambda x: 1),
@@ -329,6 +344,7 @@ EXACT: Final = _table(
 REAL: Final = _table(
     "real",
     ("mul-zero", lambda x: x * 0, lambda x: 0),
+    ("zero-sub", lambda x: 0 - x, lambda x: -x),
     ("zero-div", lambda x: 0 / x, lambda x: 0),
     ("sub-same", lambda x: x - x, lambda x: 0),
     ("div-same", lambda x: x / x, lambda x: 1),
@@ -360,10 +376,45 @@ REAL: Final = _table(
 STABLE: Final = _table(
     "stable",
     ("sqrt-square", lambda x: sqrt(x * x), lambda x: absolute(x)),
+    ("sqrt-pow-two", lambda x: sqrt(x**2), lambda x: absolute(x)),
+    ("square-pow-half", lambda x: (x * x) ** 0.5, lambda x: absolute(x)),
+    ("pow-two-pow-half", lambda x: (x**2) ** 0.5, lambda x: absolute(x)),
+    ("sqrt-times-sqrt", lambda x: sqrt(x) * sqrt(x), lambda x: where(x >= 0, x, nan), "x"),
+    ("sqrt-pow-two-outside", lambda x: sqrt(x) ** 2, lambda x: where(x >= 0, x, nan), "x"),
+    ("pow-half-pow-two", lambda x: (x**0.5) ** 2, lambda x: where(x >= 0, x, nan), "x"),
     ("softplus", lambda x: log(1 + exp(x)), lambda x: softplus(x)),
     ("log1p-exp", lambda x: log1p(exp(x)), lambda x: softplus(x)),
     ("log1p", lambda x: log(1 + x), lambda x: log1p(x)),
     ("log1p-minus", lambda x: log(1 - x), lambda x: log1p(-x)),
+    (
+        "log1p-minus-exp",
+        lambda x: log1p(-exp(x)),
+        # 0 - exp(x), so that this does not fit the pattern again
+        lambda x: where(x > -0.6931471805599453, log(-expm1(x)), log1p(0 - exp(x))),
+    ),
+    ("log1p-expm1", lambda x: log1p(expm1(x)), lambda x: x),
+    (
+        "log-difference",
+        lambda a, b: log(exp(a) - exp(b)),
+        lambda a, b: a + log(-expm1(b - a)),
+    ),
+    (
+        "logistic-density",
+        lambda x: exp(x) / (1 + exp(x)) ** 2,
+        lambda x: sigmoid(x) * sigmoid(-x),
+    ),
+    (
+        "sigmoid-squared-ratio",
+        lambda x: exp(x) / ((1 + exp(x)) * (1 + exp(-x))),
+        lambda x: sigmoid(x) * sigmoid(x),
+    ),
+    (
+        "sigmoid-squared-minus",
+        lambda x: -exp(x) / ((1 + exp(x)) * (1 + exp(-x))),
+        lambda x: -(sigmoid(x) * sigmoid(x)),
+    ),
+    ("sigmoid-times-exp", lambda x: sigmoid(x) * exp(-x), lambda x: sigmoid(-x)),
+    ("sigmoid-minus-times-exp", lambda x: sigmoid(-x) * exp(x), lambda x: sigmoid(x)),
     ("expm1", lambda x: exp(x) - 1, lambda x: expm1(x)),
     ("expm1-plus", lambda x: exp(x) + -1, lambda x: expm1(x)),
     ("expm1-minus", lambda x: 1 - exp(x), lambda x: -expm1(x)),

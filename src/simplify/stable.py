@@ -38,6 +38,7 @@ from ..ops.scalar import (
     LOG,
     LOG1P,
     MUL,
+    SQRT,
     STOP_GRADIENT,
     SUB,
     exp,
@@ -379,8 +380,10 @@ def _may_change(graph: Graph, node: int) -> bool:
         a, b = graph.operands[node]
         if graph.ops[a] is not CONSTANT and graph.ops[b] is not CONSTANT:
             return False
-    if op is MUL and EXP not in [graph.ops[operand] for operand in graph.operands[node]]:
-        return False
+    if op is MUL:
+        factors = [graph.ops[n] for n in graph.operands[node]]
+        if EXP not in factors and factors != [SQRT, SQRT]:
+            return False
     rewrites = _by_root().get(op)
     if rewrites is None:
         return False

@@ -33,6 +33,15 @@ class Batches:
         """The rows and targets of each step of the next epoch."""
         raise NotImplementedError
 
+    def state(self) -> Any:
+        """What the order of the next epochs depends on, for `restore`."""
+        return self._order.getstate() if self._order is not None else None
+
+    def restore(self, state: Any) -> None:
+        """Let the next epochs be those that came when `state` was asked for."""
+        if self._order is not None:
+            self._order.setstate(state)
+
     def _keys(self) -> bytes | None:
         """A random number of 64 bits for each sample, by which a shuffled epoch is sorted."""
         return self._order.randbytes(8 * self._count) if self._order is not None else None
@@ -77,13 +86,31 @@ class ArrayBatches(Batches):
             return
         import numpy
 
-        keys = self._keys()
-        if keys is None:
+        indices = self._indices()
+        if indices is None:
             indices = numpy.arange(len(self))
-        else:
-            indices = numpy.frombuffer(keys, "<u8").argsort(kind="stable")
         for first in range(0, len(self), self._block):  # so many batches are gathered at once
             chosen = indices[first : first + self._block]
             rows, targets = self._rows.take(chosen, axis=0), self._targets.take(chosen, axis=0)
             for start in range(0, len(chosen), self.size):
                 yield rows[start : start + self.size], targets[start : start + self.size]
+
+    def _indices(self) -> Any:
+        """The places of the next epoch's samples in their order; None for that of the data."""
+        import numpy
+
+        keys = self._keys()
+        return None if keys is None else numpy.frombuffer(keys, "<u8").argsort(kind="stable")
+
+    @property
+    def data(self) -> tuple[Any, Any]:
+        """All rows and all targets."""
+        return self._rows, self._targets
+
+    def orders(self, epochs: int) -> Any:
+        """A row of places for each of the next epochs; None where none is shuffled."""
+        import numpy
+
+        if self._order is None or self.size == len(self):
+            return None
+        return numpy.array([self._indices() for _ in range(epochs)], numpy.int64)

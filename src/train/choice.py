@@ -13,6 +13,7 @@ from typing import Any, Final
 from ..codegen.array.program import ArrayProgram
 from ..codegen.compiled import Compiled, compile
 from ..codegen.cost import array_microseconds, duration, elements, operation_microseconds
+from ..codegen.native.host import available
 from ..codegen.program import Nested, flatten
 from ..codegen.target import TARGETS
 from ..errors import SizeError, SpellingError, UnknownNameError
@@ -40,6 +41,19 @@ SMALL: Final = 40.0
 
 _IRREGULAR: Final = 0.25
 """A graph that becomes more array operations than this share of its own is called irregular."""
+
+SURE: Final = 100.0
+"""Machine code of fewer microseconds a step is not compared with arrays."""
+
+_MOST: Final = 10_000
+"""A step of more operations is not compiled to machine code unasked."""
+
+_TURN, _BLOCK, _UPDATE = 0.1, 0.1, 0.05
+"""Microseconds of a step in machine code: in any case; and for each microsecond that Python takes
+for a sample, those of eight; and for each of the update."""
+
+_LOADING, _COMPILING = 250_000.0, 200.0
+"""Microseconds: to load LLVM, and to compile an operation."""
 
 _CARRIED: Final = 0.01
 """Microseconds for a number that is handed from step to step."""
@@ -72,6 +86,16 @@ class Work:
         """About how long a step over so many samples takes in Python."""
         return self.each_time * samples + self.update_time + _CARRIED * self.carried
 
+    def native_microseconds(self, samples: int, steps: int | None) -> float | None:
+        """About how long a step takes in machine code; None where that is not worth compiling."""
+        operations = self.each + self.update
+        if steps is None or operations > _MOST:
+            return None
+        blocks = -(-samples // 8)
+        found = _TURN + _BLOCK * self.each_time * blocks + _UPDATE * self.update_time
+        gained = (self.microseconds(samples) - found) * steps
+        return found if gained > _LOADING + _COMPILING * operations else None
+
     def text(self, samples: int) -> str:
         """The counts in words."""
         each = f"{self.each:,} operations a sample x {samples:,} sample{'s' * (samples != 1)}"
@@ -86,10 +110,13 @@ def compile_step(
     samples: int,
     target: str = AUTO,
     name: str = "step",
+    steps: int | None = None,
 ) -> Choice:
     """Compile a step that will be called with about so many samples, for the target that suits it.
 
-    A target other than "auto" is taken as it is. An unknown one is an `UnknownNameError`.
+    `steps` is how many will be taken in one loop: only a loop gains by machine code, and only one
+    that outlasts its compilation. A target other than "auto" is taken as it is; an unknown one is
+    an `UnknownNameError`.
 
     >>> from wengert.graph.expr import Graph
     >>> g = Graph(); w, x = g.input("w"), g.input("x")
@@ -99,7 +126,7 @@ def compile_step(
     """
 
     def made(target: str) -> Compiled:
-        return compile(inputs, outputs, target=target, batch=batch, name=name)
+        return compile(inputs, outputs, target=target, batch=batch, reduce="mean", name=name)
 
     if target != AUTO:
         check_target(target)
@@ -107,20 +134,32 @@ def compile_step(
     work = work_of(inputs, outputs, batch)
     slow = work.microseconds(samples)
     counted = f"{work.text(samples)}, about {duration(slow)} a step"
+    quick = work.native_microseconds(samples, steps)
+    note = ""
+    if quick is not None and not available():
+        quick, note = None, "; as machine code it would be faster: pip install llvmlite"
+    as_code = f"native: {counted} in Python; as machine code about {duration(quick or 0.0)}"
+    if quick is not None and quick < SURE:
+        return Choice(made("native"), as_code)
     if slow < SMALL:
-        return Choice(made("python"), f"python: {counted}: too small for arrays to gain")
+        return Choice(made("python"), f"python: {counted}: too small for arrays to gain{note}")
     try:
         step = made("numpy")
         check_memory(step, samples)
     except (SizeError, SpellingError) as error:
-        return Choice(made("python"), f"python: {counted}; NumPy is out of the question: {error}")
+        if quick is not None:
+            return Choice(made("native"), as_code)
+        reason = f"python: {counted}; NumPy is out of the question: {error}{note}"
+        return Choice(made("python"), reason)
     fast = array_microseconds(step.program, samples)
     count = f"{len(step.program.instructions):,} array operations about {duration(fast)}"
+    if quick is not None and quick < fast:
+        return Choice(made("native"), f"{as_code}, as {count}")
     if fast < slow:
-        return Choice(step, f"numpy: {counted} in Python; as {count}")
+        return Choice(step, f"numpy: {counted} in Python; as {count}{note}")
     regular = len(step.program.instructions) < _IRREGULAR * (work.each + work.update)
     why = "too small for arrays to gain" if regular else "too irregular to gain"
-    return Choice(made("python"), f"python: {counted}; {why}: as {count}")
+    return Choice(made("python"), f"python: {counted}; {why}: as {count}{note}")
 
 
 def check_target(target: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from numbers import Real
 from typing import Any
 
 from ..errors import DataError, ShapeError, kind_of, shorten
+from ..ops.data import read_data
 from ..ops.shapes import is_array
 from .losses import Loss
 
@@ -20,7 +21,8 @@ def read_rows(X: Any, nin: int | None) -> Any:
     Data that is empty, not finite or not of one width is a `DataError` or `ShapeError`, which
     names the row.
     """
-    if is_array(X) and X.dtype.kind in "biuf" and X.ndim == 2 and X.size:
+    X = read_data(X, "X", DataError)
+    if is_array(X) and X.ndim == 2 and X.size:
         import numpy
 
         array = numpy.array(X, numpy.float64, order="C")
@@ -66,7 +68,7 @@ def read_targets(Y: Any, count: int, loss: Loss, outputs: int | None) -> list[An
     gives a single number. What does not fit is a `ShapeError`, what the loss does not take a
     `DataError`.
     """
-    data = _sequence(Y)
+    data = _sequence(read_data(Y, "Y", DataError))
     if data is None:
         raise ShapeError(f"Y is {shorten(Y)}; expected one target for each row of X")
     if len(data) != count:
@@ -100,24 +102,15 @@ def _target(item: Any, where: str, loss: Loss, outputs: int) -> float:
 
 
 def _sequence(thing: Any) -> list[Any] | None:
-    """The items of a list, an array or a table column; None for anything that is no sequence."""
-    thing = _plain(thing)
-    if isinstance(thing, (str, bytes, Mapping)) or not isinstance(thing, Iterable):
+    """The items of a list or an array; None for anything that has no order, or is no sequence."""
+    if is_array(thing):
+        return thing.tolist() if thing.ndim else None
+    if isinstance(thing, (str, bytes, Mapping, Set)) or not isinstance(thing, Iterable):
         return None
-    return list(thing)
-
-
-def _plain(thing: Any) -> Any:
-    """What arrays, their scalars and table columns hold, as lists and numbers of Python."""
-    for convert in ("to_numpy", "tolist"):
-        if callable(getattr(thing, convert, None)):
-            thing = getattr(thing, convert)()
-    return thing
+    return [read_data(item, "data", DataError) for item in thing]
 
 
 def _number(thing: Any, where: str, expected: str = "expected a number") -> float:
-    if not isinstance(thing, Real):
-        thing = _plain(thing)  # numpy.bool is no Real
     if not isinstance(thing, Real):
         raise DataError(f"{where} is {shorten(thing)}, {kind_of(thing)}; {expected}")
     try:

@@ -22,7 +22,8 @@ class History:
 
     loss     the loss of each whole epoch, measured before its updates, as it was reduced
     stopped  why it ended: "finished"; "callback" asked for it; "interrupted" by Ctrl-C; "diverged"
-             when a loss came out infinite or nan, which is then the last of `loss`
+             when a loss came out infinite or nan, or would have left a parameter so: that epoch's
+             loss is the last of `loss`, and the step that did it was not taken
     seconds  how long the epochs took, without the compilation before them
     target   what the step was compiled to, such as "numpy"
     reason   why: a sentence with the sizes and times that were estimated

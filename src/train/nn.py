@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Final, NamedTuple
 
 from ..errors import (
@@ -22,9 +22,10 @@ from ..errors import (
 )
 from ..graph.expr import Expr
 from ..graph.neuron import ActivatedSum, Row
+from ..graph.store import real_number
 from ..graph.value import Value, zero_grad
 from ..ops import scalar as ops
-from ..ops.record import Op
+from ..ops.record import Op, plain_number
 from ..ops.table import with_own
 from ..storage import PathLike, invalid, is_finite_number, read_document, write_document
 from .rows import is_sequence, read_row
@@ -316,8 +317,8 @@ what is too much is not silently dropped, as zip would: give 2 numbers, or build
             [
                 {
                     "activation": getattr(neuron.activation, "name", neuron.activation),
-                    "w": [weight.data for weight in neuron.w],
-                    "b": neuron.b.data,
+                    "w": [_number_in(weight) for weight in neuron.w],
+                    "b": _number_in(neuron.b),
                 }
                 for neuron in layer.neurons
             ]
@@ -406,6 +407,13 @@ def _eager(row: Sequence[Any]) -> Row | None:
     """The row for sums that are computed at once, if it is all floats or all `Value`s."""
     kinds = set(map(type, row))
     return Row(row) if kinds and (kinds <= _FLOATS or kinds <= _VALUES) else None
+
+
+def _number_in(parameter: Value) -> float:
+    """What a parameter holds, be it of NumPy's kind, as Python's own number."""
+    if isinstance(parameter.data, Real):
+        return plain_number(parameter.data)
+    return real_number(parameter.data, f"parameter {parameter.label or parameter!r}")
 
 
 def _label(thing: Any, label: str) -> Any:

@@ -13,6 +13,7 @@ from ..errors import OperandError, SettingError, ShapeError, UnknownNameError, k
 from ..graph.arithmetic import is_operand
 from ..graph.arrayvalue import ArrayValue
 from ..graph.expr import Expr, Graph
+from ..graph.store import real_number
 from ..graph.value import Value
 from ..ops.scalar import total
 from ..ops.shapes import is_array
@@ -114,9 +115,16 @@ def sample_loss(net: Trainable, nin: int, loss: Loss) -> Sample:
 
 
 def compile_training(
-    sample: Sample, optimizer: Optimizer, reduce: str, target: str, size: int
+    sample: Sample,
+    optimizer: Optimizer,
+    reduce: str,
+    target: str,
+    size: int,
+    steps: int | None = None,
 ) -> Choice:
     """The step for batches of about `size`: gradients of the loss, their total, the update.
+
+    `steps` is how many a loop will take, None where no loop does.
 
     An unknown target or reduction is an `UnknownNameError`.
     """
@@ -142,6 +150,7 @@ def compile_training(
         target=target,
         batch=("X", "Y"),
         samples=size,
+        steps=steps,
     )
 
 
@@ -195,6 +204,18 @@ def parameters_of(net: Any) -> list[Value]:
     if not parameters:
         raise OperandError(f"{shorten(net)} has no parameters; there is nothing to train")
     return parameters
+
+
+def numbers_of(parameters: Iterable[Value]) -> list[float]:
+    """The numbers that parameters hold; an `OperandError` names the first that holds none."""
+    return [
+        real_number(parameter.data, f"parameter {i}{_called(parameter)}")
+        for i, parameter in enumerate(parameters)
+    ]
+
+
+def _called(parameter: Value) -> str:
+    return f", {shorten(parameter.label)}," if parameter.label else ""
 
 
 def _inputs_of(net: Any, nin: int | None) -> int:

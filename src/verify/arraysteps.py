@@ -59,7 +59,9 @@ def array_checks(function: Function, seed: int) -> Iterator[Check]:
         if not graph.shapes and not function.samples:
             rolled = roll([graph[node] for node in graph.outputs])
             yield _roll_check(graph, rolled, function, seed)
-        draft = pipeline.first_draft(graph, recipe.outputs, recipe.signatures, rolled)
+        draft = pipeline.first_draft(
+            graph, recipe.outputs, recipe.signatures, rolled, recipe.stacked
+        )
         kind = "simplification"
         yield from _pass_checks(draft, function, seed)
     except Exception as error:

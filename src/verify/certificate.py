@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -118,8 +120,9 @@ class Verification:
         }
 
     def save(self, path: PathLike) -> Path:
-        """Write the certificate as JSON; answer its path. `load` reads it back."""
-        write_document(path, FORMAT, VERSION, self.data(), _WHAT)
+        """Write the certificate as JSON, with a digest of it; answer its path. `load` reads it."""
+        data = self.data()
+        write_document(path, FORMAT, VERSION, {**data, "sha256": _digest(data)}, _WHAT)
         return Path(path)
 
     @classmethod
@@ -127,7 +130,8 @@ class Verification:
         """A certificate that `save` wrote.
 
         It says what was found when it was written; nothing is checked again. A file that is no
-        certificate is a `SaveFileError` that says where it is not.
+        certificate, or no longer the one that was written, is a `SaveFileError` that says where it
+        is not. (The digest tells of accidents and careless edits; it is no signature.)
 
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
@@ -138,7 +142,11 @@ class Verification:
         size = os.stat(path).st_size
         if size > MAX_BYTES:
             raise invalid(path, _WHAT, f"it has {size:,} bytes, and none has over {MAX_BYTES:,}")
-        return _Reader(path).read(read_document(path, FORMAT, VERSION, _WHAT))
+        document = read_document(path, FORMAT, VERSION, _WHAT)
+        found = _Reader(path).read(document)
+        if document.get("sha256") != _digest(document):
+            raise invalid(path, _WHAT, 'its text is not that of its "sha256": it has been changed')
+        return found
 
     def __repr__(self) -> str:
         verdict = "held" if self else f"{len(self.failures)} FAILED"
@@ -192,6 +200,12 @@ def _table(checks: Sequence[Check]) -> list[str]:
             lines.append(" ".join(padded).rstrip())
     lines.insert(1, " ".join("-" * width for width in _COLUMNS))
     return lines
+
+
+def _digest(data: Mapping[str, Any]) -> str:
+    """The SHA-256 digest of what a certificate claims."""
+    claimed = {key: data[key] for key in data if key not in ("format", "version", "sha256")}
+    return hashlib.sha256(json.dumps(claimed, sort_keys=True).encode()).hexdigest()
 
 
 def _error_text(check: Check) -> str:

@@ -25,7 +25,7 @@ from ..simplify.pipeline import rules_named
 from .arraysteps import Function, array_checks
 from .looks import FLOOR, Look, allowed, first_wrong
 
-MAX_NODES: Final[Mapping[str, int]] = {"javascript": 20_000}
+MAX_NODES: Final[Mapping[str, int]] = {"javascript": 20_000, "native": 5_000}
 """Past so many nodes a target is compiled only if it was asked for."""
 
 MAX_OTHERS: Final = 200_000

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from ...graph.expr import Expr, Graph, live_nodes
 from ...graph.rewrite import Walk
-from ...graph.traversal import consumers
+from ...graph.store import consumers
 from ...ops.arrays import (
     GATHER,
     LENGTH,

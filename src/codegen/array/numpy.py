@@ -13,13 +13,12 @@ from ...ops import arrays
 from ...ops.indexing import Index, subscript, subscript_text
 from ...ops.record import ATOM
 from ...ops.shapes import BATCH, shape_text
-from ..definitions import definitions
+from ..arguments import prepare
 from ..program import Instruction, Operand, flatten, map_nested
 from ..scalar.layout import LINE_LENGTH
 from ..scalar.python import load
 from ..scalar.writer import write_display
-from ..target import Source, Target
-from .arguments import prepare
+from ..target import Source, Target, definitions
 from .families import JOIN
 from .features import WITH_ONES
 from .memory import (

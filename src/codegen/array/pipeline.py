@@ -9,8 +9,9 @@ from typing import Any, Final
 from ...arrays.batching import batch_graph
 from ...arrays.roll import Rolled, roll
 from ...graph.expr import Graph
-from ...ops.arrays import GATHER, GATHER_ROWS
+from ...ops.arrays import GATHER, GATHER_ROWS, RESHAPE
 from ...ops.indexing import Index
+from ...ops.scalar import where
 from ...ops.shapes import BATCH, Shape
 from ...simplify.engine import run
 from ..lower import Signature
@@ -35,15 +36,17 @@ def array_program(
     name: str = "f",
     simplify: bool = True,
     dtype: str = "float64",
+    stacked: Sequence[bool] = (),
     gradients: Iterable[tuple[tuple[Any, ...], str]] = (),
 ) -> ArrayProgram:
     """The program for `graph.outputs`, which `outputs` has the nesting of.
 
+    stacked    which outputs are one per sample, in order; none unless said
     gradients  paths of outputs that are derivatives by the leaves of a group, and its name
 
     A scalar graph is rolled first; one with arrays in it is taken as it is.
     """
-    draft = first_draft(graph, outputs, signatures)
+    draft = first_draft(graph, outputs, signatures, stacked=stacked)
     found = list(tried(draft, PASSES)) if simplify else []
     for one in found:
         draft = one.after if one.record.kept else draft
@@ -64,20 +67,27 @@ def first_draft(
     outputs: Nested,
     signatures: Sequence[Signature],
     rolled: Rolled | None = None,
+    stacked: Sequence[bool] = (),
 ) -> Draft:
     """The arrays as they are found: a scalar graph rolled, and a batch of samples an axis more.
 
-    rolled  what `roll` makes of the graph's outputs, if that is known
+    rolled   what `roll` makes of the graph's outputs, if that is known
+    stacked  which outputs are one per sample
     """
-    shapes = _leaf_shapes(graph, signatures)
+    shapes = _leaf_shapes(signatures)
     graph, places = _rolled(graph, rolled)
-    batched = _batched_leaves(graph, signatures)
+    batched = _batched_leaves(graph, signatures) or _counted_leaf(graph, signatures)
+    image: Mapping[int, int] = {}
     if batched:
-        nodes = list(dict.fromkeys(place.node for place in places))
+        nodes = list(dict.fromkeys([*(place.node for place in places), *batched[: any(stacked)]]))
         graph, images = batch_graph(graph, nodes, batched)
-        places = [Place(images[place.node], place.position) for place in places]
+        image = {node: images[node] for node in nodes}
+        places = [Place(image[place.node], place.position) for place in places]
     iterator = iter(places)
     nested = _standing_alone(graph, map_nested(outputs, lambda _: next(iterator)))
+    if batched and any(stacked):
+        alone = {place.node for place, each in zip(places, stacked, strict=True) if each}
+        nested = _spread(graph, nested, alone, image[batched[0]])
     graph.outputs = tuple(place.node for _, place in flatten(nested))
     return Draft(graph, nested, signatures, shapes)
 
@@ -170,12 +180,13 @@ def _wishes(
     return wishes
 
 
-def _leaf_shapes(graph: Graph, signatures: Sequence[Signature]) -> dict[str, Shape]:
+def _leaf_shapes(signatures: Sequence[Signature]) -> dict[str, Shape]:
+    """The shapes of leaves that are arrays, whether the outputs need them or not."""
     return {
-        leaf: graph.shapes[graph.leaves[leaf]]
+        leaf: shape
         for signature in signatures
-        for leaf in signature.leaves
-        if leaf in graph.leaves and graph.leaves[leaf] in graph.shapes
+        for leaf, shape in zip(signature.leaves, signature.shapes, strict=False)
+        if shape
     }
 
 
@@ -195,6 +206,44 @@ def _batched_leaves(graph: Graph, signatures: Sequence[Signature]) -> list[int]:
         for label, node in graph.leaves.items()
         if not names.isdisjoint(graph.lanes.get(node, (label,)))
     ]
+
+
+def _counted_leaf(graph: Graph, signatures: Sequence[Signature]) -> list[int]:
+    """A new leaf that tells how many samples there are, where the outputs need none of them."""
+    for signature in signatures:
+        if signature.batched and signature.leaves:
+            leaf = label = signature.leaves[0]
+            while label in graph.leaves:
+                label += "_"
+            shape = signature.shapes[0] if signature.shapes else ()
+            made = graph.array(label, shape) if shape else graph.input(label)
+            graph.lanes[made.id] = (leaf,)
+            return [made.id]
+    return []
+
+
+def _spread(graph: Graph, nested: Nested, each: set[int], leaf: int) -> Nested:
+    """The places, what is the same for every sample repeated for each; `leaf` has a row for each.
+
+    In a sequence with a place that varies the others are repeated when they are put there.
+    """
+    if isinstance(nested, Mapping):
+        return {key: _spread(graph, value, each, leaf) for key, value in nested.items()}
+    if not isinstance(nested, Place):
+        flat = [item for item in nested if isinstance(item, Place)]
+        if len(flat) == len(nested) and any(_varies(graph, place) for place in flat):
+            return nested
+        return [_spread(graph, item, each, leaf) for item in nested]
+    if nested.node not in each or _varies(graph, nested):
+        return nested
+    value, row = graph[nested.node], graph[leaf]
+    first = row if len(row.shape) == 1 else GATHER_ROWS(row, Index(0))
+    each_row = RESHAPE(first, (BATCH, *(1,) * len(value.shape))) if value.shape else first
+    return Place(where(each_row, value, value).id, nested.position)
+
+
+def _varies(graph: Graph, place: Place) -> bool:
+    return BATCH in graph.shapes.get(place.node, ())
 
 
 def _standing_alone(graph: Graph, nested: Nested) -> Nested:

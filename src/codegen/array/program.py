@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ShapeError, shorten
 from ...ops.indexing import Index
 from ...ops.record import evaluate_arrays
 from ...ops.shapes import BATCH, Shape, shape_text
-from ..program import Group, Instruction, Nested, Operand, check_row, check_sequence, map_nested
+from ..program import Group, Instruction, Nested, Operand, check_arguments, map_nested
 
 if TYPE_CHECKING:
     import numpy
@@ -26,6 +25,11 @@ class ArrayGroup(Group):
     """One argument; `row` is its shape, without the axis of samples if it is batched."""
 
     row: Shape
+
+    @property
+    def row_shape(self) -> Shape:
+        """The shape of the argument, or of one of its rows where it is batched."""
+        return self.row
 
     @property
     def whole(self) -> Shape:
@@ -155,45 +159,7 @@ class ArrayProgram:
 
     def check_arguments(self, arguments: Sequence[Any]) -> None:
         """A `ShapeError` that names the argument, and the row, unless all fit their groups."""
-        if len(arguments) != len(self.groups):
-            expected = ", ".join(f"{group.name} {shape_text(group.whole)}" for group in self.groups)
-            raise ShapeError(
-                f"{self.name} takes {len(self.groups)} arguments, got {len(arguments)}; "
-                f"expected {expected}"
-            )
-        lengths = {}
-        for group, argument in zip(self.groups, arguments, strict=True):
-            what = f"{self.name}: argument {group.name!r}"
-            if hasattr(argument, "shape") or len(group.row) > 1:
-                _check_array(group, argument, what)
-            elif not group.batched:
-                check_row(group, argument, what)
-            else:
-                for i, row in enumerate(check_sequence(argument, what, group.shape)):
-                    check_row(group, row, f"{self.name}: row {i} of {group.name!r}")
-            if group.batched:
-                lengths[group.name] = len(argument)
-        if len(set(lengths.values())) > 1:
-            raise ShapeError(
-                f"{self.name}: batched arguments have different numbers of rows: "
-                + ", ".join(f"{name} has {n}" for name, n in lengths.items())
-            )
-
-
-def _check_array(group: ArrayGroup, argument: Any, what: str) -> None:
-    import numpy
-
-    found = numpy.shape(argument)
-    fits = len(found) == len(group.whole) and all(
-        wanted in (BATCH, length) for wanted, length in zip(group.whole, found, strict=True)
-    )
-    if not fits:
-        raise ShapeError(
-            f"{what} has shape {shape_text(found)}, expected {shape_text(group.whole)}; "
-            "nothing is cut off or filled in"
-        )
-    if numpy.asarray(argument).dtype.kind not in "biuf":
-        raise ShapeError(f"{what} is {shorten(argument)}, expected an array of real numbers")
+        check_arguments(self.name, self.groups, arguments)
 
 
 def _chosen(array: Any, index: Index, batched: bool) -> numpy.ndarray[Any, Any]:

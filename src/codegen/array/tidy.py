@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ...graph.expr import Expr, Graph, live_nodes
 from ...graph.rewrite import Rewritten, Walk
-from ...graph.traversal import use_counts
+from ...graph.store import use_counts
 from ...ops.arrays import OUTER, RESHAPE, SUM
 from ...ops.scalar import ADD, CONSTANT, DIV, MUL, SUB, WHERE
 

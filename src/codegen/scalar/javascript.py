@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from ...errors import SpellingError
-from ..definitions import definitions
 from ..names import Namespace, called_elsewhere
 from ..program import Instruction, Nested, Operand, Program
-from ..target import Source, Target
+from ..target import Source, Target, definitions
 from .layout import INDENT, LINE_LENGTH, Listing, quoted, separated
 
 _RESERVED: Final = frozenset(
@@ -118,18 +117,26 @@ def _write_stage(
 
 def _write_loop(listing: Listing, program: Program, names: Mapping[str, str], row: str) -> None:
     """The loop over the samples, with its accumulators before it."""
-    for gather in program.gathers:
+    batched = [group for group in program.groups if group.batched]
+    source, repeated = names[batched[0].argument], program.repeated
+    looped = [gather for gather in program.gathers if gather.name not in repeated]
+    for gather in looped:
         start = "const {} = [];" if gather.stacked else "let {} = 0.0;"
         listing.add(start.format(names[gather.name]), level=1)
-    batched = [group for group in program.groups if group.batched]
-    source = names[batched[0].argument]
+    for gather in program.gathers:
+        if gather.name in repeated:
+            listing.found[gather.name] = len(listing.lines) + 1
+            code = f"{_operand(gather.operand, names)} * {source}.length"
+            listing.add(f"const {names[gather.name]} = {code};", level=1)
+    if not looped:
+        return
     listing.add(f"for (let {row} = 0; {row} < {source}.length; {row}++) {{", level=1)
     for group in batched:
         _unpack(
             listing, group.leaves, f"{names[group.argument]}[{row}]", group.scalar, names, level=2
         )
     _write_stage(listing, program.each, names, 2)
-    for gather in program.gathers:
+    for gather in looped:
         term, name = _operand(gather.operand, names), names[gather.name]
         listing.found[gather.name] = len(listing.lines) + 1
         listing.add(f"{name}.push({term});" if gather.stacked else f"{name} += {term};", level=2)

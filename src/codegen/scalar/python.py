@@ -14,10 +14,9 @@ from types import CodeType
 from typing import Any, Final
 
 from ...errors import SpellingError
-from ..definitions import definitions
 from ..names import called
 from ..program import Program, flatten
-from ..target import Source, Target
+from ..target import Source, Target, definitions
 from .layout import INDENT, LINE_LENGTH, Listing, separated
 from .spelling import CAREFUL, FAST, spelling_of
 from .writer import Writer
@@ -111,9 +110,11 @@ def preamble(program: Program, language: str) -> str:
     imported = sorted(name for name in names - defined if hasattr(math, name))
     missing = names - defined - set(imported) - _BUILTIN
     if missing:
+        given = f"; what define= gives is called {', '.join(sorted(defined))}" if defined else ""
         raise SpellingError(
             f"a spelling for the python target calls {', '.join(sorted(missing))}, which is no "
-            "function of Python or math: give its Notation define=, the function or its text"
+            "function of Python or math: give its Notation define=, a function of that name or its "
+            f"text{given}"
         )
     imports = ["import math"] if any("math." in body for body in bodies) else []
     if imported:

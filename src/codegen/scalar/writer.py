@@ -14,11 +14,10 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from ...ops.record import ATOM, UNARY, Op
-from ..names import Namespace
+from ..names import SHORT, Namespace, Variables
 from ..program import Gather, Group, Instruction, Operand, Program, flatten, map_nested
 from .layout import INDENT, LINE_LENGTH, Listing, packed, quoted, separated
 from .spelling import Form, count_reads, form_of, output_names
-from .variables import SHORT, Variables
 
 MAX_INLINE: Final = 120
 """The longest expression, in characters, that is still written inside another."""
@@ -254,13 +253,9 @@ class Writer:
         """Lines before the loop over the samples; answers what the loop has to add to."""
         program, listing = self.program, self.listing
         batched = [group for group in program.groups if group.batched]
-        varying = {instruction.name for instruction in program.each}
-        varying |= {leaf for group in batched for leaf in group.leaves}
-        looped: list[Gather] = []
-        same: list[Gather] = []
-        for gather in program.gathers:
-            changes = gather.stacked or gather.operand in varying
-            (looped if changes else same).append(gather)
+        repeated = program.repeated
+        looped = [gather for gather in program.gathers if gather.name not in repeated]
+        same = [gather for gather in program.gathers if gather.name in repeated]
         sums = packed([f"{g.name} =" for g in looped if not g.stacked], level + 1)
         listing.add(*(f"{line} 0.0" for line in sums), level=level)
         listing.add(*(f"{g.name} = []" for g in looped if g.stacked), level=level)

@@ -28,7 +28,6 @@ _WIDE: Final = 1250
 _BROAD, _LOW, _FLAT = 700, 420, 2.4
 """A picture that is wider than the first and not higher than the second, and the third times as
 wide as high, goes above the steps instead of beside them."""
-_UNORDERED: Final = frozenset(("add", "mul", "eq", "ne"))
 
 
 @dataclass(frozen=True)
@@ -247,7 +246,8 @@ def _edge(
             parts.append(
                 f'<text x="{x:.1f}" y="{y:.1f}" class="local" data-from="{at}">×{number}</text>'
             )
-    if 1 < len(consumer.operands) <= 3 and consumer.op not in _UNORDERED:
+    ordered = not w.graph.ops[consumer.number].commutative
+    if 1 < len(consumer.operands) <= 3 and ordered:
         x, y = arrow.before_end
         end_x, end_y = arrow.end
         parts.append(

@@ -1,0 +1,150 @@
+"""`ArrayFunction`: statements in index notation as a function of arguments, ready to be printed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ...arrays.interpret import run
+from ...arrays.reads import Apply
+from ...arrays.statements import ArrayProgram, Output, Statement
+from ...ops.shapes import BATCH, Shape
+from ..program import Nested, check_arguments, map_nested
+from .program import ArrayGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An output that is one number: an element of an array, its place counted in C order.
+
+    stacked   whether there is one for each sample
+    """
+
+    array: str
+    place: int
+    stacked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """An output that is a sequence of numbers: elements of arrays, one piece after another.
+
+    stacked   whether each is a row of one for each sample
+    """
+
+    name: str
+    pieces: tuple[tuple[str, tuple[int, ...]], ...]
+    stacked: bool = False
+
+    @property
+    def length(self) -> int:
+        """How many numbers there are."""
+        return sum(len(places) for _, places in self.pieces)
+
+
+@dataclass(frozen=True)
+class ArrayFunction:
+    """A function on arrays.
+
+    groups   the arguments
+    program  what is computed; its vectors are arguments
+    outputs  the results, nested as the caller nested them: `Element`s and `Vector`s
+    values   the numbers of leaves that are no arguments
+    """
+
+    name: str
+    groups: tuple[ArrayGroup, ...]
+    program: ArrayProgram
+    outputs: Nested
+    values: Mapping[str, float]
+    dtype: str = "float64"
+    passes: tuple[Any, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def batched(self) -> bool:
+        """Whether any argument has a sample axis."""
+        return any(group.batched for group in self.groups)
+
+    @property
+    def instructions(self) -> tuple[Statement, ...]:
+        """The statements."""
+        return self.program.statements
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape of each array."""
+        return {name: array.shape for name, array in self.program.arrays.items()}
+
+    def counts(self) -> Counter[str]:
+        """How many statements there are of each operation, the most frequent first."""
+        return Counter(statement.value.op.name for statement in self.program.statements)
+
+    def check_arguments(self, arguments: Sequence[Any]) -> None:
+        """Raise a `ShapeError` unless there is one array of the right shape per group."""
+        check_arguments(self.name, self.groups, arguments)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(group.name for group in self.groups)
+        return f"<ArrayFunction {self.name}({arguments}): {len(self.instructions):,} statements>"
+
+    def __str__(self) -> str:
+        lines = [f"{self.name}({', '.join(group.argument for group in self.groups)})"]
+        return "\n".join([*lines, *[f"  {s}" for s in self.program.listing()]])
+
+    def run(self, *arguments: Any) -> Any:
+        """Interpret the statements point by point: what printed code is compared with."""
+        import numpy
+
+        self.check_arguments(arguments)
+        leaves: dict[str, Any] = dict(self.values)
+        for group, argument in zip(self.groups, arguments, strict=True):
+            array = numpy.asarray(argument, numpy.float64)
+            if group.name in self.program.arrays:
+                whole = self.program.arrays[group.name].shape
+                array = array[..., None] if len(whole) > array.ndim else array
+                leaves[group.name] = array
+        names = dict.fromkeys(output.array for output in self.program.outputs)
+        wanted = replace(self.program, outputs=tuple(map(Output, names)))
+        found = dict(zip(names, run(wanted, leaves), strict=True))
+        counts = [len(a) for a, g in zip(arguments, self.groups, strict=True) if g.batched]
+        samples = counts[0] if counts else 1
+        return map_nested(self.outputs, lambda output: self._result(found, output, samples))
+
+    def _result(self, found: Mapping[str, Any], output: Element | Vector, samples: int) -> Any:
+        import numpy
+
+        if isinstance(output, Element):
+            one = self._elements(found, output.array, (output.place,))[..., 0]
+            return numpy.broadcast_to(one, samples) if output.stacked else one
+        parts = [self._elements(found, array, places) for array, places in output.pieces]
+        if not output.stacked:
+            return numpy.concatenate([numpy.zeros(0), *parts])
+        whole = [numpy.broadcast_to(part, (samples, part.shape[-1])) for part in parts]
+        return numpy.concatenate(whole, 1).T
+
+    def _elements(self, found: Mapping[str, Any], name: str, places: tuple[int, ...]) -> Any:
+        array = found[name]
+        if BATCH in self.program.arrays[name].shape:
+            return array.reshape(len(array), -1)[:, list(places)]
+        return array.reshape(-1)[list(places)]
+
+
+def truths(program: ArrayProgram) -> set[str]:
+    """The arrays whose elements are truth values, and that are only read."""
+    writers = Counter(statement.array for statement in program.statements)
+    kept = {output.array for output in program.outputs}
+    return {
+        statement.array
+        for statement in program.statements
+        if isinstance(statement.value, Apply)
+        and statement.value.op.truth
+        and any(not isinstance(operand, float) for operand in statement.value.operands)
+        and writers[statement.array] == 1
+        and statement.place is None
+        and not statement.domain
+        and statement.array not in kept
+        and program.arrays[statement.array].home is None
+    }

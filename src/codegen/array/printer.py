@@ -1,0 +1,635 @@
+"""Statements in index notation printed as a NumPy function, one line after another.
+
+What is read once is written where it is read, up to a limit; an operation whose operand is not
+needed again works in that operand's memory; parts of a vector are computed in place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Final
+
+from ...arrays.reads import Affine, Apply, Read, Reduce
+from ...arrays.statements import COMPUTED, LEAF, LITERAL, Array, Statement
+from ...errors import MissingInputError
+from ...graph.store import listing
+from ...ops.indexing import Index, subscript, subscript_text
+from ...ops.record import ATOM
+from ...ops.scalar import ADD, STOP_GRADIENT
+from ...ops.shapes import BATCH, shape_text
+from ..arguments import prepare
+from ..names import Namespace, called_elsewhere
+from ..program import map_nested
+from ..scalar.layout import Listing
+from ..scalar.python import load
+from ..scalar.writer import write_display
+from ..target import Source, Target, definitions
+from .function import ArrayFunction, Element, Vector, truths
+from .reading import Code, Head, arranged, transposed, view
+from .recognise import Recogniser, _normal, masked, number, on_shape, seen_through
+from .views import array_literal, strided_view
+
+LONGEST: Final = 70
+"""An expression of more characters is not written inside another."""
+
+DEEPEST: Final = 12
+"""How deep expressions are nested."""
+
+_NEEDS_OTHER_MEMORY: Final = ("np.dot(", "np.matmul(", "np.einsum(")
+
+
+def emit(function: ArrayFunction) -> Source:
+    """The statements as a Python function on NumPy arrays, after what it needs."""
+    printer = _Printer(function)
+    printer.write()
+    constants = Listing()
+    for name, text in printer.head.constants.items():
+        constants.assign(name, "=", text, 0)
+    blocks = ["import numpy as np", *definitions(printer.recogniser.forms)]
+    blocks.append("\n".join(constants.lines))
+    top = "\n\n\n".join(block for block in blocks if block)
+    offset = top.count("\n") + 3
+    lines = {name: line + offset for name, line in printer.listing.found.items()}
+    text = top + "\n\n\n" + "\n".join(printer.listing.lines) + "\n"
+    return Source(text, function.name, lines)
+
+
+class _Printer:
+    def __init__(self, function: ArrayFunction) -> None:
+        self.function, self.program = function, function.program
+        self.listing = Listing()
+        self._arrays = self.program.arrays
+        self._dtype = "" if function.dtype == "float64" else f", dtype=np.{function.dtype}"
+        ops = [s.value.op for s in self.program.statements]
+        own = {g.argument for g in function.groups}
+        self._space = Namespace({function.name, "np", *own} | called_elsewhere(ops))
+        self._names = self._take_names()
+        batched = [g.argument for g in function.groups if g.batched]
+        samples = f"len({batched[0]})" if batched else "1"
+        taken = {function.name, "np", *own, *self._names.values()}
+        self.head = Head(taken, samples)
+        self.recogniser = Recogniser(self.program, self.source, self.head, function.dtype)
+        self.recogniser.truths |= truths(self.program)
+        self._pending: dict[str, Code] = {}
+        self._writers = Counter(s.array for s in self.program.statements)
+        self._opened: set[str] = set()
+        self._fixed: set[str] = set()
+        self._root = self._roots()
+        self._host = self._hosts()
+        self._last = self._last_uses()
+        self._wanted = self._wanted_zeros()
+
+    # What is planned before a line is written.
+
+    def _take_names(self) -> dict[str, str]:
+        """The variables of arrays; arguments keep their names, those with homes in them follow."""
+        arguments = {g.name: g.argument for g in self.function.groups}
+        names = {}
+        for name in self._arrays:
+            names[name] = arguments.get(name) or self._space.take(name)
+        return names
+
+    def _roots(self) -> dict[str, str]:
+        """By array, the one whose memory it is in."""
+        root: dict[str, str] = {}
+        for name, array in self._arrays.items():
+            root[name] = array.home.vector if array.home else name
+        for s in self.program.statements:
+            source = _copied(s)
+            if source is not None and self._arrays[s.array].home is None:
+                root[s.array] = root[source]
+        return root
+
+    def _hosts(self) -> dict[str, int]:
+        """Arrays that may be written where they are read, and the statement where that is."""
+        reads = Counter(r.array for s in self.program.statements for r in s.reads)
+        kept = {output.array for output in self.program.outputs}
+        host: dict[str, int] = {}
+        plain: dict[str, bool] = {}
+        for s in self.program.statements:
+            array = self._arrays[s.array]
+            alone = self._writers[s.array] == 1 and s.place is None and array.home is None
+            plain[s.array] = alone and s.array not in kept and reads[s.array] == 1
+        for number_of, s in enumerate(self.program.statements):
+            for place, operand, lengths in _read_at(s):
+                if plain.get(operand.array) and _whole(
+                    operand, self._arrays[operand.array], lengths
+                ):
+                    if isinstance(s.value, Apply):
+                        form = s.value.op.spelled("numpy", s.value.statics)
+                        if form and form.template.count(f"{{{place}}}") > 1:
+                            continue
+                    host[operand.array] = number_of
+        return host
+
+    def _last_uses(self) -> dict[str, int]:
+        """By array of its own memory, the number of the last statement whose line reads it."""
+        statements = self.program.statements
+        line = list(range(len(statements)))
+        for number_of in reversed(range(len(statements))):
+            host = self._host.get(statements[number_of].array)
+            if host is not None:
+                line[number_of] = line[host]
+        last: dict[str, int] = {}
+        for number_of, s in enumerate(statements):
+            for read in s.reads:
+                root = self._root[read.array]
+                last[root] = max(last.get(root, 0), line[number_of])
+        for output in self.program.outputs:
+            last[self._root[output.array]] = len(statements)
+        return last
+
+    def _wanted_zeros(self) -> set[str]:
+        """The arrays that a later sum needs to be 0 outside of their domain."""
+        domains = {s.array: s for s in self.program.statements if s.domain}
+        wanted: set[str] = set()
+        for s in self.program.statements:
+            if not isinstance(s.value, Reduce) or s.value.op is not ADD:
+                continue
+            for term in s.value.terms:
+                needed = set(map(_normal, term.domain))
+                for factor in term.factors:
+                    if isinstance(factor, Read) and factor.array in domains and needed:
+                        source = domains[factor.array]
+                        seen = seen_through(factor, on_shape(source, source.domain))
+                        if needed.intersection(seen):
+                            wanted.add(factor.array)
+                            needed.difference_update(seen)
+        return wanted
+
+    # What an array is in the code.
+
+    def source(self, name: str) -> Code:
+        """An array as an expression, its axes called "0", "1" and so on."""
+        if name in self._pending:
+            return self._pending[name]
+        array = self._arrays[name]
+        axes = tuple([str(axis) for axis in range(len(array.shape))])
+        if array.kind == LITERAL:
+            import numpy
+
+            values = numpy.array(array.values).reshape(array.shape)
+            text = array_literal(values, self.function.dtype)
+            return Code(self.head.constant(text, self._names[name]), axes, ATOM, name)
+        return Code(self._names[name], axes, ATOM, name)
+
+    def write(self) -> None:
+        """The whole function."""
+        program, function = self.program, self.function
+        if not all(_is_silent(s) for s in program.statements):
+            self.listing.add('@np.errstate(all="ignore")')
+        arguments = [f"{g.argument}," for g in function.groups]
+        self.listing.enclose(
+            f"def {function.name}(", [*arguments[:-1], arguments[-1][:-1]], "):", 0
+        )
+        self.listing.add('"""Straight-line NumPy, generated by wengert.', "", level=1)
+        self.listing.add(
+            *(f"{g.argument}: array of shape {shape_text(g.whole)}" for g in function.groups),
+            level=1,
+        )
+        self.listing.add('"""', level=1)
+        self._open_leaves()
+        self._open_vectors()
+        for place, statement in enumerate(program.statements):
+            self._write(place, statement)
+        self._write_results()
+
+    def _used(self) -> set[str]:
+        used = {read.array for s in self.program.statements for read in s.reads}
+        used.update(output.array for output in self.program.outputs)
+        return used
+
+    def _open_leaves(self) -> None:
+        used, missing = self._used(), []
+        groups = {g.name: g for g in self.function.groups}
+        for name, array in self._arrays.items():
+            if array.kind != LEAF or name not in used:
+                continue
+            if name in groups:
+                if groups[name].scalar and len(array.shape) > (array.shape[:1] == (BATCH,)):
+                    self.listing.assign(f"{name}_", "=", f"{groups[name].argument}[..., None]", 1)
+                    self._names[name] = f"{name}_"
+                continue
+            if array.home is not None and array.home.vector in groups:
+                group = groups[array.home.vector]
+                if group.scalar:
+                    self._names[name] = group.argument
+                    continue
+                text = self._part(group.argument, array, prod(group.row), group.batched)
+                self.listing.assign(self._names[name], "=", text, 1)
+                continue
+            lost = [e for e in array.elements if e not in self.function.values]
+            if lost or not array.elements:
+                missing += lost or [name]
+                continue
+            import numpy
+
+            values = numpy.array([self.function.values[e] for e in array.elements])
+            text = array_literal(values.reshape(array.shape), self.function.dtype)
+            if not array.shape:
+                text = f"np.{self.function.dtype}({number(float(values[0])).text})"
+            self.head.taken.discard(self._names[name])
+            self._names[name] = self.head.constant(text, self._names[name])
+        if missing:
+            raise MissingInputError(
+                f"the outputs depend on {listing(missing)}, which no "
+                "argument names; add them to the inputs of compile"
+            )
+
+    def _part(self, vector: str, array: Array, length: int, batched: bool) -> str:
+        """The part of a vector that an array is, a view where there is one."""
+        import numpy
+
+        assert array.home is not None
+        shape = array.shape[1:] if batched else array.shape
+        places = array.home.places
+        index = Index(numpy.array(places, numpy.int64).reshape(shape))
+        if not batched:
+            text = strided_view(vector, index, length) if shape else f"{vector}[{places[0]}]"
+            return text or f"{vector}[{self._positions(index)}]"
+        if list(places) == list(range(length)):
+            return f"{vector}.reshape({self.head.samples}, {', '.join(map(str, shape))})"
+        key = subscript(index, (length,)) if len(shape) <= 1 else None
+        if key is not None:
+            return f"{vector}[{subscript_text((slice(None), *key))}]"
+        first, count = places[0], len(places)
+        if list(places) == list(range(first, first + count)):
+            shown = ", ".join(map(str, shape))
+            return f"{vector}[:, {first}:{first + count}].reshape({self.head.samples}, {shown})"
+        return f"{vector}[:, {self._positions(index)}]"
+
+    def _positions(self, index: Index) -> str:
+        return self.head.constant(array_literal(index.array, "int64"), "places")
+
+    def _open_vectors(self) -> None:
+        """Memory for the vectors that are computed part by part, and their parts in it."""
+        for name, array in self._arrays.items():
+            if array.kind != COMPUTED or self._writers[name]:
+                continue
+            parts = self.program.parts(name)
+            if not parts:
+                continue
+            shape = self.head.shape(array.shape)
+            size = shape if len(array.shape) > 1 else self.head.length(array.shape[0])
+            self.listing.assign(self._names[name], "=", f"np.empty({size}{self._dtype})", 1)
+            for part in parts:
+                text = self._part(self._names[name], part, array.size, array.shape[:1] == (BATCH,))
+                if "places" in text or not part.shape:
+                    self._names[part.name] = text
+                else:
+                    self.listing.assign(self._names[part.name], "=", text, 1)
+
+    # Statements.
+
+    def _write(self, place: int, statement: Statement) -> None:
+        code = self._domain_zeroed(statement, self.recogniser.value(statement))
+        name, array = statement.array, self._arrays[statement.array]
+        if name in self._host and len(code.text) <= LONGEST and code.depth < DEEPEST:
+            names = {axis.name: str(k) for k, axis in enumerate(statement.axes)}
+            axes = tuple([names[axis] for axis in code.axes])
+            self._pending[name] = replace(code, axes=axes)
+            return
+        if _is_truth(statement) and name not in self.recogniser.truths:
+            code = _as_numbers(code, self.function.dtype)
+        if array.home is not None or self._writers[name] > 1 or not self._is_whole(statement):
+            self._fill(statement, code)
+            return
+        self._assign(place, statement, code)
+
+    def _domain_zeroed(self, statement: Statement, code: Code) -> Code:
+        """The value with 0 outside the domain where that is needed; what is 0 there is noted."""
+        if not statement.domain:
+            return code
+        zero = self.recogniser.domain_after(statement)
+        wanted = set(map(_normal, statement.domain))
+        single = self._writers[statement.array] == 1 and statement.place is None
+        if single and statement.array in self._wanted and not wanted <= zero:
+            lengths = _lengths(statement)
+            mask = self.recogniser.mask(statement.domain, lengths)
+            assert mask is not None
+            code = masked(mask, code, [axis.name for axis in statement.axes])
+            zero = frozenset(wanted)
+        if single:
+            self.recogniser.zeroed[statement.array] = on_shape(statement, zero)
+        return code
+
+    def _is_whole(self, statement: Statement) -> bool:
+        """Whether a statement writes an array in the order of its axes, or of several for one."""
+        if statement.place is None:
+            return tuple(a.length for a in statement.axes) == self._arrays[statement.array].shape
+        array = self._arrays[statement.array]
+        code = view(
+            Read(statement.array, statement.place),
+            Code("x", memory="x"),
+            array.shape,
+            _lengths(statement),
+            self.head,
+        )
+        split = code.text.startswith("x.reshape(") and code.text.count("(") == 1
+        return (code.text == "x" or split) and set(code.axes) == {a.name for a in statement.axes}
+
+    def _assign(self, place: int, statement: Statement, code: Code) -> None:
+        """A variable for the value of a statement."""
+        name, array = statement.array, self._arrays[statement.array]
+        heir = self._heir(place, statement, code)
+        if heir is not None:
+            variable = self._names[name] = self._names[heir]
+            self._in_place(name, variable, code)
+            return
+        grid = tuple([axis.name for axis in statement.axes])
+        if statement.place is not None:
+            target = view(
+                Read(name, statement.place), Code("x"), array.shape, _lengths(statement), self.head
+            )
+            grid = target.axes
+        lengths = [next(a.length for a in statement.axes if a.name == axis) for axis in grid]
+        text = self._grown(code, grid, lengths)
+        if statement.place is not None and len(grid) != len(array.shape):
+            shown = ", ".join(map(self.head.length, array.shape))
+            bare = text.text if text.binds == ATOM else f"({text.text})"
+            text = Code(f"{bare}.reshape({shown})")
+        shown = text.text
+        if code.memory and self._root[name] == name:
+            shown = f"{text.tight}.copy()"
+        self.listing.assign(self._names[name], "=", shown, 1, name)
+        if set(code.axes) != set(grid):
+            self._fixed.add(name)
+
+    def _grown(self, code: Code, grid: Sequence[str], lengths: Sequence[int]) -> Code:
+        """The value with all axes of a grid."""
+        if not grid:
+            return code
+        if set(code.axes) == set(grid):
+            return transposed(code, grid)
+        if not code.axes and code.binds == ATOM and not code.memory and _literal(code.text):
+            return Code(f"np.full({self.head.shape(lengths)}, {code.text}{self._dtype})")
+        shown = arranged(code, grid)
+        return Code(f"np.broadcast_to({shown.text}, {self.head.shape(lengths)})", tuple(grid))
+
+    def _heir(self, place: int, statement: Statement, code: Code) -> str | None:
+        """The array in whose memory the value can be computed: nothing else reads it later."""
+        array = self._arrays[statement.array]
+        if statement.place is not None or not array.shape or code.memory:
+            return None
+        if tuple(axis.name for axis in statement.axes) != code.axes:
+            return None
+        if not code.filling.startswith("np.") or _is_truth(statement):
+            return None
+        if code.filling.startswith(_NEEDS_OTHER_MEMORY) or ".reduce(" in code.filling:
+            return None
+        for read in _operands(statement):
+            if not isinstance(read, Read) or read.array in self._pending:
+                continue
+            name = read.array
+            one = self._arrays[name]
+            if (
+                one.kind == COMPUTED
+                and one.shape == array.shape
+                and self._root[name] == name
+                and self._last.get(name) == place
+                and name not in self._fixed
+                and name not in self.recogniser.truths
+                and self._writers[name] == 1
+                and _same_axes(read, statement)
+            ):
+                return name
+        return None
+
+    def _in_place(self, name: str, variable: str, code: Code) -> None:
+        if code.update is not None:
+            left, sign, right = code.update
+            if left == variable:
+                self.listing.assign(variable, f"{sign}=", right, 1, name)
+                return
+            if right == variable and sign in "+*":
+                self.listing.assign(variable, f"{sign}=", left, 1, name)
+                return
+        if code.filling:
+            self.listing.add(code.filling.replace("{out}", variable), level=1)
+        else:
+            self.listing.add(f"{variable}[...] = {code.text}", level=1)
+        self.listing.found[name] = len(self.listing.lines)
+
+    def _fill(self, statement: Statement, code: Code) -> None:
+        """The value written into memory that is there: part of a vector, or of an array."""
+        name, array = statement.array, self._arrays[statement.array]
+        if array.home is None and name not in self._opened:
+            self._opened.add(name)
+            size = self.head.shape(array.shape)
+            self.listing.assign(self._names[name], "=", f"np.zeros({size}{self._dtype})", 1)
+        lengths = _lengths(statement)
+        target = view(
+            Read(name, statement.target),
+            Code(self._names[name], memory=name),
+            array.shape,
+            lengths,
+            self.head,
+            writing=True,
+        )
+        shown = arranged(code, target.axes)
+        partial = self._writers[name] > 1 and statement.domain
+        if partial:
+            mask = self.recogniser.mask(statement.domain, lengths)
+            assert mask is not None
+            inside = arranged(mask, target.axes)
+            if target.memory and target.axes:
+                line = f"np.copyto({target.text}, {shown.text}, where={inside.text})"
+            else:
+                line = f"{target.text} = np.where({inside.text}, {shown.text}, {target.text})"
+        elif code.filling and code.axes == target.axes and self._fillable(code, array, target):
+            filling = code.filling
+            if not self._is_contiguous(array, target):
+                filling = filling.replace("np.dot(", "np.matmul(", 1)
+            line = filling.replace("{out}", target.text)
+        elif target.text.endswith("]") and not target.axes:
+            line = f"{target.text} = {shown.text}"
+        else:
+            line = f"{target.text}[...] = {shown.text}"
+            if target.text.endswith("]"):
+                line = f"{target.text} = {shown.text}"
+            elif not target.axes:
+                line = f"{target.text}[()] = {shown.text}"
+        self.listing.add(line, level=1)
+        self.listing.found[name] = len(self.listing.lines)
+
+    def _fillable(self, code: Code, array: Array, target: Code) -> bool:
+        return bool(target.axes) and bool(target.memory) and "places" not in target.text
+
+    def _is_contiguous(self, array: Array, target: Code) -> bool:
+        if target.text != self._names[array.name]:
+            return False
+        if array.home is None:
+            return True
+        if array.shape[:1] == (BATCH,):
+            return False
+        first = array.home.places[0]
+        return array.home.places == tuple(range(first, first + array.size))
+
+    # Results.
+
+    def _write_results(self) -> None:
+        self._returned: set[str] = set()
+        shown = map_nested(self.function.outputs, self._result)
+        self.listing.found["return"] = len(self.listing.lines) + 1
+        write_display(self.listing, "return ", shown, "", 1)
+
+    def _result(self, output: Element | Vector) -> str:
+        if isinstance(output, Element):
+            return self._element(output)
+        arrays = self._arrays
+        stacked = output.stacked
+        if len(output.pieces) == 1 and not stacked:
+            ((name, places),) = output.pieces
+            array = arrays[name]
+            if array.shape and list(places) == list(range(array.size)):
+                code = self.source(name)
+                text = code.text if len(array.shape) == 1 else f"{code.tight}.ravel()"
+                root = self._root[name]
+                own = root not in self._returned and arrays[root].kind == COMPUTED
+                self._returned.add(root)
+                return text if own and name not in self._fixed else f"{text}.copy()"
+        variable = self._space.take(output.name, "out")
+        size = f"({output.length}, {self.head.samples})" if stacked else str(output.length)
+        self.listing.assign(variable, "=", f"np.empty({size}{self._dtype})", 1)
+        start = 0
+        for name, places in output.pieces:
+            stop = start + len(places)
+            piece = self._piece(name, places, stacked)
+            self.listing.add(f"{variable}[{start}:{stop}] = {piece}", level=1)
+            start = stop
+        return variable
+
+    def _piece(self, name: str, places: Sequence[int], stacked: bool) -> str:
+        array = self._arrays[name]
+        code = self.source(name)
+        rows = BATCH in array.shape
+        size = array.size
+        whole = list(places) == list(range(size))
+        key = None if whole else subscript(Index(list(places)), (size,))
+        inside = subscript_text(key) if key else None
+        if not whole and inside is None:
+            import numpy
+
+            inside = self._positions(Index(numpy.array(places, numpy.int64)))
+        if not rows:
+            flat = code.text if not array.shape else f"{code.tight}.ravel()"
+            flat = flat if whole or not array.shape else f"{flat}[{inside}]"
+            return f"np.reshape({flat}, (-1, 1))" if stacked else flat
+        flat = code.tight
+        if len(array.shape) == 1:
+            return flat
+        if len(array.shape) > 2:
+            flat = f"{flat}.reshape({self.head.samples}, {size})"
+        return f"{flat}.T" if whole else f"{flat}.T[{inside}]"
+
+    def _element(self, output: Element) -> str:
+        array = self._arrays[output.array]
+        if output.stacked and BATCH not in array.shape:
+            one = self._element(replace(output, stacked=False))
+            return f"np.full({self.head.samples}, {one}{self._dtype})"
+        if array.kind == LITERAL:
+            return f"np.{self.function.dtype}({number(array.values[output.place]).text})"
+        code = self.source(output.array)
+        shape = array.shape[1:] if array.shape[:1] == (BATCH,) else array.shape
+        keys: list[str] = [":"] if array.shape[:1] == (BATCH,) else []
+        place = output.place
+        inner: list[str] = []
+        for length in reversed(shape):
+            inner.insert(0, str(place % length))
+            place //= length
+        batched = bool(keys)
+        text = f"{code.tight}[{', '.join(keys + inner)}]" if inner else code.text
+        root = self._arrays[self._root[output.array]]
+        shared = root.kind == LEAF or self._root[output.array] in self._returned or inner
+        if batched:
+            self._returned.add(self._root[output.array])
+        return f"{text}.copy()" if batched and shared else text
+
+
+def _literal(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text in ("np.inf", "np.nan")
+    return True
+
+
+def _as_numbers(code: Code, dtype: str) -> Code:
+    """Truth values as 1.0 and 0.0."""
+    if _literal(code.text):
+        return code
+    return Code(f"{code.tight}.astype(np.{dtype})", code.axes, ATOM, "", "", code.depth + 1)
+
+
+def _is_truth(statement: Statement) -> bool:
+    value = statement.value
+    return isinstance(value, Apply) and value.op.truth and bool(statement.reads)
+
+
+def _is_silent(statement: Statement) -> bool:
+    """Whether the value is of numbers that are there already, moved or compared."""
+    return isinstance(statement.value, Apply) and statement.value.op.chooses
+
+
+def _operands(statement: Statement) -> Sequence[object]:
+    value = statement.value
+    if isinstance(value, Apply):
+        return value.operands
+    return [factor for term in value.terms for factor in term.factors]
+
+
+def _lengths(statement: Statement) -> dict[str, int]:
+    return {axis.name: axis.length for axis in statement.axes}
+
+
+def _copied(statement: Statement) -> str | None:
+    """The array whose elements a statement passes on as they are, if it does."""
+    value = statement.value
+    if isinstance(value, Apply):
+        (operand, *_) = value.operands
+        one = value.op is STOP_GRADIENT and isinstance(operand, Read)
+        return operand.array if one and isinstance(operand, Read) else None
+    term = value.terms[0]
+    factor = term.factors[0] if len(term.factors) == 1 else None
+    alone = len(value.terms) == 1 and term.count == 1 and not (term.over or term.domain)
+    if not alone or not isinstance(factor, Read):
+        return None
+    return factor.array
+
+
+def _whole(read: Read, array: Array, lengths: Mapping[str, int]) -> bool:
+    """Whether a read is of all of an array, its axes in any order, summed ones among them."""
+    names = [index.axis if isinstance(index, Affine) else None for index in read.index]
+    return (
+        None not in names
+        and len(set(names)) == len(names)
+        and all(lengths[str(n)] == m for n, m in zip(names, array.shape, strict=True))
+    )
+
+
+def _read_at(statement: Statement) -> Iterator[tuple[int, Read, dict[str, int]]]:
+    """The reads of a statement, the place of each, and the lengths of the axes there."""
+    value, lengths = statement.value, _lengths(statement)
+    if isinstance(value, Apply):
+        for place, operand in enumerate(value.operands):
+            if isinstance(operand, Read):
+                yield place, operand, lengths
+        return
+    for term in value.terms:
+        inner = {**lengths, **{axis.name: axis.length for axis in term.over}}
+        for place, factor in enumerate(term.factors):
+            if isinstance(factor, Read):
+                yield place, factor, inner
+
+
+def _same_axes(read: Read, statement: Statement) -> bool:
+    names = [index.axis if isinstance(index, Affine) else None for index in read.index]
+    return names == [axis.name for axis in statement.axes]
+
+
+STATEMENTS: Final = Target(
+    "numpy-statements", emit, load, prepare=prepare, arrays=True, statements=True
+)

@@ -1,0 +1,541 @@
+"""Statements in index notation as NumPy code: what a careful person would have written.
+
+Elementwise operations are functions of NumPy with broadcasting. A sum of products is a product of
+matrices, an outer product by broadcasting, a sum over axes, `np.tensordot`, or else `np.einsum`,
+which can say all of them. Where a statement holds on part of its grid only, a mask says so, and the
+rest is 0 where a sum needs that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import isfinite, prod
+
+from ...arrays.reads import (
+    Affine,
+    Among,
+    Apply,
+    AtLeast,
+    Condition,
+    Equal,
+    Index,
+    Operand,
+    Read,
+    Reduce,
+    Term,
+    renamed_index,
+)
+from ...arrays.statements import LITERAL, ArrayProgram, Statement
+from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
+from ...ops.scalar import ADD, MAXIMUM, STOP_GRADIENT
+from ...ops.shapes import BATCH
+from .reading import Code, Head, arranged, table_constant, transposed, view
+
+MANY = 12
+"""A sum of more terms is written as a sum of sums."""
+
+SAMPLES = 32
+"""How many samples a batch is taken to have, where sizes are compared."""
+
+
+@dataclass
+class Recogniser:
+    """Writes the values of statements of one program.
+
+    source   what an array is, as an expression with the axes of its shape named "0", "1", …
+    head     the module's constants
+    zeroed   by array, conditions on the axes of its shape, outside of which it is 0
+    truths   the arrays of truth values
+    forms    the notations that were used
+    """
+
+    program: ArrayProgram
+    source: Callable[[str], Code]
+    head: Head
+    dtype: str = "float64"
+    zeroed: dict[str, frozenset[Condition]] = field(default_factory=dict)
+    truths: set[str] = field(default_factory=set)
+    forms: list[Notation] = field(default_factory=list)
+
+    def value(self, statement: Statement) -> Code:
+        """The value of a statement, with its axes in order; those it does not depend on missing."""
+        grid = tuple([axis.name for axis in statement.axes])
+        lengths = {axis.name: axis.length for axis in statement.axes}
+        if isinstance(statement.value, Apply):
+            return self._applied(statement.value, grid, lengths)
+        return self._reduced(statement.value, grid, lengths)
+
+    def mask(self, domain: Iterable[Condition], lengths: Mapping[str, int]) -> Code | None:
+        """Where all conditions hold, a truth value for each point; None for everywhere."""
+        whole: Code | None = None
+        for condition in domain:
+            one = self._condition(condition, lengths)
+            if whole is not None:
+                axes = [axis for axis in lengths if axis in (*whole.axes, *one.axes)]
+                first, second = arranged(whole, axes), arranged(one, axes)
+                one = Code(f"{first.tight} & {second.tight}", tuple(axes), SUM)
+            whole = one
+        if whole is None:
+            return None
+        return Code(self.head.constant(whole.text, "mask"), whole.axes)
+
+    def read(self, read: Read, lengths: Mapping[str, int], truth: bool = False) -> Code:
+        """An element of an array at every point, as a view; truth values as numbers."""
+        array = self.program.arrays[read.array]
+        constant = all(isinstance(i, Affine) and not i.terms for i in read.index)
+        if array.kind == LITERAL and (constant or len(set(array.values)) == 1):
+            place = 0
+            for index, length in zip(read.index, array.shape, strict=True):
+                place = place * length + (index.offset if constant else 0)  # type: ignore[union-attr]
+            return number(array.values[place])
+        source = self.source(read.array)
+        names = [i.axis if isinstance(i, Affine) else None for i in read.index]
+        own = [str(axis) for axis in range(len(array.shape))]
+        if (
+            None not in names
+            and len(set(names)) == len(names)
+            and all(
+                lengths[str(name)] == length
+                for name, length in zip(names, array.shape, strict=True)
+            )
+        ):
+            renaming = dict(zip(own, map(str, names), strict=True))
+            code = replace(source, axes=tuple([renaming[axis] for axis in source.axes]))
+        else:
+            code = view(read, source, array.shape, lengths, self.head)
+        if read.array in self.truths and not truth and not _is_number(code):
+            code = code.through(f".astype(np.{self.dtype})", code.axes)
+            code = replace(code, memory="")
+        return code
+
+    def domain_after(self, statement: Statement) -> frozenset[Condition]:
+        """The conditions of a statement outside of which its value is 0 by itself."""
+        domain = frozenset(map(_normal, statement.domain))
+        if not domain:
+            return domain
+        value = statement.value
+        if isinstance(value, Reduce):
+            if value.op is not ADD:
+                return frozenset()
+            for term in value.terms:
+                outer = frozenset(map(_normal, term.domain))
+                zeros = [self._zero_outside(f) for f in term.factors]
+                domain &= frozenset[Condition]().union(outer, *zeros)
+            return domain
+        zeros = [self._zero_outside(operand) for operand in value.operands]
+        if value.op.linear == "each":
+            return domain & frozenset[Condition]().union(*zeros)
+        if value.op.linear == "first":
+            return domain & zeros[0]
+        if value.op.linear == "together" and not value.op.conditions:
+            return domain.intersection(*zeros)
+        return frozenset()
+
+    def _zero_outside(self, operand: Operand) -> frozenset[Condition]:
+        if not isinstance(operand, Read):
+            return frozenset()
+        return frozenset(seen_through(operand, self.zeroed.get(operand.array, ())))
+
+    def _applied(self, value: Apply, grid: Sequence[str], lengths: Mapping[str, int]) -> Code:
+        if not any(isinstance(operand, Read) for operand in value.operands):
+            return number(value.op.evaluate(*value.operands, *value.statics))
+        operands = [
+            self._operand(operand, lengths, place in value.op.conditions)
+            for place, operand in enumerate(value.operands)
+        ]
+        if value.op is STOP_GRADIENT:
+            return operands[0]
+        constants = [_constant(code) for code in operands]
+        if None not in constants:
+            return number(value.op.evaluate(*constants, *value.statics))
+        axes = tuple([axis for axis in grid if any(axis in code.axes for code in operands)])
+        form = value.op.spelling("numpy", value.statics)
+        self.forms.append(form)
+        slots = (*form.slots, *[0] * len(operands))
+        shown = [arranged(code, axes) for code in operands]
+        fixed = {
+            name: repr(float(static))
+            for name, static in zip(value.op.statics, value.statics, strict=True)
+        }
+        texts = [code.within(slot) for code, slot in zip(shown, slots, strict=False)]
+        filling = ""
+        if form.out:
+            filling = form.out.format(*[code.text for code in shown], out="{out}", **fixed)
+        depth = 1 + max(code.depth for code in operands)
+        update = None
+        if form.operator:
+            update = (shown[0].text, form.operator, shown[1].text)
+        text = form.template.format(*texts, **fixed)
+        return Code(text, axes, form.binds, "", filling, depth, update)
+
+    def _operand(self, operand: Operand, lengths: Mapping[str, int], truth: bool = False) -> Code:
+        if isinstance(operand, Read):
+            return self.read(operand, lengths, truth)
+        return number(operand)
+
+    def _reduced(self, value: Reduce, grid: Sequence[str], lengths: Mapping[str, int]) -> Code:
+        if value.op is not ADD:
+            extremes = [self._extreme(term, value.op.name, lengths) for term in value.terms]
+            return self._largest(extremes, value.op.name, grid)
+        parts = [self._term(term, grid, lengths) for term in value.terms]
+        while len(parts) > MANY:  # in parentheses, so that nothing nests deeply
+            some = [parts[k : k + MANY] for k in range(0, len(parts), MANY)]
+            parts = [(1, self._sum(part, grid)) for part in some]
+        return self._sum(parts, grid)
+
+    def _sum(self, parts: Sequence[tuple[int, Code]], grid: Sequence[str]) -> Code:
+        """Terms with their signs added up.
+
+        A sum starts with what is added and has all axes, so that nothing is turned or grown.
+        """
+        plus = [k for k, (sign, _) in enumerate(parts) if sign > 0]
+        full = [k for k in plus if len(parts[k][1].axes) == len(grid)]
+        first = (full or plus or [0])[0]
+        sign, total = parts[first]
+        if sign < 0:
+            filling = f"np.negative({total.text}, out={{out}})"
+            total = Code(f"-{total.within(UNARY)}", total.axes, UNARY, "", filling, total.depth + 1)
+        for sign, code in [*parts[:first], *parts[first + 1 :]]:
+            total = self._added(total, code, sign, grid)
+        return total
+
+    def _added(self, total: Code, code: Code, sign: int, grid: Sequence[str]) -> Code:
+        axes = tuple([axis for axis in grid if axis in total.axes or axis in code.axes])
+        one, other = arranged(total, axes), arranged(code, axes)
+        function = "add" if sign > 0 else "subtract"
+        filling = f"np.{function}({one.text}, {other.text}, out={{out}})"
+        text = f"{one.within(SUM)} {'+' if sign > 0 else '-'} {other.within(SUM + 1)}"
+        update = (one.text, "+" if sign > 0 else "-", other.text)
+        return Code(text, axes, SUM, "", filling, max(one.depth, other.depth + 1), update)
+
+    def _largest(self, parts: Sequence[Code], name: str, grid: Sequence[str]) -> Code:
+        total = parts[0]
+        for code in parts[1:]:
+            axes = tuple([axis for axis in grid if axis in total.axes or axis in code.axes])
+            one, other = arranged(total, axes), arranged(code, axes)
+            text = f"np.{name}({one.text}, {other.text})"
+            filling = f"np.{name}({one.text}, {other.text}, out={{out}})"
+            total = Code(text, axes, ATOM, "", filling, max(one.depth, other.depth) + 1)
+        return total
+
+    def _extreme(self, term: Term, name: str, outer: Mapping[str, int]) -> Code:
+        """The largest, or the smallest, of a term."""
+        lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
+        code = self._operand(term.factors[0], lengths)
+        mask = self.mask(term.domain, lengths)
+        if mask is not None:
+            none = Code("-np.inf" if name == MAXIMUM.name else "np.inf")
+            code = _where(mask, code, list(lengths), none.text)
+        return _over_axes(code, [axis.name for axis in term.over if axis.name in code.axes], name)
+
+    def _term(self, term: Term, grid: Sequence[str], outer: Mapping[str, int]) -> tuple[int, Code]:
+        """The sign of a term and its size, summed over its axes."""
+        lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
+        order = list(lengths)
+        over = tuple([axis.name for axis in term.over])
+        codes = [self._operand(f, lengths) for f in term.factors]
+        mask = self._mask_of(term, lengths)
+        scale = float(term.count)
+        factors = []
+        for code in codes:
+            if code.text.startswith("np.") or not _is_number(code):
+                factors.append(code)
+            else:
+                scale *= float(code.text)
+        if mask is not None:
+            factors = self._masked(factors, mask, order)
+        missing = [axis for axis in over if not any(axis in factor.axes for factor in factors)]
+        for axis in missing:
+            if lengths[axis] == BATCH:
+                factors.append(Code(self.head.samples))
+            else:
+                scale *= lengths[axis]
+        sign = -1 if scale < 0 else 1
+        return sign, contracted(factors, over, grid, lengths, abs(scale))
+
+    def _mask_of(self, term: Term, lengths: Mapping[str, int]) -> Code | None:
+        """The mask that a term needs: none for conditions outside of which a factor is 0."""
+        implied: set[Condition] = set()
+        for factor in term.factors:
+            implied |= self._zero_outside(factor)
+        return self.mask([c for c in term.domain if _normal(c) not in implied], lengths)
+
+    def _masked(self, factors: list[Code], mask: Code, order: Sequence[str]) -> list[Code]:
+        """The factors with 0 where the mask does not hold."""
+        for place, code in enumerate(factors):
+            if set(mask.axes) <= set(code.axes):
+                return [*factors[:place], _where(mask, code, order, "0.0"), *factors[place + 1 :]]
+        text = f"np.multiply({mask.text}, 1.0, dtype=np.{self.dtype})"
+        return [*factors, Code(self.head.constant(text, f"{mask.text}_ones"), mask.axes)]
+
+    def _condition(self, condition: Condition, lengths: Mapping[str, int]) -> Code:
+        axes = tuple([axis for axis in lengths if axis in condition.axes])
+        if isinstance(condition, AtLeast):
+            return self._at_least(condition.expression, axes, lengths)
+        if isinstance(condition, Among):
+            return Code(self.head.constant(_points(condition, axes, lengths), condition.name), axes)
+        left = self._index(condition.left, axes, lengths)
+        right = self._index(condition.right, axes, lengths)
+        return Code(f"{left} == {right}", axes, COMPARISON)
+
+    def _at_least(self, index: Affine, axes: Sequence[str], lengths: Mapping[str, int]) -> Code:
+        above = tuple([term for term in index.terms if term[1] > 0])
+        below = tuple([(axis, -stride) for axis, stride in index.terms if stride < 0])
+        larger = self._index(Affine(max(index.offset, 0), above), axes, lengths)
+        smaller = self._index(Affine(max(-index.offset, 0), below), axes, lengths)
+        return Code(f"{smaller} <= {larger}", tuple(axes), COMPARISON)
+
+    def _index(self, index: Index, axes: Sequence[str], lengths: Mapping[str, int]) -> str:
+        """The number that an index is, for every point of some axes."""
+        if not isinstance(index, Affine):
+            return arranged(Code(table_constant(index, self.head), index.axes), axes).text
+        parts = []
+        for axis, stride in sorted(index.terms, key=lambda term: term[1] < 0):
+            length = self.head.length(lengths[axis])
+            counting = arranged(Code(f"np.arange({length})", (axis,)), axes).text
+            size = "" if abs(stride) == 1 else f"{abs(stride)} * "
+            parts.append((stride > 0, f"{size}{counting}"))
+        if index.offset or not parts:
+            parts.append((index.offset >= 0, str(abs(index.offset))))
+        text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
+        return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])
+
+
+def number(value: float) -> Code:
+    """A number as NumPy code."""
+    if value != value:
+        return Code("np.nan")
+    if not isfinite(value):
+        return Code("np.inf") if value > 0 else Code("-np.inf", binds=UNARY)
+    text = repr(float(value))
+    return Code(text, binds=UNARY if text.startswith("-") else ATOM)
+
+
+def _constant(code: Code) -> float | None:
+    """The number that an expression is, if it is one."""
+    bare = replace(code, text=code.text.replace("np.", ""))
+    return float(bare.text) if _is_number(bare) else None
+
+
+def _is_number(code: Code) -> bool:
+    if code.memory:
+        return False
+    try:
+        float(code.text)
+    except ValueError:
+        return False
+    return True
+
+
+def scaled(code: Code, scale: float) -> Code:
+    """Some times it."""
+    if scale == 1.0:
+        return code
+    if _is_number(code):
+        return number(scale * float(code.text))
+    filling = f"np.multiply({number(scale).text}, {code.text}, out={{out}})"
+    text = f"{number(scale).text} * {code.within(PRODUCT + 1)}"
+    update = (code.text, "*", number(scale).text)
+    return Code(text, code.axes, PRODUCT, "", filling, code.depth + 1, update)
+
+
+def contracted(
+    factors: Sequence[Code],
+    over: Sequence[str],
+    grid: Sequence[str],
+    lengths: Mapping[str, int],
+    scale: float = 1.0,
+) -> Code:
+    """The product of factors summed over axes, `scale` times; its axes are some of `grid`.
+
+    >>> x, w = Code("x", ("p", "c")), Code("w", ("e", "c"))
+    >>> contracted([x, w], ["c"], ["p", "e"], {"p": 2, "c": 3, "e": 4}).text
+    'np.dot(x, w.T)'
+    >>> contracted([x], ["c"], ["p"], {"p": 2, "c": 3}).text
+    'np.add.reduce(x, axis=1)'
+    """
+    if not factors:
+        return number(scale)
+    left = [_summed_alone(f, over, factors) for f in factors]
+    sizes = [_size(code.axes, lengths) for code in left]
+    result = {axis for code in left for axis in code.axes} - set(over)
+    if scale != 1.0 and min(sizes) < _size(result, lengths):
+        smallest = sizes.index(min(sizes))
+        left[smallest] = scaled(left[smallest], scale)
+        scale = 1.0
+    order = [*grid, *over]
+    while len(left) > 1:
+        left = _paired(left, over, order, lengths)
+    rest = [axis for axis in over if axis in left[0].axes]
+    return scaled(_over_axes(left[0], rest, "add"), scale)
+
+
+def _paired(
+    factors: list[Code], over: Sequence[str], order: Sequence[str], lengths: Mapping[str, int]
+) -> list[Code]:
+    """Two factors made one, those whose product is smallest, summed over what no other one has."""
+
+    def alone(i: int, j: int) -> list[str]:
+        others = {axis for k, f in enumerate(factors) if k not in (i, j) for axis in f.axes}
+        both = {*factors[i].axes, *factors[j].axes}
+        return [axis for axis in over if axis in both and axis not in others]
+
+    def cost(pair: tuple[int, int]) -> tuple[int, int]:
+        both = {*factors[pair[0]].axes, *factors[pair[1]].axes}
+        return _size(both.difference(alone(*pair)), lengths), _size(both, lengths)
+
+    pairs = [(i, j) for j in range(len(factors)) for i in range(j)]
+    i, j = min(pairs, key=cost)
+    a, b, summed = factors[i], factors[j], alone(i, j)
+    if any(axis in a.axes and axis in b.axes for axis in summed):
+        a, b = _summed_alone(a, summed, [a, b]), _summed_alone(b, summed, [a, b])
+        product = _matrix_product(a, b, summed, [axis for axis in order if axis not in summed])
+    else:
+        product = _product(a, b, order)
+        product = _over_axes(product, [axis for axis in summed if axis in product.axes], "add")
+    return [product, *[f for k, f in enumerate(factors) if k not in (i, j)]]
+
+
+def _size(axes: Iterable[str], lengths: Mapping[str, int]) -> int:
+    return prod(SAMPLES if lengths[axis] == BATCH else lengths[axis] for axis in axes)
+
+
+def _summed_alone(code: Code, over: Sequence[str], factors: Sequence[Code]) -> Code:
+    """A factor without the summed axes that no other factor has."""
+    if len(factors) == 1:
+        return code
+    others = [axis for other in factors if other is not code for axis in other.axes]
+    return _over_axes(code, [a for a in over if a in code.axes and a not in others], "add")
+
+
+def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
+    """Two factors multiplied element by element."""
+    axes = [axis for axis in order if axis in one.axes or axis in other.axes]
+    a, b = arranged(one, axes), arranged(other, axes)
+    filling = f"np.multiply({a.text}, {b.text}, out={{out}})"
+    text = f"{a.within(PRODUCT)} * {b.within(PRODUCT + 1)}"
+    depth, update = 1 + max(a.depth, b.depth), (a.text, "*", b.text)
+    return Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
+
+
+def _over_axes(code: Code, axes: Sequence[str], name: str) -> Code:
+    """The sum, or the largest or smallest, over some of its axes."""
+    if not axes:
+        return code
+    rest = tuple([axis for axis in code.axes if axis not in axes])
+    places = sorted(code.axes.index(axis) for axis in axes)
+    where = str(places[0]) if len(places) == 1 else str(tuple(places))
+    # What `.sum(axis)` calls in the end, at half the price for small arrays.
+    call = f"np.{name}.reduce({code.text}, axis={where if rest else None}"
+    return Code(f"{call})", rest, ATOM, "", f"{call}, out={{out}})" if rest else "", code.depth + 1)
+
+
+def _matrix_product(a: Code, b: Code, over: Sequence[str], grid: Sequence[str]) -> Code:
+    inner = [axis for axis in over if axis in a.axes and axis in b.axes]
+    stacked = [axis for axis in grid if axis in a.axes and axis in b.axes]
+    rows = [axis for axis in a.axes if axis not in (*inner, *stacked)]
+    columns = [axis for axis in b.axes if axis not in (*inner, *stacked)]
+    depth = 1 + max(a.depth, b.depth)
+    if len(columns) > 1 >= len(rows) or (
+        columns and rows and len(rows) < 2 and grid.index(columns[0]) < grid.index(rows[0])
+    ):
+        a, b, rows, columns = b, a, columns, rows
+    if not rows and not columns and not stacked:
+        other = transposed(b, a.axes)
+        if len(inner) == 1:
+            return Code(f"np.dot({a.text}, {other.text})", (), ATOM, "", "", depth)
+        return Code(f"np.vdot({a.text}, {other.text})", (), ATOM, "", "", depth)
+    if stacked and (len(inner) > 1 or len(rows) != 1 or len(columns) != 1):
+        return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)], depth)
+    if len(inner) > 1 or len(columns) > 1:
+        places = [[code.axes.index(axis) for axis in inner] for code in (a, b)]
+        shown = ", ".join(map(str, places)) if len(inner) > 1 else f"{places[0]}, {places[1]}"
+        text = f"np.tensordot({a.text}, {b.text}, ({shown}))"
+        return Code(text, (*rows, *columns), ATOM, "", "", depth)
+    first = transposed(a, [*stacked, *rows, *inner])
+    second = transposed(b, [*stacked, *inner, *columns])
+    text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
+    plain = not stacked and len(rows) <= 1
+    inside = f"{first.text}, {second.text}"
+    if plain:  # np.dot costs less a call than @
+        axes = (*rows, *columns)
+        return Code(f"np.dot({inside})", axes, ATOM, "", f"np.dot({inside}, out={{out}})", depth)
+    filling = f"np.matmul({inside}, out={{out}})"
+    return Code(text, (*stacked, *rows, *columns), PRODUCT, "", filling, depth)
+
+
+def _einsum(a: Code, b: Code, axes: Sequence[str], depth: int) -> Code:
+    """The product with the axes of `axes`, summed over the others."""
+    rest = dict.fromkeys((*a.axes, *b.axes))
+    letters = dict(zip(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", strict=False))
+    parts = ["".join(letters[axis] for axis in some) for some in (a.axes, b.axes, axes)]
+    inside = f'"{parts[0]},{parts[1]}->{parts[2]}", {a.text}, {b.text}'
+    filling = f"np.einsum({inside}, out={{out}})"
+    return Code(f"np.einsum({inside})", tuple(axes), ATOM, "", filling, depth)
+
+
+def _where(mask: Code, code: Code, order: Sequence[str], otherwise: str) -> Code:
+    axes = [axis for axis in order if axis in code.axes or axis in mask.axes]
+    text = f"np.where({arranged(mask, axes).text}, {arranged(code, axes).text}, {otherwise})"
+    return Code(text, tuple(axes), ATOM, "", "", code.depth + 1)
+
+
+def masked(mask: Code, code: Code, order: Sequence[str]) -> Code:
+    """What is 0 where the mask does not hold."""
+    return _where(mask, code, order, "0.0")
+
+
+def _points(condition: Among, axes: Sequence[str], lengths: Mapping[str, int]) -> str:
+    """A mask with the points of a list written out."""
+    order = [condition.axes.index(axis) for axis in axes]
+    chosen = {tuple([point[i] for i in order]) for point in condition.points}
+    rows: list[tuple[int, ...]] = [()]
+    for axis in axes:
+        rows = [(*row, i) for row in rows for i in range(lengths[axis])]
+    flat: list[object] = [row in chosen for row in rows]
+    if not axes:
+        return f"np.array({flat[0]})"
+    for axis in reversed(axes[1:]):
+        flat = [flat[i : i + lengths[axis]] for i in range(0, len(flat), lengths[axis])]
+    return f"np.array({flat})"
+
+
+def _normal(condition: Condition) -> Condition:
+    """The same condition in the one form in which equal ones are equal."""
+    if isinstance(condition, AtLeast):
+        terms = tuple(sorted(condition.expression.terms))
+        return AtLeast(Affine(condition.expression.offset, terms))
+    if isinstance(condition, Equal):
+        left, right = sorted((condition.left, condition.right), key=repr)
+        return Equal(left, right)
+    return condition
+
+
+def on_shape(statement: Statement, conditions: Iterable[Condition]) -> frozenset[Condition]:
+    """Conditions of a statement on the axes of its array, called "0", "1" and so on."""
+    names = {axis.name: str(place) for place, axis in enumerate(statement.axes)}
+    return frozenset(filter(None, [_renamed(c, names) for c in conditions]))
+
+
+def seen_through(read: Read, conditions: Iterable[Condition]) -> list[Condition]:
+    """Conditions on the axes of an array in the axes of a reader, those that can be said."""
+    names = {
+        str(place): index.axis
+        for place, index in enumerate(read.index)
+        if isinstance(index, Affine) and index.axis is not None
+    }
+    return [c for c in [_renamed(c, names) for c in conditions] if c is not None]
+
+
+def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition | None:
+    if any(axis not in names for axis in condition.axes):
+        return None
+    if isinstance(condition, AtLeast):
+        index = renamed_index(condition.expression, names)
+        return _normal(AtLeast(index)) if isinstance(index, Affine) else None
+    if isinstance(condition, Equal):
+        return _normal(
+            Equal(renamed_index(condition.left, names), renamed_index(condition.right, names))
+        )
+    return None

@@ -1,0 +1,1 @@
+"""The native target: programs as LLVM IR and machine code, through llvmlite."""

@@ -1,0 +1,589 @@
+"""A built-in function around machine code, which reads what it is given and makes what it answers.
+
+`call(self, args, nargs)` is written in IR once for all programs and told by numbers in memory what
+the arguments are and how the outputs are nested. It takes floats, lists and tuples of floats, and
+contiguous arrays of float64; whatever else it is given, it answers `NotImplemented`, and Python's
+code looks closer. It reads of objects what CPython's and NumPy's headers lay open; where memory
+does not look as they say, there is no such function.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+from .builder import Builder, Callee
+from .code import Code
+from .host import link, object_code
+from .words import LANES
+
+_RELEASED: Final = 20_000
+"""Instructions executed in a call, from which on other threads may run meanwhile."""
+
+_TYPE, _FLOAT_VALUE = 8, 16
+"""Where an object's type is, and a float's number."""
+_DATA, _AXES, _LENGTHS, _DESCR, _FLAGS = 16, 24, 32, 56, 64
+"""Where an array's fields are."""
+_PLAIN: Final = 0x1 | 0x100
+"""The flags of an array that is contiguous and aligned."""
+_NEW_ARRAY: Final = 93
+"""The place of PyArray_New in NumPy's table of functions."""
+_DOUBLE: Final = 12
+"""NumPy's number for float64."""
+
+_FASTCALL: Final = 0x0080
+_API: Final = (
+    *("PyLong_AsVoidPtr", "PyFloat_FromDouble", "PyList_New", "PyList_Size", "PyList_GetItem"),
+    *("PyList_SetItem", "PyTuple_Size", "PyTuple_GetItem", "PyDict_New", "PyDict_SetItem"),
+    *("Py_IncRef", "Py_DecRef", "PyMem_RawMalloc", "PyMem_RawFree"),
+    *("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_NoMemory"),
+)
+
+(_RUN, _GROUPS, _NUMBERS, _STACKS, _SCRATCH, _COLUMNS, _FIXED, _OUTPUTS, _WORK, _EACH) = range(10)
+_HEAD: Final = 10
+"""What the numbers in memory are: these, then three for each argument, then the outputs."""
+
+_ONE, _MANY, _STACK, _LIST, _DICT = range(5)
+"""How outputs are nested: in what order their kinds, and what belongs to each, are listed."""
+
+
+class _Definition(ctypes.Structure):
+    """CPython's PyMethodDef."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("text", ctypes.c_char_p),
+    ]
+
+
+class _Owner(int):
+    """The address of the numbers that tell `call` about a program; keeps what they mention."""
+
+    code: Code
+    kept: tuple[Any, ...]
+
+
+def function_of(code: Code, name: str) -> Callable[..., Any] | None:
+    """A built-in function that runs the code; None where this Python cannot have one."""
+    caller = _caller()
+    if caller is None:
+        return None
+    keys: list[Any] = []
+    numbers = _told(code, keys)
+    told = (ctypes.c_int64 * len(numbers))(*numbers)
+    definition = _Definition(name.encode(), caller.address, _FASTCALL, None)
+    owner = _Owner(ctypes.addressof(told))
+    owner.code, owner.kept = code, (keys, told, definition, caller)
+    kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    make = kind(("PyCFunction_NewEx", ctypes.pythonapi))
+    function: Callable[..., Any] = make(ctypes.addressof(definition), owner, None)
+    return function
+
+
+def _told(code: Code, keys: list[Any]) -> list[int]:
+    """The program in numbers. What the outputs' keys are goes to `keys`, to be kept alive."""
+    layout = code.layout
+    outputs: list[int] = []
+    waiting = [layout.outputs]
+    while waiting:
+        kind, *rest = waiting.pop()
+        if kind == "n":
+            outputs += [_ONE, rest[0]]
+        elif kind == "v":
+            outputs += [_MANY, *rest]
+        elif kind == "s":
+            outputs += [_STACK, rest[0]]
+        elif kind == "l":
+            outputs += [_LIST, len(rest[0])]
+            waiting += reversed(rest[0])
+        elif kind == "d":
+            outputs += [_DICT, len(rest[0])]
+            waiting += [item for key, inner in reversed(rest[0]) for item in (inner, ("k", key))]
+        else:
+            keys.append(rest[0])
+            outputs.append(id(rest[0]))
+    fixed = [count for count, _, batched in layout.groups if not batched]
+    groups = [int(number) for group in layout.groups for number in group]
+    head = [0] * _HEAD
+    head[_RUN], head[_GROUPS], head[_NUMBERS] = code.address, len(layout.groups), layout.numbers
+    head[_SCRATCH], head[_COLUMNS], head[_FIXED] = layout.scratch, layout.columns, sum(fixed)
+    head[_OUTPUTS] = _HEAD + len(groups)
+    head[_WORK], head[_EACH] = layout.instructions - layout.each, layout.each
+    head[_STACKS] = layout.stacks
+    return [*head, *groups, *outputs]
+
+
+class _Caller(NamedTuple):
+    """The loaded function, and what has to stay with it."""
+
+    address: int
+    kept: Any
+
+
+@lru_cache(maxsize=1)
+def _caller() -> _Caller | None:
+    if sys.implementation.name != "cpython" or not _as_in_the_headers():
+        return None
+    text = _Text().text()
+    api = ctypes.pythonapi
+    needs = {name: ctypes.cast(getattr(api, name), ctypes.c_void_p).value or 0 for name in _API}
+    needs["PyArray_New"] = _array_maker()
+    library = link(object_code(text, 2, tidy=True), needs, ["call"])
+    return _Caller(library["call"], library)
+
+
+def _field(thing: Any, offset: int) -> int:
+    """Eight bytes of an object's memory."""
+    return ctypes.c_int64.from_address(id(thing) + offset).value
+
+
+def _as_in_the_headers() -> bool:
+    """Whether objects look as CPython's and NumPy's headers say, as far as they are read here."""
+    import numpy
+
+    if ctypes.sizeof(ctypes.c_void_p) != 8 or object.__basicsize__ != 16:
+        return False
+    number = 0.7310585786300049
+    if _field(number, _TYPE) != id(float):
+        return False
+    if ctypes.c_double.from_address(id(number) + _FLOAT_VALUE).value != number:
+        return False
+    for array in (numpy.zeros((5, 3)), numpy.zeros((5, 3)).T, numpy.zeros(7)):
+        lengths = (ctypes.c_int64 * array.ndim).from_address(_field(array, _LENGTHS))
+        if (
+            _field(array, _TYPE) != id(numpy.ndarray)
+            or _field(array, _DATA) != array.ctypes.data
+            or _field(array, _AXES) & 0xFFFFFFFF != array.ndim
+            or tuple(lengths) != array.shape
+            or _field(array, _DESCR) != id(numpy.dtype(numpy.float64))
+            or (_field(array, _FLAGS) & _PLAIN == _PLAIN) != array.flags.c_contiguous
+        ):
+            return False
+    return True
+
+
+def _array_maker() -> int:
+    """The address of PyArray_New."""
+    import numpy
+
+    inside = "numpy._core" if int(numpy.__version__.split(".")[0]) >= 2 else "numpy.core"
+    core = import_module(f"{inside}._multiarray_umath")
+    kind = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
+    pointer = kind(("PyCapsule_GetPointer", ctypes.pythonapi))
+    table = pointer(core._ARRAY_API, None)
+    return ctypes.c_int64.from_address(table + 8 * _NEW_ARRAY).value
+
+
+class _Text(Builder):
+    """Writes `call` and what it needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.api: dict[str, Any] = {}
+        self._declare()
+
+    def text(self) -> str:
+        """All of it."""
+        self.take = self._write_take()
+        self.table = self._write_table()
+        self.length = self._write_length()
+        self.rows = self._write_rows()
+        self.many = self._write_many()
+        self.build = self._write_build()
+        self._write_call()
+        return str(self.module)
+
+    def _declare(self) -> None:
+        p, w, d, nothing = self.pointer, self.whole, self.double, self.ir.VoidType()
+        kinds: dict[str, tuple[Any, list[Any]]] = {
+            "PyLong_AsVoidPtr": (p, [p]),
+            "PyFloat_FromDouble": (p, [d]),
+            "PyList_New": (p, [w]),
+            "PyList_Size": (w, [p]),
+            "PyList_GetItem": (p, [p, w]),
+            "PyList_SetItem": (self.small, [p, w, p]),
+            "PyTuple_Size": (w, [p]),
+            "PyTuple_GetItem": (p, [p, w]),
+            "PyDict_New": (p, []),
+            "PyDict_SetItem": (self.small, [p, p, p]),
+            "Py_IncRef": (nothing, [p]),
+            "Py_DecRef": (nothing, [p]),
+            "PyMem_RawMalloc": (p, [w]),
+            "PyMem_RawFree": (nothing, [p]),
+            "PyEval_SaveThread": (p, []),
+            "PyEval_RestoreThread": (nothing, [p]),
+            "PyErr_NoMemory": (p, []),
+            "PyArray_New": (p, [p, self.small, p, self.small, p, p, self.small, self.small, p]),
+        }
+        for name, (result, given) in kinds.items():
+            kind = self.ir.FunctionType(result, given)
+            self.api[name] = self.ir.Function(self.module, kind, name)
+
+    def _read(self, b: Any, thing: Any, offset: int, kind: Any) -> Any:
+        """A field of an object."""
+        return b.load(self.at(b, thing, offset, self.ir.IntType(8)), typ=kind)
+
+    def _fixed(self, b: Any, thing: Any) -> Any:
+        """The address of an object that is always there."""
+        return b.inttoptr(self.number(id(thing)), self.pointer)
+
+    def _is(self, b: Any, thing: Any, kind: type) -> Any:
+        """Whether an object is of exactly this type."""
+        found = self._read(b, thing, _TYPE, self.whole)
+        return b.icmp_unsigned("==", found, self.number(id(kind)))
+
+    def _refuse_unless(self, b: Any, condition: Any, answer: int = 0) -> None:
+        with b.if_then(b.not_(condition), likely=False):
+            b.ret(self.number(answer))
+
+    def _write_take(self) -> Any:
+        """take(row, n, to, stride): whether it is a list or tuple of n floats, which are copied."""
+        function, (row, n, to, stride), b = self.function("take", self.whole, "pwpw")
+        for kind, name in ((list, "PyList"), (tuple, "PyTuple")):
+            with b.if_then(self._is(b, row, kind)):
+                size = b.call(self.api[f"{name}_Size"], [row])
+                self._refuse_unless(b, b.icmp_signed("==", size, n))
+                with self.loop(b, n) as i:
+                    item = b.call(self.api[f"{name}_GetItem"], [row, i])
+                    self._refuse_unless(b, self._is(b, item, float))
+                    number = self._read(b, item, _FLOAT_VALUE, self.double)
+                    b.store(number, self.at(b, to, b.mul(i, stride), self.double))
+                b.ret(self.number(1))
+        b.ret(self.number(0))
+        return function
+
+    def _write_table(self) -> Any:
+        """table(thing, axes, width): the address of an array's numbers, 0 where it is not one.
+
+        It must have so many axes, the last of them so long where there are two or width is not -1.
+        """
+        import numpy
+
+        function, (thing, axes, width), b = self.function("table", self.whole, "pww")
+        self._refuse_unless(b, self._is(b, thing, numpy.ndarray))
+        found = b.zext(self._read(b, thing, _AXES, self.small), self.whole)
+        self._refuse_unless(b, b.icmp_signed("==", found, axes))
+        descr = self._read(b, thing, _DESCR, self.whole)
+        known = self.number(id(numpy.dtype(numpy.float64)))
+        self._refuse_unless(b, b.icmp_signed("==", descr, known))
+        flags = b.and_(self._read(b, thing, _FLAGS, self.small), self.small(_PLAIN))
+        self._refuse_unless(b, b.icmp_signed("==", flags, self.small(_PLAIN)))
+        any_width = b.icmp_signed("==", width, self.number(-1))
+        with b.if_then(b.not_(any_width)):
+            lengths = self._read(b, thing, _LENGTHS, self.pointer)
+            last = self.get(b, lengths, b.sub(axes, self.number(1)))
+            self._refuse_unless(b, b.icmp_signed("==", last, width))
+        b.ret(self._read(b, thing, _DATA, self.whole))
+        return function
+
+    def _write_length(self) -> Any:
+        """length(rows): how many rows a list, a tuple or an array has; -1 for anything else."""
+        import numpy
+
+        function, (rows,), b = self.function("length", self.whole, "p")
+        for kind, name in ((list, "PyList"), (tuple, "PyTuple")):
+            with b.if_then(self._is(b, rows, kind)):
+                b.ret(b.call(self.api[f"{name}_Size"], [rows]))
+        with b.if_then(self._is(b, rows, numpy.ndarray)):
+            axes = self._read(b, rows, _AXES, self.small)
+            self._refuse_unless(b, b.icmp_signed(">", axes, self.small(0)), -1)
+            b.ret(self.get(b, self._read(b, rows, _LENGTHS, self.pointer), 0))
+        b.ret(self.number(-1))
+        return function
+
+    def _write_rows(self) -> Any:
+        """rows(thing, n, width, one, samples, columns, column): copy rows of samples to blocks.
+
+        Answers 1 for lists, 2 for an array, and 0 where they are neither.
+        """
+        function, given, b = self.function("rows", self.whole, "pwwwpww")
+        thing, n, width, one, samples, columns, column = given
+        axes = b.sub(self.number(2), one)
+        last = b.select(b.icmp_signed("==", one, self.number(1)), self.number(-1), width)
+        data = b.call(self.table, [thing, axes, last])
+        with b.if_then(b.icmp_signed("!=", data, self.number(0))):
+            source = b.inttoptr(data, self.pointer)
+            with self.loop(b, n) as row:
+                to = self.lane(b, samples, row, columns, column)
+                start = self.at(b, source, b.mul(row, width), self.double)
+                with self.loop(b, width) as i:
+                    place = self.at(b, to, b.mul(i, self.number(LANES)), self.double)
+                    b.store(self.get(b, start, i, self.double), place)
+            b.ret(self.number(2))
+        for kind, name in ((list, "PyList"), (tuple, "PyTuple")):
+            with b.if_then(self._is(b, thing, kind)):
+                with self.loop(b, n) as row:
+                    to = self.lane(b, samples, row, columns, column)
+                    item = b.call(self.api[f"{name}_GetItem"], [thing, row])
+                    alone = b.icmp_signed("==", one, self.number(1))
+                    with b.if_else(alone) as (single, several):
+                        with single:
+                            self._refuse_unless(b, self._is(b, item, float))
+                            b.store(self._read(b, item, _FLOAT_VALUE, self.double), to)
+                        with several:
+                            taken = b.call(self.take, [item, width, to, self.number(LANES)])
+                            self._refuse_unless(b, b.icmp_signed("==", taken, self.number(1)))
+                b.ret(self.number(1))
+        b.ret(self.number(0))
+        return function
+
+    def _write_many(self) -> Any:
+        """many(numbers, n, arrays): n numbers as a list, or as an array where `arrays` is not 0."""
+        import numpy
+
+        function, (numbers, n, arrays), b = self.function("many", self.pointer, "pww")
+        nothing = self.pointer(None)
+        with b.if_then(b.icmp_signed("!=", arrays, self.number(0))):
+            length = b.alloca(self.whole)
+            b.store(n, length)
+            none = self.small(0)
+            given = [self._fixed(b, numpy.ndarray), self.small(1), length, self.small(_DOUBLE)]
+            made = b.call(self.api["PyArray_New"], [*given, nothing, nothing, none, none, nothing])
+            with b.if_then(b.icmp_unsigned("!=", made, nothing)):
+                data = self._read(b, made, _DATA, self.pointer)
+                with self.loop(b, n) as i:
+                    b.store(self.get(b, numbers, i, self.double), self.at(b, data, i, self.double))
+            b.ret(made)
+        made = b.call(self.api["PyList_New"], [n])
+        with b.if_then(b.icmp_unsigned("==", made, nothing)):
+            b.ret(nothing)
+        with self.loop(b, n) as i:
+            number = b.call(self.api["PyFloat_FromDouble"], [self.get(b, numbers, i, self.double)])
+            with b.if_then(b.icmp_unsigned("==", number, nothing), likely=False):
+                b.call(self.api["Py_DecRef"], [made])
+                b.ret(nothing)
+            b.call(self.api["PyList_SetItem"], [made, i, number])
+        b.ret(made)
+        return function
+
+    def _write_build(self) -> Any:
+        """build(at, out, numbers, n, arrays): the outputs from the place in the list on.
+
+        `at` is where that place is kept; it moves past what was built.
+        """
+        function, (at, out, numbers, n, arrays), b = self.function("build", self.pointer, "ppwww")
+        nothing, one = self.pointer(None), self.number(1)
+        place = b.load(at, typ=self.pointer)
+        kind = self.get(b, place, 0)
+        first = self.get(b, place, 1)
+        b.store(self.at(b, place, 2, self.whole), at)
+        for number in (_ONE, _MANY, _STACK):
+            with b.if_then(b.icmp_signed("==", kind, self.number(number))):
+                if number == _ONE:
+                    value = self.get(b, out, first, self.double)
+                    b.ret(b.call(self.api["PyFloat_FromDouble"], [value]))
+                    continue
+                start, count = first, n
+                if number == _MANY:
+                    count = self.get(b, place, 2)
+                    b.store(self.at(b, place, 3, self.whole), at)
+                else:
+                    start = b.add(numbers, b.mul(first, n))
+                where = self.at(b, out, start, self.double)
+                b.ret(b.call(self.many, [where, count, arrays]))
+        with b.if_then(b.icmp_signed("==", kind, self.number(_LIST))):
+            made = b.call(self.api["PyList_New"], [first])
+            with b.if_then(b.icmp_unsigned("==", made, nothing)):
+                b.ret(nothing)
+            with self.loop(b, first) as i:
+                item = b.call(function, [at, out, numbers, n, arrays])
+                with b.if_then(b.icmp_unsigned("==", item, nothing), likely=False):
+                    b.call(self.api["Py_DecRef"], [made])
+                    b.ret(nothing)
+                b.call(self.api["PyList_SetItem"], [made, i, item])
+            b.ret(made)
+        made = b.call(self.api["PyDict_New"], [])
+        with b.if_then(b.icmp_unsigned("==", made, nothing)):
+            b.ret(nothing)
+        with self.loop(b, first):
+            here = b.load(at, typ=self.pointer)
+            key = self.get(b, here, 0, self.pointer)
+            b.store(self.at(b, here, one, self.whole), at)
+            item = b.call(function, [at, out, numbers, n, arrays])
+            with b.if_then(b.icmp_unsigned("==", item, nothing), likely=False):
+                b.call(self.api["Py_DecRef"], [made])
+                b.ret(nothing)
+            failed = b.call(self.api["PyDict_SetItem"], [made, key, item])
+            b.call(self.api["Py_DecRef"], [item])
+            with b.if_then(b.icmp_signed("!=", failed, self.small(0)), likely=False):
+                b.call(self.api["Py_DecRef"], [made])
+                b.ret(nothing)
+        b.ret(made)
+        return function
+
+    def _write_call(self) -> None:
+        """call(self, args, nargs)."""
+        _, (owner, args, count), b = self.function("call", self.pointer, "ppw", public=True)
+        told = b.call(self.api["PyLong_AsVoidPtr"], [owner])
+        groups = self.get(b, told, _GROUPS)
+        refused = b.append_basic_block("refused")
+        freed = b.append_basic_block("freed")
+        known = b.append_basic_block("known")
+        b.cbranch(b.icmp_signed("==", count, groups), known, refused)
+        b.position_at_end(refused)
+        answer = self._fixed(b, NotImplemented)
+        b.call(self.api["Py_IncRef"], [answer])
+        b.ret(answer)
+        b.position_at_end(known)
+        samples = self._count_samples(b, told, args, groups, refused)
+        memory, parts = self._room(b, told, samples)
+        b2 = self.ir.IRBuilder(freed)
+        b2.call(self.api["PyMem_RawFree"], [memory])
+        b2.branch(refused)
+        arrays = self._fill(b, told, args, groups, samples, parts, freed)
+        self._pad(b, told, samples, parts["samples"])
+        self._run(b, told, samples, parts)
+        at = b.alloca(self.pointer)
+        b.store(self.at(b, told, self.get(b, told, _OUTPUTS), self.whole), at)
+        numbers = self.get(b, told, _NUMBERS)
+        result = b.call(self.build, [at, parts["out"], numbers, samples, arrays])
+        b.call(self.api["PyMem_RawFree"], [memory])
+        b.ret(result)
+
+    def _group(self, b: Any, told: Any, g: Any) -> list[Any]:
+        """How many numbers argument g is, whether one by itself, whether a row per sample."""
+        start = b.add(self.number(_HEAD), b.mul(g, self.number(3)))
+        return [self.get(b, told, b.add(start, self.number(i))) for i in range(3)]
+
+    def _count_samples(self, b: Any, told: Any, args: Any, groups: Any, refused: Any) -> Any:
+        """How many samples the batched arguments have; 1 without any."""
+        found = b.alloca(self.whole)
+        b.store(self.number(-1), found)
+        with self.loop(b, groups) as g:
+            batched = self._group(b, told, g)[2]
+            with b.if_then(b.icmp_signed("==", batched, self.number(1))):
+                length = b.call(self.length, [self.get(b, args, g, self.pointer)])
+                before = b.load(found, typ=self.whole)
+                first = b.icmp_signed("==", before, self.number(-1))
+                fits = b.or_(first, b.icmp_signed("==", before, length))
+                fits = b.and_(fits, b.icmp_signed(">=", length, self.number(0)))
+                good = b.append_basic_block("good")
+                b.cbranch(fits, good, refused)
+                b.position_at_end(good)
+                b.store(length, found)
+        length = b.load(found, typ=self.whole)
+        none = b.icmp_signed("==", length, self.number(-1))
+        return b.select(none, self.number(1), length)
+
+    def _room(self, b: Any, told: Any, samples: Any) -> tuple[Any, dict[str, Any]]:
+        """Memory for a call: groups' addresses, their numbers, the samples, results, scratch."""
+        eight = self.number(LANES)
+        blocks = b.sdiv(b.add(samples, self.number(LANES - 1)), eight)
+        counts = {
+            "addresses": self.get(b, told, _GROUPS),
+            "numbers": self.get(b, told, _FIXED),
+            "samples": b.mul(b.mul(blocks, self.get(b, told, _COLUMNS)), eight),
+            "scratch": self.get(b, told, _SCRATCH),
+        }
+        outputs = self.get(b, told, _NUMBERS)
+        stacked = b.mul(self.get(b, told, _STACKS), samples)
+        counts["out"] = b.add(outputs, stacked)
+        total: Any = self.number(1)
+        starts = {}
+        for name, count in counts.items():
+            starts[name] = total
+            total = b.add(total, count)
+        memory = b.call(self.api["PyMem_RawMalloc"], [b.mul(total, eight)])
+        with b.if_then(b.icmp_unsigned("==", memory, self.pointer(None)), likely=False):
+            b.ret(b.call(self.api["PyErr_NoMemory"], []))
+        return memory, {n: self.at(b, memory, start, self.double) for n, start in starts.items()}
+
+    def _fill(
+        self, b: Any, told: Any, args: Any, groups: Any, samples: Any, parts: Any, freed: Any
+    ) -> Any:
+        """Read the arguments; answers whether one of them is an array, as 0 or 1."""
+        arrays, used, fixed, column = (b.alloca(self.whole) for _ in range(4))
+        for variable in (arrays, used, fixed, column):
+            b.store(self.number(0), variable)
+        where = b.alloca(self.pointer)
+        columns, one = self.get(b, told, _COLUMNS), self.number(1)
+        with self.loop(b, groups) as g:
+            width, single, batched = self._group(b, told, g)
+            thing = self.get(b, args, g, self.pointer)
+            with b.if_else(b.icmp_signed("==", batched, one)) as (rows, numbers):
+                with rows:
+                    at = b.load(column, typ=self.whole)
+                    given = [thing, samples, width, single, parts["samples"], columns, at]
+                    taken = b.call(self.rows, given)
+                    self._go_on_if(b, b.icmp_signed("!=", taken, self.number(0)), freed)
+                    with b.if_then(b.icmp_signed("==", taken, self.number(2))):
+                        b.store(one, arrays)
+                    b.store(b.add(at, width), column)
+                with numbers:
+                    start = b.load(used, typ=self.whole)
+                    own = self.at(b, parts["numbers"], start, self.double)
+                    b.store(b.add(start, width), used)
+                    address = self._numbers_of(b, thing, width, single, own, arrays, where, freed)
+                    number = b.load(fixed, typ=self.whole)
+                    b.store(address, self.at(b, parts["addresses"], number, self.pointer))
+                    b.store(b.add(number, one), fixed)
+        return b.load(arrays, typ=self.whole)
+
+    def _go_on_if(self, b: Any, condition: Any, otherwise: Any) -> None:
+        good = b.append_basic_block("good")
+        b.cbranch(condition, good, otherwise)
+        b.position_at_end(good)
+
+    def _numbers_of(
+        self,
+        b: Any,
+        thing: Any,
+        width: Any,
+        single: Any,
+        own: Any,
+        arrays: Any,
+        where: Any,
+        freed: Any,
+    ) -> Any:
+        """The address of an argument's numbers: an array's own, or those copied to `own`."""
+        b.store(own, where)
+        with b.if_else(b.icmp_signed("==", single, self.number(1))) as (alone, several):
+            with alone:
+                self._go_on_if(b, self._is(b, thing, float), freed)
+                b.store(self._read(b, thing, _FLOAT_VALUE, self.double), own)
+            with several:
+                data = b.call(self.table, [thing, self.number(1), width])
+                with b.if_else(b.icmp_signed("!=", data, self.number(0))) as (array, row):
+                    with array:
+                        b.store(b.inttoptr(data, self.pointer), where)
+                        b.store(self.number(1), arrays)
+                    with row:
+                        taken = b.call(self.take, [thing, width, own, self.number(1)])
+                        self._go_on_if(b, b.icmp_signed("==", taken, self.number(1)), freed)
+        return b.load(where, typ=self.pointer)
+
+    def _pad(self, b: Any, told: Any, samples: Any, blocks: Any) -> None:
+        """Fill the last block up with its last sample."""
+        columns, one, eight = self.get(b, told, _COLUMNS), self.number(1), self.number(LANES)
+        last = b.sub(samples, one)
+        lane = b.srem(last, eight)
+        spare = b.sub(self.number(LANES - 1), lane)
+        none = b.icmp_signed("==", samples, self.number(0))
+        spare = b.select(none, self.number(0), spare)
+        first = b.mul(b.mul(b.sdiv(last, eight), columns), eight)
+        with b.if_then(b.icmp_signed(">", spare, self.number(0))), self.loop(b, columns) as c:
+            start = b.add(b.add(first, b.mul(c, eight)), lane)
+            number = self.get(b, blocks, start, self.double)
+            with self.loop(b, spare) as i:
+                place = b.add(b.add(start, one), i)
+                b.store(number, self.at(b, blocks, place, self.double))
+
+    def _run(self, b: Any, told: Any, samples: Any, parts: Any) -> None:
+        """Run the code, without the interpreter's lock where it takes long."""
+        given = [parts["addresses"], parts["samples"], samples, parts["out"], parts["scratch"]]
+        run = Callee(self.get(b, told, _RUN, self.pointer), self.run_type())
+        work = b.add(self.get(b, told, _WORK), b.mul(self.get(b, told, _EACH), samples))
+        long = b.icmp_signed(">", work, self.number(_RELEASED))
+        with b.if_else(long) as (released, held):
+            with released:
+                thread = b.call(self.api["PyEval_SaveThread"], [])
+                b.call(run, given)
+                b.call(self.api["PyEval_RestoreThread"], [thread])
+            with held:
+                b.call(run, given)

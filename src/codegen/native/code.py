@@ -1,0 +1,142 @@
+"""Machine code in memory with what its caller has to know, called with arrays of NumPy."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..target import Source
+from .host import link, object_code
+from .words import LANES
+
+QUICK: Final = 10_000
+"""Programs of more instructions are compiled without optimization, which takes a third the time."""
+
+_MARK: Final = "; layout: "
+_RUN: Final = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the arguments and results of a piece of code are.
+
+    groups   of each argument: how many numbers, whether one by itself, whether a row per sample
+    numbers  how many results are numbers
+    stacks   how many are one number per sample
+    outputs  how they are nested, see `wengert.codegen.native.emit`
+    scratch  how many numbers of memory the code needs
+    instructions, each  how many instructions there are, and how many for every sample
+    """
+
+    groups: list[tuple[int, bool, bool]]
+    numbers: int
+    stacks: int
+    outputs: Any
+    scratch: int
+    instructions: int
+    each: int
+
+    @classmethod
+    def of(cls, source: Source) -> Layout:
+        """The layout that stands in the text."""
+        start = source.text.index(_MARK) + len(_MARK)
+        return cls(**json.loads(source.text[start : source.text.index("\n", start)]))
+
+    @property
+    def columns(self) -> int:
+        """How many numbers a sample has."""
+        return sum(count for count, _, batched in self.groups if batched)
+
+    @property
+    def batched(self) -> bool:
+        """Whether an argument has a row per sample."""
+        return any(batched for _, _, batched in self.groups)
+
+
+class Code:
+    """Loaded code. Its memory is freed with it."""
+
+    def __init__(self, source: Source) -> None:
+        self.layout = Layout.of(source)
+        self._callbacks = [_callback(op, statics) for op, statics in source.operations]
+        needs = {
+            f"evaluate.{i}": ctypes.cast(function, ctypes.c_void_p).value or 0
+            for i, function in enumerate(self._callbacks)
+        }
+        self._library = link(source.binary or compiled(source), needs, ["run"])
+        self.address: int = self._library["run"]
+        self._run = _RUN(self.address)
+
+    def call(self, *arguments: Any) -> Any:
+        """What `run` gives."""
+        return self.run(arguments)
+
+    def run(self, arguments: Sequence[Any]) -> Any:
+        """The outputs for arguments that fit: floats, sequences of them, arrays.
+
+        Lists of outputs come back as arrays where an argument is an array.
+        """
+        import numpy
+
+        groups: list[Any] = []
+        batch: list[Any] = []
+        for argument, (_, _, batched) in zip(arguments, self.layout.groups, strict=True):
+            array = numpy.ascontiguousarray(argument, numpy.float64)
+            (batch if batched else groups).append(array)
+        n = len(batch[0]) if batch else 1
+        samples = self.blocks(batch)
+        addresses = numpy.array([array.ctypes.data for array in groups], numpy.uintp)
+        out = numpy.empty(self.layout.numbers + self.layout.stacks * n)
+        scratch = numpy.empty(self.layout.scratch)
+        given = (addresses, samples, out, scratch)
+        where = [array.ctypes.data for array in given]
+        self._run(where[0], where[1], n, where[2], where[3])
+        arrays = any(isinstance(argument, numpy.ndarray) for argument in arguments)
+        return self._nested(self.layout.outputs, out if arrays else out.tolist(), n)
+
+    def blocks(self, batch: Sequence[Any]) -> Any:
+        """Rows of samples in blocks of eight, those that fill up the last block like the last."""
+        import numpy
+
+        n = len(batch[0]) if batch else 0
+        count = -(-n // LANES)
+        samples = numpy.empty((count, self.layout.columns, LANES))
+        column = 0
+        widths = [width for width, _, batched in self.layout.groups if batched]
+        for rows, width in zip(batch, widths, strict=True):
+            table = rows.reshape(n, width)
+            full = numpy.concatenate([table, table[-1:].repeat(count * LANES - n, axis=0)])
+            samples[:, column : column + width] = full.reshape(count, LANES, width).swapaxes(1, 2)
+            column += width
+        return samples
+
+    def _nested(self, tree: Any, out: Any, n: int) -> Any:
+        kind, *rest = tree
+        if kind == "n":
+            return float(out[rest[0]])
+        if kind == "v":
+            start, count = rest
+            return out[start : start + count]
+        if kind == "s":
+            start = self.layout.numbers + rest[0] * n
+            return out[start : start + n]
+        if kind == "l":
+            return [self._nested(item, out, n) for item in rest[0]]
+        return {key: self._nested(item, out, n) for key, item in rest[0]}
+
+
+def compiled(source: Source) -> bytes:
+    """The machine code of a text, for the processor at hand."""
+    effort = 2 if Layout.of(source).instructions <= QUICK else 0
+    return object_code(source.text, effort)
+
+
+def _callback(op: Any, statics: Sequence[float]) -> Any:
+    """A function for machine code that asks the operation's record."""
+    kind = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * op.arity)
+    return kind(lambda *operands: op.evaluate(*operands, *statics))

@@ -1,0 +1,108 @@
+"""The processor at hand, and LLVM: from IR to machine code in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from itertools import count
+from typing import Any, Final, NamedTuple
+
+from ...errors import MissingExtraError
+
+_NUMBERS: Final = count()
+"""LLVM wants a new name for each piece of code that it loads."""
+
+
+class Host(NamedTuple):
+    """A processor as LLVM names it."""
+
+    cpu: str
+    features: str
+
+    @property
+    def fused(self) -> bool:
+        """Whether it adds to a product in one rounding."""
+        return any(name in self.features.split(",") for name in ("+fma", "+neon", "+fp-armv8"))
+
+
+def binding() -> Any:
+    """llvmlite's binding of LLVM; a `MissingExtraError` where it is not installed."""
+    try:
+        import llvmlite.binding
+    except ImportError:
+        raise MissingExtraError(
+            "the native target compiles with LLVM, which llvmlite brings and which is not "
+            "installed: pip install llvmlite"
+        ) from None
+    return llvmlite.binding
+
+
+@lru_cache(maxsize=1)
+def host() -> Host:
+    """The processor this runs on."""
+    llvm = binding()
+    return Host(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+
+
+def available() -> bool:
+    """Whether llvmlite is there."""
+    try:
+        binding()
+    except MissingExtraError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=16)
+def _machine(chosen: Host, effort: int) -> Any:
+    llvm = binding()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    return target.create_target_machine(
+        cpu=chosen.cpu, features=chosen.features, opt=effort, reloc="pic", jit=True
+    )
+
+
+@lru_cache(maxsize=1)
+def _linker() -> Any:
+    return binding().create_lljit_compiler(_machine(host(), 2))
+
+
+def object_code(
+    text: str, effort: int = 2, chosen: Host | None = None, tidy: bool = False
+) -> bytes:
+    """IR as machine code for a processor, the one at hand unless another is given.
+
+    effort  LLVM's level of optimization, 0 to 3; nothing is reordered or fused at any
+    tidy    whether the text has variables in memory that should be in registers
+    """
+    llvm = binding()
+    machine = _machine(chosen or host(), effort)
+    module = llvm.parse_assembly(text)
+    module.triple = machine.triple
+    module.data_layout = str(machine.target_data)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=0)
+    builder = llvm.create_pass_builder(machine, tuning)
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    if tidy:
+        passes.add_sroa_pass()
+        passes.add_simplify_cfg_pass()
+    passes.run(module, builder)
+    code: bytes = machine.emit_object(module)
+    return code
+
+
+def link(code: bytes, needs: Mapping[str, int], names: Sequence[str]) -> Any:
+    """Object code in memory, for as long as what is answered lives; `[name]` gives addresses.
+
+    needs  the addresses of what it calls
+    names  what it defines
+    """
+    builder = binding().JITLibraryBuilder().add_object_img(code)
+    for name, address in needs.items():
+        builder.import_symbol(name, address)
+    for name in names:
+        builder.export_symbol(name)
+    return builder.link(_linker(), f"wengert.{next(_NUMBERS)}")

@@ -1,0 +1,227 @@
+"""Whole epochs in machine code: samples are put in order, steps taken, losses noted.
+
+Python is asked only between calls of some hundredths of a second, so that Ctrl-C finds whole steps.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from ...errors import SpellingError
+from ..compiled import Compiled
+from ..scalar.loop import Progress, Stopped
+from .builder import Builder, Callee
+from .code import Code
+from .host import link, object_code
+from .words import LANES
+
+_TURN: Final = 0.05
+"""About how many seconds of steps are taken before Python looks for Ctrl-C."""
+
+_DIVERGED: Final = 1
+_FIELDS: Final = (
+    *("run", "groups", "out", "scratch", "samples", "losses", "orders", "x", "y", "params"),
+    *("state", "n", "size", "steps", "x_width", "y_width", "params_count", "state_count"),
+    *("params_at", "state_at", "loss_at", "packed", "next", "last", "order_row"),
+)
+_AT: Final = {name: place for place, name in enumerate(_FIELDS)}
+"""What the loop is told in memory: addresses, lengths, positions among the results, and how far."""
+
+
+class _Taken(NamedTuple):
+    """A loaded function and what keeps it."""
+
+    function: Any
+    kept: Any
+
+
+class NativeLoop:
+    """A training loop around one step compiled for the native target.
+
+    The step must give {"loss", "params", "state"} from "params", "state", "X" and "Y". Parameters
+    and state stay in memory from step to step; what they are after the last whole step can be read
+    at any time.
+    """
+
+    def __init__(self, step: Compiled) -> None:
+        owner = getattr(step.function, "__self__", None)
+        code = owner if isinstance(owner, Code) else getattr(owner, "code", None)
+        if step.target != "native" or code is None:
+            raise SpellingError(
+                f"this loop is made for the 'native' target, not {step.target!r}; "
+                "call the step itself repeatedly"
+            )
+        self._code: Code = code
+        (_, widths) = code.layout.outputs
+        self._places = dict(widths)
+        self._speed = math.inf
+
+    def __call__(
+        self, params: Any, state: Any, data: tuple[Any, Any], size: int, orders: Any, count: int
+    ) -> Progress:
+        """Take every step of `count` epochs, or those before Ctrl-C or a loss that is not finite.
+
+        data    rows and targets as arrays
+        size    samples to a step
+        orders  for each epoch the places of its samples, in an array of int64; None for in order
+        """
+        import numpy
+
+        X, Y = (numpy.ascontiguousarray(part, numpy.float64) for part in data)
+        params, state = (numpy.array(part, numpy.float64) for part in (params, state))
+        steps = -(-len(X) // size)
+        losses = numpy.empty(count * steps)
+        told, kept = self._told((X, Y), (params, state), losses, size, orders)
+        progress = ctypes.c_int64 * 1
+        done = progress.from_buffer(told, 8 * _AT["next"])
+        stopped: Stopped = "finished"
+        try:
+            while done[0] < count * steps:
+                told[_AT["last"]] = min(count * steps, done[0] + self._ahead())
+                before, start = done[0], time.perf_counter()
+                diverged = _steps().function(ctypes.addressof(told)) == _DIVERGED
+                self._speed = (time.perf_counter() - start) / max(1, done[0] - before)
+                if diverged:
+                    stopped = "diverged"
+                    break
+        except KeyboardInterrupt:
+            stopped = "interrupted"
+        del kept
+        taken = done[0] + (stopped == "diverged")
+        return Progress(losses[:taken].tolist(), params, state, stopped)
+
+    def _ahead(self) -> int:
+        """How many steps take about a turn; one while that is not known."""
+        return max(1, int(_TURN / self._speed)) if self._speed > 0 else 1
+
+    def _told(
+        self, data: Sequence[Any], carried: Sequence[Any], losses: Any, size: int, orders: Any
+    ) -> tuple[Any, Any]:
+        """What the loop is told, and what it mentions."""
+        import numpy
+
+        layout = self._code.layout
+        (X, Y), (params, state) = data, carried
+        blocks = -(-size // LANES)
+        samples = numpy.empty(blocks * layout.columns * LANES)
+        packed = orders is None and size >= len(X)
+        if packed:
+            samples = self._code.blocks([X, Y])
+        out, scratch = numpy.empty(layout.numbers), numpy.empty(layout.scratch)
+        groups = numpy.array([params.ctypes.data, state.ctypes.data], numpy.uintp)
+        order = numpy.arange(len(X)) if orders is None else numpy.ascontiguousarray(orders)
+        widths = [part.size // max(1, len(part)) for part in data]
+        arrays = {
+            "groups": groups,
+            "out": out,
+            "scratch": scratch,
+            "samples": samples,
+            "x": X,
+            "y": Y,
+            "losses": losses,
+            "orders": order,
+            "params": params,
+            "state": state,
+        }
+        numbers = {
+            **{name: array.ctypes.data for name, array in arrays.items()},
+            "run": self._code.address,
+            "n": len(X),
+            "size": size,
+            "steps": -(-len(X) // size),
+            "x_width": widths[0],
+            "y_width": widths[1],
+            "params_count": params.size,
+            "state_count": state.size,
+            "params_at": self._places["params"][1],
+            "state_at": self._places["state"][1],
+            "loss_at": self._places["loss"][1],
+            "packed": int(packed),
+            "next": 0,
+            "last": 0,
+            "order_row": 0 if orders is None else len(X),
+        }
+        told = (ctypes.c_int64 * len(_FIELDS))(*[numbers[name] for name in _FIELDS])
+        return told, (arrays, self._code)
+
+
+@lru_cache(maxsize=1)
+def _steps() -> _Taken:
+    """The loop itself, the same for all programs."""
+    library = link(object_code(_Text().text(), 2, tidy=True), {}, ["steps"])
+    return _Taken(ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(library["steps"]), library)
+
+
+class _Text(Builder):
+    """Writes `steps(told)`."""
+
+    def text(self) -> str:
+        """All of it."""
+        self.fill = self._write_fill()
+        self._write_steps()
+        return str(self.module)
+
+    def _field(self, b: Any, told: Any, name: str) -> Any:
+        """A number of those that the loop is told, or an address."""
+        address = name in _FIELDS[: _AT["n"]]
+        return self.get(b, told, _AT[name], self.pointer if address else self.whole)
+
+    def _copy(self, b: Any, source: Any, to: Any, count: Any) -> None:
+        with self.loop(b, count) as i:
+            b.store(self.get(b, source, i, self.double), self.at(b, to, i, self.double))
+
+    def _write_fill(self) -> Any:
+        """fill(rows, width, order, count, samples, columns, column): rows in order into blocks.
+
+        What the last block has to spare is filled up with the last of them.
+        """
+        function, given, b = self.function("fill", self.ir.VoidType(), "pwpwpww")
+        rows, width, order, count, samples, columns, column = given
+        one, eight = self.number(1), self.number(LANES)
+        blocks = b.sdiv(b.add(count, self.number(LANES - 1)), eight)
+        with self.loop(b, b.mul(blocks, eight)) as row:
+            inside = b.icmp_signed("<", row, count)
+            chosen = self.get(b, order, b.select(inside, row, b.sub(count, one)))
+            source = self.at(b, rows, b.mul(chosen, width), self.double)
+            to = self.lane(b, samples, row, columns, column)
+            with self.loop(b, width) as i:
+                place = self.at(b, to, b.mul(i, eight), self.double)
+                b.store(self.get(b, source, i, self.double), place)
+        b.ret_void()
+        return function
+
+    def _write_steps(self) -> None:
+        _, (told,), b = self.function("steps", self.whole, "p", public=True)
+        get = {name: self._field(b, told, name) for name in _FIELDS}
+        infinite = self.double(math.inf)
+        kind = self.ir.FunctionType(self.double, [self.double])
+        size_of = self.ir.Function(self.module, kind, "llvm.fabs.f64")
+        columns = b.add(get["x_width"], get["y_width"])
+        with self.loop(b, b.sub(get["last"], get["next"])) as turn:
+            step = b.add(get["next"], turn)
+            start = b.mul(b.srem(step, get["steps"]), get["size"])
+            left = b.sub(get["n"], start)
+            count = b.select(b.icmp_signed("<", left, get["size"]), left, get["size"])
+            with b.if_then(b.icmp_signed("==", get["packed"], self.number(0))):
+                row = b.mul(b.sdiv(step, get["steps"]), get["order_row"])
+                order = self.at(b, get["orders"], b.add(row, start), self.whole)
+                for part, column in (("x", self.number(0)), ("y", get["x_width"])):
+                    rows = [get[part], get[f"{part}_width"], order, count, get["samples"]]
+                    b.call(self.fill, [*rows, columns, column])
+            given = [get["groups"], get["samples"], count, get["out"], get["scratch"]]
+            b.call(Callee(get["run"], self.run_type()), given)
+            loss = self.get(b, get["out"], get["loss_at"], self.double)
+            b.store(loss, self.at(b, get["losses"], step, self.double))
+            finite = b.fcmp_ordered("<", b.call(size_of, [loss]), infinite)
+            with b.if_then(b.not_(finite), likely=False):
+                b.ret(self.number(_DIVERGED))
+            for part in ("params", "state"):
+                source = self.at(b, get["out"], get[f"{part}_at"], self.double)
+                self._copy(b, source, get[part], get[f"{part}_count"])
+            b.store(b.add(step, self.number(1)), self.at(b, told, _AT["next"], self.whole))
+        b.ret(self.number(0))

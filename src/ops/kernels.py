@@ -1,0 +1,259 @@
+"""Elementary functions from arithmetic alone: no branches, no tables, so vectors run them as well.
+
+They are the `kernel`s of records, from which native code is made. Each is written for a machine
+`m`, whose numbers know `+ - * /` and comparisons:
+
+    m.fma(a, b, c)         a·b + c, rounded once where the machine can, else twice
+    m.select(c, a, b)      a where the comparison c holds, else b
+    m.bits(x), m.number(i) a float64 as a whole number of 64 bits, and back
+    m.abs, m.sqrt, m.copysign
+    m.flag(c), m.truth(x)  a comparison as 1.0 or 0.0; whether x counts as true
+    m.rare(c, x)           x, except where c holds: there the record's own `evaluate` is asked
+
+All stay within 2 units in the last place of the true value (the tests measure it), whether or not
+the machine fuses. Reductions are Cody & Waite's with constants of few bits, sums carry what they
+round away where it counts (Muller, *Elementary Functions*, 3rd ed., 2016, chapters 10 and 11). The
+polynomials are Chebyshev fits to 2⁻⁵¹ and better of what they add.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+_ROUND: Final = 1.5 * 2.0**52
+"""Adding it rounds to a whole number, which the low bits of the sum then hold."""
+_ROUND_BITS: Final = 0x4338000000000000
+_LOG2_E: Final = 1.4426950408889634
+_LN2_HIGH, _LN2_LOW = 0.6931471804855391, 7.440617110012397e-11
+"""ln 2 in two parts; the first has 32 bits, so that whole multiples of it are exact."""
+_SQRT_HALF_BITS: Final = 0x3FE6A09E667F3BCD
+_TINY: Final = 2.0**-54
+_SMALLEST_NORMAL: Final = 2.0**-1022
+
+_EXP: Final = (
+    *(0.5, 0.1666666666666667, 0.04166666666666667, 0.008333333333326112),
+    *(0.001388888888888373, 0.0001984126987490126, 2.4801587325605324e-05),
+    *(2.7557255297969643e-06, 2.755727357010214e-07, 2.5105259538448494e-08),
+    2.0914717341716378e-09,
+)
+"""(eʳ - 1 - r) / r² for |r| ≤ ln 2 / 2."""
+
+_LOG: Final = (
+    *(0.666666666666667, 0.3999999999989889, 0.28571428626253836, 0.22222211089379496),
+    *(0.1818289243253687, 0.15331611722055008, 0.14617807153417325),
+)
+"""(2 atanh s - 2 s) / s³ in s², for 1/√2 ≤ (1 + s)/(1 - s) ≤ √2."""
+
+_SIN: Final = (
+    *(-0.16666666666666666, 0.008333333333330925, -0.00019841269836722418),
+    *(2.755731608381636e-06, -2.5051127944014188e-08, 1.5917848524808262e-10),
+)
+"""(sin x - x) / x³ in x², for |x| ≤ π/4."""
+
+_COS: Final = (
+    *(0.041666666666666664, -0.0013888888888887382, 2.480158729874307e-05),
+    *(-2.7557317260008837e-07, 2.0876143827993133e-09, -1.1382456778061306e-11),
+)
+"""(cos x - 1 + x²/2) / x⁴ in x², for |x| ≤ π/4."""
+
+_TWO_OVER_PI: Final = 0.6366197723675814
+_HALF_PI: Final = (
+    *(1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21),
+    8.478427660348229e-32,
+)
+"""π/2 in four parts of 33 bits."""
+_MANY_TURNS: Final = 2.0**19
+"""Up to here whole multiples of those parts are exact."""
+
+
+def _polynomial(m: Any, x: Any, coefficients: Sequence[float]) -> Any:
+    """The polynomial in x, constant term first, by Estrin's scheme: short chains, few roundings."""
+    terms: list[Any] = list(coefficients)
+    while len(terms) > 1:
+        pairs = zip(terms[::2], terms[1::2], strict=False)
+        odd = terms[-1:] if len(terms) % 2 else []
+        terms = [m.fma(x, high, low) for low, high in pairs] + odd
+        x = x * x
+    return terms[0]
+
+
+def _at_most(m: Any, x: Any, limit: float) -> Any:
+    return m.select(x > limit, limit, x)
+
+
+def _at_least(m: Any, x: Any, limit: float) -> Any:
+    return m.select(x < limit, limit, x)
+
+
+def _power_of_two(m: Any, exponent: Any) -> Any:
+    """2 to a whole number from -1022 to 1023, given in the low bits."""
+    return m.number((exponent + 1023) << 52)
+
+
+def _exp(m: Any, x: Any) -> tuple[Any, Any]:
+    """e to the power x as an unevaluated sum: 2ᵏ·eʳ with the whole number k nearest to x / ln 2."""
+    x = _at_least(m, _at_most(m, x, 710.0), -746.0)
+    rounded = m.fma(x, _LOG2_E, _ROUND)
+    k = rounded - _ROUND
+    whole = m.bits(rounded) - _ROUND_BITS
+    near = m.fma(k, -_LN2_HIGH, x)
+    low = k * _LN2_LOW
+    r = near - low
+    above = r + m.fma(r * r, _polynomial(m, r, _EXP), (near - r) - low)
+    power = 1.0 + above
+    half = whole >> 1
+    first, second = _power_of_two(m, half), _power_of_two(m, whole - half)
+    return power * first * second, (above - (power - 1.0)) * first * second
+
+
+def exp(m: Any, x: Any) -> Any:
+    """e to the power x."""
+    return _exp(m, x)[0]
+
+
+def _half_expm1(m: Any, x: Any) -> tuple[Any, Any]:
+    """(eˣ - 1) / 2 as an unevaluated sum of two numbers, for -40 ≤ x ≤ 709.8."""
+    rounded = m.fma(x, _LOG2_E, _ROUND)
+    k = rounded - _ROUND
+    scale = _power_of_two(m, m.bits(rounded) - 1)
+    near = m.fma(k, -_LN2_HIGH, x)
+    low = k * _LN2_LOW
+    r = near - low
+    rest = m.fma(r * r, _polynomial(m, r, _EXP), (near - r) - low)
+    whole, part = scale - 0.5, scale * r
+    high = whole + part
+    return high, m.fma(scale, rest, part - (high - whole))
+
+
+def expm1(m: Any, x: Any) -> Any:
+    """e to the power x, minus 1: 2ᵏ - 1 and 2ᵏ·(eʳ - 1), added with care."""
+    high, low = _half_expm1(m, _at_least(m, _at_most(m, x, 709.8), -40.0))
+    return m.select(m.abs(x) < _TINY, x, 2.0 * (high + low))
+
+
+def tanh(m: Any, x: Any) -> Any:
+    """h / (h + 1) with h = (exp(2|x|) - 1) / 2, for small h as h - h·h / (h + 1); signed as x."""
+    high, low = _half_expm1(m, 2.0 * _at_most(m, m.abs(x), 22.0))
+    half = high + low
+    ratio = half / (half + 1.0)
+    careful = high - m.fma(half, ratio, -low)
+    return m.copysign(m.select(half < 0.35, careful, ratio), x)
+
+
+def _scaled(m: Any, x: Any) -> tuple[Any, Any]:
+    """(k, y) with x = 2ᵏ·y and 1/√2 ≤ y < √2, for normal x above 0."""
+    bits = m.bits(x)
+    exponent = (bits - _SQRT_HALF_BITS) >> 52
+    k = m.number(exponent + _ROUND_BITS) - _ROUND
+    return k, m.number(bits - (exponent << 52))
+
+
+def _log_of(m: Any, k: Any, f: Any, correction: Any) -> Any:
+    """k·ln 2 + log(1 + f) + correction: the logarithm is that of a quotient, 2·atanh(f/(2 + f))."""
+    s = f / (2.0 + f)
+    square = s * s
+    half = 0.5 * f * f
+    series = half + square * _polynomial(m, square, _LOG)
+    inner = m.fma(s, series, m.fma(k, _LN2_LOW, correction))
+    return m.fma(k, _LN2_HIGH, f - (half - inner))
+
+
+def log(m: Any, x: Any) -> Any:
+    """The natural logarithm."""
+    small = x < _SMALLEST_NORMAL
+    k, y = _scaled(m, m.select(small, x * 2.0**54, x))
+    found = _log_of(m, k - m.select(small, 54.0, 0.0), y - 1.0, 0.0)
+    outside = m.select(x == 0.0, -math.inf, math.nan)
+    return m.select(x > 0.0, m.select(x < math.inf, found, x), outside)
+
+
+def log1p(m: Any, x: Any) -> Any:
+    """log(1 + x), with what 1 + x rounds away divided by it and added."""
+    u = 1.0 + x
+    k, y = _scaled(m, u)
+    lost = m.select(x > 1.0, 1.0 - (u - x), x - (u - 1.0))
+    near = k == 0.0
+    f = m.select(near, x, y - 1.0)
+    found = _log_of(m, k, f, m.select(near, 0.0, lost / u))
+    found = m.select(m.abs(x) < _TINY, x, found)
+    outside = m.select(x == -1.0, -math.inf, math.nan)
+    return m.select(x > -1.0, m.select(x < math.inf, found, x), outside)
+
+
+def sigmoid(m: Any, x: Any) -> Any:
+    """1 / (1 + e) or e / (1 + e) with e = exp(-|x|); where e is small, the latter as e - e·(…)."""
+    e, low = _exp(m, -m.abs(x))
+    ratio = m.select(x >= 0.0, 1.0, e) / (1.0 + e)
+    careful = e - m.fma(e, ratio, -low)
+    return m.select(x < -1.0, careful, ratio)
+
+
+def softplus(m: Any, x: Any) -> Any:
+    """log(1 + exp(x)), by the exponential that does not overflow."""
+    return m.select(x > 0.0, x, 0.0) + log1p(m, exp(m, -m.abs(x)))
+
+
+def _difference(a: Any, b: Any) -> tuple[Any, Any]:
+    """a - b, and what it rounds away (Knuth's two-sum)."""
+    high = a - b
+    back = high - a
+    return high, (a - (high - back)) - (b + back)
+
+
+def _quarter_turns(m: Any, x: Any) -> tuple[Any, Any, Any]:
+    """How many quarter turns are nearest to x, and the rest as an unevaluated sum."""
+    rounded = m.fma(x, _TWO_OVER_PI, _ROUND)
+    k = rounded - _ROUND
+    first, second, third, fourth = _HALF_PI
+    high, lost = _difference(m.fma(k, -first, x), k * second)
+    high, more = _difference(high, k * third)
+    low = (lost + more) - k * fourth
+    y = high + low
+    return m.bits(rounded) & 3, y, (high - y) + low
+
+
+def _sine(m: Any, x: Any, ahead: int) -> Any:
+    """The sine of x and so many quarter turns."""
+    turns, y, low = _quarter_turns(m, x)
+    turns = turns + ahead
+    square = y * y
+    cube = y * square
+    more = m.fma(square, _polynomial(m, square, _SIN[1:]), 0.0) * cube
+    sine = y + (m.fma(cube, _SIN[0], more) + m.fma(-0.5 * square, low, low))
+    half = 0.5 * square
+    one = 1.0 - half
+    rest = m.fma(square * square, _polynomial(m, square, _COS), -(y * low))
+    cosine = one + (((1.0 - one) - half) + rest)
+    value = m.select((turns & 1) == 0, sine, cosine)
+    signed = m.select((turns & 2) == 0, value, -value)
+    return m.rare(m.abs(x) > _MANY_TURNS, signed)
+
+
+def sin(m: Any, x: Any) -> Any:
+    """The sine of x radians."""
+    return m.select(m.abs(x) < 2.0**-27, x, _sine(m, x, 0))
+
+
+def cos(m: Any, x: Any) -> Any:
+    """The cosine of x radians."""
+    return _sine(m, x, 1)
+
+
+_FEW: Final = {
+    1.0: lambda x: x,
+    2.0: lambda x: x * x,
+    3.0: lambda x: x * x * x,
+    4.0: lambda x: (x * x) * (x * x),
+}
+"""Powers by multiplication."""
+
+
+def pow_const(m: Any, x: Any, n: float) -> Any:
+    """x to a fixed power, where a few multiplications give it; None where they do not."""
+    if n == 0.5:
+        return m.select(x == -math.inf, math.inf, m.sqrt(x + 0.0))
+    if n in (-1.0, -2.0):
+        return _FEW[-n](1.0 / x)
+    return _FEW[n](x) if n in _FEW else None

@@ -1,0 +1,327 @@
+"""`function`: a user's own Python function of Values, run compiled."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import update_wrapper
+from threading import RLock
+from types import MethodType
+from typing import Any, Final, overload
+
+from ..codegen.compiled import Compiled, paused_collection
+from ..errors import OperandError, TracingError, kind_of, shorten
+from ..graph.value import Value
+from ..train.choice import AUTO, check_target
+from ..train.optim import Optimizer, find_optimizer
+from .moments import Moments
+from .outcome import Slopes, listed
+from .program import Options, Program
+from .reach import broken, reach_of
+from .recording import Recording
+from .structure import Flat, described, leaf_paths, structure_of
+from .watch import tracing
+
+MAX_STRUCTURES: Final = 64
+"""For how many structures of arguments a function is compiled; others run as plain Python."""
+
+MAX_SPECIALISATIONS: Final = 16
+"""For how many values of the integers that Python needs, at one structure of the arguments."""
+
+
+class Function:
+    """A Python function that is traced once per structure of its arguments, and then run compiled.
+
+    traces   what it was compiled to so far, newest last
+    """
+
+    __name__: str
+
+    def __init__(self, python: Callable[..., Any], options: Options) -> None:
+        update_wrapper(self, python)
+        self.__wrapped__ = python
+        self.__name__ = getattr(python, "__name__", type(python).__name__)
+        self.traces: list[Program] = []
+        self._options = options
+        self._lock = RLock()
+        self._known: dict[Any, list[_Specialised]] = {}
+        self._shown: dict[Program, tuple[str, list[str]]] = {}
+        # Objects among arguments are told apart by where they are, so they must not go away.
+        self._kept: dict[Program, list[Any]] = {}
+        self._rebound: dict[str, int] = {}
+        self._moments: dict[type[Optimizer], Moments] = {}
+        self._plain_calls = 0
+        self._told = False
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """As a method: the function of the instance, which is then an argument."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<traced function {self.__name__}: {len(self.traces)} compiled>"
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """What the function gives: Values, on which `backward` can be called.
+
+        Called while another function is traced, or on expressions, it runs as plain Python.
+        """
+        if tracing.get() is not None:
+            return self.__wrapped__(*arguments, **named)
+        flat = Flat()
+        program = self._program(arguments, named, flat)
+        if program is None:
+            return self.__wrapped__(*arguments, **named)
+        return program(flat)
+
+    def value_and_grad(self, *arguments: Any, **named: Any) -> tuple[float, dict[Value, float]]:
+        """The number the function gives, and the derivative by each Value that it depends on.
+
+        >>> w = Value(3.0)
+        >>> square = function(lambda x: w * w * x)
+        >>> number, slopes = square.value_and_grad(2.0)
+        >>> number, slopes[w]
+        (18.0, 12.0)
+        """
+        number, slopes = self._slopes(arguments, named)
+        found: dict[Value, float] = {}
+        for values, part in slopes:
+            for value, slope in zip(values, listed(part), strict=True):
+                found[value] = found.get(value, 0.0) + slope
+        return number, found
+
+    def step(self, optimizer: str | Optimizer, *arguments: Any, **named: Any) -> float:
+        """Move all parameters once, to make smaller what the function gives; what that was before.
+
+        Parameters are the leaf Values that the function has depended on at any call so far; those
+        that it does not depend on at this call have the gradient 0. What the optimizer remembers is
+        kept for each kind of optimizer, so its settings may change from step to step.
+
+        >>> from wengert.train.optim import SGD
+        >>> w = Value(3.0)
+        >>> loss = function(lambda: (w - 1.0) ** 2)
+        >>> loss.step(SGD(0.25)), w.data, loss.step(SGD(0.25)), w.data
+        (4.0, 2.0, 1.0, 1.5)
+        """
+        rule = find_optimizer(optimizer)
+        number, slopes = self._slopes(arguments, named)
+        with self._lock:
+            self._moments.setdefault(type(rule), Moments()).step(rule, slopes)
+        return number
+
+    @property
+    def source(self) -> str:
+        """The text of the code that was compiled last."""
+        return self.compiled.source
+
+    @property
+    def compiled(self) -> Compiled:
+        """The function that was compiled last."""
+        if not self.traces:
+            raise TracingError(f"{self.__name__} has not been called yet, and is not compiled")
+        return self.traces[-1].compiled
+
+    def report(self) -> str:
+        """What was traced and compiled, for which arguments, and how often it was called.
+
+        Where the code is made for one integer alone, this says which line needed it, and what to
+        write instead.
+        """
+        calls = sum(program.calls for program in self.traces)
+        lines = [f"{self.__name__}: {len(self.traces)} compiled, {calls:,} calls"]
+        for program in self.traces:
+            arguments, integers = self._shown[program]
+            lines.append(
+                f"({arguments}): {program.nodes:,} operations -> {program.compiled.target} in "
+                f"{program.seconds:.2g} s, since {program.reason}; {len(program.parameters):,} "
+                f"parameters{program.picked}; {program.calls:,} calls"
+            )
+            for place, seen in program.specialised.items():
+                lines += [f"  for {integers[place]} alone, needed at {line}" for line in seen]
+        if any(program.specialised for program in self.traces):
+            lines.append(_CURE)
+        lines += [
+            f"compiled anew {count} times because {name} was bound anew"
+            for name, count in self._rebound.items()
+        ]
+        if self._plain_calls:
+            lines.append(f"{self._plain_calls:,} calls ran as plain Python: {self._limit_text()}")
+        return "\n".join(lines)
+
+    def _slopes(self, arguments: Any, named: Any) -> tuple[float, Slopes]:
+        flat = Flat()
+        program = None if tracing.get() is not None else self._program(arguments, named, flat)
+        if program is None:
+            raise TracingError(f"{self.__name__} was not compiled for these arguments")
+        return program.value_and_slopes(flat)
+
+    def _program(self, arguments: Any, named: Any, flat: Flat) -> Program | None:
+        """The code for these arguments, made now if there is none; None to run plain Python."""
+        key = (structure_of(arguments, flat), structure_of(dict(sorted(named.items())), flat))
+        if flat.symbolic:
+            return None
+        program = self._compiled_for(key, flat)
+        if program is not None and broken(program.assumptions) is None:
+            return program
+        with self._lock:
+            program = self._compiled_for(key, flat)
+            if program is not None:
+                name = broken(program.assumptions)
+                if name is None:
+                    return program
+                self._forget(program, name)
+            if self._full(key):
+                self._plain_calls += 1
+                self._tell()
+                return None
+            return self._traced(key, arguments, dict(sorted(named.items())), flat)
+
+    def _compiled_for(self, key: Any, flat: Flat) -> Program | None:
+        for known in self._known.get(key, ()):
+            integers = tuple([flat.integers[place] for place in known.places])
+            if integers in known.programs:
+                return known.programs[integers]
+        return None
+
+    def _traced(self, key: Any, arguments: Any, named: Any, flat: Flat) -> Program:
+        """Trace the function on these arguments, and compile what was recorded."""
+        recording = Recording(flat.integers)
+        reach = reach_of(self.__wrapped__, flat.objects)
+        with paused_collection():
+            recording.run(self.__wrapped__, arguments, named, reach)
+            program = Program(self.__name__, recording, reach, self._options)
+        places = tuple(sorted(program.specialised))
+        known = self._known.setdefault(key, [])
+        same = next((one for one in known if one.places == places), None)
+        if same is None:
+            same = _Specialised(places)
+            known.append(same)
+        same.programs[tuple([flat.integers[place] for place in places])] = program
+        self.traces.append(program)
+        self._kept[program] = flat.objects
+        shown = ", ".join(map(described, (*arguments, *named.values())))
+        self._shown[program] = shown, _integer_names(self.__wrapped__, arguments, named)
+        return program
+
+    def _forget(self, program: Program, name: str) -> None:
+        """What was assumed of the outside is no longer so."""
+        for known in self._known.values():
+            for one in known:
+                for integers in [k for k, found in one.programs.items() if found is program]:
+                    del one.programs[integers]
+        self.traces.remove(program)
+        del self._shown[program], self._kept[program]
+        self._rebound[name] = self._rebound.get(name, 0) + 1
+
+    def _full(self, key: Any) -> bool:
+        known = self._known.get(key)
+        rebound = sum(self._rebound.values()) >= MAX_STRUCTURES
+        if known is None:
+            return len(self._known) >= MAX_STRUCTURES or rebound
+        return sum(len(one.programs) for one in known) >= MAX_SPECIALISATIONS or rebound
+
+    def _tell(self) -> None:
+        if not self._told:
+            self._told = True
+            text = f"{self.__name__} runs as plain Python from here on: {self._limit_text()}"
+            warnings.warn(text, RuntimeWarning, stacklevel=5)
+
+    def _limit_text(self) -> str:
+        lines = [str(s[0]) for p in self.traces for s in p.specialised.values()]
+        needed = f" ({', '.join(dict.fromkeys(lines))})" if lines else ""
+        return (
+            f"it was compiled for {MAX_STRUCTURES} structures of arguments, or for "
+            f"{MAX_SPECIALISATIONS} values of integers that Python needs{needed}. Pass sequences "
+            "of few lengths, and numbers that change as floats; pick from wengert.table(rows) by "
+            "an integer that changes"
+        )
+
+
+_CURE: Final = (
+    "An integer is part of the code where Python needs it. To pick by it from a list write "
+    "wengert.table(rows)[i]; to compute with it pass a float; to compare it write wengert.equal"
+)
+
+
+class _Specialised:
+    """Programs by the integers at some places of the arguments."""
+
+    def __init__(self, places: tuple[int, ...]) -> None:
+        self.places = places
+        self.programs: dict[tuple[int, ...], Program] = {}
+
+
+def _integer_names(function: Any, arguments: Any, named: Any) -> list[str]:
+    """The integers of a call, such as `tokens[2] = 5`, in their order."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    names = code.co_varnames[: code.co_argcount] if code is not None else ()
+    given = [
+        *(
+            (names[k] if k < len(names) else f"argument {k}", item)
+            for k, item in enumerate(arguments)
+        ),
+        *named.items(),
+    ]
+    leaves = (pair for name, item in given for pair in leaf_paths(item, name))
+    return [
+        f"{path} = {leaf}"
+        for path, leaf in leaves
+        if type(leaf) is int or getattr(getattr(leaf, "dtype", None), "kind", "") in ("i", "u")
+    ]
+
+
+@overload
+def function(python: Callable[..., Any]) -> Function: ...
+@overload
+def function(
+    *, target: str = AUTO, cache_dir: Any = None
+) -> Callable[[Callable[..., Any]], Function]: ...
+def function(
+    python: Callable[..., Any] | None = None, *, target: str = AUTO, cache_dir: Any = None
+) -> Any:
+    """Compile a Python function of Values: traced once per structure of its arguments.
+
+    target     "auto" for the one that is estimated to be faster, or one of `wengert.targets()`
+    cache_dir  a directory of yours alone, in which compiled code is kept for later processes
+
+    The function may loop, call others, and use lists, dicts, objects and NumPy arrays of Values, as
+    any Python does. Leaf Values that it finds outside are its parameters, and are read as they are
+    at each call. It is called with floats, integers, Values, and lists, tuples, dicts and arrays of
+    them. The lengths of these, text, truth values and objects are structure, for each of which it
+    is traced anew. An integer that picks from a `wengert.table`, or is computed with, is not; one
+    that Python itself needs, in `range`, in `if`, as the index of a plain list, is, and `report`
+    names the line.
+
+    What it returns are Values, one or a nesting of them. `backward` adds to the `grad` of the
+    parameters, and of the Values among the arguments, as it would without this decorator.
+
+    While it is traced nothing is known but the structure. What needs to know a number (`if`,
+    `float`, `math.exp`) is a `TracingError` that names the line and what to write instead. A number
+    read with `.data` may be computed with, and no gradient passes through it: so
+    `max(v.data for v in logits)` is what it is in plain Python. Attributes of objects, closures and
+    globals that the function names are checked at each call, and it is traced anew when they are
+    bound to something else.
+
+    >>> w = [Value(0.5), Value(-1.0)]
+    >>> @function
+    ... def loss(x, y):
+    ...     return (sum(a * b for a, b in zip(w, x)) - y) ** 2
+    >>> out = loss([1.0, 2.0], 0.5)
+    >>> out.backward()
+    >>> out.data, [p.grad for p in w]
+    (4.0, [-4.0, -8.0])
+    """
+    check_target(target)
+    options = Options(target, cache_dir)
+    if python is None:
+        return lambda found: function_of(found, options)
+    return function_of(python, options)
+
+
+def function_of(python: Any, options: Options) -> Function:
+    """The traced function, if there is a function to trace."""
+    if not callable(python):
+        raise OperandError(
+            f"{shorten(python)} is {kind_of(python)}; expected a function: write @wengert.function "
+            "above its def"
+        )
+    return Function(python, options)

@@ -1,0 +1,62 @@
+"""What an optimizer remembers of the parameters of a traced function, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..graph.value import Value
+from ..train.optim import Optimizer
+from .outcome import Slopes
+
+
+class Moments:
+    """The parameters a function was seen to have, and an optimizer's numbers for each.
+
+    >>> from wengert.train.optim import SGD
+    >>> w = Value(1.0)
+    >>> Moments().step(SGD(0.5), [([w, w], [1.0, 2.0])]); w.data
+    -0.5
+    """
+
+    def __init__(self) -> None:
+        self._places: dict[Value, int] = {}
+        self._slots: Sequence[Any] = ()
+        self._known: dict[int, tuple[Sequence[Value], Any]] = {}
+        self._shared: tuple[float, ...] | None = None
+
+    def step(self, rule: Optimizer, slopes: Slopes) -> None:
+        """Move every leaf seen so far; the gradient of those that are not listed is 0."""
+        import numpy
+
+        indices = [self._indices(values) for values, _ in slopes]
+        count = len(self._places)
+        grown = [numpy.zeros(count) for _ in rule.slots]
+        for new, old in zip(grown, self._slots, strict=False):
+            new[: len(old)] = old
+        gradient = numpy.zeros(count + 1)  # the last is of what cannot be moved
+        for places, (_, part) in zip(indices, slopes, strict=True):
+            numpy.add.at(gradient, places, part)
+        gradient = gradient[:-1]
+        now = numpy.array([value._data for value in self._places], float)
+        shared = rule.advance(rule.start if self._shared is None else self._shared)
+        moved, self._slots = rule.update(now, gradient, tuple(grown), shared)
+        self._shared = shared
+        for value, number in zip(self._places, moved.tolist(), strict=True):
+            value._data = number
+
+    def _indices(self, values: Sequence[Value]) -> Any:
+        """Where the numbers of these Values are; the last place for those that are no leaves."""
+        import numpy
+
+        known = self._known.get(id(values))
+        if known is not None:
+            return known[1]
+        places = self._places
+        for value in values:
+            if value.is_leaf:
+                places.setdefault(value, len(places))
+        found = numpy.array([places.get(value, -1) for value in values])
+        if isinstance(values, tuple):  # the parameters of a program, the same at each call
+            self._known[id(values)] = values, found
+        return found

@@ -1,0 +1,250 @@
+"""Numbers and indices that are known only when a traced function runs."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from numbers import Real
+from typing import Any, ClassVar, Final, NoReturn, Protocol
+
+from ..errors import TracingError
+from ..graph.arithmetic import Arithmetic
+from ..graph.value import Value, objects
+from ..ops.record import Op
+from .lines import user_line
+
+CURE: Final = (
+    "Write wengert.where(condition, a, b) for `if`, wengert.maximum(a, b) for a choice of the "
+    "larger, wengert.exp(x) for math.exp(x) and so on, and wengert.stop_gradient(x) for a number "
+    "that no gradient passes through"
+)
+
+
+class Number(Arithmetic):
+    """A number of a traced function: a float argument, or what `value.data` was while tracing.
+
+    Arithmetic with numbers gives such a number again, and with a `Value` a `Value`. Whatever needs
+    to know the number now is a `TracingError`.
+    """
+
+    __slots__ = ("_value",)
+    op_rank: ClassVar[float] = 1.2
+
+    def __init__(self, value: Value) -> None:
+        self._value = value
+
+    @property
+    def value(self) -> Value:
+        """The `Value` that is recorded where this number is used."""
+        return self._value
+
+    def apply_op(self, op: Op, operands: tuple[Any, ...], statics: tuple[float, ...] = ()) -> Any:
+        """What `op` gives: a `Value` if there is one among the operands, else a number again."""
+        plain = tuple([x.value if isinstance(x, Number) else x for x in operands])
+        carrier = next(x for x in plain if isinstance(x, Value))
+        result = carrier.apply_op(op, plain, statics)
+        if result is NotImplemented or any(isinstance(x, Value) for x in operands):
+            return result
+        return Number(result)
+
+    def __array_ufunc__(  # type: ignore[override]
+        self, ufunc: Any, method: str, *inputs: Any, **options: Any
+    ) -> Any:
+        """NumPy's functions of arrays and this number, entry by entry."""
+        if method != "__call__":
+            return NotImplemented
+        return ufunc(*map(objects, inputs), **{"dtype": object, **options})
+
+    def __repr__(self) -> str:
+        return "<a number known when the function runs>"
+
+    def __format__(self, spec: str) -> str:
+        return self._unknown(f"format {spec!r} of") if spec else repr(self)
+
+    def __bool__(self) -> bool:
+        return self._unknown("the truth of")
+
+    def __float__(self) -> float:
+        return self._unknown("float() of")
+
+    def __int__(self) -> int:
+        return self._unknown("int() of")
+
+    def __index__(self) -> int:
+        return self._unknown("the whole number in")
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return self._unknown("round() of")
+
+    def __trunc__(self) -> int:
+        return self._unknown("trunc() of")
+
+    def __floor__(self) -> int:
+        return self._unknown("floor() of")
+
+    def __ceil__(self) -> int:
+        return self._unknown("ceil() of")
+
+    def __mod__(self, other: Any) -> Any:
+        return self._unknown("the remainder of")
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._unknown("the whole quotient of")
+
+    def __eq__(self, other: object) -> bool:
+        return self._unknown("`==` of")
+
+    def __ne__(self, other: object) -> bool:
+        return self._unknown("`!=` of")
+
+    def __hash__(self) -> int:
+        return self._unknown("the hash of")
+
+    def is_integer(self) -> bool:
+        """Not known, as everything that is no arithmetic."""
+        return self._unknown("is_integer() of")
+
+    def conjugate(self) -> Number:
+        """The number itself, which is real."""
+        return self
+
+    def _unknown(self, what: str) -> NoReturn:
+        raise TracingError(
+            f"{user_line()}\n{what} a number that is known only when the function runs: what it "
+            f"depends on may be another at the next call, so it cannot be read now. {CURE}"
+        )
+
+
+class Tracing(Protocol):
+    """What an index asks of the recording that it belongs to."""
+
+    def specialise(self, places: frozenset[int]) -> None:
+        """From now on the integers at these places are part of the structure."""
+
+    def number_of(self, index: Index) -> Value:
+        """The leaf that holds this integer as a number."""
+
+
+class Index(Number):
+    """An integer argument of a traced function, or what integer arithmetic makes of some.
+
+    It picks rows from a `wengert.table` without being known. Where Python itself needs the integer,
+    the code is made for that integer alone, and the recording notes where that was.
+
+    now      the integer in this call
+    places   the places in the arguments that it depends on
+    compute  the integer, given those at all places
+    """
+
+    __slots__ = ("_recording", "compute", "now", "places")
+
+    def __init__(
+        self,
+        recording: Tracing,
+        now: int,
+        places: frozenset[int],
+        compute: Callable[[Any], int],
+    ) -> None:
+        self._recording = recording
+        self.now = now
+        self.places = places
+        self.compute = compute
+
+    @property
+    def value(self) -> Value:
+        """The `Value` that is recorded where this integer is used as a number."""
+        return self._recording.number_of(self)
+
+    def known(self) -> int:
+        """The integer, on which the code then depends."""
+        self._recording.specialise(self.places)
+        return self.now
+
+    def __repr__(self) -> str:
+        return "<an integer known when the function runs>"
+
+    def __index__(self) -> int:
+        return self.known()
+
+    __int__ = __trunc__ = __floor__ = __ceil__ = __index__
+
+    def __float__(self) -> float:
+        return float(self.known())
+
+    def __bool__(self) -> bool:
+        return bool(self.known())
+
+    def __hash__(self) -> int:
+        return hash(self.known())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.known(), spec)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(self.known(), digits)
+
+    def is_integer(self) -> bool:
+        """True, as for every integer."""
+        return True
+
+
+def _whole(function: Callable[[int, int], int]) -> Mapping[str, Callable[[Any, Any], Any]]:
+    """An operator on integers, and the same with its operands exchanged."""
+
+    def made(a: Any, b: Any, plain: Callable[[Any, Any], Any]) -> Any:
+        mine = a if isinstance(a, Index) else b
+        if any(isinstance(x, bool) or not isinstance(x, (int, Index)) for x in (a, b)):
+            return plain(a, b)
+        first, second = _computed(a), _computed(b)
+        return Index(
+            mine._recording,
+            function(_now(a), _now(b)),
+            _places(a) | _places(b),
+            lambda integers: function(first(integers), second(integers)),
+        )
+
+    name = function.__name__
+
+    def forward(self: Any, other: Any) -> Any:
+        return made(self, other, lambda a, b: getattr(super(Index, a), f"__{name}__")(b))
+
+    def reflected(self: Any, other: Any) -> Any:
+        return made(other, self, lambda a, b: getattr(super(Index, b), f"__r{name}__")(a))
+
+    return {f"__{name}__": forward, f"__r{name}__": reflected}
+
+
+def _now(thing: Any) -> int:
+    return thing.now if isinstance(thing, Index) else int(thing)
+
+
+def _places(thing: Any) -> frozenset[int]:
+    return thing.places if isinstance(thing, Index) else frozenset()
+
+
+def _computed(thing: Any) -> Callable[[Any], int]:
+    return thing.compute if isinstance(thing, Index) else lambda integers: int(thing)
+
+
+def _known_to_python(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A comparison or quotient of integers, which needs to know them."""
+    name = f"__{function.__name__}__"
+
+    def compared(self: Index, other: Any) -> Any:
+        if isinstance(other, Index):
+            return function(self.known(), other.known())
+        if isinstance(other, Arithmetic):
+            return getattr(super(Index, self), name)(other)
+        return function(self.known(), other) if isinstance(other, Real) else NotImplemented
+
+    return compared
+
+
+for _function in (operator.add, operator.sub, operator.mul):
+    for _name, _method in _whole(_function).items():
+        setattr(Index, _name, _method)
+for _function in (
+    *(operator.mod, operator.floordiv),
+    *(operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge),
+):
+    setattr(Index, f"__{_function.__name__}__", _known_to_python(_function))

@@ -1,0 +1,327 @@
+"""What a function can reach from outside: its closures and globals, and what these hold.
+
+From here come the names of the parameters (`wte[3][5]` is `wte_3_5`, which is how arrays are found
+again) and what a trace assumes: that these names still stand for the same things.
+"""
+
+from __future__ import annotations
+
+import dis
+import re
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from random import Random
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, Final
+
+from ..graph.store import MAX_NAME_LENGTH
+from ..graph.value import Value
+from ..ops.shapes import is_array
+from .structure import MAX_DEPTH
+
+MAX_LOOKED_AT: Final = 300_000
+"""How many things are looked at; what lies beyond has no name and is not checked."""
+
+MAX_COPIED: Final = 20_000
+"""How many numbers a container may hold to be compared number by number at each call."""
+
+_SIMPLE: Final = (int, float, bool, str, bytes, type(None))
+_CONTAINERS: Final = (list, tuple, dict)
+_MISSING: Final = object()
+_OURS: Final = __name__.partition(".")[0]
+_FOREIGN: Final = frozenset(sys.stdlib_module_names) - {"__main__"} | {_OURS, "numpy", "sympy"}
+
+
+@dataclass(slots=True)
+class Reach:
+    """What was found, from the nearest to the farthest.
+
+    names        the Values, each with a name made of the way to it
+    assumptions  (read, seen, what): a function that reads something again, what it was, its name
+    codes        the code of the functions that may be called, with their globals
+    generators   of random numbers, Python's and NumPy's
+    """
+
+    names: dict[Value, str] = field(default_factory=dict)
+    assumptions: list[tuple[Callable[[], Any], Any, str]] = field(default_factory=list)
+    codes: list[tuple[CodeType, dict[str, Any]]] = field(default_factory=list)
+    generators: list[Any] = field(default_factory=list)
+
+
+def reach_of(function: Callable[..., Any], arguments: Iterable[Any]) -> Reach:
+    """Everything that `function` and the objects among its arguments lead to."""
+    walk = _Walk()
+    walk.enter("", function)
+    for thing in arguments:
+        walk.enter(type(thing).__name__.lower(), thing)
+    walk.go()
+    return walk.found
+
+
+class _Walk:
+    """A walk in breadth, from names to things; what leads to Values is remembered as it is."""
+
+    def __init__(self) -> None:
+        self.found = Reach()
+        self._queue: deque[tuple[str, Any]] = deque()
+        self._seen: dict[int, Any] = {}
+        self._used: set[str] = set()
+        self._inner: set[int] = set()
+        self._attribute: dict[int, str] = {}
+
+    def enter(self, name: str, thing: Any) -> None:
+        self._queue.append((name, thing))
+
+    def go(self) -> None:
+        """Look at everything, and then keep the assumptions that matter."""
+        containers: list[tuple[str, Any]] = []
+        while self._queue and len(self._seen) < MAX_LOOKED_AT:
+            name, thing = self._queue.popleft()
+            if isinstance(thing, _SIMPLE) or id(thing) in self._seen:
+                continue
+            self._seen[id(thing)] = thing
+            if isinstance(thing, Value):
+                self.found.names.setdefault(thing, name)
+            elif isinstance(thing, (FunctionType, MethodType)) or _wrapped(thing) is not None:
+                self._function(thing)
+            elif isinstance(thing, _CONTAINERS):
+                containers.append((name, thing))
+                self._items(name, thing, thing)
+            elif is_array(thing):
+                containers.append((name, thing))
+                if thing.dtype == object:
+                    places = product(*map(range, thing.shape))
+                    for place, item in zip(places, thing.ravel(), strict=True):
+                        self.enter("_".join((name, *map(str, place))), item)
+            elif isinstance(thing, BuiltinFunctionType):
+                self.enter(name, thing.__self__)  # such as a generator of random numbers
+            elif isinstance(thing, Random) or hasattr(thing, "bit_generator"):
+                self.found.generators.append(thing)
+            elif isinstance(thing, partial):
+                for part in (thing.func, thing.args, thing.keywords):
+                    self.enter(name, part)
+            elif isinstance(thing, type):
+                self._class(thing)
+            elif not isinstance(thing, ModuleType) and hasattr(thing, "__dict__"):
+                containers.append((name, thing))
+                self._items(name, thing, vars(thing))
+                self._class(type(thing))
+        self._assume(containers)
+
+    def _items(self, name: str, thing: Any, held: Any) -> None:
+        pairs = held.items() if isinstance(held, dict) else enumerate(held)
+        for key, item in list(pairs):
+            if not isinstance(item, _SIMPLE):
+                self._queue.append((f"{name}_{_part(key)}" if name else _part(key), item))
+                if held is not thing:
+                    self._attribute.setdefault(id(item), str(key))
+                elif isinstance(item, _CONTAINERS):
+                    self._inner.add(id(item))
+
+    def _class(self, kind: type) -> None:
+        """The methods of a class, any of which may be called."""
+        for base in kind.__mro__:
+            if not _is_foreign(base.__module__):
+                for member in vars(base).values():
+                    if isinstance(getattr(member, "__func__", member), FunctionType):
+                        self.enter("", getattr(member, "__func__", member))
+
+    def _function(self, thing: Any) -> None:
+        """The cells and the globals that a function reads, and the object it is bound to."""
+        if isinstance(thing, MethodType):
+            self.enter("", thing.__self__)
+        function = _wrapped(thing) or getattr(thing, "__func__", thing)
+        if not isinstance(function, FunctionType) or _is_foreign(function.__module__):
+            return
+        names = function.__globals__
+        codes = list(_codes(function.__code__))
+        self.found.codes += [(code, names) for code in codes]
+        for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self.enter("default", default)
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        ):
+            self._read(name, _cell_reader(cell))
+        for name in sorted({name for code in codes for name in _loaded(code)}):
+            self._used.add(name)
+            if name in names:
+                self._read(name, _global_reader(names, name))
+
+    def _read(self, name: str, read: Callable[[], Any]) -> None:
+        seen = read()
+        if not isinstance(seen, ModuleType):
+            self.found.assumptions.append((read, seen, name))
+            self.enter(name, seen)
+
+    def _assume(self, containers: list[tuple[str, Any]]) -> None:
+        """Remember what the containers hold, and the attributes that are named in code.
+
+        A container is looked at after what holds it, so from the last to the first it is known
+        whether what it holds leads to Values.
+        """
+        leading = {id(value) for value in self.found.names}
+        for name, thing in reversed(containers):
+            held = _held(thing)
+            items = held.values() if isinstance(held, dict) else held
+            if any(id(item) in leading for item in items):
+                leading.add(id(thing))
+            if not isinstance(thing, _CONTAINERS) and not is_array(thing):
+                self._attributes(name, thing, leading)
+            elif id(thing) not in self._inner:
+                key = self._attribute.get(id(thing))
+                if id(thing) in leading or key is None or key in self._used:
+                    self._contents(name, thing, id(thing) in leading)
+
+    def _attributes(self, name: str, thing: Any, leading: set[int]) -> None:
+        """Assume the attributes that code names and that are numbers, text or lead to Values."""
+        every = type(thing).__module__.partition(".")[0] == _OURS
+        for key, item in vars(thing).items():
+            known = isinstance(item, _SIMPLE) or id(item) in leading
+            if known and (every or key in self._used):
+                reader = partial(vars(thing).get, key, _MISSING)
+                self.found.assumptions.append((reader, item, f"{name}.{key}"))
+
+    def _contents(self, name: str, thing: Any, leads: bool) -> None:
+        """Assume what a container holds: all the way down, if it leads to Values or is small."""
+        if is_array(thing):
+            if thing.dtype == object:
+                self.found.assumptions.append((partial(_held, thing), _held(thing), name))
+            elif thing.size <= MAX_COPIED:
+                self.found.assumptions.append((partial(_bytes, thing), _bytes(thing), name))
+            return
+        deep = leads or _size(thing) <= MAX_COPIED
+        self.found.assumptions.append((partial(_itself, thing), _copied(thing, deep), name))
+
+
+def _held(thing: Any) -> Any:
+    """What a container or an object holds: a list or a dict."""
+    if isinstance(thing, _CONTAINERS):
+        return thing
+    if is_array(thing):
+        return list(thing.ravel()) if thing.dtype == object else []
+    return vars(thing)
+
+
+def _bytes(array: Any) -> bytes:
+    return array.tobytes()  # type: ignore[no-any-return]
+
+
+def _size(thing: Any) -> int:
+    """How many things are in a container, in all; not much more than is copied is counted."""
+    count, stack = 0, [thing]
+    while stack and count <= MAX_COPIED:
+        held = stack.pop()
+        items = list(held.values()) if isinstance(held, dict) else held
+        count += len(items)
+        stack += [item for item in items if isinstance(item, _CONTAINERS)]
+    return count
+
+
+def broken(assumptions: list[tuple[Callable[[], Any], Any, str]]) -> str | None:
+    """The name of the first thing that is not what it was; None if all are."""
+    for read, seen, name in assumptions:
+        now = read()
+        if now is not seen and not _same(now, seen):
+            return name
+    return None
+
+
+def _same(now: Any, seen: Any) -> bool:
+    """Whether two are the same number, text or method, or containers of the same things."""
+    kind = type(seen)
+    if kind in _CONTAINERS and isinstance(now, kind):
+        return _equal(now, seen)
+    if type(now) is not kind:
+        return False
+    if kind is MethodType:
+        return now.__func__ is seen.__func__ and now.__self__ is seen.__self__
+    return kind in _SIMPLE and bool(now == seen or (now != now and seen != seen))
+
+
+def _equal(now: Any, seen: Any) -> bool:
+    """Whether containers hold the same things; Values are equal when they are the same one."""
+    try:
+        return bool(now == seen)
+    except Exception:  # such as arrays among them, of whose equality there is no one truth
+        return _alike(now, seen)
+
+
+def _alike(now: Any, seen: Any) -> bool:
+    """Whether containers hold the same things, one by one; further down only identity counts."""
+    if len(now) != len(seen) or isinstance(now, dict) != isinstance(seen, dict):
+        return False
+    if isinstance(now, dict):
+        return all(key in seen and _alike_item(now[key], seen[key]) for key in now)
+    return all(map(_alike_item, now, seen))
+
+
+def _alike_item(now: Any, seen: Any) -> bool:
+    if now is seen:
+        return True
+    if isinstance(now, _CONTAINERS) and isinstance(seen, _CONTAINERS):
+        return _alike(now, seen)
+    return isinstance(now, _SIMPLE) and type(now) is type(seen) and now == seen
+
+
+def _copied(thing: Any, deep: bool = True, depth: int = 0) -> Any:
+    """A container anew, and if `deep` the containers in it, down to some depth."""
+    if depth > (MAX_DEPTH if deep else 0) or not isinstance(thing, _CONTAINERS):
+        return thing
+    if isinstance(thing, dict):
+        return {key: _copied(item, deep, depth + 1) for key, item in thing.items()}
+    items = [_copied(item, deep, depth + 1) for item in thing]
+    return items if isinstance(thing, list) else tuple(items)
+
+
+def _itself(thing: Any) -> Any:
+    return thing
+
+
+def _global_reader(names: dict[str, Any], name: str) -> Callable[[], Any]:
+    return lambda: names.get(name, _MISSING)
+
+
+def _cell_reader(cell: Any) -> Callable[[], Any]:
+    def read() -> Any:
+        try:
+            return cell.cell_contents
+        except ValueError:  # not yet assigned
+            return _MISSING
+
+    return read
+
+
+def _wrapped(thing: Any) -> Any:
+    """The user's function inside of a traced one."""
+    return getattr(thing, "__wrapped__", None) if callable(thing) else None
+
+
+def _is_foreign(module: str | None) -> bool:
+    """Whether what a module defines is not looked into: this package's and Python's own."""
+    return (module or "").partition(".")[0] in _FOREIGN
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function, and of the functions and comprehensions written inside of it."""
+    stack = [code]
+    while stack:
+        one = stack.pop()
+        yield one
+        stack += [inner for inner in one.co_consts if isinstance(inner, CodeType)]
+
+
+def _loaded(code: CodeType) -> Iterator[str]:
+    """The globals and attributes that a piece of code reads; not those that it only assigns."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD")):
+            yield str(instruction.argval)
+
+
+def _part(key: Any) -> str:
+    """A key or an index as part of a name."""
+    text = re.sub(r"\W", "_", str(key), flags=re.ASCII) if isinstance(key, (str, int)) else "x"
+    return text[: MAX_NAME_LENGTH // 4]

@@ -1,0 +1,294 @@
+"""A recording: one run of a user's function, of which everything is remembered."""
+
+from __future__ import annotations
+
+import dis
+import pickle
+import random
+import sys
+from collections.abc import Callable, Sequence, Set
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import SizeError, TracingError, kind_of, shorten
+from ..graph.sweep import topological
+from ..graph.value import Value, constant
+from ..ops.scalar import CONSTANT, WHERE
+from .lines import Line, line_of, user_line
+from .number import Index, Number
+from .reach import Reach
+from .structure import nested, replaced
+from .watch import watched
+
+MAX_NODES = 3_000_000
+"""How many operations a traced function may have."""
+
+
+@dataclass(slots=True)
+class Picked:
+    """A row that is picked at each call: which, of what, and the leaves that stand for it.
+
+    rows     what is picked from, as it is at the time of the call
+    index    the integer, given those of the call
+    leaves   stand for the entries of the row
+    single   whether a row is one entry rather than a sequence
+    site     which table or place in the code, counted from 0, and which pick there
+    """
+
+    rows: Any
+    index: Callable[[Any], int]
+    leaves: list[Value]
+    single: bool
+    site: tuple[int, int]
+
+
+@dataclass(slots=True)
+class Chosen:
+    """An index as a row of 0s and one 1, to choose among computed numbers."""
+
+    index: Callable[[Any], int]
+    leaves: list[Value]
+    site: tuple[int, int]
+
+
+@dataclass(slots=True)
+class Recording:
+    """What one run of a function left.
+
+    now                       the integers of this call
+    arguments, named          the arguments it ran on, with leaves in place of numbers and Values
+    floats, values, numbers   leaves that stand for the floats, the Values and, where they are used
+                              as numbers, the integers of the arguments
+    picked, chosen            what is looked up at each call
+    outputs, plain            the Values and numbers that came back, and which were numbers
+    result                    the nesting of what came back, with `Output` where these stood
+    specialised               places of the integers that Python needed to know, with the lines
+    """
+
+    now: list[int]
+    arguments: Any = ()
+    named: Any = None
+    floats: list[Value] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    numbers: list[tuple[Callable[[Any], int], Value]] = field(default_factory=list)
+    picked: list[Picked] = field(default_factory=list)
+    chosen: list[Chosen] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    plain: list[bool] = field(default_factory=list)
+    result: Any = None
+    specialised: dict[int, list[Line]] = field(default_factory=dict)
+    _sites: dict[Any, list[int]] = field(default_factory=dict)
+    _known: dict[Any, Any] = field(default_factory=dict)
+    _integers: int = 0
+
+    def run(self, function: Callable[..., Any], arguments: Any, named: Any, reach: Reach) -> None:
+        """Run `function`, and remember what it did and what came back."""
+        self.arguments, self.named = self._stand_in(arguments), self._stand_in(named)
+        drawn = Drawn(reach.generators)
+        with watched(self):
+            result = function(*self.arguments, **self.named)
+            self.result = nested(result, self._output)
+        if drawn.has_moved():
+            raise TracingError(
+                f"{_drawing_line(reach)}\na random number was drawn while the function was traced: "
+                "it would be the same at every call. Draw it outside, and pass it as an argument"
+            )
+        if not any(isinstance(output, Value) for output in self.outputs):
+            raise TracingError(
+                f"the function returned {shorten(result)}, {kind_of(result)}; expected a Value, or "
+                "lists, tuples or dicts of them"
+            )
+
+    def _stand_in(self, thing: Any) -> Any:
+        return replaced(thing, self._float, self._integer, self._value)
+
+    def _float(self) -> Number:
+        self.floats.append(Value(0.0))
+        return Number(self.floats[-1])
+
+    def _value(self, value: Value) -> Value:
+        stand_in = copy(value)
+        stand_in.op = stand_in._a = stand_in._b = None
+        vars(stand_in).pop("_backward", None)
+        self.values.append(stand_in)
+        return stand_in
+
+    def _integer(self) -> Index:
+        place = self._integers
+        self._integers += 1
+        return Index(self, self.now[place], frozenset((place,)), lambda integers: integers[place])
+
+    def _output(self, thing: Any) -> Any:
+        """What stands in the result: the number of an output, or the thing itself."""
+        if isinstance(thing, Index):
+            return thing.known()
+        value = thing.value if isinstance(thing, Number) else thing
+        if not isinstance(value, Value):
+            return thing
+        self.outputs.append(value)
+        self.plain.append(isinstance(thing, Number))
+        return Output(len(self.outputs) - 1)
+
+    def born(self, value: Value) -> None:
+        """A leaf made by the function is a constant: nobody outside has it."""
+        value.op = CONSTANT
+
+    def specialise(self, places: frozenset[int]) -> None:
+        """Python needs the integers at these places now."""
+        line = user_line()
+        for place in places:
+            lines = self.specialised.setdefault(place, [])
+            if line not in lines:
+                lines.append(line)
+
+    def number_of(self, index: Index) -> Value:
+        """The leaf for an integer that is used as a number."""
+        known = self._known.get(("number", id(index)))
+        if known is None:
+            known = self._known["number", id(index)] = (_leaf(float(index.now)), index)
+            self.numbers.append((index.compute, known[0]))
+        return known[0]
+
+    def pick(self, rows: Any, index: Index) -> Any:
+        """The row of a table at an index that is known at each call."""
+        if not -len(rows) <= index.now < len(rows):
+            raise IndexError(f"{user_line()}\nindex {index.now} of a table of {len(rows)} rows")
+        key = ("row", id(rows), id(index))
+        if key not in self._known:
+            self._known[key] = self._picked(rows, index), rows, index
+        return self._known[key][0]
+
+    def _picked(self, rows: Any, index: Index) -> Any:
+        row = rows[index.now]
+        single = not isinstance(row, (list, tuple))
+        entries = [row] if single else list(row)
+        every = rows if single else [entry for other in rows for entry in other]
+        if not all(map(self._is_outside, every)):
+            return self._choice(rows, index, single)
+        trained = any(isinstance(entry, Value) for entry in every)
+        leaves = [_leaf(float(e._data if isinstance(e, Value) else e)) for e in entries]
+        site = self._site(id(rows))
+        self.picked.append(Picked(rows, index.compute, leaves, single, site))
+        made: list[Any] = leaves if trained else [Number(leaf) for leaf in leaves]
+        return made[0] if single else made
+
+    def _choice(self, rows: Any, index: Index, single: bool) -> Any:
+        """A row of a computed table: each entry is a sum, of which all but one term are 0."""
+        key = ("choice", id(index), len(rows))
+        if key not in self._known:
+            line = user_line()
+            leaves = [_leaf(float(k == index.now % len(rows))) for k in range(len(rows))]
+            chosen = Chosen(index.compute, leaves, self._site((line, len(rows))))
+            self.chosen.append(chosen)
+            self._known[key] = chosen, index
+        leaves = self._known[key][0].leaves
+
+        def entry(column: Any) -> Any:
+            first, *rest = [
+                WHERE(leaf, item.value if isinstance(item, Number) else item, 0.0)
+                for leaf, item in zip(leaves, column, strict=True)
+            ]
+            return sum(rest, first)
+
+        if single:
+            return entry(rows)
+        return [entry(column) for column in zip(*rows, strict=True)]
+
+    def _is_outside(self, entry: Any) -> bool:
+        """Whether an entry is there before the function runs: a leaf Value, or a number."""
+        if isinstance(entry, Value):
+            return entry.op is None and entry not in self.made
+        return isinstance(entry, (int, float)) and not isinstance(entry, bool)
+
+    @property
+    def made(self) -> set[Value]:
+        """The leaves that stand for what is given or looked up at each call."""
+        rows = [leaf for lookup in self.picked for leaf in lookup.leaves]
+        rows += [leaf for lookup in self.chosen for leaf in lookup.leaves]
+        return {*self.floats, *self.values, *rows, *[leaf for _, leaf in self.numbers]}
+
+    def _site(self, key: Any) -> tuple[int, int]:
+        counts = self._sites.setdefault(key, [len(self._sites), -1])
+        counts[1] += 1
+        return counts[0], counts[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Stands for an output, by its number, in what a function returned."""
+
+    number: int
+
+
+def _leaf(number: float) -> Value:
+    """A leaf that a recording makes for itself."""
+    leaf = constant(number)
+    leaf.op = None
+    return leaf
+
+
+def history(recording: Recording, outside: Set[Value]) -> list[Value]:
+    """Everything the outputs were computed from, operands first; a `SizeError` beyond the limit.
+
+    What was computed `outside` is not gone into.
+    """
+    found = []
+    for value in topological(*recording.outputs, known=outside):
+        found.append(value)
+        if len(found) > MAX_NODES:
+            raise SizeError(
+                f"the function has more than {MAX_NODES:,} operations; trace a part of it, such as "
+                "the loss of one sample, and add up outside"
+            )
+    return found
+
+
+class Drawn:
+    """How far generators of random numbers are: those that everybody shares, and some others."""
+
+    def __init__(self, generators: Sequence[Any]) -> None:
+        numpy = sys.modules.get("numpy.random")
+        self._generators = [random, *([] if numpy is None else [numpy]), *generators]
+        self._states = [_state(generator) for generator in self._generators]
+
+    def has_moved(self) -> bool:
+        """Whether a number was drawn since; if so, they are put back to where they were."""
+        states = [_state(generator) for generator in self._generators]
+        if pickle.dumps(states) == pickle.dumps(self._states):
+            return False
+        for generator, state in zip(self._generators, self._states, strict=True):
+            if hasattr(generator, "setstate"):
+                generator.setstate(state)
+            elif hasattr(generator, "set_state"):
+                generator.set_state(state)
+            else:
+                generator.bit_generator.state = state
+        return True
+
+
+def _state(generator: Any) -> Any:
+    for name in ("getstate", "get_state"):
+        if hasattr(generator, name):
+            return getattr(generator, name)()
+    return generator.bit_generator.state
+
+
+def _drawing_line(reach: Reach) -> str:
+    """Where the code names something that draws random numbers, as far as can be told."""
+    found = []
+    for code, names in reach.codes:
+        number = code.co_firstlineno
+        for instruction in dis.get_instructions(code):
+            number = instruction.starts_line or number
+            if instruction.opname != "LOAD_GLOBAL":
+                continue
+            thing = names.get(instruction.argval)
+            owner = getattr(thing, "__self__", thing)
+            named = getattr(thing, "__name__", "") in ("random", "numpy", "numpy.random")
+            if named or isinstance(owner, random.Random) or hasattr(owner, "bit_generator"):
+                line = line_of(code.co_filename, number)
+                if thing is not sys.modules.get("numpy") or "random" in line.text:
+                    found.append(str(line))
+    starts = [str(line_of(code.co_filename, code.co_firstlineno)) for code, _ in reach.codes[:1]]
+    return next(iter((*found, *starts)), "?")

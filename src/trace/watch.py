@@ -1,0 +1,188 @@
+"""What user code reads of `Value`s while it is traced.
+
+The package itself reads the slots of a `Value`; `value.data` and `value.grad` are for users. While
+anything is traced, properties stand in for these two, so that nothing can be read that would be
+frozen into the code. For the same time `max` and `min` know the numbers of a trace: the largest
+logit, which every softmax subtracts, is then a number like any other. Other threads go on as they
+were: what stands in looks first whether its own thread is tracing.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import reduce
+from threading import Lock
+from typing import Any, Final, NoReturn, Protocol
+
+from ..errors import TracingError
+from ..graph.own import OWN
+from ..graph.value import Value
+from ..ops.scalar import CONSTANT, MAXIMUM, MINIMUM, STOP_GRADIENT
+from .lines import user_line
+from .number import Index, Number
+
+
+class Watching(Protocol):
+    """What goes on while something is traced."""
+
+    def born(self, value: Value) -> None:
+        """A leaf was made."""
+
+
+tracing: Final[ContextVar[Watching | None]] = ContextVar("tracing", default=None)
+"""The recording of this thread, if it is tracing."""
+
+_lock: Final = Lock()
+_watched: Final[list[int]] = [0]
+
+_raw_data = vars(Value)["data"]
+_raw_grad = vars(Value)["grad"]
+_raw_init = Value.__init__
+_raw_backward = Value.backward
+_raw_max, _raw_min = builtins.max, builtins.min
+
+
+@contextmanager
+def watched(recording: Watching) -> Iterator[None]:
+    """While this lasts, `recording` is told of what user code in this thread does with Values."""
+    with _lock:
+        _watched[0] += 1
+        if _watched[0] == 1:
+            _install()
+    token = tracing.set(recording)
+    try:
+        yield
+    finally:
+        tracing.reset(token)
+        with _lock:
+            _watched[0] -= 1
+            if _watched[0] == 0:
+                _remove()
+
+
+def _install() -> None:
+    for name, member in _STANDING_IN.items():
+        setattr(Value, name, member)
+    setattr(builtins, "max", _chosen(_raw_max, MAXIMUM))  # noqa: B010
+    setattr(builtins, "min", _chosen(_raw_min, MINIMUM))  # noqa: B010
+
+
+def _remove() -> None:
+    for name, member in _RAW.items():
+        setattr(Value, name, member)
+    setattr(builtins, "max", _raw_max)  # noqa: B010
+    setattr(builtins, "min", _raw_min)  # noqa: B010
+
+
+def _read_data(value: Value) -> Any:
+    if tracing.get() is None or value.op is CONSTANT:
+        return value._data
+    return Number(STOP_GRADIENT(value))
+
+
+def _write_data(value: Value, data: Any) -> None:
+    if tracing.get() is not None:
+        _refuse("assigning to .data", "change parameters after `backward`, outside of it")
+    value._data = data
+
+
+def _read_grad(value: Value) -> Any:
+    if tracing.get() is not None:
+        _refuse(".grad", "read gradients after `backward`, outside of it")
+    return value._grad
+
+
+def _write_grad(value: Value, grad: Any) -> None:
+    if tracing.get() is not None:
+        _refuse("assigning to .grad", "set gradients to 0 outside of it")
+    value._grad = grad
+
+
+def _backward(value: Value) -> None:
+    if tracing.get() is not None:
+        _refuse("backward()", "return the Value, and call backward on that")
+    _raw_backward(value)
+
+
+def _init(value: Value, data: Any, *arguments: Any, **named: Any) -> None:
+    recording = tracing.get()
+    if recording is None:
+        _raw_init(value, data, *arguments, **named)
+        return
+    number = data.value if isinstance(data, Number) else data
+    known = not isinstance(number, Value)
+    slopes = _slopes(arguments, named)
+    if any(isinstance(slope, Number) for slope in slopes):
+        arguments = (*arguments[:1], "") if len(arguments) > 1 else arguments
+        named.pop("local_grads", None)
+    _raw_init(value, data if known else number._data, *arguments, **named)
+    if value.op is None:
+        recording.born(value)
+        if not known:
+            _becomes(value, STOP_GRADIENT(number))
+    elif value.op is OWN and slopes and not (known and all(map(_is_plain, slopes))):
+        _becomes(value, _linear(number, value.operands, slopes))
+
+
+def _is_plain(slope: Any) -> bool:
+    return not isinstance(slope, Number)
+
+
+def _slopes(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """The local gradients among the arguments of a `Value`."""
+    given = named.get("local_grads", arguments[1] if len(arguments) > 1 else ())
+    return () if isinstance(given, str) else tuple(given)
+
+
+def _linear(number: Any, operands: tuple[Value, ...], slopes: tuple[Any, ...]) -> Value:
+    """The value of an operation of one's own, with these derivatives by its operands."""
+    total: Any = STOP_GRADIENT(number) if isinstance(number, Value) else Value(number)
+    for operand, slope in zip(operands, slopes, strict=True):
+        factor = slope.value if isinstance(slope, Number) else slope
+        total = total + factor * (operand - STOP_GRADIENT(operand))
+    return total  # type: ignore[no-any-return]
+
+
+def _becomes(value: Value, other: Value) -> None:
+    """Record `value` as computed in the way of `other`."""
+    value._data, value.op, value._a, value._b = other._data, other.op, other._a, other._b
+
+
+def _chosen(plain: Callable[..., Any], op: Any) -> Callable[..., Any]:
+    """`max` or `min` of numbers among which some are known only when the function runs."""
+
+    def chosen(*arguments: Any, **options: Any) -> Any:
+        if tracing.get() is None:
+            return plain(*arguments, **options)
+        things = list(arguments[0]) if len(arguments) == 1 else list(arguments)
+        dynamic = any(
+            isinstance(x, Value) or (isinstance(x, Number) and not isinstance(x, Index))
+            for x in things
+        )
+        if dynamic and not options:
+            return reduce(op, things)
+        return plain(things, **options)
+
+    chosen.__name__ = plain.__name__
+    return chosen
+
+
+def _refuse(what: str, instead: str) -> NoReturn:
+    raise TracingError(f"{user_line()}\n{what} in a function that is being traced: {instead}")
+
+
+_STANDING_IN: Final[dict[str, Any]] = {
+    "data": property(_read_data, _write_data),
+    "grad": property(_read_grad, _write_grad),
+    "backward": _backward,
+    "__init__": _init,
+}
+_RAW: Final[dict[str, Any]] = {
+    "data": _raw_data,
+    "grad": _raw_grad,
+    "backward": _raw_backward,
+    "__init__": _raw_init,
+}

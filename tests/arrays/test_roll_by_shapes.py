@@ -1,0 +1,433 @@
+"""Rolling by shapes: the same statements for every size, and the same numbers as the scalars."""
+
+import random
+from dataclasses import replace
+from functools import partial, reduce
+
+import numpy as np
+import pytest
+import scalar_programs as programs
+
+import wengert as wg
+from wengert.arrays.interpret import run
+from wengert.arrays.reads import Affine, Apply, AtLeast, Read, along
+from wengert.arrays.rolling import roll_if_regular, roll_nodes
+from wengert.arrays.statements import Output
+from wengert.arrays.unrolling import check_program
+from wengert.errors import ShapeError
+from wengert.ops.scalar import ADD
+
+MLP = programs.mlp
+PROGRAMS = {
+    **{
+        f"mlp-{name}": (partial(MLP, activation=name), (4, 5), (7, 9), None)
+        for name in programs.ACTIVATIONS
+    },
+    **{
+        f"mlp-{name}": (MLP, (4, 5), (7, 9), optimizer)
+        for name, optimizer in programs.OPTIMIZERS.items()
+    },
+    **{
+        build.__name__: (build, (4, 5), (7, 6), None)
+        for build in (
+            programs.unrolled_batch,
+            programs.batch_of_numbers,
+            programs.residual,
+            programs.dense_skips,
+            programs.tied,
+            programs.embeddings,
+            programs.cross_entropy,
+            programs.rnn,
+            programs.lstm,
+            programs.gru,
+            programs.layer_norm,
+            programs.rms_norm,
+            programs.batch_norm,
+            programs.vae,
+            programs.siamese,
+            programs.distances,
+            programs.masked,
+            programs.flipped,
+            programs.window_attention,
+        )
+    },
+    **{
+        f"convolution-stride{stride}-pad{pad}-dilation{dilation}": (
+            partial(programs.convolution, stride=stride, pad=pad, dilation=dilation),
+            (11, 2),
+            (15, 3),
+            None,
+        )
+        for stride, pad, dilation in (
+            (1, 0, 1),
+            (2, 0, 1),
+            (1, 1, 1),
+            (2, 1, 1),
+            (1, 2, 2),
+            (1, 0, 2),
+        )
+    },
+    "strided-images": (programs.strided_images, (7, 2), (9, 3), None),
+    **{
+        f"convolution-2d-{pool}": (
+            partial(programs.convolution_2d, pool=pool),
+            (6, 2),
+            (8, 3),
+            None,
+        )
+        for pool in ("max", "mean")
+    },
+    **{
+        f"attention-{heads}-heads{'-causal' * causal}": (
+            partial(programs.attention, heads=heads, causal=causal),
+            (3, 2),
+            (5, 4),
+            None,
+        )
+        for heads in (1, 3)
+        for causal in (False, True)
+    },
+    **{
+        f"gpt-{layers}-layers": (partial(programs.gpt, layers=layers), (3, 2), (5, 4), None)
+        for layers in (1, 2)
+    },
+}
+
+
+def outputs_of(build, sizes, optimizer):
+    source, loss = build(*sizes)
+    if optimizer is None:
+        return source.with_gradient(loss)
+    return source.with_step(loss, optimizer)
+
+
+def rolled(outputs):
+    return roll_nodes(outputs[0].graph, [output.id for output in outputs])
+
+
+def values(program, graph):
+    leaves = {name: graph.value(node) for name, node in graph.leaves.items()}
+    return np.concatenate([np.ravel(array) for array in run(program, leaves)])
+
+
+def assert_right(program, outputs):
+    expected = np.array(wg.evaluate(outputs, {}))
+    np.testing.assert_allclose(values(program, outputs[0].graph), expected, 1e-12, 1e-12)
+    check = check_program(outputs[0].graph, [output.id for output in outputs], program)
+    assert check, str(check)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_statements_do_not_depend_on_sizes_and_compute_what_the_scalars_do(name):
+    build, small, large, optimizer = PROGRAMS[name]
+    counts = []
+    for sizes in (small, large):
+        outputs = outputs_of(build, sizes, optimizer)
+        program = rolled(outputs)
+        assert_right(program, outputs)
+        counts.append(len(program.statements))
+    assert counts[0] == counts[1]
+
+
+def random_graph(seed, size):
+    """Any operations on any nodes: nothing regular about it."""
+    rng = random.Random(seed)
+    graph = wg.Graph()
+    nodes = [graph.parameter(f"x_{i}", rng.uniform(0.2, 1)) for i in range(4)]
+    nodes += [graph.parameter(f"w_{i}_{j}", rng.uniform(-1, 1)) for i in range(3) for j in range(2)]
+    nodes += [graph.parameter("alone", 0.7), graph.constant(0.0), graph.constant(1.0)]
+    unary = [wg.tanh, wg.sin, wg.exp, abs, lambda a: -a, lambda a: a * a, wg.relu]
+    for _ in range(size):
+        a, b, c = (rng.choice(nodes[-30:] + nodes[:12]) for _ in range(3))
+        kind = rng.randrange(9)
+        if kind < 3:
+            node = rng.choice(unary)(wg.sigmoid(a) if kind == 0 else a)
+        elif kind == 3:
+            node = wg.where(a > b, c, a)
+        elif kind == 4:
+            node = rng.choice([wg.maximum, wg.minimum])(a, b)
+        elif kind == 5:
+            node = a / (1 + b * b)
+        else:
+            node = rng.choice([a + b, a - b, a * b, a * b + c * 0.5, a + a, a * 2 - 3])
+        nodes.append(wg.tanh(node) if kind in (1, 2, 7, 8) else node)
+    return graph, nodes
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_irregular_graphs_roll_as_what_they_are(seed):
+    graph, nodes = random_graph(seed, 60)
+    leaves = [graph[name] for name in graph.leaves]
+    loss = sum(nodes[-6:])
+    outputs = [loss, *wg.grad(loss, leaves, allow_unused=True), *nodes[-4:], nodes[0], nodes[12]]
+    assert_right(rolled(outputs), outputs)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_regular_graphs_with_random_breaks_roll_as_what_they_are(seed):
+    """A dense layer in which some scalars are computed otherwise, left out or used twice."""
+    rng = random.Random(seed)
+    s = programs.Source(seed)
+    w, x = s.weights("w", 4, 5), s.inputs("x", 3, 5)
+    loss = 0.0
+    for row in x:
+        for j in range(4):
+            terms = [w[j][i] * row[i] for i in range(5) if rng.random() < 0.9]
+            total = sum(terms) + (w[0][0] if rng.random() < 0.2 else 0)
+            loss = loss + (wg.sin(total) if rng.random() < 0.2 else wg.tanh(total)) * total
+    outputs = s.with_gradient(loss)
+    assert_right(rolled(outputs), outputs)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_second_derivatives_roll(seed):
+    s = programs.Source(seed)
+    w, x = s.weights("w", 3, 2), s.inputs("x", 2)
+    loss = sum(wg.tanh(a) for a in programs.linear(x, w))
+    hessian = wg.hessian(loss, s.parameters)
+    outputs = [loss, *[entry for row in hessian for entry in row]]
+    assert_right(rolled(outputs), outputs)
+    product = wg.hvp(loss, s.parameters, [0.5] * len(s.parameters))
+    assert_right(rolled(product), product)
+
+
+def test_a_gradient_of_a_gradient_by_another_element_of_one_array_rolls():
+    s = programs.Source()
+    (first, second), x = s.weights("w", 2), s.inputs("x", 2)
+    inner = wg.grad(wg.tanh(first * x[0]), first)
+    outputs = [inner, wg.grad(wg.tanh(second * inner), second)]
+    assert_right(rolled(outputs), outputs)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (3, 4)])
+def test_second_derivatives_by_an_argument_are_arrays(sizes):
+    n, m = sizes
+    s = programs.Source()
+    w, x = s.weights("w", m, n), s.inputs("x", n)
+    loss = sum(wg.tanh(a) for a in programs.linear(x, w))
+    hessian = [e for row in wg.hessian(loss, s.parameters) for e in row]
+    params = {"params": [p.id for p in s.parameters]}
+    program = roll_nodes(s.graph, [e.id for e in hessian], params)
+    assert_right(program, hessian)
+    assert len(program.statements) == 6
+
+
+def changed(program, number, **fields):
+    statements = list(program.statements)
+    statements[number] = replace(statements[number], **fields)
+    return replace(program, statements=tuple(statements))
+
+
+def broken(program):
+    """Programs that differ from `program` in one place each, and what that is."""
+    for number, statement in enumerate(program.statements):
+        value = statement.value
+        for axis in () if statement.domain else statement.axes:
+            fewer = AtLeast(Affine(-1, ((axis.name, 1),)))
+            yield "domain", changed(program, number, domain=(*statement.domain, fewer))
+        if isinstance(value, Apply):
+            for k, operand in enumerate(value.operands):
+                for other in broken_reads(operand, statement.axes):
+                    operands = (*value.operands[:k], other, *value.operands[k + 1 :])
+                    yield "read", changed(program, number, value=replace(value, operands=operands))
+            continue
+        for k, term in enumerate(value.terms):
+
+            def put(other, k=k, value=value, number=number):
+                terms = (*value.terms[:k], *other, *value.terms[k + 1 :])
+                return changed(program, number, value=replace(value, terms=terms))
+
+            if value.op is ADD:
+                yield "count", put([replace(term, count=term.count + 1)])
+                yield "sign", put([replace(term, count=-term.count)])
+            if len(value.terms) > 1:
+                yield "term", put([])
+            if term.domain:
+                yield "condition", put([replace(term, domain=term.domain[1:])])
+            for n, factor in enumerate(term.factors):
+                for other in broken_reads(factor, (*statement.axes, *term.over)):
+                    factors = (*term.factors[:n], other, *term.factors[n + 1 :])
+                    yield "factor", put([replace(term, factors=factors)])
+
+
+def broken_reads(read, axes):
+    if not isinstance(read, Read):
+        yield read + 1.0
+        return
+    for k, index in enumerate(read.index):
+        names = [axis.name for axis in axes if axis.name not in index.axes]
+        others = [along(name) for name in names]
+        if isinstance(index, Affine):
+            others.append(replace(index, offset=index.offset + 1))
+        for other in others:
+            yield replace(read, index=(*read.index[:k], other, *read.index[k + 1 :]))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        partial(programs.attention, 2, 1, heads=2, causal=True),
+        partial(programs.convolution, 5, 2, pad=1),
+        partial(programs.cross_entropy, 3, 2),
+        partial(programs.masked, 3, 2),
+    ],
+    ids=["attention", "convolution", "cross-entropy", "masked"],
+)
+def test_a_program_broken_in_one_place_is_caught(build):
+    source, loss = build()
+    outputs = source.with_gradient(loss)
+    roots = [output.id for output in outputs]
+    kinds = set()
+    for kind, program in broken(rolled(outputs)):
+        kinds.add(kind)
+        assert not check_program(outputs[0].graph, roots, program), f"{kind}\n{program}"
+    assert {"read", "count", "sign", "factor"} <= kinds
+
+
+def test_an_optimizer_moves_a_whole_vector_in_one_statement():
+    counts = set()
+    for sizes in ((3, 2), (4, 6)):
+        source, loss = programs.mlp(*sizes)
+        state = [
+            source.graph.parameter(f"state_{k}", number + (k > 1))
+            for k, number in enumerate(programs.Adam().state(len(source.parameters)))
+        ]
+        grads = wg.grad(loss, source.parameters)
+        moved, after = programs.Adam().step(source.parameters, grads, state)
+        outputs = [loss, *moved, *after]
+        arguments = {
+            "params": [p.id for p in source.parameters],
+            "state": [s.id for s in state],
+        }
+        program = roll_nodes(source.graph, [output.id for output in outputs], arguments)
+        assert_right(program, outputs)
+        assert program.arguments == ("params", "state")
+        moving = [s for s in program.statements if any(r.array == "params" for r in s.reads)]
+        assert [len(s.axes) for s in moving] == [1]
+        assert len(program.outputs) == 5
+        counts.add(len(program.statements))
+    assert counts == {31}
+
+
+def test_a_gradient_is_one_vector_made_of_the_gradients_of_arrays():
+    source, loss = programs.gpt(3, 2)
+    outputs = source.with_gradient(loss)
+    params = [p.id for p in source.parameters]
+    program = roll_nodes(source.graph, [output.id for output in outputs], {"params": params})
+    assert_right(program, outputs)
+    assert program.outputs[1:] == (Output("dparams"),)
+    parts = {part.name: part.home.strides(part.shape) for part in program.parts("dparams")}
+    assert parts["dwte"] == (0, (4, 1))
+    assert set(parts) == {f"d{part.name}" for part in program.parts("params")}
+
+
+@pytest.mark.parametrize("width", [4, 6])
+def test_leaves_without_telling_names_get_their_indices_from_their_use(width):
+    graph, rng = wg.Graph(), random.Random(0)
+    values = [wg.Value(rng.uniform(-1, 1)) for _ in range(6 * width)]
+    rows = [values[4 * j : 4 * j + 4] for j in range(width)]
+    last = [values[4 * width + k * width :][:width] for k in range(2)]
+    x = [graph.parameter(f"x{i}", rng.random()) for i in range(3)]
+    h = [wg.tanh(programs.dot(row[:3], x) + row[3]) for row in rows]
+    loss = sum(a * a for a in programs.linear(h, last))
+    outputs = [loss, *wg.grad(loss, values)]
+    program = rolled(outputs)
+    assert_right(program, outputs)
+    assert str(program).splitlines() == [
+        "t2[i] = tanh(Σ_j x[j]·v[4i + j] + v[4i + 3])",
+        f"t3[i] = Σ_k v[{width}i + k + {4 * width}]·t2[k]",
+        "t4 = Σ_i t3[i]·t3[i]",
+        "dt3[i] = 2·t3[i]",
+        f"dt1[i] = (Σ_{{i'}} v[i + {width}i' + {4 * width}]·dt3[i'])·(1 - t2[i]·t2[i])",
+        "dv[4i + j] = x[j]·dt1[i]",
+        "dv[4i + 3] = dt1[i]",
+        f"dv[{width}i + i' + {4 * width}] = t2[i']·dt3[i]",
+    ]
+
+
+def test_equal_tokens_change_tables_only():
+    listings = set()
+    for tokens in ([0, 3, 1, 2], [2, 2, 0, 4], [1, 1, 3, 1]):
+        s = programs.Source()
+        table, w = s.weights("table", 5, 3), s.weights("w", 2, 3)
+        loss = sum(wg.tanh(a) for t in tokens for a in programs.linear(table[t], w))
+        outputs = [loss, *wg.grad(loss, [e for row in w for e in row])]
+        program = rolled(outputs)
+        assert_right(program, outputs)
+        listings.add(str(program))
+    assert len(listings) == 1
+
+
+def test_what_is_written_again_for_every_element_is_computed_once():
+    s = programs.Source()
+    z = s.inputs("z", 5)
+    outputs = [wg.exp(a) / sum(wg.exp(b) for b in z) for a in z]
+    program = rolled(outputs)
+    assert_right(program, outputs)
+    assert (
+        str(program).splitlines()
+        == [
+            "t1[i] = exp(z[i])",
+            "t2[i] = exp(z[i])",
+            "t3 = Σ_i t2[i]",
+            "t4[i] = t1[i]/t3",
+        ]
+        or len(program.statements) <= 4
+    )
+
+
+def test_the_leading_zero_of_sums_changes_nothing():
+    def build(add):
+        s = programs.Source()
+        x, w = s.inputs("x", 4), s.weights("w", 3, 4)
+        seen = [add([w[j][i] * x[i] for i in range(j + 1)]) for j in range(3)]
+        loss = add([wg.tanh(a) for a in seen])
+        return rolled(s.with_gradient(loss))
+
+    assert str(build(sum)) == str(build(lambda terms: reduce(lambda a, b: a + b, terms)))
+
+
+def test_a_gpt_is_listed_on_two_screens_and_reads_like_the_formulas():
+    source, loss = programs.gpt(4, 3)
+    text = str(rolled(source.with_gradient(loss)))
+    lines = text.splitlines()
+    assert len(lines) <= 60
+    assert "t1[i, j] = wte[wte_index[i], j] + wpe[i, j]" in lines
+    assert any(line.startswith("t12[i, k] = Σ_j wq0[k, j]·t11[i, j]") for line in lines)
+    scores = "t16[i, m, i'] = Σ_n t12[i, 3m + n]·t13[i', 3m + n]/1.7320508075688772   for i' ≤ i"
+    assert scores in lines
+    assert "dwq0[k, j] = Σ_i t11[i, j]·dt12[i, k]" in lines
+
+
+def test_a_survey_says_what_is_irregular():
+    graph, nodes = random_graph(1, 900)
+    found = roll_if_regular(graph, [node.id for node in nodes[-400:]])
+    assert found.program is None
+    assert "too irregular" in str(found)
+    source, loss = programs.mlp(4, 5)
+    outputs = source.with_gradient(loss)
+    found = roll_if_regular(source.graph, [output.id for output in outputs])
+    assert found.program is not None
+    assert "only ones of their shape" in str(found)
+
+
+def test_what_has_arrays_in_it_is_not_rolled():
+    graph = wg.Graph()
+    with pytest.raises(ShapeError, match="unroll it first"):
+        roll_nodes(graph, [wg.tanh(graph.array("X", (2, 3))).id])
+
+
+def test_windows_over_large_grids_have_conditions_and_no_lists_of_points():
+    source, loss = programs.convolution(600, 2, pad=1)
+    lines = str(rolled(source.with_gradient(loss))).splitlines()
+    assert lines[0] == ("t1[i, j] = Σ_{k: 1 ≤ j + k, j + k ≤ 600} x[j + k - 1]·w[i, k] + b[i]")
+    assert lines[4] == "dw[i, k] = Σ_{j: j ≤ k + 598, k ≤ j + 1} x[j]·dt1[i, j - k + 1]"
+
+
+def test_a_long_chain_is_surveyed_without_recursion():
+    graph = wg.Graph()
+    x = graph.parameter("x", 0.5)
+    y = x
+    for _ in range(5_000):
+        y = wg.sin(y)
+    assert roll_if_regular(graph, [y.id]).program is None

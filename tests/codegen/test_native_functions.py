@@ -1,0 +1,129 @@
+"""The native target's own functions, against mpmath: within 2 units in the last place."""
+
+import ctypes
+import math
+import random
+
+import mpmath
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+from wengert.codegen.native import host
+from wengert.codegen.native.functions import Functions
+from wengert.codegen.native.words import Block
+from wengert.ops.table import OPERATIONS
+
+EXACT = {
+    "exp": mpmath.exp,
+    "expm1": mpmath.expm1,
+    "log": mpmath.log,
+    "log1p": mpmath.log1p,
+    "tanh": mpmath.tanh,
+    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "softplus": lambda x: mpmath.log1p(mpmath.exp(-abs(x))) + max(x, 0),
+    "sin": mpmath.sin,
+    "cos": mpmath.cos,
+    "sqrt": mpmath.sqrt,
+}
+ODD = [0.0, -0.0, 5e-324, -5e-324, 1e-310, 2.2e-308, 1.797e308, -1.797e308, math.inf, -math.inf]
+EDGES = [709.78, 709.79, 710.5, -708.4, -745.1, -745.2, -746.5, 37.0, -37.0, 22.0, 19.06, 1.0, -1.0]
+PLAIN = host.Host("x86-64", "")
+
+
+def evaluated(name, lanes, fused, chosen, points):
+    """What the generated function gives at the points."""
+    functions, block = Functions(fused), Block(fused)
+    kind = "double" if lanes == 1 else f"<{lanes} x double>"
+    x = block.assign(f"load {kind}, ptr %p, align 8", "f", lanes)
+    y = functions.apply(block, OPERATIONS[name], [x], ())
+    needs = sorted(block.intrinsics - functions.intrinsics)
+    lines = [*block.lines, f"  store {y.typed}, ptr %q, align 8", "  ret void", "}"]
+    text = "\n".join(["define void @g(ptr %p, ptr %q) {", *lines, *functions.text(), *needs])
+    kind = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)
+    asked = [
+        kind(lambda v, op=op, fixed=fixed: op.evaluate(v, *fixed)) for op, fixed in functions.asked
+    ]
+    addresses = {
+        f"evaluate.{i}": ctypes.cast(c, ctypes.c_void_p).value for i, c in enumerate(asked)
+    }
+    library = host.link(host.object_code(text, 2, chosen), addresses, ["g"])
+    run = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(library["g"])
+    given = np.array([*points, *[0.5] * (-len(points) % lanes)])
+    found = np.empty_like(given)
+    for at in range(0, len(given), lanes):
+        run(given[at:].ctypes.data, found[at:].ctypes.data)
+    return found[: len(points)].tolist()
+
+
+def samples(name):
+    r = random.Random(name)
+    signs = (-1, 1)
+    points = [*ODD, *EDGES]
+    points += [r.uniform(-3, 3) for _ in range(600)]
+    points += [r.uniform(-40, 40) for _ in range(500)]
+    points += [r.uniform(-750, 750) for _ in range(500)]
+    points += [r.choice(signs) * math.ldexp(1 + r.random(), r.randint(-60, 9)) for _ in range(400)]
+    points += [
+        r.choice(signs) * math.ldexp(1 + r.random(), r.randint(-1074, 1022)) for _ in range(100)
+    ]
+    points += [-1 + math.ldexp(r.random(), -r.randint(0, 50)) for _ in range(200)]
+    points += [1 + r.uniform(-1, 1) * 2.0 ** -r.randint(0, 50) for _ in range(200)]
+    turns = [k * math.pi / 2 for k in [*range(1, 60), 1000, 10**5, 10**6]]
+    return points + turns + [math.nextafter(turn, 0) for turn in turns]
+
+
+def exact(name, x):
+    """The true value, or what the record says where there is none."""
+    record = OPERATIONS[name].evaluate(x)
+    if not math.isfinite(x) or not math.isfinite(record):
+        return record
+    with mpmath.workprec(1200 if name in ("sin", "cos") and abs(x) > 1e6 else 250):
+        return EXACT[name](mpmath.mpf(x))
+
+
+def ulps(got, true):
+    if math.isnan(true) or math.isinf(float(true)):
+        return 0.0 if repr(got) == repr(float(true)) else math.inf
+    return float(abs(mpmath.mpf(got) - true) / math.ulp(float(true)))
+
+
+@pytest.fixture(scope="module")
+def truth():
+    known = {}
+
+    def look(name):
+        if name not in known:
+            points = samples(name)
+            known[name] = points, [exact(name, x) for x in points]
+        return known[name]
+
+    return look
+
+
+@pytest.mark.parametrize(
+    ("lanes", "fused", "chosen"), [(1, True, None), (8, True, None), (8, False, PLAIN)]
+)
+@pytest.mark.parametrize("name", EXACT)
+def test_functions_are_within_two_units_in_the_last_place(name, lanes, fused, chosen, truth):
+    if chosen is not None and "x86_64" not in host.binding().get_process_triple():
+        pytest.skip("a processor of another kind")
+    fused = fused and host.host().fused
+    points, true = truth(name)
+    found = evaluated(name, lanes, fused, chosen, points)
+    worst = max(range(len(points)), key=lambda i: ulps(found[i], true[i]))
+    assert ulps(found[worst], true[worst]) <= 2, (points[worst], found[worst], true[worst])
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_functions_pass_nan_on(name):
+    assert all(map(math.isnan, evaluated(name, 8, host.host().fused, None, [math.nan] * 3)))
+
+
+def test_lanes_do_not_change_a_bit():
+    points = samples("lanes")
+    for name in EXACT:
+        one = evaluated(name, 1, host.host().fused, None, points)
+        many = evaluated(name, 8, host.host().fused, None, points)
+        assert list(map(repr, one)) == list(map(repr, many)), name

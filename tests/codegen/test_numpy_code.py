@@ -1,0 +1,156 @@
+"""The text of the numpy target, as it was: memory, order and names that no number shows.
+
+tests/golden/numpy.txt holds it; `--update-golden` writes it anew.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from places import GOLDEN as GOLDEN_FILES
+from test_arrays import APPLIED, as_leaves, weighted
+from test_numpy_target import network
+from test_rolled_graphs import CASES
+
+import wengert as wg
+from wengert.codegen.compiled import compile
+from wengert.derive.backward import grad
+from wengert.graph.expr import Graph
+from wengert.ops import scalar as ops
+
+GOLDEN = GOLDEN_FILES / "numpy.txt"
+
+
+def networks():
+    """Networks, without a batch and with each way of reducing one."""
+    for sizes, activation, loss in (
+        ([3, 4, 2], "tanh", "cross_entropy"),
+        ([2, 3, 1], "leaky_relu", "squared_error"),
+        ([2, 1], "sigmoid", "binary_cross_entropy"),
+    ):
+        for batch, reduce, dtype in (
+            ((), "sum", "float64"),
+            (("x", "y"), "sum", "float64"),
+            (("x", "y"), "mean", "float32"),
+            (("x", "y"), None, "float64"),
+            (("x",), "sum", "float64"),
+        ):
+            net, _, inputs, value = network(sizes, activation, loss)
+            outputs = {"loss": value, "grad": grad(value, net.parameters())}
+            options = {"batch": batch, "reduce": reduce, "dtype": dtype}
+            title = f"{sizes} {activation} {loss} {batch} {reduce} {dtype}"
+            yield title, compile(inputs, outputs, target="numpy", **options)
+
+
+def rolled():
+    """Scalar graphs that rolling finds arrays in; their leaves in one argument each array."""
+    for case in CASES:
+        wanted = case()
+        graph = wanted[0].graph
+        groups = {}
+        for name, node in graph.leaves.items():
+            groups.setdefault(name.rstrip("0123456789_"), []).append(graph[node])
+        yield case.__name__, compile(groups, wanted, target="numpy")
+
+
+def arrays():
+    """Every operation on arrays, forward and backward."""
+    for case, (shapes, function) in APPLIED.items():
+        leaves = as_leaves(Graph(), shapes)
+        out = function(*leaves)
+        outputs = {"out": out, "grad": dict(enumerate(grad(weighted(out), leaves)))}
+        yield case, compile({leaf.label: leaf for leaf in leaves}, outputs, target="numpy")
+
+
+def elementwise():
+    """Every operation on numbers, of an array and of a scalar, with its derivative."""
+    for op in ops.ELEMENTWISE.values():
+        g = Graph()
+        fixed = {"exponent": [2, 0.5, -1, 2.5], "slope": [0.01]}
+        for static in fixed[op.statics[0]] if op.statics else [None]:
+            statics = () if static is None else (static,)
+            leaves = [g.array("X", (2, 3)), g.input("s"), g.array("Y", 3)][: op.arity]
+            out = op(*leaves, *statics)
+            outputs = {"out": out, "mixed": out * 2 + (out > 1)}
+            if op.differentiable and op not in ops.COMPARISONS:
+                outputs["grad"] = dict(enumerate(grad(weighted(out), leaves, allow_unused=True)))
+            inputs = {leaf.label: leaf for leaf in leaves}
+            yield f"{op.name} {statics}", compile(inputs, outputs, target="numpy", simplify=False)
+            g = Graph()
+
+
+def listing():
+    for programs in (networks, rolled, arrays, elementwise):
+        for title, compiled in programs():
+            yield f"# ---- {programs.__name__}: {title}"
+            yield compiled.source
+
+
+def test_the_code_is_as_it_was(update_golden):
+    found = "\n".join(listing())
+    if update_golden:
+        GOLDEN.write_text(found, encoding="utf-8")
+    assert found == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_what_is_squared_is_computed_once():
+    g = wg.Graph()
+    x, y = g.array("x", 4), g.array("y", 4)
+    v = wg.tanh(x - y)
+    code = wg.compile({"x": x, "y": y}, v @ v, target="numpy").source
+    assert code.count("np.tanh") == code.count("x - y") == 1
+    assert "np.vdot(t1, t1)" in code
+
+
+def test_operations_on_numbers_alone_are_numpys():
+    g = wg.Graph()
+    x, two, zero = g.input("x"), g.constant(2.0), g.constant(0.0)
+    for out, wanted in [(-two, -2.0), (two / zero, math.inf), (two - two * two, -2.0)]:
+        f = wg.compile({"x": x}, {"out": out, "x": x}, target="numpy", simplify=False)
+        found = f(1.0)["out"]
+        assert type(found) is np.float64
+        assert found == wanted
+
+
+def test_lines_of_variables_are_counted_from_the_head_of_the_module():
+    g = wg.Graph()
+    x, w = g.array("x", 3), g.array("w", 3)
+    out = wg.sigmoid(x * np.arange(3.0)) @ w
+    f = wg.compile({"x": x, "w": w}, {"out": out}, target="numpy")
+    lines = f.source.splitlines()
+    named = {i.name: f.line_of(i.name) for i in f.program.instructions}
+    written = {name: lines[line - 1] for name, line in named.items() if line is not None}
+    assert len(written) >= 2
+    assert min(filter(None, named.values())) > 0
+    assert all(line.startswith(f"    {name} = ") for name, line in written.items()), f.source
+    assert lines[f.line_of("return") - 1].startswith("    return ")
+
+
+def test_a_step_on_no_samples_changes_nothing():
+    net = wg.MLP(3, [4, 2], seed=0)
+    step = wg.training_step(net, optimizer=wg.SGD(0.1), reduce="mean", target="numpy")
+    assert "/ len(X)  # scaled here" in step.source
+    params = np.array([parameter.data for parameter in net.parameters()])
+    result = step(params, params[:0], np.empty((0, 3)), np.empty((0, 2)))
+    assert math.isnan(result["loss"])
+    assert np.array_equal(result["params"], params)
+
+
+def test_the_leaves_of_a_row_may_come_in_another_order():
+    g = wg.Graph()
+    x = g.inputs("x", 4)
+    out = sum(wg.tanh(a) * k for k, a in enumerate(x, 1))
+    inputs = {"x": [x[i] for i in (0, 3, 1, 2)]}
+    rows = np.linspace(-1.0, 1.0, 12).reshape(3, 4)
+    f = wg.compile(inputs, out, batch="x", target="numpy")
+    assert "x.reshape(len(x), -1)[:, index0]" in f.source
+    assert f(rows) == pytest.approx(wg.compile(inputs, out, batch="x")(rows.tolist()), rel=1e-14)
+
+
+def test_a_batch_of_matrices_is_taken_as_it_is():
+    g = wg.Graph()
+    x = g.array("x", (2, 3))
+    f = wg.compile({"x": [x]}, (x @ np.arange(3.0)).sum(), batch="x", target="numpy")
+    assert "x.reshape(-1, 2, 3)" in f.source
+    rows = np.linspace(-1.0, 1.0, 12).reshape(2, 6)
+    assert f(rows) == pytest.approx((rows.reshape(2, 2, 3) @ np.arange(3.0)).sum(), rel=1e-14)

@@ -1,0 +1,257 @@
+"""Networks by way of statements: the same numbers as the python target, in good NumPy."""
+
+import random
+import warnings
+from functools import partial
+
+import numpy as np
+import pytest
+import scalar_programs as programs
+
+from wengert.codegen.array.printer import STATEMENTS
+from wengert.codegen.compiled import compile
+from wengert.derive.backward import grad
+from wengert.errors import MissingInputError, NonFiniteError, ShapeError
+from wengert.graph.expr import Graph
+from wengert.ops import scalar as ops
+from wengert.ops.scalar import TOTAL
+from wengert.train.losses import LOSSES
+from wengert.train.nn import MLP
+from wengert.train.optim import SGD, Adam, AdamW, Momentum
+
+OPTIMIZERS = {"sgd": SGD(0.1), "momentum": Momentum(0.1), "adam": Adam(), "adamw": AdamW()}
+
+
+def arguments_of(program, samples, seed=0):
+    """Arguments for a compiled function, classes where the labels are y."""
+    draw = np.random.default_rng(seed)
+    result = []
+    for group in program.groups:
+        width = () if group.scalar else (len(group.leaves),)
+        shape = (samples, *width) if group.batched else width
+        numbers = draw.normal(size=shape)
+        result.append(np.round(np.abs(numbers)) % 2 if group.name == "y" else abs(numbers) / 4)
+    return [argument if np.ndim(argument) else float(argument) for argument in result]
+
+
+def assert_same(one, other, rtol=1e-10, atol=1e-11):
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key], rtol, atol)
+    elif isinstance(other, list) and len(set(map(np.shape, other))) > 1:
+        for row, numbers in zip(one, other, strict=True):
+            np.testing.assert_allclose(row, np.broadcast_to(numbers, row.shape), rtol, atol)
+    else:
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol, atol)
+
+
+def both(inputs, outputs, samples=5, **options):
+    """The function and its results, compared with those of python and the interpreter."""
+    fast = compile(inputs, outputs, target=STATEMENTS, **options)
+    plain = compile(inputs, outputs, target="python", **options)
+    arguments = arguments_of(plain.program, samples)
+    kept = [np.copy(argument) for argument in arguments]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        result, again = fast(*arguments), fast(*arguments)
+    assert_same(result, plain(*arguments))
+    assert_same(result, fast.program.run(*arguments))
+    assert_same(result, again, 0)
+    for before, after in zip(kept, arguments, strict=True):
+        np.testing.assert_array_equal(before, after)
+    return fast, result
+
+
+def network(sizes, activation="tanh", loss="cross_entropy"):
+    net = MLP(sizes[0], sizes[1:], activation=activation, seed=1)
+    graph = Graph()
+    x, y = graph.inputs("x", sizes[0]), graph.input("y")
+    record = LOSSES[loss]
+    targets = [y] * sizes[-1] if record.paired and sizes[-1] > 1 else y
+    value = record.function(net(x), targets)
+    return net, graph, {"params": net.parameters(), "x": x, "y": y}, value
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "leaky_relu", "softplus", "silu", "gelu"])
+@pytest.mark.parametrize(
+    ("sizes", "loss"),
+    [([3, 4, 2], "cross_entropy"), ([3, 4, 1], "hinge"), ([4, 3], "squared_error")],
+)
+@pytest.mark.parametrize("reduce", ["sum", "mean", None])
+def test_networks(activation, sizes, loss, reduce):
+    net, _, inputs, value = network(sizes, activation, loss)
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    both(inputs, outputs, batch=("x", "y"), reduce=reduce)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 7])
+def test_any_number_of_samples(samples):
+    net, _, inputs, value = network([3, 4, 2])
+    both(inputs, {"loss": value, "grad": grad(value, net.parameters())}, samples, batch=("x", "y"))
+
+
+@pytest.mark.parametrize("simplify", [False, True, "real"])
+def test_without_a_batch(simplify):
+    net, _, inputs, value = network([3, 4, 2])
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    _, result = both(inputs, outputs, simplify=simplify)
+    assert result["grad"].shape == (26,)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_steps(name):
+    net, graph, inputs, value = network([3, 4, 2], "tanh", "squared_error")
+    optimizer = OPTIMIZERS[name]
+    leaves = [graph[graph.node_of(p)] for p in net.parameters()]
+    count = TOTAL(graph.constant(1))
+    gradient = [TOTAL(d) / count for d in grad(value, leaves)]
+    names = [*optimizer.shared, *[f"{s}_{p.label}" for s in optimizer.slots for p in leaves]]
+    state = [graph.input(label) for label in names]
+    moved, after = optimizer.step(leaves, gradient, state)
+    groups = {"params": leaves, "state": state, "x": inputs["x"], "y": inputs["y"]}
+    groups = {key: group for key, group in groups.items() if group != []}
+    outputs = {"loss": TOTAL(value) / count, "params": moved, "state": after, "one": moved[3]}
+    fast, _ = both(groups, outputs, batch=("x", "y"))
+    whole = [s for s in fast.program.instructions if any(r.array == "params" for r in s.reads)]
+    assert [[axis.length for axis in s.axes] for s in whole] == [[len(leaves)]]
+
+
+PROGRAMS = {
+    "convolution": partial(programs.convolution, 9, 2, pad=1),
+    "strided": partial(programs.convolution, 9, 2, stride=2),
+    "dilated": partial(programs.convolution, 9, 2, dilation=2),
+    "convolution-2d": partial(programs.convolution_2d, 5, 2),
+    "embeddings": partial(programs.embeddings, 4, 3),
+    "cross-entropy": partial(programs.cross_entropy, 4, 3),
+    "attention": partial(programs.attention, 3, 2, heads=2, causal=True),
+    "attention-open": partial(programs.attention, 3, 2, heads=2, causal=False),
+    "gpt": partial(programs.gpt, 3, 2),
+    **{
+        build.__name__: partial(build, 3, 4)
+        for build in (
+            programs.residual,
+            programs.dense_skips,
+            programs.tied,
+            programs.rnn,
+            programs.lstm,
+            programs.gru,
+            programs.layer_norm,
+            programs.batch_norm,
+            programs.vae,
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_written_with_loops(name):
+    source, loss = PROGRAMS[name]()
+    value, *gradient = source.with_gradient(loss)
+    own = {parameter.id for parameter in source.parameters}
+    graph = value.graph
+    data = [graph[node] for node in graph.leaves.values() if node not in own]
+    inputs = {"params": source.parameters, **({"x": data} if data else {})}
+    outputs = {"loss": value, "grad": gradient}
+    both(inputs, outputs)
+    if data:
+        both(inputs, outputs, samples=3, batch="x")
+
+
+def expressions(seed):
+    rng = random.Random(seed)
+    graph = Graph()
+    leaves = [*graph.inputs("a", 3), *graph.inputs("x", 3)]
+    pool = list(leaves)
+    unary = [ops.TANH, ops.SIGMOID, ops.SOFTPLUS, ops.RELU, ops.SIN, ops.ABS, ops.NEG]
+    binary = [ops.ADD, ops.SUB, ops.MUL, ops.MAXIMUM, ops.MINIMUM, ops.LT, ops.GE, ops.EQ]
+
+    def pick():
+        return rng.choice([*pool, 0.5, -1.0, 0.0, 1.0])
+
+    for _ in range(rng.randint(1, 14)):
+        kind = rng.randint(0, 3)
+        if kind == 0:
+            pool.append(rng.choice(unary)(rng.choice(pool)))
+        elif kind == 1:
+            pool.append(rng.choice(binary)(rng.choice(pool), pick()))
+        elif kind == 2:
+            pool.append(ops.where(rng.choice(pool), pick(), pick()))
+        else:
+            pool.append(rng.choice(pool) ** rng.choice([2, 3]))
+    return leaves[:3], leaves[3:], [rng.choice(pool) for _ in range(rng.randint(1, 4))]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_expressions(seed):
+    a, x, outputs = expressions(seed)
+    rng = random.Random(seed)
+    options = {"simplify": rng.random() < 0.5}
+    if rng.random() < 0.6:
+        options |= {"batch": "x", "reduce": rng.choice(["sum", "mean", None])}
+    loss = sum(outputs[1:], outputs[0])
+    gradient = grad(loss, a, allow_unused=True)
+    named = {"all": outputs, "first": outputs[0], "pair": {"last": outputs[-1]}, "grad": gradient}
+    both({"a": a, "x": x}, named, **options)
+
+
+def test_the_code_is_what_one_would_write():
+    net, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"))
+    for line in (
+        "h0 = np.tanh(np.dot(x, w0.T) + b0)",
+        "h1 = np.tanh(np.dot(h0, w1.T) + b1)",
+        "np.add.reduce(dn0, axis=0, out=db0)",
+        "np.matmul(dn0.T, x, out=dw0)",
+        'return {"loss": t3, "grad": dparams}',
+    ):
+        assert line in f.source, f.source
+    assert f.source.count("\n") < 45
+
+
+def test_attention_is_masked_and_needs_no_tables():
+    source, loss = programs.attention(4, 3, heads=2, causal=True)
+    value, *gradient = source.with_gradient(loss)
+    own = {parameter.id for parameter in source.parameters}
+    x = [value.graph[node] for node in value.graph.leaves.values() if node not in own]
+    f = compile({"params": source.parameters, "x": x}, [value, *gradient], target=STATEMENTS)
+    assert "np.arange(4) <= np.arange(4)[:, None]" in f.source
+    assert "np.array([" not in f.source
+    assert f.source.count("\n") < 90
+
+
+def test_inf_and_nan_come_without_a_warning():
+    g = Graph()
+    x = g.inputs("x", 3)
+    f = compile({"x": x}, [ops.exp(e) / e for e in x], target=STATEMENTS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert f([0.0, 1.0, 1000.0]).tolist() == [np.inf, np.e, np.inf]
+
+
+def test_float32_stays_float32():
+    net, _, inputs, value = network([3, 4, 2])
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"), dtype="float32")
+    result = f(*arguments_of(f.program, 4))
+    assert (result["grad"].dtype, result["loss"].dtype) == (np.float32, np.float32)
+
+
+def test_check_names_the_first_result_that_is_not_finite():
+    g = Graph()
+    x = g.inputs("x", 3)
+    f = compile({"x": x}, [ops.log(e) for e in x], target=STATEMENTS, check=True)
+    assert f([1.0, 1.0, 1.0]).tolist() == [0, 0, 0]
+    with pytest.raises(NonFiniteError, match="log"):
+        f([1.0, 0.0, 1.0])
+
+
+def test_arguments_that_do_not_fit_are_errors():
+    _, graph, inputs, value = network([3, 4, 2])
+    f = compile(inputs, value, target=STATEMENTS, batch=("x", "y"))
+    with pytest.raises(ShapeError, match="x"):
+        f(np.zeros(26), np.zeros((5, 4)), np.zeros(5))
+    lost = graph.input("lost")
+    with pytest.raises(MissingInputError, match="lost"):
+        compile(inputs, value * lost, target=STATEMENTS)

@@ -1,0 +1,121 @@
+"""What pickles, copies and other processes give back."""
+
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.ops.scalar import LEAVES, TANH
+from wengert.ops.table import OPERATIONS
+
+
+def again(thing, protocol=pickle.DEFAULT_PROTOCOL):
+    return pickle.loads(pickle.dumps(thing, protocol))
+
+
+def formula():
+    graph = wg.Graph()
+    x, y = graph.input("x"), graph.parameter("y", 2.0)
+    e = wg.tanh(x * y) + x**3 + 1.5
+    return x, y, e, wg.grad(e, [x, y])
+
+
+def test_operations_are_pickled_by_name():
+    for op in [*OPERATIONS.values(), *LEAVES.values()]:
+        assert again(op) is op
+        assert len(pickle.dumps(op)) < 100
+
+
+def test_an_operation_that_is_not_of_the_table_is_refused_by_name():
+    for mine in (replace(TANH, name="mine"), replace(TANH, sentence="another")):
+        with pytest.raises(pickle.PicklingError, match="is not of wengert's table"):
+            pickle.dumps(mine)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_expressions_keep_their_graph_and_its_derivatives(protocol):
+    _, _, e, derivatives = formula()
+    e.graph.nx  # noqa: B018 - a view that is made on demand, and again
+    found = again([e, *derivatives], protocol)
+    assert list(map(str, found)) == list(map(str, [e, *derivatives]))
+    assert len({id(expr.graph) for expr in found}) == 1
+    at = {"x": 0.5}
+    assert wg.evaluate(found, at) == wg.evaluate([e, *derivatives], at)
+    assert wg.grad(found[0], found[0].graph["x"]) == found[1]
+    assert found[0].graph.nx.number_of_nodes() == len(e.graph)
+
+
+def test_values_in_a_graph_stay_the_graphs_own():
+    w = wg.Value(2.0, label="w")
+    e = wg.Graph().input("x") * w
+    found, value = again((e, w))
+    value.data = 5.0
+    assert wg.evaluate([found], {"x": 3.0}) == [15.0]
+
+
+def test_arrays():
+    graph = wg.Graph()
+    A = graph.array("A", (2, 3))
+    e = (A @ np.ones(3))[0] * A[1, 2]
+    at = np.arange(6.0).reshape(2, 3)
+    assert wg.evaluate([again(e)], {"A": at}) == wg.evaluate([e], {"A": at})
+    f = wg.compile({"A": A}, e, target="numpy")
+    assert again(f)(at) == f(at)
+
+
+@pytest.mark.parametrize("target", ["python", "numpy", "javascript"])
+@pytest.mark.parametrize("check", [False, True])
+def test_compiled_functions_are_built_anew(target, check):
+    x, y, e, derivatives = formula()
+    f = wg.compile(
+        {"x": x, "y": y}, {"e": e, "d": derivatives}, target=target, batch="x", check=check
+    )
+    found = again(again(f))
+    assert found.source == f.source
+    assert found.report() == f.report()
+    assert found.derivatives == f.derivatives
+    if target != "javascript":
+        assert found([0.5, 1.0], 2.0)["e"] == f([0.5, 1.0], 2.0)["e"]
+
+
+def test_a_pickled_function_holds_no_code():
+    x, y, e, _ = formula()
+    data = pickle.dumps(wg.compile({"x": x, "y": y}, e))
+    assert b"def f" not in data
+    assert b"import" not in data
+
+
+def test_rolled_graphs_walkthroughs_verifications_and_steps():
+    net = wg.MLP(3, [4, 4, 1], seed=0)
+    out = net(wg.Graph().inputs("z", 3))
+    rolled = wg.roll([out])
+    assert str(again(rolled)) == str(rolled)
+    walk = wg.explain(wg.parse("tanh(a*b) + a"), at={"a": 1.0, "b": 2.0})
+    assert again(walk).text() == walk.text()
+    x, y, e, _ = formula()
+    assert str(again(wg.verify(e, [x, y]))) == str(wg.verify(e, [x, y]))
+    step = wg.training_step(net, target="numpy")
+    assert again(step).source == step.source
+    history = wg.fit(net, [[1.0, 2.0, 3.0]], [1.0], epochs=2)
+    assert again(history) == history
+
+
+def test_long_chains():
+    e = wg.Graph().input("x")
+    for _ in range(30_000):
+        e = e * 1.0001 + e
+    assert len(again(e).graph) == len(e.graph)
+
+
+def test_another_process_takes_a_function():
+    x, y, e, _ = formula()
+    f = wg.compile({"x": x, "y": y}, e)
+    code = "import pickle, sys; f = pickle.load(sys.stdin.buffer); print(f(0.5, 2.0))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps(f), capture_output=True, check=True
+    )
+    assert float(done.stdout) == f(0.5, 2.0)
