@@ -476,6 +476,7 @@ ELSEWHERE = {
     "arrays/interpret.py": "what a reduction starts from",
     "arrays/statements.py": "what may put terms together",
     "arrays/terms.py": "chains of sums and maxima, taken apart",
+    "graph/plainfloat.py": "words for the functions of math",
     "notation/fromsympy.py": "sympy's names",
     "notation/parse.py": "Python's signs",
     "proof/adjoints.py": "chains of sums, taken apart: a judge reads no record",
