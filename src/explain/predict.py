@@ -18,9 +18,13 @@ from ..errors import FormulaError, UnknownNameError, shorten
 from ..graph.evaluation import node_values
 from ..graph.expr import Expr
 from ..graph.numbertext import number_text
+from ..graph.store import is_name
 from ..notation.parse import parse
+from ..ops.record import Op
+from ..ops.table import OPERATIONS
 from .data import Backward, Contribution, Formula, Forward, Node
 from .lesson import Lesson
+from .notation import PART
 from .words import shown
 
 TOLERANCE: Final = 0.005
@@ -172,7 +176,7 @@ def check(w: Lesson, id: str, typed: str) -> Verdict:
     question = known[id]
     answer = _answer(question)
     try:
-        formula = parse(_plain(w, typed))
+        formula = parse(_plain(w, typed), operations=_own(w))
     except FormulaError as error:
         return Verdict(False, f"That cannot be read: {error}", answer)
     names = _names(w)
@@ -184,6 +188,12 @@ def check(w: Lesson, id: str, typed: str) -> Verdict:
         number = node_values(formula.graph, range(len(formula.graph)), {})[formula.id]
         return _judge_number(question, number, answer)
     return _judge_formula(w, question, formula, names, answer)
+
+
+def _own(w: Lesson) -> list[Op]:
+    """The operations of the walk-through that the table does not have, each once."""
+    own = [op for op in w.graph.ops if op.arity and OPERATIONS.get(op.name) is not op]
+    return list({op.name: op for op in own if is_name(op.name) and op.name != PART}.values())
 
 
 def _answer(question: Question) -> str:

@@ -1,14 +1,18 @@
 """Questions before answers, and a judge that accepts every equivalent form."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
+import wengert as wg
 from wengert.errors import UnknownNameError
 from wengert.explain import explain
 from wengert.explain.command import ask
 from wengert.notation.formulas import read_formulas
 from wengert.notation.parse import parse
+from wengert.ops import scalar as ops
+from wengert.ops.record import call
 
 OLAH = "c = a + b; d = b + 1; e = c*d"
 NEURON = {"w": 0.5, "x": 2.0, "b": -0.3}
@@ -150,3 +154,16 @@ def test_asking_ends_with_the_input(olah, capsys):
 
     assert ask(olah, closed) == 0
     assert "0 of 0" in capsys.readouterr().out
+
+
+def test_an_answer_may_call_an_operation_from_outside():
+    cube = replace(ops.RELU, name="cube", evaluate=lambda x: x * x * x)
+    cube = replace(cube, sympy=lambda sp, x: x**3, vjp=(lambda ct, out, x: ct * (3 * x * x),))
+    cube = replace(cube, notation={**cube.notation, "text": call("cube")})
+    g = wg.Graph()
+    x = g.input("x")
+    w = explain(cube(x) + 1, at={"x": 2.0})
+    (question,) = [q for q in w.questions if q.id == "predict-forward-n1"]
+    assert w.check(question.id, "cube(x)").correct
+    assert not w.check(question.id, "tanh(x)").correct
+    assert "cube: (x) =>" in w.html()

@@ -2,11 +2,6 @@
 // Reads a typed answer: `run` gives its number from the values of the page, `named` says whether it
 // names any.
 const readFormula = (() => {
-  const FUNCTIONS = {
-    tanh: Math.tanh, exp: Math.exp, log: Math.log, sqrt: Math.sqrt, sin: Math.sin, cos: Math.cos,
-    abs: Math.abs, relu: (x) => Math.max(x, 0), sigmoid: (x) => 1 / (1 + Math.exp(-x)),
-  };
-
   // Reads sums, products, powers, brackets, calls, numbers and the names of nodes.
   function parse(text) {
     const plain = text

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ...codegen.compiled import compile
+from ...codegen.target import definitions
 from ...derive.backward import grad
 from ...graph.expr import Expr, Graph
 from ...graph.rewrite import Walk, Write, replay
 from ...notation.sympy import as_number, sympy_nodes
-from ...ops.scalar import STOP_GRADIENT
+from ...ops.scalar import ELEMENTWISE, STOP_GRADIENT
 from ..derivation import Derivation
 from ..judges import MAX_TREE, claim_of, derivatives, written_out
 
@@ -127,3 +128,22 @@ def _unused(name: str, taken: Mapping[str, Any]) -> str:
     while name in taken:
         name += "_"
     return name
+
+
+def typed_functions(graph: Graph) -> str:
+    """The functions of one number that a typed answer may call; those of the graph are among them.
+
+    >>> text = typed_functions(Graph())
+    >>> [line.strip() for line in text.splitlines() if "exp:" in line or "tanh:" in line]
+    ['exp: (x) => Math.exp(x),', 'tanh: (x) => Math.tanh(x),']
+    """
+    known = {**ELEMENTWISE, **{op.name: op for op in graph.ops}}
+    forms = {
+        name: form
+        for name, op in sorted(known.items())
+        if op.arity == 1 and not op.statics and op.shape is None
+        if (form := op.spelled("javascript")) is not None
+    }
+    lines = [f"  {name}: (x) => {form.template.format('x')}," for name, form in forms.items()]
+    before = definitions(forms.values())
+    return "\n".join(["(() => {", *before, "return {", *lines, "};", "})()"])
