@@ -1,12 +1,18 @@
 """Settings for every test."""
 
+import contextlib
 import os
+import signal
 
 import pytest
 from hypothesis import settings
 
 # Pictures are drawn without a screen, in subprocesses too.
 os.environ["MPLBACKEND"] = "Agg"
+
+# Ctrl-C is heard even where the tests were started with it ignored, as in the background.
+with contextlib.suppress(ValueError):  # another thread than the main one
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples on every run, and no verdict that hangs on how busy the machine is.
 settings.register_profile("reproducible", derandomize=True, deadline=None)
