@@ -173,7 +173,7 @@ def _label(expr: Any, label: str) -> None:
 def _state_names(leaves: Sequence[Expr], optimizer: Optimizer) -> list[str]:
     """Names of the state, in its order: shared numbers, then each slot for all parameters."""
     slots = [f"{slot}_{leaf.label}" for slot in optimizer.slots for leaf in leaves]
-    return [*optimizer.shared, *slots]
+    return [*optimizer.remembered, *slots]
 
 
 def _free(graph: Graph, name: str) -> str:
