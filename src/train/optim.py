@@ -109,6 +109,20 @@ class Optimizer:
         once = [*shared, *(step + 1 for step in steps)]
         return [parameter for parameter, _ in moved], [*once, *slots]
 
+    def step_arrays(
+        self, parameters: Any, gradients: Any, slots: Scalars, once: Scalars
+    ) -> tuple[Any, Scalars, Scalars]:
+        """The same of arrays: the parameters, the slots, and the numbers kept once, after a step.
+
+        >>> import numpy
+        >>> SGD(0.5).step_arrays(numpy.array([1.0, 2.0]), numpy.array([2.0, -2.0]), (), ())
+        (array([0., 3.]), (), ())
+        """
+        shared, steps = self.advance(once[: len(self.shared)]), once[len(self.shared) :]
+        rule = self._at(*steps) if steps else self
+        moved, slots = rule.update(parameters, gradients, slots, shared)
+        return moved, slots, (*shared, *(step + 1 for step in steps))
+
     def _at(self, step: Any) -> Optimizer:
         """The same with the learning rate of a step, which may be a graph's node."""
         rule = copy(self)
@@ -242,6 +256,15 @@ class _Around(Optimizer):
     ) -> tuple[list[Any], list[Any]]:
         """The step of the optimizer inside, with the gradients that it is given here."""
         return self.optimizer.step(parameters, self.gradients(parameters, gradients), state)
+
+    def step_arrays(
+        self, parameters: Any, gradients: Any, slots: Scalars, once: Scalars
+    ) -> tuple[Any, Scalars, Scalars]:
+        """The same of arrays."""
+        import numpy
+
+        given = numpy.array(self.gradients(parameters, gradients), float)
+        return self.optimizer.step_arrays(parameters, given, slots, once)
 
     def gradients(self, parameters: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
         """The gradients in the place of those that were derived."""
