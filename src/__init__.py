@@ -248,4 +248,8 @@ def __getattr__(name: str) -> Any:
         from .explain import Walkthrough
 
         return Walkthrough
+    if name == "estimators":
+        from .train import estimators
+
+        return estimators
     raise AttributeError(f"module 'wengert' has no attribute {name!r}")
