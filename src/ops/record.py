@@ -129,6 +129,8 @@ class Op:
     kernel      its value by arithmetic alone, for the native target: called with a machine, the
                 operands and the static arguments (`wengert.ops.kernels`). Without one, or where it
                 answers None, machine code asks `evaluate`, which takes about a microsecond
+    rounded     True where its value is the float nearest to the true one, or true itself, so that
+                NumPy's function of its name gives the same to the bit
     shape       for an operation on whole arrays, the shape of its value: called with the shapes
                 of the operands, then the static arguments; None where it works element by element
     jvp         for an operation on whole arrays, one rule per operand, `rule(t, out, *operands,
@@ -161,6 +163,7 @@ class Op:
     conditions: tuple[int, ...] = ()
     decreed: bool = False
     kernel: Callable[..., Any] | None = None
+    rounded: bool = False
     shape: Callable[..., tuple[int, ...]] | None = None
     jvp: Sequence[Callable[..., Any] | None] | None = None
     places: Op | None = None
@@ -399,6 +402,8 @@ def evaluate_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> 
     with numpy.errstate(all="ignore"):
         if op.shape is not None:
             result = op.evaluate(*operands, *statics)
+        elif op.rounded:
+            result = getattr(numpy, op.name)(*[numpy.asarray(x, numpy.float64) for x in operands])
         else:
             elementwise = numpy.frompyfunc(lambda *x: op.evaluate(*x, *statics), len(operands), 1)
             result = elementwise(*[numpy.asarray(x, numpy.float64) for x in operands])
