@@ -250,7 +250,11 @@ class PassChange:
 
 @dataclass(frozen=True)
 class CarriedLine:
-    """Which line of the generated code computes the number of a step; None when none has to."""
+    """Which line of the generated code computes the number of a step; None when none has to.
+
+    variable  what the line assigns the number to; "" where it is computed inside the line only
+    note      what else there is to say: why there is no line, or that it is inside the line
+    """
 
     step: str
     variable: str

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-from ..codegen.array.function import ArrayFunction
 from ..codegen.compiled import Compiled
 from ..ops.scalar import PARAMETER
-from .data import CarriedLine, Code, Moved, PassChange, Rate, Update
+from .carried import carried_lines
+from .data import Code, Moved, PassChange, Rate, Update
 from .derivation import Derivation
 from .steps import node_id
-from .words import counted, finite, listed, shown
+from .words import counted, finite, listed
 
 RATES: Final = (0.001, 0.01, 0.1)
 """The learning rates tried unless others are asked for."""
-
-_POINTS: Final = 4
 
 
 def code(d: Derivation, compiled: Compiled) -> Code:
@@ -51,75 +48,7 @@ def code(d: Derivation, compiled: Compiled) -> Code:
         finite=True,
         passes=passes,
         source=compiled.source,
-        lines=tuple(_carried(d, compiled)),
-    )
-
-
-def _carried(d: Derivation, compiled: Compiled) -> list[CarriedLine]:
-    """The line for each forward and backward step.
-
-    Simplification renames, shares and drops nodes, so the variable that carries a step is found by
-    what it computes: the same numbers at several random points.
-    """
-    points = _random_points(d)
-    by_node = [d.at(point) for point in points]
-    by_variable = _variables(d, compiled, points)
-    text = compiled.source.splitlines()
-    lines = []
-    forward = [(f"forward-n{n}", n) for n in d.live if d.graph.operands[n]]
-    backward = [(f"backward-n{n}", d.adjoint[n]) for n in d.backward_order]
-    for step, number in forward + backward:
-        wanted = [values[number] for values in by_node]
-        variable = next((v for v, found in by_variable.items() if _same(found, wanted)), "")
-        leaf = next((d.names[n] for n in d.leaves if _same([p[n] for p in points], wanted)), "")
-        if leaf:
-            lines.append(CarriedLine(step, leaf, None, "", f"no line: it is {leaf} itself"))
-        elif _same([wanted[0]] * len(wanted), wanted):
-            note = f"no line: always {shown(wanted[0])}"
-            lines.append(CarriedLine(step, "", None, "", note))
-        elif variable:
-            line = compiled.line_of(variable)
-            shown_code = text[line - 1].strip() if line else ""
-            lines.append(CarriedLine(step, variable, line, shown_code, ""))
-        else:
-            lines.append(CarriedLine(step, "", None, "", "no line: simplified into another"))
-    return lines
-
-
-def _random_points(d: Derivation) -> list[dict[int, float]]:
-    rng = random.Random(1)
-    return [
-        {node: rng.uniform(0.2 if i % 2 else -1.5, 1.5) for node in d.leaves}
-        for i in range(_POINTS)
-    ]
-
-
-def _variables(
-    d: Derivation, compiled: Compiled, points: Sequence[Mapping[int, float]]
-) -> dict[str, list[float]]:
-    """The value of each variable of the program at each point."""
-    found: dict[str, list[float]] = {}
-    program = compiled.program
-    assert not isinstance(program, ArrayFunction)
-    for point in points:
-        values: dict[str, float] = {}
-        for group, node in zip(program.groups, d.leaves, strict=True):
-            values[group.leaves[0]] = point[node]
-        for instruction in program.instructions:
-            arguments = [
-                values[operand] if isinstance(operand, str) else operand
-                for operand in instruction.operands
-            ]
-            value = instruction.op.evaluate(*arguments, *instruction.statics)
-            values[instruction.name] = value
-            found.setdefault(instruction.name, []).append(value)
-    return found
-
-
-def _same(found: Sequence[float], wanted: Sequence[float]) -> bool:
-    return all(
-        a == b or (a != a and b != b) or math.isclose(a, b, rel_tol=1e-12)
-        for a, b in zip(found, wanted, strict=True)
+        lines=tuple(carried_lines(d, compiled)),
     )
 
 

@@ -199,7 +199,11 @@ def test_the_line_that_carries_a_step_computes_its_number():
     assert carried[f"forward-{o}"].code.startswith("o = tanh(")
     b = w.by_name("b").id
     assert carried[f"backward-{b}"].code == "db = 1.0 - o*o"
-    assert carried[f"backward-{o}"].note == "no line: always 1"
+    assert carried[f"backward-{o}"].note == "no line: it is the number 1"
+    v1 = w.by_name("v1").id
+    line = carried[f"forward-{o}"].line
+    assert carried[f"forward-{v1}"].note == f"inside line {line}"
+    assert carried[f"forward-{v1}"].variable == ""
     for line in step.lines:
         if line.line is not None:
             assert source[line.line - 1].strip() == line.code

@@ -158,7 +158,7 @@
     const note = one("line-note");
     if (note) {
       note.hidden = part < 1 || part > 3;
-      note.textContent = line ? `Line ${line}: ${said} holds the number of this step.` : said || "";
+      note.textContent = said || "";
     }
     one("previous").disabled = at === 0;
     one("next").disabled = at === steps.length - 1;

@@ -254,16 +254,17 @@ def _code(w: Lesson, step: Code) -> Iterator[Block]:
     for change in step.passes:
         yield Line((_change(change),), 1)
     yield Listing(step.source)
-    by_line: dict[int, list[str]] = {}
+    by_line: dict[tuple[int, str], list[str]] = {}
     idle: dict[str, list[str]] = {}
     for carried in step.lines:
         name = _carried_name(w, carried)
         if carried.line is None:
             idle.setdefault(carried.note, []).append(name)
         else:
-            by_line.setdefault(carried.line, []).append(name)
-    for line, names in sorted(by_line.items()):
-        yield Line((f"line {line}: {_some(names)}",), 1)
+            place = carried.note or f"line {carried.line}"
+            by_line.setdefault((carried.line, place), []).append(name)
+    for (_, place), names in sorted(by_line.items()):
+        yield Line((f"{place}: {_some(names)}",), 1)
     for note, names in idle.items():
         yield Line((f"{note}: {_some(names)}",), 1, "dim")
 
