@@ -111,7 +111,7 @@ def evaluated(code, scope):
     """The number of an expression of the code, if it is one, and if it can be computed alone."""
     try:
         with np.errstate(all="ignore"):
-            return [float(eval(code, scope))]  # noqa: S307: wengert's own code
+            return [float(eval(code, scope))]  # noqa: S307
     except (TypeError, ArithmeticError, ValueError, NameError):
         return []
 
