@@ -149,9 +149,8 @@ class Lineage:
         return made.then(simplified(made.graph, rules))
 
 
-def carried_lines(d: Derivation, compiled: Compiled) -> Iterator[CarriedLine]:
+def carried_lines(d: Derivation, compiled: Compiled, lineage: Lineage) -> Iterator[CarriedLine]:
     """The line for each forward and backward step."""
-    lineage = Lineage.of(d)
     program = compiled.program
     assert isinstance(program, Program)
     code = _Code(compiled)

@@ -8,7 +8,7 @@ from typing import Final
 
 from ..codegen.compiled import Compiled
 from ..ops.scalar import PARAMETER
-from .carried import carried_lines
+from .carried import Lineage, carried_lines
 from .data import Code, Moved, PassChange, Rate, Update
 from .derivation import Derivation
 from .steps import node_id
@@ -18,7 +18,7 @@ RATES: Final = (0.001, 0.01, 0.1)
 """The learning rates tried unless others are asked for."""
 
 
-def code(d: Derivation, compiled: Compiled) -> Code:
+def code(d: Derivation, compiled: Compiled, lineage: Lineage) -> Code:
     """Step 6."""
     passes = tuple(
         PassChange(
@@ -48,7 +48,7 @@ def code(d: Derivation, compiled: Compiled) -> Code:
         finite=True,
         passes=passes,
         source=compiled.source,
-        lines=tuple(carried_lines(d, compiled)),
+        lines=tuple(carried_lines(d, compiled, lineage)),
     )
 
 

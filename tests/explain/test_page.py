@@ -393,6 +393,19 @@ def test_the_page_of_a_collapsed_network_is_judged_too(shown):
             assert float(values[f"{way}-{i}"]) == pytest.approx(row.graph, rel=1e-9)
 
 
+def test_the_stable_form_follows_the_sliders(shown):
+    tab = shown(explain(parse("log(1 + exp(x))"), at={"x": 1}))
+    move(tab, 0, 800)
+    cells = "[...document.querySelectorAll('#step-stable [data-live]')].map((s) => s.textContent)"
+    assert tab.run(cells) == ["nan", "1"]
+    # sympy's formula overflows, its stable form does not.
+    rows = "[...document.querySelectorAll('#step-agreement tbody td')].map((s) => s.textContent)"
+    assert tab.run(rows) == ["nan", "1", "nan", "1", "yes"]
+    text = tab.run("document.getElementById('step-agreement').textContent")
+    assert "Those that are finite agree." in text
+    assert "x: rule by rule it is nan, the others agree." in text
+
+
 def test_at_a_kink_the_page_says_what_is_taken(shown):
     tab = shown(explain(parse("relu(x)*2"), at={"x": 1}))
     move(tab, 0, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from typing import Final
 
@@ -16,13 +17,14 @@ from ..data import (
     Node,
     Paths,
     Seed,
+    Stable,
     Step,
     Update,
 )
 from ..lesson import Lesson
 from ..render import equations
-from ..render.blocks import Line, Listing, Spot, equation, number, plus
-from ..render.document import part_blocks
+from ..render.blocks import Block, Line, Listing, Spot, equation, number, plus
+from ..render.document import part_blocks, stable_blocks
 from ..render.equations import backward_of, name, node_of
 from ..render.html import blocks_html
 from .numbers import LiveNumbers
@@ -50,6 +52,9 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
             body = _said(step.sentence)
         case Backward():
             heading, body = _backward(w, numbers, step)
+        case Stable():
+            said = stable_blocks(w, step, headed=False)
+            body = blocks_html(map(_unindented, said), numbers.slot)
         case Paths():
             heading, body = _paths(w, numbers, step)
         case Agreement():
@@ -70,6 +75,10 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
         f'{about}{_edges(step)}><p class="part">{step.part} · {PARTS[step.part]}</p>'
         f'<h2 id="heading-{index}" tabindex="-1">{heading}</h2>{mark}{body}</section>'
     )
+
+
+def _unindented(block: Block) -> Block:
+    return replace(block, level=0) if isinstance(block, Line) else block
 
 
 def _formula(numbers: LiveNumbers, *parts: str | Formula | Spot) -> str:
@@ -97,10 +106,10 @@ def _backward(w: Lesson, numbers: LiveNumbers, step: Backward) -> tuple[str, str
     where = [equation(name(node), node.formula)] if node.operands else []
     parts.append(f"<p>{numbers.html(*where, about)}</p>")
     parts += [_pass(w, numbers, step, passed) for passed in step.passes if passed.wanted]
-    idle = dict.fromkeys(passed.operand for passed in step.passes if not passed.wanted)
-    for operand in map(w.node, idle):
-        why = "a constant" if operand.kind == "constant" else "not on the way to what is asked"
-        said = numbers.html(name(operand), f" is {why}: nothing is passed to it.")
+    idle = {passed.operand: passed for passed in step.passes if not passed.wanted}
+    for passed in idle.values():
+        why = equations.why_idle(w, step, passed)
+        said = numbers.html("Nothing is passed to ", name(w.node(passed.operand)), f": {why}.")
         parts.append(f'<p class="dim">{said}</p>')
     return heading, "".join(parts)
 

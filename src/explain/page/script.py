@@ -14,7 +14,13 @@ from ..lesson import Lesson
 from ..predict import Question, questions
 from ..render.equations import JUDGE_DIGITS
 from .numbers import LiveNumbers
-from .programs import forward_source, simplified_source, sympy_source, typed_functions
+from .programs import (
+    forward_source,
+    simplified_source,
+    steady_source,
+    sympy_source,
+    typed_functions,
+)
 
 
 def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
@@ -46,6 +52,7 @@ def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
         "FORWARD": forward_source(d),
         "SIMPLIFIED": simplified_source(d),
         "SYMPY": sympy_source(d),
+        "STEADY": steady_source(d),
         "FUNCTIONS": typed_functions(w.graph),
     }
     emitted = "".join(f"const {name} = (\n{text}\n);\n" for name, text in programs.items())

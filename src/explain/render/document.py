@@ -18,6 +18,7 @@ from ..data import (
     PassChange,
     Paths,
     Seed,
+    Stable,
     Task,
     Update,
 )
@@ -105,6 +106,9 @@ def part_blocks(w: Lesson, part: int, hide: bool = False) -> Iterator[Block]:
                 yield Line((step.sentence,))
             case Backward():
                 yield from _backward(w, step, hide)
+            case Stable():
+                if not hide:
+                    yield from stable_blocks(w, step)
             case Agreement():
                 yield from _agreement(w, step)
             case Code():
@@ -157,9 +161,31 @@ def _backward(w: Lesson, step: Backward, hide: bool) -> Iterator[Block]:
         if passed.wanted:
             yield from _passed(w, step, passed, hide)
         else:
-            idle.setdefault(_why_idle(w, passed), []).append(w.node(passed.operand).name)
+            idle.setdefault(equations.why_idle(w, step, passed), []).append(
+                w.node(passed.operand).name
+            )
     for reason, names in idle.items():
-        yield Line((f"{reason}: {_some(list(dict.fromkeys(names)))}.",), 2, "dim")
+        said = f"Nothing is passed to {_some(list(dict.fromkeys(names)))}: {reason}."
+        yield Line((said,), 2, "dim")
+
+
+def stable_blocks(w: Lesson, step: Stable, *, headed: bool = True) -> Iterator[Block]:
+    """What the compiler differentiates instead, and the derivatives both ways."""
+    if headed:
+        yield Line((step.title,), 1, "strong")
+    yield Line((step.sentence,), 2)
+    for one in step.rewritings:
+        yield Line((equations.rewriting(one),), 2)
+        if one.shift is not None:
+            yield Line((equation(equations.SHIFTED, one.shift),), 3)
+    if step.here:
+        yield equations.slopes(w, step)
+    if step.point:
+        given = [equation(name, number(x)) for name, x in step.point.items()]
+        yield Line(("At ", *_separated(given), ":"), 2)
+        yield equations.slopes(w, step, elsewhere=True)
+    if step.why:
+        yield Line((step.why,), 2)
 
 
 def _adjoint(step: Backward, hide: bool) -> Inline:
@@ -171,14 +197,6 @@ def _adjoint(step: Backward, hide: bool) -> Inline:
     if len(step.arrivals) > 1:
         return (step.adjoint_name, f" = {step.total}")
     return (equation(step.adjoint_name, number(step.adjoint)),)
-
-
-def _why_idle(w: Lesson, passed: Contribution) -> str:
-    if w.node(passed.operand).kind == "constant":
-        return "Nothing is asked of a constant"
-    if passed.blocked:
-        return "Nothing passes here"
-    return "Not on the way to what is asked for"
 
 
 def _passed(w: Lesson, step: Backward, passed: Contribution, hide: bool) -> Iterator[Block]:
