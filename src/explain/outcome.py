@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -53,9 +54,13 @@ def code(d: Derivation, compiled: Compiled, lineage: Lineage) -> Code:
 
 
 def update(d: Derivation, rates: Sequence[float]) -> Update:
-    """Step 7: moves the parameters; where there are none among the asked leaves, all of those."""
-    parameters = [n for n in d.wrt if d.graph.ops[n] is PARAMETER]
-    moving = parameters or list(d.wrt)
+    """Step 7: moves what was asked for; unless that was said, the parameters, and no data."""
+    moving, data = list(d.wrt), []
+    if not d.asked:
+        parameters = [n for n in d.wrt if d.graph.ops[n] is PARAMETER]
+        data = [] if parameters else [n for n in d.wrt if _DATA.fullmatch(d.names[n])]
+        moving = parameters or [n for n in d.wrt if n not in data] or moving
+        data = [n for n in data if n not in moving]
     gradient = {node: d.values[d.adjoint[node]] for node in moving}
     squared = sum(g * g for g in gradient.values())
     before = d.values[d.root]
@@ -77,6 +82,7 @@ def update(d: Derivation, rates: Sequence[float]) -> Update:
         sentence=(
             f"Move {which} against the gradient: w ← w - lr·g. To first order {output} falls by "
             f"lr·‖g‖²; the smaller the rate, the closer that is to what happens."
+            + _staying([d.names[node] for node in data])
         ),
         node=node_id(d.root),
         finite=finite(before, *gradient.values(), *(row.new_output for row in rows)),
@@ -84,6 +90,21 @@ def update(d: Derivation, rates: Sequence[float]) -> Update:
         squared_norm=squared,
         before=before,
         rates=tuple(rows),
+    )
+
+
+_DATA: Final = re.compile(r"[xyt](_?\d\w*)?")
+"""The names that data have where nothing says what is a parameter."""
+
+
+def _staying(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    which = listed(names) if len(names) <= 6 else f"{', '.join(names[:5])} and others"
+    one = len(names) == 1
+    return (
+        f" {which} stay{'s' * one}: by {'its' if one else 'their'} name{'s' * (not one)} "
+        f"{'it is' if one else 'they are'} data. What is named in wrt (--wrt) moves."
     )
 
 

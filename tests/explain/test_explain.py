@@ -295,6 +295,19 @@ def test_only_parameters_move_when_there_are_some():
     assert [moved.value for moved in step.leaves] == [2.0]
 
 
+def test_data_stay_unless_they_are_asked_for():
+    step = neuron().step("update")
+    w = neuron()
+    assert [w.node(moved.leaf).name for moved in step.leaves] == ["w1", "w2", "b"]
+    assert "x1 and x2 stay: by their names they are data." in step.sentence
+    asked = neuron(wrt=["w1", "x1"])
+    moved = [asked.node(moved.leaf).name for moved in asked.step("update").leaves]
+    assert moved == ["x1", "w1"]
+    alone = explain(parse("x*x"), at={"x": 3}).step("update")
+    assert len(alone.leaves) == 1
+    assert "stay" not in alone.sentence
+
+
 # -- what can be explained ------------------------------------------------------------------------
 
 

@@ -24,9 +24,10 @@ from ..data import (
 from ..lesson import Lesson
 from ..render import equations
 from ..render.blocks import Block, Line, Listing, Spot, equation, number, plus
-from ..render.document import part_blocks, stable_blocks
+from ..render.document import BACKWARD, part_blocks, stable_blocks
 from ..render.equations import backward_of, name, node_of
 from ..render.html import blocks_html
+from ..words import ordinal
 from .numbers import LiveNumbers
 
 _COLUMNS: Final = (
@@ -49,7 +50,7 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
             body += _said(step.sentence) if step.sentence else ""
         case Seed():
             heading = numbers.html(equation(step.formula, "1"))
-            body = _said(step.sentence)
+            body = _said(step.sentence) + _said(BACKWARD)
         case Backward():
             heading, body = _backward(w, numbers, step)
         case Stable():
@@ -124,7 +125,7 @@ def _arrived(w: Lesson, numbers: LiveNumbers, step: Backward, node: Node) -> str
         for arrival in step.arrivals
     ]
     if w.symbolic or len(sources) == 1:
-        return f"{ready}<p>It arrived through {_listed(sources)}.</p>"
+        return f"{ready}<p>Its cotangent arrived through {_listed(sources)}.</p>"
     d = w.derivation
     edges = zip(step.arrivals, d.arrivals[node.number], strict=True)
     shares = plus(*(number(arrival.amount, d.shares[edge]) for arrival, edge in edges))
@@ -142,7 +143,7 @@ def _listed(items: Sequence[str]) -> str:
 def _pass(w: Lesson, numbers: LiveNumbers, step: Backward, passed: Contribution) -> str:
     """What one operand gets."""
     several = len(node_of(w, step.node).operands) > 1
-    place = f" <span>(operand {passed.position})</span>" if several else ""
+    place = f" <span>({ordinal(passed.position)} operand)</span>" if several else ""
     title = f"To {numbers.html(name(w.node(passed.operand)))}{place}"
     share = numbers.html(equations.share(w, step, passed))
     rows = [("local derivative", numbers.html(equations.local(passed)))]

@@ -25,7 +25,7 @@ from ..data import (
 from ..lesson import Lesson
 from ..notation import PART
 from ..predict import questions
-from ..words import counted, spoken
+from ..words import counted, ordinal, spoken
 from . import equations
 from .blocks import Block, Heading, Inline, Line, Listing, Table, equation, number, times
 from .equations import MAX_LEAVES, backward_of, name, node_of
@@ -35,10 +35,12 @@ MAX_TITLE: Final = 240
 
 _MANY_LEAVES_SHOWN: Final = 3
 
-_BACKWARD: Final = (
+BACKWARD: Final = (
     "From the output to the leaves: a node's turn comes when all its consumers are done. What has "
-    "then arrived at it is its derivative, called its cotangent or upstream derivative. It passes "
-    "upstream × local to each operand; what reaches the same node more than once is added."
+    "then arrived at it is the derivative of the output by it, called its cotangent, or upstream "
+    "derivative. It passes upstream × local to each operand, which is what its operation is "
+    "applied to; the local derivative is that of the operation by this operand alone. What reaches "
+    "the same node more than once is added."
 )
 _UNKNOWN: Final = Formula("?", "?")
 
@@ -91,7 +93,7 @@ def _task(w: Lesson) -> Task:
 def part_blocks(w: Lesson, part: int, hide: bool = False) -> Iterator[Block]:
     """One part of the walk-through, without its heading."""
     if part == 3:
-        yield Line((_BACKWARD,))
+        yield Line((BACKWARD,))
     if part == 4:
         yield from _all_paths(w)
         return
@@ -200,7 +202,8 @@ def _adjoint(step: Backward, hide: bool) -> Inline:
 
 
 def _passed(w: Lesson, step: Backward, passed: Contribution, hide: bool) -> Iterator[Block]:
-    places = "" if len(node_of(w, step.node).operands) == 1 else f" (operand {passed.position})"
+    several = len(node_of(w, step.node).operands) > 1
+    places = f" ({ordinal(passed.position)} operand)" if several else ""
     local = _UNKNOWN if hide else equations.local(passed)
     yield Line(("→ ", name(w.node(passed.operand)), f"{places}: local ", local), 2)
     symbolic = passed.upstream_value is None

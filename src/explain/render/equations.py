@@ -152,6 +152,8 @@ def sympys_formulas(w: Lesson, step: Agreement) -> Iterator[Line]:
                 leaf = backward_of(w, row.leaf).adjoint_name
                 formulas = (": graph ", row.graph_formula, "; sympy ", row.sympy_formula)
                 yield Line((leaf, *formulas), 1)
+        if any("Heaviside" in row.sympy_formula.text for row in step.rows if row.sympy_formula):
+            yield Line(("Heaviside(x), also written θ(x), is 1 where x is above 0, else 0.",), 1)
 
 
 def rewriting(one: Rewriting) -> Formula:
