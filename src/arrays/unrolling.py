@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..graph.expr import Graph
-from ..graph.unroll import MISSING, Elements
+from ..graph.unroll import MISSING, Elements, element_names
 from .canonical import fingerprints, operations
 from .statements import LEAF, LITERAL, ArrayProgram
 
@@ -99,7 +99,8 @@ class _Unroller(Elements):
             return self.nodes[name]
         array = self._program.arrays[name]
         if array.kind == LEAF:
-            self.put(name, array.shape, [self._leaf(element) for element in array.elements])
+            elements = array.elements or element_names(name, array.shape)
+            self.put(name, array.shape, [self._leaf(element) for element in elements])
             return self.nodes[name]
         nodes = numpy.full(array.size, MISSING)
         for part in self._program.parts(name):
