@@ -49,6 +49,7 @@ def array_function(
         label: float(value)
         for label, node in graph.leaves.items()
         if label not in given
+        and node not in graph.shapes
         and graph.ops[node] not in (CONSTANT, INPUT)
         and (value := graph.value(node)) is not None
     }
