@@ -258,9 +258,9 @@ def test_the_learning_rate_is_applied_where_the_fewest_numbers_are():
 def test_state_is_computed_where_it_is_put_out():
     f = step_of(Adam())
     for line in (
-        "new_m_w0 = new_state[2:2412]",
-        "np.add(0.9 * state[2:2412], 0.09999999999999998 * dparams, out=new_m_w0)",
-        "new_state[0] = new_beta1_power",
+        " = new_state[2:2412]",
+        "np.add(0.9 * state[2:2412], 0.09999999999999998 * dparams, out=",
+        "new_state[0] = ",
     ):
         assert line in f.source, f.source
 
