@@ -35,6 +35,9 @@ from .reading import Code, Head, arranged, reshaped, table_constant, transposed,
 MANY = 12
 """A sum of more terms is written as a sum of sums."""
 
+LARGE = 512
+"""An array of so many elements is multiplied by 1 / c: divisions take longer than products."""
+
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
 
@@ -172,6 +175,10 @@ class Recogniser:
         if value.op is MUL:
             sign, selected = _selected(1.0, operands)
             operands = selected if sign > 0 else operands
+        large = _size(operands[0].axes, lengths) >= LARGE
+        if value.op is DIV and large and not operands[1].axes and constants[1] is None:
+            inverse = Code(f"1.0 / {operands[1].within(PRODUCT + 1)}", (), PRODUCT)
+            return _product(operands[0], inverse, grid)
         if self.dtype != "float64" and value.op.conditions:
             operands = self._of_own_type(operands, value.op.conditions)
         axes = tuple([axis for axis in grid if any(axis in code.axes for code in operands)])
