@@ -33,9 +33,13 @@ from .storage import Storage, in_bounds, stride_along, table_stride
 _SAMPLES: Final = 32
 """How many samples a block is taken to have, for estimates."""
 
-_LOAD, _SPREAD, _PICK, _PUT, _FOLD, _COPY, _OPERATION = 1.0, 0.6, 2.0, 2.0, 12.0, 2.5, 4.0
+_LOAD, _SPREAD, _PICK, _PUT, _FOLD, _COPY, _OPERATION = 1.0, 0.6, 2.0, 2.0, 12.0, 1.0, 4.0
 """Estimates, in operations of a vector: to load one, or one number into all lanes; to load or store
 a lane by itself; to add up lanes; to move an element in a copy of an array; an operation."""
+
+
+_TILED: Final = 4
+"""Axes of so many numbers are worth a copy by tiles."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,8 @@ class Chooser:
     def _copied(self, read: Read, axes: Sequence[Axis], axis: Axis) -> float:
         shape = self._arrays[read.array].shape
         size = prod(_SAMPLES if length == BATCH else length for length in shape)
-        return _COPY * size + _LOAD * self._count(axes, axis)
+        tiled = sum(length >= _TILED or length == BATCH for length in shape) > 1
+        return (_COPY if tiled else _PICK + _COPY) * size + _LOAD * self._count(axes, axis)
 
     def _cost(self, statement: Statement, chosen: Lanes) -> float:
         total = 0.0
