@@ -149,6 +149,7 @@ def build(recipe: Recipe) -> Built:
         program = array_function(
             *(graph, recipe.outputs, recipe.signatures),
             name=options.name,
+            simplify=target.statements and options.rules is not None,
             dtype=options.dtype,
             stacked=recipe.stacked,
         )
@@ -178,17 +179,17 @@ def build(recipe: Recipe) -> Built:
 
 def simplified_graph(recipe: Recipe) -> Graph:
     """The recipe's graph after the simplification that is asked for."""
-    rules = recipe.options.rules
-    if _is_rolled(recipe) and rules == rules_named("exact"):
+    rolled = _is_rolled(recipe) and not recipe.graph.shapes
+    if rolled and recipe.options.rules == rules_named("exact"):
         return recipe.graph  # where indices are forgotten first, there is little to simplify
     return _simplified(recipe)
 
 
 def _is_rolled(recipe: Recipe) -> bool:
-    """Whether statements are looked for in a graph of scalars."""
+    """Whether the target prints statements, or looks for them in a graph as large."""
     graph, target = recipe.graph, find_target(recipe.options.target)
     large = target.rolled_from is not None and len(graph) >= target.rolled_from
-    return not graph.shapes and (target.statements or large)
+    return target.statements or (large and not graph.shapes)
 
 
 def _simplified(recipe: Recipe) -> Graph:
