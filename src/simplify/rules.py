@@ -261,26 +261,39 @@ def _operations(result: Iterable[Part], constants: set[int]) -> int:
 def prove(rule: Rule) -> bool:
     """Whether sympy shows that both sides are equal for all real, or `positive`, wildcards.
 
-    Their difference simplifies to 0; or else its derivatives by every wildcard do, and it is 0 at
-    one point, which is the same on a connected domain.
+    Their difference simplifies to 0; or else its derivatives by every wildcard do, and it is 0
+    where all are 0, 1 or -1, as far as it exists there: its domain has no more than two parts.
 
     >>> prove(Rule("right", lambda x, y: (x + y) * (x - y), lambda x, y: x * x - y * y, "real"))
     True
     >>> prove(Rule("wrong", lambda x, y: (x + y) ** 2, lambda x, y: x * x + y * y, "real"))
     False
     """
+    return any(_proved(rule, other) for other in ({}, {"zero": False}))
+
+
+def _proved(rule: Rule, other: Mapping[str, bool]) -> bool:
+    """Whether sympy shows it where the wildcards that need not be positive are as `other` says."""
     import sympy
 
     symbols = [
-        sympy.Symbol(name, **({"positive": True} if name in rule.positive else {"real": True}))
+        sympy.Symbol(name, real=True, **({"positive": True} if name in rule.positive else other))
         for name in rule.wildcards
     ]
     difference = sympy.sympify(rule.pattern(*symbols)) - rule.result(*symbols)
-    if sympy.simplify(difference) == 0:
+    if _vanishes(difference):
         return True
-    flat = all(sympy.simplify(difference.diff(symbol)) == 0 for symbol in symbols)
-    origin = difference.subs(dict.fromkeys(symbols, 0))
-    return flat and bool(sympy.simplify(origin) == 0)
+    if not all(_vanishes(difference.diff(symbol)) for symbol in symbols):
+        return False
+    found = [difference.subs(dict.fromkeys(symbols, point)) for point in (0, 1, -1)]
+    known = [number for number in found if number.is_finite]
+    return bool(known) and all(sympy.simplify(number) == 0 for number in known)
+
+
+def _vanishes(expression: Any) -> bool:
+    import sympy
+
+    return any(sympy.simplify(e) == 0 for e in (expression, expression.rewrite(sympy.exp)))
 
 
 def _table(
@@ -370,6 +383,14 @@ REAL: Final = _table(
 )
 """Rewrites that hold over the reals, and may round otherwise or hide an overflow."""
 
+
+def _log_sech_squared(x: Any, near_zero: Any) -> Any:
+    """log(1 - tanh(x)**2): log(4·sigmoid(2·x)·sigmoid(-2·x)) away from 0."""
+    above = 2 * (log(2 * sigmoid(2 * x)) - x)
+    below = 2 * (log(2 * sigmoid(-2 * x)) + x)
+    return where(x > 1, above, where(x < -1, below, near_zero))
+
+
 # Each avoids an overflow or a cancellation, here or in its derivative: Mächler 2012, "Accurately
 # computing log(1 - exp(-|a|))"; Blanchard, Higham & Higham 2021, "Accurately computing the
 # log-sum-exp and softmax functions".
@@ -390,8 +411,40 @@ STABLE: Final = _table(
         "log1p-minus-exp",
         lambda x: log1p(-exp(x)),
         # 0 - exp(x), so that this does not fit the pattern again
-        lambda x: where(x > -0.6931471805599453, log(-expm1(x)), log1p(0 - exp(x))),
+        lambda x: where(x > -0.6931471805599453, log(0 - expm1(x)), log1p(0 - exp(x))),
     ),
+    (
+        "log-minus-expm1",
+        lambda x: log(-expm1(x)),
+        lambda x: where(x > -0.6931471805599453, log(0 - expm1(x)), log1p(0 - exp(x))),
+    ),
+    ("log-expm1", lambda x: log(expm1(x)), lambda x: x + log(0 - expm1(-x)), "x"),
+    ("log-square", lambda x: log(x * x), lambda x: 2 * log(absolute(x))),
+    ("log-pow-two", lambda x: log(x**2), lambda x: 2 * log(absolute(x))),
+    (
+        "log-sech-squared",
+        lambda x: log1p(-(tanh(x) * tanh(x))),
+        lambda x: _log_sech_squared(x, log1p(0 - tanh(x) * tanh(x))),
+    ),
+    (
+        "log-sech-pow-two",
+        lambda x: log1p(-(tanh(x) ** 2)),
+        lambda x: _log_sech_squared(x, log1p(0 - tanh(x) ** 2)),
+    ),
+    ("sqrt-exp", lambda x: sqrt(exp(x)), lambda x: exp(x / 2)),
+    ("exp-pow-half", lambda x: exp(x) ** 0.5, lambda x: exp(0.5 * x)),
+    (
+        "exp-over-expm1",
+        lambda x: exp(x) / expm1(x),
+        lambda x: where(x > 0, 1 / (0 - expm1(-x)), -(exp(x) / (0 - expm1(x)))),
+    ),
+    (
+        "over-expm1",
+        lambda a, x: a / expm1(x),
+        lambda a, x: where(x > 0, a * (exp(-x) / (0 - expm1(-x))), -(a / (0 - expm1(x)))),
+    ),
+    ("tanh-sigmoid", lambda x: 2 * sigmoid(x) - 1, lambda x: tanh(x / 2)),
+    ("tanh-sigmoid-minus", lambda x: 1 - 2 * sigmoid(x), lambda x: -tanh(x / 2)),
     ("log1p-expm1", lambda x: log1p(expm1(x)), lambda x: x),
     (
         "log-difference",
@@ -433,7 +486,6 @@ STABLE: Final = _table(
     ("sigmoid-inverse", lambda x: (1 + exp(-x)) ** -1, lambda x: sigmoid(x)),
     ("sigmoid-minus-inverse", lambda x: (1 + exp(x)) ** -1, lambda x: sigmoid(-x)),
     ("softplus-minus", lambda x: softplus(x) - x, lambda x: softplus(-x)),
-    ("log-sum-exp", lambda a, b: log(exp(a) + exp(b)), lambda a, b: a + softplus(b - a)),
     ("tanh", lambda x: expm1(2 * x) / (exp(2 * x) + 1), lambda x: tanh(x)),
     ("tanh-minus", lambda x: -expm1(-2 * x) / (exp(-2 * x) + 1), lambda x: tanh(x)),
     ("tanh-ratio", lambda x: (exp(x) - exp(-x)) / (exp(x) + exp(-x)), lambda x: tanh(x)),
