@@ -44,7 +44,6 @@ from ..ops.scalar import (
     SQRT,
     STOP_GRADIENT,
     SUB,
-    TANH,
     WHERE,
     equal,
     exp,
@@ -495,7 +494,7 @@ def _by_root() -> dict[Op, list[Rewrite]]:
     return found
 
 
-_MULTIPLIED: Final = frozenset({EXP, SQRT, TANH, SIGMOID})
+_MULTIPLIED: Final = frozenset({EXP, SQRT, SIGMOID})
 """What a factor has to be for a rule about products to apply."""
 
 
@@ -514,11 +513,10 @@ def _may_change(graph: Graph, node: int, seen: _Seen) -> bool:
         a, b = graph.operands[node]
         if graph.ops[a] is not CONSTANT and graph.ops[b] is not CONSTANT:
             return False
-    if op is MUL or op is DIV:
-        if quotient_may_fit(graph, node, seen.summed):
-            return True
-        if op is MUL and not _MULTIPLIED.intersection(graph.ops[n] for n in graph.operands[node]):
-            return False
+    if op is MUL and _MULTIPLIED.isdisjoint([graph.ops[n] for n in graph.operands[node]]):
+        return False
+    if (op is MUL or op is DIV) and quotient_may_fit(graph, node, seen.summed):
+        return True
     rewrites = _by_root().get(op)
     if rewrites is None:
         return False
