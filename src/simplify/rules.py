@@ -53,10 +53,12 @@ class Rule:
                 it is named; one called k, k1 or k2 stands for a finite number; terms and factors
                 match in either order
     result      an expression of the same wildcards
-    exactness   "exact": the same float64 bit for bit, the sign of a zero aside;
+    exactness   "exact": the same float64 bit for bit, see `turns_zeros` for the sign of a zero;
                 "real": equal over the reals, where both sides are defined;
                 "stable": equal over the reals, and nearer to the truth in floating point
     positive    wildcards that are positive wherever the pattern is defined
+    turns_zeros whether a 0.0 may become -0.0 or the other way; such a rule does not apply where a
+                division shows which of them it is
 
     >>> Rule("add-zero", lambda x: x + 0, lambda x: x, "exact")
     add-zero: x + 0 -> x
@@ -67,6 +69,7 @@ class Rule:
     result: Callable[..., Any]
     exactness: str
     positive: tuple[str, ...] = ()
+    turns_zeros: bool = False
 
     def __post_init__(self) -> None:
         if self.exactness not in EXACTNESS:
@@ -122,6 +125,7 @@ class Rule:
                 slots=len(graph),
                 kept=tuple(slot for slot in wildcards if slot in kept),
                 dropped=tuple(slot for slot in wildcards if slot not in kept),
+                turns_zeros=self.turns_zeros,
                 must_spare=0 if self.exactness == "stable" else growth - 1,
             )
             for order in _orders(pattern)
@@ -150,6 +154,7 @@ class Rewrite:
     slots         how many slots there are
     kept, dropped the wildcards that the result has, and those it does without
     must_spare    how many inner operations must have no other use, lest the rewrite add work
+    turns_zeros   whether it may not apply where the sign of a zero is shown
     """
 
     name: str
@@ -164,6 +169,7 @@ class Rewrite:
     kept: tuple[int, ...]
     dropped: tuple[int, ...]
     must_spare: int
+    turns_zeros: bool
 
     @cached_property
     def kinds(self) -> tuple[Op | None, ...]:
@@ -300,10 +306,13 @@ def _table(
     exactness: str, *rows: tuple[str, Callable[..., Any], Callable[..., Any], *tuple[str, ...]]
 ) -> tuple[Rule, ...]:
     return tuple(
-        Rule(name, pattern, result, exactness, tuple(positive))
+        Rule(name, pattern, result, exactness, tuple(positive), name in TURNING_ZEROS)
         for name, pattern, result, *positive in rows
     )
 
+
+TURNING_ZEROS: Final = frozenset({"add-zero", "neg-sub", "neg-minus"})
+"""The exact rules that may give 0.0 for -0.0 or the other way."""
 
 # Signs move outwards and then vanish in a sum. A rule that would add work where a negated operand
 # has other uses is held back by `Rewrite.must_spare`.
@@ -352,7 +361,7 @@ EXACT: Final = _table(
     ),
     ("stop-stop", lambda x: stop_gradient(stop_gradient(x)), lambda x: stop_gradient(x)),
 )
-"""Rewrites that change no bit but the sign of a zero."""
+"""Rewrites that change no bit; those of `TURNING_ZEROS` may change the sign of a zero."""
 
 REAL: Final = _table(
     "real",
