@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.codegen import arguments
 from wengert.errors import DataError, OperandError, ShapeError
 from wengert.ops.data import read_data
 
@@ -243,6 +244,24 @@ def test_numbers_are_floats_from_the_start():
     assert wg.compile({"v": u[:2]}, powered + u[1])([3, 0.5]) == np.inf
 
 
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_check_of_floats_lets_nothing_else_by(wide, monkeypatch):
+    """Whether a test is written for each number, or they are looked at in a loop."""
+    monkeypatch.setattr(arguments, "_WRITTEN_OUT", 0 if wide else 4096)
+    u = wg.Graph().inputs("u", 3)
+    f = wg.compile({"v": u[:2], "s": u[2]}, u[0] + u[1] * u[2])
+    assert f([1.0, 2.0], 3.0) == f((1.0, 2.0), 3.0) == f([1, 2], 3) == f([True, 2], 3.0) == 7.0
+    assert f([np.float64(1.0), 2.0], 3.0) == 7.0
+    assert type(f([1, 2], 3)) is type(f([np.float64(1.0), 2], np.float64(3.0))) is float
+    for given in (
+        *(([1.0, None], 3.0), ([1.0, "2"], 3.0), (["1", 2.0], 3.0), ([1.0], 3.0), ([1.0] * 3, 3.0)),
+        *((masked([1.0, 2.0], [0, 1]), 3.0), ([1.0, 2.0], "3"), ([1.0, 2.0], [3.0]), (1.0, 2.0)),
+        *(({1.0: 0, 2.0: 0}, 3.0), ({1.0, 2.0}, 3.0), ("12", 3.0), ([1.0, 2.0],)),
+    ):
+        with pytest.raises((ShapeError, DataError)):
+            f(*given)
+
+
 def test_evaluation_on_arrays_is_silent():
     x = wg.Graph().array("x", 3)
     at = {x: np.array([1e3, 0.0, -1.0])}
@@ -252,3 +271,21 @@ def test_evaluation_on_arrays_is_silent():
         assert wg.evaluate([(x / x).sum()], at)[0] != 0
         assert wg.evaluate([wg.sqrt(x).sum()], at)[0] != 0
         assert wg.evaluate([(x * 1e308) @ (x * 1e308)], at)[0] != 0
+
+
+def test_an_empty_list_beside_arrays_is_taken_at_each_call_and_checked_like_the_others():
+    net = wg.MLP(2, [3, 1], seed=0)
+    step = wg.training_step(net, loss="squared_error", optimizer=wg.SGD(0.1), target="numpy")
+    params = np.array([p.data for p in net.parameters()])
+    X, Y = np.ones((4, 2)), np.ones(4)
+    first = step(params, [], X, Y)["params"]
+    assert np.array_equal(step(params, [], X, Y)["params"], first)
+    assert np.array_equal(step(params, np.zeros(0), X, Y)["params"], first)
+    assert np.array_equal(step(params.tolist(), (), X.tolist(), Y.tolist())["params"], first)
+    for bad in ([1.0], "", {}, None, np.zeros(1)):
+        with pytest.raises(wg.ShapeError, match="state"):
+            step(params, bad, X, Y)
+    with pytest.raises(wg.ShapeError, match="params"):
+        step(params[1:], [], X, Y)
+    with pytest.raises(wg.ShapeError, match="different numbers of rows"):
+        step(params, [], X, Y[1:])
