@@ -24,6 +24,7 @@ from ..errors import (
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
+from ..graph.doors import Door
 from ..graph.expr import Graph, common_graph
 from ..graph.rewrite import extract
 from ..graph.store import check_name
@@ -54,7 +55,10 @@ class Compiled:
     program      the straight-line program it was printed from
     derivatives  which outputs are gradients of which
     passes       what simplification did
+    verify       `f.verify()` calls it and compares it with the interpreter, see `wengert.verify`
     """
+
+    verify: Door[Callable[..., Any]] = Door("verify")
 
     def __init__(
         self,
@@ -86,6 +90,11 @@ class Compiled:
 
     def __reduce__(self) -> Any:
         return _compiled, (self._recipe, self._check, dict(self.values))
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it was built from."""
+        return self._recipe
 
     @property
     def takes_arrays(self) -> bool:
@@ -318,11 +327,10 @@ def recipe_of(
     values = {
         s.name: tuple(graph.value(graph.leaves[leaf]) for leaf in s.leaves) for s in signatures
     }
+    asked = extract([graph[node] for node in nodes])
+    kept = asked.outputs
     recipe = Recipe.of(
-        reduced(extract([graph[node] for node in nodes]), signatures, reduce),
-        outputs,
-        signatures,
-        options,
+        reduced(asked, signatures, reduce), outputs, signatures, options, kept, reduce
     )
     return recipe, values
 

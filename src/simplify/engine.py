@@ -23,6 +23,7 @@ from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts
 from .rules import RULE_SETS, Rewrite, Rule, scalar_constant
+from .zeros import shown_zeros
 
 ROUNDS: Final = 8
 """How often a pass looks again after its rules have changed something."""
@@ -114,6 +115,9 @@ class _Candidates(dict[tuple[Op, ...], tuple[Rewrite | None, ...]]):
         self._by_root: defaultdict[Op, list[Rewrite]] = defaultdict(list)
         for rewrite in chain.from_iterable(rule.rewrites for rule in rules):
             self._by_root[rewrite.root.op].append(rewrite)
+        self.turn_zeros = any(
+            rewrite.turns_zeros for rules in self._by_root.values() for rewrite in rules
+        )
 
     def __missing__(self, key: tuple[Op, ...]) -> tuple[Rewrite | None, ...]:
         op, *operands = key
@@ -150,12 +154,16 @@ class Rebuild:
         self._known: defaultdict[object, dict[tuple[int, ...], int]] = defaultdict(dict)
         self._uses: defaultdict[int, int] = defaultdict(int)
         self._uses_before: Mapping[int, int] = {}
+        self._shown: set[int] = set()
+        self._is_shown = False
 
     def run(self, roots: Sequence[int], write: Write | None = None) -> Rewritten:
         """Write what `roots` need, by `write` or as it is, simplified."""
         source = self.walk.source
         live = live_nodes(source, roots)
         self._uses_before = use_counts(source, live, roots)
+        if self._candidates is not None and self._candidates.turn_zeros:
+            self._shown = shown_zeros(source, live)
         self.walk.run(live, write or self.write)
         return self.walk.finish(roots)
 
@@ -167,6 +175,7 @@ class Rebuild:
         """The image of a node: a leaf as it is, an operation made anew."""
         source, images = walk.source, walk.images
         operands = source.operands[node]
+        self._is_shown = node in self._shown
         if operands:
             operands = tuple([images[operand] for operand in operands])
             image = self.make(source.ops[node], operands, source.statics.get(node, ()))
@@ -222,6 +231,8 @@ class Rebuild:
         """The node a candidate answers, or None where it does not apply."""
         if candidate is None:
             return self._fold(op, operands, statics)
+        if candidate.turns_zeros and self._is_shown:
+            return None
         bound = candidate.match(self.target, operands, statics)
         if bound is None:
             return None
