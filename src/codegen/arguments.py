@@ -132,6 +132,17 @@ def as_floats(program: Program, arguments: Sequence[Any]) -> list[Any]:
     return converted
 
 
+def flattened(groups: Sequence[Group], arguments: Sequence[Any]) -> list[Any]:
+    """Arguments that are arrays of more than one axis, or samples of such, as rows of numbers."""
+    found = []
+    for group, argument in zip(groups, arguments, strict=True):
+        if len(group.row_shape) > 1:
+            flat = (len(argument), -1) if group.batched else (-1,)
+            argument = argument.reshape(flat)
+        found.append(argument)
+    return found
+
+
 def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """A function that makes arguments the arrays of numbers which array targets take.
 
