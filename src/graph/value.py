@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from ..errors import OperandError, kind_of, shorten
 from ..ops.ieee import Float
 from ..ops.record import Op, plain_number
-from ..ops.scalar import CONSTANT
+from ..ops.scalar import CONSTANT, ELEMENTWISE
 from ..ops.shapes import unboxed
 from .arithmetic import Arithmetic
 from .doors import Door
@@ -153,7 +153,7 @@ class Value(Node):
         """
         if method == "__call__" and all(getattr(type(x), "op_rank", 1) == 1 for x in inputs):
             with contextlib.suppress(TypeError):
-                return ufunc(*map(objects, inputs), **{"dtype": object, **options})
+                return on_objects(ufunc, inputs, options)
         given = ", ".join(shorten(x) for x in inputs)
         raise OperandError(
             f"np.{ufunc.__name__}({given}) cannot be recorded: a Value is one number. Write "
@@ -373,6 +373,16 @@ def objects(thing: Any) -> Any:
     if getattr(thing, "shape", ()) and thing.dtype != object:
         return thing.astype(object)
     return thing
+
+
+def on_objects(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """What one of NumPy's functions gives, entry by entry; by the record of that name, if any."""
+    op = ELEMENTWISE.get(ufunc.__name__)
+    if op is not None and op.arity == ufunc.nin and not op.statics and not options:
+        import numpy
+
+        return numpy.frompyfunc(op, op.arity, 1)(*map(objects, inputs))
+    return ufunc(*map(objects, inputs), **{"dtype": object, **options})
 
 
 def _number(data: Any) -> int | float:

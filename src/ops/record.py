@@ -382,6 +382,8 @@ def result_shape(op: Op, shapes: Sequence[Shape], statics: Sequence[Any]) -> Sha
 
 def apply_to_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
     """The value of `op` where an operand is a NumPy array (or an array parameter)."""
+    if op.shape is None and any(is_array(x) and x.dtype == object for x in operands):
+        return _entry_by_entry(op, operands, statics)
     numbers = []
     for operand in operands:
         data = getattr(operand, "data", operand) if hasattr(operand, "op_rank") else operand
@@ -393,6 +395,17 @@ def apply_to_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> 
         numbers.append(data)
     result_shape(op, [shape_of(number) for number in numbers], statics)
     return evaluate_arrays(op, numbers, statics)
+
+
+def _entry_by_entry(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
+    """The value where an array holds `Value`s, or whatever else: an array of what `op` gives."""
+    import numpy
+
+    arrays = numpy.broadcast_arrays(*[numpy.asarray(x, object) for x in operands])
+    result = numpy.empty(arrays[0].shape, object)
+    for place, entries in enumerate(zip(*[array.flat for array in arrays], strict=True)):
+        result.flat[place] = op(*entries, *statics)
+    return result
 
 
 def evaluate_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
