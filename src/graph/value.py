@@ -13,7 +13,7 @@ from ..ops.record import Op, plain_number
 from ..ops.scalar import ADD, CONSTANT, MUL, POW_CONST, SUB
 from ..ops.shapes import unboxed
 from .arithmetic import Arithmetic
-from .doors import Door
+from .doors import Door, View
 from .history import deep_copy, reduced, shallow_copy
 from .own import OWN, own_statics
 from .plainfloat import caller, check_plain_float
@@ -70,6 +70,7 @@ class Value(Arithmetic):
 
     op_rank: ClassVar[int] = 1
     _sympy_: Door[Callable[[], Any]] = Door("_sympy_")
+    _repr_mimebundle_ = View()
 
     _result_kind: ClassVar[type[Value]]
     """The class of what is computed from values of this one."""
