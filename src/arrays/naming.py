@@ -8,9 +8,7 @@ from typing import Final
 
 from ..graph.expr import Graph
 from ..graph.store import is_name
-from .families import Families, Made
-from .homes import name_and_place
-from .reads import (
+from ..ops.reads import (
     Affine,
     Among,
     Apply,
@@ -25,6 +23,8 @@ from .reads import (
     Table,
     Term,
 )
+from .families import Families, Made
+from .homes import name_and_place
 from .shapes import LEAF as LEAF_KIND
 from .shapes import Family, Shapes
 from .statements import LEAF, LITERAL, Array, ArrayProgram, Home, Output, Statement
@@ -34,10 +34,10 @@ from .wholes import places_of
 _LETTERS: Final = "ijklmnpqrstuvabcdefghowxyz"
 
 
-class _Taken:
+class Taken:
     """Hands out names, each once."""
 
-    def __init__(self, taken: Iterable[str]) -> None:
+    def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
 
     def name(self, wish: str) -> str:
@@ -82,7 +82,8 @@ class _Naming:
             for family in known.families
             if family.kind == LEAF_KIND and family.leaf is not None
         }
-        self._taken = _Taken(leaves.union(arguments))
+        self._vectors = {f.vector[0] for f in known.families if f.vector is not None}
+        self._taken = Taken(leaves.union(arguments))
         self._free = [x for x in _LETTERS if x not in leaves and x not in arguments]
         self._count = 0
         for (shape, _), (name, values) in families.literals.items():
@@ -137,7 +138,8 @@ class _Naming:
         if nodes[0] in self._places:
             argument = self._places[nodes[0]][0]
             whole = tuple(self._arguments[argument])
-            if whole == nodes and (len(shape) == 1 or (name == argument and not shape)):
+            number = name == argument and not shape and argument not in self._vectors
+            if whole == nodes and (len(shape) == 1 or number):
                 name = argument
             else:
                 home = Home(argument, tuple([self._places[node][1] for node in nodes]))

@@ -144,10 +144,11 @@ def build(recipe: Recipe) -> Built:
     graph = simplified_graph(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     program: Program | ArrayProgram | ArrayFunction
-    if target.statements and not graph.shapes:
+    if target.statements:
         program = array_function(
             *(graph, recipe.outputs, recipe.signatures),
             name=options.name,
+            simplify=options.rules is not None,
             dtype=options.dtype,
             stacked=recipe.stacked,
         )

@@ -375,6 +375,7 @@ SQRT = Op(
     arity=1,
     evaluate=ieee.safe_sqrt,
     kernel=lambda m, x: m.sqrt(x),
+    rounded=True,
     sympy=lambda sp, x: sp.sqrt(x),
     vjp=(lambda ct, out, x: ct / (2 * out),),
     notation={

@@ -11,6 +11,7 @@ from importlib.resources import files
 
 import browser
 import pytest
+from breaking import other_rules
 
 from wengert.derive.backward import grad
 from wengert.explain import explain
@@ -496,12 +497,8 @@ def test_at_a_kink_the_page_says_what_is_taken(shown):
 
 def test_a_broken_rule_is_caught_in_the_page(shown):
     wrong = lambda ct, out, x: ct * (1 - out)  # noqa: E731
-    original = TANH.vjp
-    object.__setattr__(TANH, "vjp", (wrong,))
-    try:
+    with other_rules(TANH, (wrong,)):
         tab = shown(explain(parse("tanh(a*b)"), at={"a": 0.5, "b": 1}))
-    finally:
-        object.__setattr__(TANH, "vjp", original)
     move(tab, 0, 1.5)
     found = cells(tab, "textContent")
     assert found["conclusion"] == "They disagree about a and b."

@@ -1,13 +1,18 @@
-"""From a scalar graph of one sample to a function on arrays: roll, batch, put outputs together."""
+"""From a graph of one sample to a function on arrays: statements, batch, put outputs together.
+
+The statements of a scalar graph are found by `roll`; a graph of arrays is written in them as it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 
 from ...arrays.batched import batched
 from ...arrays.rolling import roll_nodes
 from ...arrays.statements import ArrayProgram
+from ...arrays.written import Argument, written_program
 from ...graph.expr import Graph
 from ...graph.rewrite import extract
 from ...ops.scalar import CONSTANT, INPUT
@@ -15,8 +20,9 @@ from ..lower import Signature
 from ..names import Namespace
 from ..program import Nested, map_nested
 from .domains import tables_named, tightened
-from .function import ArrayFunction, Element, Vector
+from .function import ArrayFunction, Element, Vector, Whole
 from .program import ArrayGroup
+from .rewriting import rewritten
 
 
 def array_function(
@@ -25,26 +31,28 @@ def array_function(
     signatures: Sequence[Signature],
     *,
     name: str = "f",
+    simplify: bool = True,
     dtype: str = "float64",
     stacked: Sequence[bool] = (),
 ) -> ArrayFunction:
-    """The function for `graph.outputs`, scalars that `outputs` has the nesting of.
+    """The function for `graph.outputs`, which `outputs` has the nesting of.
 
-    stacked  which of them are one for each sample, whether they differ or not
+    simplify  whether to rewrite statements where that makes a call cheaper
+    stacked   which of them are one for each sample, whether they differ or not
     """
-    graph = _with_all_leaves(graph, signatures)
-    arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
-    program = roll_nodes(graph, graph.outputs, arguments)
+    program = _statements(graph, signatures)
     program = batched(program, [s.name for s in signatures if s.batched])
     statements = tuple(map(tightened, program.statements))
     program = replace(program, statements=tables_named(statements))
-    elements = _elements(program, stacked or [False] * len(graph.outputs))
+    each = stacked or [False] * len(graph.outputs)
+    elements = _wholes(graph, program, each) if graph.shapes else _elements(program, each)
     nested = map_nested(outputs, lambda _: next(elements))
     given = {leaf for s in signatures for leaf in s.leaves}
     values = {
         label: float(value)
         for label, node in graph.leaves.items()
         if label not in given
+        and node not in graph.shapes
         and graph.ops[node] not in (CONSTANT, INPUT)
         and (value := graph.value(node)) is not None
     }
@@ -52,7 +60,18 @@ def array_function(
     groups = tuple([_group(signature, space) for signature in signatures])
     whole = {group.argument for group in groups}
     results = _results(nested, "", whole)
-    return ArrayFunction(name, groups, program, results, values, dtype)
+    made = ArrayFunction(name, groups, program, results, values, dtype)
+    return rewritten(made) if simplify else made
+
+
+def _statements(graph: Graph, signatures: Sequence[Signature]) -> ArrayProgram:
+    """What the outputs are for one sample."""
+    if graph.shapes:
+        given = [Argument(s.name, s.leaves, s.shapes, s.scalar) for s in signatures]
+        return written_program(graph, graph.outputs, given)
+    graph = _with_all_leaves(graph, signatures)
+    arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
+    return roll_nodes(graph, graph.outputs, arguments)
 
 
 def _with_all_leaves(graph: Graph, signatures: Sequence[Signature]) -> Graph:
@@ -68,11 +87,23 @@ def _with_all_leaves(graph: Graph, signatures: Sequence[Signature]) -> Graph:
 
 
 def _group(signature: Signature, space: Namespace) -> ArrayGroup:
-    row = () if signature.scalar else (len(signature.leaves),)
+    shapes = signature.shapes or ((),) * len(signature.leaves)
+    row = shapes[0] if signature.scalar else (sum(map(prod, shapes)),)
     argument = space.take(signature.name)
     return ArrayGroup(
         signature.name, argument, signature.leaves, signature.scalar, signature.batched, row
     )
+
+
+def _wholes(
+    graph: Graph, program: ArrayProgram, stacked: Iterable[bool]
+) -> Iterator[Element | Whole]:
+    """The outputs of a graph of arrays: a number each, or an array."""
+    for node, output, each in zip(graph.outputs, program.outputs, stacked, strict=True):
+        if node in graph.shapes:
+            yield Whole(output.array, each)
+        else:
+            yield Element(output.array, 0, each)
 
 
 def _elements(program: ArrayProgram, stacked: Iterable[bool]) -> Iterator[Element]:
@@ -88,7 +119,7 @@ def _results(nested: Nested, name: str, whole: set[str]) -> Nested:
     """The outputs, each sequence of numbers as one vector, called by its key."""
     if isinstance(nested, Mapping):
         return {key: _results(value, str(key), whole) for key, value in nested.items()}
-    if isinstance(nested, Element):
+    if isinstance(nested, (Element, Whole)):
         return nested
     if not all(isinstance(item, Element) for item in nested):
         return [_results(item, "", whole) for item in nested]
