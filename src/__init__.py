@@ -62,6 +62,7 @@ from .notation.json import from_json, to_json
 from .notation.networkx import from_networkx
 from .notation.parse import parse
 from .notation.sympy import to_sympy
+from .notebook import open_doors as open_notebook_doors
 from .ops.record import Notation, Op
 from .ops.scalar import (
     absolute,
@@ -119,6 +120,7 @@ if TYPE_CHECKING:
     from .explain import Walkthrough
 
 open_doors()
+open_notebook_doors()
 
 __version__ = "0.1.0"
 

@@ -24,11 +24,12 @@ from ..errors import (
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
-from ..graph.doors import Door
+from ..graph.doors import Door, View
 from ..graph.expr import Graph, common_graph
 from ..graph.rewrite import extract
 from ..graph.store import check_name
 from ..graph.unroll import element_names, unroll_graph
+from ..graph.written import Report
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
 from ..simplify.pipeline import Rules, rules_named
@@ -59,6 +60,7 @@ class Compiled:
     """
 
     verify: Door[Callable[..., Any]] = Door("verify")
+    _repr_mimebundle_ = View()
 
     def __init__(
         self,
@@ -188,7 +190,7 @@ class Compiled:
         known = self.target in ("python", "numpy")
         if known and not isinstance(self.program, ArrayFunction):
             lines.append(estimate(self.program))
-        return "\n".join(lines)
+        return Report("\n".join(lines))
 
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:
         """Write a module that needs only the standard library; answer its path.

@@ -28,7 +28,7 @@ from ..ops.shapes import Shape, checked_shape, frozen_array, is_array
 from .arithmetic import Arithmetic
 from .arraysyntax import ArraySyntax
 from .arrayvalue import ArrayValue
-from .doors import Door
+from .doors import Door, View
 from .formula import formula
 from .own import OWN, refusal
 from .plainfloat import caller, check_plain_float
@@ -72,6 +72,7 @@ class Graph(Columns):
     """
 
     nx: Door[networkx.DiGraph[int]] = Door("nx")
+    _repr_mimebundle_ = View()
 
     def __getitem__(self, node: int | str) -> Expr:
         """The node of this number, or the leaf of this name."""

@@ -13,7 +13,7 @@ from ..ops.record import Op, plain_number
 from ..ops.scalar import CONSTANT, ELEMENTWISE
 from ..ops.shapes import unboxed
 from .arithmetic import Arithmetic
-from .doors import Door
+from .doors import Door, View
 from .history import deep_copy, reduced, shallow_copy
 from .node import Node
 from .operators import of_internal, written_out
@@ -63,6 +63,7 @@ class Value(Node):
     __slots__ = ("__dict__", "__weakref__")
     op_rank: ClassVar[int] = 1
     _sympy_: Door[Callable[[], Any]] = Door("_sympy_")
+    _repr_mimebundle_ = View()
 
     _result_kind: ClassVar[type[Value]]
 
