@@ -109,7 +109,7 @@ class Recording:
 
     def _value(self, value: Value) -> Value:
         stand_in = copy(value)
-        stand_in.op = stand_in._a = stand_in._b = None
+        stand_in.op, stand_in._a, stand_in._b = None, None, ()
         vars(stand_in).pop("_backward", None)
         self.values.append(stand_in)
         return stand_in
@@ -280,7 +280,8 @@ def _drawing_line(reach: Reach) -> str:
     for code, names in reach.codes:
         number = code.co_firstlineno
         for instruction in dis.get_instructions(code):
-            number = instruction.starts_line or number
+            at = instruction.positions
+            number = (at and at.lineno) or number
             if instruction.opname != "LOAD_GLOBAL":
                 continue
             thing = names.get(instruction.argval)
