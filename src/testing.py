@@ -325,7 +325,7 @@ class ArraySketch:
 
         >>> leaves, (array, number) = ArraySketch(3).build()
         >>> [leaf.shape for leaf in leaves], number.shape
-        ([(3, 4), (3, 4, 4)], ())
+        ([(2, 3)], ())
         """
         rng = random.Random(self.seed)
         graph = graph or Graph()
