@@ -508,7 +508,8 @@ def _check_numbers(op: Op, point: Sequence[float], statics: Sequence[float]) -> 
 
 
 def _static(st: Any, name: str) -> Any:
-    return st.sampled_from(list(EXPONENTS)) if name == "exponent" else st.floats(-2.0, 2.0)
+    known = {"exponent": EXPONENTS, "order": (1.0, 2.0, 3.0)}
+    return st.sampled_from(list(known[name])) if name in known else st.floats(-2.0, 2.0)
 
 
 def _hypothesis() -> Any:

@@ -15,6 +15,7 @@ from ..ops.shapes import unboxed
 from .arithmetic import Arithmetic
 from .doors import Door
 from .history import deep_copy, reduced, shallow_copy
+from .numpyfunctions import by_ufunc
 from .own import OWN, own_statics
 from .plainfloat import caller, check_plain_float
 from .sweep import sweep, topological
@@ -159,6 +160,11 @@ class Value(Arithmetic):
         With arrays of numbers or of values, the result is an array of values.
         """
         if method == "__call__" and all(getattr(type(x), "op_rank", 1) == 1 for x in inputs):
+            op = by_ufunc().get(ufunc.__name__)
+            if isinstance(op, Op) and op.shape is None and not options:
+                import numpy
+
+                return numpy.frompyfunc(op, op.arity, 1)(*map(objects, inputs))
             with contextlib.suppress(TypeError):
                 return ufunc(*map(objects, inputs), **{"dtype": object, **options})
         given = ", ".join(shorten(x) for x in inputs)

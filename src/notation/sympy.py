@@ -132,6 +132,20 @@ def as_number(thing: Any) -> Any:
     return thing
 
 
+def derivative_of(formula: Any, symbol: Any) -> Any:
+    """sympy's derivative, where floor and ceiling are constants, as they are between their steps.
+
+    >>> import sympy; x = sympy.Symbol("x", real=True)
+    >>> derivative_of(x * sympy.floor(x), x)
+    floor(x)
+    """
+    import sympy
+
+    steps = {step: sympy.Dummy(real=True) for step in formula.atoms(sympy.floor, sympy.ceiling)}
+    found = sympy.diff(formula.xreplace(steps), symbol)
+    return found.xreplace({dummy: step for step, dummy in steps.items()})
+
+
 @dataclass(frozen=True)
 class RuleStep:
     """The rule of one operand on one region of the operands: is it sympy's derivative?
@@ -209,7 +223,7 @@ def prove_rule(op: Op, statics: tuple[float, ...] | None = None) -> RuleProof:
     steps: list[RuleStep] = []
     for position, (rule, symbol) in enumerate(zip(op.vjp, symbols, strict=True)):
         share = 0 if rule is None else rule(ct, meaning, *operands, *fixed)
-        derivative = sympy.diff(meaning, symbol)
+        derivative = derivative_of(meaning, symbol)
         difference = sympy.sympify(share) - ct * derivative
         for region, rest, here in regions(difference, derivative):
             left = "0" if is_zero(rest) else str(sympy.simplify(rest))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 from string import Formatter
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn, Protocol, TypeVar, overload
 
 from ..errors import OperandError, SpellingError, UnknownNameError, kind_of, shorten
 from .shapes import Shape, broadcast, is_array, shape_of, within_memory
@@ -74,6 +74,14 @@ def ufunc(name: str, *arguments: str) -> Notation:
     text = ", ".join(arguments or ("{0}",))
     return Notation(f"np.{name}({text})", out=f"np.{name}({text}, out={{out}})")
 
+
+class Recorded(Protocol):
+    """What records operations: a `Value`, or an `Expr`."""
+
+    op_rank: ClassVar[float]
+
+
+R = TypeVar("R", bound=Recorded)
 
 Spelling = Notation | Callable[..., Notation]
 """A notation, or a function of the static arguments that answers one."""
@@ -199,7 +207,15 @@ class Op:
         """The record itself: operations are told apart by identity."""
         return self
 
-    def __call__(self, *arguments: Any) -> Any:
+    @overload
+    def __call__(self, first: float, /, *rest: float) -> float: ...
+    @overload
+    def __call__(self, first: R, /, *rest: Any) -> R: ...
+    @overload
+    def __call__(self, first: float, second: R, /, *rest: Any) -> R: ...
+    @overload
+    def __call__(self, /, *arguments: Any) -> Any: ...
+    def __call__(self, /, *arguments: Any) -> Any:
         """Apply to `arity` operands, then the static arguments."""
         if len(arguments) == 1 == self.arity and not self.statics:  # most calls, and the quickest
             apply = getattr(type(arguments[0]), "apply_op", None)

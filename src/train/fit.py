@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..codegen.compiled import Compiled
 from ..codegen.native.loop import NativeLoop
@@ -21,8 +21,8 @@ from .choice import AUTO, check_memory, check_target
 from .data import read_rows, read_targets
 from .history import History
 from .interrupts import OneInterrupt
-from .losses import Loss, find_loss
-from .optim import Optimizer, find_optimizer
+from .losses import Loss, LossName, find_loss
+from .optim import Optimizer, OptimizerName, find_optimizer
 from .seeds import Seed, generator
 from .step import (
     Trainable,
@@ -45,14 +45,14 @@ def fit(
     X: Any,
     Y: Any,
     *,
-    loss: str | Loss | Callable[[Any, Any], Any] = "squared_error",
-    optimizer: str | Optimizer = "sgd",
+    loss: LossName | Loss | Callable[[Any, Any], Any] = "squared_error",
+    optimizer: OptimizerName | Optimizer = "sgd",
     epochs: int = 100,
     batch_size: int | None = None,
     shuffle: bool = True,
     seed: Seed = 0,
     reduce: str = "sum",
-    target: str = AUTO,
+    target: Literal["auto", "python", "numpy"] = AUTO,
     callback: Callback | None = None,
     progress: bool | None = None,
 ) -> History:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from numbers import Real
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from ..errors import SettingError, UnknownNameError, shorten
 from ..ops.scalar import sqrt
@@ -204,6 +204,9 @@ _RANGES: Final[dict[str, tuple[Callable[[float], bool], str]]] = {
     "eps": _POSITIVE,
     "weight_decay": _NOT_NEGATIVE,
 }
+
+OptimizerName = Literal["sgd", "momentum", "adam", "adamw"]
+"""The optimizers that `fit` knows by name."""
 
 OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {
     "sgd": SGD,
