@@ -23,7 +23,8 @@ def to_networkx(graph: Graph) -> networkx.DiGraph[int]:
     """A networkx graph of plain attributes, which `networkx.write_graphml` and its like can write.
 
     It is that of `graph.nx`, and `from_networkx` reads it back, also from a file: numbers, lists
-    and origins are JSON text, and each output and gradient is noted at its node.
+    and origins are JSON text, each output and gradient is noted at its node, and the nodes say
+    that their encoding is "json".
 
     >>> import io, networkx, wengert as wg
     >>> g = wg.Graph(); x = g.input("x"); y = x * x
@@ -35,7 +36,7 @@ def to_networkx(graph: Graph) -> networkx.DiGraph[int]:
 
     plain: networkx.DiGraph[int] = networkx.DiGraph()
     for node, fields in graph.nx.nodes(data=True):
-        kept = {"op": fields["op"], "name": fields["name"]}
+        kept = {"op": fields["op"], "name": fields["name"], "encoding": "json"}
         for name in _TEXTS:
             if fields.get(name) not in (None, (), []):
                 kept[name] = json.dumps(_listed(fields[name]))
@@ -59,12 +60,10 @@ def _note(plain: Any, node: int, name: str, entry: Any) -> None:
 
 
 def decoded(nx_graph: networkx.DiGraph[Any]) -> networkx.DiGraph[Any]:
-    """A graph in the attributes of `graph.nx`: the same one, unless these are text."""
+    """A graph in the attributes of `graph.nx`: the same one, unless its nodes say they are text."""
     import networkx
 
-    texts = [isinstance(f.get("positions"), str) for *_, f in nx_graph.edges(data=True)]
-    texts += [isinstance(f.get(n), str) for _, f in nx_graph.nodes(data=True) for n in _TEXTS]
-    if not any(texts):
+    if not any(fields.get("encoding") == "json" for _, fields in nx_graph.nodes(data=True)):
         return nx_graph
     number = {node: int(node) if str(node).isdecimal() else node for node in nx_graph}
     found: networkx.DiGraph[Any] = networkx.DiGraph()

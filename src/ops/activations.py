@@ -36,6 +36,7 @@ ELU = Op(
     domain=(REAL,),
     statics=("alpha",),
     defaults=(1.0,),
+    trials=((1.0,), (0.3,)),
     kink="the slope from below at 0",
     interval=intervals.exponential_below,
     cost=cost(60, 15),

@@ -115,6 +115,7 @@ class Op:
     domain      an interval per operand to sample when checking
     statics     names of the arguments that are numbers fixed in the graph, after the operands
     defaults    values of the last static arguments when left out
+    trials      static arguments that checks try, one tuple for each try; or the defaults, or ones
     kink        the convention where the derivative does not exist, if there is such a point
     differentiable  False when asking for a derivative through it is a mistake
     interval    where its value lies, an `Interval`, given those of the operands, then the static
@@ -154,6 +155,7 @@ class Op:
     domain: tuple[tuple[float, float], ...] = ()
     statics: tuple[str, ...] = ()
     defaults: tuple[float, ...] = ()
+    trials: tuple[tuple[float, ...], ...] = ()
     kink: str = ""
     differentiable: bool = True
     interval: Callable[..., Any] | None = None
@@ -196,6 +198,17 @@ class Op:
             for name, value in zip(self.statics[required:], self.defaults, strict=True)
         ]
         return f"{self.name}({', '.join(operands + fixed)})"
+
+    @property
+    def settings(self) -> tuple[tuple[float, ...], ...]:
+        """The static arguments that checks try, as a tuple for each try.
+
+        >>> from wengert.ops.scalar import LEAKY_RELU, TANH
+        >>> LEAKY_RELU.settings, TANH.settings
+        (((0.01,), (0.3,), (-0.5,)), ((),))
+        """
+        required = len(self.statics) - len(self.defaults)
+        return self.trials or ((*(1.0,) * required, *self.defaults),)
 
     def __repr__(self) -> str:
         return f"<operation {self.signature}>"
@@ -324,6 +337,8 @@ def _complaint(op: Op) -> str:
         return f"vjp is {shorten(op.vjp)}; expected rules or None, {each}: vjp=(rule,) for one"
     if op.domain and not _listed(op.domain, op.arity, lambda pair: _listed(pair, 2, _is_real)):
         return f"domain is {op.domain!r}; expected intervals, {each}: domain=((-3.0, 3.0),) for one"
+    if not _listed(op.trials, len(op.trials), lambda t: _listed(t, len(op.statics), _is_real)):
+        return f"trials is {op.trials!r}; expected tuples of {len(op.statics)} static arguments"
     for language, form in op.notation.items():
         if not isinstance(form, Notation) and not callable(form):
             return (

@@ -132,6 +132,7 @@ POLYGAMMA: Op = Op(
     sentence="each polygamma function is the derivative of the one before it",
     domain=(POSITIVE,),
     statics=("order",),
+    trials=((1,), (2,), (3,)),
     interval=_polygamma_within,
     undefined=intervals.undefined_to(0.0),
     cost=cost(5000, 400),

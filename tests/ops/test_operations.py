@@ -25,16 +25,10 @@ from wengert.ops.record import ATOM, COMPARISON, POWER, PRODUCT, SUM, UNARY
 from wengert.ops.scalar import COMPARISONS, ELEMENTWISE, LEAVES
 from wengert.ops.table import OPERATIONS
 
-STATICS = {
-    "pow_const": [(2,), (3,), (-1,), (0.5,), (2.7,), (1,), (0,)],
-    "leaky_relu": [(0.01,), (0.3,)],
-    "elu": [(1.0,), (0.3,)],
-    "polygamma": [(1,), (3,)],
-}
 TRUTHS = tuple(op for op in ELEMENTWISE.values() if op.truth)
 STEPPED = {"floor": 1.0, "ceil": 1.0, "round": 0.5, "hard_tanh": 1.0, "hard_sigmoid": 3.0}
 """Where the operations that are kinked elsewhere than at 0 have their kinks: at multiples."""
-CASES = [(op, fixed) for op in ELEMENTWISE.values() for fixed in STATICS.get(op.name, [()])]
+CASES = [(op, fixed) for op in ELEMENTWISE.values() for fixed in op.settings]
 RULED = [case for case in CASES if not case[0].decreed]
 each_case = pytest.mark.parametrize(
     ("op", "statics"), CASES, ids=[f"{op.name}{list(fixed) or ''}" for op, fixed in CASES]
@@ -423,7 +417,7 @@ def test_special_functions_are_those_of_scipy(name):
 def test_numpy_has_them_without_scipy(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.special", None)
     monkeypatch.setattr(carried, "np", np, raising=False)
-    op, statics = ELEMENTWISE[name], STATICS.get(name, [()])[0]
+    op, statics = ELEMENTWISE[name], ELEMENTWISE[name].settings[0]
     points = [x for x in ODD if x == x] + [0.3, 1.4, 1.4616, 2.5, 5.0]
     arrays = op.notation["numpy"].define
     found = arrays(np.array(points), *statics)
@@ -451,7 +445,7 @@ LEVELS = {COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM}
 
 @pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATIONS)
 def test_notations_bind_at_a_level_of_the_scale_or_looser(op):
-    for language, fixed in product(op.notation, STATICS.get(op.name, [()])):
+    for language, fixed in product(op.notation, op.settings):
         notation = op.spelling(language, fixed)
         assert notation.binds in LEVELS | {1}, "1 is what must always be bracketed"
         assert set(notation.slots) <= {0, *LEVELS, *(level + 1 for level in LEVELS)}

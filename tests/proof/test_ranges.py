@@ -54,9 +54,7 @@ def test_the_real_value_is_in_the_interval(op):
     import mpmath
 
     rng = random.Random(op.name)
-    statics = tuple(
-        {"exponent": 2.5, "slope": 0.01, "alpha": 0.5, "order": 2}[name] for name in op.statics
-    )
+    statics = op.settings[-1]
     for _ in range(30):
         point = [rng.uniform(low, high) for low, high in op.domain]
         if op is ops.WHERE:
