@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,7 @@ class Compiled:
         self._scalars = None if arrays or not check else partial(_scalar_program, recipe)
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
+        self.__signature__ = signature_of(built.program)
         self._direct = built.function if target.direct and not check else None
 
     def __reduce__(self) -> Any:
@@ -214,6 +217,21 @@ class Compiled:
             )
         text = module_text(self.program, self.values, self.derivatives, certificate)
         return write_text(path, text)
+
+
+def signature_of(program: Any) -> inspect.Signature:
+    """The arguments of a compiled function, for whoever asks `inspect`, as SciPy does.
+
+    >>> from wengert.graph.expr import Graph
+    >>> g = Graph(); x, a = g.input("x"), g.input("a")
+    >>> print(compile({"x": x, "a": a}, a * x).__signature__)
+    (x, a)
+    """
+    names = [group.name for group in program.groups]
+    named = all(name.isidentifier() and not iskeyword(name) for name in names)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if named else inspect.Parameter.POSITIONAL_ONLY
+    shown = names if named else [group.argument for group in program.groups]
+    return inspect.Signature([inspect.Parameter(name, kind) for name in shown])
 
 
 @contextmanager
