@@ -441,7 +441,7 @@ def test_explain_shows_mistakes_and_asks(run, monkeypatch):
     code, out, _ = run("explain", "x*x", "--at", "x=3", "--predict")
     assert code == 0
     assert "Not 8" in out
-    assert "1 of 1 right" in out
+    assert "0 of 1 right without looking, 1 after a hint" in out
 
 
 @pytest.mark.parametrize(
