@@ -382,6 +382,8 @@ class _Emitter:
             "rows": True,
             "scratch_each": 0 if blocked else memory.each,
             "dtype": self._function.dtype,
+            "nests": len(self._texts) - self._transposes,
+            "block": self._room() if blocked and self._stages.each else 0,
         }
 
     def _count(self) -> tuple[int, int]:
