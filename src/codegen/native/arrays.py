@@ -39,7 +39,7 @@ from .statements import SIGNATURE, NestWriter
 from .storage import Samples, Storage, in_order, inner
 from .words import float_text, single
 
-CACHE: Final = 262_144
+CACHE: Final = 524_288
 """About how many bytes the arrays of a block of samples take."""
 
 LONGEST_BLOCK: Final = 256
