@@ -6,6 +6,7 @@ samples they hold. So what counts is counted, and priced at what it costs on a c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -91,10 +92,26 @@ class Work:
         operations = self.each + self.update
         if steps is None or operations > _MOST:
             return None
-        blocks = -(-samples // 8)
-        found = _TURN + _BLOCK * self.each_time * blocks + _UPDATE * self.update_time
+        found = self._as_code(samples)
         gained = (self.microseconds(samples) - found) * steps
         return found if gained > _LOADING + _COMPILING * operations else None
+
+    def calls_to_native(self, microseconds: float) -> int | None:
+        """After how many calls of so many microseconds machine code would have paid; None if never.
+
+        Whoever compiles only then pays at most twice what was needed at the least, however many
+        calls are to come: the ski rental of Karlin et al. 1988, "Competitive snoopy caching".
+        """
+        operations = self.each + self.update
+        gained = microseconds - self._as_code(1)
+        if gained <= 0 or operations > _MOST or not available():
+            return None
+        return math.ceil((_LOADING + _COMPILING * operations) / gained)
+
+    def _as_code(self, samples: int) -> float:
+        """About how many microseconds a step takes in machine code."""
+        blocks = -(-samples // 8)
+        return _TURN + _BLOCK * self.each_time * blocks + _UPDATE * self.update_time
 
     def text(self, samples: int) -> str:
         """The counts in words."""
