@@ -194,8 +194,7 @@ class Compiled:
         if known and not isinstance(self.program, ArrayFunction):
             lines.append(estimate(self.program))
         lines += self._target.told(self._emitted)
-        return Report("
-".join(lines))
+        return Report("\n".join(lines))
 
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:
         """Write a module that needs only the standard library; answer its path.
