@@ -14,10 +14,11 @@ from .parse import MAX_LENGTH, parse
 _ASSIGNMENT: Final = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)(.*)", re.DOTALL)
 
 
-def read_formulas(text: str) -> Expr:
+def read_formulas(text: str, graph: Graph | None = None) -> Expr:
     """The expression of one formula, or of several "name = formula" separated by ";", the last one.
 
-    A name given to a formula can be used in those after it, and labels its node.
+    A name given to a formula can be used in those after it, and labels its node. They are made in
+    `graph`, whose leaves they may name, or in a new one.
 
     >>> e = read_formulas("c = a + b; e = c*(b + 1)")
     >>> print(e, e.label)
@@ -28,7 +29,7 @@ def read_formulas(text: str) -> Expr:
     statements = [part for part in re.split(r"[;\n]", text) if part.strip()]
     if not statements:
         raise FormulaError("the formula is empty; expected something like 'tanh(w*x + b)'")
-    graph = Graph()
+    graph = Graph() if graph is None else graph
     named: dict[str, Expr] = {}
     output: Expr | None = None
     for i, statement in enumerate(statements):

@@ -305,6 +305,21 @@ def test_data_stay_unless_they_are_asked_for():
     assert "stay" not in alone.sentence
 
 
+def test_what_takes_time_is_said_where_it_is_asked_for(capsys):
+    explain(parse("a*b"), at={"a": 1, "b": 2})
+    assert capsys.readouterr().err == ""
+    explain(parse("a*b"), at={"a": 1, "b": 2}, progress=True)
+    said = capsys.readouterr().err
+    assert "asking sympy (1 operation)" in said
+
+
+def test_sympy_is_asked_rule_by_rule_where_the_whole_would_take_long():
+    net = MLP(2, [4, 4, 1], seed=0)
+    step = explain((net([0.5, -1.0]) - 1.0) ** 2).step("agreement")
+    assert {row.judgement for row in step.rows} == {"by the chain rule, to 50 digits"}
+    assert all(row.agrees and row.compared for row in step.rows)
+
+
 # -- what can be explained ------------------------------------------------------------------------
 
 
