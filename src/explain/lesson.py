@@ -19,7 +19,7 @@ from .derivation import Derivation
 from .judges import agreement, compiled_function
 from .notation import write
 from .outcome import code, update
-from .paths import paths
+from .paths import directions, paths
 from .stability import stable
 from .steps import adjoint_formula, backward, forward, node_id, seed, task
 
@@ -120,6 +120,7 @@ def lesson(
         *backward(d),
         *stable(d, function, lineage),
         *paths(d),
+        *directions(d),
     ]
     tell("asking sympy")
     steps.append(agreement(d, function))
