@@ -177,6 +177,12 @@ def test_a_terminal_that_cannot_show_everything(monkeypatch):
 # -- draw and export -------------------------------------------------------------------------------
 
 
+def test_named_parts_are_read_by_every_command(run):
+    code, out, _ = run("grad", "c = a + b; c*c", "--at", "a=1,b=2")
+    assert code == 0
+    assert out.endswith("df/db = 6\n")
+
+
 def test_draw(run, tmp_path):
     code, out, _ = run("draw", "tanh(w*x+b)", "--wrt", "w", "--at", "w=1,x=2,b=0", "--out", "a.svg")
     assert (code, out) == (0, "wrote a.svg\n")
@@ -201,6 +207,10 @@ def test_draw_without_a_program_to_draw_with(run, monkeypatch, tmp_path):
     assert (code, out) == (2, "")
     assert "pip install graphviz-pure" in err
     assert run("draw", "x*x", "--out", "x.gv")[0] == 0
+    code, out, err = run("explain", "x*x", "--at", "x=1", "--html", "x.html")
+    assert (code, out) == (2, "")
+    assert "pip install graphviz-pure" in err
+    assert err.count("\n") == 1
 
 
 def test_draw_with_a_program_that_fails(run, monkeypatch):
