@@ -177,12 +177,6 @@ def test_a_terminal_that_cannot_show_everything(monkeypatch):
 # -- draw and export -------------------------------------------------------------------------------
 
 
-def test_named_parts_are_read_by_every_command(run):
-    code, out, _ = run("grad", "c = a + b; c*c", "--at", "a=1,b=2")
-    assert code == 0
-    assert out.endswith("df/db = 6\n")
-
-
 def test_draw(run, tmp_path):
     code, out, _ = run("draw", "tanh(w*x+b)", "--wrt", "w", "--at", "w=1,x=2,b=0", "--out", "a.svg")
     assert (code, out) == (0, "wrote a.svg\n")
