@@ -9,6 +9,7 @@ import pytest
 import scalar_programs as programs
 
 from wengert.codegen.array.printer import STATEMENTS
+from wengert.codegen.array.scaling import scaled
 from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError
@@ -253,6 +254,22 @@ def test_the_learning_rate_is_applied_where_the_fewest_numbers_are():
     f = step_of(SGD(0.1))
     assert "new_params = np.subtract(params, dparams, out=dparams)" in f.source, f.source
     assert "* (0.1 / len(x))" in f.source, f.source
+
+
+def test_a_factor_that_was_moved_stays_where_it_is():
+    net = MLP(2, [16, 16, 1], activation="relu", seed=1)
+    sample = sample_loss(net, 2, find_loss("hinge"))
+    count = TOTAL(sample.graph.constant(1))
+    moved = [p - 0.1 * (TOTAL(d) / count) for p, d in _with_gradient(sample)]
+    groups = {"params": sample.leaves, "x": sample.x, "y": sample.y}
+    f = compile(groups, {"params": moved}, target=STATEMENTS, batch=("x", "y"), reduce="mean")
+    made = scaled(f.program)
+    assert scaled(made) is made
+    assert not any("unscaled_unscaled" in name for name in made.program.arrays)
+
+
+def _with_gradient(sample):
+    return zip(sample.leaves, grad(sample.loss, sample.leaves), strict=True)
 
 
 def test_state_is_computed_where_it_is_put_out():
