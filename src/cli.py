@@ -1,7 +1,7 @@
 """The `wengert` command: gradients, walk-throughs, pictures and modules from formulas, and a demo.
 
-Exit codes: 0 when it is done, 1 when a check of the demonstration failed, 2 for a wrong formula,
-name, file or option, with one clear message on stderr.
+Exit codes: 0 when it is done, 1 when a check of the demonstration, or of `verify`, failed, 2 for a
+wrong formula, name, file or option, with one clear message on stderr.
 """
 
 from __future__ import annotations
@@ -116,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     explain = add("explain", _explain, "Show the chain rule on a formula, step by step.")
     add_arguments(explain)
 
+    verify = add("verify", _verify, "Check the derivatives of a formula by sympy and numbers.")
+    _add_formula(verify)
+
     export = add("export", _export, "Write a Python module with a formula and its derivatives.")
     _add_formula(export)
     export.add_argument("--out", required=True, metavar="FILE", help="such as model.py")
@@ -124,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_formula(command: argparse.ArgumentParser, default: str = "(default: every leaf)") -> None:
-    command.add_argument("formula", help='such as "tanh(w*x + b)"')
+    command.add_argument(
+        "formula", help='such as "tanh(w*x + b)", or with named parts: "c = a + b; c*c"'
+    )
     command.add_argument(
         "--wrt",
         action="append",
@@ -327,6 +332,18 @@ def _explain(options: Any) -> int:
     from .explain.command import run
 
     return run(options)
+
+
+def _verify(options: Any) -> int:
+    from .verify.verify import verify
+
+    question = _read(options)
+    at = {question.leaf(name): number for name, number in question.at.items()}
+    leaves = [question.leaf(name) for name in question.wrt]
+    found = verify(question.formula, leaves, at=at or None, progress=False)
+    for line in str(found).splitlines():
+        _say(line)
+    return 0 if found else 1
 
 
 def _export(options: Any) -> int:

@@ -177,12 +177,6 @@ def test_a_terminal_that_cannot_show_everything(monkeypatch):
 # -- draw and export -------------------------------------------------------------------------------
 
 
-def test_named_parts_are_read_by_every_command(run):
-    code, out, _ = run("grad", "c = a + b; c*c", "--at", "a=1,b=2")
-    assert code == 0
-    assert out.endswith("df/db = 6\n")
-
-
 def test_draw(run, tmp_path):
     code, out, _ = run("draw", "tanh(w*x+b)", "--wrt", "w", "--at", "w=1,x=2,b=0", "--out", "a.svg")
     assert (code, out) == (0, "wrote a.svg\n")
@@ -451,7 +445,7 @@ def test_explain_shows_mistakes_and_asks(run, monkeypatch):
     code, out, _ = run("explain", "x*x", "--at", "x=3", "--predict")
     assert code == 0
     assert "Not 8" in out
-    assert "0 of 1 right without looking, 1 after a hint." in out
+    assert "0 of 1 right without looking, 1 after a hint" in out
 
 
 @pytest.mark.parametrize(
@@ -472,3 +466,22 @@ def test_what_cannot_be_explained(run, arguments, message):
     assert err.startswith("wengert: ")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_named_parts_are_read_by_every_command(capsys, tmp_path):
+    parts = "c = a + b; e = c*c; e*2"
+    assert main(["grad", parts, "--at", "a=1,b=2"]) == 0
+    said = capsys.readouterr().out
+    assert "f = (a + b)*(a + b)*2\n" in said
+    assert "df/da = 12\n" in said
+    out = tmp_path / "m.py"
+    assert main(["export", parts, "--at", "a=1", "--out", str(out)]) == 0
+    assert main(["draw", parts, "--out", str(tmp_path / "m.dot")]) == 0
+    assert main(["verify", parts]) == 0
+
+
+def test_verify_says_what_was_checked(capsys):
+    assert main(["verify", "tanh(w*x + b)", "--wrt", "w", "--at", "x=2"]) == 0
+    said = capsys.readouterr().out
+    assert "sympy" in said
+    assert main(["verify", "tanh(w*"]) == 2

@@ -21,7 +21,7 @@ from .outcome import Slopes, listed
 from .program import Options, Program
 from .reach import broken, reach_of
 from .recording import Recording
-from .structure import Flat, described, leaf_paths, structure_of
+from .structure import Flat, described, leaf_paths, named_arguments, structure_of
 from .watch import tracing
 
 MAX_STRUCTURES: Final = 64
@@ -256,15 +256,7 @@ class _Specialised:
 
 def _integer_names(function: Any, arguments: Any, named: Any) -> list[str]:
     """The integers of a call, such as `tokens[2] = 5`, in their order."""
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    names = code.co_varnames[: code.co_argcount] if code is not None else ()
-    given = [
-        *(
-            (names[k] if k < len(names) else f"argument {k}", item)
-            for k, item in enumerate(arguments)
-        ),
-        *named.items(),
-    ]
+    given = named_arguments(function, arguments, named)
     leaves = (pair for name, item in given for pair in leaf_paths(item, name))
     return [
         f"{path} = {leaf}"
