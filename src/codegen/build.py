@@ -70,7 +70,8 @@ class Built:
 class Recipe:
     """All that a function is built from. Two are equal when they have the same structure.
 
-    stacked marks the outputs that stay one per sample.
+    stacked marks the outputs that stay one per sample; asked are the nodes that the graph's outputs
+    reduce over samples by `reduce`.
     """
 
     structure: tuple[Any, ...] | None
@@ -79,6 +80,8 @@ class Recipe:
     signatures: tuple[Signature, ...]
     stacked: tuple[bool, ...]
     options: Options
+    asked: tuple[int, ...] = field(default=(), compare=False)
+    reduce: str | None = field(default=None, compare=False)
 
     @classmethod
     def of(
@@ -87,11 +90,14 @@ class Recipe:
         outputs: Nested,
         signatures: Sequence[Signature],
         options: Options,
+        asked: tuple[int, ...] = (),
+        reduce: str | None = None,
     ) -> Recipe:
         """The recipe for `outputs`, the nesting of the graph's outputs."""
         graph, stacked = reduction
         known = structure(graph, outputs, signatures)
-        return cls(known, graph, outputs, tuple(signatures), tuple(stacked), options)
+        signed = tuple(signatures)
+        return cls(known, graph, outputs, signed, tuple(stacked), options, asked, reduce)
 
 
 def structure(

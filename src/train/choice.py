@@ -6,6 +6,7 @@ samples they hold. So what counts is counted, and priced at what it costs on a c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -97,10 +98,7 @@ class Work:
         """About how long a step takes in machine code; None where that is not worth compiling."""
         if steps is None:
             return None
-        blocks = -(-samples // 8)
-        found = _TURN + _BLOCK * self.each_time * blocks + _UPDATE * self.update_time
-        if self.looped:
-            found = _NEST + _LOOPED * (self.each_time * samples + self.update_time)
+        found = self._as_code(samples)
         gained = (self.microseconds(samples) - found) * steps
         return found if gained > self.compiling else None
 
@@ -114,6 +112,24 @@ class Work:
         """About how many microseconds it takes to make machine code."""
         each = _ROLLING if self.looped else _COMPILING
         return _LOADING + each * (self.each + self.update)
+
+    def calls_to_native(self, microseconds: float) -> int | None:
+        """After how many calls of so many microseconds machine code would have paid; None if never.
+
+        Whoever compiles only then pays at most twice what was needed at the least, however many
+        calls are to come: the ski rental of Karlin et al. 1988, "Competitive snoopy caching".
+        """
+        gained = microseconds - self._as_code(1)
+        if gained <= 0 or not available():
+            return None
+        return math.ceil(self.compiling / gained)
+
+    def _as_code(self, samples: int) -> float:
+        """About how many microseconds a step takes in machine code."""
+        if self.looped:
+            return _NEST + _LOOPED * (self.each_time * samples + self.update_time)
+        blocks = -(-samples // 8)
+        return _TURN + _BLOCK * self.each_time * blocks + _UPDATE * self.update_time
 
     def text(self, samples: int) -> str:
         """The counts in words."""
