@@ -13,9 +13,10 @@ from ..ops.record import Op, plain_number
 from ..ops.scalar import CONSTANT, ELEMENTWISE
 from ..ops.shapes import unboxed
 from .arithmetic import Arithmetic
-from .doors import Door
+from .doors import Door, View
 from .history import deep_copy, reduced, shallow_copy
 from .node import Node
+from .numpyfunctions import by_ufunc
 from .operators import of_internal, written_out
 from .own import OWN, own_statics
 from .plainfloat import caller, check_plain_float
@@ -63,6 +64,7 @@ class Value(Node):
     __slots__ = ("__dict__", "__weakref__")
     op_rank: ClassVar[int] = 1
     _sympy_: Door[Callable[[], Any]] = Door("_sympy_")
+    _repr_mimebundle_ = View()
 
     _result_kind: ClassVar[type[Value]]
 
@@ -152,6 +154,11 @@ class Value(Node):
         With arrays of numbers or of values, the result is an array of values.
         """
         if method == "__call__" and all(getattr(type(x), "op_rank", 1) == 1 for x in inputs):
+            op = by_ufunc().get(ufunc.__name__)
+            if isinstance(op, Op) and op.shape is None and not options:
+                import numpy
+
+                return numpy.frompyfunc(op, op.arity, 1)(*map(objects, inputs))
             with contextlib.suppress(TypeError):
                 return on_objects(ufunc, inputs, options)
         given = ", ".join(shorten(x) for x in inputs)

@@ -11,7 +11,9 @@ from typing import Any, Final, overload
 
 from ..codegen.compiled import Compiled, paused_collection
 from ..errors import OperandError, TracingError, kind_of, shorten
+from ..graph.doors import View
 from ..graph.value import Value
+from ..graph.written import Report
 from ..train.choice import AUTO, check_target
 from ..train.optim import Optimizer, find_optimizer
 from .moments import Moments
@@ -34,6 +36,8 @@ class Function:
 
     traces   what it was compiled to so far, newest last
     """
+
+    _repr_mimebundle_ = View()
 
     __name__: str
 
@@ -145,7 +149,7 @@ class Function:
         ]
         if self._plain_calls:
             lines.append(f"{self._plain_calls:,} calls ran as plain Python: {self._limit_text()}")
-        return "\n".join(lines)
+        return Report("\n".join(lines))
 
     def _slopes(self, arguments: Any, named: Any) -> tuple[float, Slopes]:
         flat = Flat()

@@ -136,7 +136,7 @@ def _by_record(writer: Writer, instruction: Instruction) -> Text:
         for place, (operand, slot) in enumerate(zip(operands, _slots(form, op), strict=True))
     ]
     values = [place for place in range(len(operands)) if place not in op.conditions]
-    if op.conditions and not any(isinstance(operands[place], str) for place in values):
+    if op.conditions and values and not any(isinstance(operands[place], str) for place in values):
         codes[values[0]] = _typed(writer, operands[values[0]])
     if form.binds < ATOM and not op.truth and _is_pythons(writer, instruction):
         codes[0] = _of_numpy(writer, operands[0])
