@@ -265,6 +265,17 @@ def test_state_is_computed_where_it_is_put_out():
         assert line in f.source, f.source
 
 
+def test_a_convolution_looks_up_its_windows_once():
+    source, loss = programs.convolution(9, 2)
+    value, *gradient = source.with_gradient(loss)
+    own = {parameter.id for parameter in source.parameters}
+    x = [value.graph[node] for node in value.graph.leaves.values() if node not in own]
+    f, _ = both({"params": source.parameters, "x": x}, [value, *gradient], batch="x")
+    assert f.source.count(".take(windows, axis=1)") == 1, f.source
+    assert f.source.count("np.dot(x_windows") + f.source.count("x_windows.reshape(-1, 3)") > 1
+    assert "tensordot" not in f.source
+
+
 def test_attention_is_masked_and_needs_no_tables():
     source, loss = programs.attention(4, 3, heads=2, causal=True)
     value, *gradient = source.with_gradient(loss)
