@@ -57,7 +57,6 @@ GRAPHS = {
     "tower": lambda: repeated(lambda y, i: y**y, 30),
     "nines": nines,
     "trinomial": trinomial,
-    "exponentials": lambda: repeated(lambda y, i: wg.log(1 + wg.exp(y) + wg.exp(-y)), 10),
 }
 
 
