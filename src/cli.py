@@ -1,7 +1,7 @@
 """The `wengert` command: gradients, walk-throughs, pictures and modules from formulas, and a demo.
 
-Exit codes: 0 when it is done, 1 when a check of the demonstration failed, 2 for a wrong formula,
-name, file or option, with one clear message on stderr.
+Exit codes: 0 when it is done, 1 when a check of the demonstration, or of `verify`, failed, 2 for a
+wrong formula, name, file or option, with one clear message on stderr.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import json
 import math
 import os
 import re
-import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -29,8 +27,9 @@ from .graph.formula import name_latex, number_latex
 from .graph.numbertext import number_text
 from .graph.store import check_name
 from .graph.written import latex, text
-from .notation.parse import parse
+from .notation.formulas import read_formulas
 from .storage import write_bytes
+from .terminal import columns, painted, wrapped
 
 MAX_FORMULA_TERMS = 50_000
 """How many nodes of a written-out gradient are printed; beyond it is a `SizeError`."""
@@ -117,6 +116,9 @@ def _parser() -> argparse.ArgumentParser:
     explain = add("explain", _explain, "Show the chain rule on a formula, step by step.")
     add_arguments(explain)
 
+    verify = add("verify", _verify, "Check the derivatives of a formula by sympy and numbers.")
+    _add_formula(verify)
+
     export = add("export", _export, "Write a Python module with a formula and its derivatives.")
     _add_formula(export)
     export.add_argument("--out", required=True, metavar="FILE", help="such as model.py")
@@ -125,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_formula(command: argparse.ArgumentParser, default: str = "(default: every leaf)") -> None:
-    command.add_argument("formula", help='such as "tanh(w*x + b)"')
+    command.add_argument(
+        "formula", help='such as "tanh(w*x + b)", or with named parts: "c = a + b; c*c"'
+    )
     command.add_argument(
         "--wrt",
         action="append",
@@ -163,7 +167,7 @@ class _Question(NamedTuple):
 
 def _read(options: Any, *, every_leaf: bool = True, carried: bool = False) -> _Question:
     """The question; `carried` makes the leaves in `--at` parameters, which carry their number."""
-    formula = parse(options.formula)
+    formula = read_formulas(options.formula)
     leaves = list(formula.graph.leaves)
     at = _read_numbers(options.at or [], leaves)
     if carried and at:
@@ -173,7 +177,7 @@ def _read(options: Any, *, every_leaf: bool = True, carried: bool = False) -> _Q
                 graph.parameter(name, at[name])
             else:
                 graph.input(name)
-        formula = parse(options.formula, graph)
+        formula = read_formulas(options.formula, graph)
     names = [name.strip() for given in options.wrt or [] for name in given.split(",")]
     for name in names:
         if name not in leaves:
@@ -330,6 +334,18 @@ def _explain(options: Any) -> int:
     return run(options)
 
 
+def _verify(options: Any) -> int:
+    from .verify.verify import verify
+
+    question = _read(options)
+    at = {question.leaf(name): number for name, number in question.at.items()}
+    leaves = [question.leaf(name) for name in question.wrt]
+    found = verify(question.formula, leaves, at=at or None, progress=False)
+    for line in str(found).splitlines():
+        _say(line)
+    return 0 if found else 1
+
+
 def _export(options: Any) -> int:
     check_name(options.name, "function")
     out = Path(options.out)
@@ -354,7 +370,7 @@ def _failed(message: str, code: int = 2) -> int:
     """Say what is wrong, with nothing in it that a terminal would act upon."""
     cut = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
     message = "".join(c if c.isprintable() or c == "\n" else f"[U+{ord(c):04X}]" for c in cut)
-    print(_colour("wengert:", "1;31", sys.stderr), message, file=sys.stderr)
+    print(painted("wengert:", "1;31", sys.stderr), message, file=sys.stderr)
     return code
 
 
@@ -371,20 +387,15 @@ def _say_folded(line: str) -> None:
 
 def _say_equation(left: str, right: str) -> None:
     first, *rest = _wrapped(f"{left} = {right}")
-    _say(_colour(left, "1", sys.stdout) + first[len(left) :])
+    _say(painted(left, "1", sys.stdout) + first[len(left) :])
     for line in rest:
         _say(line)
 
 
 def _wrapped(line: str, margin: str = "") -> list[str]:
     """The line cut to the width of the terminal; whole when it goes elsewhere."""
-    width = shutil.get_terminal_size((80 if sys.stdout.isatty() else 1_000_000, 24)).columns
-    indent = margin + "    "
-    lines = textwrap.wrap(line, max(width, 20), subsequent_indent=indent, break_on_hyphens=False)
-    return lines or [""]
+    return wrapped(line, columns(WHOLE, WHOLE), rest=len(margin) + 4)
 
 
-def _colour(words: str, code: str, stream: Any) -> str:
-    """The words in colour on a terminal that shows it, unless NO_COLOR asks for none."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty()
-    return words if plain else f"\x1b[{code}m{words}\x1b[0m"
+WHOLE: Final = 1_000_000
+"""Columns that every line has room in."""

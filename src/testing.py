@@ -32,7 +32,7 @@ from .errors import MissingExtraError
 from .graph.evaluation import evaluate, node_values
 from .graph.expr import Expr, Graph, live_nodes
 from .notation.sympy import is_piecewise, prove_rule
-from .ops import arrays
+from .ops import arrays, compositions
 from .ops import scalar as ops
 from .ops.intervals import Interval, interval_of
 from .ops.record import Op
@@ -55,7 +55,6 @@ EXTREMES: Final = (
 )
 """Constants of sketches: what is easily forgotten."""
 
-EXPONENTS: Final = (2.0, 3.0, -1.0, 0.5, 0.0, 1.0, -2.0, 2.5, 17.0)
 DIGITS: Final = (60, 2500)
 """To how many digits mpmath looks, and looks again before anything is said to be wrong."""
 
@@ -144,7 +143,9 @@ def sketches(
             known = len(point) + len(fixed) + len(done)
             recent = st.integers(max(0, known - 3), known - 1) | st.integers(0, known - 1)
             operands = tuple(draw(recent) for _ in range(op.arity))
-            statics = tuple(draw(_static(st, name)) for name in op.statics)
+            statics = tuple(
+                draw(_static(st, numbers)) for numbers in zip(*op.settings, strict=True)
+            )
             times = draw(st.sampled_from([1, 1, 1, 1, 1, 1, 2, depth]))
             done.append(Step(op, operands, statics, times))
         return Sketch(point, fixed, tuple(done))
@@ -325,7 +326,7 @@ class ArraySketch:
 
         >>> leaves, (array, number) = ArraySketch(3).build()
         >>> [leaf.shape for leaf in leaves], number.shape
-        ([(3, 4), (3, 4, 4)], ())
+        ([(2, 3)], ())
         """
         rng = random.Random(self.seed)
         graph = graph or Graph()
@@ -414,9 +415,35 @@ def _product(rng: random.Random, x: Expr, y: Expr) -> Expr | None:
 
 
 def _reduced(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    function = rng.choice((arrays.sum_over, arrays.mean_over, arrays.max_over, arrays.logsumexp))
-    axis = rng.choice((None, *range(-len(x.shape), len(x.shape))))
-    return function(x, axis)  # type: ignore[no-any-return]
+    functions = (
+        *(arrays.sum_over, arrays.mean_over, arrays.max_over, arrays.logsumexp),
+        *(compositions.min_over, compositions.prod_over, compositions.var, compositions.any_over),
+    )
+    count = len(x.shape)
+    axis = rng.choice((None, *range(-count, count), tuple(range(0, count, 2))))
+    return rng.choice(functions)(x, axis, rng.random() < 0.4)  # type: ignore[no-any-return]
+
+
+def _turned(rng: random.Random, x: Expr, y: Expr) -> Expr:
+    order = rng.sample(range(len(x.shape)), len(x.shape))
+    return rng.choice((x.T, x.transpose(order), compositions.expand_dims(x, -1), x.squeeze()))
+
+
+def _together(rng: random.Random, x: Expr, y: Expr) -> Expr:
+    axis = rng.randrange(-len(x.shape), len(x.shape))
+    part = x.take([0], axis)
+    return compositions.concatenate(rng.choice(([x, part], [x, ops.sin(x)], [part, x, part])), axis)  # type: ignore[no-any-return]
+
+
+def _einsum(rng: random.Random, x: Expr, y: Expr) -> Expr | None:
+    """A product of the array with itself, summed over any of its axes."""
+    if len(x.shape) > 3:
+        return None
+    letters = "abc"[: len(x.shape)]
+    kept = "".join(letter for letter in letters if rng.random() < 0.6)
+    other = rng.choice((letters, letters[:-1] + "z"))
+    result = "".join(rng.sample(kept, len(kept))) + "z" * (other != letters and rng.random() < 0.5)
+    return compositions.einsum(f"{letters},{other}->{result}", x, ops.tanh(x))  # type: ignore[no-any-return]
 
 
 def _reshaped(rng: random.Random, x: Expr, y: Expr) -> Expr:
@@ -488,7 +515,9 @@ ARRAY_MOVES: Final[tuple[Move, ...]] = (
     _chosen_by,
     _product,
     *map(_array_only, (_reduced, _reduced, _reshaped, _repeated, _subscripted, _subscripted)),
-    *map(_array_only, (_gathered, _scattered, _outer)),
+    *map(_array_only, (_gathered, _scattered, _outer, _turned, _together, _einsum)),
+    _array_only(lambda rng, x, y: x.cumsum(rng.choice((None, -1, 0)))),
+    lambda rng, x, y: compositions.clip(x, -0.7, rng.choice((0.9, None))),
     _stacked,
     _array_only(lambda rng, x, y: arrays.transpose(x) if len(x.shape) > 1 else None),
 )
@@ -759,10 +788,8 @@ def _on_kink(graph: Graph, live: Sequence[int], intervals: Mapping[int, Interval
         op = graph.ops[node]
         if op.arity == 0 or op is STOP_GRADIENT or not is_piecewise(op):
             # A power at 0, and a root, have no derivative there either.
-            if (
-                op.name in ("pow", "pow_const", "sqrt")
-                and 0.0 in intervals[graph.operands[node][0]]
-            ):
+            edge = bool(op.kink) or (op.arity > 0 and op.domain[:1] and op.domain[0][0] >= 0.0)
+            if edge and 0.0 in intervals[graph.operands[node][0]]:
                 return True
             continue
         first, *others = (intervals[operand] for operand in graph.operands[node])
@@ -792,8 +819,11 @@ def _check_numbers(op: Op, point: Sequence[float], statics: Sequence[float]) -> 
             )
 
 
-def _static(st: Any, name: str) -> Any:
-    return st.sampled_from(list(EXPONENTS)) if name == "exponent" else st.floats(-2.0, 2.0)
+def _static(st: Any, tried: Sequence[float]) -> Any:
+    """What is tried for a static argument, and any number where that is not whole ones alone."""
+    known = st.sampled_from(list(tried))
+    whole = all(float(number).is_integer() for number in tried)
+    return known if whole and len(tried) > 1 else known | st.floats(-2.0, 2.0)
 
 
 def _hypothesis() -> Any:

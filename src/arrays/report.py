@@ -10,6 +10,7 @@ from math import prod
 from typing import Final
 
 from ..graph.arraytext import array_text
+from ..graph.doors import View
 from ..graph.expr import Graph
 from ..graph.formula import notation
 from ..graph.numbertext import number_text
@@ -39,6 +40,8 @@ class RollReport:
     scalars     how many operations are still on scalars, by name
     gain        the estimated time of the scalar code by that of the array code, in NumPy
     """
+
+    _repr_mimebundle_ = View()
 
     graph: Graph
     computed: Mapping[int, Counter[str]]

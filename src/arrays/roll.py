@@ -26,6 +26,7 @@ from typing import Any
 
 from ..errors import OperandError, ShapeError, formula_hint, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
+from ..graph.doors import View
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
 from ..graph.rewrite import Rewritten, rewritten
 from ..graph.traversal import depth_first
@@ -63,6 +64,8 @@ class Rolled:
     >>> print(*rolled.statements)
     t1[i] = Σ_j x[j]·w[i, j]
     """
+
+    _repr_mimebundle_ = View()
 
     graph: Graph
     outputs: list[Expr]

@@ -25,6 +25,10 @@ from .program import Nested, Program, flatten, map_nested
 from .target import Source, Target, find_target
 
 REDUCTIONS: Final = ("sum", "mean", None)
+OFTEN: Final = 8
+"""How many nodes a statement has to stand for on average, where a target has the choice."""
+MOST: Final = 4_000
+"""How many statements a target that has the choice prints."""
 MAX_REMEMBERED: Final = 20_000
 """The largest graph, in nodes, whose function is remembered."""
 
@@ -148,16 +152,20 @@ def build(recipe: Recipe) -> Built:
     if not target.arrays:
         _check_scalars(recipe.graph, target.name)
     graph = simplified_graph(recipe)
-    derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
-    program: Program | ArrayProgram | ArrayFunction
-    if target.statements:
+    program: Program | ArrayProgram | ArrayFunction | None = None
+    if _is_rolled(recipe):
         program = array_function(
             *(graph, recipe.outputs, recipe.signatures),
             name=options.name,
-            simplify=options.rules is not None,
+            simplify=target.statements and options.rules is not None,
             dtype=options.dtype,
             stacked=recipe.stacked,
         )
+        if _is_irregular(program, recipe):
+            program, graph = None, _simplified(recipe)
+    derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
+    if program is not None:
+        pass
     elif target.arrays:
         program = array_program(
             graph,
@@ -179,9 +187,31 @@ def build(recipe: Recipe) -> Built:
 
 def simplified_graph(recipe: Recipe) -> Graph:
     """The recipe's graph after the simplification that is asked for."""
-    rules, target = recipe.options.rules, find_target(recipe.options.target)
-    rolled = target.statements and not recipe.graph.shapes and rules == rules_named("exact")
-    if rules is None or rolled:  # where indices are forgotten first, there is little to simplify
+    rolled = _is_rolled(recipe) and not recipe.graph.shapes
+    if rolled and recipe.options.rules == rules_named("exact"):
+        return recipe.graph  # where indices are forgotten first, there is little to simplify
+    return _simplified(recipe)
+
+
+def _is_rolled(recipe: Recipe) -> bool:
+    """Whether the target prints statements, or looks for them in a graph as large."""
+    graph, target = recipe.graph, find_target(recipe.options.target)
+    single = recipe.options.dtype == "float32"  # which code for numbers one by one knows nothing of
+    large = target.rolled_from is not None and (single or len(graph) >= target.rolled_from)
+    return target.statements or (large and not graph.shapes)
+
+
+def _is_irregular(function: ArrayFunction, recipe: Recipe) -> bool:
+    """Whether statements stand for so few nodes that the target writes these one by one."""
+    if find_target(recipe.options.target).statements or recipe.options.dtype == "float32":
+        return False
+    count = len(function.instructions)
+    return count > MOST or count * OFTEN > len(recipe.graph)
+
+
+def _simplified(recipe: Recipe) -> Graph:
+    rules = recipe.options.rules
+    if rules is None:
         return recipe.graph
     samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
     return simplified(recipe.graph, rules, samples).graph

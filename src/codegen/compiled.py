@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,12 @@ from ..errors import (
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
-from ..graph.doors import Door
+from ..graph.doors import Door, View
 from ..graph.expr import Graph, common_graph
 from ..graph.rewrite import extract
 from ..graph.store import check_name
 from ..graph.unroll import element_names, unroll_graph
+from ..graph.written import Report
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
 from ..simplify.pipeline import Rules, rules_named
@@ -59,6 +62,7 @@ class Compiled:
     """
 
     verify: Door[Callable[..., Any]] = Door("verify")
+    _repr_mimebundle_ = View()
 
     def __init__(
         self,
@@ -86,6 +90,7 @@ class Compiled:
         self._scalars = None if arrays or not check else partial(_scalar_program, recipe)
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
+        self.__signature__ = signature_of(built.program)
         self._direct = built.function if target.direct and not check else None
 
     def __reduce__(self) -> Any:
@@ -188,7 +193,8 @@ class Compiled:
         known = self.target in ("python", "numpy")
         if known and not isinstance(self.program, ArrayFunction):
             lines.append(estimate(self.program))
-        return "\n".join(lines)
+        lines += self._target.told(self._emitted)
+        return Report("\n".join(lines))
 
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:
         """Write a module that needs only the standard library; answer its path.
@@ -203,8 +209,12 @@ class Compiled:
         A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
         compiled and run it checks its gradients by finite differences.
         """
-        if os.fspath(path).endswith(".c") and isinstance(self.program, Program):
-            return write_text(path, c_text(self.program, self.values, self.derivatives))
+        if os.fspath(path).endswith(".c"):
+            program = self.program
+            if self.target == "native" and isinstance(program, ArrayFunction):
+                program = _scalar_program(self._recipe)
+            if isinstance(program, Program):
+                return write_text(path, c_text(program, self.values, self.derivatives))
         if self.target != "python" or not isinstance(self.program, Program):
             raise SpellingError(
                 f"a module of the {self.target!r} target cannot be saved as plain Python; "
@@ -212,6 +222,21 @@ class Compiled:
             )
         text = module_text(self.program, self.values, self.derivatives, certificate)
         return write_text(path, text)
+
+
+def signature_of(program: Any) -> inspect.Signature:
+    """The arguments of a compiled function, for whoever asks `inspect`, as SciPy does.
+
+    >>> from wengert.graph.expr import Graph
+    >>> g = Graph(); x, a = g.input("x"), g.input("a")
+    >>> print(compile({"x": x, "a": a}, a * x).__signature__)
+    (x, a)
+    """
+    names = [group.name for group in program.groups]
+    named = all(name.isidentifier() and not iskeyword(name) for name in names)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if named else inspect.Parameter.POSITIONAL_ONLY
+    shown = names if named else [group.argument for group in program.groups]
+    return inspect.Signature([inspect.Parameter(name, kind) for name in shown])
 
 
 @contextmanager

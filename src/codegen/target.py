@@ -53,7 +53,9 @@ class Target:
     that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
     Where the function is `direct`, it is given the caller's own first, and answers `NotImplemented`
     if they have to be prepared. `machine` says for what machine code is made, where that matters.
-    One with `statements` prints `ArrayFunction`s, which are made of scalars only.
+    One with `statements` prints `ArrayFunction`s, which are made of scalars only; one with a number
+    in `rolled_from` does so where a graph has as many nodes and few statements come of it.
+    `told` says more of the code, in lines for reports.
     """
 
     name: str
@@ -65,6 +67,8 @@ class Target:
     direct: bool = False
     machine: Callable[[], str] = lambda: ""
     statements: bool = False
+    rolled_from: int | None = None
+    told: Callable[[Source], Sequence[str]] = lambda source: ()
 
 
 TARGETS: Final[Mapping[str, str]] = {

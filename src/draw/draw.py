@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..arrays.roll import Rolled
 from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def draw_dot(
-    root: Expr | Value | Sequence[Expr | Value],
+    root: Expr | Value | Sequence[Expr | Value] | Rolled,
     format: str = "svg",
     rankdir: str = "LR",
     *,
@@ -49,7 +50,8 @@ def draw_dot(
     `[loss, *grads]`, shows one box "label | formula or operation | value" for each node, the value
     "—" unless the leaves carry numbers or `at` gives them; nodes that `grad` derived are dashed.
     An operand that is used twice has two edges; where the order of operands counts, the edges
-    carry the positions 0, 1, … Arrays have rounded boxes, with their shape in place of a number.
+    carry the positions 0, 1, … Arrays have rounded boxes, with their shape in place of a number;
+    what `roll` answers is drawn as its arrays.
 
     backward  one picture of both passes of one output: a dashed edge back along each edge that a
               cotangent takes, with the local derivative that multiplies it, and in each box the
@@ -93,6 +95,8 @@ def _fits(roots: Sequence[Value], collapse: bool | str | None) -> bool:
 
 
 def _roots(root: Any) -> list[Any]:
+    if isinstance(root, Rolled):
+        root = root.outputs
     things = [root] if isinstance(root, Arithmetic) or not isinstance(root, Iterable) else [*root]
     for thing in things:
         if not isinstance(thing, Arithmetic):

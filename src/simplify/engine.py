@@ -115,9 +115,6 @@ class _Candidates(dict[tuple[Op, ...], tuple[Rewrite | None, ...]]):
         self._by_root: defaultdict[Op, list[Rewrite]] = defaultdict(list)
         for rewrite in chain.from_iterable(rule.rewrites for rule in rules):
             self._by_root[rewrite.root.op].append(rewrite)
-        self.turn_zeros = any(
-            rewrite.turns_zeros for rules in self._by_root.values() for rewrite in rules
-        )
 
     def __missing__(self, key: tuple[Op, ...]) -> tuple[Rewrite | None, ...]:
         op, *operands = key
@@ -154,16 +151,16 @@ class Rebuild:
         self._known: defaultdict[object, dict[tuple[int, ...], int]] = defaultdict(dict)
         self._uses: defaultdict[int, int] = defaultdict(int)
         self._uses_before: Mapping[int, int] = {}
-        self._shown: set[int] = set()
-        self._is_shown = False
+        self._live: Sequence[int] = ()
+        self._shown: set[int] | None = None
+        self._node = -1
 
     def run(self, roots: Sequence[int], write: Write | None = None) -> Rewritten:
         """Write what `roots` need, by `write` or as it is, simplified."""
         source = self.walk.source
         live = live_nodes(source, roots)
         self._uses_before = use_counts(source, live, roots)
-        if self._candidates is not None and self._candidates.turn_zeros:
-            self._shown = shown_zeros(source, live)
+        self._live = live
         self.walk.run(live, write or self.write)
         return self.walk.finish(roots)
 
@@ -175,7 +172,7 @@ class Rebuild:
         """The image of a node: a leaf as it is, an operation made anew."""
         source, images = walk.source, walk.images
         operands = source.operands[node]
-        self._is_shown = node in self._shown
+        self._node = node
         if operands:
             operands = tuple([images[operand] for operand in operands])
             image = self.make(source.ops[node], operands, source.statics.get(node, ()))
@@ -231,10 +228,8 @@ class Rebuild:
         """The node a candidate answers, or None where it does not apply."""
         if candidate is None:
             return self._fold(op, operands, statics)
-        if candidate.turns_zeros and self._is_shown:
-            return None
         bound = candidate.match(self.target, operands, statics)
-        if bound is None:
+        if bound is None or (candidate.turns_zeros and self._is_zero_shown()):
             return None
         if not nesting or not candidate.spares(bound, self._uses):
             self.held_back = True
@@ -247,6 +242,15 @@ class Rebuild:
             return node
 
         return candidate.build(self.target, bound, make)
+
+    def _is_zero_shown(self) -> bool:
+        """Whether the sign of the node at hand, where it is 0, decides what another number is.
+
+        Few graphs ask, so it is not looked for before.
+        """
+        if self._shown is None:
+            self._shown = shown_zeros(self.walk.source, self._live)
+        return self._node in self._shown
 
     def _fold(self, op: Op, operands: tuple[int, ...], statics: tuple[Any, ...]) -> int | None:
         """The constant an operation on numbers amounts to; None where it is not finite."""

@@ -194,7 +194,7 @@ class _Bar:
     def __init__(self, progress: bool | None, nodes: int) -> None:
         self._bar: Any = None
         if progress or (progress is None and nodes >= _LONG and sys.stderr.isatty()):
-            from tqdm import tqdm
+            from tqdm.auto import tqdm
 
             form = "{desc}: {n_fmt} of {total_fmt} |{bar}| {elapsed}{postfix}"
             self._bar = tqdm(total=len(self._KINDS), desc="verify", bar_format=form)

@@ -9,15 +9,17 @@ import pytest
 import scalar_programs as programs
 
 from wengert.codegen.array.printer import STATEMENTS
+from wengert.codegen.array.scaling import scaled
 from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
 from wengert.ops.scalar import TOTAL
-from wengert.train.losses import LOSSES
+from wengert.train.losses import LOSSES, find_loss
 from wengert.train.nn import MLP
 from wengert.train.optim import SGD, Adam, AdamW, Momentum
+from wengert.train.step import sample_loss
 
 OPTIMIZERS = {"sgd": SGD(0.1), "momentum": Momentum(0.1), "adam": Adam(), "adamw": AdamW()}
 
@@ -230,6 +232,65 @@ def test_biases_that_nobody_differentiates_by_are_added():
     _, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
     f = compile(inputs, value, target=STATEMENTS, batch=("x", "y"))
     assert "np.dot(w0, x.T) + b0[:, None]" in f.source or "np.dot(x, w0.T) + b0" in f.source
+
+
+def step_of(optimizer):
+    net = MLP(64, [32, 10], seed=1)
+    sample = sample_loss(net, 64, find_loss("cross_entropy"))
+    graph, leaves = sample.graph, sample.leaves
+    count = TOTAL(graph.constant(1))
+    gradient = [TOTAL(d) / count for d in grad(sample.loss, leaves)]
+    names = [*optimizer.shared, *[f"{s}_{p.label}" for s in optimizer.slots for p in leaves]]
+    state = [graph.input(label) for label in names]
+    moved, after = optimizer.step(leaves, gradient, state)
+    groups = {"params": leaves, "state": state, "x": sample.x, "y": sample.y}
+    outputs = {"params": moved, "state": after}
+    if not state:
+        del groups["state"], outputs["state"]
+    return both(groups, outputs, batch=("x", "y"), reduce="mean")[0]
+
+
+def test_the_learning_rate_is_applied_where_the_fewest_numbers_are():
+    f = step_of(SGD(0.1))
+    assert "new_params = np.subtract(params, dparams, out=dparams)" in f.source, f.source
+    assert "* (0.1 / len(x))" in f.source, f.source
+
+
+def test_a_factor_that_was_moved_stays_where_it_is():
+    net = MLP(2, [16, 16, 1], activation="relu", seed=1)
+    sample = sample_loss(net, 2, find_loss("hinge"))
+    count = TOTAL(sample.graph.constant(1))
+    moved = [p - 0.1 * (TOTAL(d) / count) for p, d in _with_gradient(sample)]
+    groups = {"params": sample.leaves, "x": sample.x, "y": sample.y}
+    f = compile(groups, {"params": moved}, target=STATEMENTS, batch=("x", "y"), reduce="mean")
+    made = scaled(f.program)
+    assert scaled(made) is made
+    assert not any("unscaled_unscaled" in name for name in made.program.arrays)
+
+
+def _with_gradient(sample):
+    return zip(sample.leaves, grad(sample.loss, sample.leaves), strict=True)
+
+
+def test_state_is_computed_where_it_is_put_out():
+    f = step_of(Adam())
+    for line in (
+        " = new_state[2:2412]",
+        "np.add(0.9 * state[2:2412], 0.09999999999999998 * dparams, out=",
+        "new_state[0] = ",
+    ):
+        assert line in f.source, f.source
+
+
+def test_a_convolution_looks_up_its_windows_once():
+    source, loss = programs.convolution(9, 2)
+    value, *gradient = source.with_gradient(loss)
+    own = {parameter.id for parameter in source.parameters}
+    x = [value.graph[node] for node in value.graph.leaves.values() if node not in own]
+    f, _ = both({"params": source.parameters, "x": x}, [value, *gradient], batch="x")
+    assert f.source.count(".take(windows, axis=1)") == 1, f.source
+    assert f.source.count("np.dot(x_windows") + f.source.count("x_windows.reshape(-1, 3)") > 1
+    assert "tensordot" not in f.source
 
 
 def test_attention_is_masked_and_needs_no_tables():

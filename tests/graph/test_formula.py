@@ -24,6 +24,7 @@ INFIX = {
     ast.Sub: ops.SUB,
     ast.Mult: ops.MUL,
     ast.Div: ops.DIV,
+    ast.Mod: ops.MOD,
     ast.Lt: ops.LT,
     ast.LtE: ops.LE,
     ast.Gt: ops.GT,
@@ -53,10 +54,10 @@ def read(tree: ast.expr, g: Graph) -> Expr:
             return INFIX[type(sign)](read(left, g), read(right, g))
         case ast.Compare(left=left, ops=[sign], comparators=[right]):
             return INFIX[type(sign)](read(left, g), read(right, g))
-        case ast.Call(func=ast.Name(id="leaky_relu"), args=[operand, slope]):
-            return ops.LEAKY_RELU(read(operand, g), read(slope, g).value)
-        case ast.Call(func=ast.Name(id=name), args=operands):
-            return ops.ELEMENTWISE[name](*[read(operand, g) for operand in operands])
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            op = ops.ELEMENTWISE[name]
+            parts = [read(argument, g) for argument in arguments]
+            return op(*parts[: op.arity], *[part.value for part in parts[op.arity :]])
     raise AssertionError(f"not a formula: {ast.dump(tree)}")
 
 

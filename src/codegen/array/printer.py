@@ -22,13 +22,13 @@ from ...ops.scalar import ADD
 from ...ops.shapes import BATCH, shape_text
 from ..arguments import prepare
 from ..names import Namespace, called_elsewhere
-from ..program import map_nested
+from ..program import flatten, map_nested
 from ..scalar.layout import Listing
 from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .function import ArrayFunction, Element, Vector, Whole, copied_by, truths
-from .reading import Code, Head, arranged, transposed, view
+from .reading import Code, Head, arranged, reshaped, taken, transposed, view
 from .recognise import Recogniser, _normal, masked, number, on_shape, seen_through
 from .views import array_literal, strided_view
 
@@ -79,6 +79,7 @@ class _Printer:
         self._pending: dict[str, Code] = {}
         self._writers = Counter(s.array for s in self.program.statements)
         self._opened: set[str] = set()
+        self._kept = {output.array for output in self.program.outputs}
         self._copies = self._copied_parts()
         self._fixed: set[str] = set()
         self._root = self._roots()
@@ -92,9 +93,19 @@ class _Printer:
         """The variables of arrays; arguments keep their names, those with homes in them follow."""
         arguments = {g.name: g.argument for g in self.function.groups}
         names = {}
+        updated = self._updated()
         for name in self._arrays:
-            names[name] = arguments.get(name) or self._space.take(name)
+            names[name] = arguments.get(name) or self._space.take(updated.get(name, name))
         return names
+
+    def _updated(self) -> dict[str, str]:
+        """By array, the name of an argument's successor that it is all of."""
+        found: dict[str, str] = {}
+        for _, output in flatten(self.function.outputs):
+            whole = isinstance(output, Vector) and len(output.pieces) == 1
+            if whole and output.name.startswith("new_"):
+                found.setdefault(output.pieces[0][0], output.name)
+        return found
 
     def _roots(self) -> dict[str, str]:
         """By array, the one whose memory it is in."""
@@ -366,8 +377,13 @@ class _Printer:
         name, array = statement.array, self._arrays[statement.array]
         heir = self._heir(place, statement, code)
         if heir is not None:
-            variable = self._names[name] = self._names[heir]
-            self._in_place(name, variable, code)
+            variable = self._names[heir]
+            if name not in self._kept or not code.filling:
+                self._names[name] = variable
+                self._in_place(name, variable, code)
+                return
+            filled = code.filling.replace("{out}", variable)
+            self.listing.assign(self._names[name], "=", filled, 1, name)
             return
         grid = tuple(self.recogniser.grid(statement))
         if statement.place is not None:
@@ -382,11 +398,24 @@ class _Printer:
             bare = text.text if text.binds == ATOM else f"({text.text})"
             text = Code(f"{bare}.reshape({shown})")
         shown = text.text
-        if code.memory and self._root[name] == name:
+        windows = self._windows(statement) if code.memory else None
+        if windows is not None:
+            shown = windows.text
+        elif code.memory and self._root[name] == name:
             shown = f"{text.tight}.copy()"
         self.listing.assign(self._names[name], "=", shown, 1, name)
         if set(code.axes) != set(grid):
             self._fixed.add(name)
+
+    def _windows(self, statement: Statement) -> Code | None:
+        """The value of a statement that copies the windows of another array, if it does."""
+        source = copied_by(statement)
+        if source is None or source in self._columns or statement.array in self._columns:
+            return None
+        (read,) = statement.reads
+        lengths = self.recogniser.grid(statement)
+        shape = self._arrays[source].shape
+        return taken(read, self.source(source), shape, list(lengths), lengths, self.head)
 
     def _grown(self, code: Code, grid: Sequence[str], lengths: Sequence[int]) -> Code:
         """The value with all axes of a grid."""
@@ -415,6 +444,7 @@ class _Printer:
                 continue
             name = read.array
             one = self._arrays[name]
+            vector = name in self._opened and not self._writers[name]
             if (
                 one.kind == COMPUTED
                 and one.shape == array.shape
@@ -423,7 +453,7 @@ class _Printer:
                 and self._last.get(name) == place
                 and name not in self._fixed
                 and name not in self.recogniser.truths
-                and self._writers[name] == 1
+                and (self._writers[name] == 1 or vector)
                 and _same_axes(read, statement)
             ):
                 return name
@@ -464,6 +494,8 @@ class _Printer:
             lengths,
             writing=True,
         )
+        if code.base is not None and code.axes == target.axes and not statement.domain:
+            code, target = self._in_one_shape(array, code, target, lengths)
         shown = arranged(code, target.axes)
         partial = self._writers[name] > 1 and statement.domain
         if partial:
@@ -489,6 +521,20 @@ class _Printer:
                 line = f"{target.text}[()] = {shown.text}"
         self.listing.add(line, level=1)
         self.listing.found[name] = len(self.listing.lines)
+
+    def _in_one_shape(
+        self, array: Array, code: Code, target: Code, lengths: Mapping[str, int]
+    ) -> tuple[Code, Code]:
+        """A value that is another one reshaped, and memory for that one, where it is a view."""
+        assert code.base is not None
+        bare, shape = code.base
+        axes = tuple([str(k) for k in range(len(shape))])
+        if target.base is not None and target.base[1] == shape:
+            return replace(bare, axes=axes), replace(target.base[0], axes=axes)
+        if target.base is None and self._is_contiguous(array, target):
+            own = tuple([lengths[axis] for axis in target.axes])
+            return replace(bare, axes=axes), reshaped(target, shape, axes, own)
+        return code, target
 
     def _fillable(self, code: Code, array: Array, target: Code) -> bool:
         return bool(target.axes) and bool(target.memory) and "places" not in target.text

@@ -10,8 +10,11 @@ from ...arrays.statements import COMPUTED, LEAF, Array, Statement
 from ...ops.shapes import BATCH
 from .biases import with_biases
 from .function import ArrayFunction, copied_by
+from .outputs import joined
+from .scaling import scaled
 from .statementcost import microseconds
 from .sums import flattened
+from .windows import unfolded
 
 Rewrite = Callable[[ArrayFunction], ArrayFunction]
 """From a function to one that computes the same up to rounding, or to itself."""
@@ -83,6 +86,9 @@ def _folded(function: ArrayFunction) -> ArrayFunction:
 
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
     ("sums", flattened),
+    ("windows", unfolded),
+    ("factors", scaled),
+    ("outputs", joined),
     ("columns", turned),
     ("biases", _folded),
 )

@@ -136,7 +136,7 @@ def _by_record(writer: Writer, instruction: Instruction) -> Text:
         for place, (operand, slot) in enumerate(zip(operands, _slots(form, op), strict=True))
     ]
     values = [place for place in range(len(operands)) if place not in op.conditions]
-    if op.conditions and not any(isinstance(operands[place], str) for place in values):
+    if op.conditions and values and not any(isinstance(operands[place], str) for place in values):
         codes[values[0]] = _typed(writer, operands[values[0]])
     if form.binds < ATOM and not op.truth and _is_pythons(writer, instruction):
         codes[0] = _of_numpy(writer, operands[0])
@@ -230,7 +230,7 @@ def _reshaped(x: str, before: Shape, after: Shape) -> str:
                 key.append("None")
         if not rest:
             return f"{x}[{', '.join(key)}]"
-    return f"{x}.reshape({', '.join(map(str, after))})"
+    return f"{x}.reshape({', '.join(map(str, after)) or '()'})"
 
 
 def _scattered(writer: Writer, op: Op, x: str, index: Index, shape: Shape) -> Text:

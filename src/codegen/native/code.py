@@ -15,6 +15,12 @@ from .words import LANES
 QUICK: Final = 10_000
 """Programs of more instructions are compiled without optimization, which takes a third the time."""
 
+NESTS: Final = 2_000
+"""The same of more nests of loops."""
+
+SPARE: Final = 16
+"""How many more samples there is memory for than there are: the last block is a whole one."""
+
 _MARK: Final = "; layout: "
 _RUN: Final = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
@@ -31,6 +37,11 @@ class Layout:
     outputs  how they are nested, see `wengert.codegen.native.emit`
     scratch  how many numbers of memory the code needs
     instructions, each  how many instructions there are, and how many for every sample
+    rows     whether samples are given as rows, not in blocks of eight
+    scratch_each  how many numbers of memory more it needs for each sample
+    dtype    what the numbers are
+    nests    how many nests of loops there are
+    block    how many samples are taken at a time; 0 where all are
     """
 
     groups: list[tuple[int, bool, bool]]
@@ -40,6 +51,11 @@ class Layout:
     scratch: int
     instructions: int
     each: int
+    rows: bool = False
+    scratch_each: int = 0
+    dtype: str = "float64"
+    nests: int = 0
+    block: int = 0
 
     @classmethod
     def of(cls, source: Source) -> Layout:
@@ -52,10 +68,27 @@ class Layout:
         """How many numbers a sample has."""
         return sum(count for count, _, batched in self.groups if batched)
 
+    def room(self, samples: int) -> int:
+        """How many numbers of memory the code needs for so many samples."""
+        return self.scratch + self.scratch_each * (samples + SPARE)
+
     @property
     def batched(self) -> bool:
         """Whether an argument has a row per sample."""
         return any(batched for _, _, batched in self.groups)
+
+
+def told(source: Source) -> list[str]:
+    """What there is to say of code that is made of loops."""
+    layout = Layout.of(source)
+    if not layout.rows:
+        return []
+    once = layout.instructions - layout.each
+    work = f"about {once:,} operations on vectors a call"
+    if layout.batched:
+        work += f" and {layout.each:,} a sample"
+    blocks = f", over blocks of up to {layout.block:,} samples" if layout.block else ""
+    return [f"machine code: {layout.nests:,} nests of loops in {layout.dtype}{blocks}; {work}"]
 
 
 class Code:
@@ -83,17 +116,17 @@ class Code:
         """
         import numpy
 
+        layout, kind = self.layout, numpy.dtype(self.layout.dtype)
         groups: list[Any] = []
         batch: list[Any] = []
-        for argument, (_, _, batched) in zip(arguments, self.layout.groups, strict=True):
-            array = numpy.ascontiguousarray(argument, numpy.float64)
+        for argument, (_, _, batched) in zip(arguments, layout.groups, strict=True):
+            array = numpy.ascontiguousarray(argument, kind)
             (batch if batched else groups).append(array)
         n = len(batch[0]) if batch else 1
-        samples = self.blocks(batch)
-        addresses = numpy.array([array.ctypes.data for array in groups], numpy.uintp)
-        out = numpy.empty(self.layout.numbers + self.layout.stacks * n)
-        scratch = numpy.empty(self.layout.scratch)
-        given = (addresses, samples, out, scratch)
+        samples = _addresses(batch) if layout.rows else self.blocks(batch)
+        out = numpy.empty(layout.numbers + layout.stacks * n, kind)
+        scratch = numpy.empty(layout.room(n), kind)
+        given = (_addresses(groups), samples, out, scratch)
         where = [array.ctypes.data for array in given]
         self._run(where[0], where[1], n, where[2], where[3])
         arrays = any(isinstance(argument, numpy.ndarray) for argument in arguments)
@@ -118,7 +151,7 @@ class Code:
     def _nested(self, tree: Any, out: Any, n: int) -> Any:
         kind, *rest = tree
         if kind == "n":
-            return float(out[rest[0]])
+            return out[rest[0]] if self.layout.dtype != "float64" else float(out[rest[0]])
         if kind == "v":
             start, count = rest
             return out[start : start + count]
@@ -132,8 +165,17 @@ class Code:
 
 def compiled(source: Source) -> bytes:
     """The machine code of a text, for the processor at hand."""
-    effort = 2 if Layout.of(source).instructions <= QUICK else 0
+    layout = Layout.of(source)
+    quick = layout.nests <= NESTS if layout.rows else layout.instructions <= QUICK
+    effort = 2 if quick else 0
     return object_code(source.text, effort)
+
+
+def _addresses(arrays: Sequence[Any]) -> Any:
+    """Where the numbers of arrays are."""
+    import numpy
+
+    return numpy.array([array.ctypes.data for array in arrays], numpy.uintp)
 
 
 def _callback(op: Any, statics: Sequence[float]) -> Any:

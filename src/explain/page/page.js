@@ -14,6 +14,7 @@
   let steps = all(".step");
   let values = PROGRAM(...leaves);
   let at = 0;
+  let printing = false;
 
   // -- numbers ----------------------------------------------------------------------------------
 
@@ -44,7 +45,7 @@
       else if (spot.hasAttribute("data-b") && text.startsWith("−")) text = `(${text})`;
       spot.textContent = text;
       spot.setAttribute("data-value", text === "?" ? "" : String(values[place]));
-      spot.classList.toggle("wrong", !Number.isFinite(values[place]));
+      spot.classList.toggle("wrong", text !== "—" && !Number.isFinite(values[place]));
     }
     for (const part of all("[data-local]")) {
       const place = Number(part.getAttribute("data-local"));
@@ -161,11 +162,14 @@
       note.hidden = part < 1 || part > 3;
       note.textContent = said || "";
     }
-    one("previous").disabled = at === 0;
-    one("next").disabled = at === steps.length - 1;
+    // A button that is out of use keeps the focus, so that keys go on to work.
+    one("previous").setAttribute("aria-disabled", String(at === 0));
+    one("next").setAttribute("aria-disabled", String(at === steps.length - 1));
+    one("place").textContent = `step ${at + 1} of ${steps.length}`;
     one("jump").value = String(at);
     ask(step);
     renew();
+    reachable();
     center(one(`figure-${node}`));
     one("status").textContent =
       `Step ${at + 1} of ${steps.length}, ${DATA.parts[part]}: ${spoken(step)}`;
@@ -187,6 +191,22 @@
     const [here, there] = [box.getBoundingClientRect(), view.getBoundingClientRect()];
     view.scrollLeft += here.left + here.width / 2 - there.left - there.width / 2;
     view.scrollTop += here.top + here.height / 2 - there.top - there.height / 2;
+  }
+
+  // What can be scrolled can be reached by keys.
+  function reachable() {
+    for (const part of all(".step.current :is(.scroll, dd, td, .formula, .entry, h2), .more .scroll, h1")) {
+      const wide = part.scrollWidth > part.clientWidth + 1;
+      if (wide && part.tabIndex < 0) {
+        part.tabIndex = 0;
+        part.dataset.reach = "";
+        if (part.matches(".scroll")) part.setAttribute("role", "group");
+        if (part.matches(".scroll")) part.setAttribute("aria-label", "Table, scrollable");
+      } else if (!wide && "reach" in part.dataset) {
+        part.removeAttribute("tabindex");
+        delete part.dataset.reach;
+      }
+    }
   }
 
   function light(line) {
@@ -212,6 +232,7 @@
     if (!one("predict").checked) return false;
     const step = steps[at];
     const asked = questions.filter((question) => question.open && question.place === place);
+    if (printing) return asked.length > 0;
     const now = asked.filter((question) => `step-${question.step}` === step.id);
     if (spot.closest(".more")) return asked.length > 0;
     const whole = now.some(({ kind }) => kind === "value" || kind === "total");
@@ -305,6 +326,8 @@
       for (const question of questions) question.open = true;
       show(at);
     });
+    addEventListener("hashchange", () => go(location.hash));
+    addEventListener("resize", reachable);
     document.addEventListener("keydown", (event) => {
       const busy = event.target.closest("input, select, textarea, .scroll, pre");
       if (busy || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -320,16 +343,17 @@
       if (link && go(link.getAttribute("href"))) event.preventDefault();
       if (button) path(button.closest("li"));
     });
-    // On paper everything is known and open.
-    let [before, closed] = [0, []];
+    // On paper everything is known, or with Predict nothing that is asked for.
+    let before = 0;
     addEventListener("beforeprint", () => {
-      closed = all(".more details:not([open])");
-      for (const part of closed) part.open = true;
+      printing = true;
+      document.documentElement.classList.toggle("handout", one("predict").checked);
       [before, at] = [at, steps.length - 1];
       renew();
     });
     addEventListener("afterprint", () => {
-      for (const part of closed) part.open = false;
+      printing = false;
+      document.documentElement.classList.remove("handout");
       at = before;
       renew();
     });
@@ -363,9 +387,96 @@
     });
   }
 
+  // -- playing, pointing, training --------------------------------------------------------------
+
+  // A step every three seconds until the end, or until anybody takes over.
+  let playing = 0;
+
+  function play(on) {
+    clearInterval(playing);
+    playing = on && at < steps.length - 1 ? setInterval(onward, 3000) : 0;
+    one("play").textContent = playing ? "Pause" : "Play";
+    one("play").setAttribute("aria-pressed", String(Boolean(playing)));
+  }
+
+  function onward() {
+    show(at + 1);
+    if (at === steps.length - 1) play(false);
+  }
+
+  // What is pointed at among the words lights up in the picture, and the other way round.
+  function point(event) {
+    for (const lit of all(".pointed")) lit.classList.remove("pointed");
+    const pass = event.target.closest("[data-edge]");
+    const edge = event.target.closest("svg .edge");
+    const id = pass ? pass.dataset.edge : edge ? edge.id.slice("figure-".length) : "";
+    if (!id) return;
+    one(`figure-${id}`)?.classList.add("pointed");
+    for (const part of all(`.step.current [data-edge="${id}"]`)) part.classList.add("pointed");
+  }
+
+  // Steps downhill by the simplified program, the one that the generated Python is printed from.
+  const course = [];
+
+  function train(count) {
+    const rate = Number(one("rate").value);
+    const places = DATA.judges.rows.map((row) => row[1]);
+    if (!course.length) course.push(FORWARD(...leaves, ...leaves));
+    for (let i = 0; i < count; i++) {
+      const slopes = SIMPLIFIED(...leaves);
+      for (const [leaf] of DATA.update.leaves) leaves[leaf] -= rate * slopes[places.indexOf(leaf)];
+      course.push(FORWARD(...leaves, ...leaves));
+    }
+    follow();
+    draw();
+  }
+
+  function draw() {
+    const known = course.filter(Number.isFinite);
+    const [low, high] = [Math.min(...known), Math.max(...known)];
+    const x = (i) => 5 + (290 * i) / Math.max(1, course.length - 1);
+    const y = (value) => 85 - (80 * (value - low)) / (high - low || 1);
+    const dots = course.map((value, i) => (Number.isFinite(value) ? `${x(i)},${y(value)}` : ""));
+    one("curve").hidden = course.length < 2;
+    one("curve").firstChild.setAttribute("points", dots.join(" "));
+    const [first, last] = [course[0], course[course.length - 1]];
+    one("trained").textContent =
+      course.length < 2
+        ? ""
+        : `${course.length - 1} step${course.length === 2 ? "" : "s"}: from ${shown(first)} to ` +
+          `${shown(last)}${last > first ? "; it rose, the steps are too long" : ""}.`;
+  }
+
+  // The sliders stand where the leaves are.
+  function follow() {
+    leaves.forEach((value, leaf) => {
+      for (const field of all(`.sliders [data-leaf="${leaf}"]`)) field.value = String(value);
+    });
+    renew();
+  }
+
+  function more() {
+    one("play").addEventListener("click", () => play(!playing));
+    for (const kind of ["pointerdown", "keydown"]) {
+      document.addEventListener(kind, (event) => {
+        if (playing && event.target.id !== "play") play(false);
+      });
+    }
+    for (const kind of ["pointerover", "pointerdown"]) document.addEventListener(kind, point);
+    document.addEventListener("click", (event) => {
+      if (event.target.matches(".train")) train(Number(event.target.dataset.steps));
+      if (event.target.id === "start-again") one("reset").click();
+    });
+    document.querySelector(".sliders").addEventListener("reset", () => {
+      course.length = 0;
+      if (one("curve")) draw();
+    });
+  }
+
   document.documentElement.classList.add("scripted");
   list();
   listen();
+  more();
   if (matchMedia("(max-width: 48rem)").matches) one("sliders").removeAttribute("open");
   if (!go(location.hash)) show(0, false);
 })();
