@@ -27,6 +27,8 @@ from .target import Source, Target, find_target
 REDUCTIONS: Final = ("sum", "mean", None)
 OFTEN: Final = 8
 """How many nodes a statement has to stand for on average, where a target has the choice."""
+MOST: Final = 4_000
+"""How many statements a target that has the choice prints."""
 MAX_REMEMBERED: Final = 20_000
 """The largest graph, in nodes, whose function is remembered."""
 
@@ -159,7 +161,7 @@ def build(recipe: Recipe) -> Built:
             dtype=options.dtype,
             stacked=recipe.stacked,
         )
-        if not target.statements and len(program.instructions) * OFTEN > len(graph):
+        if _is_irregular(program, recipe):
             program, graph = None, _simplified(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     if program is not None:
@@ -194,8 +196,17 @@ def simplified_graph(recipe: Recipe) -> Graph:
 def _is_rolled(recipe: Recipe) -> bool:
     """Whether the target prints statements, or looks for them in a graph as large."""
     graph, target = recipe.graph, find_target(recipe.options.target)
-    large = target.rolled_from is not None and len(graph) >= target.rolled_from
+    single = recipe.options.dtype == "float32"  # which code for numbers one by one knows nothing of
+    large = target.rolled_from is not None and (single or len(graph) >= target.rolled_from)
     return target.statements or (large and not graph.shapes)
+
+
+def _is_irregular(function: ArrayFunction, recipe: Recipe) -> bool:
+    """Whether statements stand for so few nodes that the target writes these one by one."""
+    if find_target(recipe.options.target).statements or recipe.options.dtype == "float32":
+        return False
+    count = len(function.instructions)
+    return count > MOST or count * OFTEN > len(recipe.graph)
 
 
 def _simplified(recipe: Recipe) -> Graph:

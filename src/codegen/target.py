@@ -55,6 +55,7 @@ class Target:
     if they have to be prepared. `machine` says for what machine code is made, where that matters.
     One with `statements` prints `ArrayFunction`s, which are made of scalars only; one with a number
     in `rolled_from` does so where a graph has as many nodes and few statements come of it.
+    `told` says more of the code, in lines for reports.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Target:
     machine: Callable[[], str] = lambda: ""
     statements: bool = False
     rolled_from: int | None = None
+    told: Callable[[Source], Sequence[str]] = lambda source: ()
 
 
 TARGETS: Final[Mapping[str, str]] = {

@@ -25,7 +25,7 @@ from wengert.codegen import build
 from wengert.codegen.array.function import ArrayFunction, Vector
 from wengert.codegen.array.program import ArrayGroup
 from wengert.codegen.compiled import compile
-from wengert.codegen.native import arrays, native
+from wengert.codegen.native import arrays, code, native
 from wengert.derive.backward import grad
 from wengert.errors import ShapeError, SizeError
 from wengert.graph.expr import Graph
@@ -232,6 +232,24 @@ def test_lists_arrays_and_other_numbers_as_arguments():
             f(*wrong)
 
 
+def test_arguments_that_are_arrays_are_not_copied():
+    g = Graph()
+    x, y = g.inputs("x", 3), g.inputs("y", 2)
+    f = compile({"x": x, "y": y}, x[0] * y[1] + x[2], target=LOOPS, batch=("x", "y"))
+    rows = np.broadcast_to(np.ones(3), (7, 3)).copy()
+    mixed = f(rows, [[2.0, 3.0]] * 7), f(rows.tolist(), np.full((7, 2), 3.0))
+    assert mixed == (28.0, 28.0)
+
+
+def test_many_results_of_each_sample_and_from_many_places():
+    g = Graph()
+    x = g.inputs("x", 12)
+    products = [a * b for a in x for b in x]
+    outputs = {"rows": products, "mixed": {"a": x[3], "b": {"c": [products[5], x[2]]}}}
+    both({"x": x}, outputs, (1, 21), batch="x", reduce=None)
+    both({"x": x}, outputs)
+
+
 def test_float32_stays_float32():
     net, _, inputs, value = network([5, 17, 2])
     outputs = {"loss": value, "grad": grad(value, net.parameters())}
@@ -270,3 +288,41 @@ def test_a_program_without_end_is_refused(monkeypatch):
     _, _, inputs, value = network([3, 4, 2])
     with pytest.raises(SizeError, match="compiles up to 3 as loops"):
         compile(inputs, value, target=LOOPS, batch=("x", "y"), name="long")
+
+
+def test_machine_code_of_loops_is_kept_on_disk(tmp_path, monkeypatch):
+    net, _, inputs, value = network([8, 32, 8], "tanh", "squared_error")
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+
+    def made(**options):
+        options |= {"target": "native", "batch": ("x", "y"), "cache_dir": tmp_path / "cache"}
+        return compile(inputs, outputs, **options)
+
+    first = made()
+    arguments = arguments_of(first.program, 9)
+    single = made(dtype="float32")
+    monkeypatch.setattr(code, "object_code", None)
+    monkeypatch.setattr(build, "array_function", None)
+    again = made()
+    assert again.program == first.program
+    assert again.report() == first.report()
+    assert again(*arguments)["grad"].tolist() == first(*arguments)["grad"].tolist()
+    result = made(dtype="float32")(*arguments)
+    assert result["grad"].tolist() == single(*arguments)["grad"].tolist()
+
+
+def test_the_report_says_what_code_it_is():
+    net, _, inputs, value = network([8, 32, 8], "tanh", "squared_error")
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    f = compile(inputs, outputs, target="native", batch=("x", "y"))
+    assert "nests of loops in float64, over blocks of up to" in f.report()
+    assert "nests of loops" not in compile(inputs, value, target="python", batch="x").report()
+
+
+def test_the_file_of_c_is_written_from_scalars(tmp_path):
+    net, _, inputs, value = network([8, 32, 8], "tanh", "squared_error")
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    f = compile(inputs, outputs, target="native")
+    assert isinstance(f.program, ArrayFunction)
+    text = f.save(tmp_path / "model.c").read_text()
+    assert text == compile(inputs, outputs).save(tmp_path / "other.c").read_text()

@@ -230,7 +230,7 @@ def _reshaped(x: str, before: Shape, after: Shape) -> str:
                 key.append("None")
         if not rest:
             return f"{x}[{', '.join(key)}]"
-    return f"{x}.reshape({', '.join(map(str, after))})"
+    return f"{x}.reshape({', '.join(map(str, after)) or '()'})"
 
 
 def _scattered(writer: Writer, op: Op, x: str, index: Index, shape: Shape) -> Text:

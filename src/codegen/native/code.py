@@ -15,6 +15,9 @@ from .words import LANES
 QUICK: Final = 10_000
 """Programs of more instructions are compiled without optimization, which takes a third the time."""
 
+NESTS: Final = 2_000
+"""The same of more nests of loops."""
+
 SPARE: Final = 16
 """How many more samples there is memory for than there are: the last block is a whole one."""
 
@@ -37,6 +40,8 @@ class Layout:
     rows     whether samples are given as rows, not in blocks of eight
     scratch_each  how many numbers of memory more it needs for each sample
     dtype    what the numbers are
+    nests    how many nests of loops there are
+    block    how many samples are taken at a time; 0 where all are
     """
 
     groups: list[tuple[int, bool, bool]]
@@ -49,6 +54,8 @@ class Layout:
     rows: bool = False
     scratch_each: int = 0
     dtype: str = "float64"
+    nests: int = 0
+    block: int = 0
 
     @classmethod
     def of(cls, source: Source) -> Layout:
@@ -69,6 +76,19 @@ class Layout:
     def batched(self) -> bool:
         """Whether an argument has a row per sample."""
         return any(batched for _, _, batched in self.groups)
+
+
+def told(source: Source) -> list[str]:
+    """What there is to say of code that is made of loops."""
+    layout = Layout.of(source)
+    if not layout.rows:
+        return []
+    once = layout.instructions - layout.each
+    work = f"about {once:,} operations on vectors a call"
+    if layout.batched:
+        work += f" and {layout.each:,} a sample"
+    blocks = f", over blocks of up to {layout.block:,} samples" if layout.block else ""
+    return [f"machine code: {layout.nests:,} nests of loops in {layout.dtype}{blocks}; {work}"]
 
 
 class Code:
@@ -145,7 +165,9 @@ class Code:
 
 def compiled(source: Source) -> bytes:
     """The machine code of a text, for the processor at hand."""
-    effort = 2 if Layout.of(source).instructions <= QUICK else 0
+    layout = Layout.of(source)
+    quick = layout.nests <= NESTS if layout.rows else layout.instructions <= QUICK
+    effort = 2 if quick else 0
     return object_code(source.text, effort)
 
 

@@ -88,8 +88,8 @@ def steady_source(d: Derivation) -> str:
 
     >>> from ..derivation import derive
     >>> from wengert import parse
-    >>> print(steady_source(derive(parse("log(1 + exp(a))"))).splitlines()[3].strip())
-    const t0 = x0 >= 0 ? 1 / (1 + Math.exp(-x0)) : Math.exp(x0) / (1 + Math.exp(x0));
+    >>> "1 + Math.exp(-x0)" in steady_source(derive(parse("log(1 + exp(a))")))
+    True
     """
     try:
         slopes, letters = _slopes(d)
