@@ -2,6 +2,7 @@
 
 import random
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
+from wengert.ops.record import call
 from wengert.ops.scalar import TOTAL
 from wengert.train.losses import LOSSES
 from wengert.train.nn import MLP
@@ -255,3 +257,27 @@ def test_arguments_that_do_not_fit_are_errors():
     lost = graph.input("lost")
     with pytest.raises(MissingInputError, match="lost"):
         compile(inputs, value * lost, target=STATEMENTS)
+
+
+def test_an_argument_may_be_called_as_its_one_leaf():
+    g = Graph()
+    x, w = g.input("x"), g.input("w")
+    value = w * ops.exp(x) + x * x + w
+    for inputs in ({"x": x, "w": w}, {"x": [x], "w": w}, {"w": [w], "x": [x]}):
+        both(inputs, {"value": value, "grad": grad(value, [x, w])})
+        both(inputs, {"x": grad(value, [x]), "value": value}, batch=("x",))
+
+
+def test_an_argument_may_be_called_as_a_function():
+    own = replace(
+        ops.TANH,
+        name="bend",
+        notation={**ops.TANH.notation, "numpy": call("bend", "{0}", define=bend)},
+    )
+    g = Graph()
+    x, y = g.inputs("x", 3), g.input("bend")
+    both({"x": x, "bend": y}, [own(a * y) for a in x])
+
+
+def bend(x):
+    return np.tanh(x)

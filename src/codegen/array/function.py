@@ -104,7 +104,7 @@ class ArrayFunction:
             array = numpy.asarray(argument, numpy.float64)
             if group.name in self.program.arrays:
                 whole = self.program.arrays[group.name].shape
-                array = array[..., None] if len(whole) > array.ndim else array
+                array = array.reshape((*array.shape[: group.batched], *whole[group.batched :]))
                 leaves[group.name] = array
         names = dict.fromkeys(output.array for output in self.program.outputs)
         wanted = replace(self.program, outputs=tuple(map(Output, names)))

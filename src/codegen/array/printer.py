@@ -209,9 +209,12 @@ class _Printer:
             if array.kind != LEAF or name not in used:
                 continue
             if name in groups:
-                if groups[name].scalar and len(array.shape) > (array.shape[:1] == (BATCH,)):
-                    self.listing.assign(f"{name}_", "=", f"{groups[name].argument}[..., None]", 1)
-                    self._names[name] = f"{name}_"
+                argument, row = groups[name].argument, array.shape[array.shape[:1] == (BATCH,) :]
+                if groups[name].scalar == bool(row):  # a number as a vector of one, or one as it
+                    self._names[name] = self._space.take(f"{argument}_")
+                    self.head.taken.add(self._names[name])
+                    inside = "[..., None]" if row else "[..., 0]"
+                    self.listing.assign(self._names[name], "=", f"{argument}{inside}", 1)
                 continue
             if array.home is not None and array.home.vector in groups:
                 group = groups[array.home.vector]

@@ -12,7 +12,7 @@ from ...graph.expr import Graph
 from ...graph.rewrite import extract
 from ...ops.scalar import CONSTANT, INPUT
 from ..lower import Signature
-from ..names import Namespace
+from ..names import Namespace, called_elsewhere
 from ..program import Nested, map_nested
 from .domains import tables_named, tightened
 from .function import ArrayFunction, Element, Vector
@@ -48,7 +48,7 @@ def array_function(
         and graph.ops[node] not in (CONSTANT, INPUT)
         and (value := graph.value(node)) is not None
     }
-    space = Namespace({name, "np"})
+    space = Namespace({name, "np"} | called_elsewhere(graph.ops))
     groups = tuple([_group(signature, space) for signature in signatures])
     whole = {group.argument for group in groups}
     results = _results(nested, "", whole)
