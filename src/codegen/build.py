@@ -148,6 +148,7 @@ def build(recipe: Recipe) -> Built:
         program = array_function(
             *(graph, recipe.outputs, recipe.signatures),
             name=options.name,
+            simplify=options.rules is not None,
             dtype=options.dtype,
             stacked=recipe.stacked,
         )

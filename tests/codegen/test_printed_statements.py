@@ -27,6 +27,7 @@ from wengert.codegen.array.domains import tables_named, tightened
 from wengert.codegen.array.function import ArrayFunction, Element, Vector
 from wengert.codegen.array.printer import STATEMENTS
 from wengert.codegen.array.program import ArrayGroup
+from wengert.codegen.array.rewriting import REWRITES
 from wengert.ops import scalar as ops
 from wengert.ops.shapes import BATCH
 
@@ -261,6 +262,16 @@ def assert_close(found, expected, text):
     np.testing.assert_allclose(found, expected, 1e-10, 1e-10, err_msg=text)
 
 
+def assert_rewritten(made, arguments, expected):
+    """Every rewrite, whether it pays or not, leaves the interpreted and the printed values."""
+    for name, rewrite in REWRITES:
+        made = rewrite(made)
+        interpreted, (printed, text) = made.run(*arguments), called(made, *arguments)
+        for key, want in expected.items():
+            assert_close(interpreted[key], want, f"{name}: {key}\n{made}")
+            assert_close(printed[key], want, f"{name}: {key}\n{made}\n{text}")
+
+
 @pytest.mark.parametrize("seed", range(150))
 def test_random_programs(seed):
     draw, outputs = drawn(seed)
@@ -277,6 +288,7 @@ def test_random_programs(seed):
             want = expected[name].reshape(-1)[list(places)]
             assert_close(found[name], want, f"{name}\n{program}\n{text}")
         np.testing.assert_array_equal(params, kept)
+    assert_rewritten(made, [params], {n: expected[n].ravel()[list(p)] for n, p in outputs})
     for name, places in outputs:
         want = expected[name].reshape(-1)[list(places)]
         assert_close(made.run(params)[name], want, str(made))
@@ -309,10 +321,13 @@ def test_random_programs_of_a_batch(seed):
     group = ArrayGroup("params", "params", names("p", PARAMS), False, True, (PARAMS,))
     made = function(whole, (group,), nested)
     found, text = called(made, rows)
+    wanted = {}
     for (name, places), want in zip(outputs, expected, strict=True):
         stacked = nested[name].stacked
         flat = want.reshape(3, -1)[:, list(places)].T if stacked else want.ravel()[list(places)]
         assert_close(found[name], flat, f"{name}\n{whole}\n{text}")
+        wanted[name] = flat
+    assert_rewritten(made, [rows], wanted)
 
 
 def test_elements_of_an_array_are_outputs():

@@ -200,7 +200,7 @@ def test_random_expressions(seed):
 def test_the_code_is_what_one_would_write():
     net, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
     outputs = {"loss": value, "grad": grad(value, net.parameters())}
-    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"))
+    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"), simplify=False)
     for line in (
         "h0 = np.tanh(np.dot(x, w0.T) + b0)",
         "h1 = np.tanh(np.dot(h0, w1.T) + b1)",
@@ -210,6 +210,28 @@ def test_the_code_is_what_one_would_write():
     ):
         assert line in f.source, f.source
     assert f.source.count("\n") < 45
+
+
+def test_biases_ride_along_in_the_products_of_their_layers():
+    net, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"))
+    for line in (
+        "w0b0 = params[:2080].reshape(32, 65)  # [w0 | b0]",
+        "x_1[:, :64] = x",
+        "np.tanh(np.dot(w0b0, x_1.T), out=h0)",
+        "h1 = np.tanh(np.dot(w1b1, h0_1))",
+        "np.dot(dn1, h0_1.T, out=dw1b1)",
+    ):
+        assert line in f.source, f.source
+    assert "b0 = " not in f.source.replace("w0b0 = ", "")
+    assert [record.kept for record in f.program.passes]
+
+
+def test_biases_that_nobody_differentiates_by_are_added():
+    _, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
+    f = compile(inputs, value, target=STATEMENTS, batch=("x", "y"))
+    assert "np.dot(w0, x.T) + b0[:, None]" in f.source or "np.dot(x, w0.T) + b0" in f.source
 
 
 def test_attention_is_masked_and_needs_no_tables():

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...arrays.interpret import run
-from ...arrays.reads import Apply
+from ...arrays.reads import Apply, Read
 from ...arrays.statements import ArrayProgram, Output, Statement
+from ...ops.scalar import STOP_GRADIENT
 from ...ops.shapes import BATCH, Shape
 from ..program import Nested, check_arguments, map_nested
 from .program import ArrayGroup
@@ -52,6 +53,8 @@ class ArrayFunction:
     program  what is computed; its vectors are arguments
     outputs  the results, nested as the caller nested them: `Element`s and `Vector`s
     values   the numbers of leaves that are no arguments
+    notes    what a reader of the code should know of an array, by its name
+    columns  the arrays that lie in memory with the samples last, a column for each
     """
 
     name: str
@@ -62,6 +65,7 @@ class ArrayFunction:
     dtype: str = "float64"
     passes: tuple[Any, ...] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
+    columns: frozenset[str] = frozenset()
 
     @property
     def batched(self) -> bool:
@@ -101,6 +105,8 @@ class ArrayFunction:
         self.check_arguments(arguments)
         leaves: dict[str, Any] = dict(self.values)
         for group, argument in zip(self.groups, arguments, strict=True):
+            if not group.leaves:
+                continue
             array = numpy.asarray(argument, numpy.float64)
             if group.name in self.program.arrays:
                 whole = self.program.arrays[group.name].shape
@@ -148,3 +154,18 @@ def truths(program: ArrayProgram) -> set[str]:
         and statement.array not in kept
         and program.arrays[statement.array].home is None
     }
+
+
+def copied_by(statement: Statement) -> str | None:
+    """The array whose elements a statement passes on as they are, if it does."""
+    value = statement.value
+    if isinstance(value, Apply):
+        (operand, *_) = value.operands
+        one = value.op is STOP_GRADIENT and isinstance(operand, Read)
+        return operand.array if one and isinstance(operand, Read) else None
+    term = value.terms[0]
+    factor = term.factors[0] if len(term.factors) == 1 else None
+    alone = len(value.terms) == 1 and term.count == 1 and not (term.over or term.domain)
+    if not alone or not isinstance(factor, Read):
+        return None
+    return factor.array

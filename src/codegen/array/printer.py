@@ -18,7 +18,7 @@ from ...errors import MissingInputError
 from ...graph.store import listing
 from ...ops.indexing import Index, subscript, subscript_text
 from ...ops.record import ATOM
-from ...ops.scalar import ADD, STOP_GRADIENT
+from ...ops.scalar import ADD
 from ...ops.shapes import BATCH, shape_text
 from ..arguments import prepare
 from ..names import Namespace, called_elsewhere
@@ -27,7 +27,7 @@ from ..scalar.layout import Listing
 from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
-from .function import ArrayFunction, Element, Vector, truths
+from .function import ArrayFunction, Element, Vector, copied_by, truths
 from .reading import Code, Head, arranged, transposed, view
 from .recognise import Recogniser, _normal, masked, number, on_shape, seen_through
 from .views import array_literal, strided_view
@@ -71,11 +71,15 @@ class _Printer:
         samples = f"len({batched[0]})" if batched else "1"
         taken = {function.name, "np", *own, *self._names.values()}
         self.head = Head(taken, samples)
-        self.recogniser = Recogniser(self.program, self.source, self.head, function.dtype)
+        self._columns = function.columns
+        self.recogniser = Recogniser(
+            self.program, self.source, self.head, function.dtype, self._columns
+        )
         self.recogniser.truths |= truths(self.program)
         self._pending: dict[str, Code] = {}
         self._writers = Counter(s.array for s in self.program.statements)
         self._opened: set[str] = set()
+        self._copies = self._copied_parts()
         self._fixed: set[str] = set()
         self._root = self._roots()
         self._host = self._hosts()
@@ -98,10 +102,15 @@ class _Printer:
         for name, array in self._arrays.items():
             root[name] = array.home.vector if array.home else name
         for s in self.program.statements:
-            source = _copied(s)
+            source = copied_by(s)
             if source is not None and self._arrays[s.array].home is None:
                 root[s.array] = root[source]
         return root
+
+    def _copied_parts(self) -> set[str]:
+        """Parts of vectors that are copies of other arrays, which are read instead of them."""
+        copies = {s.array for s in self.program.statements if copied_by(s)}
+        return copies.difference(r.array for s in self.program.statements for r in s.reads)
 
     def _hosts(self) -> dict[str, int]:
         """Arrays that may be written where they are read, and the statement where that is."""
@@ -167,7 +176,7 @@ class _Printer:
         if name in self._pending:
             return self._pending[name]
         array = self._arrays[name]
-        axes = tuple([str(axis) for axis in range(len(array.shape))])
+        axes = self._axes(name)
         if array.kind == LITERAL:
             import numpy
 
@@ -175,6 +184,11 @@ class _Printer:
             text = array_literal(values, self.function.dtype)
             return Code(self.head.constant(text, self._names[name]), axes, ATOM, name)
         return Code(self._names[name], axes, ATOM, name)
+
+    def _axes(self, name: str) -> tuple[str, ...]:
+        """The axes of an array, called "0", "1" and so on, as they lie in memory."""
+        axes = tuple([str(axis) for axis in range(len(self._arrays[name].shape))])
+        return (*axes[1:], *axes[:1]) if name in self._columns else axes
 
     def write(self) -> None:
         """The whole function."""
@@ -192,7 +206,6 @@ class _Printer:
         )
         self.listing.add('"""', level=1)
         self._open_leaves()
-        self._open_vectors()
         for place, statement in enumerate(program.statements):
             self._write(place, statement)
         self._write_results()
@@ -222,6 +235,8 @@ class _Printer:
                     self._names[name] = group.argument
                     continue
                 text = self._part(group.argument, array, prod(group.row), group.batched)
+                if name in self.function.notes:
+                    text += f"  # {self.function.notes[name]}"
                 self.listing.assign(self._names[name], "=", text, 1)
                 continue
             lost = [e for e in array.elements if e not in self.function.values]
@@ -242,7 +257,9 @@ class _Printer:
                 "argument names; add them to the inputs of compile"
             )
 
-    def _part(self, vector: str, array: Array, length: int, batched: bool) -> str:
+    def _part(
+        self, vector: str, array: Array, length: int, batched: bool, columns: bool = False
+    ) -> str:
         """The part of a vector that an array is, a view where there is one."""
         import numpy
 
@@ -250,7 +267,7 @@ class _Printer:
         shape = array.shape[1:] if batched else array.shape
         places = array.home.places
         index = Index(numpy.array(places, numpy.int64).reshape(shape))
-        if not batched:
+        if not batched or columns:
             text = strided_view(vector, index, length) if shape else f"{vector}[{places[0]}]"
             return text or f"{vector}[{self._positions(index)}]"
         if list(places) == list(range(length)):
@@ -267,23 +284,36 @@ class _Printer:
     def _positions(self, index: Index) -> str:
         return self.head.constant(array_literal(index.array, "int64"), "places")
 
-    def _open_vectors(self) -> None:
-        """Memory for the vectors that are computed part by part, and their parts in it."""
-        for name, array in self._arrays.items():
-            if array.kind != COMPUTED or self._writers[name]:
+    def _open_part(self, name: str) -> None:
+        """A variable for a part of a vector that is computed part by part, before it is written."""
+        array = self._arrays[name]
+        assert array.home is not None
+        vector = array.home.vector
+        for one in (vector, name):
+            if one in self._opened:
                 continue
-            parts = self.program.parts(name)
-            if not parts:
-                continue
-            shape = self.head.shape(array.shape)
-            size = shape if len(array.shape) > 1 else self.head.length(array.shape[0])
-            self.listing.assign(self._names[name], "=", f"np.empty({size}{self._dtype})", 1)
-            for part in parts:
-                text = self._part(self._names[name], part, array.size, array.shape[:1] == (BATCH,))
-                if "places" in text or not part.shape:
-                    self._names[part.name] = text
-                else:
-                    self.listing.assign(self._names[part.name], "=", text, 1)
+            self._opened.add(one)
+            if one == vector:
+                self._open_vector(one)
+            else:
+                self._name_part(one, vector)
+
+    def _open_vector(self, name: str) -> None:
+        array = self._arrays[name]
+        lengths = [array.shape[int(axis)] for axis in self._axes(name)]
+        size = self.head.shape(lengths) if len(lengths) > 1 else self.head.length(lengths[0])
+        if name in self.function.notes:
+            self.listing.add(f"# {self.function.notes[name]}", level=1)
+        self.listing.assign(self._names[name], "=", f"np.empty({size}{self._dtype})", 1)
+
+    def _name_part(self, name: str, vector: str) -> None:
+        array, batched = self._arrays[name], self._arrays[name].shape[:1] == (BATCH,)
+        length = self._arrays[vector].size
+        text = self._part(self._names[vector], array, length, batched, vector in self._columns)
+        if "places" in text or array.shape in ((), (BATCH,)) or name in self._copies:
+            self._names[name] = text
+        else:
+            self.listing.assign(self._names[name], "=", text, 1)
 
     # Statements.
 
@@ -342,7 +372,7 @@ class _Printer:
             variable = self._names[name] = self._names[heir]
             self._in_place(name, variable, code)
             return
-        grid = tuple([axis.name for axis in statement.axes])
+        grid = tuple(self.recogniser.grid(statement))
         if statement.place is not None:
             target = view(
                 Read(name, statement.place), Code("x"), array.shape, _lengths(statement), self.head
@@ -377,7 +407,7 @@ class _Printer:
         array = self._arrays[statement.array]
         if statement.place is not None or not array.shape or code.memory:
             return None
-        if tuple(axis.name for axis in statement.axes) != code.axes:
+        if tuple(self.recogniser.grid(statement)) != code.axes:
             return None
         if not code.filling.startswith("np.") or _is_truth(statement):
             return None
@@ -392,6 +422,7 @@ class _Printer:
                 one.kind == COMPUTED
                 and one.shape == array.shape
                 and self._root[name] == name
+                and (name in self._columns) == (statement.array in self._columns)
                 and self._last.get(name) == place
                 and name not in self._fixed
                 and name not in self.recogniser.truths
@@ -423,13 +454,13 @@ class _Printer:
             self._opened.add(name)
             size = self.head.shape(array.shape)
             self.listing.assign(self._names[name], "=", f"np.zeros({size}{self._dtype})", 1)
+        if array.home is not None:
+            self._open_part(name)
         lengths = _lengths(statement)
-        target = view(
+        target = self.recogniser.viewed(
             Read(name, statement.target),
-            Code(self._names[name], memory=name),
-            array.shape,
+            Code(self._names[name], self._axes(name), memory=name),
             lengths,
-            self.head,
             writing=True,
         )
         shown = arranged(code, target.axes)
@@ -466,7 +497,7 @@ class _Printer:
             return False
         if array.home is None:
             return True
-        if array.shape[:1] == (BATCH,):
+        if array.shape[:1] == (BATCH,) and array.name not in self._columns:
             return False
         first = array.home.places[0]
         return array.home.places == tuple(range(first, first + array.size))
@@ -586,21 +617,6 @@ def _operands(statement: Statement) -> Sequence[object]:
 
 def _lengths(statement: Statement) -> dict[str, int]:
     return {axis.name: axis.length for axis in statement.axes}
-
-
-def _copied(statement: Statement) -> str | None:
-    """The array whose elements a statement passes on as they are, if it does."""
-    value = statement.value
-    if isinstance(value, Apply):
-        (operand, *_) = value.operands
-        one = value.op is STOP_GRADIENT and isinstance(operand, Read)
-        return operand.array if one and isinstance(operand, Read) else None
-    term = value.terms[0]
-    factor = term.factors[0] if len(term.factors) == 1 else None
-    alone = len(value.terms) == 1 and term.count == 1 and not (term.over or term.domain)
-    if not alone or not isinstance(factor, Read):
-        return None
-    return factor.array
 
 
 def _whole(read: Read, array: Array, lengths: Mapping[str, int]) -> bool:

@@ -46,6 +46,7 @@ class Recogniser:
     source   what an array is, as an expression with the axes of its shape named "0", "1", …
     head     the module's constants
     zeroed   by array, conditions on the axes of its shape, outside of which it is 0
+    columns  the arrays that lie in memory with their first axis last
     truths   the arrays of truth values
     forms    the notations that were used
     """
@@ -54,17 +55,36 @@ class Recogniser:
     source: Callable[[str], Code]
     head: Head
     dtype: str = "float64"
+    columns: frozenset[str] = frozenset()
     zeroed: dict[str, frozenset[Condition]] = field(default_factory=dict)
     truths: set[str] = field(default_factory=set)
     forms: list[Notation] = field(default_factory=list)
 
     def value(self, statement: Statement) -> Code:
-        """The value of a statement, with its axes in order; those it does not depend on missing."""
-        grid = tuple([axis.name for axis in statement.axes])
-        lengths = {axis.name: axis.length for axis in statement.axes}
+        """The value of a statement, with the axes of `grid`; those it lacks are left out."""
+        lengths = self.grid(statement)
+        grid = tuple(lengths)
         if isinstance(statement.value, Apply):
             return self._applied(statement.value, grid, lengths)
         return self._reduced(statement.value, grid, lengths)
+
+    def grid(self, statement: Statement) -> dict[str, int]:
+        """The axes of a statement and their lengths, as what it writes lies in memory."""
+        axes = statement.axes
+        if statement.array in self.columns:
+            axes = (*axes[1:], *axes[:1])
+        return {axis.name: axis.length for axis in axes}
+
+    def viewed(
+        self, read: Read, source: Code, lengths: Mapping[str, int], writing: bool = False
+    ) -> Code:
+        """What a read is of an array that is `source`, its axes called "0", "1" and so on."""
+        shape = self.program.arrays[read.array].shape
+        order = [int(axis) for axis in source.axes]
+        if order != sorted(order):
+            read = replace(read, index=tuple([read.index[k] for k in order]))
+            shape = tuple([shape[k] for k in order])
+        return view(read, source, shape, lengths, self.head, writing)
 
     def mask(self, domain: Iterable[Condition], lengths: Mapping[str, int]) -> Code | None:
         """Where all conditions hold, a truth value for each point; None for everywhere."""
@@ -103,7 +123,7 @@ class Recogniser:
             renaming = dict(zip(own, map(str, names), strict=True))
             code = replace(source, axes=tuple([renaming[axis] for axis in source.axes]))
         else:
-            code = view(read, source, array.shape, lengths, self.head)
+            code = self.viewed(read, source, lengths)
         if read.array in self.truths and not truth and not _is_number(code):
             code = code.through(f".astype(np.{self.dtype})", code.axes)
             code = replace(code, memory="")
@@ -149,6 +169,8 @@ class Recogniser:
         constants = [_constant(code) for code in operands]
         if None not in constants:
             return number(value.op.evaluate(*constants, *value.statics))
+        if self.dtype != "float64" and value.op.conditions:
+            operands = self._of_own_type(operands, value.op.conditions)
         axes = tuple([axis for axis in grid if any(axis in code.axes for code in operands)])
         form = value.op.spelling("numpy", value.statics)
         self.forms.append(form)
@@ -168,6 +190,16 @@ class Recogniser:
             update = (shown[0].text, form.operator, shown[1].text)
         text = form.template.format(*texts, **fixed)
         return Code(text, axes, form.binds, "", filling, depth, update)
+
+    def _of_own_type(self, operands: list[Code], conditions: Sequence[int]) -> list[Code]:
+        """Numbers to choose between as numbers of the function's type, where all are numbers."""
+        chosen = [k for k in range(len(operands)) if k not in conditions]
+        if not all(_is_number(operands[k]) for k in chosen):
+            return operands
+        made = list(operands)
+        for k in chosen:
+            made[k] = Code(f"np.{self.dtype}({operands[k].text})")
+        return made
 
     def _operand(self, operand: Operand, lengths: Mapping[str, int], truth: bool = False) -> Code:
         if isinstance(operand, Read):

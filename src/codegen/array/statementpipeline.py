@@ -17,6 +17,7 @@ from ..program import Nested, map_nested
 from .domains import tables_named, tightened
 from .function import ArrayFunction, Element, Vector
 from .program import ArrayGroup
+from .rewriting import rewritten
 
 
 def array_function(
@@ -25,12 +26,14 @@ def array_function(
     signatures: Sequence[Signature],
     *,
     name: str = "f",
+    simplify: bool = True,
     dtype: str = "float64",
     stacked: Sequence[bool] = (),
 ) -> ArrayFunction:
     """The function for `graph.outputs`, scalars that `outputs` has the nesting of.
 
-    stacked  which of them are one for each sample, whether they differ or not
+    simplify  whether to rewrite statements where that makes a call cheaper
+    stacked   which of them are one for each sample, whether they differ or not
     """
     graph = _with_all_leaves(graph, signatures)
     arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
@@ -52,7 +55,8 @@ def array_function(
     groups = tuple([_group(signature, space) for signature in signatures])
     whole = {group.argument for group in groups}
     results = _results(nested, "", whole)
-    return ArrayFunction(name, groups, program, results, values, dtype)
+    made = ArrayFunction(name, groups, program, results, values, dtype)
+    return rewritten(made) if simplify else made
 
 
 def _with_all_leaves(graph: Graph, signatures: Sequence[Signature]) -> Graph:

@@ -1,0 +1,87 @@
+"""Rewrites of functions of statements, each kept where a call is estimated to become cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ...arrays.statements import COMPUTED, LEAF, Array, Statement
+from ...ops.shapes import BATCH
+from .biases import with_biases
+from .function import ArrayFunction, copied_by
+from .statementcost import microseconds
+
+Rewrite = Callable[[ArrayFunction], ArrayFunction]
+"""From a function to one that computes the same up to rounding, or to itself."""
+
+
+@dataclass(frozen=True)
+class Rewriting:
+    """What a rewrite did: its name, the statements and estimated microseconds before and after."""
+
+    name: str
+    statements: tuple[int, int]
+    microseconds: tuple[float, float]
+    kept: bool
+
+    def __str__(self) -> str:
+        counts = f"{self.name}: {self.statements[0]:,} -> {self.statements[1]:,} statements"
+        times = "; about {:.3g} µs -> {:.3g} µs".format(*self.microseconds)
+        return counts + times + ("" if self.kept else ", so it was left out")
+
+
+NEGLIGIBLE: Final = 1e-9
+"""By how many microseconds an estimate must fall to be a lower one."""
+
+
+def rewritten(function: ArrayFunction) -> ArrayFunction:
+    """The function after every rewrite that makes a call cheaper; what each did is in `passes`."""
+    cost, records = microseconds(function), list(function.passes)
+    for name, rewrite in REWRITES:
+        after = rewrite(function)
+        if after is function:
+            continue
+        own = microseconds(after)
+        kept = own < cost - NEGLIGIBLE
+        counts = len(function.instructions), len(after.instructions)
+        records.append(Rewriting(name, counts, (cost, own), kept))
+        if kept:
+            function, cost = after, own
+    return replace(function, passes=tuple(records))
+
+
+def turned(function: ArrayFunction) -> ArrayFunction:
+    """Arrays of a row per sample as arrays of a column per sample; itself where others vary too."""
+    program = function.program
+    varying = [a for a in program.arrays.values() if a.kind == COMPUTED and a.shape[:1] == (BATCH,)]
+    if any(len(array.shape) > 2 for array in varying):
+        return function
+    fixed = {output.array for output in program.outputs}
+    for statement in program.statements:
+        array = program.arrays[statement.array]
+        if statement.place is not None:
+            fixed.add(array.name)
+        elif array.home is not None and _copies_leaf(statement, program.arrays):
+            fixed.update((array.home.vector, *[p.name for p in program.parts(array.home.vector)]))
+    names = {array.name for array in varying if len(array.shape) == 2}
+    tables = names - fixed - function.columns
+    return replace(function, columns=function.columns | tables) if tables else function
+
+
+def _copies_leaf(statement: Statement, arrays: Mapping[str, Array]) -> bool:
+    """Whether a statement copies data, which lie in rows."""
+    copied = copied_by(statement)
+    return copied is not None and arrays[copied].kind == LEAF
+
+
+def _folded(function: ArrayFunction) -> ArrayFunction:
+    folded = with_biases(function)
+    return function if folded is function else turned(folded)
+
+
+REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
+    ("columns", turned),
+    ("biases", _folded),
+)
+"""What is tried, in this order, by name."""
