@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ..errors import UnknownNameError
+from ..ops.reads import Apply, Axis, Index, Operand, Read, Reduce, Term, Value, along
 from ..ops.scalar import ADD, TOTAL
 from ..ops.shapes import BATCH
-from .reads import Apply, Axis, Index, Operand, Read, Reduce, Term, Value, along
 from .statements import LEAF, Array, ArrayProgram, Statement
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any, Final, NamedTuple
 
-from .reads import Affine, Index, Table
+from ..ops.reads import Affine, Index, Table
 
 Column = Any
 """A NumPy vector: a number for each of some points."""

@@ -7,9 +7,9 @@ from itertools import combinations
 from math import prod
 from typing import Any, Final
 
+from ..ops.points import holds
+from ..ops.reads import Affine, Among, AtLeast, Condition, Equal, Index, Table, along
 from .columns import Key, codes, fewest
-from .points import holds
-from .reads import Affine, Among, AtLeast, Condition, Equal, Index, Table, along
 
 _LARGEST: Final = 4_000_000
 """The most cells of a grid on which conditions are tried out."""

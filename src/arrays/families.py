@@ -13,6 +13,20 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Final, NamedTuple
 
+from ..ops.reads import (
+    Affine,
+    Apply,
+    Axis,
+    Condition,
+    Index,
+    Operand,
+    Read,
+    Reduce,
+    Table,
+    Term,
+    along,
+    reads_of,
+)
 from ..ops.scalar import ADD
 from .columns import (
     Column,
@@ -29,20 +43,6 @@ from .columns import (
     rank_among,
 )
 from .domains import conditions
-from .reads import (
-    Affine,
-    Apply,
-    Axis,
-    Condition,
-    Index,
-    Operand,
-    Read,
-    Reduce,
-    Table,
-    Term,
-    along,
-    reads_of,
-)
 from .shapes import APPLY, LEAF, LITERAL, VECTOR, Family, Group, Shapes
 from .terms import NONE
 

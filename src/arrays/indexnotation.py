@@ -8,9 +8,7 @@ from typing import Final, NamedTuple
 
 from ..graph.formula import filled, name_latex, number_latex
 from ..graph.numbertext import number_text
-from ..ops.record import ATOM, PRODUCT, SUM, UNARY, Notation
-from ..ops.scalar import ADD, MAXIMUM
-from .reads import (
+from ..ops.reads import (
     Affine,
     Among,
     Apply,
@@ -25,6 +23,8 @@ from .reads import (
     renamed,
     summed_over,
 )
+from ..ops.record import ATOM, PRODUCT, SUM, UNARY, Notation
+from ..ops.scalar import ADD, MAXIMUM
 
 
 class Written(NamedTuple):

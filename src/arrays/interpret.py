@@ -10,11 +10,11 @@ from typing import Any
 
 from ..errors import MissingInputError, ShapeError
 from ..graph.store import listing
+from ..ops.points import Columns, extended, flat_places, points
+from ..ops.reads import Apply, Operand, Read, Reduce
 from ..ops.record import evaluate_arrays
 from ..ops.scalar import MUL
 from ..ops.shapes import BATCH, Shape, frozen_array, shape_text
-from .points import Columns, extended, flat_places, points
-from .reads import Apply, Operand, Read, Reduce
 from .statements import LITERAL, Array, ArrayProgram, Statement
 
 

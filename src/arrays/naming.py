@@ -8,9 +8,7 @@ from typing import Final
 
 from ..graph.expr import Graph
 from ..graph.store import is_name
-from .families import Families, Made
-from .homes import name_and_place
-from .reads import (
+from ..ops.reads import (
     Affine,
     Among,
     Apply,
@@ -25,6 +23,8 @@ from .reads import (
     Table,
     Term,
 )
+from .families import Families, Made
+from .homes import name_and_place
 from .shapes import LEAF as LEAF_KIND
 from .shapes import Family, Shapes
 from .statements import LEAF, LITERAL, Array, ArrayProgram, Home, Output, Statement

@@ -1,217 +1,45 @@
-"""What a statement in index notation is made of: axes, indices, conditions, reads and values.
-
-An index says which element along one axis of an array is meant, at each point of the axes that
-a statement runs over. It is an affine map of those axes or a table of whole numbers:
-
-    p           Affine(0, (("p", 1),))
-    3           Affine(3)
-    4h + j      Affine(0, (("h", 4), ("j", 1)))
-    token[p]    Table("token", ("p",), (3,), (7, 0, 7))
-"""
-
-from __future__ import annotations
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple
-
-from ..ops.record import Op
-
-
-class Axis(NamedTuple):
-    """A variable that runs over 0, 1, …, length - 1; the length may be `BATCH`, not yet known."""
-
-    name: str
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Affine:
-    """offset + Σ stride·axis, over pairs of an axis' name and a stride that is not 0."""
-
-    offset: int = 0
-    terms: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """The names of the axes that it depends on."""
-        return tuple([name for name, _ in self.terms])
-
-    @property
-    def axis(self) -> str | None:
-        """The axis that this index is, as it is; None where it is anything else."""
-        if self.offset == 0 and len(self.terms) == 1 and self.terms[0][1] == 1:
-            return self.terms[0][0]
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A whole number for each point of some axes: `values` in C order over axes of `lengths`.
-
-    Where no point of the domain falls, the number is -1. Tables of one name are the same table.
-    """
-
-    name: str
-    axes: tuple[str, ...]
-    lengths: tuple[int, ...]
-    values: tuple[int, ...]
-
-
-Index = Affine | Table
-
-
-def along(axis: str) -> Affine:
-    """The index that is an axis as it is."""
-    return Affine(0, ((axis, 1),))
-
-
-@dataclass(frozen=True, slots=True)
-class AtLeast:
-    """The condition that an affine map of axes is 0 or more: `t ≤ p` is p - t ≥ 0."""
-
-    expression: Affine
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """The names of the axes that it is about."""
-        return self.expression.axes
-
-
-@dataclass(frozen=True, slots=True)
-class Equal:
-    """The condition that two indices are the same number: `token[p] = v`."""
-
-    left: Index
-    right: Index
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """The names of the axes that it is about."""
-        return tuple(dict.fromkeys((*self.left.axes, *self.right.axes)))
-
-
-@dataclass(frozen=True, slots=True)
-class Among:
-    """The condition that the numbers of some axes are one of the `points`, listed one by one."""
-
-    name: str
-    axes: tuple[str, ...]
-    points: tuple[tuple[int, ...], ...]
-
-
-Condition = AtLeast | Equal | Among
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """An element of an array: one index per axis of the array."""
-
-    array: str
-    index: tuple[Index, ...] = ()
-
-
-Operand = Read | float
-"""What operations and products take: an element of an array, or a number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Apply:
-    """An operation of the table at every point, on operands and static arguments."""
-
-    op: Op
-    operands: tuple[Operand, ...]
-    statics: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """`count` · Σ over the axes `over`, where the conditions hold, of the product of `factors`.
-
-    The axes of the statement may occur in indices and conditions. `count` is how many times the
-    product is added; it is negative where it is subtracted.
-    """
-
-    count: int
-    factors: tuple[Operand, ...]
-    over: tuple[Axis, ...] = ()
-    domain: tuple[Condition, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reduce:
-    """Terms put together by `op`: ADD for a sum, MAXIMUM or MINIMUM for the largest or smallest.
-
-    Under MAXIMUM and MINIMUM a term has one factor and the count 1, and `over` is what it runs
-    over. A sum without any point is 0; the terms stand in the order in which they are added.
-    """
-
-    op: Op
-    terms: tuple[Term, ...]
-
-
-Value = Apply | Reduce
-
-
-def renamed_index(index: Index, names: Mapping[str, str]) -> Index:
-    """An index with other names for its axes.
-
-    >>> renamed_index(Affine(1, (("p", 2),)), {"p": "i"})
-    Affine(offset=1, terms=(('i', 2),))
-    """
-    if isinstance(index, Affine):
-        return Affine(index.offset, tuple([(names.get(a, a), s) for a, s in index.terms]))
-    axes = tuple([names.get(axis, axis) for axis in index.axes])
-    return Table(index.name, axes, index.lengths, index.values)
-
-
-def renamed(value: Value, names: Mapping[str, str]) -> Value:
-    """A value with other names for its axes; an axis that is summed over keeps its own."""
-
-    def operand(operand: Operand, names: Mapping[str, str]) -> Operand:
-        if not isinstance(operand, Read):
-            return operand
-        return Read(operand.array, tuple([renamed_index(i, names) for i in operand.index]))
-
-    def condition(condition: Condition, names: Mapping[str, str]) -> Condition:
-        if isinstance(condition, AtLeast):
-            index = renamed_index(condition.expression, names)
-            assert isinstance(index, Affine)
-            return AtLeast(index)
-        if isinstance(condition, Equal):
-            return Equal(
-                renamed_index(condition.left, names), renamed_index(condition.right, names)
-            )
-        axes = tuple([names.get(axis, axis) for axis in condition.axes])
-        return Among(condition.name, axes, condition.points)
-
-    if isinstance(value, Apply):
-        return Apply(value.op, tuple([operand(o, names) for o in value.operands]), value.statics)
-    terms = []
-    for term in value.terms:
-        factors = tuple([operand(factor, names) for factor in term.factors])
-        domain = tuple([condition(c, names) for c in term.domain])
-        over = tuple([Axis(names.get(axis.name, axis.name), axis.length) for axis in term.over])
-        terms.append(Term(term.count, factors, over, domain))
-    return Reduce(value.op, tuple(terms))
-
-
-def summed_over(value: Value) -> tuple[str, ...]:
-    """The names of the axes that a value is summed over."""
-    if isinstance(value, Apply):
-        return ()
-    return tuple(dict.fromkeys(axis.name for term in value.terms for axis in term.over))
-
-
-def reads_of(value: Value) -> tuple[Read, ...]:
-    """Every read of a value, in order, repeats included.
-
-    >>> from wengert.ops.scalar import MUL
-    >>> [read.array for read in reads_of(Apply(MUL, (Read("a"), 2.0, Read("b"))))]
-    ['a', 'b']
-    """
-    if isinstance(value, Apply):
-        operands = value.operands
-    else:
-        operands = tuple([factor for term in value.terms for factor in term.factors])
-    return tuple([operand for operand in operands if isinstance(operand, Read)])
+"""What statements are made of, as the records of operations say it too: `ops/reads.py`."""
+
+from ..ops.reads import (
+    Affine,
+    Among,
+    Apply,
+    AtLeast,
+    Axis,
+    Condition,
+    Equal,
+    Index,
+    Operand,
+    Read,
+    Reduce,
+    Table,
+    Term,
+    Value,
+    along,
+    reads_of,
+    renamed,
+    renamed_index,
+    summed_over,
+)
+
+__all__ = [
+    "Affine",
+    "Among",
+    "Apply",
+    "AtLeast",
+    "Axis",
+    "Condition",
+    "Equal",
+    "Index",
+    "Operand",
+    "Read",
+    "Reduce",
+    "Table",
+    "Term",
+    "Value",
+    "along",
+    "reads_of",
+    "renamed",
+    "renamed_index",
+    "summed_over",
+]

@@ -35,13 +35,11 @@ from math import prod
 from typing import Final, NamedTuple
 
 from ..errors import InvalidNameError, OperandError, ShapeError, UnknownNameError, shorten
-from ..ops.scalar import ADD, MAXIMUM, MINIMUM
-from ..ops.shapes import BATCH, Shape, shape_text
-from .indexnotation import HTML, LATEX, TEXT, HtmlWriter, Inlined, LatexWriter, Writer
-from .reads import (
+from ..ops.reads import (
     Affine,
     Among,
     Apply,
+    Assignment,
     Axis,
     Condition,
     Equal,
@@ -49,10 +47,10 @@ from .reads import (
     Read,
     Reduce,
     Table,
-    Value,
-    along,
-    reads_of,
 )
+from ..ops.scalar import ADD, MAXIMUM, MINIMUM
+from ..ops.shapes import BATCH, Shape, shape_text
+from .indexnotation import HTML, LATEX, TEXT, HtmlWriter, Inlined, LatexWriter, Writer
 
 LEAF, LITERAL, COMPUTED = "leaf", "literal", "computed"
 
@@ -115,32 +113,14 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Statement:
-    """`array[place] = value`, at every point of `axes` where the conditions of `domain` hold.
+class Statement(Assignment):
+    """An assignment that can be written down.
 
-    place   an index per axis of the array; None where the axes of the statement are its axes
-
-    >>> from wengert.arrays.reads import Apply, Axis, Read, along
+    >>> from wengert.ops.reads import Apply, Axis, Read, along
     >>> from wengert.ops.scalar import EXP
     >>> print(Statement("e", (Axis("p", 3),), Apply(EXP, (Read("s", (along("p"),)),))))
     e[p] = exp(s[p])
     """
-
-    array: str
-    axes: tuple[Axis, ...]
-    value: Value
-    place: tuple[Index, ...] | None = None
-    domain: tuple[Condition, ...] = ()
-
-    @cached_property
-    def target(self) -> tuple[Index, ...]:
-        """An index per axis of the array that is written."""
-        return tuple([along(a.name) for a in self.axes]) if self.place is None else self.place
-
-    @property
-    def reads(self) -> tuple[Read, ...]:
-        """What it reads, in order, repeats included."""
-        return reads_of(self.value)
 
     def written(self, writer: Writer = TEXT) -> str:
         """The statement in a notation."""

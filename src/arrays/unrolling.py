@@ -8,12 +8,9 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..graph.expr import Graph
-from ..ops.record import Op
-from ..ops.scalar import ADD, MUL, NEG, SUB
+from ..graph.unroll import MISSING, Elements
 from .canonical import fingerprints, operations
-from .points import Columns, extended, flat_places, points
-from .reads import Apply, Operand, Read, Reduce, Term
-from .statements import LEAF, LITERAL, ArrayProgram, Statement
+from .statements import LEAF, LITERAL, ArrayProgram
 
 
 def unroll_program(program: ArrayProgram, leaves: Graph | None = None) -> Graph:
@@ -73,50 +70,41 @@ def check_program(graph: Graph, roots: Sequence[int], program: ArrayProgram) -> 
     return ProgramCheck(tuple(differing), len(was - now), len(now - was))
 
 
-_MISSING = -1
-
-
-class _Unroller:
+class _Unroller(Elements):
     """Makes the nodes of a program, array by array."""
 
     def __init__(self, program: ArrayProgram, leaves: Graph | None) -> None:
-        self.graph = Graph()
+        super().__init__(Graph())
         self._program, self._leaves = program, leaves
-        self._nodes: dict[str, Any] = {}
+        self.shapes.update({name: array.shape for name, array in program.arrays.items()})
         for array in program.arrays.values():
             if array.kind == LITERAL:
-                self._nodes[array.name] = self._array(
-                    [self.graph.constant(value).id for value in array.values]
-                )
+                nodes = [self.graph.constant(value).id for value in array.values]
+                self.put(array.name, array.shape, nodes)
         for statement in program.statements:
-            self._unroll(statement)
+            self.assign(statement)
         outputs: list[int] = []
         for name, places in program.outputs:
-            nodes = self._of(name)
+            nodes = self.of(name)
             outputs += (nodes if places is None else nodes[list(places)]).tolist()
-        if _MISSING in outputs:
+        if MISSING in outputs:
             raise ShapeError("an output is an element that no statement writes")
         self.graph.outputs = tuple(outputs)
 
-    def _array(self, nodes: Sequence[int]) -> Any:
+    def of(self, name: str) -> Any:
+        """The nodes of an array in C order; a vector consists of its parts."""
         import numpy
 
-        return numpy.array(nodes, numpy.int64)
-
-    def _of(self, name: str) -> Any:
-        """The nodes of an array in C order."""
-        import numpy
-
-        if name in self._nodes:
-            return self._nodes[name]
+        if name in self.nodes:
+            return self.nodes[name]
         array = self._program.arrays[name]
         if array.kind == LEAF:
-            self._nodes[name] = self._array([self._leaf(e) for e in array.elements])
-            return self._nodes[name]
-        nodes = numpy.full(array.size, _MISSING)
+            self.put(name, array.shape, [self._leaf(element) for element in array.elements])
+            return self.nodes[name]
+        nodes = numpy.full(array.size, MISSING)
         for part in self._program.parts(name):
-            if part.home is not None and part.name in self._nodes:
-                nodes[list(part.home.places)] = self._nodes[part.name]
+            if part.home is not None and part.name in self.nodes:
+                nodes[list(part.home.places)] = self.nodes[part.name]
         return nodes
 
     def _leaf(self, name: str) -> int:
@@ -125,58 +113,3 @@ class _Unroller:
         if self._leaves is None:
             return self.graph.input(name).id
         return self.graph.copy_leaf(self._leaves, self._leaves.leaves[name])
-
-    def _unroll(self, statement: Statement) -> None:
-        import numpy
-
-        array = self._program.arrays[statement.array]
-        columns = points(statement.axes, statement.domain)
-        value = statement.value
-        if isinstance(value, Apply):
-            operands = [self._operand(operand, columns) for operand in value.operands]
-            append = self.graph.append
-            made = [append(value.op, inner, value.statics) for inner in zip(*operands, strict=True)]
-        else:
-            made = self._reduced(value, columns)
-        nodes = self._nodes.setdefault(array.name, numpy.full(array.size, _MISSING))
-        places = flat_places(statement.target, array.shape, columns)
-        if (nodes[places] != _MISSING).any() or len(numpy.unique(places)) != len(places):
-            raise ShapeError(f"{statement} writes an element that is written already")
-        nodes[places] = made
-
-    def _operand(self, operand: Operand, columns: Columns) -> list[int]:
-        count = len(columns[""])
-        if not isinstance(operand, Read):
-            return [self.graph.constant(operand).id] * count
-        shape = self._program.arrays[operand.array].shape
-        found = self._of(operand.array)[flat_places(operand.index, shape, columns)].tolist()
-        if _MISSING in found:
-            raise ShapeError(f"reads elements of {operand.array} that no statement writes")
-        return found  # type: ignore[no-any-return]
-
-    def _reduced(self, value: Reduce, columns: Columns) -> list[int]:
-        graph = self.graph
-        totals: list[int | None] = [None] * len(columns[""])
-        for term in value.terms:
-            inner, rows = extended(columns, term.over, term.domain)
-            nodes = self._products(term, inner)
-            for row, node in zip(rows.tolist(), nodes, strict=True):
-                for _ in range(abs(term.count)):
-                    totals[row] = self._joined(value.op, totals[row], node, term.count)
-        zero = None if None not in totals else graph.constant(0.0).id
-        return [zero if total is None else total for total in totals]  # type: ignore[misc]
-
-    def _joined(self, op: Op, total: int | None, node: int, sign: int) -> int:
-        append = self.graph.append
-        if total is None:
-            return node if sign > 0 else append(NEG, (node,))
-        if op is ADD and sign < 0:
-            op = SUB
-        return append(op, (total, node))
-
-    def _products(self, term: Term, columns: Columns) -> list[int]:
-        append = self.graph.append
-        first, *more = [self._operand(factor, columns) for factor in term.factors]
-        for other in more:
-            first = [append(MUL, pair) for pair in zip(first, other, strict=True)]
-        return first

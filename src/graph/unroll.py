@@ -1,23 +1,24 @@
 """Unrolling: an array graph as the scalar graph it stands for, element by element.
 
-The inverse of rolling, and the meaning of every operation on whole arrays: what a matrix product
-is, in scalars, stands here and nowhere else.
+The inverse of rolling. What an operation on whole arrays is, in scalars, is the meaning in its
+record, in index notation; here the indices are put back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial, reduce
-from itertools import accumulate, product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from math import prod
 from numbers import Real
 from typing import Any, Final, overload
 
 from ..errors import ShapeError, SizeError
 from ..ops import arrays
-from ..ops.indexing import Index
+from ..ops.meanings import OUT, filled, meaning_of
+from ..ops.points import Columns, extended, flat_places, points
+from ..ops.reads import Apply, Assignment, Operand, Read, Reduce, Term
 from ..ops.record import Op, result_shape
-from ..ops.scalar import ADD, CONSTANT, DIV, EQ, EXP, GT, LOG, MAXIMUM, MUL, STOP_GRADIENT, SUB
+from ..ops.scalar import ADD, CONSTANT, MUL, NEG, SUB
 from ..ops.shapes import BATCH, Shape, shape_text
 from .arithmetic import Arithmetic
 from .expr import Expr, Graph, common_graph, live_nodes
@@ -26,6 +27,9 @@ from .value import Value
 
 MAX_LANES: Final = 50_000_000
 """How many scalars an array graph may unroll to."""
+
+MISSING: Final = -1
+"""In place of a node that there is not."""
 
 Lanes = list[int]
 """The nodes of an array's elements, row by row."""
@@ -64,13 +68,11 @@ def unroll_graph(
     graph: Graph,
     roots: Sequence[int],
     samples: Sequence[str] = (),
-    meanings: Mapping[Op, Callable[..., Lanes]] | None = None,
     parts: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Graph, dict[int, Lanes]]:
     """A scalar graph of what `roots` need, and the nodes of each node's elements, row by row.
 
     samples   what the names of each sample's leaves end with, where there is an axis of samples
-    meanings  those of operations that are not in the table
     parts     the names of the elements of each array that `graph.lanes` names
 
     Its outputs are the elements of `roots` in order.
@@ -78,13 +80,12 @@ def unroll_graph(
     live = live_nodes(graph, roots)
     shapes = _known_shapes(graph, live, len(samples))
     _check_sizes(graph, shapes)
-    known = {**_MEANINGS, **(meanings or {})}
     walk, lanes = Walk(graph), dict[int, Lanes]()
     target = walk.target
 
     def write(walk: Walk, node: int) -> int:
         if graph.operands[node]:
-            lanes[node] = _operation(graph, node, target, lanes, shapes, known)
+            lanes[node] = _operation(graph, node, target, lanes, shapes)
             _label(graph, node, target, lanes[node], shapes[node])
         else:
             lanes[node] = _leaf_lanes(graph, node, target, samples, parts or {})
@@ -143,17 +144,36 @@ def _places(name: str, shape: Shape) -> tuple[str, ...]:
 def _check_sizes(graph: Graph, shapes: Mapping[int, Shape]) -> None:
     total = 0
     for node, shape in shapes.items():
-        terms = 1
-        if graph.ops[node] is arrays.MATMUL:  # each element of which is a sum of products
-            terms = 2 * shapes[graph.operands[node][0]][-1]
         if BATCH in shape:
             raise ShapeError(
                 f"cannot unroll {Expr(graph, node)!r} of shape {shape_text(shape)}: the length of "
                 "its batch is not known; unroll the expression for one sample"
             )
-        total += terms * prod(shape)
+        if not graph.operands[node]:
+            total += prod(shape)
+            continue
+        total += sum(map(_count, _meaning(graph, node, shapes)))
     if total > MAX_LANES:
         raise SizeError(f"unrolling would give {total:,} scalars; the limit is {MAX_LANES:,}")
+
+
+def _count(assignment: Assignment) -> int:
+    """How many scalars an assignment makes at most: the factors and terms of each element."""
+    points = prod(axis.length for axis in assignment.axes)
+    value = assignment.value
+    if isinstance(value, Apply):
+        return points
+    return points * max(1, sum(_terms(term) * len(term.factors) for term in value.terms))
+
+
+def _terms(term: Term) -> int:
+    return 1 if term.domain else prod(axis.length for axis in term.over)
+
+
+def _meaning(graph: Graph, node: int, shapes: Mapping[int, Shape]) -> Sequence[Assignment]:
+    """What a node is in index notation, of its operands."""
+    own = [shapes[operand] for operand in graph.operands[node]]
+    return meaning_of(graph.ops[node], shapes[node], own, graph.statics.get(node, ()))
 
 
 def _leaf_lanes(
@@ -201,226 +221,98 @@ def _label(graph: Graph, node: int, target: Graph, made: Lanes, shape: Shape) ->
 
 
 def _operation(
-    graph: Graph,
-    node: int,
-    target: Graph,
-    lanes: dict[int, Lanes],
-    known: Mapping[int, Shape],
-    meanings: Mapping[Op, Callable[..., Lanes]],
+    graph: Graph, node: int, target: Graph, lanes: dict[int, Lanes], shapes: Mapping[int, Shape]
 ) -> Lanes:
-    shape = known[node]
-    op, operands, statics = graph.ops[node], graph.operands[node], graph.statics.get(node, ())
-    shapes = [known[operand] for operand in operands]
-    if op.shape is None:
-        rows = [
-            stretched(lanes[operand], own, shape)
-            for operand, own in zip(operands, shapes, strict=True)
-        ]
-        return [target.append(op, places, statics) for places in zip(*rows, strict=True)]
-    if op is arrays.BROADCAST:
-        statics = (shape,)
-    apply = partial(_apply, target)
-    return meanings[op](apply, [lanes[n] for n in operands], shapes, *statics)
+    elements = Elements(target)
+    elements.shapes[OUT] = shapes[node]
+    for place, operand in enumerate(graph.operands[node]):
+        elements.put(str(place), shapes[operand], lanes[operand])
+    for assignment in _meaning(graph, node, shapes):
+        elements.assign(assignment)
+    return elements.nodes[OUT].tolist()  # type: ignore[no-any-return]
 
 
-def _apply(target: Graph, op: Op, *operands: int | float) -> int:
-    """A new node; numbers among the operands, which are floats, become constants."""
-    if op is CONSTANT:
-        return target.node_of(operands[0])
-    nodes = [target.node_of(n) if isinstance(n, float) else n for n in operands]
-    return target.append(op, tuple(nodes))
+class Elements:
+    """Makes the scalar nodes of arrays' elements, as assignments say.
 
-
-def stretched(elements: Sequence[int], shape: Shape, wanted: Shape) -> Sequence[int]:
-    """The elements of an array of `shape`, broadcast to the shape `wanted`.
-
-    >>> stretched([7, 8], (2, 1), (2, 3))
-    [7, 7, 7, 8, 8, 8]
+    nodes   by array, the node of each element in C order; -1 where there is none yet
+    shapes  of the arrays; those that are not here are filled by one assignment
     """
-    if shape == wanted:
-        return elements
-    steps, step = [], 1
-    for length in reversed(shape):
-        steps.append(0 if length == 1 else step)
-        step *= length
-    places = [0]
-    padded = [0] * (len(wanted) - len(shape)) + steps[::-1]
-    for length, step in zip(wanted, padded, strict=True):
-        places = [place + i * step for place in places for i in range(length)]
-    return [elements[place] for place in places]
 
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: dict[str, Any] = {}
+        self.shapes: dict[str, Shape] = {}
 
-Apply = Callable[..., int]
+    def put(self, name: str, shape: Shape, nodes: Sequence[int]) -> None:
+        """An array whose elements there are."""
+        import numpy
 
+        self.shapes[name] = shape
+        self.nodes[name] = numpy.array(nodes, numpy.int64)
 
-def _sum(apply: Apply, terms: Iterable[int]) -> int:
-    return reduce(partial(apply, ADD), terms)
+    def of(self, name: str) -> Any:
+        """The nodes of an array in C order."""
+        return self.nodes[name]
 
+    def assign(self, assignment: Assignment) -> None:
+        """Make the elements that an assignment writes."""
+        import numpy
 
-def _dot(apply: Apply, a: Sequence[int], b: Sequence[int]) -> int:
-    return _sum(apply, [apply(MUL, x, y) for x, y in zip(a, b, strict=True)])
+        columns = points(assignment.axes, assignment.domain)
+        value = assignment.value
+        if isinstance(value, Apply):
+            operands = [self._operand(operand, columns) for operand in value.operands]
+            append = self.graph.append
+            made = [append(value.op, inner, value.statics) for inner in zip(*operands, strict=True)]
+        else:
+            made = self._reduced(value, columns)
+        name = assignment.array
+        if name not in self.shapes:
+            self.shapes[name] = filled(assignment)
+        shape = self.shapes[name]
+        nodes = self.nodes.setdefault(name, numpy.full(prod(shape), MISSING))
+        places = flat_places(assignment.target, shape, columns)
+        if (nodes[places] != MISSING).any() or len(numpy.unique(places)) != len(places):
+            raise ShapeError(f"{name}: an element that is written already is written again")
+        nodes[places] = made
 
+    def _operand(self, operand: Operand, columns: Columns) -> list[int]:
+        count = len(columns[""])
+        if not isinstance(operand, Read):
+            return [self.graph.constant(operand).id] * count
+        shape = self.shapes[operand.array]
+        found = self.of(operand.array)[flat_places(operand.index, shape, columns)].tolist()
+        if MISSING in found:
+            raise ShapeError(f"reads elements of {operand.array} that no statement writes")
+        return found  # type: ignore[no-any-return]
 
-def _matmul(apply: Apply, operands: list[Lanes], shapes: list[Shape]) -> Lanes:
-    (a, b), (left, right) = operands, shapes
-    left = left if len(left) > 1 else (1, *left)
-    right = right if len(right) > 1 else (*right, 1)
-    rows, inner, columns = left[-2], left[-1], right[-1]
-    stack = arrays.MATMUL.shape(left, right)[:-2]  # type: ignore[misc]
-    result: Lanes = []
-    blocks = zip(
-        stretched(range(0, len(a), rows * inner), left[:-2], stack),
-        stretched(range(0, len(b), inner * columns), right[:-2], stack),
-        strict=True,
-    )
-    for i, j in blocks:
-        for row in range(i, i + rows * inner, inner):
-            result += [
-                _dot(apply, a[row : row + inner], b[j + k : j + inner * columns : columns])
-                for k in range(columns)
-            ]
-    return result
+    def _reduced(self, value: Reduce, columns: Columns) -> list[int]:
+        graph = self.graph
+        totals: list[int | None] = [None] * len(columns[""])
+        for term in value.terms:
+            inner, rows = extended(columns, term.over, term.domain)
+            nodes = self._products(term, inner)
+            for row, node in zip(rows.tolist(), nodes, strict=True):
+                for _ in range(abs(term.count)):
+                    totals[row] = self._joined(value.op, totals[row], node, term.count)
+        zero = None if None not in totals else graph.constant(0.0).id
+        return [zero if total is None else total for total in totals]  # type: ignore[misc]
 
+    def _joined(self, op: Op, total: int | None, node: int, sign: int) -> int:
+        append = self.graph.append
+        if total is None:
+            return node if sign > 0 else append(NEG, (node,))
+        if op is ADD and sign < 0:
+            op = SUB
+        return append(op, (total, node))
 
-def _outer(apply: Apply, operands: list[Lanes], shapes: list[Shape]) -> Lanes:
-    return [apply(MUL, x, y) for x in operands[0] for y in operands[1]]
-
-
-def _over(
-    combine: Callable[[Apply, Lanes], int],
-    apply: Apply,
-    operands: list[Lanes],
-    shapes: list[Shape],
-    axis: int | None,
-) -> Lanes:
-    """One element for the elements along each line of the axis."""
-    return [combine(apply, [operands[0][i] for i in line]) for line in _lines(shapes[0], axis)]
-
-
-def _lines(shape: Shape, axis: int | None) -> list[range]:
-    """The positions along the axis, a range for each position across the others."""
-    if axis is None:
-        return [range(prod(shape))]
-    step = prod(shape[axis + 1 :])
-    block = step * shape[axis]
-    return [
-        range(first, start + block, step)
-        for start in range(0, prod(shape), block)
-        for first in range(start, start + step)
-    ]
-
-
-def _mean(apply: Apply, terms: Lanes) -> int:
-    return apply(DIV, _sum(apply, terms), float(len(terms)))
-
-
-def _max(apply: Apply, terms: Lanes) -> int:
-    return reduce(partial(apply, MAXIMUM), terms)
-
-
-def _logsumexp(apply: Apply, terms: Lanes) -> int:
-    top = apply(STOP_GRADIENT, _max(apply, terms))
-    shifted = [apply(EXP, apply(SUB, term, top)) for term in terms]
-    return apply(ADD, apply(LOG, _sum(apply, shifted)), top)
-
-
-def _first_max(apply: Apply, operands: list[Lanes], shapes: list[Shape], axis: int | None) -> Lanes:
-    result = list(operands[0])
-    for line in _lines(shapes[0], axis):
-        terms = [operands[0][i] for i in line]
-        largest_so_far = list(accumulate(terms, partial(apply, MAXIMUM)))
-        top = largest_so_far[-1]
-        for number, i in enumerate(line):
-            is_top = apply(EQ, terms[number], top)
-            if number:
-                is_top = apply(MUL, is_top, apply(GT, top, largest_so_far[number - 1]))
-            result[i] = is_top
-    return result
-
-
-def _transpose(apply: Apply, operands: list[Lanes], shapes: list[Shape]) -> Lanes:
-    rows, columns = shapes[0][-2:]
-    block = rows * columns
-    return [
-        operands[0][place]
-        for start in range(0, len(operands[0]), block)
-        for column in range(start, start + columns)
-        for place in range(column, start + block, columns)
-    ]
-
-
-def _broadcast(apply: Apply, operands: list[Lanes], shapes: list[Shape], shape: Shape) -> Lanes:
-    return list(stretched(operands[0], shapes[0], shape))
-
-
-def _gather(apply: Apply, operands: list[Lanes], shapes: list[Shape], index: Index) -> Lanes:
-    return [operands[0][i] for i in index.positions]
-
-
-def _scatter(
-    apply: Apply, operands: list[Lanes], shapes: list[Shape], index: Index, shape: Shape
-) -> Lanes:
-    terms: list[Lanes] = [[] for _ in range(prod(shape))]
-    for place, element in zip(index.positions, operands[0], strict=True):
-        terms[place].append(element)
-    zero = [] if all(terms) else [apply(CONSTANT, 0.0)]
-    return [_sum(apply, term or zero) for term in terms]
-
-
-def _rows(meaning: Callable[..., Lanes]) -> Callable[..., Lanes]:
-    """The meaning applied to each row of the operand."""
-
-    def of_rows(apply: Apply, operands: list[Lanes], shapes: list[Shape], *statics: Any) -> Lanes:
-        (elements,), width = operands, prod(shapes[0][1:])
-        return [
-            lane
-            for start in range(0, len(elements), width)
-            for lane in meaning(apply, [elements[start : start + width]], [shapes[0][1:]], *statics)
-        ]
-
-    return of_rows
-
-
-def _stack(apply: Apply, operands: list[Lanes], shapes: list[Shape]) -> Lanes:
-    return [lane for operand in operands for lane in operand]
-
-
-def _stack_rows(apply: Apply, operands: list[Lanes], shapes: list[Shape]) -> Lanes:
-    whole = arrays.STACK_ROWS.shape(*shapes)  # type: ignore[misc]
-    rows, width = whole[0], prod(whole[2:])
-    full = [
-        stretched(operand, shape, (rows, *whole[2:]))
-        for operand, shape in zip(operands, shapes, strict=True)
-    ]
-    return [
-        lane for row in range(rows) for operand in full for lane in operand[row * width :][:width]
-    ]
-
-
-def _length(apply: Apply, operands: list[Lanes], shapes: list[Shape]) -> Lanes:
-    return [apply(CONSTANT, float(shapes[0][0]))]
-
-
-_MEANINGS: Final[dict[Op, Callable[..., Lanes]]] = {
-    arrays.MATMUL: _matmul,
-    arrays.OUTER: _outer,
-    arrays.SUM: partial(_over, _sum),
-    arrays.MEAN: partial(_over, _mean),
-    arrays.MAX: partial(_over, _max),
-    arrays.FIRST_MAX: _first_max,
-    arrays.LOGSUMEXP: partial(_over, _logsumexp),
-    arrays.TRANSPOSE: _transpose,
-    arrays.RESHAPE: lambda apply, operands, shapes, shape: operands[0],
-    arrays.BROADCAST: _broadcast,
-    arrays.GATHER: _gather,
-    arrays.SCATTER: _scatter,
-    arrays.GATHER_ROWS: _rows(_gather),
-    arrays.SCATTER_ROWS: _rows(_scatter),
-    arrays.STACK: _stack,
-    arrays.STACK_ROWS: _stack_rows,
-    arrays.LENGTH: _length,
-}
-"""Each operation on whole arrays as operations on their elements."""
+    def _products(self, term: Term, columns: Columns) -> list[int]:
+        append = self.graph.append
+        first, *more = [self._operand(factor, columns) for factor in term.factors]
+        for other in more:
+            first = [append(MUL, pair) for pair in zip(first, other, strict=True)]
+        return first
 
 
 def _nested(elements: Iterator[Any], shape: Shape) -> Any:

@@ -15,6 +15,7 @@ from numbers import Integral
 from typing import Any, Final
 
 from ..errors import OperandError, ShapeError, shorten
+from . import meanings
 from .arrayshapes import (
     broadcast_to_shape,
     broadcast_value,
@@ -40,7 +41,7 @@ from .arrayshapes import (
 )
 from .indexing import Index, positions_of
 from .record import ATOM, PRODUCT, Notation, Op, call, infix
-from .scalar import exp, where
+from .scalar import ADD, MAXIMUM, exp, where
 from .shapes import BATCH, Shape, checked_shape, mismatch, shape_of, shape_text
 
 _TIGHT: Final = (ATOM,)
@@ -217,6 +218,7 @@ MATMUL: Op = _of_array(
     latex=infix(" ", PRODUCT),
     jvp=(lambda t, out, a, b: MATMUL(t, b), lambda t, out, a, b: MATMUL(a, t)),
     linear="each",
+    meaning=meanings.matmul,
 )
 
 OUTER: Op = _of_array(
@@ -230,6 +232,7 @@ OUTER: Op = _of_array(
     latex=Notation(r"{0} {1}^{{\top}}", PRODUCT, (PRODUCT, ATOM)),
     jvp=(lambda t, out, a, b: OUTER(t, b), lambda t, out, a, b: OUTER(a, t)),
     linear="each",
+    meaning=meanings.outer,
 )
 
 SUM: Op = _of_array(
@@ -241,6 +244,7 @@ SUM: Op = _of_array(
     statics=("axis",),
     defaults=(None,),
     linear="together",
+    meaning=meanings.reduction(ADD),
 )
 
 MEAN: Op = _of_array(
@@ -252,6 +256,7 @@ MEAN: Op = _of_array(
     statics=("axis",),
     defaults=(None,),
     linear="together",
+    meaning=meanings.mean,
 )
 
 MAX: Op = _of_array(
@@ -267,6 +272,7 @@ MAX: Op = _of_array(
     linear="",
     places=SUM,
     chooses=True,
+    meaning=meanings.reduction(MAXIMUM),
 )
 
 FIRST_MAX: Op = _of_array(
@@ -281,6 +287,7 @@ FIRST_MAX: Op = _of_array(
     kink="the first of the largest elements gets the 1",
     linear="",
     chooses=True,
+    meaning=meanings.first_max,
 )
 
 LOGSUMEXP: Op = _of_array(
@@ -295,6 +302,7 @@ LOGSUMEXP: Op = _of_array(
     linear="",
     places=SUM,
     element=3.0,
+    meaning=meanings.logsumexp,
 )
 
 TRANSPOSE: Op = _of_array(
@@ -306,6 +314,7 @@ TRANSPOSE: Op = _of_array(
     text=Notation("{0}.T", ATOM, _TIGHT),
     latex=Notation(r"{0}^{{\top}}", ATOM, _TIGHT),
     linear="together",
+    meaning=meanings.transpose,
 )
 
 RESHAPE: Op = _of_array(
@@ -317,6 +326,7 @@ RESHAPE: Op = _of_array(
     text=Notation("{0}.reshape({shape})", ATOM, _TIGHT),
     statics=("shape",),
     linear="together",
+    meaning=meanings.reshape,
 )
 
 BROADCAST: Op = _of_array(
@@ -328,6 +338,7 @@ BROADCAST: Op = _of_array(
     statics=("shape",),
     jvp=(lambda t, out, x, shape: BROADCAST(t, shape),),
     linear="together",
+    meaning=meanings.broadcast,
 )
 
 GATHER: Op = _of_array(
@@ -339,6 +350,7 @@ GATHER: Op = _of_array(
     statics=("index",),
     linear="together",
     element=3.0,
+    meaning=meanings.gather,
 )
 
 SCATTER: Op = _of_array(
@@ -350,6 +362,7 @@ SCATTER: Op = _of_array(
     statics=("index", "shape"),
     linear="together",
     element=3.0,
+    meaning=meanings.scatter,
 )
 
 GATHER_ROWS: Op = _of_array(
@@ -361,6 +374,7 @@ GATHER_ROWS: Op = _of_array(
     statics=("index",),
     linear="together",
     element=3.0,
+    meaning=meanings.gather_rows,
 )
 
 SCATTER_ROWS: Op = _of_array(
@@ -372,6 +386,7 @@ SCATTER_ROWS: Op = _of_array(
     statics=("index", "shape"),
     linear="together",
     element=3.0,
+    meaning=meanings.scatter_rows,
 )
 
 
@@ -405,6 +420,7 @@ STACK: Op = _of_array(
     jvp=EachOperand(_alone(lambda: STACK)),
     linear="together",
     chooses=True,
+    meaning=meanings.stack,
 )
 
 STACK_ROWS: Op = _of_array(
@@ -417,6 +433,7 @@ STACK_ROWS: Op = _of_array(
     jvp=EachOperand(_alone(lambda: STACK_ROWS)),
     linear="together",
     chooses=True,
+    meaning=meanings.stack_rows,
 )
 
 LENGTH: Op = _of_array(
@@ -429,6 +446,7 @@ LENGTH: Op = _of_array(
     jvp=(None,),
     linear="",
     chooses=True,
+    meaning=meanings.length,
 )
 
 

@@ -132,6 +132,8 @@ class Op:
     jvp         for an operation on whole arrays, one rule per operand, `rule(t, out, *operands,
                 *statics)`: what the operand's tangent `t` adds to that of the value; element by
                 element this is the rule of `vjp`
+    meaning     for an operation on whole arrays, what its elements are, in index notation: see
+                `wengert.ops.meanings`. What is computed of it, but by `evaluate`, is read off that
     places      for an operation on whole arrays that is not linear, one that is and whose elements
                 go the same ways, as a sum's do for a maximum's
     """
@@ -162,6 +164,7 @@ class Op:
     shape: Callable[..., tuple[int, ...]] | None = None
     jvp: Sequence[Callable[..., Any] | None] | None = None
     places: Op | None = None
+    meaning: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         notes = [f"{self.signature}: the {self.name} operation.", "", self.sentence]

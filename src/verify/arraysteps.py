@@ -6,22 +6,16 @@ are tried and kept as `compile` does, from the same list, on the same drafts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
-from typing import Any, Final
 
 from ..arrays.roll import Rolled, check_roll, roll
 from ..codegen.array import pipeline
 from ..codegen.array.draft import Draft, tried
-from ..codegen.array.families import JOIN
-from ..codegen.array.features import WITH_ONES
 from ..codegen.build import Recipe, simplified_graph
 from ..codegen.program import flatten
 from ..graph.expr import Graph
 from ..graph.unroll import lane_names, unroll_graph
-from ..ops.record import Op
-from ..ops.scalar import CONSTANT
 from ..proof.check import SMOOTH, Check, points_text
 from ..proof.nodes import EXACT, IDENTITY
 from .looks import Look, first_wrong
@@ -108,7 +102,7 @@ def _look(draft: Draft, function: Function, seed: int, parts: Mapping[str, Seque
     """
     places = [place for _, place in flatten(draft.outputs)]
     nodes = list(dict.fromkeys(place.node for place in places))
-    scalar, lanes = unroll_graph(draft.graph, nodes, function.samples, _MEANINGS, parts)
+    scalar, lanes = unroll_graph(draft.graph, nodes, function.samples, parts)
     roots = [
         lane
         for place in places
@@ -117,24 +111,3 @@ def _look(draft: Draft, function: Function, seed: int, parts: Mapping[str, Seque
         )
     ]
     return Look(scalar, roots, function.given, seed)
-
-
-def _join(apply: Any, operands: Any, shapes: Any, places: Any, length: int) -> list[int]:
-    found = {
-        place: lane
-        for index, lanes in zip(places, operands, strict=True)
-        for place, lane in zip(index.positions, lanes, strict=True)
-    }
-    return [found[place] for place in range(length)]
-
-
-def _with_ones(apply: Any, operands: Any, shapes: Any, axis: int) -> list[int]:
-    (lanes,), (shape,) = operands, shapes
-    width = prod(shape[axis:])
-    one = [apply(CONSTANT, 1.0) for _ in range(prod(shape[axis + 1 :]))]
-    starts = range(0, len(lanes), width)
-    return [lane for start in starts for lane in [*lanes[start : start + width], *one]]
-
-
-_MEANINGS: Final[dict[Op, Callable[..., list[int]]]] = {JOIN: _join, WITH_ONES: _with_ones}
-"""The operations that only passes on arrays write, as operations on elements."""

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from ...graph.expr import Graph
 from ...ops.arrays import BROADCAST, GATHER, MATMUL, MAX, MEAN, RESHAPE, SUM
+from ...ops.meanings import join
 from ...ops.record import Notation, Op
 from ...ops.shapes import BATCH, Shape
 from ..program import Nested
@@ -52,6 +53,7 @@ JOIN: Final = Op(
     cost={"numpy": 0.4},
     chooses=True,
     shape=lambda *given: (given[-1],),
+    meaning=join,
 )
 """Arrays as the parts of one vector, of which they fill every place."""
 

@@ -30,6 +30,7 @@ from ...ops.arrays import (
     TRANSPOSE,
 )
 from ...ops.indexing import Index
+from ...ops.meanings import with_ones
 from ...ops.record import Notation, Op
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH, Shape
@@ -59,6 +60,7 @@ WITH_ONES: Final = Op(
     linear="",
     cost={"numpy": 0.4},
     shape=lambda shape, axis: tuple(n + (i == axis) for i, n in enumerate(shape)),
+    meaning=with_ones,
 )
 """A matrix with a row of ones under it (axis 0) or a column of ones beside it (axis 1)."""
 

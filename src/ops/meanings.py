@@ -1,0 +1,481 @@
+"""What operations on whole arrays mean, in index notation: the text from which all else comes.
+
+A meaning is called with the shape of the value, the shapes of the operands, then the static
+arguments; no length is `BATCH`. It answers assignments: the operands are the arrays "0", "1" and so
+on, the value is the array `OUT`; others on the way are each filled by one assignment.
+Unrolling, batching, NumPy code and native code all read these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import prod
+from typing import Any, Final
+
+from ..errors import OperandError
+from .indexing import Index as Positions
+from .reads import (
+    Affine,
+    Apply,
+    Assignment,
+    AtLeast,
+    Axis,
+    Condition,
+    Equal,
+    Index,
+    Operand,
+    Read,
+    Reduce,
+    Table,
+    Term,
+    Value,
+    along,
+)
+from .record import Op
+from .scalar import ADD, DIV, EQ, EXP, GT, LOG, MAXIMUM, STOP_GRADIENT, SUB
+from .shapes import Shape
+
+OUT: Final = "out"
+"""The array that a meaning computes."""
+
+_LETTERS: Final = "ijklmpqrstuvabcdefghowxyz"
+
+Shapes = Sequence[Shape]
+Meaning = tuple[Assignment, ...]
+
+
+def meaning_of(op: Op, out: Shape, shapes: Shapes, statics: Sequence[Any] = ()) -> Meaning:
+    """The assignments that an operation is, on operands of these shapes.
+
+    An operation that works element by element is applied at every point; the others say what they
+    mean in their records, or an `OperandError` says that they do not.
+
+    >>> from wengert.ops.scalar import TANH
+    >>> (one,) = meaning_of(TANH, (3,), [(3,)])
+    >>> one.array, one.axes, one.value.operands
+    ('out', (Axis(name='i', length=3),), (Read(array='0', index=(Affine(offset=0, \
+terms=(('i', 1),)),)),))
+    """
+    if op.meaning is not None:
+        return tuple(op.meaning(out, tuple(shapes), *statics))
+    if op.shape is not None:
+        raise OperandError(
+            f"the record of {op.name} says what shape its value has and not what its elements are; "
+            "give it a meaning, in index notation, as the records of wengert.ops.arrays do"
+        )
+    axes = grid(out)
+    operands = [stretched(str(k), shape, axes) for k, shape in enumerate(shapes)]
+    return (Assignment(OUT, axes, Apply(op, tuple(operands), tuple(statics))),)
+
+
+def filled(assignment: Assignment) -> Shape:
+    """The shape of an array that an assignment fills.
+
+    >>> filled(Assignment("row", grid((2, 3)), product_of(1.0), (Affine(0, (("i", 3), ("j", 1))),)))
+    (6,)
+    """
+    last = {axis.name: axis.length - 1 for axis in assignment.axes}
+    return tuple(
+        [
+            1 + index.offset + sum(stride * last[axis] for axis, stride in index.terms)
+            if isinstance(index, Affine)
+            else 1 + max(index.values)
+            for index in assignment.target
+        ]
+    )
+
+
+def grid(shape: Shape, taken: int = 0) -> tuple[Axis, ...]:
+    """An axis for each length, with names that follow the first `taken` ones.
+
+    >>> [axis.name for axis in grid((2, 3), taken=1)]
+    ['j', 'k']
+    """
+    return tuple([Axis(_name(k), length) for k, length in enumerate(shape, taken)])
+
+
+def _name(number: int) -> str:
+    return _LETTERS[number] if number < len(_LETTERS) else f"i{number}"
+
+
+def _at(axes: Sequence[Axis]) -> tuple[Index, ...]:
+    return tuple([along(axis.name) for axis in axes])
+
+
+def stretched(array: str, shape: Shape, axes: Sequence[Axis]) -> Read:
+    """The element of an array of `shape` at each point, broadcast to the axes."""
+    own = axes[len(axes) - len(shape) :]
+    return Read(array, _stretched(shape, own))
+
+
+def _stretched(shape: Shape, axes: Sequence[Axis]) -> tuple[Index, ...]:
+    return tuple(
+        [
+            along(axis.name) if length == axis.length else Affine()
+            for length, axis in zip(shape, axes, strict=True)
+        ]
+    )
+
+
+def product_of(*factors: Operand, over: Sequence[Axis] = ()) -> Reduce:
+    """A product, summed over axes."""
+    return Reduce(ADD, (Term(1, tuple(factors), tuple(over)),))
+
+
+def _copied(read: Read) -> Reduce:
+    return product_of(read)
+
+
+def matmul(out: Shape, shapes: Shapes) -> Meaning:
+    """Σ over a row of the first and a column of the second."""
+    left, right = shapes
+    axes = grid(out)
+    (inner,) = grid(left[-1:], len(out))
+    columns = len(out) - (len(right) > 1)
+    rows = columns - (len(left) > 1)
+    stack, summed = axes[:rows], along(inner.name)
+    first = (*_outermost(left[:-2], stack), *_at(axes[rows:columns]), summed)
+    second = (*_outermost(right[:-2], stack), summed, *_at(axes[columns:]))
+    return (Assignment(OUT, axes, product_of(Read("0", first), Read("1", second), over=[inner])),)
+
+
+def _outermost(shape: Shape, stack: Sequence[Axis]) -> tuple[Index, ...]:
+    return _stretched(shape, stack[len(stack) - len(shape) :])
+
+
+def outer(out: Shape, shapes: Shapes) -> Meaning:
+    """A product for each pair."""
+    axes = grid(out)
+    value = product_of(Read("0", _at(axes[:1])), Read("1", _at(axes[1:])))
+    return (Assignment(OUT, axes, value),)
+
+
+def _line(shape: Shape, axis: int | None) -> tuple[tuple[Axis, ...], tuple[Axis, ...], Read]:
+    """What is left of an array's axes, what is reduced over, and the read of the operand."""
+    whole = grid(shape)
+    if axis is None:
+        return (), whole, Read("0", _at(whole))
+    return (*whole[:axis], *whole[axis + 1 :]), whole[axis : axis + 1], Read("0", _at(whole))
+
+
+def reduction(op: Op) -> Callable[..., Meaning]:
+    """The meaning of what puts the elements along an axis together by an operation."""
+
+    def meaning(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
+        axes, over, read = _line(shapes[0], axis)
+        return (Assignment(OUT, axes, Reduce(op, (Term(1, (read,), over),))),)
+
+    return meaning
+
+
+def mean(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
+    """The sum, divided by how many there are."""
+    axes, over, read = _line(shapes[0], axis)
+    count = float(prod(a.length for a in over))
+    total = Assignment("total", axes, product_of(read, over=over))
+    return (total, Assignment(OUT, axes, Apply(DIV, (Read("total", _at(axes)), count))))
+
+
+def logsumexp(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
+    """The largest element taken out first."""
+    axes, over, read = _line(shapes[0], axis)
+    whole = grid(shapes[0])
+    top, shifted, sized = (
+        Read("top", _at(axes)),
+        Read("shifted", _at(whole)),
+        Read("exps", _at(whole)),
+    )
+    sums = Read("sum", _at(axes))
+    return (
+        Assignment("largest", axes, Reduce(MAXIMUM, (Term(1, (read,), over),))),
+        Assignment("top", axes, Apply(STOP_GRADIENT, (Read("largest", _at(axes)),))),
+        Assignment("shifted", whole, Apply(SUB, (read, top))),
+        Assignment("exps", whole, Apply(EXP, (shifted,))),
+        Assignment("sum", axes, product_of(sized, over=over)),
+        Assignment("log", axes, Apply(LOG, (sums,))),
+        Assignment(OUT, axes, Apply(ADD, (Read("log", _at(axes)), top))),
+    )
+
+
+def first_max(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
+    """1 where an element is the largest, and larger than all before it along the axis.
+
+    The largest so far is found by doubling: after k rounds it is that of 2ᵏ elements.
+    """
+    (shape,) = shapes
+    if axis is not None or len(shape) < 2:
+        whole = grid(shape or (1,))
+        place = _at(whole) if shape else (Affine(),)
+        marks = _first_along("0" if shape else "row", whole, axis or 0, place, grid(shape))
+        put = () if shape else (Assignment("row", whole, _copied(Read("0"))),)
+        return (*put, *marks)
+    whole, (row,) = grid(shape), grid((prod(shape),), len(shape))
+    place = (Affine(0, _strides(whole)),)
+    put = (Assignment("row", whole, _copied(Read("0", _at(whole))), place),)
+    return (*put, *_first_along("row", (row,), 0, place, whole))
+
+
+def _first_along(
+    source: str,
+    whole: tuple[Axis, ...],
+    axis: int,
+    place: tuple[Index, ...],
+    axes: tuple[Axis, ...],
+) -> Meaning:
+    """The marks along an axis of `source`; the value at the points of `axes` is that at `place`."""
+    line, rest = whole[axis], (*whole[:axis], *whole[axis + 1 :])
+
+    def moved(places: tuple[Index, ...], step: int) -> tuple[tuple[Index, ...], AtLeast]:
+        here = places[axis]
+        assert isinstance(here, Affine)
+        back = Affine(here.offset - step, here.terms)
+        return (*places[:axis], back, *places[axis + 1 :]), AtLeast(back)
+
+    here = Read(source, _at(whole))
+    top = Read("top", _at(rest))
+    made = [
+        Assignment("top", rest, Reduce(MAXIMUM, (Term(1, (here,), (line,)),))),
+        Assignment("is_top", whole, Apply(EQ, (here, top))),
+    ]
+    so_far, step = source, 1
+    while step < line.length - 1:
+        earlier, inside = moved(_at(whole), step)
+        terms = (
+            Term(1, (Read(so_far, _at(whole)),)),
+            Term(1, (Read(so_far, earlier),), (), (inside,)),
+        )
+        step *= 2
+        so_far = f"largest_of_{step}"
+        made.append(Assignment(so_far, whole, Reduce(MAXIMUM, terms)))
+    if line.length == 1:
+        return (*made, Assignment(OUT, axes, _copied(Read("is_top", place))))
+    made.append(Assignment("larger", whole, Apply(GT, (top, Read(so_far, _at(whole))))))
+    before, inside = moved(place, 1)
+    first = Equal(place[axis], Affine())
+    marks = Reduce(
+        ADD,
+        (
+            Term(1, (Read("is_top", place),), (), (first,)),
+            Term(1, (Read("is_top", place), Read("larger", before)), (), (inside,)),
+        ),
+    )
+    return (*made, Assignment(OUT, axes, marks))
+
+
+def transpose(out: Shape, shapes: Shapes) -> Meaning:
+    """The last two axes, exchanged."""
+    axes = grid(out)
+    places = _at(axes)
+    return (Assignment(OUT, axes, _copied(Read("0", (*places[:-2], places[-1], places[-2])))),)
+
+
+def reshape(out: Shape, shapes: Shapes, shape: Shape) -> Meaning:
+    """The same elements row by row: the axes are the digits that both shapes count in.
+
+    Where the one counts in digits that are no multiples of the other's, by way of one long row.
+    """
+    (given,) = shapes
+    digits = _common_digits(given, out)
+    if digits is None:
+        axes, own = grid(given), grid(out)
+        put = Assignment("row", axes, _copied(Read("0", _at(axes))), (Affine(0, _strides(axes)),))
+        taken = Read("row", (Affine(0, _strides(own)),))
+        return (put, Assignment(OUT, own, _copied(taken)))
+    axes = grid(digits)
+    value = _copied(Read("0", _counted(given, axes)))
+    place = _counted(out, axes)
+    return (Assignment(OUT, axes, value, None if place == _at(axes) else place),)
+
+
+def _common_digits(one: Shape, other: Shape) -> Shape | None:
+    """The lengths of axes of which both shapes' axes are made, slowest first, if there are such."""
+    ends = set[int]()
+    for shape in (one, other):
+        size = 1
+        for length in reversed(shape):
+            size *= length
+            ends.add(size)
+    sizes = sorted(ends | {1})
+    steps = list(pairwise(sizes))
+    if any(large % small for small, large in steps):
+        return None
+    return tuple([large // small for small, large in reversed(steps)])
+
+
+def _counted(shape: Shape, digits: Sequence[Axis]) -> tuple[Index, ...]:
+    """The index along each axis of a shape in digits, of which it takes as many as it has."""
+    left = list(digits)
+    found: list[Index] = []
+    for length in shape:
+        taken: list[Axis] = []
+        while prod(axis.length for axis in taken) < length:
+            taken.append(left.pop(0))
+        found.append(Affine(0, _strides(taken)))
+    return tuple(found)
+
+
+def _strides(axes: Sequence[Axis]) -> tuple[tuple[str, int], ...]:
+    """The axes with how far apart their elements are, where they count row by row."""
+    found: list[tuple[str, int]] = []
+    step = 1
+    for axis in reversed(axes):
+        found.insert(0, (axis.name, step))
+        step *= axis.length
+    return tuple(found)
+
+
+def broadcast(out: Shape, shapes: Shapes, shape: Shape) -> Meaning:
+    """Each element wherever it is repeated."""
+    axes = grid(out)
+    return (Assignment(OUT, axes, _copied(stretched("0", shapes[0], axes))),)
+
+
+def gather(out: Shape, shapes: Shapes, index: Positions) -> Meaning:
+    """Elements by their positions: slices and steps where these are regular, tables otherwise."""
+    axes = grid(out)
+    return (Assignment(OUT, axes, _copied(Read("0", _chosen(index, shapes[0], axes)))),)
+
+
+def gather_rows(out: Shape, shapes: Shapes, index: Positions) -> Meaning:
+    """The same in each row."""
+    axes = grid(out)
+    inside = _chosen(index, shapes[0][1:], axes[1:])
+    return (Assignment(OUT, axes, _copied(Read("0", (along(axes[0].name), *inside)))),)
+
+
+def scatter(out: Shape, shapes: Shapes, index: Positions, shape: Shape) -> Meaning:
+    """What is added at each place: the sum of the elements whose position it is."""
+    return (_scattered(grid(out), (), index),)
+
+
+def scatter_rows(out: Shape, shapes: Shapes, index: Positions, shape: Shape) -> Meaning:
+    """The same in each row."""
+    axes = grid(out)
+    return (_scattered(axes[1:], axes[:1], index),)
+
+
+def _scattered(inner: tuple[Axis, ...], rows: tuple[Axis, ...], index: Positions) -> Assignment:
+    """Sums of the elements that have the place of `inner`, where that is no matter of one of them.
+
+    An axis that is the place along one axis of the result, and nothing else, is no axis of the sum.
+    """
+    own = grid(index.shape, len(inner) + len(rows))
+    places = _chosen(index, tuple([axis.length for axis in inner]), own)
+    uses = [axis for place in places for axis in place.axes]
+    reads: dict[str, Index] = {axis.name: along(axis.name) for axis in own}
+    lengths = {axis.name: axis.length for axis in own}
+    domain: list[Condition] = []
+    for axis, place in zip(inner, places, strict=True):
+        alone = isinstance(place, Affine) and len(place.terms) == 1 and place.terms[0][1] == 1
+        if alone and isinstance(place, Affine) and uses.count(place.axes[0]) == 1:
+            (name,) = place.axes
+            here = Affine(-place.offset, ((axis.name, 1),))
+            reads[name] = here
+            after = lengths[name] - 1 + place.offset
+            if place.offset:
+                domain.append(AtLeast(here))
+            if after < axis.length - 1:
+                domain.append(AtLeast(Affine(after, ((axis.name, -1),))))
+        else:
+            domain.append(Equal(place, along(axis.name)))
+    over = tuple([axis for axis in own if reads[axis.name] == along(axis.name)])
+    read = Read("0", (*_at(rows), *[reads[axis.name] for axis in own]))
+    value = Reduce(ADD, (Term(1, (read,), over, tuple(domain)),))
+    return Assignment(OUT, (*rows, *inner), value)
+
+
+def _chosen(index: Positions, shape: Shape, axes: Sequence[Axis]) -> tuple[Index, ...]:
+    """Positions, one for each point of the axes, as an index along each axis of a shape."""
+    import numpy
+
+    columns = numpy.unravel_index(index.array, shape) if shape else ()
+    return tuple([_index(column, axes) for column in columns])
+
+
+def _index(numbers: Any, axes: Sequence[Axis]) -> Index:
+    """Numbers for each point of the axes: an affine map of these, else a table of those needed."""
+    import numpy
+
+    numbers = numpy.asarray(numbers)
+    origin = (0,) * numbers.ndim
+    offset = int(numbers[origin])
+    expected: Any = offset
+    terms: list[tuple[str, int]] = []
+    for place, axis in enumerate(axes):
+        if axis.length > 1:
+            stride = int(numbers[(*origin[:place], 1, *origin[place + 1 :])]) - offset
+            steps = stride * numpy.arange(axis.length)
+            expected = expected + steps.reshape(-1, *[1] * (numbers.ndim - place - 1))
+            if stride:
+                terms.append((axis.name, stride))
+    if (numbers == expected).all():
+        return Affine(offset, tuple(terms))
+    needed = []
+    for place in range(numbers.ndim):
+        first = numbers.take([0], axis=place)
+        if (numbers == first).all():
+            numbers = first
+        else:
+            needed.append(place)
+    values = tuple(numbers.ravel().tolist())
+    return Table(
+        "index",
+        tuple([axes[place].name for place in needed]),
+        tuple([axes[place].length for place in needed]),
+        values,
+    )
+
+
+def stack(out: Shape, shapes: Shapes) -> Meaning:
+    """Each operand in its own place along a new first axis."""
+    axes = grid(out)[1:]
+    return tuple(
+        [
+            Assignment(OUT, axes, _copied(Read(str(place), _at(axes))), (Affine(place), *_at(axes)))
+            for place in range(len(shapes))
+        ]
+    )
+
+
+def stack_rows(out: Shape, shapes: Shapes) -> Meaning:
+    """Each operand in its own place of every row."""
+    rows, _, *inner = grid(out)
+    axes = (rows, *inner)
+    return tuple(
+        [
+            Assignment(
+                OUT,
+                axes,
+                _copied(stretched(str(place), shape, axes)),
+                (along(rows.name), Affine(place), *_at(inner)),
+            )
+            for place, shape in enumerate(shapes)
+        ]
+    )
+
+
+def length(out: Shape, shapes: Shapes) -> Meaning:
+    """How many rows there are, a number."""
+    return (Assignment(OUT, (), product_of(float(shapes[0][0]))),)
+
+
+def join(out: Shape, shapes: Shapes, places: Sequence[Positions], size: int) -> Meaning:
+    """Each operand at its own places of a vector."""
+    made = []
+    for number, (shape, positions) in enumerate(zip(shapes, places, strict=True)):
+        axes = grid(shape)
+        place = _index(positions.array.reshape(shape), axes)
+        made.append(Assignment(OUT, axes, _copied(Read(str(number), _at(axes))), (place,)))
+    return tuple(made)
+
+
+def with_ones(out: Shape, shapes: Shapes, axis: int) -> Meaning:
+    """The operand, and a row or column of ones after it."""
+    axes = grid(shapes[0])
+    rest = (*axes[:axis], *axes[axis + 1 :])
+    end = Affine(shapes[0][axis])
+    place = (*_at(axes[:axis]), end, *_at(axes[axis + 1 :]))
+    ones: Value = product_of(1.0)
+    copied = Assignment(OUT, axes, _copied(Read("0", _at(axes))), _at(axes))
+    return (copied, Assignment(OUT, rest, ones, place))
