@@ -168,8 +168,7 @@ class Compiled:
         counts = ", ".join(f"{n:,} {name}" for name, n in self.program.counts().most_common())
         lines = [pass_text(record) for record in self.passes]
         lines += [f"{len(self.program.instructions):,} operations: {counts}"]
-        known = self.target in ("python", "numpy")
-        if known and not isinstance(self.program, ArrayFunction):
+        if self.target in ("python", "numpy"):
             lines.append(estimate(self.program))
         return "\n".join(lines)
 

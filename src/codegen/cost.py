@@ -21,7 +21,9 @@ from ..ops.scalar import ADD, CONSTANT, ELEMENTWISE, STOP_GRADIENT, TOTAL
 from ..ops.shapes import BATCH, Shape
 from .array.families import JOIN, computed_in_place
 from .array.features import WITH_ONES
+from .array.function import ArrayFunction
 from .array.program import ArrayProgram, Flat
+from .array.statementcost import microseconds as statement_microseconds
 from .program import Instruction, Operand, Program, flatten
 
 _CALL, _ARGUMENT, _OUTPUT, _SAMPLE = 0.3, 0.006, 0.005, 0.05
@@ -92,6 +94,9 @@ def array_microseconds(program: Any, samples: int) -> float:
     >>> 1 < array_microseconds(f.program, 1) < 20
     True
     """
+    if isinstance(program, ArrayFunction):
+        time = statement_microseconds(program, samples)
+        return _STEP + len(program.groups) * _VIEW + time
     made = {instruction.name: instruction.op for instruction in program.instructions}
     shapes = program.shapes
 
@@ -206,7 +211,7 @@ def pass_text(record: Any) -> str:
     return str(record)
 
 
-def estimate(program: Program | ArrayProgram) -> str:
+def estimate(program: Program | ArrayProgram | ArrayFunction) -> str:
     """The cost of a call in words.
 
     >>> from wengert.codegen.compiled import compile
@@ -215,7 +220,7 @@ def estimate(program: Program | ArrayProgram) -> str:
     >>> print(estimate(compile({"w": w, "x": x}, (w * x).tanh(), batch="x").program))
     about 0.31 µs a call and 0.097 µs a sample
     """
-    if isinstance(program, ArrayProgram):
+    if not isinstance(program, Program):
         one = array_microseconds(program, 1)
         batched = any(BATCH in group.whole for group in program.groups)
         many = f" with 1 sample, {duration(array_microseconds(program, 1000))} with 1,000"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from ...arrays.batched import batched
 from ...arrays.rolling import roll_nodes
@@ -35,28 +36,74 @@ def array_function(
     simplify  whether to rewrite statements where that makes a call cheaper
     stacked   which of them are one for each sample, whether they differ or not
     """
+    request = Request(outputs, signatures, name, simplify, dtype, stacked)
+    *_, last = stages(graph, request)
+    return last.function
+
+
+class Request(NamedTuple):
+    """What is asked of a graph's outputs: as `array_function` takes it."""
+
+    outputs: Nested
+    signatures: Sequence[Signature]
+    name: str = "f"
+    simplify: bool = True
+    dtype: str = "float64"
+    stacked: Sequence[bool] = ()
+
+
+class Stage(NamedTuple):
+    """A step on the way from scalars to the statements that are printed, and what it led to."""
+
+    name: str
+    function: ArrayFunction
+
+
+def stages(graph: Graph, request: Request) -> Iterator[Stage]:
+    """Roll, the axis of samples, smaller domains, and the rewrites that are tried.
+
+    Each computes what the one before it does: `verify` compares them.
+    """
+    signatures = request.signatures
     graph = _with_all_leaves(graph, signatures)
     arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
-    program = roll_nodes(graph, graph.outputs, arguments)
-    program = batched(program, [s.name for s in signatures if s.batched])
-    statements = tuple(map(tightened, program.statements))
-    program = replace(program, statements=tables_named(statements))
-    elements = _elements(program, stacked or [False] * len(graph.outputs))
-    nested = map_nested(outputs, lambda _: next(elements))
-    given = {leaf for s in signatures for leaf in s.leaves}
-    values = {
-        label: float(value)
-        for label, node in graph.leaves.items()
-        if label not in given
-        and graph.ops[node] not in (CONSTANT, INPUT)
-        and (value := graph.value(node)) is not None
-    }
-    space = Namespace({name, "np"} | called_elsewhere(graph.ops))
+    space = Namespace({request.name, "np"} | called_elsewhere(graph.ops))
     groups = tuple([_group(signature, space) for signature in signatures])
-    whole = {group.argument for group in groups}
-    results = _results(nested, "", whole)
-    made = ArrayFunction(name, groups, program, results, values, dtype)
-    return rewritten(made) if simplify else made
+    values = dict(_values(graph, signatures))
+    stacked = request.stacked or [False] * len(graph.outputs)
+
+    def stage(name: str, program: ArrayProgram) -> Stage:
+        elements = _elements(program, stacked)
+        nested = map_nested(request.outputs, lambda _: next(elements))
+        results = _results(nested, "", {group.argument for group in groups})
+        made = ArrayFunction(request.name, groups, program, results, values, request.dtype)
+        return Stage(name, made)
+
+    program = roll_nodes(graph, graph.outputs, arguments)
+    last = stage("roll", program)
+    yield last
+    samples = [s.name for s in signatures if s.batched]
+    if samples:
+        program = batched(program, samples)
+        last = stage("batch", program)
+        yield last
+    statements = tables_named(tuple(map(tightened, program.statements)))
+    if statements != program.statements:
+        last = stage("domains", replace(program, statements=statements))
+        yield last
+    if request.simplify:
+        for function in rewritten(last.function):
+            yield Stage(function.passes[-1].name, function)
+
+
+def _values(graph: Graph, signatures: Sequence[Signature]) -> Iterator[tuple[str, float]]:
+    """The numbers of leaves that are no arguments, by name."""
+    given = {leaf for s in signatures for leaf in s.leaves}
+    for label, node in graph.leaves.items():
+        value = graph.value(node)
+        own = label not in given and graph.ops[node] not in (CONSTANT, INPUT)
+        if own and value is not None:
+            yield label, float(value)
 
 
 def _with_all_leaves(graph: Graph, signatures: Sequence[Signature]) -> Graph:
