@@ -322,8 +322,7 @@ class _Printer:
         name, array = statement.array, self._arrays[statement.array]
         if name in self._host and len(code.text) <= LONGEST and code.depth < DEEPEST:
             names = {axis.name: str(k) for k, axis in enumerate(statement.axes)}
-            axes = tuple([names[axis] for axis in code.axes])
-            self._pending[name] = replace(code, axes=axes)
+            self._pending[name] = code.renamed(names)
             return
         if _is_truth(statement) and name not in self.recogniser.truths:
             code = _as_numbers(code, self.function.dtype)
@@ -457,8 +456,12 @@ class _Printer:
         if array.home is not None:
             self._open_part(name)
         lengths = _lengths(statement)
+        place = statement.target
+        lone = {axis for axis, length in lengths.items() if length == 1 and axis not in code.axes}
+        if all(isinstance(index, Affine) and index.axis for index in place):
+            place = tuple([Affine(0) if lone.intersection(i.axes) else i for i in place])
         target = self.recogniser.viewed(
-            Read(name, statement.target),
+            Read(name, place),
             Code(self._names[name], self._axes(name), memory=name),
             lengths,
             writing=True,

@@ -13,7 +13,7 @@ from math import prod
 from typing import Final
 
 from ...arrays.reads import Affine, Index, Read, Table
-from ...ops.record import ATOM
+from ...ops.record import ATOM, Op
 from ...ops.shapes import BATCH, Shape
 
 WINDOWS: Final = "np.lib.stride_tricks.sliding_window_view"
@@ -27,6 +27,8 @@ class Code:
     filling  the text that writes the value into the memory `{out}`; "" where there is none
     update   what an operator does with two pieces of text: left, operator, right
     depth    how deep expressions are nested in it
+    op       the operation of the table that it is, if it is one
+    operands, statics  what that is applied to, with axes of the same names
     """
 
     text: str
@@ -36,6 +38,16 @@ class Code:
     filling: str = ""
     depth: int = 0
     update: tuple[str, str, str] | None = None
+    op: Op | None = None
+    operands: tuple[Code, ...] = ()
+    statics: tuple[float, ...] = ()
+
+    def renamed(self, names: Mapping[str, str]) -> Code:
+        """This with other names for its axes."""
+        operands = tuple([replace(one, op=None, operands=()) for one in self.operands])
+        operands = tuple([one.renamed(names) for one in operands])
+        axes = tuple([names[axis] for axis in self.axes])
+        return replace(self, axes=axes, operands=operands)
 
     def within(self, level: int) -> str:
         """The text for a place that needs `level`."""
@@ -224,7 +236,7 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
             windows.append(_Window(len(axes), slow, long, fast, short))
             axes.append(slow)
             sizes.append(lengths[slow])
-    code = replace(source, axes=tuple(axes), filling="", update=None)
+    code = replace(source, axes=tuple(axes), filling="", update=None, op=None, operands=())
     while keys and keys[-1] == ":":
         keys.pop()
     if keys:

@@ -28,7 +28,7 @@ from ...arrays.reads import (
 )
 from ...arrays.statements import LITERAL, ArrayProgram, Statement
 from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
-from ...ops.scalar import ADD, MAXIMUM, STOP_GRADIENT
+from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH
 from .reading import Code, Head, arranged, table_constant, transposed, view
 
@@ -121,7 +121,7 @@ class Recogniser:
             )
         ):
             renaming = dict(zip(own, map(str, names), strict=True))
-            code = replace(source, axes=tuple([renaming[axis] for axis in source.axes]))
+            code = source.renamed(renaming)
         else:
             code = self.viewed(read, source, lengths)
         if read.array in self.truths and not truth and not _is_number(code):
@@ -164,11 +164,14 @@ class Recogniser:
             self._operand(operand, lengths, place in value.op.conditions)
             for place, operand in enumerate(value.operands)
         ]
-        if value.op is STOP_GRADIENT:
+        if value.op is STOP_GRADIENT or (value.op is POW_CONST and value.statics == (1.0,)):
             return operands[0]
         constants = [_constant(code) for code in operands]
         if None not in constants:
             return number(value.op.evaluate(*constants, *value.statics))
+        if value.op is MUL:
+            sign, selected = _selected(1.0, operands)
+            operands = selected if sign > 0 else operands
         if self.dtype != "float64" and value.op.conditions:
             operands = self._of_own_type(operands, value.op.conditions)
         axes = tuple([axis for axis in grid if any(axis in code.axes for code in operands)])
@@ -189,7 +192,13 @@ class Recogniser:
         if form.operator:
             update = (shown[0].text, form.operator, shown[1].text)
         text = form.template.format(*texts, **fixed)
-        return Code(text, axes, form.binds, "", filling, depth, update)
+        made = Code(text, axes, form.binds, "", filling, depth, update)
+        if value.op is WHERE and not self._is_truth(value.operands[0]):
+            return made
+        return replace(made, op=value.op, operands=tuple(operands), statics=value.statics)
+
+    def _is_truth(self, operand: Operand) -> bool:
+        return isinstance(operand, Read) and operand.array in self.truths
 
     def _of_own_type(self, operands: list[Code], conditions: Sequence[int]) -> list[Code]:
         """Numbers to choose between as numbers of the function's type, where all are numbers."""
@@ -210,17 +219,28 @@ class Recogniser:
         if value.op is not ADD:
             extremes = [self._extreme(term, value.op.name, lengths) for term in value.terms]
             return self._largest(extremes, value.op.name, grid)
-        parts = [self._term(term, grid, lengths) for term in value.terms]
+        parts = self._terms(value.terms, grid, lengths)
         while len(parts) > MANY:  # in parentheses, so that nothing nests deeply
             some = [parts[k : k + MANY] for k in range(0, len(parts), MANY)]
             parts = [(1, self._sum(part, grid)) for part in some]
         return self._sum(parts, grid)
 
     def _sum(self, parts: Sequence[tuple[int, Code]], grid: Sequence[str]) -> Code:
-        """Terms with their signs added up.
+        """Terms with their signs added up; truth values count as 1 and 0 beside other numbers.
 
         A sum starts with what is added and has all axes, so that nothing is turned or grown.
         """
+        counted = [(sign, code, _counted(code)) for sign, code in parts]
+        if any(how is None for _, _, how in counted):
+            numbers = [(sign, code) for sign, code, how in counted if how is None]
+            truths = [(sign * how[0], how[1]) for sign, _, how in counted if how is not None]
+            total = self._added_up(numbers, grid)
+            for sign, code in truths:
+                total = self._added(total, code, sign, grid)
+            return total
+        return self._added_up(parts, grid)
+
+    def _added_up(self, parts: Sequence[tuple[int, Code]], grid: Sequence[str]) -> Code:
         plus = [k for k, (sign, _) in enumerate(parts) if sign > 0]
         full = [k for k in plus if len(parts[k][1].axes) == len(grid)]
         first = (full or plus or [0])[0]
@@ -261,6 +281,39 @@ class Recogniser:
             code = _where(mask, code, list(lengths), none.text)
         return _over_axes(code, [axis.name for axis in term.over if axis.name in code.axes], name)
 
+    def _terms(
+        self, terms: Sequence[Term], grid: Sequence[str], lengths: Mapping[str, int]
+    ) -> list[tuple[int, Code]]:
+        """Terms with their signs; those summed over the same axes are added before that."""
+        parts: list[tuple[int, Code]] = []
+        alike: dict[tuple[object, ...], tuple[int, list[tuple[int, Code]]]] = {}
+        for term in terms:
+            code = self._to_be_summed(term, lengths)
+            if code is None:
+                parts.append(self._term(term, grid, lengths))
+                continue
+            place, some = alike.setdefault((term.over, frozenset(code.axes)), (len(parts), []))
+            if not some:
+                parts.append(self._term(term, grid, lengths))
+            some.append((term.count, code))
+        for (over, _), (place, some) in alike.items():
+            if len(some) > 1:
+                assert isinstance(over, tuple)
+                names = [axis.name for axis in over]
+                whole = self._sum(some, [*grid, *names])
+                parts[place] = (1, _over_axes(whole, names, "add"))
+        return parts
+
+    def _to_be_summed(self, term: Term, outer: Mapping[str, int]) -> Code | None:
+        """What a term sums over all its axes element by element, if it is that."""
+        if len(term.factors) != 1 or abs(term.count) != 1 or term.domain or not term.over:
+            return None
+        lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
+        code = self._operand(term.factors[0], lengths)
+        over = [axis.name for axis in term.over]
+        plain = code.op is not WHERE and len(_squared(code, over)) == 1
+        return code if plain and set(over) <= set(code.axes) else None
+
     def _term(self, term: Term, grid: Sequence[str], outer: Mapping[str, int]) -> tuple[int, Code]:
         """The sign of a term and its size, summed over its axes."""
         lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
@@ -270,6 +323,10 @@ class Recogniser:
         mask = self._mask_of(term, lengths)
         scale = float(term.count)
         factors = []
+        if mask is None and over:
+            codes = [one for code in codes for one in _squared(code, over)]
+        elif mask is None and len(codes) > 1:
+            scale, codes = _selected(scale, codes)
         for code in codes:
             if code.text.startswith("np.") or not _is_number(code):
                 factors.append(code)
@@ -389,7 +446,7 @@ def contracted(
     """
     if not factors:
         return number(scale)
-    left = [_summed_alone(f, over, factors) for f in factors]
+    left = [_summed_alone(k, over, factors) for k in range(len(factors))]
     sizes = [_size(code.axes, lengths) for code in left]
     result = {axis for code in left for axis in code.axes} - set(over)
     if scale != 1.0 and min(sizes) < _size(result, lengths):
@@ -421,7 +478,7 @@ def _paired(
     i, j = min(pairs, key=cost)
     a, b, summed = factors[i], factors[j], alone(i, j)
     if any(axis in a.axes and axis in b.axes for axis in summed):
-        a, b = _summed_alone(a, summed, [a, b]), _summed_alone(b, summed, [a, b])
+        a, b = _summed_alone(0, summed, [a, b]), _summed_alone(1, summed, [a, b])
         product = _matrix_product(a, b, summed, [axis for axis in order if axis not in summed])
     else:
         product = _product(a, b, order)
@@ -433,16 +490,54 @@ def _size(axes: Iterable[str], lengths: Mapping[str, int]) -> int:
     return prod(SAMPLES if lengths[axis] == BATCH else lengths[axis] for axis in axes)
 
 
-def _summed_alone(code: Code, over: Sequence[str], factors: Sequence[Code]) -> Code:
+def _summed_alone(place: int, over: Sequence[str], factors: Sequence[Code]) -> Code:
     """A factor without the summed axes that no other factor has."""
+    code = factors[place]
     if len(factors) == 1:
         return code
-    others = [axis for other in factors if other is not code for axis in other.axes]
+    others = [axis for k, other in enumerate(factors) if k != place for axis in other.axes]
     return _over_axes(code, [a for a in over if a in code.axes and a not in others], "add")
+
+
+def _counted(code: Code) -> tuple[int, Code] | None:
+    """Where it is 1 or -1 where a truth value holds and 0 elsewhere: which, and that value."""
+    if code.op is not WHERE:
+        return None
+    condition, one, other = code.operands
+    if one.text not in ("1.0", "-1.0") or other.text != "0.0" or condition.axes != code.axes:
+        return None
+    return int(float(one.text)), condition
+
+
+def _selected(scale: float, factors: list[Code]) -> tuple[float, list[Code]]:
+    """Factors that are 1 or -1 where a truth value holds and 0 elsewhere, as truth values."""
+    found = [_counted(code) for code in factors]
+    if None not in found:
+        return scale, factors
+    for how in found:
+        scale *= 1 if how is None else how[0]
+    return scale, [c if how is None else how[1] for c, how in zip(factors, found, strict=True)]
+
+
+def _squared(code: Code, over: Sequence[str]) -> tuple[Code, ...]:
+    """A square that is summed over all its axes as two factors, others as they are."""
+    square = code.op is POW_CONST and code.statics == (2.0,) and set(code.axes) <= set(over)
+    return (*code.operands, *code.operands) if square and code.axes else (code,)
+
+
+def _reciprocal(code: Code) -> Code | None:
+    """What it is 1 divided by."""
+    if code.op is DIV and code.operands[0].text == "1.0":
+        return code.operands[1]
+    return None
 
 
 def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
     """Two factors multiplied element by element."""
+    for first, second in ((one, other), (other, one)):
+        below = _reciprocal(second)
+        if below is not None and _reciprocal(first) is None:
+            return _divided(first, below, order)
     axes = [axis for axis in order if axis in one.axes or axis in other.axes]
     a, b = arranged(one, axes), arranged(other, axes)
     filling = f"np.multiply({a.text}, {b.text}, out={{out}})"
@@ -451,11 +546,25 @@ def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
     return Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
 
 
+def _divided(one: Code, other: Code, order: Sequence[str]) -> Code:
+    axes = [axis for axis in order if axis in one.axes or axis in other.axes]
+    a, b = arranged(one, axes), arranged(other, axes)
+    filling = f"np.divide({a.text}, {b.text}, out={{out}})"
+    text = f"{a.within(PRODUCT)} / {b.within(PRODUCT + 1)}"
+    depth, update = 1 + max(a.depth, b.depth), (a.text, "/", b.text)
+    return Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
+
+
 def _over_axes(code: Code, axes: Sequence[str], name: str) -> Code:
     """The sum, or the largest or smallest, over some of its axes."""
     if not axes:
         return code
     rest = tuple([axis for axis in code.axes if axis not in axes])
+    if name == "add" and not rest and code.op is WHERE:
+        condition, one, other = code.operands
+        if other.text == "0.0" and one.axes == condition.axes == code.axes:
+            picked = f"np.add.reduce({one.tight}[{condition.text}])"
+            return Code(picked, (), ATOM, "", "", code.depth + 1)
     places = sorted(code.axes.index(axis) for axis in axes)
     where = str(places[0]) if len(places) == 1 else str(tuple(places))
     # What `.sum(axis)` calls in the end, at half the price for small arrays.

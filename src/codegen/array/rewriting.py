@@ -11,6 +11,7 @@ from ...ops.shapes import BATCH
 from .biases import with_biases
 from .function import ArrayFunction, copied_by
 from .statementcost import microseconds
+from .sums import flattened
 
 Rewrite = Callable[[ArrayFunction], ArrayFunction]
 """From a function to one that computes the same up to rounding, or to itself."""
@@ -86,6 +87,7 @@ def _folded(function: ArrayFunction) -> ArrayFunction:
 
 
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
+    ("sums", flattened),
     ("columns", turned),
     ("biases", _folded),
 )

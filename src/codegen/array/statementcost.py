@@ -17,10 +17,11 @@ from ...ops.shapes import BATCH
 from .function import ArrayFunction
 from .recognise import SAMPLES
 
-_CALL, _VIEW, _STRETCH, _REDUCTION, _MEMORY = 0.5, 0.2, 0.25, 1.0, 0.3
+_CALL, _VIEW, _STRETCH, _MEMORY, _REDUCTION, _WHOLE = 0.5, 0.2, 0.25, 0.3, 1.0, 0.8
 _ELEMENT, _MULTIPLY_ADD, _LOOP = 0.0004, 0.00004, 0.02
-"""Microseconds: a call of NumPy; a view; what an operand in another order adds; a sum over an axis;
-memory for a vector; an element; a product of a product of matrices; an inner loop of a sum."""
+"""Microseconds: a call of NumPy; a view; what an operand in another order adds; new memory; a sum
+over an axis, and over all; an element; a product of a product of matrices; an inner loop of a sum.
+"""
 
 
 def microseconds(function: ArrayFunction, samples: int = SAMPLES) -> float:
@@ -58,7 +59,9 @@ class _Estimate:
             return time + sum(self._stretch(o, grid) for o in value.operands)
         times = [self._term(term, grid, lengths, value) for term in value.terms]
         more = len(times) - 1
-        return sum(times) + more * (_CALL + _ELEMENT * self._size(lengths.values()))
+        alone = [term.over for term in value.terms if len(term.factors) == 1 and term.over]
+        saved = _REDUCTION * (len(alone) - len(set(alone)))  # they are added before they are summed
+        return sum(times) - saved + more * (_CALL + _ELEMENT * self._size(lengths.values()))
 
     def _grid(self, statement: Statement) -> list[str]:
         """The axes of a statement as what it writes lies in memory."""
@@ -95,8 +98,9 @@ class _Estimate:
         inner = self._size(lengths[axis] for axis in axes[-1:])
         last = bool(axes) and axes[-1] in {axis.name for axis in over}
         whole = set(axes) <= {axis.name for axis in over}
-        loops = size // max(inner, 1) if last and not whole else 0
-        return _REDUCTION + _LOOP * loops + _ELEMENT * size
+        if whole:
+            return _WHOLE + _ELEMENT * size
+        return _REDUCTION + _LOOP * (size // max(inner, 1) if last else 0) + _ELEMENT * size
 
     def _in_memory(self, read: Read) -> list[str]:
         index = read.index
