@@ -34,10 +34,10 @@ from .wholes import places_of
 _LETTERS: Final = "ijklmnpqrstuvabcdefghowxyz"
 
 
-class _Taken:
+class Taken:
     """Hands out names, each once."""
 
-    def __init__(self, taken: Iterable[str]) -> None:
+    def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
 
     def name(self, wish: str) -> str:
@@ -82,7 +82,7 @@ class _Naming:
             for family in known.families
             if family.kind == LEAF_KIND and family.leaf is not None
         }
-        self._taken = _Taken(leaves.union(arguments))
+        self._taken = Taken(leaves.union(arguments))
         self._free = [x for x in _LETTERS if x not in leaves and x not in arguments]
         self._count = 0
         for (shape, _), (name, values) in families.literals.items():

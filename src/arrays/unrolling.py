@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ShapeError
 from ..graph.expr import Graph
-from ..graph.unroll import MISSING, Elements
+from ..graph.unroll import MISSING, Elements, element_names
 from ..ops.shapes import BATCH, Shape
 from .canonical import fingerprints, operations
 from .statements import LEAF, LITERAL, Array, ArrayProgram
@@ -77,9 +77,7 @@ def check_program(graph: Graph, roots: Sequence[int], program: ArrayProgram) -> 
 class _Unroller(Elements):
     """Makes the nodes of a program, array by array."""
 
-    def __init__(
-        self, program: ArrayProgram, leaves: Graph | None, samples: Sequence[str]
-    ) -> None:
+    def __init__(self, program: ArrayProgram, leaves: Graph | None, samples: Sequence[str]) -> None:
         super().__init__(Graph(), len(samples))
         self._program, self._leaves, self._samples = program, leaves, samples
         for array in program.arrays.values():
@@ -113,7 +111,9 @@ class _Unroller(Elements):
         array = self._program.arrays[name]
         if array.kind == LEAF:
             ends = self._samples if array.shape[:1] == (BATCH,) else ("",)
-            names = [(element, end) for end in ends for element in array.elements]
+            row = array.shape[array.shape[:1] == (BATCH,) :]
+            elements = array.elements or element_names(name, row)
+            names = [(element, end) for end in ends for element in elements]
             self.put(name, self.shapes[name], [self._leaf(*pair) for pair in names])
             return self.nodes[name]
         nodes = numpy.full(prod(self.shapes[name]), MISSING).reshape(-1, array.size)

@@ -144,7 +144,7 @@ def build(recipe: Recipe) -> Built:
     graph = simplified_graph(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     program: Program | ArrayProgram | ArrayFunction
-    if target.statements and not graph.shapes:
+    if target.statements:
         program = array_function(
             *(graph, recipe.outputs, recipe.signatures),
             name=options.name,

@@ -133,11 +133,15 @@ def lane_names(graph: Graph, leaf: int) -> tuple[str, ...]:
     known = graph.lanes.get(leaf)
     if known is not None:
         return known
-    return _places(graph.labels[leaf], graph.shapes.get(leaf, ()))
+    return element_names(graph.labels[leaf], graph.shapes.get(leaf, ()))
 
 
-def _places(name: str, shape: Shape) -> tuple[str, ...]:
-    """A name for each element of an array: that of the array, and the element's place."""
+def element_names(name: str, shape: Shape) -> tuple[str, ...]:
+    """A name for each element of an array: that of the array, and the element's place.
+
+    >>> element_names("W", (1, 2))
+    ('W_0_0', 'W_0_1')
+    """
     return tuple("_".join((name, *map(str, place))) for place in product(*map(range, shape)))
 
 
@@ -193,7 +197,7 @@ def _leaf_lanes(
         return [target.constant(number).id for number in numbers or ()]
     names: Sequence[str]
     if shape[:1] == (BATCH,):
-        one = graph.lanes.get(node) or _places(graph.labels[node], shape[1:])
+        one = graph.lanes.get(node) or element_names(graph.labels[node], shape[1:])
         names = [name + end for end in samples for name in one]
     else:
         names = [lane for name in lane_names(graph, node) for lane in parts.get(name, (name,))]
@@ -214,8 +218,7 @@ def _label(graph: Graph, node: int, target: Graph, made: Lanes, shape: Shape) ->
     label = graph.labels.get(node)
     if not label:
         return
-    places = product(*map(range, shape))
-    for lane, place in zip(made, places, strict=True):
+    for lane, place in zip(made, product(*map(range, shape)), strict=True):
         if target.operands[lane]:
             target.labels.setdefault(lane, "_".join((label, *map(str, place))))
 

@@ -45,13 +45,24 @@ class Vector:
         return sum(len(places) for _, places in self.pieces)
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An output that is an array, as it is.
+
+    stacked   whether there is one for each sample
+    """
+
+    array: str
+    stacked: bool = False
+
+
 @dataclass(frozen=True)
 class ArrayFunction:
     """A function on arrays.
 
     groups   the arguments
     program  what is computed; its vectors are arguments
-    outputs  the results, nested as the caller nested them: `Element`s and `Vector`s
+    outputs  the results, nested as the caller nested them: `Element`s, `Vector`s and `Whole`s
     values   the numbers of leaves that are no arguments
     notes    what a reader of the code should know of an array, by its name
     columns  the arrays that lie in memory with the samples last, a column for each
@@ -119,17 +130,23 @@ class ArrayFunction:
         samples = counts[0] if counts else 1
         return map_nested(self.outputs, lambda output: self._result(found, output, samples))
 
-    def _result(self, found: Mapping[str, Any], output: Element | Vector, samples: int) -> Any:
+    def _result(
+        self, found: Mapping[str, Any], output: Element | Vector | Whole, samples: int
+    ) -> Any:
         import numpy
 
+        if isinstance(output, Whole):
+            whole = found[output.array]
+            alike = output.stacked and BATCH not in self.program.arrays[output.array].shape
+            return numpy.broadcast_to(whole, (samples, *whole.shape)) if alike else whole
         if isinstance(output, Element):
             one = self._elements(found, output.array, (output.place,))[..., 0]
             return numpy.broadcast_to(one, samples) if output.stacked else one
         parts = [self._elements(found, array, places) for array, places in output.pieces]
         if not output.stacked:
             return numpy.concatenate([numpy.zeros(0), *parts])
-        whole = [numpy.broadcast_to(part, (samples, part.shape[-1])) for part in parts]
-        return numpy.concatenate(whole, 1).T
+        rows = [numpy.broadcast_to(part, (samples, part.shape[-1])) for part in parts]
+        return numpy.concatenate(rows, 1).T
 
     def _elements(self, found: Mapping[str, Any], name: str, places: tuple[int, ...]) -> Any:
         array = found[name]

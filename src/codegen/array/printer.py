@@ -27,7 +27,7 @@ from ..scalar.layout import Listing
 from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
-from .function import ArrayFunction, Element, Vector, copied_by, truths
+from .function import ArrayFunction, Element, Vector, Whole, copied_by, truths
 from .reading import Code, Head, arranged, transposed, view
 from .recognise import Recogniser, _normal, masked, number, on_shape, seen_through
 from .views import array_literal, strided_view
@@ -222,11 +222,11 @@ class _Printer:
             if array.kind != LEAF or name not in used:
                 continue
             if name in groups:
-                argument, row = groups[name].argument, array.shape[array.shape[:1] == (BATCH,) :]
-                if groups[name].scalar == bool(row):  # a number as a vector of one, or one as it
+                argument, inner = groups[name].argument, len(array.shape) - groups[name].batched
+                if inner != len(groups[name].row):  # a number as a vector of one, or one as it
                     self._names[name] = self._space.take(f"{argument}_")
                     self.head.taken.add(self._names[name])
-                    inside = "[..., None]" if row else "[..., 0]"
+                    inside = "[..., None]" if inner else "[..., 0]"
                     self.listing.assign(self._names[name], "=", f"{argument}{inside}", 1)
                 continue
             if array.home is not None and array.home.vector in groups:
@@ -513,9 +513,11 @@ class _Printer:
         self.listing.found["return"] = len(self.listing.lines) + 1
         write_display(self.listing, "return ", shown, "", 1)
 
-    def _result(self, output: Element | Vector) -> str:
+    def _result(self, output: Element | Vector | Whole) -> str:
         if isinstance(output, Element):
             return self._element(output)
+        if isinstance(output, Whole):
+            return self._whole(output)
         arrays = self._arrays
         stacked = output.stacked
         if len(output.pieces) == 1 and not stacked:
@@ -538,6 +540,16 @@ class _Printer:
             self.listing.add(f"{variable}[{start}:{stop}] = {piece}", level=1)
             start = stop
         return variable
+
+    def _whole(self, output: Whole) -> str:
+        """An array in memory that nothing else has."""
+        name, shape = output.array, self._arrays[output.array].shape
+        code, root = self.source(name), self._root[name]
+        if output.stacked and BATCH not in shape:
+            return f"np.broadcast_to({code.text}, {self.head.shape((BATCH, *shape))}).copy()"
+        own = root not in self._returned and self._arrays[root].kind == COMPUTED
+        self._returned.add(root)
+        return code.text if own and name not in self._fixed else f"{code.tight}.copy()"
 
     def _piece(self, name: str, places: Sequence[int], stacked: bool) -> str:
         array = self._arrays[name]

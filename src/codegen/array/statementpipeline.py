@@ -1,14 +1,19 @@
-"""From a scalar graph of one sample to a function on arrays: roll, batch, put outputs together."""
+"""From a graph of one sample to a function on arrays: statements, batch, put outputs together.
+
+The statements of a scalar graph are found by `roll`; a graph of arrays is written in them as it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import NamedTuple
 
 from ...arrays.batched import batched
 from ...arrays.rolling import roll_nodes
 from ...arrays.statements import ArrayProgram
+from ...arrays.written import Argument, written_program
 from ...graph.expr import Graph
 from ...graph.rewrite import extract
 from ...ops.scalar import CONSTANT, INPUT
@@ -16,7 +21,7 @@ from ..lower import Signature
 from ..names import Namespace, called_elsewhere
 from ..program import Nested, map_nested
 from .domains import tables_named, tightened
-from .function import ArrayFunction, Element, Vector
+from .function import ArrayFunction, Element, Vector, Whole
 from .program import ArrayGroup
 from .rewriting import rewritten
 
@@ -31,7 +36,7 @@ def array_function(
     dtype: str = "float64",
     stacked: Sequence[bool] = (),
 ) -> ArrayFunction:
-    """The function for `graph.outputs`, scalars that `outputs` has the nesting of.
+    """The function for `graph.outputs`, which `outputs` has the nesting of.
 
     simplify  whether to rewrite statements where that makes a call cheaper
     stacked   which of them are one for each sample, whether they differ or not
@@ -65,22 +70,21 @@ def stages(graph: Graph, request: Request) -> Iterator[Stage]:
     Each computes what the one before it does: `verify` compares them.
     """
     signatures = request.signatures
-    graph = _with_all_leaves(graph, signatures)
-    arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
     space = Namespace({request.name, "np"} | called_elsewhere(graph.ops))
     groups = tuple([_group(signature, space) for signature in signatures])
     values = dict(_values(graph, signatures))
     stacked = request.stacked or [False] * len(graph.outputs)
 
     def stage(name: str, program: ArrayProgram) -> Stage:
-        elements = _elements(program, stacked)
+        found = _wholes(graph, program, stacked) if graph.shapes else _elements(program, stacked)
+        elements = iter(found)
         nested = map_nested(request.outputs, lambda _: next(elements))
         results = _results(nested, "", {group.argument for group in groups})
         made = ArrayFunction(request.name, groups, program, results, values, request.dtype)
         return Stage(name, made)
 
-    program = roll_nodes(graph, graph.outputs, arguments)
-    last = stage("roll", program)
+    program = _statements(graph, signatures)
+    last = stage("arrays" if graph.shapes else "roll", program)
     yield last
     samples = [s.name for s in signatures if s.batched]
     if samples:
@@ -106,6 +110,16 @@ def _values(graph: Graph, signatures: Sequence[Signature]) -> Iterator[tuple[str
             yield label, float(value)
 
 
+def _statements(graph: Graph, signatures: Sequence[Signature]) -> ArrayProgram:
+    """What the outputs are for one sample."""
+    if graph.shapes:
+        given = [Argument(s.name, s.leaves, s.shapes, s.scalar) for s in signatures]
+        return written_program(graph, graph.outputs, given)
+    graph = _with_all_leaves(graph, signatures)
+    arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
+    return roll_nodes(graph, graph.outputs, arguments)
+
+
 def _with_all_leaves(graph: Graph, signatures: Sequence[Signature]) -> Graph:
     """The graph with a leaf for each that an argument names."""
     missing = [leaf for s in signatures for leaf in s.leaves if leaf not in graph.leaves]
@@ -119,11 +133,23 @@ def _with_all_leaves(graph: Graph, signatures: Sequence[Signature]) -> Graph:
 
 
 def _group(signature: Signature, space: Namespace) -> ArrayGroup:
-    row = () if signature.scalar else (len(signature.leaves),)
+    shapes = signature.shapes or ((),) * len(signature.leaves)
+    row = shapes[0] if signature.scalar else (sum(map(prod, shapes)),)
     argument = space.take(signature.name)
     return ArrayGroup(
         signature.name, argument, signature.leaves, signature.scalar, signature.batched, row
     )
+
+
+def _wholes(
+    graph: Graph, program: ArrayProgram, stacked: Iterable[bool]
+) -> Iterator[Element | Whole]:
+    """The outputs of a graph of arrays: a number each, or an array."""
+    for node, output, each in zip(graph.outputs, program.outputs, stacked, strict=True):
+        if node in graph.shapes:
+            yield Whole(output.array, each)
+        else:
+            yield Element(output.array, 0, each)
 
 
 def _elements(program: ArrayProgram, stacked: Iterable[bool]) -> Iterator[Element]:
@@ -139,7 +165,7 @@ def _results(nested: Nested, name: str, whole: set[str]) -> Nested:
     """The outputs, each sequence of numbers as one vector, called by its key."""
     if isinstance(nested, Mapping):
         return {key: _results(value, str(key), whole) for key, value in nested.items()}
-    if isinstance(nested, Element):
+    if isinstance(nested, (Element, Whole)):
         return nested
     if not all(isinstance(item, Element) for item in nested):
         return [_results(item, "", whole) for item in nested]
