@@ -21,6 +21,7 @@ from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .families import JOIN
 from .features import WITH_ONES
+from .function import ArrayFunction
 from .memory import (
     Writer,
     alias,
@@ -32,6 +33,7 @@ from .memory import (
     read_ahead,
     share_memory,
 )
+from .printer import emit as emit_statements
 from .program import ArrayGroup, ArrayProgram, Flat, Piece
 from .spelling import expression, filling, operand_text, positions_constant
 from .views import array_literal, strided_view
@@ -323,4 +325,9 @@ def _is_placed(writer: Writer, output: Operand) -> bool:
     return any(writer.names.get(home, home) == writer.names.get(name, name) for home in writer.home)
 
 
-TARGET: Final = Target("numpy", emit, load, prepare=prepare, arrays=True)
+def _emit(program: ArrayProgram | ArrayFunction) -> Source:
+    """Statements, or the operations of arrays as users wrote them."""
+    return emit_statements(program) if isinstance(program, ArrayFunction) else emit(program)
+
+
+TARGET: Final = Target("numpy", _emit, load, prepare=prepare, arrays=True, statements=True)
