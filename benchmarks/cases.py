@@ -22,6 +22,7 @@ from problems import (
     regression,
     residual_network,
 )
+from scalars import convolution, exact_scalars, gpt, lstm
 
 FASTER_THAN_ARRAYS = {"jax.jit": 1.0, "pytorch": 1.0, "numpy by hand": 1.0}
 
@@ -114,6 +115,40 @@ CASES = (
         "attention",
         partial(attention_head, 8, 8),
         exact_attention,
+        ours="wengert numpy",
+    ),
+    Case(
+        "gpt-7",
+        "loss and all 4,192 gradients of a GPT on a document of 7 letters, width 16",
+        "scalars",
+        partial(gpt, 7),
+        exact_scalars,
+        {"numpy by hand": 1 / 1.3},
+        ours="wengert numpy",
+    ),
+    Case(
+        "gpt-16",
+        "loss and all 4,192 gradients of a GPT on a document of 16 letters, width 16",
+        "scalars",
+        partial(gpt, 16),
+        exact_scalars,
+        {"numpy by hand": 1 / 1.3},
+        ours="wengert numpy",
+    ),
+    Case(
+        "lstm",
+        "loss and all 1,600 gradients of an LSTM of 16 steps, 8 inputs, width 16",
+        "scalars",
+        partial(lstm, 16, 8, 16),
+        exact_scalars,
+        ours="wengert numpy",
+    ),
+    Case(
+        "convolution",
+        "loss and all 410 gradients of 4 filters on a batch of 32 images of 8 by 8",
+        "scalars",
+        partial(convolution, 8, 4, 10, 32),
+        exact_scalars,
         ours="wengert numpy",
     ),
 )

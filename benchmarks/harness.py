@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from problems import Matrices, Network
+from scalars import Scalars
 
-Problem = Network | Matrices
+Problem = Network | Matrices | Scalars
 
 SLICE = 0.004
 """How long, in seconds, a contestant runs in each round, at least one call."""

@@ -98,12 +98,20 @@ from .simplify.rules import Rule
 from .simplify.stable import stable_form
 from .trace.function import Function, function
 from .trace.table import Table, pick, table, take
+from .train import schedules
 from .train.dense import Dense
 from .train.fit import fit
 from .train.history import History
-from .train.losses import LOSSES, binary_cross_entropy, cross_entropy, hinge, squared_error
+from .train.losses import (
+    LOSSES,
+    binary_cross_entropy,
+    cross_entropy,
+    hinge,
+    soft_cross_entropy,
+    squared_error,
+)
 from .train.nn import MLP, Layer, Neuron, load
-from .train.optim import SGD, Adam, AdamW, Momentum, Optimizer
+from .train.optim import SGD, Adam, AdamW, Clipped, Decayed, Momentum, Optimizer
 from .train.step import training_step
 from .verify.verify import Verification, verify
 
@@ -121,8 +129,10 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "Clipped",
     "Compiled",
     "DataError",
+    "Decayed",
     "Dense",
     "DisconnectedInputError",
     "DuplicateNameError",
@@ -206,10 +216,12 @@ __all__ = [
     "ranges",
     "relu",
     "roll",
+    "schedules",
     "sigmoid",
     "silu",
     "simplify",
     "sin",
+    "soft_cross_entropy",
     "softplus",
     "sqrt",
     "squared_error",
@@ -236,4 +248,8 @@ def __getattr__(name: str) -> Any:
         from .explain import Walkthrough
 
         return Walkthrough
+    if name == "estimators":
+        from .train import estimators
+
+        return estimators
     raise AttributeError(f"module 'wengert' has no attribute {name!r}")

@@ -23,6 +23,7 @@ with warnings.catch_warnings():
     import peers
     import problems
     import report
+    import scalars
 
     QUICK = [peer for peer in peers.installed() if not peer.slow]
 
@@ -37,8 +38,13 @@ SMALL = problems.Network(
 UNDER_WAY = replace(
     SMALL, state=(0.9**3, 0.999**3, *(0.01 * (i - 6) for i in range(13)), *[1e-3, 4e-3] * 6, 2e-3)
 )
+GPT = scalars.gpt(3, width=4, letters=5, most=4)
+LSTM, CONVOLUTION = scalars.lstm(3, 2, 3), scalars.convolution(4, 2, 3, 3)
 RESIDUAL, ATTENTION = problems.residual_network(3, 5), problems.attention_head(3, 4)
 EXACT = {
+    "gpt": (GPT, scalars.exact_scalars),
+    "lstm": (LSTM, scalars.exact_scalars),
+    "convolution": (CONVOLUTION, scalars.exact_scalars),
     "gradient": (SMALL, problems.exact_gradient),
     "epoch": (SMALL, problems.exact_epoch),
     "step": (SMALL, problems.exact_step),
@@ -47,6 +53,8 @@ EXACT = {
     "residual": (RESIDUAL, problems.exact_residual),
     "attention": (ATTENTION, problems.exact_attention),
 }
+
+KINDS = dict.fromkeys(("gpt", "lstm", "convolution"), "scalars")
 
 
 def loss(problem, params) -> float:
@@ -66,12 +74,17 @@ def central(function, point, i, step=1e-5) -> float:
 
 @pytest.mark.parametrize(
     ("peer", "kind"),
-    [pytest.param(p, kind, id=f"{p.name}-{kind}") for p in QUICK for kind in p.prepare],
+    [
+        pytest.param(p, name, id=f"{p.name}-{name}")
+        for p in QUICK
+        for name in EXACT
+        if KINDS.get(name, name) in p.prepare
+    ],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_every_installed_peer_gives_the_exact_numbers(peer, kind):
     problem, exact = EXACT[kind]
-    prepared = peer.prepare[kind](problem)
+    prepared = peer.prepare[KINDS.get(kind, kind)](problem)
     prepared.call()
     numbers = prepared.numbers(prepared.call())  # a second call starts from the same numbers
     assert harness.difference(numbers, exact(problem)) < 1e-12
@@ -84,7 +97,7 @@ def test_every_case_is_played_by_wengert_on_lists_and_on_arrays(case):
     assert "wengert numpy" in players or case.kind == "hessian"
 
 
-@pytest.mark.parametrize("name", ["adam", "adam-deep", "residual", "attention"])
+@pytest.mark.parametrize("name", ["adam", "adam-deep", "residual", "attention", "convolution"])
 def test_a_case_is_measured_with_nothing_but_right_answers(name):
     (case,) = (case for case in cases.CASES if case.name == name)
     playing = [peer for peer in QUICK if peer.name in {"wengert numpy", "numpy by hand"}]
@@ -135,7 +148,7 @@ def test_the_exact_first_step_of_adam_is_the_rate_against_the_gradient():
         assert second[i] == pytest.approx(0.001 * slope * slope, rel=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["residual", "attention"])
+@pytest.mark.parametrize("kind", ["residual", "attention", *KINDS])
 def test_the_exact_gradient_by_matrices_agrees_with_finite_differences(kind):
     problem, exact = EXACT[kind]
 
@@ -205,6 +218,10 @@ def test_the_problems_are_what_their_titles_say():
         "adam-deep": (433, 32),
         "residual": (512, 32),
         "attention": (192, 8),
+        "gpt-7": (4192, 1),
+        "gpt-16": (4192, 1),
+        "lstm": (1600, 1),
+        "convolution": (410, 32),
     }
     assert found["moons"] == found["moons-epoch"]
     for case in cases.CASES:

@@ -12,6 +12,7 @@ from harness import Peer
 
 MODULES = {
     "by_wengert": "wengert",
+    "by_plain": "math",
     "by_micrograd": "micrograd",
     "by_numpy": "numpy",
     "by_autograd": "autograd",

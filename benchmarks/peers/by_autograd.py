@@ -7,8 +7,9 @@ from autograd import grad, hessian, value_and_grad
 from autograd.misc import flatten
 from harness import Peer, Prepared
 from problems import BETA1, BETA2, EPS, Matrices, Network, split
+from scalars import Scalars
 
-from peers import by_numpy
+from peers import array_losses, by_numpy
 
 
 def output(layers, h):
@@ -135,6 +136,12 @@ def matrices(loss, problem: Matrices) -> Prepared:
     return Prepared(lambda: f(*given), by_numpy.loss_and_array)
 
 
+def scalars(problem: Scalars) -> Prepared:
+    weights, data = array_losses.given(problem)
+    f = value_and_grad(partial(array_losses.WRITTEN[problem.loss], np), 0)
+    return Prepared(lambda: f(weights, *data), array_losses.loss_and_arrays)
+
+
 KINDS = {
     "gradient": gradient,
     "epoch": epoch,
@@ -143,5 +150,6 @@ KINDS = {
     "adam": adam,
     "residual": partial(matrices, residual_loss),
     "attention": attention,
+    "scalars": scalars,
 }
 PEERS = [Peer("autograd", "autograd", KINDS)]

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from harness import Peer, Prepared
 from problems import BETA1, BETA2, EPS, Matrices, Network, split
+from scalars import Scalars
 
-from peers import by_numpy
+from peers import array_losses, by_numpy
 
 jax.config.update("jax_enable_x64", True)
 
@@ -135,6 +136,19 @@ def matrices(loss, problem: Matrices) -> Prepared:
     )
 
 
+def scalars(problem: Scalars) -> Prepared:
+    weights, data = array_losses.given(problem)
+    loss_of = partial(array_losses.WRITTEN[problem.loss], jnp)
+    weights = {name: jnp.asarray(array) for name, array in weights.items()}
+    f = jax.jit(jax.value_and_grad(lambda weights: loss_of(weights, *data)))
+
+    def numbers(result):
+        loss, gradients = jax.device_get(result)
+        return array_losses.loss_and_arrays((loss, {name: gradients[name] for name in weights}))
+
+    return Prepared(lambda: jax.block_until_ready(f(weights)), numbers)
+
+
 KINDS = {
     "gradient": gradient,
     "epoch": epoch,
@@ -143,5 +157,6 @@ KINDS = {
     "adam": adam,
     "residual": partial(matrices, residual_loss),
     "attention": partial(matrices, attention_loss),
+    "scalars": scalars,
 }
 PEERS = [Peer("jax.jit", "jax", KINDS)]

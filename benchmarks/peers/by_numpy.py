@@ -6,6 +6,9 @@ from itertools import pairwise
 import numpy as np
 from harness import Peer, Prepared
 from problems import BETA1, BETA2, EPS, Matrices, Network, join, split
+from scalars import Scalars
+
+from peers import array_losses, hand_written
 
 
 def arrays(problem: Network) -> tuple[list, list]:
@@ -243,6 +246,12 @@ def attention(problem: Matrices) -> Prepared:
     return Prepared(call, loss_and_array)
 
 
+def scalars(problem: Scalars) -> Prepared:
+    weights, data = array_losses.given(problem)
+    f = hand_written.WRITTEN[problem.loss]
+    return Prepared(lambda: f(weights, *data), array_losses.loss_and_arrays)
+
+
 KINDS = {
     "gradient": gradient,
     "epoch": epoch,
@@ -251,5 +260,6 @@ KINDS = {
     "adam": adam,
     "residual": residual,
     "attention": attention,
+    "scalars": scalars,
 }
 PEERS = [Peer("numpy by hand", "numpy", KINDS)]

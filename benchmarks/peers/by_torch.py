@@ -6,8 +6,9 @@ from functools import partial
 import torch
 from harness import Peer, Prepared
 from problems import BETA1, BETA2, EPS, Matrices, Network, split
+from scalars import Scalars
 
-from peers import by_numpy
+from peers import array_losses, by_numpy
 
 
 def output(layers, h):
@@ -178,6 +179,26 @@ def matrices(loss_of, problem: Matrices) -> Prepared:
     )
 
 
+def scalars(problem: Scalars) -> Prepared:
+    weights, data = array_losses.given(problem)
+    loss_of = array_losses.WRITTEN[problem.loss]
+    weights = {name: torch.tensor(array).requires_grad_() for name, array in weights.items()}
+    data = [torch.tensor(array) for array in data]
+
+    def call():
+        for W in weights.values():
+            W.grad = None
+        loss = loss_of(torch, weights, *data)
+        loss.backward()
+        return loss
+
+    def numbers(loss):
+        gradients = {name: W.grad.numpy() for name, W in weights.items()}
+        return array_losses.loss_and_arrays((loss.item(), gradients))
+
+    return Prepared(call, numbers)
+
+
 KINDS = {
     "gradient": gradient,
     "epoch": epoch,
@@ -186,6 +207,7 @@ KINDS = {
     "adam": adam,
     "residual": partial(matrices, residual_loss),
     "attention": attention,
+    "scalars": scalars,
 }
 PEERS = [
     Peer("pytorch", "torch", KINDS),

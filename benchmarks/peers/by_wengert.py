@@ -2,9 +2,11 @@
 
 from functools import partial
 from importlib.util import find_spec
+from itertools import chain
 
 from harness import Peer, Prepared
 from problems import BETA1, BETA2, EPS, Matrices, Network, attention, cut, residual, square
+from scalars import Scalars
 
 import wengert as wg
 
@@ -184,6 +186,62 @@ def loss_of(kind: str, weights, X, Y):
     return sum(losses[1:], losses[0])
 
 
+def scalars(problem: Scalars, target: str = "python") -> Prepared:
+    """One sample's expression, for a batch if there are several; an argument for each weight."""
+    graph = wg.Graph()
+    leaves = {name: leaves_of(graph, name, shape) for name, shape in problem.shapes.items()}
+    arguments = {name: list(flattened(nest)) for name, nest in leaves.items()}
+    functions = {name: getattr(wg, name) for name in problem.functions}
+    if problem.indices:
+        batch, loss = (), problem.total(leaves, functions)
+    else:
+        batch = ("x", "y") if len(problem.X) > 1 else ()
+        x, y = (graph.inputs(name, len(rows[0])) for name, rows in data_of(problem).items())
+        loss = problem.loss(leaves, x, y, functions)
+    parameters = [leaf for part in arguments.values() for leaf in part]
+    slopes = iter(wg.grad(loss, parameters, allow_unused=True))
+    grad = {name: [next(slopes) for _ in part] for name, part in arguments.items()}
+    if not problem.indices:
+        arguments |= {"x": x, "y": y}
+    f = wg.compile(arguments, {"loss": loss, "grad": grad}, batch=batch, target=target)
+    given = [list(flattened(nest)) for nest in problem.weights(problem.params).values()]
+    if not problem.indices:
+        given += list(data_of(problem).values()) if batch else [problem.X[0], problem.Y[0]]
+    given = as_taken(target, *given)
+    return Prepared(lambda: f(*given), lambda r: [r["loss"], *chain(*r["grad"].values())])
+
+
+def data_of(problem: Scalars) -> dict:
+    return {"x": problem.X, "y": problem.Y}
+
+
+def leaves_of(graph: wg.Graph, name: str, shape: tuple[int, ...]) -> list:
+    """Inputs of these names: w_2_1 is in row 2 and column 1."""
+    if not shape:
+        return graph.input(name)
+    return [leaves_of(graph, f"{name}_{i}", shape[1:]) for i in range(shape[0])]
+
+
+def flattened(nest):
+    for item in nest:
+        yield from flattened(item) if isinstance(item, list) else (item,)
+
+
+def scalars_eager(problem: Scalars) -> Prepared:
+    """The expression of all samples written anew, and `backward`."""
+    params = [wg.Value(number) for number in problem.params]
+    weights = problem.weights(params)
+    functions = {name: getattr(wg, name) for name in problem.functions}
+
+    def call():
+        wg.zero_grad(params)
+        loss = problem.total(weights, functions)
+        loss.backward()
+        return loss
+
+    return Prepared(call, lambda loss: [loss.data, *(p.grad for p in params)])
+
+
 def hessian(problem: Network, target: str = "python") -> Prepared:
     """Reverse mode twice, in one graph; the parameters' numbers are in the code."""
     net = network(problem)
@@ -204,6 +262,7 @@ COMPILED = {
     "step": step,
     "adam": partial(step, optimizer=ADAM),
     "epoch": epoch,
+    "scalars": scalars,
     **{kind: partial(matrices, kind) for kind in MATRICES},
 }
 SCALARS = {"gradient": gradient, "hessian": hessian, **COMPILED}
@@ -211,6 +270,7 @@ ARRAYS = {"gradient": batched, **COMPILED}
 EAGER = {
     "gradient": eager,
     "adam": adam_eager,
+    "scalars": scalars_eager,
     **{kind: partial(matrices_eager, kind) for kind in MATRICES},
 }
 
@@ -228,5 +288,5 @@ PEERS = [
     Peer("wengert, data as arguments", "wengert", {"gradient": batched}, largest=500),
     Peer("wengert numpy", "wengert", offered(ARRAYS, "numpy")),
     Peer("wengert native", "llvmlite", offered(SCALARS, "native"), largest=50_000, usable=has_llvm),
-    Peer("wengert eager", "wengert", EAGER, largest=50_000),
+    Peer("wengert eager", "wengert", EAGER, largest=500_000),
 ]

@@ -82,6 +82,7 @@ class _Naming:
             for family in known.families
             if family.kind == LEAF_KIND and family.leaf is not None
         }
+        self._vectors = {f.vector[0] for f in known.families if f.vector is not None}
         self._taken = Taken(leaves.union(arguments))
         self._free = [x for x in _LETTERS if x not in leaves and x not in arguments]
         self._count = 0
@@ -137,7 +138,8 @@ class _Naming:
         if nodes[0] in self._places:
             argument = self._places[nodes[0]][0]
             whole = tuple(self._arguments[argument])
-            if whole == nodes and (len(shape) == 1 or (name == argument and not shape)):
+            number = name == argument and not shape and argument not in self._vectors
+            if whole == nodes and (len(shape) == 1 or number):
                 name = argument
             else:
                 home = Home(argument, tuple([self._places[node][1] for node in nodes]))

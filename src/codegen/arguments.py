@@ -16,7 +16,7 @@ from ..errors import ShapeError, SizeError
 from ..ops.data import read_data
 from ..ops.shapes import BATCH, MAX_BYTES
 from .array.program import ArrayProgram
-from .program import Group, Program
+from .program import Group, Program, is_array_of
 
 _ROWS = frozenset((list, tuple))
 _FLOAT = frozenset((float,))
@@ -75,23 +75,15 @@ def plain_arguments(program: Any, arguments: Sequence[Any]) -> list[Any]:
         read_data(argument, f"{program.name}: argument {group.name!r}", ShapeError)
         for group, argument in zip(program.groups, arguments, strict=True)
     ]
-    if not _are_arrays(program, plain):
-        program.check_arguments([getattr(a, "tolist", lambda a=a: a)() for a in plain])
+    program.check_arguments(
+        [
+            argument
+            if is_array_of(group, argument)
+            else getattr(argument, "tolist", lambda a=argument: a)()
+            for group, argument in zip(program.groups, plain, strict=True)
+        ]
+    )
     return plain
-
-
-def _are_arrays(program: Any, arguments: Sequence[Any]) -> bool:
-    """Whether all are arrays of numbers of the shapes that the groups have."""
-    samples = set()
-    for group, argument in zip(program.groups, arguments, strict=True):
-        shape = getattr(argument, "shape", None)
-        if shape is None or (shape[1:] if group.batched else shape) != group.row_shape:
-            return False
-        if group.batched:
-            if not shape:
-                return False
-            samples.add(shape[0])
-    return len(samples) <= 1
 
 
 def as_floats(program: Program, arguments: Sequence[Any]) -> list[Any]:
@@ -112,6 +104,17 @@ def as_floats(program: Program, arguments: Sequence[Any]) -> list[Any]:
     return converted
 
 
+def flattened(groups: Sequence[Group], arguments: Sequence[Any]) -> list[Any]:
+    """Arguments that are arrays of more than one axis, or samples of such, as rows of numbers."""
+    found = []
+    for group, argument in zip(groups, arguments, strict=True):
+        if len(group.row_shape) > 1:
+            flat = (len(argument), -1) if group.batched else (-1,)
+            argument = argument.reshape(flat)
+        found.append(argument)
+    return found
+
+
 def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """A function that makes arguments the arrays of numbers which array targets take.
 
@@ -123,7 +126,7 @@ def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
     wholes = [group.whole for group in program.groups]
     floor = max((8 * abs(prod(s)) for s in program.shapes.values() if BATCH in s), default=0)
 
-    same = _comparison(len(wholes))
+    same = _comparison([whole == (0,) for whole in wholes])
     accepted: Any = None
 
     def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
@@ -131,7 +134,10 @@ def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
         if accepted is not None and len(arguments) == len(wholes) and same(arguments, accepted):
             return arguments
         result = checked(arguments)
-        if all(new is old for new, old in zip(result, arguments, strict=True)):
+        if all(
+            new is old or (type(old) is list and not old)
+            for new, old in zip(result, arguments, strict=True)
+        ):
             accepted = tuple((array.shape, array.dtype) for array in result)
         return result
 
@@ -184,21 +190,23 @@ def in_order(program: Any, arguments: Sequence[Any], named: Mapping[str, Any]) -
     return [given[name] for name in names]
 
 
-def _comparison(count: int) -> Callable[[Sequence[Any], Any], bool]:
-    """A function that tells whether `count` arguments are arrays of known shapes and types.
+def _comparison(empty: Sequence[bool]) -> Callable[[Sequence[Any], Any], bool]:
+    """A function that tells whether the arguments are arrays of known shapes and types.
 
     Every call of a compiled function begins with it; it has no loop, which would take most of its
-    time.
+    time. What is `empty` may be an empty list too, as the state of an optimizer without any is.
     """
     import numpy
 
-    one = "type({0}) is ndarray and {0}.dtype is s{0}[1] and {0}.shape == s{0}[0]"
-    names = [f"a{i}" for i in range(count)]
+    array = "type({0}) is ndarray and {0}.dtype is s{0}[1] and {0}.shape == s{0}[0]"
+    nothing = "(type({0}) is list and not {0} or " + array + ")"
+    names = [f"a{i}" for i in range(len(empty))]
+    tests = [(nothing if e else array).format(a) for a, e in zip(names, empty, strict=True)]
     source = (
         f"def same(arguments, known):\n"
         f"    {''.join(f'{name}, ' for name in names)}= arguments\n"
         f"    {''.join(f's{name}, ' for name in names)}= known\n"
-        f"    return {' and '.join(one.format(name) for name in names)}\n"
+        f"    return {' and '.join(tests)}\n"
     )
     namespace: dict[str, Any] = {"ndarray": numpy.ndarray}
     exec(source, namespace)

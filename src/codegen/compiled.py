@@ -27,11 +27,12 @@ from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Graph, common_graph
 from ..graph.rewrite import extract
 from ..graph.store import check_name
+from ..graph.unroll import element_names, unroll_graph
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
 from ..simplify.pipeline import Rules, rules_named
 from ..storage import PathLike, write_text
-from .arguments import as_floats, float_check, in_order
+from .arguments import as_floats, flattened, float_check, in_order
 from .array.function import ArrayFunction
 from .array.program import ArrayProgram
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
@@ -40,7 +41,7 @@ from .export.c import c_text
 from .export.module import module_text
 from .lower import Signature
 from .names import RESERVED
-from .program import Nested, Program, flatten
+from .program import Nested, Program, flatten, map_nested
 from .target import Target, find_target
 
 __all__ = ["Compiled", "Derivatives", "compile"]
@@ -76,7 +77,8 @@ class Compiled:
         self._careful: Callable[..., Any] | None = None
         self._prepare = target.prepare(built.program) if target.prepare else None
         self._check = check
-        arrays = recipe.graph.shapes or isinstance(built.program, Program)
+        whole = recipe.graph.shapes and not target.statements
+        arrays = whole or isinstance(built.program, Program)
         self._scalars = None if arrays or not check else partial(_scalar_program, recipe)
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
@@ -133,7 +135,8 @@ class Compiled:
             assert self._prepare is not None
             assert self._scalars is not None
             scalars = self._scalars()  # they know which rule each number is of
-            scalars.run(*as_floats(scalars, arguments), check=True)
+            plain = self._prepare(arguments) if self._recipe.graph.shapes else arguments
+            scalars.run(*as_floats(scalars, flattened(program.groups, plain)), check=True)
             return self.function(*self._prepare(arguments))
         elif self._check and isinstance(program, ArrayProgram):
             from .array.nonfinite import run_checked
@@ -321,9 +324,30 @@ def recipe_of(
 def _scalar_program(recipe: Recipe) -> Program:
     """The program of the same outputs number by number, as it was before arrays were found."""
     options = recipe.options._replace(target="python", dtype="float64")
+    if recipe.graph.shapes:
+        recipe = _unrolled(recipe)
     program = build(replace(recipe, options=options)).program
     assert isinstance(program, Program)
     return program
+
+
+def _unrolled(recipe: Recipe) -> Recipe:
+    """The recipe for the same with the elements of arrays one by one."""
+    graph = recipe.graph
+    scalars, lanes = unroll_graph(graph, graph.outputs)
+    roots = iter(graph.outputs)
+    nested = map_nested(recipe.outputs, lambda _: list(lanes[next(roots)]))
+    signatures = []
+    for s in recipe.signatures:
+        named = zip(s.leaves, s.shapes, strict=True)
+        leaves = [name for leaf, shape in named for name in element_names(leaf, shape)]
+        alone = s.scalar and not s.shapes[0]
+        signatures.append(Signature(s.name, tuple(leaves), alone, s.batched))
+    each = zip(graph.outputs, recipe.stacked, strict=True)
+    stacked = tuple([one for root, one in each for _ in lanes[root]])
+    return replace(
+        recipe, graph=scalars, outputs=nested, signatures=tuple(signatures), stacked=stacked
+    )
 
 
 def _output(path: tuple[Any, ...], thing: Any) -> Any:

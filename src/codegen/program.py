@@ -294,6 +294,9 @@ def check_arguments(name: str, groups: Sequence[Group], arguments: Sequence[Any]
     lengths: dict[str, int] = {}
     for group, argument in zip(groups, arguments, strict=True):
         what = f"{name}: argument {group.name!r}"
+        if is_array_of(group, argument):
+            lengths |= {group.name: len(argument)} if group.batched else {}
+            continue
         if len(group.row_shape) > 1:
             _check_array(group, argument, what)
             lengths |= {group.name: len(argument)} if group.batched else {}
@@ -310,6 +313,16 @@ def check_arguments(name: str, groups: Sequence[Group], arguments: Sequence[Any]
             f"{name}: batched arguments have different numbers of rows: "
             + ", ".join(f"{name} has {n}" for name, n in lengths.items())
         )
+
+
+def is_array_of(group: Group, argument: Any) -> bool:
+    """Whether the argument is an array of numbers, of the shape that the group has."""
+    shape = getattr(argument, "shape", None)
+    if shape is None or getattr(getattr(argument, "dtype", None), "kind", "O") not in "biuf":
+        return False
+    if group.batched:
+        return len(shape) > 0 and bool(shape[1:] == group.row_shape)
+    return bool(shape == group.row_shape)
 
 
 def _check_array(group: Group, argument: Any, what: str) -> None:

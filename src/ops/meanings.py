@@ -284,8 +284,25 @@ def reshape(out: Shape, shapes: Shapes, shape: Shape) -> Meaning:
         return (put, Assignment(OUT, own, _copied(taken)))
     axes = grid(digits)
     value = _copied(Read("0", _counted(given, axes)))
-    place = _counted(out, axes)
-    return (Assignment(OUT, axes, value, None if place == _at(axes) else place),)
+    whole, place = _with_ones(out, axes)
+    return (Assignment(OUT, whole, value, None if place == _at(whole) else place),)
+
+
+def _with_ones(out: Shape, digits: tuple[Axis, ...]) -> tuple[tuple[Axis, ...], tuple[Index, ...]]:
+    """The digits with an axis more for each length 1, and the index along each axis of a shape."""
+    counted = iter(_counted(tuple([length for length in out if length != 1]), digits))
+    ones = iter(grid((1,) * out.count(1), len(digits)))
+    by_name = {axis.name: axis for axis in digits}
+    axes: list[Axis] = []
+    place: list[Index] = []
+    for length in out:
+        if length == 1:
+            axes.append(next(ones))
+            place.append(along(axes[-1].name))
+        else:
+            place.append(next(counted))
+            axes += [by_name[name] for name in place[-1].axes]
+    return tuple(axes), tuple(place)
 
 
 def _common_digits(one: Shape, other: Shape) -> Shape | None:

@@ -23,7 +23,7 @@ class Moments:
         self._places: dict[Value, int] = {}
         self._slots: Sequence[Any] = ()
         self._known: dict[int, tuple[Sequence[Value], Any]] = {}
-        self._shared: tuple[float, ...] | None = None
+        self._once: tuple[Any, ...] | None = None
 
     def step(self, rule: Optimizer, slopes: Slopes) -> None:
         """Move every leaf seen so far; the gradient of those that are not listed is 0."""
@@ -39,9 +39,8 @@ class Moments:
             numpy.add.at(gradient, places, part)
         gradient = gradient[:-1]
         now = numpy.array([value._data for value in self._places], float)
-        shared = rule.advance(rule.start if self._shared is None else self._shared)
-        moved, self._slots = rule.update(now, gradient, tuple(grown), shared)
-        self._shared = shared
+        once = tuple(rule.state(0)) if self._once is None else self._once
+        moved, self._slots, self._once = rule.step_arrays(now, gradient, tuple(grown), once)
         for value, number in zip(self._places, moved.tolist(), strict=True):
             value._data = number
 

@@ -15,77 +15,86 @@ from .losses import Loss
 Row = list[float]
 
 
-def read_rows(X: Any, nin: int | None) -> Any:
+def read_rows(X: Any, nin: int | None, what: str = "X") -> Any:
     """The data as lists of floats, or as an array if it is one; all rows as wide as `nin` says.
 
-    Data that is empty, not finite or not of one width is a `DataError` or `ShapeError`, which
-    names the row.
+    Data that is empty, not finite or not of one width is a `DataError` or `ShapeError`, which names
+    the row of `what`.
     """
-    X = read_data(X, "X", DataError)
+    X = read_data(X, what, DataError)
     if is_array(X) and X.ndim == 2 and X.size:
         import numpy
 
         array = numpy.array(X, numpy.float64, order="C")
         if array.shape[1] == (nin or array.shape[1]) and numpy.isfinite(array).all():
             return array
-    return _read_lists(X, nin)
+    return _read_lists(X, nin, what)
 
 
-def _read_lists(X: Any, nin: int | None) -> list[Row]:
+def _read_lists(X: Any, nin: int | None, what: str) -> list[Row]:
     data = _sequence(X)
     if data is None:
-        raise ShapeError(f"X is {shorten(X)}; expected rows of numbers, such as [[2.0, 3.0], ...]")
+        raise ShapeError(
+            f"{what} is {shorten(X)}; expected rows of numbers, such as [[2.0, 3.0], ...]"
+        )
     if not data:
-        raise DataError("X is empty; training takes one row of numbers or more")
+        raise DataError(f"{what} is empty; training takes one row of numbers or more")
     rows: list[Row] = []
     for i, item in enumerate(data):
         row = _sequence(item)
         if row is None:
             raise ShapeError(
-                f"row {i} of X is {shorten(item)}, not a row of numbers; "
+                f"row {i} of {what} is {shorten(item)}, not a row of numbers; "
                 "a single input is written as a row of one, such as [[2.0], [3.0]]"
             )
         if not row:
-            raise DataError(f"row {i} of X is empty")
+            raise DataError(f"row {i} of {what} is empty")
         if nin is not None and len(row) != nin:
             raise ShapeError(
-                f"row {i} of X has {len(row)} numbers, but the network takes {nin}; "
+                f"row {i} of {what} has {len(row)} numbers, but the network takes {nin}; "
                 "nothing is cut off, as zip would, or filled in"
             )
         if rows and len(row) != len(rows[0]):
             raise ShapeError(
-                f"row {i} of X has {len(row)} numbers, row 0 has {len(rows[0])}; "
+                f"row {i} of {what} has {len(row)} numbers, row 0 has {len(rows[0])}; "
                 "all rows are of one width"
             )
-        rows.append([_number(number, f"row {i}, column {j} of X") for j, number in enumerate(row)])
+        rows.append(
+            [_number(number, f"row {i}, column {j} of {what}") for j, number in enumerate(row)]
+        )
     return rows
 
 
-def read_targets(Y: Any, count: int, loss: Loss, outputs: int | None) -> list[Any]:
+def read_targets(Y: Any, count: int, loss: Loss, outputs: int | None, what: str = "Y") -> list[Any]:
     """The targets as floats, or as lists of them when the loss pairs one with each output.
 
     `count` is the number of rows, `outputs` how many outputs the network has; None if it
     gives a single number. What does not fit is a `ShapeError`, what the loss does not take a
     `DataError`.
     """
-    data = _sequence(read_data(Y, "Y", DataError))
+    data = _sequence(read_data(Y, what, DataError))
     if data is None:
-        raise ShapeError(f"Y is {shorten(Y)}; expected one target for each row of X")
+        raise ShapeError(f"{what} is {shorten(Y)}; expected one target for each row of X")
     if len(data) != count:
-        raise ShapeError(f"X has {count} rows and Y has {len(data)}; expected one target per row")
+        raise ShapeError(
+            f"X has {count} rows and {what} has {len(data)}; expected one target per row"
+        )
     if loss.paired and outputs is not None:
-        return [_paired(item, i, loss, outputs) for i, item in enumerate(data)]
-    return [_target(item, f"row {i} of Y", loss, outputs or 1) for i, item in enumerate(data)]
+        return [_paired(item, i, loss, outputs, what) for i, item in enumerate(data)]
+    return [_target(item, f"row {i} of {what}", loss, outputs or 1) for i, item in enumerate(data)]
 
 
-def _paired(item: Any, i: int, loss: Loss, outputs: int) -> Row:
+def _paired(item: Any, i: int, loss: Loss, outputs: int, what: str) -> Row:
     numbers = _sequence(item)
     if numbers is None or len(numbers) != outputs:
         raise ShapeError(
-            f"row {i} of Y is {shorten(item)}; the network has {outputs} outputs, and {loss.name} "
-            "takes one target for each: end it in a layer of 1 neuron, or make Y rows"
+            f"row {i} of {what} is {shorten(item)}; the network has {outputs} outputs, and "
+            f"{loss.name} takes one target for each: end it in a layer of 1 neuron, or make {what} "
+            "rows"
         )
-    return [_target(n, f"row {i}, column {j} of Y", loss, outputs) for j, n in enumerate(numbers)]
+    return [
+        _target(n, f"row {i}, column {j} of {what}", loss, outputs) for j, n in enumerate(numbers)
+    ]
 
 
 def _target(item: Any, where: str, loss: Loss, outputs: int) -> float:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import math
+import os
 import random
-import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from collections.abc import Callable
 from typing import Any, Final
 
-from ..codegen.compiled import Compiled
-from ..codegen.native.loop import NativeLoop
-from ..codegen.scalar.loop import Loop, Progress, Stopped, take_steps
+from ..codegen.scalar.loop import Stopped
 from ..errors import SettingError, kind_of, shorten
-from ..graph.value import Value
-from ..ops.shapes import is_array
-from .batches import ArrayBatches, Batches, ListBatches
+from ..storage import PathLike
+from .batches import ArrayBatches, ListBatches
+from .checkpoint import (
+    Checkpoint,
+    check_fits,
+    check_path,
+    load_checkpoint,
+    text_of,
+)
 from .choice import AUTO, check_memory, check_target
 from .data import read_rows, read_targets
-from .history import History
+from .history import History, Standing
 from .interrupts import OneInterrupt
 from .losses import Loss, find_loss
 from .optim import Optimizer, find_optimizer
+from .run import ARRAYS, Bar, Callback, Run, Saved
 from .seeds import Seed, generator
 from .step import (
     Trainable,
@@ -31,11 +34,11 @@ from .step import (
     numbers_of,
     parameters_of,
     sample_loss,
+    weighted,
 )
+from .validation import prepare_validation
+from .weights import read_weights, with_weights
 
-Callback = Callable[[int, float, Any], Any]
-_ARRAYS: Final = ("numpy", "native")
-"""The targets whose steps take arrays."""
 _TURN: Final = 0.05
 """Seconds between looks at the progress bar."""
 
@@ -53,6 +56,14 @@ def fit(
     seed: Seed = 0,
     reduce: str = "sum",
     target: str = AUTO,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    validation: Any = None,
+    metrics: Any = None,
+    patience: int | None = None,
+    resume: History | None = None,
+    checkpoint: PathLike | None = None,
+    checkpoint_every: int = 100,
     callback: Callback | None = None,
     progress: bool | None = None,
 ) -> History:
@@ -70,6 +81,20 @@ def fit(
     target      what the step is compiled to: "python", "numpy", "native" (whole epochs in machine
                 code; needs llvmlite), or "auto" for the one that is estimated to be fastest;
                 `history.target` and `history.reason` say which and why
+    sample_weight, class_weight
+                how much the losses of samples count: a number for each, and a dict from targets to
+                numbers, or "balanced"; a mean is still one over all samples
+    validation  a pair (X, Y) that is not trained on; `history.validation_loss` has its loss after
+                each epoch, before which only the training loss is measured
+    metrics     what else is measured on it: "accuracy", functions (predictions, targets) -> number,
+                or a dict of these
+    patience    after how many epochs without a smaller validation loss training ends, with the
+                parameters of the best one
+    resume      the history of an earlier run of the same network, which is gone on with as if it
+                had not ended: 10 and 10 epochs are 20, to the bit
+    checkpoint  a file (.json or .safetensors) that the run is saved to, every `checkpoint_every`
+                epochs and at the end; where it exists already, the run in it is gone on with, and
+                `epochs` counts those in it as well
     callback    called as callback(epoch, loss, net) after each epoch, counted from 0; an answer
                 that is true ends the training; it may change the parameters
     progress    whether to show a progress bar (tqdm); None means: when stderr is a terminal
@@ -94,46 +119,126 @@ def fit(
     numbers_of(parameters_of(net))
     chosen, rule = find_loss(loss), find_optimizer(optimizer)
     check_target(target)
-    check_count(epochs, "epochs")
-    if batch_size is not None:
-        check_count(batch_size, "batch_size")
+    for name, count in {"epochs": epochs, "checkpoint_every": checkpoint_every}.items():
+        check_count(count, name)
+    for name, number in {"batch_size": batch_size, "patience": patience}.items():
+        if number is not None:
+            check_count(number, name)
     _check_callback(callback)
     source = generator(seed)
     rows = read_rows(X, getattr(net, "nin", None))
     sample = sample_loss(net, len(rows[0]), chosen)
     targets = read_targets(Y, len(rows), chosen, sample.outputs)
+    weights = read_weights(sample_weight, class_weight, targets, chosen)
     size = len(rows) if batch_size is None else min(int(batch_size), len(rows))
     steps = int(epochs) * -(-len(rows) // size)
-    made = compile_training(sample, rule, reduce, target, size, steps)
+    before = _standing(resume, checkpoint, rule, len(sample.parameters))
+    trained = sample if weights is None else weighted(sample)
+    made = compile_training(trained, rule, reduce, target, size, steps)
     check_memory(made.step, size)
+    looks = prepare_validation(validation, metrics, sample, chosen, reduce, made.step.target)
+    if patience is not None and looks is None:
+        raise SettingError(
+            f"patience is {patience} epochs without a smaller validation loss; give "
+            "validation=(X, Y)"
+        )
     order = None
     if shuffle and size < len(rows):
         order = source or random.Random(random.getrandbits(64))
 
-    kind = ArrayBatches if made.step.target in _ARRAYS else ListBatches
-    batches = kind(rows, targets, size, order)
-    run = _Run(made.step, sample.parameters, rule.state(len(sample.parameters)), reduce == "mean")
+    kind = ArrayBatches if made.step.target in ARRAYS else ListBatches
+    batches = kind(
+        rows, targets if weights is None else with_weights(targets, weights), size, order
+    )
+    run = Run(made.step, sample.parameters, rule.state(len(sample.parameters)), reduce == "mean")
+    run.looks, run.patience = looks, patience
+    if before is not None:
+        run.go_on(before, batches)
+    saved = Saved(checkpoint, int(checkpoint_every), run, batches, text_of(rule))
+    # those of a checkpoint are counted, those of a history are not
+    until = int(epochs) + (len(run.losses) if resume is not None else 0)
+    each = 1 if callback is not None or looks is not None else until
     stopped: Stopped = "finished"
-    bar = _Bar(int(epochs), progress)
+    bar = Bar(max(until, len(run.losses)), progress, len(run.losses))
     start = time.perf_counter()
     with OneInterrupt() as interrupts:
         try:
-            while len(run.losses) < epochs and stopped == "finished":
-                left = int(epochs) - len(run.losses)
-                count = 1 if callback is not None else run.epochs_in(_TURN, left)
-                stopped = run.epochs(batches, count)
+            while len(run.losses) < until and stopped == "finished":
+                left = min(until - len(run.losses), saved.left())
+                stopped = run.epochs(batches, min(each, run.epochs_in(_TURN, left)))
+                if stopped == "finished" and looks is not None:
+                    stopped = run.look()
                 bar.show(run.losses)
                 if callback is not None and stopped == "finished":
                     stopped = run.consult(callback, net)
                     interrupts.expect()
+                saved.note(stopped)
         except KeyboardInterrupt:
             stopped = "interrupted"
         finally:
             interrupts.hold()
             run.write()
             bar.close()
+            saved.write()
     seconds = time.perf_counter() - start
-    return History(run.losses, stopped, seconds, made.step.target, made.reason)
+    return History(
+        run.losses,
+        stopped,
+        seconds,
+        made.step.target,
+        made.reason,
+        looks.loss if looks is not None else [],
+        looks.found if looks is not None else {},
+        Standing(rule, run.remembered(), len(sample.parameters), batches.state()),
+    )
+
+
+def _standing(resume: Any, checkpoint: Any, rule: Optimizer, parameters: int) -> Checkpoint | None:
+    """Where a run goes on, from a history or from a file; None where it begins."""
+    if checkpoint is not None:
+        check_path(checkpoint)
+    if resume is not None and checkpoint is not None and os.path.exists(checkpoint):
+        raise SettingError(
+            f"resume is given, and the checkpoint {os.fspath(checkpoint)!r} exists; go on from "
+            "one of them, and give the checkpoint another name if it is the history"
+        )
+    if resume is not None:
+        return _of_history(resume, rule, parameters)
+    if checkpoint is None or not os.path.exists(checkpoint):
+        return None
+    found = load_checkpoint(checkpoint)
+    check_fits(checkpoint, found, parameters, rule)
+    return found
+
+
+def _of_history(resume: Any, rule: Optimizer, parameters: int) -> Checkpoint:
+    standing = getattr(resume, "standing", None)
+    if not isinstance(resume, History) or not isinstance(standing, Standing):
+        raise SettingError(
+            f"resume is {shorten(resume)}, {kind_of(resume)}; expected the History that fit "
+            "returned for this network"
+        )
+    if standing.parameters != parameters:
+        raise SettingError(
+            f"resume is the history of a network of {standing.parameters:,} parameters, and this "
+            f"one has {parameters:,}; give the history of this network"
+        )
+    if type(standing.optimizer) is not type(rule) or len(standing.state) != len(
+        rule.state(parameters)
+    ):
+        raise SettingError(
+            f"resume is the history of a run with {standing.optimizer!r}, and the optimizer is "
+            f"{rule!r}; go on with the same"
+        )
+    return Checkpoint(
+        [],
+        standing.state,
+        resume.loss,
+        resume.validation_loss,
+        resume.metrics,
+        text_of(rule),
+        standing.order,
+    )
 
 
 def _check_callback(callback: Any) -> None:
@@ -142,140 +247,3 @@ def _check_callback(callback: Any) -> None:
             f"callback is {shorten(callback)}, {kind_of(callback)}; "
             "expected a function callback(epoch, loss, net), or None"
         )
-
-
-class _Run:
-    """Where a training run stands: the numbers that the last whole step left."""
-
-    def __init__(
-        self, step: Compiled, parameters: list[Value], state: list[float], mean: bool
-    ) -> None:
-        self._step = step
-        self._loop = Loop(step) if step.target == "python" else None
-        self._native = NativeLoop(step) if step.target == "native" else None
-        self._arrays = step.target in _ARRAYS
-        self._parameters = parameters
-        self._params = self._numbers(numbers_of(parameters))
-        self._state = self._numbers(state)
-        self._mean = mean
-        self._seconds = math.inf
-        self._written = True
-        self.losses: list[float] = []
-
-    def _numbers(self, numbers: list[float]) -> Any:
-        """The numbers as the step takes them."""
-        if not self._arrays:
-            return numbers
-        import numpy
-
-        return numpy.array(numbers, numpy.float64)
-
-    def _take(self, batches: Batches, count: int) -> Progress:
-        """Take the steps of so many epochs."""
-        if self._native is not None and isinstance(batches, ArrayBatches):
-            orders = batches.orders(count)
-            given = (batches.data, batches.size, orders, count)
-            return self._native(self._params, self._state, *given)
-        steps = (batch for _ in range(count) for batch in batches)
-        if self._loop is not None:
-            return self._loop(self._params, self._state, steps)
-        return take_steps(self._step, self._params, self._state, steps)
-
-    def epochs_in(self, seconds: float, most: int) -> int:
-        """About how many epochs take so long, one at first and at most `most`."""
-        return max(1, min(most, int(seconds / self._seconds)))
-
-    def epochs(self, batches: Batches, count: int) -> Stopped:
-        """Take every step of `count` epochs, note the losses of those reached; how it ended.
-
-        Numbers that are not finite stay so, whatever steps follow; where the last ones are not, the
-        steps are taken again one by one, up to the first that would make them so.
-        """
-        start, state = time.perf_counter(), batches.state()
-        progress = self._take(batches, count)
-        if not _all_finite(progress.params):
-            batches.restore(state)
-            progress = self._take_finite(batches, count, len(progress.losses), progress.stopped)
-        self._seconds = max(1e-9, (time.perf_counter() - start) / count)
-        losses = self._of_epochs(progress, batches)
-        # Python looks for signals after the last of these calls, and at none of these stores
-        self._params, self._state, self._written = progress.params, progress.state, False
-        self.losses.extend(losses)
-        return progress.stopped
-
-    def _of_epochs(self, progress: Progress, batches: Batches) -> list[float]:
-        """The losses of the epochs that steps were taken of."""
-        each = len(batches.sizes)
-        if each == 1:
-            return progress.losses
-        losses = []
-        for first in range(0, len(progress.losses), each):
-            part = progress.losses[first : first + each]
-            if len(part) == each or progress.stopped == "diverged":
-                losses.append(self._loss(part, batches.sizes, len(batches)))
-        return losses
-
-    def _take_finite(self, batches: Batches, count: int, taken: int, stopped: Stopped) -> Progress:
-        """The steps that were taken, again, but for the first that leaves what is not finite."""
-        params, state, losses = self._params, self._state, []
-        steps = (batch for _ in range(count) for batch in batches)
-        for batch in islice(steps, taken):
-            progress = take_steps(self._step, params, state, [batch])
-            losses += progress.losses
-            if progress.stopped == "diverged" or not _all_finite(progress.params):
-                return Progress(losses, params, state, "diverged")
-            params, state = progress.params, progress.state
-        return Progress(losses, params, state, stopped)
-
-    def _loss(self, losses: Sequence[float], sizes: Iterable[int], samples: int) -> float:
-        """An epoch's loss from those of its batches: their sum, or their mean weighted by size."""
-        if not self._mean:
-            try:
-                return math.fsum(losses) if math.isfinite(losses[-1]) else losses[-1]
-            except OverflowError:
-                return math.inf if losses[-1] > 0 else -math.inf
-        return sum(loss * size / samples for loss, size in zip(losses, sizes, strict=False))
-
-    def consult(self, callback: Callback, net: Any) -> Stopped:
-        """What the callback answers; it sees the parameters, and may change them."""
-        self.write()
-        answer = callback(len(self.losses) - 1, self.losses[-1], net)
-        self._params = self._numbers(numbers_of(self._parameters))
-        return "callback" if answer else "finished"
-
-    def write(self) -> None:
-        """Give the network's parameters their numbers, unless it has them, or others since."""
-        if self._written:
-            return
-        numbers = self._params.tolist() if self._arrays else self._params
-        for parameter, number in zip(self._parameters, numbers, strict=True):
-            parameter.data = float(number)
-        self._written = True
-
-
-def _all_finite(numbers: Any) -> bool:
-    """Whether numbers are finite, by their sum; one by one where that alone is not."""
-    listed = numbers.tolist() if is_array(numbers) else numbers
-    return math.isfinite(sum(listed)) or all(map(math.isfinite, listed))
-
-
-class _Bar:
-    """A progress bar over the epochs, or nothing at all."""
-
-    def __init__(self, epochs: int, progress: bool | None) -> None:
-        self._bar: Any = None
-        if progress or (progress is None and sys.stderr.isatty()):
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(total=epochs, desc="fit", unit="epoch")
-
-    def show(self, losses: Sequence[float]) -> None:
-        """So many epochs are done, with these losses."""
-        if self._bar is not None and losses:
-            self._bar.set_postfix_str(f"loss {losses[-1]:.4g}", refresh=False)
-            self._bar.update(len(losses) - self._bar.n)
-
-    def close(self) -> None:
-        """Leave the bar as it is."""
-        if self._bar is not None:
-            self._bar.close()

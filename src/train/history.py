@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..codegen.scalar.loop import Stopped
 from ..errors import MissingExtraError
 from ..storage import PathLike, write_bytes
 from .choice import duration
+from .optim import Optimizer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stood after its last whole step: what going on needs beside the parameters.
+
+    optimizer   its rule
+    state       what that remembers, as numbers
+    parameters  how many numbers the network has
+    order       the state of the generator that shuffles; None where nothing is shuffled
+    """
+
+    optimizer: Optimizer
+    state: list[float] = field(repr=False)
+    parameters: int
+    order: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,10 +40,14 @@ class History:
     loss     the loss of each whole epoch, measured before its updates, as it was reduced
     stopped  why it ended: "finished"; "callback" asked for it; "interrupted" by Ctrl-C; "diverged"
              when a loss came out infinite or nan, or would have left a parameter so: that epoch's
-             loss is the last of `loss`, and the step that did it was not taken
+             loss is the last of `loss`, and the step that did it was not taken; "patience" was at
+             its end, and the parameters are those of the best epoch
     seconds  how long the epochs took, without the compilation before them
     target   what the step was compiled to, such as "numpy"
     reason   why: a sentence with the sizes and times that were estimated
+    validation_loss, metrics   the loss and the other measures of the validation data after each
+             epoch, the latter by name; empty without such data
+    standing what `fit(resume=history)` goes on from
 
     >>> h = History([4.0, 2.0, 1.0], "finished", 0.25, "python", "python: as asked")
     >>> h, h.epochs
@@ -38,6 +59,16 @@ class History:
     seconds: float
     target: str = ""
     reason: str = ""
+    validation_loss: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    standing: Standing | None = None
+
+    @property
+    def best(self) -> int | None:
+        """The epoch with the smallest validation loss; None where there is none."""
+        if not self.validation_loss:
+            return None
+        return min(range(len(self.validation_loss)), key=self.validation_loss.__getitem__)
 
     @property
     def epochs(self) -> int:
@@ -60,7 +91,12 @@ class History:
             ) from None
         figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         axes = figure.subplots()
-        axes.plot(range(self.epochs), self.loss, marker="o" if self.epochs == 1 else "")
+        marker = "o" if self.epochs == 1 else ""
+        axes.plot(range(self.epochs), self.loss, marker=marker, label="training")
+        if self.validation_loss:
+            own = range(len(self.validation_loss))
+            axes.plot(own, self.validation_loss, marker=marker, label="validation")
+            axes.legend()
         axes.set(xlabel="epoch", ylabel="loss", yscale="log" if log else "linear")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)

@@ -83,6 +83,33 @@ def cross_entropy(logits: Sequence[Any], label: Any) -> Any:
     return log(sum(rest, first)) + (shift - sum(others, chosen))
 
 
+def soft_cross_entropy(logits: Sequence[Any], shares: Sequence[Any]) -> Any:
+    """The cross-entropy of softmax(logits) with a distribution: a share for each class.
+
+    Σ p·(log Σ exp(z - m) + m - z) with m the largest logit, as `cross_entropy` is written, which
+    this is when one share is 1 and the others are 0. Shares that do not add up to 1 are taken as
+    they are (Szegedy et al. 2016, "Rethinking the Inception architecture", section 7, for smoothed
+    labels).
+
+    >>> round(soft_cross_entropy([0.0, 0.0], [0.5, 0.5]), 6)
+    0.693147
+    >>> soft_cross_entropy([3.0, 1.0], [0.0, 1.0]) == cross_entropy([3.0, 1.0], 1)
+    True
+    """
+    if not _is_sequence(logits) or not _is_sequence(shares) or len(logits) != len(shares):
+        raise ShapeError(
+            f"soft_cross_entropy takes a logit and a share for each class; the prediction is "
+            f"{shorten(logits)} and the target {shorten(shares)}"
+        )
+    scores = _outputs(logits, "prediction", "soft_cross_entropy")
+    wanted = _outputs(shares, "target", "soft_cross_entropy")
+    shift = stop_gradient(reduce(maximum, scores))
+    first, *rest = (exp(z - shift) for z in scores)
+    spread = log(sum(rest, first))
+    first, *rest = (p * (spread + (shift - z)) for p, z in zip(wanted, scores, strict=True))
+    return sum(rest, first)
+
+
 def hinge(score: Any, target: Any) -> Any:
     """max(0, 1 - target·score), `target` being -1 or 1: 0 once the score is right by 1 or more.
 
@@ -133,6 +160,13 @@ LOSSES: Final[dict[str, Loss]] = {
             lambda t, n: t in (0, 1),
         ),
         Loss("cross_entropy", cross_entropy, _class_numbers, _is_class),
+        Loss(
+            "soft_cross_entropy",
+            soft_cross_entropy,
+            lambda n: "shares, from 0 to 1",
+            lambda t, n: 0 <= t <= 1,
+            True,
+        ),
         Loss("hinge", hinge, lambda n: "-1 or 1", lambda t, n: t in (-1, 1)),
     )
 }

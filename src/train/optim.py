@@ -6,14 +6,15 @@ update becomes part of the compiled training step.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, fields
-from numbers import Real
 from typing import Any, ClassVar, Final
 
-from ..errors import SettingError, UnknownNameError, shorten
-from ..ops.scalar import sqrt
+from ..errors import UnknownNameError
+from ..ops.scalar import maximum, sqrt
+from .schedules import Schedule, check_rate, rate_at
+from .settings import FRACTION, NOT_NEGATIVE, POSITIVE, Range, is_number
 
 Scalars = tuple[Any, ...]
 
@@ -27,7 +28,8 @@ class Optimizer:
     start   what each of `shared` starts at
 
     Its settings are the fields of a frozen dataclass. Those that are called as in the optimizers
-    here are checked as there; what others may be is for the subclass to say.
+    here are checked as there; what others may be is for the subclass to say. `lr` may be a
+    schedule, a function of the number of steps taken; `update` finds what it gives in its place.
 
     >>> @dataclass(frozen=True)
     ... class SignDescent(Optimizer):
@@ -43,21 +45,34 @@ class Optimizer:
     start: ClassVar[tuple[float, ...]] = ()
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in fields(self) if field.name in _RANGES):
-            accepts, expected = _RANGES[name]
-            number = getattr(self, name)
-            if not _is_number(number) or not accepts(float(number)):
-                raise SettingError(
-                    f"{type(self).__name__}: {name} is {shorten(number)}; expected {expected}"
-                )
+        name = type(self).__name__
+        for field in (field.name for field in fields(self)):
+            if field == "lr":
+                check_rate(getattr(self, field), f"{name}: lr")
+            elif field in _RANGES:
+                _RANGES[field].check(getattr(self, field), f"{name}: {field}")
+
+    @property
+    def remembered(self) -> tuple[str, ...]:
+        """Names of the numbers kept once: `shared`, and for a schedule how many `steps` there were.
+
+        >>> Adam().remembered, SGD(lambda step: 1 / (step + 1)).remembered
+        (('beta1_power', 'beta2_power'), ('steps',))
+        """
+        return (*self.shared, "steps") if self._is_scheduled else self.shared
+
+    @property
+    def _is_scheduled(self) -> bool:
+        return callable(getattr(self, "lr", None))
 
     def state(self, parameters: int) -> list[float]:
-        """The state before the first step: the shared numbers, then each slot for all parameters.
+        """The state before the first step: what is kept once, then each slot for all parameters.
 
         >>> Adam().state(2)
         [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
         """
-        return [*self.start, *[0.0] * (len(self.slots) * parameters)]
+        once = [*self.start, *[0.0] * self._is_scheduled]
+        return [*once, *[0.0] * (len(self.slots) * parameters)]
 
     def advance(self, shared: Scalars) -> Scalars:
         """The shared numbers at the next step; `update` is given these."""
@@ -77,17 +92,42 @@ class Optimizer:
         >>> SGD(0.5).step([1.0, 2.0], [2.0, -2.0], [])
         ([0.0, 3.0], [])
         """
-        count, ahead = len(parameters), len(self.shared)
-        shared = self.advance(tuple(state[:ahead]))
+        count, ahead = len(parameters), len(self.remembered)
+        shared, steps = (
+            self.advance(tuple(state[: len(self.shared)])),
+            state[len(self.shared) : ahead],
+        )
+        rule = self._at(*steps) if steps else self
         columns = [
             state[ahead + k * count : ahead + (k + 1) * count] for k in range(len(self.slots))
         ]
         moved = [
-            self.update(parameter, gradient, tuple(column[i] for column in columns), shared)
+            rule.update(parameter, gradient, tuple(column[i] for column in columns), shared)
             for i, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True))
         ]
         slots = [new[k] for k in range(len(self.slots)) for _, new in moved]
-        return [parameter for parameter, _ in moved], [*shared, *slots]
+        once = [*shared, *(step + 1 for step in steps)]
+        return [parameter for parameter, _ in moved], [*once, *slots]
+
+    def step_arrays(
+        self, parameters: Any, gradients: Any, slots: Scalars, once: Scalars
+    ) -> tuple[Any, Scalars, Scalars]:
+        """The same of arrays: the parameters, the slots, and the numbers kept once, after a step.
+
+        >>> import numpy
+        >>> SGD(0.5).step_arrays(numpy.array([1.0, 2.0]), numpy.array([2.0, -2.0]), (), ())
+        (array([0., 3.]), (), ())
+        """
+        shared, steps = self.advance(once[: len(self.shared)]), once[len(self.shared) :]
+        rule = self._at(*steps) if steps else self
+        moved, slots = rule.update(parameters, gradients, slots, shared)
+        return moved, slots, (*shared, *(step + 1 for step in steps))
+
+    def _at(self, step: Any) -> Optimizer:
+        """The same with the learning rate of a step, which may be a graph's node."""
+        rule = copy(self)
+        object.__setattr__(rule, "lr", rate_at(getattr(self, "lr", None), step))
+        return rule
 
 
 @dataclass(frozen=True)
@@ -98,7 +138,7 @@ class SGD(Optimizer):
     (0.8, ())
     """
 
-    lr: float = 0.01
+    lr: float | Schedule = 0.01
 
     def update(
         self, parameter: Any, gradient: Any, slots: Scalars, shared: Scalars
@@ -118,7 +158,7 @@ class Momentum(Optimizer):
     (-1.0, (4.0,))
     """
 
-    lr: float = 0.01
+    lr: float | Schedule = 0.01
     momentum: float = 0.9
     slots: ClassVar[tuple[str, ...]] = ("velocity",)
 
@@ -144,7 +184,7 @@ class Adam(Optimizer):
     (0.5, 0.2, 0.004)
     """
 
-    lr: float = 0.001
+    lr: float | Schedule = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
     eps: float = 1e-8
@@ -190,19 +230,94 @@ class AdamW(Adam):
 
     def decayed(self, parameter: Any) -> Any:
         """The parameter shrunk towards 0 by lr·weight_decay of itself."""
-        return parameter - (self.lr * self.weight_decay) * parameter
+        rate: Any = self.lr
+        return parameter - (rate * self.weight_decay) * parameter
 
 
-_POSITIVE: Final = (lambda x: 0 < x < math.inf, "a finite number above 0")
-_FRACTION: Final = (lambda x: 0 <= x < 1, "a number from 0 up to, but not including, 1")
-_NOT_NEGATIVE: Final = (lambda x: 0 <= x < math.inf, "a finite number, 0 or more")
-_RANGES: Final[dict[str, tuple[Callable[[float], bool], str]]] = {
-    "lr": _POSITIVE,
-    "momentum": _FRACTION,
-    "beta1": _FRACTION,
-    "beta2": _FRACTION,
-    "eps": _POSITIVE,
-    "weight_decay": _NOT_NEGATIVE,
+@dataclass(frozen=True)
+class _Around(Optimizer):
+    """An optimizer that is given other gradients; it remembers what the one inside does."""
+
+    optimizer: Optimizer
+
+    def __post_init__(self) -> None:
+        inside = find_optimizer(self.optimizer)
+        known = {"optimizer": inside, "slots": inside.slots, "shared": inside.remembered}
+        for name, thing in known.items():
+            object.__setattr__(self, name, thing)
+        super().__post_init__()
+
+    def state(self, parameters: int) -> list[float]:
+        """The state of the optimizer inside."""
+        return self.optimizer.state(parameters)
+
+    def step(
+        self, parameters: Sequence[Any], gradients: Sequence[Any], state: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """The step of the optimizer inside, with the gradients that it is given here."""
+        return self.optimizer.step(parameters, self.gradients(parameters, gradients), state)
+
+    def step_arrays(
+        self, parameters: Any, gradients: Any, slots: Scalars, once: Scalars
+    ) -> tuple[Any, Scalars, Scalars]:
+        """The same of arrays."""
+        import numpy
+
+        given = numpy.array(self.gradients(parameters, gradients), float)
+        return self.optimizer.step_arrays(parameters, given, slots, once)
+
+    def gradients(self, parameters: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
+        """The gradients in the place of those that were derived."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Clipped(_Around):
+    """Gradients that are longer than `norm` are scaled down to it, all by the same factor.
+
+    Their length is the Euclidean norm of all of them together; the optimizer inside takes the step
+    (Pascanu, Mikolov & Bengio 2013, "On the difficulty of training recurrent neural networks",
+    algorithm 1).
+
+    >>> Clipped(SGD(1.0), norm=1.0).step([0.0, 0.0], [3.0, -4.0], [])
+    ([-0.6000000000000001, 0.8], [])
+    """
+
+    norm: float = 1.0
+
+    def gradients(self, parameters: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
+        """The gradients, no longer than `norm` together."""
+        length = sqrt(sum(g * g for g in gradients))
+        scale = self.norm / maximum(length, self.norm)
+        return [g * scale for g in gradients]
+
+
+@dataclass(frozen=True)
+class Decayed(_Around):
+    """Parameters are pulled towards 0: the gradient of weight_decay·p²/2 is added to each.
+
+    This is L2 regularisation of a loss that is not averaged over the parameters; for `AdamW` decay
+    is apart from the gradient (Loshchilov & Hutter 2019).
+
+    >>> Decayed(SGD(0.5), weight_decay=0.1).step([2.0], [1.0], [])
+    ([1.4], [])
+    """
+
+    weight_decay: float = 0.01
+
+    def gradients(self, parameters: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
+        """The gradients of the loss and of the penalty."""
+        pairs = zip(parameters, gradients, strict=True)
+        return [gradient + self.weight_decay * parameter for parameter, gradient in pairs]
+
+
+_RANGES: Final[dict[str, Range]] = {
+    "momentum": FRACTION,
+    "beta1": FRACTION,
+    "beta2": FRACTION,
+    "eps": POSITIVE,
+    "norm": POSITIVE,
+    "weight_decay": NOT_NEGATIVE,
 }
 
 OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {
@@ -228,10 +343,6 @@ def find_optimizer(optimizer: Any) -> Optimizer:
     if isinstance(optimizer, type) and issubclass(optimizer, Optimizer):
         rate = getattr(optimizer, "lr", "")
         raise UnknownNameError(f"{unknown}; for settings write {optimizer.__name__}({rate})")
-    if _is_number(optimizer):
+    if is_number(optimizer):
         raise UnknownNameError(f"{unknown}; for a learning rate write SGD({optimizer})")
     raise unknown
-
-
-def _is_number(thing: Any) -> bool:
-    return isinstance(thing, Real) and not isinstance(thing, bool)

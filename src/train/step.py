@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, Final, Protocol
 
@@ -41,6 +41,7 @@ class Sample:
 
     parameters, leaves  what training moves, as `Value`s and as leaves of the graph
     x, y                the inputs that stand for a row of data and for its target
+    prediction          what the network gives, a number or a list of them
     outputs             how many outputs the network lists; None for a single number
     loss                the loss, in its stable form
     """
@@ -50,6 +51,7 @@ class Sample:
     leaves: list[Expr]
     x: list[Expr]
     y: Expr | list[Expr]
+    prediction: Any
     outputs: int | None
     loss: Expr
 
@@ -111,7 +113,26 @@ def sample_loss(net: Trainable, nin: int, loss: Loss) -> Sample:
         )
     reached = stable_form(graph[graph.node_of(found)])
     _label(reached, "sample_loss")
-    return Sample(graph, parameters, leaves, x, y, outputs, reached)
+    return Sample(graph, parameters, leaves, x, y, prediction, outputs, reached)
+
+
+def weighted(sample: Sample) -> Sample:
+    """The same with a weight behind the numbers of the target, by which the loss is multiplied."""
+    weight = sample.graph.input(_free(sample.graph, "weight"))
+    y = [*sample.y, weight] if isinstance(sample.y, list) else [sample.y, weight]
+    loss = weight * sample.loss
+    _label(loss, "weighted_loss")
+    return replace(sample, y=y, loss=loss)
+
+
+def reduction(graph: Graph, reduce: str) -> Callable[[Expr], Any]:
+    """The sum over the samples, or their mean; an unknown one is an `UnknownNameError`."""
+    if reduce not in REDUCTIONS:
+        raise UnknownNameError.of("reduce", reduce, REDUCTIONS)
+    if reduce == "sum":
+        return total
+    samples = total(graph.constant(1.0))
+    return lambda expr: total(expr) / samples
 
 
 def compile_training(
@@ -128,17 +149,10 @@ def compile_training(
 
     An unknown target or reduction is an `UnknownNameError`.
     """
-    if reduce not in REDUCTIONS:
-        raise UnknownNameError.of("reduce", reduce, REDUCTIONS)
-    graph = sample.graph
-    samples = total(graph.constant(1.0)) if reduce == "mean" else None
-
-    def reduced(expr: Expr) -> Any:
-        return total(expr) if samples is None else total(expr) / samples
-
+    graph, reduced = sample.graph, reduction(sample.graph, reduce)
     gradients = [reduced(g) for g in grad(sample.loss, sample.leaves, allow_unused=True)]
     for leaf, gradient in zip(sample.leaves, gradients, strict=True):
-        _label(gradient, f"d{leaf.label}" if samples is None else f"d{leaf.label}_mean")
+        _label(gradient, f"d{leaf.label}" if reduce == "sum" else f"d{leaf.label}_mean")
     names = _state_names(sample.leaves, optimizer)
     state = [graph.input(_free(graph, name)) for name in names]
     params, new_state = optimizer.step(sample.leaves, gradients, state)
@@ -173,7 +187,7 @@ def _label(expr: Any, label: str) -> None:
 def _state_names(leaves: Sequence[Expr], optimizer: Optimizer) -> list[str]:
     """Names of the state, in its order: shared numbers, then each slot for all parameters."""
     slots = [f"{slot}_{leaf.label}" for slot in optimizer.slots for leaf in leaves]
-    return [*optimizer.shared, *slots]
+    return [*optimizer.remembered, *slots]
 
 
 def _free(graph: Graph, name: str) -> str:

@@ -252,3 +252,21 @@ def test_evaluation_on_arrays_is_silent():
         assert wg.evaluate([(x / x).sum()], at)[0] != 0
         assert wg.evaluate([wg.sqrt(x).sum()], at)[0] != 0
         assert wg.evaluate([(x * 1e308) @ (x * 1e308)], at)[0] != 0
+
+
+def test_an_empty_list_beside_arrays_is_taken_at_each_call_and_checked_like_the_others():
+    net = wg.MLP(2, [3, 1], seed=0)
+    step = wg.training_step(net, loss="squared_error", optimizer=wg.SGD(0.1), target="numpy")
+    params = np.array([p.data for p in net.parameters()])
+    X, Y = np.ones((4, 2)), np.ones(4)
+    first = step(params, [], X, Y)["params"]
+    assert np.array_equal(step(params, [], X, Y)["params"], first)
+    assert np.array_equal(step(params, np.zeros(0), X, Y)["params"], first)
+    assert np.array_equal(step(params.tolist(), (), X.tolist(), Y.tolist())["params"], first)
+    for bad in ([1.0], "", {}, None, np.zeros(1)):
+        with pytest.raises(wg.ShapeError, match="state"):
+            step(params, bad, X, Y)
+    with pytest.raises(wg.ShapeError, match="params"):
+        step(params[1:], [], X, Y)
+    with pytest.raises(wg.ShapeError, match="different numbers of rows"):
+        step(params, [], X, Y[1:])

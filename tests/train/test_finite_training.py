@@ -9,7 +9,7 @@ import pytest
 
 import wengert as wg
 from wengert.errors import OperandError
-from wengert.train import fit as training
+from wengert.train import run as training
 from wengert.train.interrupts import OneInterrupt
 
 TARGETS = ["python", "numpy", "native"]
@@ -68,7 +68,7 @@ def test_the_step_that_diverged_is_found_again_among_shuffled_batches(target, mo
     settings = {"optimizer": wg.SGD(5.0), "batch_size": 3, "seed": 7, "target": target}
     ends = []
     for callback in (None, lambda *_: None):
-        monkeypatch.setattr(training._Run, "epochs_in", lambda self, seconds, most: most)
+        monkeypatch.setattr(training.Run, "epochs_in", lambda self, seconds, most: most)
         net = line()
         history = wg.fit(
             net, X, Y, epochs=5, loss=lambda p, t: abs(p - t) * t, callback=callback, **settings
@@ -124,7 +124,7 @@ def test_a_parameter_that_holds_no_number_is_the_same_error_everywhere(target, b
 def test_an_interrupt_while_parameters_are_written_waits(target, at, monkeypatch):
     net = wg.MLP(2, [3, 1], seed=0)
     before = numbers(net)
-    write = training._Run.write
+    write = training.Run.write
     raised = []
 
     def interrupted(run):
@@ -142,7 +142,7 @@ def test_an_interrupt_while_parameters_are_written_waits(target, at, monkeypatch
         run._parameters = Slow(run._parameters)
         write(run)
 
-    monkeypatch.setattr(training._Run, "write", interrupted)
+    monkeypatch.setattr(training.Run, "write", interrupted)
     history = wg.fit(net, [[1.0, 0.5]], [0.5], epochs=3, target=target)
     after = numbers(net)
     assert raised

@@ -178,7 +178,13 @@ def test_labels_that_are_no_class(label):
 
 
 def test_the_table():
-    assert list(LOSSES) == ["squared_error", "binary_cross_entropy", "cross_entropy", "hinge"]
+    assert list(LOSSES) == [
+        "squared_error",
+        "binary_cross_entropy",
+        "cross_entropy",
+        "soft_cross_entropy",
+        "hinge",
+    ]
     accepted = {
         name: [t for t in (-1.0, 0.0, 0.5, 1.0, 2.0, 3.0) if loss.accepts(t, 3)]
         for name, loss in LOSSES.items()
@@ -187,6 +193,7 @@ def test_the_table():
         "squared_error": [-1.0, 0.0, 0.5, 1.0, 2.0, 3.0],
         "binary_cross_entropy": [0.0, 1.0],
         "cross_entropy": [0.0, 1.0, 2.0],
+        "soft_cross_entropy": [0.0, 0.5, 1.0],
         "hinge": [-1.0, 1.0],
     }
 

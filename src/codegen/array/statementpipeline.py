@@ -76,8 +76,7 @@ def stages(graph: Graph, request: Request) -> Iterator[Stage]:
     stacked = request.stacked or [False] * len(graph.outputs)
 
     def stage(name: str, program: ArrayProgram) -> Stage:
-        found = _wholes(graph, program, stacked) if graph.shapes else _elements(program, stacked)
-        elements = iter(found)
+        elements = _outputs(graph, program, stacked)
         nested = map_nested(request.outputs, lambda _: next(elements))
         results = _results(nested, "", {group.argument for group in groups})
         made = ArrayFunction(request.name, groups, program, results, values, request.dtype)
@@ -105,8 +104,9 @@ def _values(graph: Graph, signatures: Sequence[Signature]) -> Iterator[tuple[str
     given = {leaf for s in signatures for leaf in s.leaves}
     for label, node in graph.leaves.items():
         value = graph.value(node)
-        own = label not in given and graph.ops[node] not in (CONSTANT, INPUT)
-        if own and value is not None:
+        if label in given or node in graph.shapes or graph.ops[node] in (CONSTANT, INPUT):
+            continue
+        if value is not None:
             yield label, float(value)
 
 
@@ -141,6 +141,13 @@ def _group(signature: Signature, space: Namespace) -> ArrayGroup:
     )
 
 
+def _outputs(
+    graph: Graph, program: ArrayProgram, stacked: Iterable[bool]
+) -> Iterator[Element | Whole]:
+    """The outputs one by one."""
+    return _wholes(graph, program, stacked) if graph.shapes else _elements(program, stacked)
+
+
 def _wholes(
     graph: Graph, program: ArrayProgram, stacked: Iterable[bool]
 ) -> Iterator[Element | Whole]:
@@ -153,7 +160,7 @@ def _wholes(
 
 
 def _elements(program: ArrayProgram, stacked: Iterable[bool]) -> Iterator[Element]:
-    """The outputs one by one."""
+    """The outputs of a graph of scalars."""
     each = iter(stacked)
     for array, places in program.outputs:
         size = program.arrays[array].size

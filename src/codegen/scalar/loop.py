@@ -21,7 +21,7 @@ from .python import describe, load, source_of
 from .spelling import CAREFUL, FAST
 from .writer import Writer
 
-Stopped = Literal["finished", "interrupted", "diverged", "callback"]
+Stopped = Literal["finished", "interrupted", "diverged", "callback", "patience"]
 CARRIED = ("params", "state")
 """The groups that a step gives back under the same names, for the next step."""
 
