@@ -280,7 +280,8 @@ def _drawing_line(reach: Reach) -> str:
     for code, names in reach.codes:
         number = code.co_firstlineno
         for instruction in dis.get_instructions(code):
-            number = instruction.starts_line or number
+            at = instruction.positions
+            number = (at and at.lineno) or number
             if instruction.opname != "LOAD_GLOBAL":
                 continue
             thing = names.get(instruction.argval)

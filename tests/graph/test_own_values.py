@@ -361,7 +361,7 @@ def test_what_a_copy_would_get_wrong_is_refused():
     y._backward = lambda: None
     with pytest.raises(OperandError, match=r"_backward.* would add to the gradients of the origin"):
         copy.deepcopy(y)
-    with pytest.raises((pickle.PicklingError, AttributeError), match="pickle"):
+    with pytest.raises((pickle.PicklingError, AttributeError), match=r"pickle|local object"):
         pickle.dumps(y)
     own = wg.Op("mine", 1, lambda x: x, lambda sp, x: x, (lambda ct, out, x: ct,), {}, "")
     assert copy.deepcopy(own(x)).data == 1.0
