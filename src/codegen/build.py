@@ -17,8 +17,6 @@ from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
 from ..simplify.pipeline import Choice, rules_named, simplified
 from .array.function import ArrayFunction
-from .array.pipeline import array_program
-from .array.program import ArrayProgram
 from .array.statementpipeline import array_function
 from .lower import AFTER, EACH, Signature, lower, stages_of
 from .program import Nested, Program, flatten, map_nested
@@ -55,7 +53,7 @@ class Options(NamedTuple):
 class Built:
     """A program, its text and the function that the text defines."""
 
-    program: Program | ArrayProgram | ArrayFunction
+    program: Program | ArrayFunction
     source: Source
     function: Callable[..., Any]
     derivatives: tuple[Derivatives, ...]
@@ -143,8 +141,8 @@ def build(recipe: Recipe) -> Built:
         _check_scalars(recipe.graph, target.name)
     graph = simplified_graph(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
-    program: Program | ArrayProgram | ArrayFunction
-    if target.statements:
+    program: Program | ArrayFunction
+    if target.arrays:
         program = array_function(
             *(graph, recipe.outputs, recipe.signatures),
             name=options.name,
@@ -152,29 +150,20 @@ def build(recipe: Recipe) -> Built:
             dtype=options.dtype,
             stacked=recipe.stacked,
         )
-    elif target.arrays:
-        program = array_program(
-            graph,
-            recipe.outputs,
-            recipe.signatures,
-            name=options.name,
-            simplify=options.rules is not None,
-            dtype=options.dtype,
-            stacked=recipe.stacked,
-            gradients=[(d.gradient, d.group) for d in derivatives],
-        )
     else:
         program = _scalar_program(graph, recipe)
     source = target.emit(program)
     known = () if any(recipe.stacked) else derivatives
-    passes = (*graph.passes, *getattr(program, "passes", ()))
+    passes = graph.passes
+    if isinstance(program, ArrayFunction):
+        passes = (*passes, *filter(None, [program.survey]), *program.passes)
     return Built(program, source, target.load(source), known, passes)
 
 
 def simplified_graph(recipe: Recipe) -> Graph:
     """The recipe's graph after the simplification that is asked for."""
     rules, target = recipe.options.rules, find_target(recipe.options.target)
-    rolled = target.statements and not recipe.graph.shapes and rules == rules_named("exact")
+    rolled = target.arrays and not recipe.graph.shapes and rules == rules_named("exact")
     if rules is None or rolled:  # where indices are forgotten first, there is little to simplify
         return recipe.graph
     samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]

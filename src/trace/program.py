@@ -27,7 +27,7 @@ from .recording import Output, Picked, Recording, history
 from .structure import Flat, leaf_paths, nested
 
 LARGE: Final = 20_000
-"""Graphs of more nodes are made into arrays as they are: simplifying them first takes longer."""
+"""Graphs of more nodes stay arrays whatever they cost: as scalars they take long to compile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,8 +330,7 @@ def _chosen(
     """The compiled function, and why for this target: the one that is estimated to be faster."""
 
     def made(target: str) -> Compiled:
-        whole = len(graph) < LARGE or target == "python"
-        return compile(inputs, outputs, target=target, simplify=whole, cache_dir=options.cache_dir)
+        return compile(inputs, outputs, target=target, cache_dir=options.cache_dir)
 
     graph = next(expr for _, expr in flatten(outputs)).graph
     if options.target != AUTO:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scalar_programs as programs
 
-from wengert.codegen.array.printer import STATEMENTS
+from wengert.codegen.array.printer import TARGET
 from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError
@@ -50,7 +50,7 @@ def assert_same(one, other, rtol=1e-10, atol=1e-11):
 
 def both(inputs, outputs, samples=5, **options):
     """The function and its results, compared with those of python and the interpreter."""
-    fast = compile(inputs, outputs, target=STATEMENTS, **options)
+    fast = compile(inputs, outputs, target=TARGET, **options)
     plain = compile(inputs, outputs, target="python", **options)
     arguments = arguments_of(plain.program, samples)
     kept = [np.copy(argument) for argument in arguments]
@@ -200,7 +200,7 @@ def test_random_expressions(seed):
 def test_the_code_is_what_one_would_write():
     net, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
     outputs = {"loss": value, "grad": grad(value, net.parameters())}
-    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"), simplify=False)
+    f = compile(inputs, outputs, target=TARGET, batch=("x", "y"), simplify=False)
     for line in (
         "h0 = np.tanh(np.dot(x, w0.T) + b0)",
         "h1 = np.tanh(np.dot(h0, w1.T) + b1)",
@@ -215,7 +215,7 @@ def test_the_code_is_what_one_would_write():
 def test_biases_ride_along_in_the_products_of_their_layers():
     net, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
     outputs = {"loss": value, "grad": grad(value, net.parameters())}
-    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"))
+    f = compile(inputs, outputs, target=TARGET, batch=("x", "y"))
     for line in (
         "w0b0 = params[:2080].reshape(32, 65)  # [w0 | b0]",
         "x_1[:, :64] = x",
@@ -230,7 +230,7 @@ def test_biases_ride_along_in_the_products_of_their_layers():
 
 def test_biases_that_nobody_differentiates_by_are_added():
     _, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
-    f = compile(inputs, value, target=STATEMENTS, batch=("x", "y"))
+    f = compile(inputs, value, target=TARGET, batch=("x", "y"))
     assert "np.dot(w0, x.T) + b0[:, None]" in f.source or "np.dot(x, w0.T) + b0" in f.source
 
 
@@ -239,7 +239,7 @@ def test_attention_is_masked_and_needs_no_tables():
     value, *gradient = source.with_gradient(loss)
     own = {parameter.id for parameter in source.parameters}
     x = [value.graph[node] for node in value.graph.leaves.values() if node not in own]
-    f = compile({"params": source.parameters, "x": x}, [value, *gradient], target=STATEMENTS)
+    f = compile({"params": source.parameters, "x": x}, [value, *gradient], target=TARGET)
     assert "np.arange(4) <= np.arange(4)[:, None]" in f.source
     assert "np.array([" not in f.source
     assert f.source.count("\n") < 90
@@ -248,7 +248,7 @@ def test_attention_is_masked_and_needs_no_tables():
 def test_inf_and_nan_come_without_a_warning():
     g = Graph()
     x = g.inputs("x", 3)
-    f = compile({"x": x}, [ops.exp(e) / e for e in x], target=STATEMENTS)
+    f = compile({"x": x}, [ops.exp(e) / e for e in x], target=TARGET)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert f([0.0, 1.0, 1000.0]).tolist() == [np.inf, np.e, np.inf]
@@ -257,7 +257,7 @@ def test_inf_and_nan_come_without_a_warning():
 def test_float32_stays_float32():
     net, _, inputs, value = network([3, 4, 2])
     outputs = {"loss": value, "grad": grad(value, net.parameters())}
-    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"), dtype="float32")
+    f = compile(inputs, outputs, target=TARGET, batch=("x", "y"), dtype="float32")
     result = f(*arguments_of(f.program, 4))
     assert (result["grad"].dtype, result["loss"].dtype) == (np.float32, np.float32)
 
@@ -265,7 +265,7 @@ def test_float32_stays_float32():
 def test_check_names_the_first_result_that_is_not_finite():
     g = Graph()
     x = g.inputs("x", 3)
-    f = compile({"x": x}, [ops.log(e) for e in x], target=STATEMENTS, check=True)
+    f = compile({"x": x}, [ops.log(e) for e in x], target=TARGET, check=True)
     assert f([1.0, 1.0, 1.0]).tolist() == [0, 0, 0]
     with pytest.raises(NonFiniteError, match="log"):
         f([1.0, 0.0, 1.0])
@@ -273,12 +273,12 @@ def test_check_names_the_first_result_that_is_not_finite():
 
 def test_arguments_that_do_not_fit_are_errors():
     _, graph, inputs, value = network([3, 4, 2])
-    f = compile(inputs, value, target=STATEMENTS, batch=("x", "y"))
+    f = compile(inputs, value, target=TARGET, batch=("x", "y"))
     with pytest.raises(ShapeError, match="x"):
         f(np.zeros(26), np.zeros((5, 4)), np.zeros(5))
     lost = graph.input("lost")
     with pytest.raises(MissingInputError, match="lost"):
-        compile(inputs, value * lost, target=STATEMENTS)
+        compile(inputs, value * lost, target=TARGET)
 
 
 def test_an_argument_may_be_called_as_its_one_leaf():

@@ -664,6 +664,4 @@ def _same_axes(read: Read, statement: Statement) -> bool:
     return names == [axis.name for axis in statement.axes]
 
 
-STATEMENTS: Final = Target(
-    "numpy-statements", emit, load, prepare=prepare, arrays=True, statements=True
-)
+TARGET: Final = Target("numpy", emit, load, prepare=prepare, arrays=True)

@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from ...arrays.batched import batched
-from ...arrays.rolling import roll_nodes
+from ...arrays.rolling import Survey, rolled_nodes
 from ...arrays.statements import ArrayProgram
 from ...arrays.written import Argument, written_program
 from ...graph.expr import Graph
@@ -21,8 +21,7 @@ from ..lower import Signature
 from ..names import Namespace, called_elsewhere
 from ..program import Nested, map_nested
 from .domains import tables_named, tightened
-from .function import ArrayFunction, Element, Vector, Whole
-from .program import ArrayGroup
+from .function import ArrayFunction, ArrayGroup, Element, Vector, Whole
 from .rewriting import rewritten
 
 
@@ -80,9 +79,9 @@ def stages(graph: Graph, request: Request) -> Iterator[Stage]:
         nested = map_nested(request.outputs, lambda _: next(elements))
         results = _results(nested, "", {group.argument for group in groups})
         made = ArrayFunction(request.name, groups, program, results, values, request.dtype)
-        return Stage(name, made)
+        return Stage(name, replace(made, survey=survey))
 
-    program = _statements(graph, signatures)
+    program, survey = _statements(graph, signatures)
     last = stage("arrays" if graph.shapes else "roll", program)
     yield last
     samples = [s.name for s in signatures if s.batched]
@@ -110,14 +109,16 @@ def _values(graph: Graph, signatures: Sequence[Signature]) -> Iterator[tuple[str
             yield label, float(value)
 
 
-def _statements(graph: Graph, signatures: Sequence[Signature]) -> ArrayProgram:
-    """What the outputs are for one sample."""
+def _statements(
+    graph: Graph, signatures: Sequence[Signature]
+) -> tuple[ArrayProgram, Survey | None]:
+    """What the outputs are for one sample, and how regular scalars are."""
     if graph.shapes:
         given = [Argument(s.name, s.leaves, s.shapes, s.scalar) for s in signatures]
-        return written_program(graph, graph.outputs, given)
+        return written_program(graph, graph.outputs, given), None
     graph = _with_all_leaves(graph, signatures)
     arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
-    return roll_nodes(graph, graph.outputs, arguments)
+    return rolled_nodes(graph, graph.outputs, arguments)
 
 
 def _with_all_leaves(graph: Graph, signatures: Sequence[Signature]) -> Graph:
