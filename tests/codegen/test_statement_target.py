@@ -303,3 +303,14 @@ def test_an_argument_may_be_called_as_a_function():
 
 def bend(x):
     return np.tanh(x)
+
+
+def test_parts_that_are_no_views_are_written_piece_by_piece():
+    net, graph, _, _ = network([2, 3, 2, 1], loss="squared_error")
+    x = [graph.inputs(f"s{k}_", 2) for k in range(3)]
+    value = sum(net(row) ** 2 for row in x)
+    order = [7, 6, 8, 4, 3, 5, 1, 0, 2, 15, 14, 13, 16, 11, 10, 9, 12, 18, 17, 19]
+    mixed = [net.parameters()[k] for k in order]
+    inputs = {"params": mixed, "x": [leaf for row in x for leaf in row]}
+    both(inputs, {"loss": value, "grad": grad(value, mixed)}, batch="x")
+    both(inputs, {"loss": value, "grad": grad(value, mixed)})
