@@ -86,6 +86,11 @@ class Compiled:
         return _compiled, (self._recipe, self._check, dict(self.values))
 
     @property
+    def takes_arrays(self) -> bool:
+        """Whether arguments are made arrays, if they are none, before the generated code runs."""
+        return self._prepare is not None
+
+    @property
     def source(self) -> str:
         """The text of the generated code."""
         return self._emitted.text

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..derive.backward import grad
 from ..graph.evaluation import node_values
 from ..graph.expr import Graph, live_nodes
-from ..graph.rewrite import Walk, extract, replay, rewritten
+from ..graph.rewrite import Rewritten, Walk, extract, replay, rewritten
 from ..ops.record import Op, call
 from ..ops.scalar import CONSTANT
 from .notation import PART
@@ -36,8 +36,8 @@ def part_count(graph: Graph) -> int:
     return len(_ends(graph, graph.outputs[0]))
 
 
-def collapsed(graph: Graph) -> Graph:
-    """A new graph with one operation for each labelled part, and for the output.
+def collapsed(graph: Graph) -> Rewritten:
+    """A transform: one operation for each labelled part, and for the output.
 
     A label on a node that only one other labelled part uses counts as a step within that part, as
     the weighted sum within a neuron does.
@@ -55,7 +55,7 @@ def collapsed(graph: Graph) -> Graph:
         return walk.target.append(_operation(graph, node, inside, borders), operands)
 
     kept = [node for node in live_nodes(graph, [root]) if graph.is_leaf(node) or node in ends]
-    return rewritten(graph, [root], write, order=kept).graph
+    return rewritten(graph, [root], write, order=kept)
 
 
 def _ends(graph: Graph, root: int) -> set[int]:

@@ -122,21 +122,24 @@ def ask(w: Walkthrough, read: Callable[[str], str] = input) -> int:
         f"{len(questions)} questions. Type a number or a formula, ? for a hint, nothing to see the "
         "answer, q to stop.\n"
     )
-    right, asked = 0, 0
+    found: list[bool] = []
+    helped = 0
     for i, question in enumerate(questions, 1):
         given = f" ({question.given})" if question.given else ""
         _write(f"\n{i}. {question.prompt}{given}\n")
         outcome = _one_question(w, question.id, question.hint, read)
         if outcome is None:
             break
-        asked += 1
-        right += outcome
-    _write(f"\n{right} of {asked} right without looking.\n")
+        found.append(outcome == "alone")
+        helped += outcome == "helped"
+    after = f", {helped} after a hint" if helped else ""
+    _write(f"\n{sum(found)} of {len(found)} right without looking{after}.\n")
     return 0
 
 
-def _one_question(w: Walkthrough, id: str, hint: str, read: Callable[[str], str]) -> bool | None:
-    """Whether it was answered, None to stop."""
+def _one_question(w: Walkthrough, id: str, hint: str, read: Callable[[str], str]) -> str | None:
+    """How it was answered: "alone", "helped" by a hint, or "not"; None to stop."""
+    outcome = "alone"
     while True:
         try:
             typed = read("> ").strip()
@@ -146,14 +149,16 @@ def _one_question(w: Walkthrough, id: str, hint: str, read: Callable[[str], str]
             return None
         if typed == "?":
             _write(f"{hint}\n")
+            outcome = "helped"
             continue
         verdict = w.check(id, typed or "0")
         if not typed:
             _write(f"{verdict.answer}\n")
-            return False
+            return "not"
         _write(f"{verdict.message}{f' {verdict.answer}' if verdict.correct else ''}\n")
         if verdict.correct:
-            return True
+            return outcome
+        outcome = "helped" if "Hint:" in verdict.message else outcome
 
 
 def _json(data: object) -> str:

@@ -178,6 +178,48 @@ class Backward(Step):
 
 
 @dataclass(frozen=True)
+class Rewriting:
+    """A part of the expression as it is written, and as the compiler differentiates it.
+
+    shift  what is called max in `after`: the largest exponent, which no derivative passes
+    """
+
+    node: str
+    before: Formula
+    after: Formula
+    shift: Formula | None
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """One leaf's derivative by the rules on what is written, and as it is compiled."""
+
+    leaf: str
+    written: float
+    compiled: float
+
+
+@dataclass(frozen=True)
+class Stable(Step):
+    """The last of step 3, where the compiler differentiates something else than what is written.
+
+    rules       the names of the rewrites
+    rewritings  the parts that were rewritten; empty where a branch was guarded and no more
+    here        the derivatives both ways, at the given values
+    point       other values, at which the two ways differ, and `there` the derivatives; empty if
+                they differ here, or nowhere
+    why         what goes wrong where they differ
+    """
+
+    rules: tuple[str, ...]
+    rewritings: tuple[Rewriting, ...]
+    here: tuple[Slopes, ...]
+    point: Mapping[str, float]
+    there: tuple[Slopes, ...]
+    why: str
+
+
+@dataclass(frozen=True)
 class Factor:
     """One edge of a path: its local derivative."""
 
@@ -213,7 +255,10 @@ class Paths(Step):
 
 @dataclass(frozen=True)
 class Judgement:
-    """One leaf's derivative, four ways: graph, sympy, difference quotient, compiled function."""
+    """One leaf's derivative, four ways: graph, sympy, difference quotient, compiled function.
+
+    compared  whether at least two of them are numbers; those that are must agree
+    """
 
     leaf: str
     graph: Number
@@ -223,6 +268,7 @@ class Judgement:
     graph_formula: Formula
     sympy_formula: Formula | None
     judgement: str
+    compared: bool
     agrees: bool
     note: str
 
@@ -250,7 +296,11 @@ class PassChange:
 
 @dataclass(frozen=True)
 class CarriedLine:
-    """Which line of the generated code computes the number of a step; None when none has to."""
+    """Which line of the generated code computes the number of a step; None when none has to.
+
+    variable  what the line assigns the number to; "" where it is computed inside the line only
+    note      what else there is to say: why there is no line, or that it is inside the line
+    """
 
     step: str
     variable: str

@@ -26,7 +26,7 @@ from ..errors import (
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values, node_values
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
-from ..graph.rewrite import extract
+from ..graph.rewrite import extract, rewritten, unchanged
 from ..graph.unroll import unroll_graph
 from ..ops.scalar import CONSTANT
 from ..proof.claim import elements
@@ -54,10 +54,13 @@ class Derivation:
     arrivals  node → the edges its adjoint came by, in order
     values    the value of every node of the graph; empty without values for the leaves
     plain     the expression alone, with nothing collapsed: what the compiler gets
+    originals node → the node of `plain` that it is
+    asked     whether it was said which leaves to differentiate by
     """
 
     graph: Graph
     plain: Graph
+    originals: Mapping[int, int]
     root: int
     live: tuple[int, ...]
     wrt: tuple[int, ...]
@@ -70,6 +73,7 @@ class Derivation:
     given: Mapping[int, float]
     values: Mapping[int, float]
     symbolic: bool
+    asked: bool
 
     @property
     def leaves(self) -> list[int]:
@@ -141,13 +145,14 @@ def derive(
     graph = extract([source[top]])
     if part is not None:
         graph = extract([graph[_part(graph, part)]])
-    whole = extract([graph[graph.outputs[0]]])
-    if collapse:
-        graph = collapsed(graph)
+    whole = rewritten(graph, graph.outputs)
+    shown = collapsed(graph) if collapse else unchanged(graph)
+    originals = {image: whole.images[node] for node, image in shown.images.items()}
+    graph = shown.graph
     _check_size(graph, collapse)
     root = graph.outputs[0]
     leaves = [_leaf(graph, root, source, leaf) for leaf in asked]
-    return _derived(graph, whole, root, leaves, named, at is not None)
+    return _derived(graph, whole.graph, originals, root, leaves, named, at is not None)
 
 
 def _unrolled(
@@ -237,6 +242,7 @@ def _check_size(graph: Graph, collapse: bool) -> None:
 def _derived(
     graph: Graph,
     plain: Graph,
+    originals: Mapping[int, int],
     root: int,
     wrt: Sequence[int],
     named: Mapping[str, float],
@@ -281,6 +287,7 @@ def _derived(
     return Derivation(
         graph=graph,
         plain=plain,
+        originals=originals,
         root=root,
         live=tuple(live),
         wrt=tuple(chosen),
@@ -293,6 +300,7 @@ def _derived(
         given=given,
         values=values,
         symbolic=bool(missing),
+        asked=bool(wrt),
     )
 
 

@@ -34,6 +34,9 @@ that are shown; nodes written out that sympy is asked to differentiate."""
 
 _DRAWS: Final = 50
 
+GRAPH, SYMPY = "the backward pass", "sympy"
+CODE, QUOTIENT = "the compiled function", "the difference quotient"
+
 
 def claim_of(d: Derivation) -> Claim:
     """What is judged, as a claim for the judges of `verify`: with nothing collapsed."""
@@ -67,10 +70,9 @@ def agreement(d: Derivation, compiled: Compiled) -> Agreement:
     rows = []
     for leaf, graph, sympy, code in zip(d.wrt, found, by_sympy, by_code, strict=True):
         difference = quotient(d, leaf, point)
-        wrong, note = [], "not finite, so there is nothing to compare"
-        if finite(graph, values[d.root]):
-            wrong = _disagreeing(graph, sympy.number, difference, code, largest)
-            note = _note(d, wrong, difference)
+        ways = _ways(graph, sympy.number, difference, code)
+        compared = len(ways) > 1
+        wrong = _disagreeing(ways, difference, largest, code) if compared else []
         rows.append(
             Judgement(
                 leaf=node_id(leaf),
@@ -81,8 +83,9 @@ def agreement(d: Derivation, compiled: Compiled) -> Agreement:
                 graph_formula=adjoint_formula(d, leaf).formula,
                 sympy_formula=sympy.formula,
                 judgement=sympy.judgement,
+                compared=compared,
                 agrees=not wrong,
-                note=note,
+                note=_note(d, graph, ways, wrong, difference),
             )
         )
     return Agreement(
@@ -117,8 +120,10 @@ def _conclusion(d: Derivation, rows: Sequence[Judgement]) -> str:
     odd = [d.names[int(row.leaf[1:])] for row in rows if not row.agrees]
     if odd:
         return f"They disagree about {listed(odd)}."
-    if all(row.note for row in rows):
+    if not any(row.compared for row in rows):
         return "Nothing here is finite, so there is nothing to compare."
+    if any(row.note for row in rows):
+        return "Those that are finite agree."
     return f"They agree{' on every leaf' if len(rows) > 1 else ''}."
 
 
@@ -215,34 +220,41 @@ def written_out(claim: Claim) -> dict[int, int]:
     return sizes
 
 
-def _disagreeing(
-    found: float,
-    by_sympy: float | None,
-    quotient: Quotient,
-    by_code: float,
-    largest: float,
-) -> list[str]:
-    """Which of the other ways give another number."""
-    scale = max(abs(found), largest)
-    slope = quotient.slope if math.isfinite(quotient.slope) else None
-    judges = [
-        ("sympy", by_sympy, 1e-9 * scale),
-        ("the difference quotient", slope, 1e-6 * max(scale, 1e-3) + quotient.slack),
-        ("the compiled function", by_code, 1e-12 * scale),
-    ]
-    return [
-        name
-        for name, number, room in judges
-        if number is not None and not abs(number - found) <= room
-    ]
+_Ways = dict[str, float]
+"""A derivative by each way that has a finite number for it; the first is what others are held to.
+"""
 
 
-def _note(d: Derivation, wrong: Sequence[str], quotient: Quotient) -> str:
+def _ways(graph: float, by_sympy: float | None, quotient: Quotient, by_code: float) -> _Ways:
+    ways = {GRAPH: graph, SYMPY: by_sympy, CODE: by_code, QUOTIENT: quotient.slope}
+    return {way: x for way, x in ways.items() if x is not None and math.isfinite(x)}
+
+
+def _disagreeing(ways: _Ways, quotient: Quotient, largest: float, by_code: float) -> list[str]:
+    """Which ways give another number than the first."""
+    (_, right), *others = ways.items()
+    scale = max(abs(right), largest)
+    room = {
+        SYMPY: 1e-9 * scale,
+        CODE: (1e-12 if GRAPH in ways else 1e-9) * scale,
+        QUOTIENT: 1e-6 * max(scale, 1e-3) + quotient.slack,
+    }
+    wrong = [way for way, number in others if not abs(number - right) <= room[way]]
+    # What is compiled is what is used: it has no excuse for not being finite.
+    return wrong + [CODE] * (GRAPH in ways and not math.isfinite(by_code))
+
+
+def _note(
+    d: Derivation, graph: float, ways: _Ways, wrong: Sequence[str], quotient: Quotient
+) -> str:
+    if len(ways) < 2:
+        only = f"{listed(ways)} alone has a number" if ways else "not finite"
+        return f"{only}, so there is nothing to compare"
     if not wrong:
-        return ""
-    note = f"{listed(list(wrong))} say{'s' * (len(wrong) == 1)} otherwise"
+        return "" if GRAPH in ways else f"rule by rule it is {shown(graph)}, the others agree"
+    note = f"{listed(wrong)} say{'s' * (len(wrong) == 1)} otherwise"
     convention = conventions(d)
-    if convention and quotient.kink and "the compiled function" not in wrong:
+    if convention and quotient.kink and CODE not in wrong:
         note += f"; at a kink there is no derivative, only a convention ({convention})"
     return note
 

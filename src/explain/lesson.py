@@ -13,12 +13,14 @@ from ..codegen.compiled import Compiled
 from ..errors import MissingInputError, UnknownNameError
 from ..graph.evaluation import given_values
 from ..graph.expr import Expr, Graph
+from .carried import Lineage
 from .data import Formula, Node, Step, plain
 from .derivation import Derivation
 from .judges import agreement, compiled_function
 from .notation import write
 from .outcome import code, update
 from .paths import paths
+from .stability import stable
 from .steps import adjoint_formula, backward, forward, node_id, seed, task
 
 _UNSEEN: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -102,14 +104,16 @@ def lesson(
     """The walk-through of a derivation; `compiled` is its compiled function, if there is one."""
     d = derivation
     function = compiled_function(d) if compiled is None else compiled
+    lineage = Lineage.of(d)
     steps: list[Step] = [
         task(d),
         *forward(d),
         seed(d),
         *backward(d),
+        *stable(d, function, lineage),
         *paths(d),
         agreement(d, function),
-        code(d, function),
+        code(d, function, lineage),
     ]
     if not d.symbolic:
         steps.append(update(d, rates))

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from typing import Final
 
-from ..codegen.array.function import ArrayFunction
 from ..codegen.compiled import Compiled
 from ..ops.scalar import PARAMETER
-from .data import CarriedLine, Code, Moved, PassChange, Rate, Update
+from .carried import Lineage, carried_lines
+from .data import Code, Moved, PassChange, Rate, Update
 from .derivation import Derivation
 from .steps import node_id
-from .words import counted, finite, listed, shown
+from .words import counted, finite, listed
 
 RATES: Final = (0.001, 0.01, 0.1)
 """The learning rates tried unless others are asked for."""
 
-_POINTS: Final = 4
 
-
-def code(d: Derivation, compiled: Compiled) -> Code:
+def code(d: Derivation, compiled: Compiled, lineage: Lineage) -> Code:
     """Step 6."""
     passes = tuple(
         PassChange(
@@ -51,82 +49,18 @@ def code(d: Derivation, compiled: Compiled) -> Code:
         finite=True,
         passes=passes,
         source=compiled.source,
-        lines=tuple(_carried(d, compiled)),
-    )
-
-
-def _carried(d: Derivation, compiled: Compiled) -> list[CarriedLine]:
-    """The line for each forward and backward step.
-
-    Simplification renames, shares and drops nodes, so the variable that carries a step is found by
-    what it computes: the same numbers at several random points.
-    """
-    points = _random_points(d)
-    by_node = [d.at(point) for point in points]
-    by_variable = _variables(d, compiled, points)
-    text = compiled.source.splitlines()
-    lines = []
-    forward = [(f"forward-n{n}", n) for n in d.live if d.graph.operands[n]]
-    backward = [(f"backward-n{n}", d.adjoint[n]) for n in d.backward_order]
-    for step, number in forward + backward:
-        wanted = [values[number] for values in by_node]
-        variable = next((v for v, found in by_variable.items() if _same(found, wanted)), "")
-        leaf = next((d.names[n] for n in d.leaves if _same([p[n] for p in points], wanted)), "")
-        if leaf:
-            lines.append(CarriedLine(step, leaf, None, "", f"no line: it is {leaf} itself"))
-        elif _same([wanted[0]] * len(wanted), wanted):
-            note = f"no line: always {shown(wanted[0])}"
-            lines.append(CarriedLine(step, "", None, "", note))
-        elif variable:
-            line = compiled.line_of(variable)
-            shown_code = text[line - 1].strip() if line else ""
-            lines.append(CarriedLine(step, variable, line, shown_code, ""))
-        else:
-            lines.append(CarriedLine(step, "", None, "", "no line: simplified into another"))
-    return lines
-
-
-def _random_points(d: Derivation) -> list[dict[int, float]]:
-    rng = random.Random(1)
-    return [
-        {node: rng.uniform(0.2 if i % 2 else -1.5, 1.5) for node in d.leaves}
-        for i in range(_POINTS)
-    ]
-
-
-def _variables(
-    d: Derivation, compiled: Compiled, points: Sequence[Mapping[int, float]]
-) -> dict[str, list[float]]:
-    """The value of each variable of the program at each point."""
-    found: dict[str, list[float]] = {}
-    program = compiled.program
-    assert not isinstance(program, ArrayFunction)
-    for point in points:
-        values: dict[str, float] = {}
-        for group, node in zip(program.groups, d.leaves, strict=True):
-            values[group.leaves[0]] = point[node]
-        for instruction in program.instructions:
-            arguments = [
-                values[operand] if isinstance(operand, str) else operand
-                for operand in instruction.operands
-            ]
-            value = instruction.op.evaluate(*arguments, *instruction.statics)
-            values[instruction.name] = value
-            found.setdefault(instruction.name, []).append(value)
-    return found
-
-
-def _same(found: Sequence[float], wanted: Sequence[float]) -> bool:
-    return all(
-        a == b or (a != a and b != b) or math.isclose(a, b, rel_tol=1e-12)
-        for a, b in zip(found, wanted, strict=True)
+        lines=tuple(carried_lines(d, compiled, lineage)),
     )
 
 
 def update(d: Derivation, rates: Sequence[float]) -> Update:
-    """Step 7: moves the parameters; where there are none among the asked leaves, all of those."""
-    parameters = [n for n in d.wrt if d.graph.ops[n] is PARAMETER]
-    moving = parameters or list(d.wrt)
+    """Step 7: moves what was asked for; unless that was said, the parameters, and no data."""
+    moving, data = list(d.wrt), []
+    if not d.asked:
+        parameters = [n for n in d.wrt if d.graph.ops[n] is PARAMETER]
+        data = [] if parameters else [n for n in d.wrt if _DATA.fullmatch(d.names[n])]
+        moving = parameters or [n for n in d.wrt if n not in data] or moving
+        data = [n for n in data if n not in moving]
     gradient = {node: d.values[d.adjoint[node]] for node in moving}
     squared = sum(g * g for g in gradient.values())
     before = d.values[d.root]
@@ -148,6 +82,7 @@ def update(d: Derivation, rates: Sequence[float]) -> Update:
         sentence=(
             f"Move {which} against the gradient: w ← w - lr·g. To first order {output} falls by "
             f"lr·‖g‖²; the smaller the rate, the closer that is to what happens."
+            + _staying([d.names[node] for node in data])
         ),
         node=node_id(d.root),
         finite=finite(before, *gradient.values(), *(row.new_output for row in rows)),
@@ -155,6 +90,21 @@ def update(d: Derivation, rates: Sequence[float]) -> Update:
         squared_norm=squared,
         before=before,
         rates=tuple(rows),
+    )
+
+
+_DATA: Final = re.compile(r"[xyt](_?\d\w*)?")
+"""The names that data have where nothing says what is a parameter."""
+
+
+def _staying(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    which = listed(names) if len(names) <= 6 else f"{', '.join(names[:5])} and others"
+    one = len(names) == 1
+    return (
+        f" {which} stay{'s' * one}: by {'its' if one else 'their'} name{'s' * (not one)} "
+        f"{'it is' if one else 'they are'} data. What is named in wrt (--wrt) moves."
     )
 
 

@@ -25,7 +25,7 @@ from ..ops.table import OPERATIONS
 from .data import Backward, Contribution, Formula, Forward, Node
 from .lesson import Lesson
 from .notation import PART
-from .words import shown
+from .words import ordinal, shown
 
 TOLERANCE: Final = 0.005
 """How far a typed number may be off, relative to the right one: three digits are enough."""
@@ -107,7 +107,8 @@ def _forward(w: Lesson) -> Iterator[Question]:
 
 def _backward(w: Lesson) -> Iterator[Question]:
     for step in w.part(3):
-        assert isinstance(step, Backward)
+        if not isinstance(step, Backward):
+            continue
         node = w.node(step.node or "")
         if len(step.arrivals) > 1 and node.adjoint_number is not None:
             yield _total(w, step, node, node.adjoint_number)
@@ -137,7 +138,7 @@ def _passed(w: Lesson, step: Backward, node: Node, passed: Contribution) -> Iter
     assert passed.product_number is not None
     stem = f"predict-{step.id}-{passed.position}"
     uses = node.operands.count(passed.operand)
-    place = f" (operand {passed.position})" if uses > 1 else ""
+    place = f" (as its {ordinal(passed.position)} operand)" if uses > 1 else ""
     yield Question(
         id=f"{stem}-local",
         step=step.id,

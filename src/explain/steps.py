@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from .data import Arrival, Backward, Contribution, Formula, Forward, Seed, Task
 from .derivation import Derivation, Edge, cost
 from .notation import PART, Written, local_formula, numeral, write
-from .words import counted, finite, listed, shown, spoken
+from .words import counted, finite, listed, ordinal, shown, spoken
 
 
 def node_id(node: int) -> str:
@@ -88,8 +88,11 @@ def _repeats(d: Derivation, node: int) -> str:
     if not twice:
         return ""
     name = d.names[twice[0]]
-    places = [str(i) for i, operand in enumerate(operands) if operand == twice[0]]
-    return f"{name} is used twice, as operand {listed(places)}: two edges, not one."
+    places = [ordinal(i) for i, operand in enumerate(operands) if operand == twice[0]]
+    return (
+        f"{name} is used {_times(len(places))}, as the {listed(places)} operand: "
+        f"{len(places)} edges, not one."
+    )
 
 
 def seed(d: Derivation) -> Seed:

@@ -57,6 +57,15 @@ def counted(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'s' * (count != 1)}"
 
 
+def ordinal(place: int) -> str:
+    """Which of several, counted from 0.
+
+    >>> ordinal(0), ordinal(1), ordinal(11)
+    ('first', 'second', '12th')
+    """
+    return ("first", "second", "third")[place] if place < 3 else f"{place + 1}th"
+
+
 def finite(*numbers: float | None) -> bool:
     """Whether none of the numbers that are known is infinite or not a number."""
     return all(number is None or math.isfinite(number) for number in numbers)

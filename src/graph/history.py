@@ -9,28 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import OperandError, shorten
+from .node import Node
 from .own import OWN
 from .sweep import topological
 
-Value = Any
-"""A `graph.value.Value`, which stands above this."""
+N = TypeVar("N", bound=Node)
 
 _writing: ContextVar[frozenset[int]] = ContextVar("_writing", default=frozenset())
 """The values (by id) whose operands a pickler has, or will have, before it comes to them."""
 
 
-def shallow_copy(value: Value) -> Value:
+def shallow_copy(value: N) -> N:
     """Another value with the same number, operands, gradient and attributes."""
-    copy = _blank(value._result_kind)
+    copy: N = _blank(value._result_kind)
     _fill(copy, (*_parts(value), value.operands))
     copy.__dict__.update(vars(value))
     return copy
 
 
-def deep_copy(root: Value, memo: dict[int, Any]) -> Value:
+def deep_copy(root: N, memo: dict[int, Any]) -> N:
     """A copy of a value and of its history, but for what `memo` has copies of."""
     for value in topological(root, known=_copied(root, memo)):
         if "_backward" in vars(value):
@@ -43,14 +43,15 @@ def deep_copy(root: Value, memo: dict[int, Any]) -> Value:
         _fill(copy, (*_parts(value), tuple([memo[id(read)] for read in value.operands])))
         if vars(value):
             copy.__dict__.update(deepcopy(vars(value), memo))
-    return memo[id(root)]
+    copied: N = memo[id(root)]
+    return copied
 
 
-def _copied(root: Value, memo: dict[int, Any]) -> set[Value]:
+def _copied(root: N, memo: dict[int, Any]) -> set[N]:
     """What of a history has a copy already, as far as one comes to it from `root`."""
-    known: set[Value] = set()
-    seen = {root}
-    stack = [root]
+    known: set[Any] = set()
+    seen: set[Any] = {root}
+    stack: list[Any] = [root]
     while stack:
         for read in stack.pop().operands:
             if id(read) in memo:
@@ -64,7 +65,7 @@ def _copied(root: Value, memo: dict[int, Any]) -> set[Value]:
 class _Earlier:
     """The values that come before another in a pickle, operands first. It is read as a list."""
 
-    def __init__(self, values: Sequence[Value]) -> None:
+    def __init__(self, values: Sequence[Node]) -> None:
         self.values = values
 
     def __reduce__(self) -> Any:
@@ -79,7 +80,7 @@ class _Earlier:
         _writing.set(before)
 
 
-def reduced(value: Value) -> Any:
+def reduced(value: Node) -> Any:
     """What `__reduce_ex__` answers: how to make the value anew, with what comes before it."""
     earlier = None
     operands = value.operands
@@ -91,24 +92,21 @@ def reduced(value: Value) -> Any:
     return _blank, (value._result_kind,), (earlier, parts, vars(value)), None, None, _restore
 
 
-def _parts(value: Value) -> tuple[Any, ...]:
+def _parts(value: Node) -> tuple[Any, ...]:
     """All of a value but its operands and attributes."""
     return value._data, value._grad, value.label, value.statics, value.op
 
 
-def _blank(kind: type[Value]) -> Value:
+def _blank(kind: type[Node]) -> Any:
     return object.__new__(kind)
 
 
-def _restore(value: Value, state: tuple[Any, list[Any], dict[str, Any]]) -> None:
+def _restore(value: Node, state: tuple[Any, list[Any], dict[str, Any]]) -> None:
     _, (*parts, op, operands), attributes = state
     _fill(value, (*parts, OWN if operands and op is None else op, operands))
     value.__dict__.update(attributes)
 
 
-def _fill(value: Value, parts: tuple[Any, ...]) -> None:
+def _fill(value: Node, parts: tuple[Any, ...]) -> None:
     value._data, value._grad, value.label, statics, value.op, operands = parts
-    if len(operands) == 2 and not statics:
-        value._a, value._b = operands
-    else:
-        value._a, value._b = (operands, statics) if operands else (None, None)
+    value._set_operands(operands, statics)

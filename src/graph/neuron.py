@@ -11,7 +11,6 @@ from ..errors import ShapeError
 from ..ops.ieee import Float
 from ..ops.record import Op, plain_number
 from ..ops.scalar import ADD, MUL
-from .arithmetic import Arithmetic
 from .value import Value, as_value, computed
 
 
@@ -68,7 +67,6 @@ class ActivatedSum(Value, internal=True):
     """
 
     __slots__ = ("_ct", "_earlier", "_inside", "_met", "_weights", "bias", "name", "row")
-    __add__, __sub__, __mul__ = Arithmetic.__add__, Arithmetic.__sub__, Arithmetic.__mul__
 
     def __init__(
         self,
@@ -131,7 +129,7 @@ class ActivatedSum(Value, internal=True):
         if op is _SUM:
             ct += self._grad
         else:
-            rule = op.vjp[0]  # type: ignore[union-attr]
+            rule = op.float_rules[0]  # type: ignore[union-attr]
             if rule is not None:
                 try:
                     ct += rule(self._grad, self._data, self._inside[0])
@@ -198,7 +196,7 @@ class ActivatedSum(Value, internal=True):
         else:
             inner = computed(plain_number(total), ADD, before, last)
             inner._grad, inner.label = ct, self.name
-            self._a, self._b = (inner,), ()
+            self._a = inner
         self._inside = None
 
 

@@ -6,21 +6,22 @@ here recurses, so histories may be of any length.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
-from typing import Any
+from collections.abc import Container, Iterator
+from typing import Any, TypeVar
 
 from ..ops.scalar import ADD, MUL, SUB, WHERE
+from .node import Node
 from .own import OWN
 
-Value = Any
-"""A `graph.value.Value`, which stands above this."""
+N = TypeVar("N", bound=Node)
 
 
-def sweep(root: Value) -> None:
+def sweep(root: Node) -> None:
     """Give everything computed that `root` depends on its gradient, and leaves their share more.
 
-    The steps of sums and products, which are nearly all there are, are written out, and are those
-    of their records; the steps of everything else are taken from the records.
+    The steps of sums, products and functions of one number, which are nearly all there are, are
+    written out, and are those of their records; the steps of everything else are taken from the
+    records.
     """
     further, branches = _started(root)
     root._grad = 1
@@ -31,33 +32,36 @@ def sweep(root: Value) -> None:
     append = ready.append
     for value in ready:
         op = value.op
+        a = value._a
+        b = value._b
         if op is MUL:
-            a = value._a
-            b = value._b
             ct, x = value._grad, a._data
             a._grad += ct * b._data
             b._grad += ct * x
         elif op is ADD:
-            a = value._a
-            b = value._b
             ct = value._grad
             a._grad += ct
             b._grad += ct
         elif op is SUB:
-            a = value._a
-            b = value._b
             ct = value._grad
             a._grad += ct
             b._grad -= ct
         else:
             if op is OWN or value._overrides:
                 value._backward()
+            elif b.__class__ is tuple and a.__class__ is not tuple:
+                (rule,) = op.float_rules  # type: ignore[union-attr]
+                try:
+                    if rule is not None:
+                        ct, out = value._grad, value._data
+                        a._grad += rule(ct, out, a._data, *b) if b else rule(ct, out, a._data)
+                except ArithmeticError:
+                    value._pull()
             else:
                 value._pull()
-            reads = value._a
-            for a in reads if reads.__class__ is tuple else (reads, value._b):
+            for a in value.reads:
                 if a._a is not None:
-                    if further and further.get(a):
+                    if further.get(a):
                         further[a] -= 1
                     else:
                         append(a)
@@ -74,9 +78,9 @@ def sweep(root: Value) -> None:
                 append(b)
 
 
-def _started(root: Value) -> tuple[dict[Value, int], bool]:
+def _started(root: Node) -> tuple[dict[Node, int], bool]:
     """Gradients at their start; how often more than once each computed value is read; branches?"""
-    further: dict[Value, int] = {}
+    further: dict[Node, int] = {}
     branches = False
     start = float("0")  # an object of its own: whoever has this very 0 has been seen
     root._grad = start
@@ -86,11 +90,14 @@ def _started(root: Value) -> tuple[dict[Value, int], bool]:
         value = pop()
         while True:  # down the first operands, as far as these are new
             a = value._a
-            others: Sequence[Value] = (value._b,)
+            b = value._b
+            others: tuple[Node, ...]
             if a.__class__ is tuple:
                 branches = branches or value.op is WHERE
                 others = a[1:]
                 a = a[0]
+            else:
+                others = () if b.__class__ is tuple else (b,)
             for b in others:
                 if b._a is None:
                     if b._grad is None:  # as some write for 0
@@ -112,7 +119,7 @@ def _started(root: Value) -> tuple[dict[Value, int], bool]:
     return further, branches
 
 
-def _careful_sweep(root: Value, further: dict[Value, int]) -> None:
+def _careful_sweep(root: Node, further: dict[Node, int]) -> None:
     """The sweep where there are branches: what only those that were not taken need is left out."""
     order = [root]
     for value in order:
@@ -130,7 +137,7 @@ def _careful_sweep(root: Value, further: dict[Value, int]) -> None:
             value._pass_over()
 
 
-def _step(value: Value) -> None:
+def _step(value: Node) -> None:
     """One step of the chain rule, by the user if it is the user's."""
     if value.op is OWN or value._overrides:
         value._backward()
@@ -138,7 +145,7 @@ def _step(value: Value) -> None:
         value._pull()
 
 
-def _taken(root: Value, order: list[Value]) -> set[Value]:
+def _taken(root: Node, order: list[Node]) -> set[Node]:
     """What `root` depends on by way of the branches that were taken; `order` is consumers first."""
     found = {root}
     for value in order:
@@ -150,7 +157,7 @@ def _taken(root: Value, order: list[Value]) -> set[Value]:
     return found
 
 
-def topological(*roots: Value, known: Container[Value] = ()) -> Iterator[Value]:
+def topological(*roots: N, known: Container[N] = ()) -> Iterator[N]:
     """Every value `roots` were computed from, and they themselves, operands first.
 
     Those in `known`, and what only they were computed from, are left out.
@@ -160,16 +167,17 @@ def topological(*roots: Value, known: Container[Value] = ()) -> Iterator[Value]:
     >>> [v.data for v in topological(a * a + a)]
     [2.0, 4.0, 6.0]
     """
-    entered: set[Value] = set()
-    left: set[Value] = set()
+    entered: set[N] = set()
+    left: set[N] = set()
     for root in roots:
-        stack = [] if root in known else [root]
+        stack: list[N] = [] if root in known else [root]
         while stack:
             value = stack[-1]
             if value not in entered:
                 entered.add(value)
-                if value.operands:
-                    waiting = reversed(value.operands)
+                operands: tuple[Any, ...] = value.operands
+                if operands:
+                    waiting = reversed(operands)
                     stack += [v for v in waiting if v not in entered and v not in known]
                     continue
             stack.pop()

@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 from ..errors import OperandError, kind_of, shorten
 from ..ops.ieee import Float
 from ..ops.record import Op, plain_number
-from ..ops.scalar import ADD, CONSTANT, MUL, POW_CONST, SUB
+from ..ops.scalar import CONSTANT
 from ..ops.shapes import unboxed
 from .arithmetic import Arithmetic
 from .doors import Door
 from .history import deep_copy, reduced, shallow_copy
+from .node import Node
+from .operators import of_internal, written_out
 from .own import OWN, own_statics
 from .plainfloat import caller, check_plain_float
 from .sweep import sweep, topological
@@ -24,7 +26,7 @@ __all__ = ["Value", "as_value", "computed", "topological", "zero_grad"]
 _new = object.__new__
 
 
-class Value(Arithmetic):
+class Value(Node):
     """A scalar with its history: arithmetic on it is computed at once and recorded.
 
     data    the number
@@ -58,23 +60,11 @@ class Value(Arithmetic):
     values of a subclass is of that subclass, made without a call of its `__init__`.
     """
 
-    __slots__ = (
-        *("__dict__", "__weakref__"),
-        *("_a", "_b", "_data", "_grad", "label", "op"),
-    )
-    # An operation on two operands keeps them in _a and _b: a tuple for each would cost a third of
-    # the time. Any other keeps its operands in _a, in a tuple, and its static arguments in _b. A
-    # leaf has None in both.
-    _a: Any
-    _b: Any
-
+    __slots__ = ("__dict__", "__weakref__")
     op_rank: ClassVar[int] = 1
     _sympy_: Door[Callable[[], Any]] = Door("_sympy_")
 
     _result_kind: ClassVar[type[Value]]
-    """The class of what is computed from values of this one."""
-    _overrides: ClassVar[bool] = False
-    """Whether a subclass says itself what a step of the chain rule does."""
 
     data: float
     grad: float
@@ -87,6 +77,9 @@ class Value(Arithmetic):
             cls._overrides = cls._overrides or "_backward" in vars(cls)
             if "__new__" not in vars(cls):
                 cls.__new__ = _new_leaf  # type: ignore[method-assign, assignment]
+        else:
+            for name, method in _OF_INTERNAL.items():
+                setattr(cls, name, method)
 
     def __init__(
         self,
@@ -106,7 +99,7 @@ class Value(Arithmetic):
         self._grad = 0.0
         self.label = label
         self.op: Op | None = None
-        self._a = self._b = None
+        self._a, self._b = None, ()
         operands = _operands(_children or children, data)
         if operands:
             self._own(operands, _op, local_grads)
@@ -141,11 +134,11 @@ class Value(Arithmetic):
 
     def __copy__(self) -> Value:
         """Another value with the same number and operands, and a `grad` of its own from now on."""
-        return shallow_copy(self)  # type: ignore[no-any-return]
+        return shallow_copy(self)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
         """A copy with its whole history; histories may be of any length."""
-        return deep_copy(self, memo)  # type: ignore[no-any-return]
+        return deep_copy(self, memo)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """How `pickle` writes it: with its whole history, which may be of any length."""
@@ -173,22 +166,9 @@ class Value(Arithmetic):
         return self
 
     @property
-    def reads(self) -> tuple[Value, ...]:
-        """The operands, as far as they have been made."""
-        a = self._a
-        if a.__class__ is tuple:
-            return a
-        return () if a is None else (a, self._b)
-
-    @property
     def operands(self) -> tuple[Value, ...]:
         """What this was computed from, in order; empty for a leaf."""
         return self.reads
-
-    @property
-    def statics(self) -> tuple[Any, ...]:
-        """The operation's static arguments, such as a constant exponent."""
-        return self._b if self._a.__class__ is tuple else ()
 
     @property
     def _prev(self) -> Any:
@@ -236,74 +216,6 @@ class Value(Arithmetic):
             self._own(self.operands, self._op)
         self.__dict__["_backward"] = step
 
-    @property
-    def is_leaf(self) -> bool:
-        """Whether this was given rather than computed."""
-        return self._a is None
-
-    def __add__(self, other: Any) -> Any:
-        kind = self.__class__
-        if other.__class__ is kind:  # written out, as in `-` and `*`: here is where time goes
-            data = self._data + other._data
-            value = _new(kind)
-            value._data = data if data.__class__ is float else plain_number(data)
-            value._grad = 0.0
-            value.label = ""
-            value.op = ADD
-            value._a = self
-            value._b = other
-            return value
-        if other.__class__ is float or other.__class__ is int:
-            return self + constant(other)
-        return self.apply_op(ADD, (self, other))
-
-    def __radd__(self, other: Any) -> Any:
-        if other.__class__ is float or other.__class__ is int:
-            return constant(other) + self
-        return self.apply_op(ADD, (other, self))
-
-    def __sub__(self, other: Any) -> Any:
-        kind = self.__class__
-        if other.__class__ is kind:
-            data = self._data - other._data
-            value = _new(kind)
-            value._data = data if data.__class__ is float else plain_number(data)
-            value._grad = 0.0
-            value.label = ""
-            value.op = SUB
-            value._a = self
-            value._b = other
-            return value
-        if other.__class__ is float or other.__class__ is int:
-            return self - constant(other)
-        return self.apply_op(SUB, (self, other))
-
-    def __mul__(self, other: Any) -> Any:
-        kind = self.__class__
-        if other.__class__ is kind:
-            data = self._data * other._data
-            value = _new(kind)
-            value._data = data if data.__class__ is float else plain_number(data)
-            value._grad = 0.0
-            value.label = ""
-            value.op = MUL
-            value._a = self
-            value._b = other
-            return value
-        if other.__class__ is float or other.__class__ is int:
-            return self * constant(other)
-        return self.apply_op(MUL, (self, other))
-
-    def __rmul__(self, other: Any) -> Any:
-        if other.__class__ is float or other.__class__ is int:
-            return constant(other) * self
-        return self.apply_op(MUL, (other, self))
-
-    def __pow__(self, exponent: Any) -> Any:
-        if exponent.__class__ is int or exponent.__class__ is float:
-            return self.apply_op(POW_CONST, (self,), (plain_number(exponent),))
-        return super().__pow__(exponent)
-
     def apply_op(self, op: Op, operands: tuple[Any, ...], statics: tuple[float, ...] = ()) -> Any:
         """The value of `op` on `operands`, numbers among them taken in as constants."""
         count = len(operands)
@@ -331,61 +243,14 @@ class Value(Arithmetic):
         value._grad = 0.0
         value.label = ""
         value.op = op
-        if count == 2 and not statics:
-            value._a, value._b = operands
-        else:
-            value._a = operands
-            value._b = statics
+        value._set_operands(operands, statics)
         return value
 
     def _own(self, operands: tuple[Value, ...], sign: Any, local_grads: Any = ()) -> None:
         """Make this an operation of the user's own."""
         statics = own_statics(sign, local_grads, len(operands))
-        self.op, self._a, self._b = (OWN, operands, statics) if operands else (None, None, None)
-
-    def _step(self) -> None:
-        """The step that `_backward` is, unless it was assigned or overridden."""
-        if self.reads:
-            self._pull()
-
-    def _pull(self) -> None:
-        """What `backward` does once per computed value, consumers first: the step above."""
-        op, operands, statics = self.op, self.reads, self.statics
-        if op is OWN:
-            # No derivatives, no shares: what nobody gave a step passes nothing on.
-            for operand, slope in zip(operands, self._local_grads):  # noqa: B905
-                operand._grad += slope * self._grad
-            return
-        try:
-            if len(operands) == 2 and not statics:  # written out: this is where the time goes
-                a, b = operands
-                ct, out, x, y = self._grad, self._data, a._data, b._data
-                rule_a, rule_b = op.vjp  # type: ignore[union-attr]
-                share_a = 0.0 if rule_a is None else rule_a(ct, out, x, y)
-                share_b = 0.0 if rule_b is None else rule_b(ct, out, x, y)
-                a._grad += share_a
-                b._grad += share_b
-                return
-            if len(operands) == 1 and not statics:
-                (a,) = operands
-                (rule,) = op.vjp  # type: ignore[union-attr]
-                a._grad += 0.0 if rule is None else rule(self._grad, self._data, a._data)
-                return
-            shares = self._shares(float, self._grad)
-        except ArithmeticError:
-            shares = self._shares(Float, self._grad)
-        for operand, share in zip(operands, shares, strict=True):
-            operand._grad += share
-
-    def _pass_over(self) -> None:
-        """What `backward` does instead for what only a branch that was not taken needs."""
-
-    def _shares(self, number: Callable[[float], float], ct: float) -> list[float]:
-        """What the rules give each operand, worked out in numbers of this kind."""
-        given = (ct, self._data, *[value._data for value in self.reads], *self.statics)
-        numbers = [number(item) for item in given]
-        rules = self.op.vjp  # type: ignore[union-attr]
-        return [0.0 if rule is None else float(rule(*numbers)) for rule in rules]
+        self.op = OWN if operands else None
+        self._set_operands(operands, statics if operands else ())
 
     def backward(self) -> None:
         """Fill `grad` of everything this was computed from with d(this)/d(it).
@@ -401,7 +266,7 @@ class Value(Arithmetic):
         >>> a.grad
         4.0
         """
-        if self.reads:
+        if self._a is not None:
             sweep(self)
         else:
             self._grad = (self._grad or 0.0) + 1
@@ -409,9 +274,13 @@ class Value(Arithmetic):
 
 # The public names of the number and its gradient. The package itself reads the slots, so that a
 # property may stand in here for a while and see what user code reads.
-Value.data = vars(Value)["_data"]
-Value.grad = vars(Value)["_grad"]
+Value.data = vars(Node)["_data"]
+Value.grad = vars(Node)["_grad"]
 Value._result_kind = Value
+for _name, _method in written_out(Value).items():
+    setattr(Value, _name, _method)
+_OF_INTERNAL = of_internal(Value)
+"""For classes that only the package makes values of; arithmetic with them gives plain ones."""
 
 
 def zero_grad(parameters: Iterable[Value]) -> None:
@@ -441,7 +310,7 @@ def constant(number: Any) -> Value:
     value._grad = 0.0
     value.label = ""
     value.op = CONSTANT
-    value._a = value._b = None
+    value._a, value._b = None, ()
     return value
 
 
@@ -461,7 +330,7 @@ def _new_leaf(cls: type[Value], *_: Any, **__: Any) -> Any:
     value: Any = _new(cls)
     value._data = value._grad = 0.0
     value.label = ""
-    value.op = value._a = value._b = None
+    value.op, value._a, value._b = None, None, ()
     return value
 
 

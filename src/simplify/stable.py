@@ -21,7 +21,6 @@ from ..graph.rewrite import (
     Rewritten,
     Walk,
     add_record,
-    extract,
     live_part,
     replay,
     rewritten,
@@ -121,6 +120,7 @@ def stable_form(expr: Expr) -> Expr:
 def shift_sums(graph: Graph) -> Rewritten:
     """A pass: logarithms and quotients of sums of exponentials, shifted by the largest exponent.
 
+    >>> from wengert.graph.rewrite import extract
     >>> g = Graph(); a, b, c = g.inputs("x", 3)
     >>> small, _ = shift_sums(extract([log(exp(a) + exp(b) + exp(c))]))
     >>> print(small.passes[-1].rewrites)
@@ -136,14 +136,33 @@ def shift_sums(graph: Graph) -> Rewritten:
     return made
 
 
+def stable_rewriting(graph: Graph, root: int) -> Rewritten:
+    """What becomes of a node and of those it is computed from, in a new graph.
+
+    >>> g = Graph(); x = g.input("x"); y = (1 + x.exp()).log()
+    >>> made = stable_rewriting(g, y.id)
+    >>> print(made.graph[made.images[y.id]], dict(stable_rules(made.graph)))
+    softplus(x) {'softplus': 1}
+    """
+    small = rewritten(graph, [root])
+    made = small.then(STABLE_PASS(small.graph))
+    return made.then(shift_sums(made.graph))
+
+
+def stable_rules(graph: Graph) -> Counter[str]:
+    """How often each rule of the stable form applied on the way to a graph."""
+    applied: Counter[str] = Counter()
+    for record in graph.passes:
+        applied.update({n: k for n, k in record.rewrites.items() if n in _NAMES})
+    return applied
+
+
 def _stable_node(graph: Graph, root: int) -> int:
     live = live_nodes(graph, [root])
     if not any(_may_change(graph, node) for node in live):
         return root
-    small = shift_sums(STABLE_PASS(extract([graph[root]])).graph).graph
-    applied: Counter[str] = Counter()
-    for record in small.passes:
-        applied.update({n: k for n, k in record.rewrites.items() if n in _NAMES})
+    small = stable_rewriting(graph, root).graph
+    applied = stable_rules(small)
     if not applied:
         return root
     before = len(graph)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..graph.value import Value
 from ..train.optim import Optimizer
-from .outcome import Slopes
+from .outcome import Slopes, vector
 
 
 class Moments:
@@ -34,18 +34,17 @@ class Moments:
         grown = [numpy.zeros(count) for _ in rule.slots]
         for new, old in zip(grown, self._slots, strict=False):
             new[: len(old)] = old
-        gradient = numpy.zeros(count + 1)  # the last is of what cannot be moved
+        gradient = numpy.zeros(count + 1)
         for places, (_, part) in zip(indices, slopes, strict=True):
-            numpy.add.at(gradient, places, part)
-        gradient = gradient[:-1]
-        now = numpy.array([value._data for value in self._places], float)
+            gradient += numpy.bincount(places, part, count + 1)
+        now = numpy.asarray(vector([value._data for value in self._places]), float)
         once = tuple(rule.state(0)) if self._once is None else self._once
-        moved, self._slots, self._once = rule.step_arrays(now, gradient, tuple(grown), once)
+        moved, self._slots, self._once = rule.step_arrays(now, gradient[1:], tuple(grown), once)
         for value, number in zip(self._places, moved.tolist(), strict=True):
             value._data = number
 
     def _indices(self, values: Sequence[Value]) -> Any:
-        """Where the numbers of these Values are; the last place for those that are no leaves."""
+        """Where the numbers of these Values are, from 1; 0 for those that are no leaves."""
         import numpy
 
         known = self._known.get(id(values))
@@ -54,8 +53,8 @@ class Moments:
         places = self._places
         for value in values:
             if value.is_leaf:
-                places.setdefault(value, len(places))
-        found = numpy.array([places.get(value, -1) for value in values])
+                places.setdefault(value, len(places) + 1)
+        found = numpy.array([places.get(value, 0) for value in values])
         if isinstance(values, tuple):  # the parameters of a program, the same at each call
             self._known[id(values)] = values, found
         return found

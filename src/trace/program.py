@@ -21,7 +21,7 @@ from ..simplify.stable import stable_form
 from ..train.choice import AUTO, SMALL, work_of
 from .lines import Line
 from .number import Number
-from .outcome import Bundle, Outcome, Part, Slopes
+from .outcome import Bundle, Outcome, Part, Slopes, vector
 from .reach import Reach
 from .recording import Output, Picked, Recording, history
 from .structure import Flat, leaf_paths, nested
@@ -53,8 +53,12 @@ class Inputs:
     rows: dict[str, Callable[[Flat], Sequence[Value]]]
 
     def numbers(self, flat: Flat) -> list[list[float]]:
-        """The arguments of the compiled function."""
+        """The arguments of the compiled function, as lists."""
         return [read(flat) for read in self.read.values()]
+
+    def vectors(self, flat: Flat) -> list[Any]:
+        """The arguments of the compiled function, as arrays."""
+        return [vector(read(flat)) for read in self.read.values()]
 
     def values(self, flat: Flat) -> list[Sequence[Value]]:
         """The Values by which there are derivatives, group by group."""
@@ -112,6 +116,8 @@ class Program:
             wanted = {"outputs": outputs}
             self._graph = graph, outputs
         self.compiled, self.reason = _chosen(self._leaves, wanted, options)
+        arrays = self.compiled.takes_arrays
+        self._read = self._inputs.vectors if arrays else self._inputs.numbers
         if self._single:
             self._leaves = {}  # and with them the graph: nothing else will be derived
         self.seconds = time.perf_counter() - start
@@ -129,7 +135,7 @@ class Program:
         if self._single:
             number, slopes = self._slopes(flat)
             return Outcome(number, self.name, slopes, self._computed(flat))
-        numbers = self._inputs.numbers(flat)
+        numbers = self._read(flat)
         found = [float(number) for number in self.compiled(*numbers)["outputs"]]
         groups = self._inputs.values(flat)
         pulled = partial(self._pulled, numbers, groups)
@@ -148,7 +154,7 @@ class Program:
         return [*self._outside, *[value for value in flat.values if value._a is not None]]
 
     def _slopes(self, flat: Flat) -> tuple[float, Slopes]:
-        found = self.compiled(*self._inputs.numbers(flat))
+        found = self.compiled(*self._read(flat))
         parts = found["gradients"].values()
         return float(found["value"]), list(zip(self._inputs.values(flat), parts, strict=True))
 
@@ -162,7 +168,7 @@ class Program:
         return self._slopes(flat)
 
     def _pulled(
-        self, numbers: list[list[float]], groups: list[Sequence[Value]], shares: list[float]
+        self, numbers: list[Any], groups: list[Sequence[Value]], shares: list[float]
     ) -> Slopes:
         """The derivatives of the outputs, each times its share, added up."""
         if self._pull is None:

@@ -109,7 +109,7 @@ class Recording:
 
     def _value(self, value: Value) -> Value:
         stand_in = copy(value)
-        stand_in.op = stand_in._a = stand_in._b = None
+        stand_in.op, stand_in._a, stand_in._b = None, None, ()
         vars(stand_in).pop("_backward", None)
         self.values.append(stand_in)
         return stand_in

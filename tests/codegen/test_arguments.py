@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.codegen import arguments
 from wengert.errors import DataError, OperandError, ShapeError
 from wengert.ops.data import read_data
 
@@ -241,6 +242,24 @@ def test_numbers_are_floats_from_the_start():
     for _ in range(40):
         powered = powered * powered
     assert wg.compile({"v": u[:2]}, powered + u[1])([3, 0.5]) == np.inf
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_the_check_of_floats_lets_nothing_else_by(wide, monkeypatch):
+    """Whether a test is written for each number, or they are looked at in a loop."""
+    monkeypatch.setattr(arguments, "_WRITTEN_OUT", 0 if wide else 4096)
+    u = wg.Graph().inputs("u", 3)
+    f = wg.compile({"v": u[:2], "s": u[2]}, u[0] + u[1] * u[2])
+    assert f([1.0, 2.0], 3.0) == f((1.0, 2.0), 3.0) == f([1, 2], 3) == f([True, 2], 3.0) == 7.0
+    assert f([np.float64(1.0), 2.0], 3.0) == 7.0
+    assert type(f([1, 2], 3)) is type(f([np.float64(1.0), 2], np.float64(3.0))) is float
+    for given in (
+        *(([1.0, None], 3.0), ([1.0, "2"], 3.0), (["1", 2.0], 3.0), ([1.0], 3.0), ([1.0] * 3, 3.0)),
+        *((masked([1.0, 2.0], [0, 1]), 3.0), ([1.0, 2.0], "3"), ([1.0, 2.0], [3.0]), (1.0, 2.0)),
+        *(({1.0: 0, 2.0: 0}, 3.0), ({1.0, 2.0}, 3.0), ("12", 3.0), ([1.0, 2.0],)),
+    ):
+        with pytest.raises((ShapeError, DataError)):
+            f(*given)
 
 
 def test_evaluation_on_arrays_is_silent():

@@ -17,9 +17,10 @@ from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
 from wengert.ops.record import call
 from wengert.ops.scalar import TOTAL
-from wengert.train.losses import LOSSES
+from wengert.train.losses import LOSSES, find_loss
 from wengert.train.nn import MLP
 from wengert.train.optim import SGD, Adam, AdamW, Momentum
+from wengert.train.step import sample_loss
 
 OPTIMIZERS = {"sgd": SGD(0.1), "momentum": Momentum(0.1), "adam": Adam(), "adamw": AdamW()}
 
@@ -232,6 +233,38 @@ def test_biases_that_nobody_differentiates_by_are_added():
     _, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
     f = compile(inputs, value, target=TARGET, batch=("x", "y"))
     assert "np.dot(w0, x.T) + b0[:, None]" in f.source or "np.dot(x, w0.T) + b0" in f.source
+
+
+def step_of(optimizer):
+    net = MLP(64, [32, 10], seed=1)
+    sample = sample_loss(net, 64, find_loss("cross_entropy"))
+    graph, leaves = sample.graph, sample.leaves
+    count = TOTAL(graph.constant(1))
+    gradient = [TOTAL(d) / count for d in grad(sample.loss, leaves)]
+    names = [*optimizer.shared, *[f"{s}_{p.label}" for s in optimizer.slots for p in leaves]]
+    state = [graph.input(label) for label in names]
+    moved, after = optimizer.step(leaves, gradient, state)
+    groups = {"params": leaves, "state": state, "x": sample.x, "y": sample.y}
+    outputs = {"params": moved, "state": after}
+    if not state:
+        del groups["state"], outputs["state"]
+    return both(groups, outputs, batch=("x", "y"), reduce="mean")[0]
+
+
+def test_the_learning_rate_is_applied_where_the_fewest_numbers_are():
+    f = step_of(SGD(0.1))
+    assert "new_params = np.subtract(params, dparams, out=dparams)" in f.source, f.source
+    assert "* (0.1 / len(x))" in f.source, f.source
+
+
+def test_state_is_computed_where_it_is_put_out():
+    f = step_of(Adam())
+    for line in (
+        " = new_state[2:2412]",
+        "np.add(0.9 * state[2:2412], 0.09999999999999998 * dparams, out=",
+        "new_state[0] = ",
+    ):
+        assert line in f.source, f.source
 
 
 def test_attention_is_masked_and_needs_no_tables():

@@ -5,6 +5,7 @@ import math
 import re
 
 import pytest
+from breaking import other_rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -164,12 +165,8 @@ def test_a_broken_rule_is_caught_by_the_judges():
     from wengert.ops import scalar as ops
 
     wrong = (lambda ct, out, x: ct * (1 - out),)
-    original = ops.TANH.vjp
-    object.__setattr__(ops.TANH, "vjp", wrong)
-    try:
+    with other_rules(ops.TANH, wrong):
         step = neuron().step("agreement")
-    finally:
-        object.__setattr__(ops.TANH, "vjp", original)
     assert not any(row.agrees for row in step.rows if row.graph)
     assert "sympy and the difference quotient say otherwise" in step.rows[0].note
     assert "disagree" in step.conclusion
@@ -199,11 +196,83 @@ def test_the_line_that_carries_a_step_computes_its_number():
     assert carried[f"forward-{o}"].code.startswith("o = tanh(")
     b = w.by_name("b").id
     assert carried[f"backward-{b}"].code == "db = 1.0 - o*o"
-    assert carried[f"backward-{o}"].note == "no line: always 1"
+    assert carried[f"backward-{o}"].note == "no line: it is the number 1"
+    v1 = w.by_name("v1").id
+    line = carried[f"forward-{o}"].line
+    assert carried[f"forward-{v1}"].note == f"inside line {line}"
+    assert carried[f"forward-{v1}"].variable == ""
     for line in step.lines:
         if line.line is not None:
             assert source[line.line - 1].strip() == line.code
     assert len(carried) == len(w.part(1)) + len(w.part(3))
+
+
+def test_where_the_stable_form_is_compiled_it_is_a_step():
+    w = explain(parse("log(1 + exp(x))"), at={"x": 800})
+    step = w.step("stable")
+    assert [(one.before.text, one.after.text) for one in step.rewritings] == [
+        ("log(1 + exp(x))", "softplus(x)")
+    ]
+    assert step.rules == ("softplus",)
+    (slopes,) = step.here
+    assert math.isnan(slopes.written)
+    assert slopes.compiled == 1.0
+    assert not step.point
+    assert "v1 = exp(x) is inf" in step.why
+    assert step is w.part(3)[-1]
+    (row,) = w.step("agreement").rows
+    assert row.compared
+    assert row.agrees
+    assert row.note == "rule by rule it is nan, the others agree"
+
+
+def test_the_stable_form_is_shown_where_it_makes_a_difference():
+    w = explain(
+        parse("log(exp(a) + exp(b))*c + log(exp(a) + exp(b) + exp(c))"), at=dict.fromkeys("abc", 1)
+    )
+    step = w.step("stable")
+    assert len(step.rewritings) == 2
+    assert step.rewritings[-1].shift.text == "maximum(maximum(a, b), c)"
+    assert step.rewritings[-1].after.text == (
+        "log(exp(a - max) + exp(b - max) + exp(c - max)) + max"
+    )
+    assert step.point == {"a": 800.0, "b": 1, "c": 1}
+    assert any(math.isnan(slopes.written) for slopes in step.there)
+    assert all(math.isfinite(slopes.compiled) for slopes in step.there)
+    text = w.text(width=100, color=False)
+    assert "The stable form" in text
+    assert "At a = 800, b = 1, c = 1:" in text
+    assert "The stable form" not in w.text(hide=True)
+
+
+def test_what_is_not_rewritten_has_no_such_step():
+    assert [step.id for step in neuron() if step.kind == "stable"] == []
+    assert [step.id for step in olah(wrt="a") if step.kind == "stable"] == []
+
+
+def test_a_branch_that_was_not_taken_is_guarded():
+    w = explain(parse("where(x > 0, sqrt(x), 0)*y"), at={"x": -1, "y": 2})
+    step = w.step("stable")
+    assert not step.rewritings
+    assert "a branch which was not taken" in step.sentence
+    assert [slopes.compiled for slopes in step.here] == [0.0, 0.0]
+
+
+def test_what_is_finite_is_compared_whatever_else_is_not():
+    w = explain(parse("x*relu(-y) + log(x - x)"), at={"x": 2, "y": 1})
+    rows = {w.node(row.leaf).name: row for row in w.step("agreement").rows}
+    assert rows["y"].compared
+    assert rows["y"].agrees
+    assert not rows["y"].note
+    assert w.step("agreement").conclusion != "They agree on every leaf."
+
+
+def test_a_comparison_is_said_to_be_flat():
+    text = explain(parse("(x > 10)*y"), at={"x": 1, "y": 2}).text(width=200, color=False)
+    assert "Nothing is passed to x: a comparison is flat on both sides of its step." in text
+    text = explain(parse("where(x > 0, x, 2*x)"), at={"x": 1}).text(width=200, color=False)
+    assert "Nothing is passed to v1: a condition only decides" in text
+    assert "not on the way" not in text
 
 
 def test_the_update_predicts_small_steps_and_not_long_ones():
@@ -221,6 +290,19 @@ def test_only_parameters_move_when_there_are_some():
     w, x = g.parameter("w", 2.0), g.input("x")
     step = explain(w * x, at={"x": 3}).step("update")
     assert [moved.value for moved in step.leaves] == [2.0]
+
+
+def test_data_stay_unless_they_are_asked_for():
+    step = neuron().step("update")
+    w = neuron()
+    assert [w.node(moved.leaf).name for moved in step.leaves] == ["w1", "w2", "b"]
+    assert "x1 and x2 stay: by their names they are data." in step.sentence
+    asked = neuron(wrt=["w1", "x1"])
+    moved = [asked.node(moved.leaf).name for moved in asked.step("update").leaves]
+    assert moved == ["x1", "w1"]
+    alone = explain(parse("x*x"), at={"x": 3}).step("update")
+    assert len(alone.leaves) == 1
+    assert "stay" not in alone.sentence
 
 
 # -- what can be explained ------------------------------------------------------------------------

@@ -139,13 +139,13 @@ def test_questions_whose_answer_is_not_finite_are_left_out():
 
 
 def test_asking(olah, capsys):
-    answers = iter(["?", "4", "3", "", "q"])
+    answers = iter(["?", "4", "3", "", "6", "q"])
     assert ask(olah, lambda prompt: next(answers)) == 0
     shown = capsys.readouterr().out
     assert "put the numbers in: 2 + 1" in shown
     assert "Not 4." in shown
     assert "Right. a + b = 3" in shown
-    assert "1 of 2 right without looking." in shown
+    assert "1 of 3 right without looking, 1 after a hint." in shown
 
 
 def test_asking_ends_with_the_input(olah, capsys):

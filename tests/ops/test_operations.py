@@ -417,3 +417,16 @@ def test_latex_brackets_what_would_be_misread():
     assert latex((-a) ** 2) == r"{\left(-a\right)}^{2}"
     assert latex(ops.total(a + b)) == r"\sum_{\text{samples}} \left(a + b\right)"
     assert latex(ops.total(a * b) * a) == (r"\left(\sum_{\text{samples}} a \cdot b\right) \cdot a")
+
+
+@pytest.mark.parametrize(
+    "op", [op for op in OPERATIONS.values() if op.rounded], ids=lambda op: op.name
+)
+def test_what_is_rounded_is_the_same_number_by_number(op):
+    """So that arrays need not be gone through one number at a time."""
+    draw = random.Random(0)
+    numbers = [draw.uniform(-1, 1) * 10.0 ** draw.randrange(-300, 300) for _ in range(2000)]
+    numbers += [0.0, -0.0, math.inf, -math.inf, math.nan, 5e-324]
+    rows = [numbers[k:] + numbers[:k] for k in range(op.arity)]
+    one_by_one = [repr(op.evaluate(*row)) for row in zip(*rows, strict=True)]
+    assert [*map(repr, op(*map(np.array, rows)).tolist())] == one_by_one

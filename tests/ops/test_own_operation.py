@@ -476,6 +476,7 @@ ELSEWHERE = {
     "arrays/interpret.py": "what a reduction starts from",
     "arrays/statements.py": "what may put terms together",
     "arrays/terms.py": "chains of sums and maxima, taken apart",
+    "graph/operators.py": "Python's signs, and methods",
     "notation/parse.py": "Python's signs",
     "proof/adjoints.py": "chains of sums, taken apart: a judge reads no record",
     "proof/ranges.py": "which comparison is the mirror image, and which the opposite",

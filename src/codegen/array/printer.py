@@ -22,7 +22,7 @@ from ...ops.scalar import ADD
 from ...ops.shapes import BATCH, shape_text
 from ..arguments import prepare
 from ..names import Namespace, called_elsewhere
-from ..program import map_nested
+from ..program import flatten, map_nested
 from ..scalar.layout import Listing
 from ..scalar.python import load
 from ..scalar.writer import write_display
@@ -81,6 +81,7 @@ class _Printer:
         self._opened: set[str] = set()
         self._piecemeal = self._written_in_pieces()
         self._scattered: dict[str, str] = {}
+        self._kept = {output.array for output in self.program.outputs}
         self._copies = self._copied_parts()
         self._fixed: set[str] = set()
         self._root = self._roots()
@@ -94,9 +95,19 @@ class _Printer:
         """The variables of arrays; arguments keep their names, those with homes in them follow."""
         arguments = {g.name: g.argument for g in self.function.groups}
         names = {}
+        updated = self._updated()
         for name in self._arrays:
-            names[name] = arguments.get(name) or self._space.take(name)
+            names[name] = arguments.get(name) or self._space.take(updated.get(name, name))
         return names
+
+    def _updated(self) -> dict[str, str]:
+        """By array, the name of an argument's successor that it is all of."""
+        found: dict[str, str] = {}
+        for _, output in flatten(self.function.outputs):
+            whole = isinstance(output, Vector) and len(output.pieces) == 1
+            if whole and output.name.startswith("new_"):
+                found.setdefault(output.pieces[0][0], output.name)
+        return found
 
     def _roots(self) -> dict[str, str]:
         """By array, the one whose memory it is in."""
@@ -385,8 +396,13 @@ class _Printer:
         name, array = statement.array, self._arrays[statement.array]
         heir = self._heir(place, statement, code)
         if heir is not None:
-            variable = self._names[name] = self._names[heir]
-            self._in_place(name, variable, code)
+            variable = self._names[heir]
+            if name not in self._kept or not code.filling:
+                self._names[name] = variable
+                self._in_place(name, variable, code)
+                return
+            filled = code.filling.replace("{out}", variable)
+            self.listing.assign(self._names[name], "=", filled, 1, name)
             return
         grid = tuple(self.recogniser.grid(statement))
         if statement.place is not None:
@@ -434,6 +450,7 @@ class _Printer:
                 continue
             name = read.array
             one = self._arrays[name]
+            vector = name in self._opened and not self._writers[name]
             if (
                 one.kind == COMPUTED
                 and one.shape == array.shape
@@ -442,7 +459,7 @@ class _Printer:
                 and self._last.get(name) == place
                 and name not in self._fixed
                 and name not in self.recogniser.truths
-                and self._writers[name] == 1
+                and (self._writers[name] == 1 or vector)
                 and _same_axes(read, statement)
             ):
                 return name

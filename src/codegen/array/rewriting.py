@@ -10,6 +10,8 @@ from ...arrays.statements import COMPUTED, LEAF, Array, Statement
 from ...ops.shapes import BATCH
 from .biases import with_biases
 from .function import ArrayFunction, copied_by
+from .outputs import joined
+from .scaling import scaled
 from .statementcost import microseconds
 from .sums import flattened
 
@@ -88,6 +90,8 @@ def _folded(function: ArrayFunction) -> ArrayFunction:
 
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
     ("sums", flattened),
+    ("factors", scaled),
+    ("outputs", joined),
     ("columns", turned),
     ("biases", _folded),
 )

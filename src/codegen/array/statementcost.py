@@ -14,14 +14,15 @@ from ...arrays.reads import Affine, Apply, Axis, Operand, Read, Reduce, Term
 from ...arrays.statements import LITERAL, Statement
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
-from .function import ArrayFunction
+from ..program import flatten
+from .function import ArrayFunction, Element, Vector
 from .recognise import SAMPLES
 
 _CALL, _VIEW, _STRETCH, _MEMORY, _REDUCTION, _WHOLE = 0.5, 0.2, 0.25, 0.3, 1.0, 0.8
-_ELEMENT, _MULTIPLY_ADD, _LOOP = 0.0004, 0.00004, 0.02
+_ELEMENT, _MULTIPLY_ADD, _LOOP, _SCALAR = 0.0004, 0.00004, 0.02, 0.1
 """Microseconds: a call of NumPy; a view; what an operand in another order adds; new memory; a sum
-over an axis, and over all; an element; a product of a product of matrices; an inner loop of a sum.
-"""
+over an axis, and over all; an element; a product of a product of matrices; an inner loop of a sum;
+an operation on numbers."""
 
 
 def microseconds(function: ArrayFunction, samples: int = SAMPLES) -> float:
@@ -39,7 +40,15 @@ def microseconds(function: ArrayFunction, samples: int = SAMPLES) -> float:
     parts = sum(1 for array in arrays if array.home is not None)
     vectors = {array.home.vector for array in arrays if array.home is not None}
     time = _VIEW * parts + _MEMORY * len(vectors)
+    time += sum(_joined(output) for _, output in flatten(function.outputs))
     return time + sum(_Estimate(function, samples).statement(s) for s in function.instructions)
+
+
+def _joined(output: Element | Vector) -> float:
+    """The time of putting an output together."""
+    if isinstance(output, Element) or len(output.pieces) < 2:
+        return 0.0
+    return _MEMORY + len(output.pieces) * (_CALL + _VIEW) + _ELEMENT * output.length
 
 
 class _Estimate:
@@ -52,6 +61,8 @@ class _Estimate:
         grid = self._grid(statement)
         lengths = {axis.name: axis.length for axis in statement.axes}
         value = statement.value
+        if not grid and all(not read.index for read in statement.reads):
+            return _SCALAR
         if isinstance(value, Apply):
             if not any(isinstance(operand, Read) for operand in value.operands):
                 return 0.0
@@ -72,6 +83,7 @@ class _Estimate:
         lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
         over = {axis.name for axis in term.over}
         factors = [f for f in term.factors if isinstance(f, Read)]
+        scalings = _CALL * (bool(factors) and len(factors) < len(term.factors))
         axes = {axis for read in factors for index in read.index for axis in index.axes}
         size = self._size(lengths[axis] for axis in axes)
         if not factors:
@@ -79,10 +91,10 @@ class _Estimate:
         shared = [f for f in factors if over.intersection(_axes(f))]
         if len(shared) > 1 and value.op is ADD:
             gathered = sum(1 for f in shared if not _is_plain(f)) * (_CALL + _ELEMENT * size)
-            products = (len(factors) - 1) * _CALL
+            products = (len(factors) - 1) * _CALL + scalings
             return products + gathered + _MULTIPLY_ADD * size + self._order(shared, grid)
         time = sum(self._stretch(f, [*grid, *over]) for f in factors)
-        time += (len(factors) - 1) * (_CALL + _ELEMENT * size)
+        time += scalings + (len(factors) - 1) * (_CALL + _ELEMENT * size)
         if over:
             time += self._reduction(factors, term.over, lengths, size)
         return time

@@ -148,7 +148,7 @@ def _between_factors(code: str) -> list[str]:
     for i, character in enumerate(code):
         depth += (character == "(") - (character == ")")
         if depth == 0 and character in "*/" and code[i - 1] != "*":
-            pieces.append(code[start:i])
+            pieces.append(code[start:i].rstrip())
             start = i
     return [*pieces, code[start:]]
 
@@ -156,15 +156,15 @@ def _between_factors(code: str) -> list[str]:
 def packed(items: Iterable[str], level: int) -> list[str]:
     """Items joined by blanks into as few lines as fit at this indentation; none is broken.
 
-    A factor follows what it multiplies or divides without a blank.
+    A factor without a blank behind its sign has none before it.
 
-    >>> packed(["a,", "b,"], 0), packed(["a", "*b"], 0)
-    (['a, b,'], ['a*b'])
+    >>> packed(["a,", "b,"], 0), packed(["a", "*b"], 0), packed(["a", "* b"], 0)
+    (['a, b,'], ['a*b'], ['a * b'])
     """
     width = LINE_LENGTH - len(INDENT) * level
     lines: list[str] = []
     for item in items:
-        blank = "" if item.startswith(("*", "/")) else " "
+        blank = "" if item.startswith(("*", "/")) and item[1:2] != " " else " "
         if lines and len(lines[-1]) + len(blank) + len(item) <= width:
             lines[-1] += blank + item
         else:

@@ -217,9 +217,7 @@ def _line(
 
 def _number(numbers: LiveNumbers, number: int, at: int, *, bracketed: bool = False) -> str:
     """A number of the picture, which is a dash until step `at`."""
-    return numbers.span(number, "tspan", bracketed=bracketed).replace(
-        "<tspan", f'<tspan data-at="{at}"', 1
-    )
+    return numbers.span(number, "tspan", bracketed=bracketed, at=at)
 
 
 def _edge(

@@ -11,40 +11,55 @@ const JUDGES = (() => {
   function agreement(leaves, values) {
     const { rows, conventions } = DATA.judges;
     const found = {};
-    const output = values[DATA.output];
     const simplified = SIMPLIFIED(...leaves);
-    const sympy = SYMPY ? SYMPY(...leaves) : rows.map(() => null);
+    const [sympy, steady] = [SYMPY, STEADY].map((formulas) =>
+      formulas ? formulas(...leaves) : rows.map(() => null),
+    );
     const largest = Math.max(0, ...rows.map((row) => Math.abs(values[row[2]])).filter(isFinite));
     const [odd, notes] = [[], []];
     let compared = 0;
     rows.forEach(([name, leaf, place], i) => {
       const graph = values[place];
       const quotient = difference(leaves, leaf);
-      // A formula that overflows where the graph does not judges nothing.
-      const bySympy = Number.isFinite(sympy[i]) ? sympy[i] : null;
+      // Where sympy's formula overflows, its stable form may not.
+      const written = [sympy[i], steady[i]].filter((x) => x !== null);
+      const bySympy = written.find(Number.isFinite) ?? written[0] ?? null;
       Object.assign(found, {
         [`graph-${i}`]: graph,
-        [`sympy-${i}`]: sympy[i],
+        [`sympy-${i}`]: bySympy,
         [`difference-${i}`]: quotient.slope,
         [`compiled-${i}`]: simplified[i],
       });
-      if (!Number.isFinite(graph) || !Number.isFinite(output)) {
+      const ways = [
+        ["the backward pass", graph],
+        ["sympy", bySympy],
+        ["the compiled function", simplified[i]],
+        ["the difference quotient", quotient.slope],
+      ].filter(([, x]) => Number.isFinite(x));
+      if (ways.length < 2) {
         found[`agree-${i}`] = "—";
-        notes.push(`${name}: not finite, so there is nothing to compare.`);
+        const only = ways.length ? `${ways[0][0]} alone has a number` : "not finite";
+        notes.push(`${name}: ${only}, so there is nothing to compare.`);
         return;
       }
       compared++;
-      const scale = Math.max(Math.abs(graph), largest);
-      const room = 1e-6 * Math.max(scale, 1e-3) + quotient.slack;
-      const ways = [
-        ["sympy", bySympy, 1e-9 * scale],
-        ["the difference quotient", Number.isFinite(quotient.slope) ? quotient.slope : null, room],
-        ["the compiled function", simplified[i], 1e-12 * scale],
-      ];
-      const far = ([, x, most]) => x !== null && !(Math.abs(x - graph) <= most);
-      const wrong = ways.filter(far).map(([way]) => way);
+      const [[first, right], ...others] = ways;
+      const scale = Math.max(Math.abs(right), largest);
+      const whole = first === "the backward pass";
+      const room = {
+        sympy: 1e-9 * scale,
+        "the compiled function": (whole ? 1e-12 : 1e-9) * scale,
+        "the difference quotient": 1e-6 * Math.max(scale, 1e-3) + quotient.slack,
+      };
+      const far = ([way, x]) => !(Math.abs(x - right) <= room[way]);
+      const wrong = others.filter(far).map(([way]) => way);
+      if (whole && !Number.isFinite(simplified[i])) wrong.push("the compiled function");
       found[`agree-${i}`] = wrong.length ? "NO" : "yes";
-      if (!wrong.length) return;
+      if (!wrong.length) {
+        const said = `${name}: rule by rule it is ${shownPlainly(graph)}, the others agree.`;
+        if (!whole) notes.push(said);
+        return;
+      }
       odd.push(name);
       const say = `${name}: ${sayAll(wrong)} say${wrong.length === 1 ? "s" : ""} otherwise`;
       const bent = conventions && quotient.kink && !wrong.includes("the compiled function");
@@ -53,9 +68,15 @@ const JUDGES = (() => {
     });
     found.notes = notes.join(" ");
     if (odd.length) found.conclusion = `They disagree about ${sayAll(odd)}.`;
-    else if (compared) found.conclusion = `They agree${rows.length > 1 ? " on every leaf" : ""}.`;
-    else found.conclusion = "Nothing here is finite, so there is nothing to compare.";
+    else if (!compared) found.conclusion = "Nothing here is finite, so there is nothing to compare.";
+    else if (notes.length) found.conclusion = "Those that are finite agree.";
+    else found.conclusion = `They agree${rows.length > 1 ? " on every leaf" : ""}.`;
     return found;
+  }
+
+  // A number that is not finite, as Python writes it.
+  function shownPlainly(x) {
+    return Number.isNaN(x) ? "nan" : x > 0 ? "inf" : "-inf";
   }
 
   // A central difference of the forward pass, how far it may be off, and whether there is a kink.

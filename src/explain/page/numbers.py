@@ -76,10 +76,12 @@ class LiveNumbers:
         """A number within a formula."""
         return self.span(number, "mn", bracketed=bracketed)
 
-    def span(self, number: int | str, tag: str = "span", *, bracketed: bool = False) -> str:
-        """A number as an element that the script keeps up to date."""
+    def span(
+        self, number: int | str, tag: str = "span", *, bracketed: bool = False, at: int = 0
+    ) -> str:
+        """A number as an element that the script keeps up to date; a dash until step `at`."""
         place = self.place(number)
-        return span(place, self.value(place), tag, bracketed=bracketed)
+        return span(place, self.value(place), tag, bracketed=bracketed, at=at)
 
     def _joined(self, join: Callable[[Any, Any], Any], nodes: Sequence[int]) -> int:
         return reduce(lambda a, b: self._join(join, a, b), nodes)
@@ -99,8 +101,12 @@ def _written_out(walk: Walk, node: int) -> int | None:
     return walk.target.node_of(op.sympy(None, *walk.operands(node))) if op.name == PART else None
 
 
-def span(place: int | None, value: Number, tag: str = "span", *, bracketed: bool = False) -> str:
+def span(
+    place: int | None, value: Number, tag: str = "span", *, bracketed: bool = False, at: int = 0
+) -> str:
     """A number in a page; the script keeps it up to date. `bracketed` puts a negative one in ().
+
+    It is a dash until step `at`.
 
     >>> span(3, -0.5, "mn", bracketed=True)
     '<mn data-n="3" data-b="">(−0.5)</mn>'
@@ -109,4 +115,5 @@ def span(place: int | None, value: Number, tag: str = "span", *, bracketed: bool
     if bracketed and text.startswith("−"):
         text = f"({text})"
     live = "" if place is None else f' data-n="{place}"' + ' data-b=""' * bracketed
+    live += f' data-at="{at}"' if at else ""
     return f"<{tag}{live}>{escape(text)}</{tag}>"

@@ -1,7 +1,8 @@
 "use strict";
 // Shows one step at a time and keeps every number up to date. DATA describes the walk-through;
 // what the compiler emitted: PROGRAM, leaves in, all numbers out; FORWARD, the expression alone;
-// SIMPLIFIED, its derivatives as the generated code has them. SYMPY is sympy's derivatives or null.
+// SIMPLIFIED, its derivatives as the generated code has them. SYMPY is sympy's derivatives, STEADY
+// their stable form; either may be null.
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const one = (id) => document.getElementById(id);
@@ -158,7 +159,7 @@
     const note = one("line-note");
     if (note) {
       note.hidden = part < 1 || part > 3;
-      note.textContent = line ? `Line ${line}: ${said} holds the number of this step.` : said || "";
+      note.textContent = said || "";
     }
     one("previous").disabled = at === 0;
     one("next").disabled = at === steps.length - 1;

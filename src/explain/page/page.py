@@ -23,6 +23,7 @@ from ..render.blocks import Heading
 from ..render.document import opening
 from ..render.equations import name
 from ..render.html import blocks_html, inline_html, table_html
+from ..words import ordinal
 from .figure import figure
 from .numbers import LiveNumbers
 from .panel import step_html
@@ -152,14 +153,17 @@ def _given(w: Lesson, numbers: LiveNumbers) -> str:
 
 def _picture_table(w: Lesson, numbers: LiveNumbers) -> str:
     """The equivalent of the picture for those who do not see it."""
-    output = w.nodes[-1]
+    output, known = w.nodes[-1], _known_from(w)
     rows = []
     for node in w.nodes:
         if node.kind == "constant":
             continue
         computed = numbers.html(node.formula) if node.operands else escape(node.kind)
-        slope = "—" if node.adjoint_number is None else numbers.span(node.adjoint_number)
-        rows.append([numbers.html(name(node)), computed, numbers.span(node.number), slope])
+        slope = "—"
+        if node.adjoint_number is not None:
+            slope = numbers.span(node.adjoint_number, at=known.get(f"d{node.id}", 0))
+        value = numbers.span(node.number, at=known.get(node.id, 0))
+        rows.append([numbers.html(name(node)), computed, value, slope])
     edges = []
     for step in w.steps:
         for passed in step.passes if isinstance(step, Backward) else ():
@@ -169,10 +173,10 @@ def _picture_table(w: Lesson, numbers: LiveNumbers) -> str:
                 edges.append(
                     [
                         numbers.html(name(w.node(passed.operand)), " → ", name(w.node(consumer))),
-                        str(passed.position),
+                        ordinal(passed.position),
                         numbers.html(passed.local),
-                        numbers.span(passed.local_number),
-                        numbers.span(passed.product_number),
+                        numbers.span(passed.local_number, at=known[passed.edge]),
+                        numbers.span(passed.product_number, at=known[passed.edge]),
                     ]
                 )
     boxes = table_html(("node", "computed by", "value", f"derivative of {output.name}"), rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from typing import Final
 
@@ -16,15 +17,17 @@ from ..data import (
     Node,
     Paths,
     Seed,
+    Stable,
     Step,
     Update,
 )
 from ..lesson import Lesson
 from ..render import equations
-from ..render.blocks import Line, Listing, Spot, equation, number, plus
-from ..render.document import part_blocks
+from ..render.blocks import Block, Line, Listing, Spot, equation, number, plus
+from ..render.document import BACKWARD, part_blocks, stable_blocks
 from ..render.equations import backward_of, name, node_of
 from ..render.html import blocks_html
+from ..words import ordinal
 from .numbers import LiveNumbers
 
 _COLUMNS: Final = (
@@ -47,9 +50,12 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
             body += _said(step.sentence) if step.sentence else ""
         case Seed():
             heading = numbers.html(equation(step.formula, "1"))
-            body = _said(step.sentence)
+            body = _said(step.sentence) + _said(BACKWARD)
         case Backward():
             heading, body = _backward(w, numbers, step)
+        case Stable():
+            said = stable_blocks(w, step, headed=False)
+            body = blocks_html(map(_unindented, said), numbers.slot)
         case Paths():
             heading, body = _paths(w, numbers, step)
         case Agreement():
@@ -70,6 +76,10 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
         f'{about}{_edges(step)}><p class="part">{step.part} · {PARTS[step.part]}</p>'
         f'<h2 id="heading-{index}" tabindex="-1">{heading}</h2>{mark}{body}</section>'
     )
+
+
+def _unindented(block: Block) -> Block:
+    return replace(block, level=0) if isinstance(block, Line) else block
 
 
 def _formula(numbers: LiveNumbers, *parts: str | Formula | Spot) -> str:
@@ -97,10 +107,10 @@ def _backward(w: Lesson, numbers: LiveNumbers, step: Backward) -> tuple[str, str
     where = [equation(name(node), node.formula)] if node.operands else []
     parts.append(f"<p>{numbers.html(*where, about)}</p>")
     parts += [_pass(w, numbers, step, passed) for passed in step.passes if passed.wanted]
-    idle = dict.fromkeys(passed.operand for passed in step.passes if not passed.wanted)
-    for operand in map(w.node, idle):
-        why = "a constant" if operand.kind == "constant" else "not on the way to what is asked"
-        said = numbers.html(name(operand), f" is {why}: nothing is passed to it.")
+    idle = {passed.operand: passed for passed in step.passes if not passed.wanted}
+    for passed in idle.values():
+        why = equations.why_idle(w, step, passed)
+        said = numbers.html("Nothing is passed to ", name(w.node(passed.operand)), f": {why}.")
         parts.append(f'<p class="dim">{said}</p>')
     return heading, "".join(parts)
 
@@ -115,7 +125,7 @@ def _arrived(w: Lesson, numbers: LiveNumbers, step: Backward, node: Node) -> str
         for arrival in step.arrivals
     ]
     if w.symbolic or len(sources) == 1:
-        return f"{ready}<p>It arrived through {_listed(sources)}.</p>"
+        return f"{ready}<p>Its cotangent arrived through {_listed(sources)}.</p>"
     d = w.derivation
     edges = zip(step.arrivals, d.arrivals[node.number], strict=True)
     shares = plus(*(number(arrival.amount, d.shares[edge]) for arrival, edge in edges))
@@ -133,7 +143,7 @@ def _listed(items: Sequence[str]) -> str:
 def _pass(w: Lesson, numbers: LiveNumbers, step: Backward, passed: Contribution) -> str:
     """What one operand gets."""
     several = len(node_of(w, step.node).operands) > 1
-    place = f" <span>(operand {passed.position})</span>" if several else ""
+    place = f" <span>({ordinal(passed.position)} operand)</span>" if several else ""
     title = f"To {numbers.html(name(w.node(passed.operand)))}{place}"
     share = numbers.html(equations.share(w, step, passed))
     rows = [("local derivative", numbers.html(equations.local(passed)))]

@@ -13,10 +13,13 @@ from typing import Any, Final
 from ...codegen.compiled import compile
 from ...codegen.target import definitions
 from ...derive.backward import grad
+from ...errors import SizeError
 from ...graph.expr import Expr, Graph
 from ...graph.rewrite import Walk, Write, replay
+from ...notation.parse import parse
 from ...notation.sympy import as_number, sympy_nodes
 from ...ops.scalar import ELEMENTWISE, STOP_GRADIENT
+from ...simplify.stable import stable_form
 from ..derivation import Derivation
 from ..judges import MAX_TREE, claim_of, derivatives, written_out
 
@@ -80,12 +83,32 @@ def sympy_source(d: Derivation) -> str:
         return "null"
 
 
-def _printed(d: Derivation) -> str:
+def steady_source(d: Derivation) -> str:
+    """The stable form of sympy's derivatives as a list; "null" where they cannot be read.
+
+    >>> from ..derivation import derive
+    >>> from wengert import parse
+    >>> "sigmoid(x0)" in steady_source(derive(parse("log(1 + exp(a))")))
+    True
+    """
+    try:
+        slopes, letters = _slopes(d)
+        graph = Graph()
+        leaves = {str(letter): graph.input(str(letter)) for letter in letters}
+        read = [stable_form(parse(str(slope), graph)) for slope in slopes]
+        source = compile(leaves, read, target="javascript", simplify=False, name="steady").source
+    except Exception:  # what sympy cannot do, it says by exceptions of every kind
+        return "null"
+    return source if len(source) <= MAX_SOURCE else "null"
+
+
+def _slopes(d: Derivation) -> tuple[list[Any], Sequence[Any]]:
+    """sympy's derivatives in symbols of its own for the leaves, x0 first."""
     import sympy
 
     claim = claim_of(d)
     if written_out(claim)[claim.root] > MAX_TREE:
-        return "null"
+        raise SizeError("too large for sympy")
     known, slopes = derivatives(claim)
     whole = sympy_nodes(claim.graph, claim.primal)
     held = {
@@ -95,7 +118,13 @@ def _printed(d: Derivation) -> str:
     }
     letters = sympy.symbols(f"x:{len(d.leaves)}", real=True)
     own = _letters(d, letters)
-    slopes = [slope.xreplace(held).xreplace(own) for slope in slopes]
+    return [slope.xreplace(held).xreplace(own) for slope in slopes], letters
+
+
+def _printed(d: Derivation) -> str:
+    import sympy
+
+    slopes, letters = _slopes(d)
     shared, reduced = sympy.cse(slopes, sympy.numbered_symbols("s"))
     lines = [f"const {name} = {_code(part)};" for name, part in shared]
     if any(line.endswith(" null;") for line in lines):

@@ -8,13 +8,19 @@ from importlib.resources import files
 from typing import Any
 
 from .. import quotients
-from ..data import PARTS, Code, Task, Update, plain
+from ..data import PARTS, CarriedLine, Code, Task, Update, plain
 from ..judges import conventions
 from ..lesson import Lesson
 from ..predict import Question, questions
 from ..render.equations import JUDGE_DIGITS
 from .numbers import LiveNumbers
-from .programs import forward_source, simplified_source, sympy_source, typed_functions
+from .programs import (
+    forward_source,
+    simplified_source,
+    steady_source,
+    sympy_source,
+    typed_functions,
+)
 
 
 def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
@@ -46,6 +52,7 @@ def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
         "FORWARD": forward_source(d),
         "SIMPLIFIED": simplified_source(d),
         "SYMPY": sympy_source(d),
+        "STEADY": steady_source(d),
         "FUNCTIONS": typed_functions(w.graph),
     }
     emitted = "".join(f"const {name} = (\n{text}\n);\n" for name, text in programs.items())
@@ -57,7 +64,7 @@ def _lit(w: Lesson) -> list[list[Any]]:
     """For each step its part, and the line of code that carries it and what is said of that."""
     code = [step for step in w.steps if isinstance(step, Code)]
     lines = {
-        carried.step: [carried.line, carried.variable if carried.line else _sentence(carried.note)]
+        carried.step: [carried.line, _said_of(carried)]
         for carried in (code[0].lines if code else ())
     }
     return [[step.part, *lines.get(step.id, [])] for step in w.steps]
@@ -110,8 +117,13 @@ def _update(w: Lesson, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
     }
 
 
-def _sentence(note: str) -> str:
-    return f"{note[:1].upper()}{note[1:]}."
+def _said_of(carried: CarriedLine) -> str:
+    """What is said beside the code of the line that computes a step, or of there being none."""
+    if carried.variable and carried.line:
+        return f"Line {carried.line}: {carried.variable} holds the number of this step."
+    if carried.line:
+        return f"The number of this step is computed {carried.note}."
+    return f"{carried.note[:1].upper()}{carried.note[1:]}."
 
 
 @cache

@@ -18,13 +18,14 @@ from ..data import (
     PassChange,
     Paths,
     Seed,
+    Stable,
     Task,
     Update,
 )
 from ..lesson import Lesson
 from ..notation import PART
 from ..predict import questions
-from ..words import counted, spoken
+from ..words import counted, ordinal, spoken
 from . import equations
 from .blocks import Block, Heading, Inline, Line, Listing, Table, equation, number, times
 from .equations import MAX_LEAVES, backward_of, name, node_of
@@ -34,10 +35,12 @@ MAX_TITLE: Final = 240
 
 _MANY_LEAVES_SHOWN: Final = 3
 
-_BACKWARD: Final = (
+BACKWARD: Final = (
     "From the output to the leaves: a node's turn comes when all its consumers are done. What has "
-    "then arrived at it is its derivative, called its cotangent or upstream derivative. It passes "
-    "upstream × local to each operand; what reaches the same node more than once is added."
+    "then arrived at it is the derivative of the output by it, called its cotangent, or upstream "
+    "derivative. It passes upstream × local to each operand, which is what its operation is "
+    "applied to; the local derivative is that of the operation by this operand alone. What reaches "
+    "the same node more than once is added."
 )
 _UNKNOWN: Final = Formula("?", "?")
 
@@ -90,7 +93,7 @@ def _task(w: Lesson) -> Task:
 def part_blocks(w: Lesson, part: int, hide: bool = False) -> Iterator[Block]:
     """One part of the walk-through, without its heading."""
     if part == 3:
-        yield Line((_BACKWARD,))
+        yield Line((BACKWARD,))
     if part == 4:
         yield from _all_paths(w)
         return
@@ -105,6 +108,9 @@ def part_blocks(w: Lesson, part: int, hide: bool = False) -> Iterator[Block]:
                 yield Line((step.sentence,))
             case Backward():
                 yield from _backward(w, step, hide)
+            case Stable():
+                if not hide:
+                    yield from stable_blocks(w, step)
             case Agreement():
                 yield from _agreement(w, step)
             case Code():
@@ -157,9 +163,31 @@ def _backward(w: Lesson, step: Backward, hide: bool) -> Iterator[Block]:
         if passed.wanted:
             yield from _passed(w, step, passed, hide)
         else:
-            idle.setdefault(_why_idle(w, passed), []).append(w.node(passed.operand).name)
+            idle.setdefault(equations.why_idle(w, step, passed), []).append(
+                w.node(passed.operand).name
+            )
     for reason, names in idle.items():
-        yield Line((f"{reason}: {_some(list(dict.fromkeys(names)))}.",), 2, "dim")
+        said = f"Nothing is passed to {_some(list(dict.fromkeys(names)))}: {reason}."
+        yield Line((said,), 2, "dim")
+
+
+def stable_blocks(w: Lesson, step: Stable, *, headed: bool = True) -> Iterator[Block]:
+    """What the compiler differentiates instead, and the derivatives both ways."""
+    if headed:
+        yield Line((step.title,), 1, "strong")
+    yield Line((step.sentence,), 2)
+    for one in step.rewritings:
+        yield Line((equations.rewriting(one),), 2)
+        if one.shift is not None:
+            yield Line((equation(equations.SHIFTED, one.shift),), 3)
+    if step.here:
+        yield equations.slopes(w, step)
+    if step.point:
+        given = [equation(name, number(x)) for name, x in step.point.items()]
+        yield Line(("At ", *_separated(given), ":"), 2)
+        yield equations.slopes(w, step, elsewhere=True)
+    if step.why:
+        yield Line((step.why,), 2)
 
 
 def _adjoint(step: Backward, hide: bool) -> Inline:
@@ -173,16 +201,9 @@ def _adjoint(step: Backward, hide: bool) -> Inline:
     return (equation(step.adjoint_name, number(step.adjoint)),)
 
 
-def _why_idle(w: Lesson, passed: Contribution) -> str:
-    if w.node(passed.operand).kind == "constant":
-        return "Nothing is asked of a constant"
-    if passed.blocked:
-        return "Nothing passes here"
-    return "Not on the way to what is asked for"
-
-
 def _passed(w: Lesson, step: Backward, passed: Contribution, hide: bool) -> Iterator[Block]:
-    places = "" if len(node_of(w, step.node).operands) == 1 else f" (operand {passed.position})"
+    several = len(node_of(w, step.node).operands) > 1
+    places = f" ({ordinal(passed.position)} operand)" if several else ""
     local = _UNKNOWN if hide else equations.local(passed)
     yield Line(("→ ", name(w.node(passed.operand)), f"{places}: local ", local), 2)
     symbolic = passed.upstream_value is None
@@ -254,16 +275,17 @@ def _code(w: Lesson, step: Code) -> Iterator[Block]:
     for change in step.passes:
         yield Line((_change(change),), 1)
     yield Listing(step.source)
-    by_line: dict[int, list[str]] = {}
+    by_line: dict[tuple[int, str], list[str]] = {}
     idle: dict[str, list[str]] = {}
     for carried in step.lines:
         name = _carried_name(w, carried)
         if carried.line is None:
             idle.setdefault(carried.note, []).append(name)
         else:
-            by_line.setdefault(carried.line, []).append(name)
-    for line, names in sorted(by_line.items()):
-        yield Line((f"line {line}: {_some(names)}",), 1)
+            place = carried.note or f"line {carried.line}"
+            by_line.setdefault((carried.line, place), []).append(name)
+    for (_, place), names in sorted(by_line.items()):
+        yield Line((f"{place}: {_some(names)}",), 1)
     for note, names in idle.items():
         yield Line((f"{note}: {_some(names)}",), 1, "dim")
 

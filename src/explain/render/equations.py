@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from ...graph.formula import name_latex
+from ...ops.scalar import STOP_GRADIENT, WHERE
 from ..data import (
     Agreement,
     Backward,
@@ -13,9 +15,12 @@ from ..data import (
     Forward,
     Node,
     PathProduct,
+    Rewriting,
+    Stable,
     Update,
 )
 from ..lesson import Lesson
+from ..stability import SHIFT
 from ..words import listed, shown_latex
 from .blocks import Inline, Line, Spot, Table, equation, number, times
 
@@ -23,6 +28,9 @@ MAX_LEAVES: Final = 12
 """Past this many leaves, paths are written out for the few leaves with the most of them."""
 
 JUDGE_DIGITS: Final = 10
+
+SHIFTED: Final = Formula(SHIFT, name_latex(SHIFT))
+"""The largest exponent, by which a stable form shifts the others."""
 
 
 def name(node: Node) -> Formula:
@@ -69,6 +77,22 @@ def share(w: Lesson, step: Backward, passed: Contribution) -> Formula:
     return equation(factors, number(passed.product_value, passed.product_number))
 
 
+def why_idle(w: Lesson, step: Backward, passed: Contribution) -> str:
+    """Why an operand is passed nothing."""
+    if w.node(passed.operand).kind == "constant":
+        return "nothing is asked of a constant"
+    op = w.graph.ops[node_of(w, step.node).number]
+    if op.truth:
+        return "a comparison is flat on both sides of its step"
+    if op is WHERE and passed.position == 0:
+        return "a condition only decides, its truth is flat on both sides of its step"
+    if op is STOP_GRADIENT:
+        return "it counts as a constant here"
+    if op.vjp[passed.position] is None:
+        return "the result is flat in it"
+    return "it is not on the way to what is asked for"
+
+
 def path(w: Lesson, path: PathProduct) -> tuple[Formula, Formula]:
     """The nodes of a path, and its product = the same in numbers = its value."""
     route = [w.node(id) for id in path.nodes]
@@ -100,7 +124,7 @@ def judgements(w: Lesson, step: Agreement) -> Table:
             "difference": row.difference,
             "compiled": row.compiled,
         }
-        verdict = "NO" if not row.agrees else "—" if row.note else "yes"
+        verdict = "NO" if not row.agrees else "yes" if row.compared else "—"
         cells = [(Spot(_judged(x), f"{way}-{i}"),) for way, x in ways.items()]
         rows.append(((name(w.node(row.leaf)),), *cells, (Spot(verdict, f"agree-{i}"),)))
     styles = tuple("" if row.agrees else "wrong" for row in step.rows)
@@ -128,6 +152,26 @@ def sympys_formulas(w: Lesson, step: Agreement) -> Iterator[Line]:
                 leaf = backward_of(w, row.leaf).adjoint_name
                 formulas = (": graph ", row.graph_formula, "; sympy ", row.sympy_formula)
                 yield Line((leaf, *formulas), 1)
+        if any("Heaviside" in row.sympy_formula.text for row in step.rows if row.sympy_formula):
+            yield Line(("Heaviside(x), also written θ(x), is 1 where x is above 0, else 0.",), 1)
+
+
+def rewriting(one: Rewriting) -> Formula:
+    """A part as it is written → the same in the stable form."""
+    return Formula(
+        f"{one.before.text} → {one.after.text}", rf"{one.before.latex} \to {one.after.latex}"
+    )
+
+
+def slopes(w: Lesson, step: Stable, *, elsewhere: bool = False) -> Table:
+    """The derivatives by the rules on what is written, and as they are compiled."""
+    rows: list[tuple[Inline, ...]] = []
+    for i, row in enumerate(step.there if elsewhere else step.here):
+        keys = ("", "") if elsewhere else (f"graph-{i}", f"compiled-{i}")
+        both = (row.written, row.compiled)
+        cells = [(Spot(_judged(x), key),) for x, key in zip(both, keys, strict=True)]
+        rows.append(((backward_of(w, row.leaf).adjoint_name,), *cells))
+    return Table(("", "rule by rule", "compiled"), tuple(rows))
 
 
 def before_update(w: Lesson, step: Update) -> Line:
