@@ -32,7 +32,7 @@ from .errors import MissingExtraError
 from .graph.evaluation import evaluate, node_values
 from .graph.expr import Expr, Graph, live_nodes
 from .notation.sympy import is_piecewise, prove_rule
-from .ops import arrays
+from .ops import arrays, compositions
 from .ops import scalar as ops
 from .ops.intervals import Interval, interval_of
 from .ops.record import Op
@@ -325,7 +325,7 @@ class ArraySketch:
 
         >>> leaves, (array, number) = ArraySketch(3).build()
         >>> [leaf.shape for leaf in leaves], number.shape
-        ([(3, 4), (3, 4, 4)], ())
+        ([(2, 3)], ())
         """
         rng = random.Random(self.seed)
         graph = graph or Graph()
@@ -414,9 +414,35 @@ def _product(rng: random.Random, x: Expr, y: Expr) -> Expr | None:
 
 
 def _reduced(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    function = rng.choice((arrays.sum_over, arrays.mean_over, arrays.max_over, arrays.logsumexp))
-    axis = rng.choice((None, *range(-len(x.shape), len(x.shape))))
-    return function(x, axis)  # type: ignore[no-any-return]
+    functions = (
+        *(arrays.sum_over, arrays.mean_over, arrays.max_over, arrays.logsumexp),
+        *(compositions.min_over, compositions.prod_over, compositions.var, compositions.any_over),
+    )
+    count = len(x.shape)
+    axis = rng.choice((None, *range(-count, count), tuple(range(0, count, 2))))
+    return rng.choice(functions)(x, axis, rng.random() < 0.4)  # type: ignore[no-any-return]
+
+
+def _turned(rng: random.Random, x: Expr, y: Expr) -> Expr:
+    order = rng.sample(range(len(x.shape)), len(x.shape))
+    return rng.choice((x.T, x.transpose(order), compositions.expand_dims(x, -1), x.squeeze()))
+
+
+def _together(rng: random.Random, x: Expr, y: Expr) -> Expr:
+    axis = rng.randrange(-len(x.shape), len(x.shape))
+    part = x.take([0], axis)
+    return compositions.concatenate(rng.choice(([x, part], [x, ops.sin(x)], [part, x, part])), axis)  # type: ignore[no-any-return]
+
+
+def _einsum(rng: random.Random, x: Expr, y: Expr) -> Expr | None:
+    """A product of the array with itself, summed over any of its axes."""
+    if len(x.shape) > 3:
+        return None
+    letters = "abc"[: len(x.shape)]
+    kept = "".join(letter for letter in letters if rng.random() < 0.6)
+    other = rng.choice((letters, letters[:-1] + "z"))
+    result = "".join(rng.sample(kept, len(kept))) + "z" * (other != letters and rng.random() < 0.5)
+    return compositions.einsum(f"{letters},{other}->{result}", x, ops.tanh(x))  # type: ignore[no-any-return]
 
 
 def _reshaped(rng: random.Random, x: Expr, y: Expr) -> Expr:
@@ -488,7 +514,9 @@ ARRAY_MOVES: Final[tuple[Move, ...]] = (
     _chosen_by,
     _product,
     *map(_array_only, (_reduced, _reduced, _reshaped, _repeated, _subscripted, _subscripted)),
-    *map(_array_only, (_gathered, _scattered, _outer)),
+    *map(_array_only, (_gathered, _scattered, _outer, _turned, _together, _einsum)),
+    _array_only(lambda rng, x, y: x.cumsum(rng.choice((None, -1, 0)))),
+    lambda rng, x, y: compositions.clip(x, -0.7, rng.choice((0.9, None))),
     _stacked,
     _array_only(lambda rng, x, y: arrays.transpose(x) if len(x.shape) > 1 else None),
 )

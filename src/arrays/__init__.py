@@ -1,4 +1,4 @@
-"""Operations on whole arrays, and `roll`, which finds them in scalar graphs."""
+"""Operations on whole arrays, by NumPy's names, and `roll`, which finds them in scalar graphs."""
 
 from ..ops.arrays import (
     broadcast_to,
@@ -10,28 +10,64 @@ from ..ops.arrays import (
     outer,
     reshape,
     scatter_add,
-    stack,
     stack_rows,
     sum_over,
     sum_to,
+)
+from ..ops.compositions import (
+    all_over,
+    any_over,
+    argmax,
+    argmin,
+    clip,
+    concatenate,
+    cumsum,
+    einsum,
+    expand_dims,
+    min_over,
+    prod_over,
+    ravel,
+    squeeze,
+    stack,
+    std,
+    swapaxes,
     take,
     transpose,
+    var,
 )
 
+sum, mean, max, min, prod = sum_over, mean_over, max_over, min_over, prod_over
+any, all = any_over, all_over
 __all__ = [
+    "all_over",
+    "any_over",
+    "argmax",
+    "argmin",
     "broadcast_to",
+    "clip",
+    "concatenate",
+    "cumsum",
+    "einsum",
+    "expand_dims",
     "gather",
     "logsumexp",
     "matmul",
     "max_over",
     "mean_over",
+    "min_over",
     "outer",
+    "prod_over",
+    "ravel",
     "reshape",
     "scatter_add",
+    "squeeze",
     "stack",
     "stack_rows",
+    "std",
     "sum_over",
     "sum_to",
+    "swapaxes",
     "take",
     "transpose",
+    "var",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
+    from ..ops.arrays import Axes
     from ..ops.record import Op
     from ..ops.shapes import Shape
 
@@ -43,12 +44,60 @@ class ArraySyntax:
     __iter__ = None
     """An array is not a sequence of Python: without this, `list(x)` would try x[0], x[1], …"""
 
+    def __len__(self) -> int:
+        """How many rows an array has."""
+        from ..errors import OperandError, shorten
+        from ..ops.shapes import BATCH, shape_of
+
+        shape = shape_of(self)
+        if not shape or shape[0] == BATCH:
+            what = "a number, not an array" if not shape else "an array of however many samples"
+            raise OperandError(f"len of {shorten(self)}: it is {what}")
+        return shape[0]
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has; a number has none."""
+        from ..ops.shapes import shape_of
+
+        return len(shape_of(self))
+
     @property
     def T(self) -> Self:  # noqa: N802
-        """The transpose of a matrix, as NumPy writes it."""
+        """The axes in reverse order, as NumPy has it: of a matrix, the transpose.
+
+        >>> from wengert import Graph
+        >>> Graph().array("X", (2, 3, 4)).T.shape
+        (4, 3, 2)
+        """
+        from ..ops.compositions import transpose
+
+        return transpose(self)  # type: ignore[no-any-return]
+
+    @property
+    def mT(self) -> Self:  # noqa: N802
+        """The transpose of each matrix: the last two axes exchanged."""
         from ..ops.arrays import TRANSPOSE
 
         return self.apply_op(TRANSPOSE, (self,))
+
+    def transpose(self, *axes: Any) -> Self:
+        """The axes in the order given, one by one or as a tuple; reversed without any.
+
+        >>> from wengert import Graph
+        >>> Graph().array("X", (2, 3, 4)).transpose(1, 0, 2).shape
+        (3, 2, 4)
+        """
+        from ..ops.compositions import transpose
+
+        whole = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return transpose(self, whole)  # type: ignore[no-any-return]
+
+    def swapaxes(self, first: int, second: int) -> Self:
+        """Two axes exchanged."""
+        from ..ops.compositions import swapaxes
+
+        return swapaxes(self, first, second)  # type: ignore[no-any-return]
 
     def reshape(self, *shape: int | Shape) -> Self:
         """The same elements, row by row, in another shape; one length may be -1, for what is left.
@@ -63,20 +112,43 @@ class ArraySyntax:
         (whole,) = shape if len(shape) == 1 else (shape,)
         return reshape(self, whole)  # type: ignore[no-any-return]
 
-    def sum(self, axis: int | None = None) -> Self:
-        """The sum over an axis, or of all elements.
+    def ravel(self) -> Self:
+        """All elements row by row, on one axis."""
+        from ..ops.compositions import ravel
+
+        return ravel(self)  # type: ignore[no-any-return]
+
+    def squeeze(self, axis: Axes = None) -> Self:
+        """Without the axes of length 1, or without those named, which have to be."""
+        from ..ops.compositions import squeeze
+
+        return squeeze(self, axis)  # type: ignore[no-any-return]
+
+    def take(self, indices: Any, axis: int | None = None) -> Self:
+        """Elements by their places along an axis; of all elements row by row without one.
+
+        >>> from wengert import Graph
+        >>> Graph().array("X", (3, 4)).take([2, 0], axis=1).shape
+        (3, 2)
+        """
+        from ..ops.compositions import ravel, take
+
+        return take(ravel(self), indices, 0) if axis is None else take(self, indices, axis)  # type: ignore[no-any-return]
+
+    def sum(self, axis: Axes = None, keepdims: bool = False) -> Self:
+        """The sum over an axis or several, or of all elements.
 
         >>> from wengert import Graph, grad
         >>> X = Graph().array("X", (3, 4))
-        >>> X.sum(axis=0).shape, grad((X * X).sum(), X).shape
-        ((4,), (3, 4))
+        >>> X.sum(axis=0).shape, X.sum(axis=1, keepdims=True).shape, grad((X * X).sum(), X).shape
+        ((4,), (3, 1), (3, 4))
         """
         from ..ops.arrays import sum_over
 
-        return sum_over(self, axis)  # type: ignore[no-any-return]
+        return sum_over(self, axis, keepdims)  # type: ignore[no-any-return]
 
-    def mean(self, axis: int | None = None) -> Self:
-        """The mean over an axis, or of all elements.
+    def mean(self, axis: Axes = None, keepdims: bool = False) -> Self:
+        """The mean over an axis or several, or of all elements.
 
         >>> from wengert import Graph
         >>> Graph().array("X", (3, 4)).mean(axis=1).shape
@@ -84,10 +156,10 @@ class ArraySyntax:
         """
         from ..ops.arrays import mean_over
 
-        return mean_over(self, axis)  # type: ignore[no-any-return]
+        return mean_over(self, axis, keepdims)  # type: ignore[no-any-return]
 
-    def max(self, axis: int | None = None) -> Self:
-        """The largest element along an axis, or of all.
+    def max(self, axis: Axes = None, keepdims: bool = False) -> Self:
+        """The largest element along an axis or several, or of all.
 
         >>> from wengert import Graph
         >>> Graph().array("X", (3, 4)).max()
@@ -95,4 +167,58 @@ class ArraySyntax:
         """
         from ..ops.arrays import max_over
 
-        return max_over(self, axis)  # type: ignore[no-any-return]
+        return max_over(self, axis, keepdims)  # type: ignore[no-any-return]
+
+    def min(self, axis: Axes = None, keepdims: bool = False) -> Self:
+        """The smallest element along an axis or several, or of all."""
+        from ..ops.compositions import min_over
+
+        return min_over(self, axis, keepdims)  # type: ignore[no-any-return]
+
+    def prod(self, axis: Axes = None, keepdims: bool = False) -> Self:
+        """The product over an axis or several, or of all elements."""
+        from ..ops.compositions import prod_over
+
+        return prod_over(self, axis, keepdims)  # type: ignore[no-any-return]
+
+    def var(self, axis: Axes = None, keepdims: bool = False, ddof: float = 0) -> Self:
+        """The mean of the squared distances from the mean, over axes or of all elements."""
+        from ..ops.compositions import var
+
+        return var(self, axis, keepdims, ddof)  # type: ignore[no-any-return]
+
+    def std(self, axis: Axes = None, keepdims: bool = False, ddof: float = 0) -> Self:
+        """The square root of `var`."""
+        from ..ops.compositions import std
+
+        return std(self, axis, keepdims, ddof)  # type: ignore[no-any-return]
+
+    def any(self, axis: Axes = None, keepdims: bool = False) -> Self:
+        """1.0 where an element along an axis or several, or any at all, is not 0; else 0.0."""
+        from ..ops.compositions import any_over
+
+        return any_over(self, axis, keepdims)  # type: ignore[no-any-return]
+
+    def all(self, axis: Axes = None, keepdims: bool = False) -> Self:
+        """1.0 where no element along an axis or several, or none at all, is 0; else 0.0."""
+        from ..ops.compositions import all_over
+
+        return all_over(self, axis, keepdims)  # type: ignore[no-any-return]
+
+    def cumsum(self, axis: int | None = None) -> Self:
+        """The sums so far along an axis, or of the elements row by row."""
+        from ..ops.compositions import cumsum
+
+        return cumsum(self, axis)  # type: ignore[no-any-return]
+
+    def argmax(self, axis: int | None = None) -> Self:
+        """There is no argmax: an `OperandError` says what to write instead."""
+        from ..ops.compositions import argmax
+
+        argmax(self, axis)
+
+    def argmin(self, axis: int | None = None) -> Self:
+        """There is no argmin: an `OperandError` says what to write instead."""
+        from ..ops.compositions import argmin
+
+        argmin(self, axis)

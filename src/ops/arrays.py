@@ -463,38 +463,88 @@ ARRAY_OPERATIONS: Final = (
 matmul, outer, transpose, stack, stack_rows = MATMUL, OUTER, TRANSPOSE, STACK, STACK_ROWS
 
 
-def sum_over(x: Any, axis: int | None = None) -> Any:
-    """The sum over an axis of an array, or over all its elements.
+Axes = int | Sequence[int] | None
+"""One axis, several, or None for all."""
+
+
+def checked_axes(name: str, x: Any, axis: Any) -> tuple[int, ...]:
+    """Axes of an array counted from 0, or a `ShapeError` that names the operation and the shape.
+
+    >>> import numpy as np
+    >>> checked_axes("sum", np.zeros((2, 3)), -1), checked_axes("sum", np.zeros((2, 3)), None)
+    ((1,), (0, 1))
+    """
+    shape = shape_of(x)
+    if axis is None:
+        return tuple(range(len(shape)))
+    given = tuple(axis) if isinstance(axis, Iterable) else (axis,)
+    found = []
+    for one in given:
+        if not isinstance(one, Integral) or not -len(shape) <= int(one) < len(shape):
+            raise ShapeError(
+                f"{name}: an array of shape {shape_text(shape)} has no axis {shorten(one)}"
+            )
+        found.append(int(one) % len(shape))
+    if len(set(found)) < len(found):
+        raise ShapeError(f"{name}: axes {given} of shape {shape_text(shape)} name one axis twice")
+    return tuple(found)
+
+
+def reduced_over(
+    name: str, reduce: Callable[[Any, int | None], Any], x: Any, axis: Axes, keepdims: bool
+) -> Any:
+    """A reduction over axes, one after another, or over all at once."""
+    shape = shape_of(x)
+    axes = checked_axes(name, x, axis)
+    if not shape or not axes:
+        return x
+    y = x
+    if axis is None or len(axes) == len(shape) > 1:
+        y = reduce(x, None)
+    else:
+        for one in sorted(axes, reverse=True):
+            y = reduce(y, one)
+    return _kept(y, shape, axes) if keepdims else y
+
+
+def _kept(x: Any, shape: Shape, axes: Iterable[int]) -> Any:
+    """What was reduced, with the axes it lost back at length 1."""
+    gone = set(axes)
+    return reshape(x, tuple([1 if k in gone else n for k, n in enumerate(shape)]))
+
+
+def sum_over(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The sum over an axis or several, or of all elements.
 
     >>> import numpy as np
     >>> sum_over(np.ones((2, 3))), sum_over(np.ones((2, 3)), axis=-1)
     (6.0, array([3., 3.]))
     """
-    return SUM(x, _counted(x, axis))
+    return reduced_over("sum_over", SUM, x, axis, keepdims)
 
 
-def mean_over(x: Any, axis: int | None = None) -> Any:
-    """The mean over an axis of an array, or of all its elements.
+def mean_over(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The mean over an axis or several, or of all elements.
 
     >>> import numpy as np
     >>> mean_over(np.array([1.0, 2.0]))
     1.5
     """
-    return MEAN(x, _counted(x, axis))
+    return reduced_over("mean_over", MEAN, x, axis, keepdims)
 
 
-def max_over(x: Any, axis: int | None = None) -> Any:
-    """The largest element along an axis of an array, or of all.
+def max_over(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """The largest element along an axis or several, or of all.
 
     >>> import numpy as np
     >>> max_over(np.array([[1.0, 2.0], [4.0, 3.0]]), axis=1)
     array([2., 4.])
     """
-    return MAX(x, _counted(x, axis))
+    return reduced_over("max_over", MAX, x, axis, keepdims)
 
 
-def logsumexp(x: Any, axis: int | None = None) -> Any:
-    """log Σ exp(x) over an axis, or over all elements, without overflow.
+def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
+    """log Σ exp(x) over an axis or several, or over all elements, without overflow.
 
     The largest element is taken out first (Blanchard, Higham & Higham 2021, "Accurately computing
     the log-sum-exp and softmax functions").
@@ -503,7 +553,7 @@ def logsumexp(x: Any, axis: int | None = None) -> Any:
     >>> round(float(logsumexp(np.array([1000.0, 1000.0]))), 6)
     1000.693147
     """
-    return LOGSUMEXP(x, _counted(x, axis))
+    return reduced_over("logsumexp", LOGSUMEXP, x, axis, keepdims)
 
 
 def reshape(x: Any, shape: Any) -> Any:
@@ -578,12 +628,3 @@ def take(x: Any, key: Any) -> Any:
 def _is_all(index: Index, shape: Shape) -> bool:
     """Whether an index chooses every element of an array of `shape`, each in its own place."""
     return index.shape == shape and index == positions_of(shape, ())
-
-
-def _counted(x: Any, axis: int | None) -> int | None:
-    """An axis counted from 0."""
-    if axis is None:
-        return None
-    if not isinstance(axis, Integral):
-        raise ShapeError(f"axis {shorten(axis)} of an array of shape {shape_text(shape_of(x))}")
-    return int(axis) + len(shape_of(x)) if axis < 0 else int(axis)

@@ -230,7 +230,7 @@ MISFITS = {
     "matmul: shapes (2, 3) and (2,) do not fit": lambda g: g.array("a", (2, 3)) @ g.array("b", 2),
     "matmul: shapes (2, 3) and () do not fit": lambda g: matmul(g.array("a", (2, 3)), 1.0),
     "outer: shapes (2,) and (2, 2) do not": lambda g: outer(g.array("a", 2), g.array("b", (2, 2))),
-    "transpose: shape (3,) does not fit": lambda g: g.array("a", 3).T,
+    "transpose: shape (3,) does not fit": lambda g: g.array("a", 3).mT,
     "stack: shapes (3,) and (2,) do not fit": lambda g: stack(g.array("a", 3), g.array("b", 2)),
     "no axis 2": lambda g: sum_over(g.array("a", (2, 3)), 2),
     "reshape: an array of shape (2, 3) has 6": lambda g: reshape(g.array("a", (2, 3)), (4,)),

@@ -25,10 +25,10 @@ CASES = {
     "elementwise": (lambda a, b, m: where(m > 0, a * b, b), [(1, 3), (2, 1), (2, 3)]),
     "decided by itself": (lambda X, w: where(X @ w > 0, X @ w, 0), [(2, 3, 4), (4,)]),
     "attention": (
-        lambda Q, K, V, m: where(m > 0, Q @ K.T, -30.0).exp() @ V,
+        lambda Q, K, V, m: where(m > 0, Q @ K.mT, -30.0).exp() @ V,
         [(2, 3, 4), (2, 3, 4), (2, 3, 2), (3, 3)],
     ),
-    "transposed": (lambda X, W, m: where(m > 0, (X @ W).T, 0), [(2, 3, 4), (4, 5), (2, 5, 3)]),
+    "transposed": (lambda X, W, m: where(m > 0, (X @ W).mT, 0), [(2, 3, 4), (4, 5), (2, 5, 3)]),
     "outer": (lambda a, b, m: where(m > 0, outer(a, b), 0), [(2,), (3,), (2, 3)]),
     "nested": (
         lambda X, W, m, n: where(m > 0, where(n > 0, X @ W, 1) * 2, 0),

@@ -1,0 +1,189 @@
+"""NumPy's functions of arrays, on expressions and on arrays: NumPy's meaning, and derivatives."""
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert import arrays as wa
+from wengert.errors import OperandError, ShapeError
+
+CASES = {
+    "T of three axes": ([(2, 3, 4)], lambda x: x.T, lambda x: x.T),
+    "mT of three axes": ([(2, 3, 4)], lambda x: x.mT, lambda x: np.swapaxes(x, -1, -2)),
+    "T of one": ([(3,)], lambda x: x.T * x, lambda x: x.T * x),
+    "transpose": ([(2, 3, 4)], lambda x: x.transpose(1, 0, 2), lambda x: x.transpose(1, 0, 2)),
+    "transpose, negative": (
+        [(2, 3, 4)],
+        lambda x: wa.transpose(x, (-1, 0, 1)),
+        lambda x: np.transpose(x, (-1, 0, 1)),
+    ),
+    "swapaxes": ([(2, 3, 4)], lambda x: x.swapaxes(0, -1), lambda x: x.swapaxes(0, -1)),
+    "ravel": ([(2, 3)], lambda x: x.ravel(), lambda x: x.ravel()),
+    "squeeze": ([(1, 3, 1)], lambda x: x.squeeze(), lambda x: x.squeeze()),
+    "squeeze one": ([(1, 3, 1)], lambda x: x.squeeze(-1), lambda x: x.squeeze(-1)),
+    "expand_dims": (
+        [(2, 3)],
+        lambda x: wa.expand_dims(x, (0, -1)),
+        lambda x: np.expand_dims(x, (0, -1)),
+    ),
+    "take": ([(2, 4)], lambda x: x.take([3, 0, 3], axis=1), lambda x: x.take([3, 0, 3], axis=1)),
+    "take of all": ([(2, 4)], lambda x: x.take([[7, 0]]), lambda x: x.take([[7, 0]])),
+    "clip": ([(3, 4)], lambda x: x.clip(-0.5, 0.4), lambda x: x.clip(-0.5, 0.4)),
+    "clip from below": ([(3, 4)], lambda x: wa.clip(x, -0.2), lambda x: np.clip(x, -0.2, None)),
+    "cumsum": ([(3, 5)], lambda x: x.cumsum(axis=-1), lambda x: x.cumsum(axis=-1)),
+    "cumsum of all": ([(2, 3)], lambda x: x.cumsum(), lambda x: x.cumsum()),
+    "concatenate": (
+        [(2, 3), (4, 3), (1, 3)],
+        lambda *x: wa.concatenate(x),
+        lambda *x: np.concatenate(x),
+    ),
+    "concatenate equal": (
+        [(2, 3), (2, 3)],
+        lambda *x: wa.concatenate(x, axis=-1),
+        lambda *x: np.concatenate(x, axis=-1),
+    ),
+    "concatenate all": (
+        [(2, 3), (2,)],
+        lambda *x: wa.concatenate(x, axis=None),
+        lambda *x: np.concatenate(x, axis=None),
+    ),
+    "stack": ([(2, 3)] * 3, lambda *x: wa.stack(x, axis=-1), lambda *x: np.stack(x, axis=-1)),
+    "std of all": ([(2, 3)], lambda x: x.std(ddof=1), lambda x: x.std(ddof=1)),
+}
+
+for text, shapes in {
+    "ij,jk->ik": [(2, 3), (3, 4)],
+    "ij,jk": [(2, 3), (3, 4)],
+    "bij,bkj->bik": [(2, 3, 4), (2, 2, 4)],
+    "ii->i": [(3, 3)],
+    "ii": [(3, 3)],
+    "ij->ji": [(2, 3)],
+    "i,j->ij": [(2,), (3,)],
+    "ij,ij->": [(2, 3), (2, 3)],
+    "ij,k->k": [(2, 3), (4,)],
+    "i,ij,j->": [(2,), (2, 3), (3,)],
+    "phj,thj->pth": [(2, 3, 4), (5, 3, 4)],
+    "...ij,...jk->...ik": [(2, 2, 3), (2, 3, 2)],
+    ",i->i": [(), (3,)],
+}.items():
+    CASES[f"einsum {text}"] = (
+        shapes,
+        lambda *x, text=text: wa.einsum(text, *x),
+        lambda *x, text=text: np.einsum(text, *x),
+    )
+
+for name in ("sum", "mean", "max", "min", "prod", "var", "std"):
+    for axis in (None, 0, -1, (0, 2), (-1, 0, 1)):
+        for keepdims in (False, True):
+            CASES[f"{name} {axis} {keepdims}"] = (
+                [(2, 3, 2)],
+                lambda x, name=name, axis=axis, keepdims=keepdims: getattr(x, name)(
+                    axis=axis, keepdims=keepdims
+                ),
+                lambda x, name=name, axis=axis, keepdims=keepdims: getattr(x, name)(
+                    axis=axis, keepdims=keepdims
+                ),
+            )
+
+
+def made(case):
+    shapes, ours, numpys = CASES[case]
+    graph = wg.Graph()
+    leaves = [
+        graph.array(f"a{i}", shape) if shape else graph.input(f"a{i}")
+        for i, shape in enumerate(shapes)
+    ]
+    draw = np.random.default_rng(len(case))
+    points = [np.asarray(draw.normal(size=shape)) for shape in shapes]
+    return leaves, ours(*leaves), points, numpys
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_values_are_numpys(case):
+    leaves, out, points, numpys = made(case)
+    wanted = numpys(*points)
+    assert out.shape == np.shape(wanted)
+    found = wg.evaluate(out, dict(zip(leaves, points, strict=True)))
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_derivatives_are_those_of_differences(case):
+    leaves, out, points, numpys = made(case)
+    weights = np.linspace(0.3, 2.0, np.size(numpys(*points))).reshape(out.shape)
+    loss = (out * weights).sum() if out.shape else out * float(weights)
+    gradient = wg.grad(loss, leaves)
+    f = wg.compile({leaf.label: leaf for leaf in leaves}, {"g": gradient}, target="numpy")
+    for found in (wg.evaluate(gradient, dict(zip(leaves, points, strict=True))), f(*points)["g"]):
+        for place, (derivative, point) in enumerate(zip(found, points, strict=True)):
+            assert np.shape(derivative) == point.shape
+            for index in np.ndindex(point.shape):
+                ends = []
+                for step in (1e-6, -1e-6):
+                    moved = [one.copy() for one in points]
+                    moved[place][index] += step
+                    ends.append((numpys(*moved) * weights).sum())
+                difference = (ends[0] - ends[1]) / 2e-6
+                assert np.asarray(derivative)[index] == pytest.approx(difference, abs=2e-8)
+
+
+@pytest.mark.parametrize("name", ["any", "all"])
+@pytest.mark.parametrize("axis", [None, 0, (0, 1)])
+def test_truths_over_axes(name, axis):
+    given = np.array([[0.0, 2.0, 0.0], [0.0, 1.0, -3.0]])
+    X = wg.Graph().array("X", (2, 3))
+    found = wg.evaluate(getattr(X, name)(axis=axis), {X: given})
+    np.testing.assert_array_equal(found, getattr(given, name)(axis=axis))
+
+
+def test_the_derivative_of_a_product_is_right_at_zero():
+    X = wg.Graph().array("X", 3)
+    found = wg.evaluate(wg.grad(X.prod(), X), {X: [0.0, 2.0, 3.0]})
+    np.testing.assert_array_equal(found, [6.0, 0.0, 0.0])
+
+
+def test_sums_so_far_hold_infinities():
+    np.testing.assert_array_equal(wa.cumsum(np.array([1.0, np.inf, 2.0])), [1.0, np.inf, np.inf])
+
+
+def test_three_axes_turned_round_are_a_view_in_code():
+    X = wg.Graph().array("X", (2, 3, 4))
+    assert "X.transpose(2, 1, 0)" in wg.compile({"X": X}, X.T, target="numpy").source
+
+
+def test_arrays_have_a_length_and_axes():
+    g = wg.Graph()
+    X = g.array("X", (3, 4))
+    assert (len(X), X.ndim, g.input("x").ndim) == (3, 2, 0)
+    with pytest.raises(TypeError, match="len of Expr"):
+        len(g.leaves and g[g.leaves["x"]])
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda X: X.sum(axis=2), r"sum_over: an array of shape \(2, 3\) has no axis 2"),
+        (lambda X: X.mean(axis=(0, -2)), "mean_over: axes .* name one axis twice"),
+        (lambda X: X.squeeze(1), r"squeeze: shape \(2, 3\) does not fit"),
+        (lambda X: X.transpose(0), "transpose: axes .* name each of its 2 axes once"),
+        (lambda X: wa.concatenate([X, X.T]), r"concatenate: shapes \(2, 3\) and \(3, 2\) do not"),
+        (lambda X: wa.stack(X, X.T), r"stack: shapes \(2, 3\) and \(3, 2\) do not fit"),
+        (lambda X: X + X.T, r"add: shapes \(2, 3\) and \(3, 2\) do not fit"),
+        (lambda X: X @ X, r"matmul: shapes \(2, 3\) and \(2, 3\) do not fit"),
+        (lambda X: wa.einsum("ij,jk->ik", X, X), r"einsum 'ij,jk->ik': shapes .* two lengths"),
+        (lambda X: wa.einsum("ij->iz", X), "einsum: 'ij->iz' does not fit operands of shapes"),
+        (lambda X: X.take([5], axis=0), "index 5 is out of bounds"),
+    ],
+)
+def test_what_does_not_fit_is_named_with_its_shapes(call, words):
+    X = wg.Graph().array("X", (2, 3))
+    with pytest.raises((ShapeError, IndexError), match=words):
+        call(X)
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+def test_places_are_refused_by_name(name):
+    X = wg.Graph().array("X", (2, 3))
+    for call in (lambda: getattr(X, name)(), lambda: getattr(wa, name)(X, 0)):
+        with pytest.raises(OperandError, match=f"{name} answers a place"):
+            call()
