@@ -13,11 +13,12 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 VENV_MADE     := $(VENV)/.python-$(or $(VERSION),missing)
 DEV_INSTALLED := $(VENV)/.dev-installed
 BENCH_INSTALLED := $(VENV)/.$(PEERS)-installed
+DOCS_INSTALLED := $(VENV)/.docs-installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pytest bench fuzz mutate format clean
+.PHONY: help demo test lint types pytest bench docs fuzz mutate format clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; \
@@ -40,6 +41,10 @@ pytest: $(DEV_INSTALLED) ## the tests alone; ARGS go to pytest
 
 bench: $(BENCH_INSTALLED) ## speed, beside the peers; PEERS=bench-all for more, ARGS to bench.py
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+docs: $(DOCS_INSTALLED) ## the documentation as a site, in build/site
+	$(BIN)/mkdocs build --strict --quiet
+	@echo 'build/site/index.html'
 
 fuzz: $(DEV_INSTALLED) ## random graphs for an hour, or FUZZ_SECONDS
 	$(BIN)/python -m wengert.testing
@@ -71,4 +76,8 @@ $(DEV_INSTALLED): pyproject.toml $(VENV_MADE)
 
 $(BENCH_INSTALLED): $(DEV_INSTALLED)
 	$(BIN)/python -m pip install --quiet --editable '.[$(PEERS)]'
+	@touch $@
+
+$(DOCS_INSTALLED): $(DEV_INSTALLED)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@
