@@ -125,6 +125,6 @@ class _Unroller(Elements):
     def _leaf(self, name: str, end: str) -> int:
         if name + end in self.graph.leaves:
             return self.graph.leaves[name + end]
-        if self._leaves is None or end:
+        if self._leaves is None or end or name not in self._leaves.leaves:
             return self.graph.input(name + end).id
         return self.graph.copy_leaf(self._leaves, self._leaves.leaves[name])

@@ -10,7 +10,7 @@ from ...arrays.statements import COMPUTED, Array, ArrayProgram, Home, Output, St
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from ..program import flatten, map_nested
-from .function import ArrayFunction, Element, Vector
+from .function import ArrayFunction, Element, Vector, Whole
 
 
 def joined(function: ArrayFunction) -> ArrayFunction:
@@ -32,10 +32,10 @@ def joined(function: ArrayFunction) -> ArrayFunction:
     return replace(function, program=program, outputs=outputs)
 
 
-def _arrays(output: Element | Vector) -> list[str]:
-    if isinstance(output, Element):
-        return [output.array]
-    return [name for name, _ in output.pieces]
+def _arrays(output: Element | Vector | Whole) -> list[str]:
+    if isinstance(output, Vector):
+        return [name for name, _ in output.pieces]
+    return [output.array]
 
 
 class _Joining:
@@ -49,9 +49,9 @@ class _Joining:
         writers = Counter(s.array for s in program.statements)
         self._single = {name for name in whole if writers[name] == 1}
 
-    def output(self, output: Element | Vector) -> Element | Vector:
+    def output(self, output: Element | Vector | Whole) -> Element | Vector | Whole:
         """A vector as one array, if it is whole arrays one after another."""
-        if isinstance(output, Element) or output.stacked or len(output.pieces) < 2:
+        if not isinstance(output, Vector) or output.stacked or len(output.pieces) < 2:
             return output
         for name, places in output.pieces:
             array = self.arrays[name]

@@ -15,7 +15,7 @@ from ...arrays.statements import LITERAL, Statement
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from ..program import flatten
-from .function import ArrayFunction, Element, Vector
+from .function import ArrayFunction, Element, Vector, Whole
 from .recognise import SAMPLES
 
 _CALL, _VIEW, _STRETCH, _MEMORY, _REDUCTION, _WHOLE = 0.5, 0.2, 0.25, 0.3, 1.0, 0.8
@@ -44,9 +44,9 @@ def microseconds(function: ArrayFunction, samples: int = SAMPLES) -> float:
     return time + sum(_Estimate(function, samples).statement(s) for s in function.instructions)
 
 
-def _joined(output: Element | Vector) -> float:
+def _joined(output: Element | Vector | Whole) -> float:
     """The time of putting an output together."""
-    if isinstance(output, Element) or len(output.pieces) < 2:
+    if not isinstance(output, Vector) or len(output.pieces) < 2:
         return 0.0
     return _MEMORY + len(output.pieces) * (_CALL + _VIEW) + _ELEMENT * output.length
 

@@ -84,9 +84,9 @@ def stages(graph: Graph, request: Request) -> Iterator[Stage]:
     program, survey = _statements(graph, signatures)
     last = stage("arrays" if graph.shapes else "roll", program)
     yield last
-    samples = [s.name for s in signatures if s.batched]
-    if samples:
-        program = batched(program, samples)
+    one = program
+    program = batched(program, [s.name for s in signatures if s.batched])
+    if program is not one:
         last = stage("batch", program)
         yield last
     statements = tables_named(tuple(map(tightened, program.statements)))
