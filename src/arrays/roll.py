@@ -28,7 +28,7 @@ class Rolled:
     >>> print(rolled)
     t1[i] = Σ_j x[j]·w[i, j]
     >>> print(rolled.report)
-    15 scalar nodes, 2 operations and sums of 1 shape
+    22 scalar nodes, 2 operations and sums of 1 shape
     """
 
     program: ArrayProgram
