@@ -13,17 +13,16 @@ import sys
 import time
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 import wengert as wg  # (compiled)
 from wengert import Value  # (compiled)
 
 steps, folder, width = [*sys.argv[1:], *("1000", "out", "16")[len(sys.argv) - 1 :]]
 steps, folder, width = int(steps), Path(folder), int(width)
 folder.mkdir(parents=True, exist_ok=True)
-HEADS, POSITIONS, END = (
-    4,
-    16,
-    26,
-)  # letters are the tokens 0 to 25, and a name begins and ends in 26
+HEADS, POSITIONS = 4, 16
+END = 26  # letters are the tokens 0 to 25, and a name begins and ends in 26
 
 names = (Path(__file__).parent / "names.txt").read_text(encoding="utf-8").split()
 draw = random.Random(42)
@@ -135,7 +134,15 @@ for step in range(steps):
 
 print("samples:", *(sample() for _ in range(5)))
 (folder / "microgpt_loss.txt").write_text("\n".join(map(repr, losses)) + "\n", encoding="utf-8")
-print("wrote", folder / "microgpt_loss.txt")
+figure = Figure(figsize=(6, 4))
+axes = figure.subplots()
+axes.plot(losses, alpha=0.3)
+recent = [statistics.fmean(losses[max(0, i - 49) : i + 1]) for i in range(len(losses))]
+axes.plot(recent, label="mean of 50")
+axes.set(xlabel="step", ylabel="loss")
+axes.legend()
+figure.savefig(folder / "microgpt_loss.svg")
+print("wrote", folder / "microgpt_loss.txt", "and", folder / "microgpt_loss.svg")
 plain = getattr(loss, "__wrapped__", loss)  # the function as it is written here
 start = time.perf_counter()
 plain(tokens).backward()

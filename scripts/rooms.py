@@ -37,7 +37,7 @@ ROOMS = (
     ("train",),
     ("trace",),
     ("explain",),
-    ("demo", "testing"),
+    ("demo", "notebook", "testing"),
     ("cli",),
     ("__main__",),
 )

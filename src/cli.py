@@ -1,7 +1,7 @@
 """The `wengert` command: gradients, walk-throughs, pictures and modules from formulas, and a demo.
 
-Exit codes: 0 when it is done, 1 when a check of the demonstration failed, 2 for a wrong formula,
-name, file or option, with one clear message on stderr.
+Exit codes: 0 when it is done, 1 when a check of the demonstration, or of `verify`, failed, 2 for a
+wrong formula, name, file or option, with one clear message on stderr.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .graph.formula import name_latex, number_latex
 from .graph.numbertext import number_text
 from .graph.store import check_name
 from .graph.written import latex, text
-from .notation.parse import parse
+from .notation.formulas import read_formulas
 from .storage import write_bytes
 
 MAX_FORMULA_TERMS = 50_000
@@ -117,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     explain = add("explain", _explain, "Show the chain rule on a formula, step by step.")
     add_arguments(explain)
 
+    verify = add("verify", _verify, "Check the derivatives of a formula by sympy and numbers.")
+    _add_formula(verify)
+
     export = add("export", _export, "Write a Python module with a formula and its derivatives.")
     _add_formula(export)
     export.add_argument("--out", required=True, metavar="FILE", help="such as model.py")
@@ -125,7 +128,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_formula(command: argparse.ArgumentParser, default: str = "(default: every leaf)") -> None:
-    command.add_argument("formula", help='such as "tanh(w*x + b)"')
+    command.add_argument(
+        "formula", help='such as "tanh(w*x + b)", or with named parts: "c = a + b; c*c"'
+    )
     command.add_argument(
         "--wrt",
         action="append",
@@ -163,7 +168,7 @@ class _Question(NamedTuple):
 
 def _read(options: Any, *, every_leaf: bool = True, carried: bool = False) -> _Question:
     """The question; `carried` makes the leaves in `--at` parameters, which carry their number."""
-    formula = parse(options.formula)
+    formula = read_formulas(options.formula)
     leaves = list(formula.graph.leaves)
     at = _read_numbers(options.at or [], leaves)
     if carried and at:
@@ -173,7 +178,7 @@ def _read(options: Any, *, every_leaf: bool = True, carried: bool = False) -> _Q
                 graph.parameter(name, at[name])
             else:
                 graph.input(name)
-        formula = parse(options.formula, graph)
+        formula = read_formulas(options.formula, graph)
     names = [name.strip() for given in options.wrt or [] for name in given.split(",")]
     for name in names:
         if name not in leaves:
@@ -328,6 +333,18 @@ def _explain(options: Any) -> int:
     from .explain.command import run
 
     return run(options)
+
+
+def _verify(options: Any) -> int:
+    from .verify.verify import verify
+
+    question = _read(options)
+    at = {question.leaf(name): number for name, number in question.at.items()}
+    leaves = [question.leaf(name) for name in question.wrt]
+    found = verify(question.formula, leaves, at=at or None, progress=False)
+    for line in str(found).splitlines():
+        _say(line)
+    return 0 if found else 1
 
 
 def _export(options: Any) -> int:

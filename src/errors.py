@@ -39,7 +39,8 @@ class UnknownNameError(WengertError, ValueError):
         meant = name if isinstance(name, str) else getattr(name, "name", None)
         meant = str(meant or getattr(name, "__name__", name))
         folded = {known_name.lower(): known_name for known_name in names}
-        close = get_close_matches(meant.lower(), folded, n=1)
+        close = get_close_matches(meant.lower(), folded, n=3)
+        close.sort(key=lambda name: sorted(name) != sorted(meant.lower()))
         hint = f"did you mean {folded[close[0]]!r}? Known" if close else "known"
         return cls(f"unknown {kind} {shorten(name)}; {hint}: {', '.join(names)}")
 

@@ -55,7 +55,6 @@ EXTREMES: Final = (
 )
 """Constants of sketches: what is easily forgotten."""
 
-EXPONENTS: Final = (2.0, 3.0, -1.0, 0.5, 0.0, 1.0, -2.0, 2.5, 17.0)
 DIGITS: Final = (60, 2500)
 """To how many digits mpmath looks, and looks again before anything is said to be wrong."""
 
@@ -144,7 +143,9 @@ def sketches(
             known = len(point) + len(fixed) + len(done)
             recent = st.integers(max(0, known - 3), known - 1) | st.integers(0, known - 1)
             operands = tuple(draw(recent) for _ in range(op.arity))
-            statics = tuple(draw(_static(st, name)) for name in op.statics)
+            statics = tuple(
+                draw(_static(st, numbers)) for numbers in zip(*op.settings, strict=True)
+            )
             times = draw(st.sampled_from([1, 1, 1, 1, 1, 1, 2, depth]))
             done.append(Step(op, operands, statics, times))
         return Sketch(point, fixed, tuple(done))
@@ -820,8 +821,11 @@ def _check_numbers(op: Op, point: Sequence[float], statics: Sequence[float]) -> 
             )
 
 
-def _static(st: Any, name: str) -> Any:
-    return st.sampled_from(list(EXPONENTS)) if name == "exponent" else st.floats(-2.0, 2.0)
+def _static(st: Any, tried: Sequence[float]) -> Any:
+    """What is tried for a static argument, and any number where that is not whole ones alone."""
+    known = st.sampled_from(list(tried))
+    whole = all(float(number).is_integer() for number in tried)
+    return known if whole and len(tried) > 1 else known | st.floats(-2.0, 2.0)
 
 
 def _hypothesis() -> Any:

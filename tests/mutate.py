@@ -51,7 +51,7 @@ _PYTHON = (
     "test_long_functions"
 )
 TESTS = {
-    "src/ops/scalar.py": f"{_OPERATIONS} test_javascript_target",
+    "src/ops/basic.py": f"{_OPERATIONS} test_javascript_target",
     "src/ops/kernels.py": "test_native_functions test_native_target",
     "src/codegen/native/emit.py": "test_native_target",
     "src/codegen/native/pieces.py": "test_native_target",

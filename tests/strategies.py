@@ -15,14 +15,22 @@ from wengert.ops.record import Op
 from wengert.ops.scalar import COMPARISONS, ELEMENTWISE, STOP_GRADIENT, WHERE
 from wengert.testing import sketches
 
+NOT_AS_A_WHOLE = frozenset({"mod", "heaviside", "lgamma", "digamma", "polygamma"})
+"""What sympy cannot differentiate for every real operand within a formula."""
+
 SMOOTH_OR_KINKED = tuple(
     op
     for op in ELEMENTWISE.values()
-    if op.differentiable and op not in COMPARISONS and op not in (WHERE, STOP_GRADIENT)
+    if op.differentiable
+    and any(op.vjp)
+    and op.name not in NOT_AS_A_WHOLE
+    and op not in (WHERE, STOP_GRADIENT)
 )
 """The operations that random expressions are made of, besides `where` on a comparison."""
 
-KINKED = frozenset({"relu", "leaky_relu", "abs", "maximum", "minimum", "lt", "le", "gt", "ge"})
+KINKED = frozenset(
+    {"relu", "leaky_relu", "abs", "maximum", "minimum", "lt", "le", "gt", "ge", "sign"}
+)
 EXPONENTS = (2, 3, -1, 0.5, 1.5, 4)
 CONSTANTS = (2.0, -1.5, 0.1)
 
@@ -42,7 +50,12 @@ class Recipe:
         return made[-1]
 
 
-def random_recipe(rng: random.Random, points: Sequence[Sequence[float]], steps: int) -> Recipe:
+def random_recipe(
+    rng: random.Random,
+    points: Sequence[Sequence[float]],
+    steps: int,
+    operations: Sequence[Op] = SMOOTH_OR_KINKED,
+) -> Recipe:
     """A recipe that is finite, moderate and off every kink at all the points."""
     leaves = len(points[0])
     values = [[*point, *CONSTANTS] for point in points]
@@ -73,7 +86,7 @@ def random_recipe(rng: random.Random, points: Sequence[Sequence[float]], steps: 
         return rng.randrange(count) if rng.random() < 0.5 else rng.randrange(leaves)
 
     while len(done) < steps:
-        op = rng.choice((*SMOOTH_OR_KINKED, WHERE))
+        op = rng.choice((*operations, WHERE))
         if op is WHERE:
             comparison = rng.choice([c for c in ELEMENTWISE.values() if c.name in ("lt", "ge")])
             if attempt(comparison, (pick(), pick())):
@@ -102,8 +115,23 @@ def in_domain(op: Op, arguments: Sequence[float]) -> bool:
     if op.name in KINKED:
         return abs(first - (others[0] if others else 0.0)) > 1e-2
     match op.name:
-        case "log" | "sqrt" | "pow_const":
+        case "log" | "sqrt" | "pow_const" | "log2" | "log10" | "cbrt":
             return first > 0.1
+        case "atan2" | "hypot":
+            return first > 0.1
+        case "asin" | "acos" | "atanh":
+            return abs(first) < 0.9
+        case "acosh":
+            return first > 1.1
+        case "tan":
+            return abs(math.cos(first)) > 0.2
+        case "hard_tanh" | "hard_sigmoid":
+            return abs(first - round(first)) > 1e-2
+        case "clip":
+            gaps = (first - others[0], first - others[1], others[0] - others[1])
+            return min(map(abs, gaps)) > 1e-2
+        case "elu" | "selu" | "softsign":
+            return abs(first) > 1e-2
         case "pow":
             return 0.1 < first < 10 and abs(others[0]) < 4
         case "log1p":

@@ -316,7 +316,7 @@ def test_interrupted(run, monkeypatch):
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "parse", interrupt)
+    monkeypatch.setattr(cli, "read_formulas", interrupt)
     assert run("grad", "x") == (130, "", "wengert: interrupted\n")
 
 
@@ -441,7 +441,7 @@ def test_explain_shows_mistakes_and_asks(run, monkeypatch):
     code, out, _ = run("explain", "x*x", "--at", "x=3", "--predict")
     assert code == 0
     assert "Not 8" in out
-    assert "1 of 1 right" in out
+    assert "0 of 1 right without looking, 1 after a hint" in out
 
 
 @pytest.mark.parametrize(
@@ -462,3 +462,22 @@ def test_what_cannot_be_explained(run, arguments, message):
     assert err.startswith("wengert: ")
     assert message in err
     assert "Traceback" not in err
+
+
+def test_named_parts_are_read_by_every_command(capsys, tmp_path):
+    parts = "c = a + b; e = c*c; e*2"
+    assert main(["grad", parts, "--at", "a=1,b=2"]) == 0
+    said = capsys.readouterr().out
+    assert "f = (a + b)*(a + b)*2\n" in said
+    assert "df/da = 12\n" in said
+    out = tmp_path / "m.py"
+    assert main(["export", parts, "--at", "a=1", "--out", str(out)]) == 0
+    assert main(["draw", parts, "--out", str(tmp_path / "m.dot")]) == 0
+    assert main(["verify", parts]) == 0
+
+
+def test_verify_says_what_was_checked(capsys):
+    assert main(["verify", "tanh(w*x + b)", "--wrt", "w", "--at", "x=2"]) == 0
+    said = capsys.readouterr().out
+    assert "sympy" in said
+    assert main(["verify", "tanh(w*"]) == 2

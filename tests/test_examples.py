@@ -50,6 +50,7 @@ def test_the_compiled_language_model_learns_as_the_plain_one_does(tmp_path):
         printed = run(f"{name}.py", tmp_path, "3", name, "4")
         assert re.search(r"samples: \w* \w* \w* \w* \w*\n", printed), printed
         text = (tmp_path / name / "microgpt_loss.txt").read_text(encoding="utf-8")
+        assert "mean of 50" in (tmp_path / name / "microgpt_loss.svg").read_text(encoding="utf-8")
         losses[name] = [float(line) for line in text.split()]
     assert len(losses["microgpt"]) == 3
     assert losses["microgpt"] == pytest.approx(losses["microgpt_plain"], rel=1e-9)

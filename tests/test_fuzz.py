@@ -43,7 +43,7 @@ def test_every_operation_keeps_what_its_record_says(op):
 def test_sketches_are_of_every_operation_deep_shared_and_extreme():
     drawn = []
 
-    @settings(max_examples=300, database=None)
+    @settings(max_examples=800, database=None)
     @given(sketches())
     def collect(sketch):
         drawn.append(sketch)

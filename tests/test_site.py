@@ -37,7 +37,7 @@ def test_docstrings_are_shown_as_they_are_with_examples_apart():
 def test_long_signatures_have_an_argument_a_line_and_no_quotes():
     (line, *others, end) = reference.signature("fit", wg.fit)[1].splitlines()
     assert (line, end) == ("fit(", ") -> History")
-    assert "    optimizer: str | Optimizer = 'sgd'," in others
+    assert "    optimizer: OptimizerName | Optimizer = 'sgd'," in others
     assert reference.arguments("a: tuple[int, str], b=(1, 2)") == ["a: tuple[int, str]", "b=(1, 2)"]
 
 

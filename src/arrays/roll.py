@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import OperandError, formula_hint, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
+from ..graph.doors import View
 from ..graph.expr import Expr, Graph, common_graph
 from ..graph.value import Value
 from .rolling import Survey, rolled_nodes
@@ -30,6 +31,8 @@ class Rolled:
     >>> print(rolled.report)
     22 scalar nodes, 2 operations and sums of 1 shape
     """
+
+    _repr_mimebundle_ = View()
 
     program: ArrayProgram
     report: Survey

@@ -23,6 +23,8 @@ from .program import Nested, Program, flatten, map_nested
 from .target import Source, Target, find_target
 
 REDUCTIONS: Final = ("sum", "mean", None)
+OFTEN: Final = 8
+"""How many nodes a statement has to stand for on average, where a target has the choice."""
 MAX_REMEMBERED: Final = 20_000
 """The largest graph, in nodes, whose function is remembered."""
 
@@ -64,7 +66,8 @@ class Built:
 class Recipe:
     """All that a function is built from. Two are equal when they have the same structure.
 
-    stacked marks the outputs that stay one per sample.
+    stacked marks the outputs that stay one per sample; asked are the nodes that the graph's outputs
+    reduce over samples by `reduce`.
     """
 
     structure: tuple[Any, ...] | None
@@ -73,6 +76,8 @@ class Recipe:
     signatures: tuple[Signature, ...]
     stacked: tuple[bool, ...]
     options: Options
+    asked: tuple[int, ...] = field(default=(), compare=False)
+    reduce: str | None = field(default=None, compare=False)
 
     @classmethod
     def of(
@@ -81,11 +86,14 @@ class Recipe:
         outputs: Nested,
         signatures: Sequence[Signature],
         options: Options,
+        asked: tuple[int, ...] = (),
+        reduce: str | None = None,
     ) -> Recipe:
         """The recipe for `outputs`, the nesting of the graph's outputs."""
         graph, stacked = reduction
         known = structure(graph, outputs, signatures)
-        return cls(known, graph, outputs, tuple(signatures), tuple(stacked), options)
+        signed = tuple(signatures)
+        return cls(known, graph, outputs, signed, tuple(stacked), options, asked, reduce)
 
 
 def structure(
@@ -140,17 +148,19 @@ def build(recipe: Recipe) -> Built:
     if not target.arrays:
         _check_scalars(recipe.graph, target.name)
     graph = simplified_graph(recipe)
-    derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
-    program: Program | ArrayFunction
-    if target.arrays:
+    program: Program | ArrayFunction | None = None
+    if _is_rolled(recipe):
         program = array_function(
             *(graph, recipe.outputs, recipe.signatures),
             name=options.name,
-            simplify=options.rules is not None,
+            simplify=target.arrays and options.rules is not None,
             dtype=options.dtype,
             stacked=recipe.stacked,
         )
-    else:
+        if not target.arrays and len(program.instructions) * OFTEN > len(graph):
+            program, graph = None, _simplified(recipe)
+    derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
+    if program is None:
         program = _scalar_program(graph, recipe)
     source = target.emit(program)
     known = () if any(recipe.stacked) else derivatives
@@ -162,9 +172,22 @@ def build(recipe: Recipe) -> Built:
 
 def simplified_graph(recipe: Recipe) -> Graph:
     """The recipe's graph after the simplification that is asked for."""
-    rules, target = recipe.options.rules, find_target(recipe.options.target)
-    rolled = target.arrays and not recipe.graph.shapes and rules == rules_named("exact")
-    if rules is None or rolled:  # where indices are forgotten first, there is little to simplify
+    rolled = _is_rolled(recipe) and not recipe.graph.shapes
+    if rolled and recipe.options.rules == rules_named("exact"):
+        return recipe.graph  # where indices are forgotten first, there is little to simplify
+    return _simplified(recipe)
+
+
+def _is_rolled(recipe: Recipe) -> bool:
+    """Whether the target prints statements, or looks for them in a graph as large."""
+    graph, target = recipe.graph, find_target(recipe.options.target)
+    large = target.rolled_from is not None and len(graph) >= target.rolled_from
+    return target.arrays or (large and not graph.shapes)
+
+
+def _simplified(recipe: Recipe) -> Graph:
+    rules = recipe.options.rules
+    if rules is None:
         return recipe.graph
     samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
     return simplified(recipe.graph, rules, samples).graph

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,12 @@ from ..errors import (
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
+from ..graph.doors import Door, View
 from ..graph.expr import Graph, common_graph
 from ..graph.rewrite import extract
 from ..graph.store import check_name
 from ..graph.unroll import element_names, unroll_graph
+from ..graph.written import Report
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
 from ..simplify.pipeline import Rules, rules_named
@@ -53,7 +57,11 @@ class Compiled:
     program      the straight-line program it was printed from
     derivatives  which outputs are gradients of which
     passes       what simplification did
+    verify       `f.verify()` calls it and compares it with the interpreter, see `wengert.verify`
     """
+
+    verify: Door[Callable[..., Any]] = Door("verify")
+    _repr_mimebundle_ = View()
 
     def __init__(
         self,
@@ -80,10 +88,16 @@ class Compiled:
         self._scalars = partial(_scalar_program, recipe) if arrays else None
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
+        self.__signature__ = signature_of(built.program)
         self._direct = built.function if target.direct and not check else None
 
     def __reduce__(self) -> Any:
         return _compiled, (self._recipe, self._check, dict(self.values))
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it was built from."""
+        return self._recipe
 
     @property
     def takes_arrays(self) -> bool:
@@ -172,7 +186,7 @@ class Compiled:
         lines += [f"{len(self.program.instructions):,} operations: {counts}"]
         if self.target in ("python", "numpy"):
             lines.append(estimate(self.program))
-        return "\n".join(lines)
+        return Report("\n".join(lines))
 
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:
         """Write a module that needs only the standard library; answer its path.
@@ -196,6 +210,21 @@ class Compiled:
             )
         text = module_text(self.program, self.values, self.derivatives, certificate)
         return write_text(path, text)
+
+
+def signature_of(program: Any) -> inspect.Signature:
+    """The arguments of a compiled function, for whoever asks `inspect`, as SciPy does.
+
+    >>> from wengert.graph.expr import Graph
+    >>> g = Graph(); x, a = g.input("x"), g.input("a")
+    >>> print(compile({"x": x, "a": a}, a * x).__signature__)
+    (x, a)
+    """
+    names = [group.name for group in program.groups]
+    named = all(name.isidentifier() and not iskeyword(name) for name in names)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if named else inspect.Parameter.POSITIONAL_ONLY
+    shown = names if named else [group.argument for group in program.groups]
+    return inspect.Signature([inspect.Parameter(name, kind) for name in shown])
 
 
 @contextmanager
@@ -311,11 +340,10 @@ def recipe_of(
     values = {
         s.name: tuple(graph.value(graph.leaves[leaf]) for leaf in s.leaves) for s in signatures
     }
+    asked = extract([graph[node] for node in nodes])
+    kept = asked.outputs
     recipe = Recipe.of(
-        reduced(extract([graph[node] for node in nodes]), signatures, reduce),
-        outputs,
-        signatures,
-        options,
+        reduced(asked, signatures, reduce), outputs, signatures, options, kept, reduce
     )
     return recipe, values
 

@@ -53,6 +53,8 @@ class Target:
     that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
     Where the function is `direct`, it is given the caller's own first, and answers `NotImplemented`
     if they have to be prepared. `machine` says for what machine code is made, where that matters.
+    One with a number in `rolled_from` prints `ArrayFunction`s where a graph of scalars has as many
+    nodes and few statements come of it.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Target:
     arrays: bool = False
     direct: bool = False
     machine: Callable[[], str] = lambda: ""
+    rolled_from: int | None = None
 
 
 TARGETS: Final[Mapping[str, str]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..arrays.roll import Rolled
 from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values
@@ -28,13 +29,14 @@ from .boxes import (
 )
 from .groups import MANY_NODES, draw_groups, groups_of, is_place
 from .picture import new_picture
+from .statements import draw_statements
 
 if TYPE_CHECKING:
     import graphviz
 
 
 def draw_dot(
-    root: Expr | Value | Sequence[Expr | Value],
+    root: Expr | Value | Sequence[Expr | Value] | Rolled,
     format: str = "svg",
     rankdir: str = "LR",
     *,
@@ -49,7 +51,8 @@ def draw_dot(
     `[loss, *grads]`, shows one box "label | formula or operation | value" for each node, the value
     "—" unless the leaves carry numbers or `at` gives them; nodes that `grad` derived are dashed.
     An operand that is used twice has two edges; where the order of operands counts, the edges
-    carry the positions 0, 1, … Arrays have rounded boxes, with their shape in place of a number.
+    carry the positions 0, 1, … Arrays have rounded boxes, with their shape in place of a number;
+    what `roll` answers is drawn as its arrays, with the statements that compute them.
 
     backward  one picture of both passes of one output: a dashed edge back along each edge that a
               cotangent takes, with the local derivative that multiplies it, and in each box the
@@ -65,8 +68,11 @@ def draw_dot(
     >>> [line.strip() for line in draw_dot(x * x).source.splitlines() if "->" in line]
     ['n1_op -> n1', 'n0 -> n1_op', 'n0 -> n1_op']
     """
-    roots = _roots(root)
     picture = new_picture(format, rankdir)
+    if isinstance(root, Rolled):
+        draw_statements(picture, root.program)
+        return picture
+    roots = _roots(root)
     if collapse not in (None, False, "neuron", "layer"):
         raise UnknownNameError.of("way to collapse", collapse, ["neuron", "layer"])
     if backward is not False:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .data import plain
 from .render.blocks import Block, Heading, Inline, Line, Table
+from .render.html import blocks_html
 from .render.markdown import markdown
 from .render.text import text
 
@@ -70,3 +71,7 @@ class Mistake:
     def markdown(self) -> str:
         """As Markdown."""
         return markdown(self.blocks())
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return blocks_html(self.blocks())

@@ -17,7 +17,7 @@ from ..derive.backward import grad
 from ..errors import WengertError
 from ..graph.expr import live_nodes
 from ..graph.formula import name_latex
-from ..notation.sympy import as_number, is_zero, regions, sympy_nodes
+from ..notation.sympy import as_number, derivative_of, is_zero, regions, sympy_nodes
 from ..ops.scalar import CONSTANT, STOP_GRADIENT
 from ..proof.claim import Claim
 from ..proof.precise import precise_values
@@ -174,7 +174,7 @@ def derivatives(claim: Claim) -> tuple[dict[int, Any], list[Any]]:
     """
     known = sympy_nodes(claim.graph, claim.live, opaque=frozenset({STOP_GRADIENT.name}))
     root = as_number(known[claim.root])
-    return known, [root.diff(known[leaf]) for leaf in claim.leaves]
+    return known, [derivative_of(root, known[leaf]) for leaf in claim.leaves]
 
 
 def _differentiated(claim: Claim, values: Any, found: Sequence[float]) -> Iterator[_Sympy]:
@@ -182,7 +182,8 @@ def _differentiated(claim: Claim, values: Any, found: Sequence[float]) -> Iterat
     short = slopes
     if not any(claim.graph.ops[node] is STOP_GRADIENT for node in claim.primal):
         nodes = sympy_nodes(claim.graph, claim.live, exact=False)
-        short = [as_number(nodes[claim.root]).diff(nodes[leaf]) for leaf in claim.leaves]
+        root = as_number(nodes[claim.root])
+        short = [derivative_of(root, nodes[leaf]) for leaf in claim.leaves]
     sizes = written_out(claim)
     numbers = map(float, precise_derivatives(claim, values, known, slopes))
     for i, number in enumerate(numbers):

@@ -10,7 +10,7 @@ from ..graph.expr import Expr, Graph
 from ..graph.formula import Part, name_latex, number_part
 from ..graph.numbertext import number_text
 from ..graph.store import is_name
-from ..ops.record import POWER, SUM, UNARY, Op
+from ..ops.record import POWER, SUM, Op
 from ..ops.scalar import CONSTANT
 from ..simplify.engine import Pass
 from ..simplify.rules import EXACT
@@ -62,7 +62,7 @@ def numeral(number: float | None, node: int) -> Written:
         # A negative number stands bare only where a sum or an argument begins.
         number_part(shown(number), SUM),
         number_part(shown_latex(number), SUM),
-        Part(slot(node), UNARY),
+        Part(slot(node), SUM),
     )
 
 

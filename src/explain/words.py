@@ -77,6 +77,4 @@ def spoken(operation: str) -> str:
     >>> spoken("pow_const"), spoken("tanh")
     ('power', 'tanh')
     """
-    return {"pow_const": "power", "pow": "power", "leaky_relu": "leaky relu"}.get(
-        operation, operation
-    )
+    return "power" if operation in ("pow_const", "pow") else operation.replace("_", " ")

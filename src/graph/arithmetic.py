@@ -96,6 +96,45 @@ class Arithmetic:
     def __abs__(self) -> Self:
         return self.apply_op(ops.ABS, (self,))
 
+    def __floordiv__(self, other: Any) -> Self:
+        return ops.floor_divide(self, other)  # type: ignore[no-any-return]
+
+    def __rfloordiv__(self, other: Any) -> Self:
+        return ops.floor_divide(other, self)  # type: ignore[no-any-return]
+
+    def __mod__(self, other: Any) -> Self:
+        return self.apply_op(ops.MOD, (self, other))
+
+    def __rmod__(self, other: Any) -> Self:
+        return self.apply_op(ops.MOD, (other, self))
+
+    def __divmod__(self, other: Any) -> tuple[Self, Self]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Self, Self]:
+        return other // self, other % self
+
+    def __and__(self, other: Any) -> Self:
+        return self.apply_op(ops.AND, (self, other))
+
+    def __rand__(self, other: Any) -> Self:
+        return self.apply_op(ops.AND, (other, self))
+
+    def __or__(self, other: Any) -> Self:
+        return self.apply_op(ops.OR, (self, other))
+
+    def __ror__(self, other: Any) -> Self:
+        return self.apply_op(ops.OR, (other, self))
+
+    def __xor__(self, other: Any) -> Self:
+        return self.apply_op(ops.XOR, (self, other))
+
+    def __rxor__(self, other: Any) -> Self:
+        return self.apply_op(ops.XOR, (other, self))
+
+    def __invert__(self) -> Self:
+        return self.apply_op(ops.NOT, (self,))
+
     def __lt__(self, other: Any) -> Self:
         return self.apply_op(ops.LT, (self, other))
 
@@ -130,8 +169,7 @@ class Arithmetic:
 
     def elu(self, alpha: float = 1.0) -> Self:
         """This where it is above 0, else alpha·(exp(x) - 1): Clevert et al. 2016, eq. 15."""
-        below = alpha * ops.EXPM1(ops.MINIMUM(self, 0.0))
-        return ops.WHERE(self > 0, self, below)  # type: ignore[no-any-return]
+        return self.apply_op(ops.ELU, (self,), (plain_number(alpha),))
 
     def silu(self) -> Self:
         """x·sigmoid(x)."""
@@ -143,15 +181,15 @@ class Arithmetic:
 
     def max_with(self, other: Any) -> Self:
         """The larger of this and another; a tie gives this the whole cotangent."""
-        return ops.MAXIMUM(self, other)  # type: ignore[no-any-return]
+        return ops.MAXIMUM(self, other)
 
     def min_with(self, other: Any) -> Self:
         """The smaller of this and another; a tie gives this the whole cotangent."""
-        return ops.MINIMUM(self, other)  # type: ignore[no-any-return]
+        return ops.MINIMUM(self, other)
 
     def clip(self, low: Any, high: Any) -> Self:
         """This, but no less than `low` and no more than `high`, where no cotangent passes."""
-        return ops.MINIMUM(ops.MAXIMUM(self, low), high)  # type: ignore[no-any-return]
+        return ops.CLIP(self, low, high)
 
     def softmax(self, among: Sequence[Any]) -> Self:
         """exp(x) / Σ exp(z) over the numbers `among` which this is one.
@@ -182,6 +220,22 @@ class Arithmetic:
     def cos(self) -> Self:
         """The cosine."""
         return self.apply_op(ops.COS, (self,))
+
+    def tan(self) -> Self:
+        """The tangent."""
+        return self.apply_op(ops.TAN, (self,))
+
+    def erf(self) -> Self:
+        """The error function."""
+        return self.apply_op(ops.ERF, (self,))
+
+    def floor(self) -> Self:
+        """The largest whole number up to this."""
+        return self.apply_op(ops.FLOOR, (self,))
+
+    def sign(self) -> Self:
+        """1 above 0, -1 below, 0 at 0."""
+        return self.apply_op(ops.SIGN, (self,))
 
 
 def _warn_of_number(other: object, sign: str, name: str) -> None:

@@ -2,11 +2,12 @@
 
 networkx's users write `graph.nx`, and sympy asks whatever it is given for `_sympy_`. What they get
 is made in `notation`, which stands on this room; so the class has a door, and `notation` opens it.
+Notebooks ask for `_repr_mimebundle_`, which `notebook` answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar, overload
 
 T = TypeVar("T")
@@ -41,3 +42,10 @@ class Door(Generic[T]):
         if self._getter is None:
             raise AttributeError(f"{owner.__name__}.{self._name} has not been opened")
         return self._getter(instance)
+
+
+class View(Door[Callable[..., Mapping[str, str]]]):
+    """What a notebook asks an object for: how it is shown, by kinds of content."""
+
+    def __init__(self) -> None:
+        super().__init__("_repr_mimebundle_")

@@ -7,7 +7,7 @@ numbers are a topological order. A graph keeps its nodes in columns, one list pe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,11 +28,21 @@ from ..ops.shapes import Shape, checked_shape, frozen_array, is_array
 from .arithmetic import Arithmetic
 from .arraysyntax import ArraySyntax
 from .arrayvalue import ArrayValue
-from .doors import Door
+from .doors import Door, View
 from .formula import formula
+from .numpyfunctions import apply_function, apply_ufunc
 from .own import OWN, refusal
 from .plainfloat import caller, check_plain_float
-from .store import Columns, Origin, leaf_named, live_nodes, real_number, unknown_leaf
+from .store import (
+    Columns,
+    Origin,
+    check_name,
+    leaf_named,
+    live_nodes,
+    real_number,
+    unknown_leaf,
+)
+from .substitution import substituted
 from .value import Value, topological
 
 if TYPE_CHECKING:
@@ -72,6 +82,7 @@ class Graph(Columns):
     """
 
     nx: Door[networkx.DiGraph[int]] = Door("nx")
+    _repr_mimebundle_ = View()
 
     def __getitem__(self, node: int | str) -> Expr:
         """The node of this number, or the leaf of this name."""
@@ -244,6 +255,8 @@ class Expr(Arithmetic, ArraySyntax):
     __slots__ = ("graph", "id")
     op_rank: ClassVar[int] = 2
     _sympy_: Door[Callable[[], Any]] = Door("_sympy_")
+    _op_priority: ClassVar[float] = 1.0
+    """sympy's numbers and symbols leave arithmetic with this to it."""
 
     def __init__(self, graph: Graph, node: int) -> None:
         self.graph = graph
@@ -251,6 +264,31 @@ class Expr(Arithmetic, ArraySyntax):
 
     def __reduce__(self) -> Any:
         return Expr, (self.graph, self.id)
+
+    def __array_ufunc__(  # type: ignore[override]
+        self, ufunc: Any, method: str, *inputs: Any, **options: Any
+    ) -> Any:
+        """NumPy's functions, each an operation: `np.tanh(x)` is `wengert.tanh(x)`."""
+        return apply_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(
+        self, function: Any, kinds: Any, arguments: Any, options: dict[str, Any]
+    ) -> Any:
+        """NumPy's functions of arrays: `np.sum(X, axis=0)` is `X.sum(axis=0)`."""
+        return apply_function(function, arguments, options)
+
+    def __round__(self, digits: int | None = None) -> Expr:
+        """The nearest whole number, of two the even one; with digits, so many after the point."""
+        if digits is None:
+            return ops.ROUND(self)  # type: ignore[no-any-return]
+        scale = 10.0**digits
+        return ops.ROUND(self * scale) / scale  # type: ignore[no-any-return]
+
+    def __floor__(self) -> Expr:
+        return ops.FLOOR(self)  # type: ignore[no-any-return]
+
+    def __ceil__(self) -> Expr:
+        return ops.CEIL(self)  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"Expr({formula(self.graph, self.id, 'text', _REPR_TERMS)})"
@@ -292,6 +330,11 @@ class Expr(Arithmetic, ArraySyntax):
                 nodes.append(operand.id)
             elif isinstance(operand, (Arithmetic, Real)) or is_array(operand):
                 nodes.append(graph.node_of(operand))
+            elif type(operand).__module__.partition(".")[0] == "sympy":
+                number = real_constant(operand)
+                if number is None:  # a symbol or more: the whole is sympy's
+                    return op(*[sympified(thing) for thing in operands], *statics)
+                nodes.append(graph.node_of(number))
             else:
                 return NotImplemented
         return Expr(graph, graph.append(op, tuple(nodes), statics))
@@ -332,6 +375,68 @@ class Expr(Arithmetic, ArraySyntax):
         return self.graph.origins[self.id]
 
     @property
+    def free_symbols(self) -> tuple[Expr, ...]:
+        """The inputs and parameters that this depends on, in the order in which they were made.
+
+        >>> g = Graph(); x, w = g.input("x"), g.parameter("w", 0.5); g.input("z")
+        Expr(z)
+        >>> (w * x + 1).free_symbols
+        (Expr(x), Expr(w))
+        """
+        graph = self.graph
+        live = live_nodes(graph, [self.id])
+        return tuple(
+            Expr(graph, node) for node in live if graph.ops[node] in (ops.INPUT, ops.PARAMETER)
+        )
+
+    def subs(self, replacements: Mapping[Any, Any]) -> Expr:
+        """This with numbers or expressions in the place of leaves, given by name or as leaves.
+
+        All are replaced at once, so that two leaves may change places.
+
+        >>> g = Graph(); x, y = g.input("x"), g.input("y")
+        >>> (x - 2 * y).subs({x: y, "y": 3})
+        Expr(y - 2*3)
+        """
+        graph = self.graph
+        given = {leaf_of(graph, key): graph.node_of(new) for key, new in replacements.items()}
+        for old, new in given.items():
+            shapes = [graph.shapes.get(node, ()) for node in (old, new)]
+            if shapes[0] != shapes[1]:
+                raise ShapeError(
+                    f"{Expr(graph, old)!r} has the shape {shapes[0]} and what is to replace it "
+                    f"{shapes[1]}; expected the same"
+                )
+        return Expr(graph, substituted(graph, [self.id], given)[self.id])
+
+    def rename(self, names: Mapping[str, str]) -> Expr:
+        """This with leaves of other names, which are made where there are none yet.
+
+        A parameter keeps its value under its new name.
+
+        >>> g = Graph(); x = g.input("x")
+        >>> x.exp().rename({"x": "time"})
+        Expr(exp(time))
+        """
+        graph = self.graph
+        leaves = {old: Expr(graph, leaf_of(graph, old)) for old in names}
+        for new in names.values():
+            if new not in graph.leaves:
+                check_name(new, "leaf")
+        return self.subs({leaves[old]: self._leaf_called(leaves[old], new)
+                          for old, new in names.items()})  # fmt: skip
+
+    def _leaf_called(self, like: Expr, name: str) -> Expr:
+        """The leaf of this name, or a new one of the kind and shape of another."""
+        graph = self.graph
+        if name in graph.leaves:
+            return graph[name]
+        if like.op is ops.PARAMETER:
+            make = graph.array_parameter if like.shape else graph.parameter
+            return make(name, like.value)
+        return graph.array(name, like.shape) if like.shape else graph.input(name)
+
+    @property
     def label(self) -> str:
         """The name of a leaf, or the free text given to a computed node; "" when there is none."""
         return self.graph.labels.get(self.id, "")
@@ -343,6 +448,33 @@ class Expr(Arithmetic, ArraySyntax):
                 f"{self!r} is a leaf, named when it was made; label a computed node"
             )
         self.graph.labels[self.id] = str(label)
+
+
+def leaf_of(graph: Graph, key: Any) -> int:
+    """The node of a leaf, given by its name, as an expression or as a `Value`."""
+    if isinstance(key, str):
+        return leaf_named(graph, key)
+    node = graph.find(key)
+    if node is None or not graph.is_leaf(node):
+        raise unknown_leaf(graph, key)
+    return node
+
+
+def real_constant(thing: Any) -> float | None:
+    """The number that a sympy expression without symbols is; None if it is none, or not real.
+
+    >>> import sympy
+    >>> real_constant(sympy.sqrt(4) / 3), real_constant(sympy.Symbol("x"))
+    (0.6666666666666666, None)
+    """
+    if not getattr(thing, "is_number", False) or not thing.is_extended_real:
+        return None
+    return int(thing) if thing.is_Integer and abs(thing) <= 2**53 else float(thing)
+
+
+def sympified(thing: Any) -> Any:
+    """An operand as sympy has it."""
+    return thing._sympy_() if isinstance(thing, (Expr, Value)) else thing
 
 
 def common_graph(things: Iterable[Any]) -> Graph:

@@ -59,10 +59,12 @@ def number_latex(number: float) -> str:
 def name_latex(name: str) -> str:
     r"""A leaf's name in LaTeX: trailing numbers become subscripts, anything unusual is escaped.
 
-    >>> name_latex("w0_2_1"), name_latex("alpha"), name_latex("rate_max")
-    ('w_{0,2,1}', '\\alpha', '\\mathrm{rate\\_max}')
+    >>> name_latex("w0_2_1"), name_latex("x_1"), name_latex("alpha"), name_latex("rate_max")
+    ('w_{0,2,1}', 'x_{1}', '\\alpha', '\\mathrm{rate\\_max}')
     """
     stem, digits = re.fullmatch(r"(.*?)((?:\d+(?:_\d+)*)?)", name, re.DOTALL).groups()  # type: ignore[union-attr]
+    if digits and len(stem) > 1:
+        stem = stem.removesuffix("_")
     if stem in _GREEK:
         body = f"\\{stem}"
     elif len(stem) == 1 and stem.isascii() and stem.isalpha():

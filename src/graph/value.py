@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 from ..errors import OperandError, kind_of, shorten
 from ..ops.ieee import Float
 from ..ops.record import Op, plain_number
-from ..ops.scalar import CONSTANT
+from ..ops.scalar import CONSTANT, ELEMENTWISE
 from ..ops.shapes import unboxed
 from .arithmetic import Arithmetic
-from .doors import Door
+from .doors import Door, View
 from .history import deep_copy, reduced, shallow_copy
 from .node import Node
+from .numpyfunctions import by_ufunc
 from .operators import of_internal, written_out
 from .own import OWN, own_statics
 from .plainfloat import caller, check_plain_float
@@ -63,6 +64,7 @@ class Value(Node):
     __slots__ = ("__dict__", "__weakref__")
     op_rank: ClassVar[int] = 1
     _sympy_: Door[Callable[[], Any]] = Door("_sympy_")
+    _repr_mimebundle_ = View()
 
     _result_kind: ClassVar[type[Value]]
 
@@ -152,8 +154,13 @@ class Value(Node):
         With arrays of numbers or of values, the result is an array of values.
         """
         if method == "__call__" and all(getattr(type(x), "op_rank", 1) == 1 for x in inputs):
+            op = by_ufunc().get(ufunc.__name__)
+            if isinstance(op, Op) and op.shape is None and not options:
+                import numpy
+
+                return numpy.frompyfunc(op, op.arity, 1)(*map(objects, inputs))
             with contextlib.suppress(TypeError):
-                return ufunc(*map(objects, inputs), **{"dtype": object, **options})
+                return on_objects(ufunc, inputs, options)
         given = ", ".join(shorten(x) for x in inputs)
         raise OperandError(
             f"np.{ufunc.__name__}({given}) cannot be recorded: a Value is one number. Write "
@@ -373,6 +380,16 @@ def objects(thing: Any) -> Any:
     if getattr(thing, "shape", ()) and thing.dtype != object:
         return thing.astype(object)
     return thing
+
+
+def on_objects(ufunc: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """What one of NumPy's functions gives, entry by entry; by the record of that name, if any."""
+    op = ELEMENTWISE.get(ufunc.__name__)
+    if op is not None and op.arity == ufunc.nin and not op.statics and not options:
+        import numpy
+
+        return numpy.frompyfunc(op, op.arity, 1)(*map(objects, inputs))
+    return ufunc(*map(objects, inputs), **{"dtype": object, **options})
 
 
 def _number(data: Any) -> int | float:

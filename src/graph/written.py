@@ -32,6 +32,20 @@ def latex(expr: Expr | Value, max_terms: int = MAX_TERMS) -> str:
     return _formula(expr, "latex", max_terms)
 
 
+class Report(str):
+    r"""Lines of text that a prompt and a notebook show as they are, not quoted.
+
+    >>> Report("one line\nand another")
+    one line
+    and another
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 def _formula(expr: Expr | Value, language: str, max_terms: int) -> str:
     graph = common_graph([expr])
     return formula(graph, graph.node_of(expr), language, max_terms)

@@ -18,9 +18,12 @@ from ..graph.value import Value
 from ..graph.written import latex as latex_of
 
 _TOKEN: Final = re.compile(
-    r"\\(?:begin|end)\{[a-z*]+\}|\\[A-Za-z]+|\\.|\d+(?:\.\d+)?(?:e[+-]?\d+)?|\s+|.", re.DOTALL
+    r"\\(?:begin|end)\{[a-z*]+\}|\\sqrt\[\d\]|\\[A-Za-z]+|\\.|\d+(?:\.\d+)?(?:e[+-]?\d+)?|\s+|.",
+    re.DOTALL,
 )
-_FUNCTIONS: Final = frozenset("tanh exp log sin cos max min sinh cosh sqrt atan".split())
+_FUNCTIONS: Final = frozenset(
+    "tanh exp log sin cos tan max min sinh cosh sqrt atan arcsin arccos arctan".split()
+)
 _SIGNS: Final = {
     r"\cdot": "·",
     r"\times": "×",
@@ -30,6 +33,9 @@ _SIGNS: Final = {
     r"\geq": "≥",
     r"\ne": "≠",
     r"\neq": "≠",
+    r"\bmod": "mod",
+    r"\neg": "¬",
+    r"\oplus": "⊕",
     r"\wedge": "∧",
     r"\vee": "\N{LOGICAL OR}",
     r"\to": "→",
@@ -38,6 +44,7 @@ _SIGNS: Final = {
     "-": "−",
 }
 _SYMBOLS: Final = {
+    r"\Gamma": "Γ",
     r"\partial": "∂",
     r"\infty": "∞",
     r"\top": "\N{DOWN TACK}",
@@ -49,6 +56,7 @@ _SYMBOLS: Final = {
     r"\textasciicircum": "^",
     r"\textasciitilde": "~",
 }
+_FENCES: Final = {r"\lfloor": "⌊", r"\rfloor": "⌋", r"\lceil": "⌈", r"\rceil": "⌉"}
 _GREEK: Final = dict(
     zip(
         "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
@@ -137,6 +145,8 @@ def from_latex(latex: str, slot: Callable[[str, bool], str] | None = None) -> st
             if len(stack) > 1:
                 stack.pop()
                 _complete(stack[-1], _closed(frame, closer, slot))
+        elif token.startswith(r"\sqrt["):
+            frame.waiting.append((token, []))
         elif token in _ARGUMENTS:
             scripts = token in "_^"
             base = [frame.items.pop() if frame.items else _Item("<mrow></mrow>")] if scripts else []
@@ -157,9 +167,13 @@ def _complete(frame: _Frame, item: _Item) -> None:
     while frame.waiting:
         macro, arguments = frame.waiting[-1]
         arguments.append(item)
-        if len(arguments) < _ARGUMENTS[macro]:
+        if len(arguments) < _ARGUMENTS.get(macro, 1):
             return
         frame.waiting.pop()
+        if macro not in _ARGUMENTS:  # a root of a whole degree
+            inner = f"{item.markup}<mn>{macro[6:-1]}</mn>"
+            item = _Item(f"<mroot>{inner}</mroot>", spaced=arguments[0].spaced)
+            continue
         name = {r"\frac": "mfrac", r"\sqrt": "msqrt", "_": "msub", "^": "msup"}[macro]
         if macro == "_" and "∑" in arguments[0].markup:
             name = "munder"
@@ -183,7 +197,8 @@ def _closed(frame: _Frame, closer: str, slot: Callable[[str, bool], str] | None)
     inner = "".join(_joined(frame.items))
     # Browsers keep room for the largest size that a sign which may grow can have.
     grows = "" if any(tag in inner for tag in _TALL) else ' stretchy="false"'
-    signs = [f'<mo fence="true"{grows}>{escape(mark)}</mo>' for mark in (frame.opener, closer)]
+    marks = [_FENCES.get(mark, mark) for mark in (frame.opener, closer)]
+    signs = [f'<mo fence="true"{grows}>{escape(mark)}</mo>' for mark in marks]
     return _Item(f"<mrow>{signs[0]}{inner}{signs[1]}</mrow>")
 
 

@@ -16,6 +16,7 @@ from ..graph.expr import Graph, Origin
 from ..ops.record import Op, plain_number
 from ..ops.scalar import CONSTANT, ELEMENTWISE, INPUT, LEAVES, PARAMETER
 from ..ops.table import OPERATIONS, with_own
+from .networkfiles import decoded
 
 if TYPE_CHECKING:
     import networkx
@@ -89,10 +90,11 @@ def from_networkx(nx_graph: networkx.Graph[Any], *, operations: Iterable[Op] = (
     """The graph of scalars that `nx_graph` describes, in the attributes that `Graph.nx` gives.
 
     Nodes 0 … n-1 whose operands come before them keep their numbers; any others are numbered anew,
-    operands first, otherwise in their own order. A parameter that stood for a `Value` comes back as
-    a parameter with its number. Anything that does not describe a graph is an error that names the
-    node: `SaveFileError`, `UnknownNameError` for an operation, `InvalidNameError` or
-    `DuplicateNameError` for a leaf. `operations` are those of your own that nodes may name.
+    operands first, otherwise in their own order. Attributes may be text, as `to_networkx` makes
+    them for files. A parameter that stood for a `Value` comes back as a parameter with its number.
+    Anything that does not describe a graph is an error that names the node: `SaveFileError`,
+    `UnknownNameError` for an operation, `InvalidNameError` or `DuplicateNameError` for a leaf.
+    `operations` are those of your own that nodes may name.
 
     >>> g = Graph(); a, b = g.input("a"), g.input("b"); y = (a - b) * a
     >>> print(from_networkx(g.nx)[3])
@@ -106,6 +108,7 @@ def from_networkx(nx_graph: networkx.Graph[Any], *, operations: Iterable[Op] = (
             "is directed, with one edge from an operand to a consumer"
         )
     check_size(len(nx_graph))
+    nx_graph = decoded(nx_graph)
     known = with_own(_KINDS, operations)
     attributes = dict(nx_graph.nodes(data=True))
     kinds = {node: _kind(node, fields, known) for node, fields in attributes.items()}

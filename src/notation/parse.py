@@ -7,10 +7,12 @@ that are listed here and refuses every other. Nothing is added to a graph by a t
 from __future__ import annotations
 
 import ast
+import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import reduce
 from typing import Any, Final, NamedTuple, NoReturn
 
 from ..errors import FormulaError, OperandError, kind_of, shorten
@@ -20,6 +22,7 @@ from ..graph.store import MAX_NAME_LENGTH, is_name
 from ..ops import scalar as ops
 from ..ops.record import ATOM, Op
 from ..ops.table import with_own
+from .names import is_greek_or_low, leaf_name
 
 MAX_LENGTH: Final = 10_000
 """The longest formula, in characters."""
@@ -28,6 +31,10 @@ MAX_DEPTH: Final = 1_000
 MAX_NODES: Final = 4_000
 """How many numbers, names, operators and calls one formula may have."""
 _SHOWN: Final = 72
+_WORD: Final = re.compile(r"[^\W\d][\w₀-₉]*")
+_PRODUCT: Final = re.compile(
+    r"(?<![\w.])(?P<number>(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?P<name>[A-Za-z_]\w*)"
+)
 _RUN_TOGETHER: Final = re.compile(r"(?<![\w.])[\d.][\w.]*?(?:and|else|for|if|in|is|not|or)\b")
 
 Functions = Mapping[str, Callable[..., Any]]
@@ -45,6 +52,8 @@ FUNCTIONS: Final[Functions] = {
     "silu": ops.silu,
     "gelu": ops.gelu,
 }
+NUMBERS: Final = {"pi": math.pi, "inf": math.inf, "nan": math.nan}
+"""What stands for a number unless it is a leaf of the graph."""
 """What a formula may call: the operations written as calls, and the compositions of them."""
 
 _BINARY: Final[dict[type[ast.operator], Op]] = {
@@ -53,6 +62,7 @@ _BINARY: Final[dict[type[ast.operator], Op]] = {
     ast.Mult: ops.MUL,
     ast.Div: ops.DIV,
     ast.Pow: ops.POW,
+    ast.Mod: ops.MOD,
 }
 _COMPARISONS: Final[dict[type[ast.cmpop], Op]] = {
     ast.Lt: ops.LT,
@@ -63,31 +73,38 @@ _COMPARISONS: Final[dict[type[ast.cmpop], Op]] = {
     ast.NotEq: ops.NE,
 }
 _ELSEWHERE: Final = {
+    **{f"arc{name}": f"write a{name}(x)" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{f"ar{name}": f"write a{name}(x)" for name in ("sinh", "cosh", "tanh")},
+    **dict.fromkeys(("arctan2", "angle"), "write atan2(y, x)"),
+    **dict.fromkeys(("sgn", "signum"), "write sign(x)"),
+    **dict.fromkeys(("lg", "log_10"), "write log10(x)"),
+    **dict.fromkeys(("ld", "lb", "log_2"), "write log2(x)"),
+    **dict.fromkeys(("fabs", "absolute"), "write abs(x)"),
+    **dict.fromkeys(("sqr", "square"), "write x**2"),
+    **dict.fromkeys(("power", "pow"), "write a**b"),
+    **dict.fromkeys(("amax", "fmax", "max"), "write maximum(a, b)"),
+    **dict.fromkeys(("amin", "fmin", "min"), "write minimum(a, b)"),
+    **dict.fromkeys(("rint", "around"), "write round(x)"),
+    **dict.fromkeys(("ceiling", "roundup"), "write ceil(x)"),
+    **dict.fromkeys(("expit", "logistic", "sigma"), "write sigmoid(x)"),
+    **dict.fromkeys(("if_", "iif", "ifelse", "cond"), "write where(condition, a, b)"),
+    **dict.fromkeys(("fmod", "remainder"), "write a % b"),
+    **dict.fromkeys(("gammaln", "loggamma"), "write lgamma(x)"),
+    **dict.fromkeys(("psi", "polygamma0"), "write digamma(x)"),
+    **dict.fromkeys(("step", "theta"), "write heaviside(x, 0.5)"),
+    "gamma": "write exp(lgamma(x)), for x above 0",
+    "cot": "write 1/tan(x)",
+    "sec": "write 1/cos(x)",
+    "csc": "write 1/sin(x)",
+    "cosec": "write 1/sin(x)",
+    "sinc": "write sin(x)/x",
+    "floor_divide": "write a // b",
+    "lrelu": "write leaky_relu(x, 0.01)",
+    "hardtanh": "write hard_tanh(x)",
+    "hardsigmoid": "write hard_sigmoid(x)",
+    "logsumexp": "write logaddexp(a, b)",
     "ln": "write log(x)",
-    "log2": "write log(x)/0.6931471805599453",
-    "log10": "write log(x)/2.302585092994046",
-    "exp2": "write 2**x",
-    "max": "write maximum(a, b)",
-    "min": "write minimum(a, b)",
-    "pow": "write a**b",
-    "square": "write x**2",
-    "cbrt": "write x**(1/3), where x is positive",
-    "hypot": "write sqrt(x*x + y*y)",
-    "fabs": "write abs(x)",
-    "tan": "write sin(x)/cos(x)",
-    "sinh": "write (exp(x) - exp(-x))/2",
-    "cosh": "write (exp(x) + exp(-x))/2",
-    "asinh": "write log(x + sqrt(x*x + 1))",
-    "acosh": "write log(x + sqrt(x*x - 1))",
-    "atanh": "write log((1 + x)/(1 - x))/2",
-    "sign": "write where(x > 0, 1, where(x < 0, -1, 0))",
-    "sgn": "write where(x > 0, 1, where(x < 0, -1, 0))",
-    "heaviside": "write where(x >= 0, 1, 0)",
-    "step": "write where(x >= 0, 1, 0)",
     "swish": "write silu(x)",
-    "logistic": "write sigmoid(x)",
-    "expit": "write sigmoid(x)",
-    "logaddexp": "write log(exp(a) + exp(b))",
     "if": "write where(condition, a, b)",
     "Abs": "write abs(x)",
     "Max": "write maximum(a, b)",
@@ -96,9 +113,8 @@ _ELSEWHERE: Final = {
 """Functions that are not there, by what says the same."""
 
 _MISSING: Final = frozenset(
-    "acos arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin atan atan2 ceil clip comb cot "
-    "csc degrees digamma erf erfc erfinv factorial floor fmod frexp gamma gcd isfinite isinf isnan "
-    "j0 j1 lcm ldexp lgamma mod modf radians remainder rint round sec sech sinc trunc y0 y1".split()
+    "comb degrees erfinv factorial frexp gcd isinf j0 j1 lcm ldexp modf radians sech trunc "
+    "y0 y1".split()
 )
 """Functions that are not there, whose names may look like those of others."""
 
@@ -120,7 +136,6 @@ _REFUSED: Final[tuple[tuple[type[ast.AST], str], ...]] = (
     (ast.Subscript, "a formula has no subscripts; give each leaf a name, such as x0, x1"),
     (ast.Lambda, "a formula has no lambda"),
     (ast.IfExp, "a formula has no if; write where(condition, a, b)"),
-    (ast.BoolOp, "a formula has no and/or; write a*b, or where(condition, a, b)"),
     (ast.NamedExpr, "a formula has no assignment"),
     (ast.JoinedStr, "a formula has no text in quotes"),
     (ast.List, "a formula is one number, not a list"),
@@ -147,33 +162,62 @@ def parse(text: str, graph: Graph | None = None, *, operations: Iterable[Op] = (
 
     `operations` are those of your own that it may call, by their names.
 
-    The syntax is Python's: numbers, names, `+ - * / **`, one comparison, and calls of operations by
-    name, such as `tanh(x)`, `maximum(a, b)`, `where(a < b, x, y)`, `leaky_relu(x, 0.1)`. A name is
-    the leaf of that name of `graph`, or else a new input; inputs are made in order of appearance.
-    Numbers become constant nodes and are not computed with here. Anything else is a `FormulaError`
-    that shows the place, arrays that do not fit are a `ShapeError`; both leave the graph as it was.
+    The syntax is Python's: numbers, names, `+ - * / // % **`, one comparison, `and or not`, and
+    calls of operations by name, such as `tanh(x)`, `maximum(a, b)`, `where(a < b, x, y)`. A name is
+    the leaf of that name of `graph`; else `pi`, `inf` and `nan` are those numbers, `e` is refused,
+    for it may be either, and any other is a new input; inputs are made in order of appearance.
+    Greek letters are written out and digits below the line come down: α is alpha, x₁ is x1, and π
+    is pi. Numbers become constant nodes and are not computed with here. Anything else is a
+    `FormulaError` that shows the place, arrays that do not fit are a `ShapeError`; both leave the
+    graph as it was.
 
     >>> y = parse("tanh(w*x + b)")
     >>> print(y, list(y.graph.leaves))
     tanh(w*x + b) ['w', 'x', 'b']
-    >>> parse("x or y")
+    >>> parse("2x + 1")
     Traceback (most recent call last):
-    wengert.errors.FormulaError: a formula has no and/or; write a*b, or where(condition, a, b)
-        x or y
-        ^^^^^^
+    wengert.errors.FormulaError: a product needs its sign; write 2*x
+        2x + 1
+        ^^
     """
-    known = {**FUNCTIONS, **_called_by_name(with_own({}, operations).values())}
-    readings = _understand(_tree(text), text, known)
     target = Graph() if graph is None else graph
+    return parse_with(text, target, {}, operations)
+
+
+def parse_with(
+    text: str, target: Graph, defined: Mapping[str, Expr], operations: Iterable[Op] = ()
+) -> Expr:
+    """The same in `target`, where the names of `defined` stand for its expressions."""
+    known = {**FUNCTIONS, **_called_by_name(with_own({}, operations).values())}
+    text = in_ascii(text)
+    readings = _understand(_tree(text), text, known, {*defined, *target.leaves})
     if target.shapes:
-        _make(readings, _leaves_only(target, readings))  # raises where shapes do not fit
-    return _make(readings, target)
+        _make(readings, _leaves_only(target, readings), {})  # raises where shapes do not fit
+    return _make(readings, target, defined)
 
 
-def _make(readings: Sequence[tuple[ast.expr, _Reading]], graph: Graph) -> Expr:
+def in_ascii(text: Any) -> Any:
+    """The text with the names of Greek letters, and with digits that stood below the line."""
+    if not isinstance(text, str) or text.isascii() or len(text) > MAX_LENGTH:
+        return text
+
+    def write(match: re.Match[str]) -> str:
+        word = match[0]
+        strange = [character for character in word if not character.isascii()]
+        return leaf_name(word) if all(map(is_greek_or_low, strange)) else word
+
+    return _WORD.sub(write, text)
+
+
+def _make(
+    readings: Sequence[tuple[ast.expr, _Reading]], graph: Graph, defined: Mapping[str, Expr]
+) -> Expr:
     """The nodes of every reading in `graph`; the last of them."""
     made: dict[ast.expr, Expr] = {}
     for node, reading in reversed(readings):
+        if isinstance(node, ast.Name) and node.id in defined:
+            made[node] = defined[node.id]
+            continue
         made[node] = reading.make(graph, *[made[operand] for operand in reading.operands])
     return made[readings[0][0]]
 
@@ -203,6 +247,10 @@ def _tree(text: str) -> ast.expr:
         return ast.parse(line[start:], mode="eval").body
     except SyntaxError as error:
         place = start + max((error.offset or 1) - 1, 0)
+        product = _PRODUCT.search(line)
+        if product:
+            hint = f"a product needs its sign; write {product['number']}*{product['name']}"
+            _refuse(text, product.start(), product.end(), hint)
         _refuse(text, place, place + 1, f"not a formula: {_plain(error.msg)}")
     except (RecursionError, MemoryError):
         pass
@@ -211,7 +259,9 @@ def _tree(text: str) -> ast.expr:
     raise FormulaError(f"the formula is nested too deeply; at most {MAX_DEPTH:,} levels are read")
 
 
-def _understand(root: ast.expr, text: str, functions: Functions) -> list[tuple[ast.expr, _Reading]]:
+def _understand(
+    root: ast.expr, text: str, functions: Functions, leaves: Container[str]
+) -> list[tuple[ast.expr, _Reading]]:
     """Every piece of syntax with its reading, consumers first and the right before the left.
 
     Of several mistakes the leftmost is reported.
@@ -233,7 +283,7 @@ def _understand(root: ast.expr, text: str, functions: Functions) -> list[tuple[a
                 "build larger expressions with a Graph"
             )
         try:
-            reading = _read(node, functions)
+            reading = _read(node, functions, leaves)
         except _PlaceError as mistake:
             place = mistake.node
             end = place.end_col_offset or place.col_offset + 1
@@ -255,14 +305,14 @@ class _PlaceError(Exception):
         self.message = message
 
 
-def _read(node: ast.expr, functions: Functions) -> _Reading:
+def _read(node: ast.expr, functions: Functions, leaves: Container[str]) -> _Reading:
     """What one piece of syntax means; a `_PlaceError` for what is not on the list."""
     literal = _literal(node)
     if literal is not None:
         return _Reading((), lambda graph: graph.constant(literal))
     match node:
         case ast.Name(id=name):
-            _check_leaf(node, name, functions)
+            _check_leaf(node, name, functions, leaves)
             return _Reading((), lambda graph: _leaf(graph, name))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return _Reading((operand,), lambda graph, a: ops.NEG(a))
@@ -273,18 +323,27 @@ def _read(node: ast.expr, functions: Functions) -> _Reading:
             return _Reading((left,), lambda graph, a: ops.POW_CONST(a, exponent))
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _BINARY:
             return _operation(_BINARY[type(sign)], (left, right))
+        case ast.BinOp(left=left, op=ast.FloorDiv(), right=right):
+            return _Reading((left, right), lambda graph, a, b: ops.floor_divide(a, b))
+        case ast.BoolOp(op=sign, values=values):
+            both = ops.AND if isinstance(sign, ast.And) else ops.OR
+            return _Reading(values, lambda graph, *parts: reduce(both, parts))
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return _operation(ops.NOT, (operand,))
         case ast.BinOp(op=sign):
             power = isinstance(sign, ast.BitXor)
-            hint = "write ** for a power" if power else "there are + - * / **"
+            hint = "write ** for a power" if power else "there are + - * / // % **"
             raise _PlaceError(node, f"a formula has no operator {_sign(sign)}; {hint}")
         case ast.Compare(left=left, ops=[sign], comparators=[right]) if type(sign) in _COMPARISONS:
             return _operation(_COMPARISONS[type(sign)], (left, right))
         case ast.Compare(ops=[_]):
             raise _PlaceError(node, "a formula compares with < <= > >= == != only")
         case ast.Compare():
-            raise _PlaceError(node, "a formula has no chained comparisons; write (a < b)*(b < c)")
+            raise _PlaceError(node, "a formula has no chained comparisons; write a < b and b < c")
         case ast.Call(func=ast.Name()):
             return _call(node, functions)
+        case ast.Call(func=ast.Constant() | ast.BinOp() | ast.Call()):
+            raise _PlaceError(node, "a product needs its sign; write a*(b), not a(b)")
     for kind, message in _REFUSED:
         if isinstance(node.func if isinstance(node, ast.Call) else node, kind):
             raise _PlaceError(node, message)
@@ -357,7 +416,12 @@ def _not_a_number(thing: object) -> str:
     return f"{'...' if thing is ... else thing} is not a number"
 
 
-def _check_leaf(node: ast.expr, name: str, functions: Functions) -> None:
+def _check_leaf(node: ast.expr, name: str, functions: Functions, leaves: Container[str]) -> None:
+    if name == "e" and name not in leaves:
+        raise _PlaceError(
+            node, "e may be Euler's number or a leaf; write exp(x) or exp(1), or name the leaf "
+            "otherwise"
+        )  # fmt: skip
     if name in functions:
         raise _PlaceError(
             node, f"{name} is a function, so it cannot name a leaf; write {name}(...)"
@@ -372,14 +436,16 @@ def _check_leaf(node: ast.expr, name: str, functions: Functions) -> None:
 
 def _leaf(graph: Graph, name: str) -> Expr:
     known = graph.leaves.get(name)
-    return graph.input(name) if known is None else graph[known]
+    if known is not None:
+        return graph[known]
+    return graph.constant(NUMBERS[name]) if name in NUMBERS else graph.input(name)
 
 
 def _unknown_function(name: str, functions: Functions) -> str:
-    close = [] if name in _MISSING else get_close_matches(name, functions, n=1)
+    close = [] if name in _MISSING else get_close_matches(name, functions, n=2)
     if name in _ELSEWHERE:
         return f"unknown function {shorten(name)}: {_ELSEWHERE[name]}"
-    hint = f": did you mean {close[0]}?" if close else "."
+    hint = f": did you mean {' or '.join(close)}?" if close else "."
     return f"unknown function {shorten(name)}{hint} Known: {', '.join(sorted(functions))}"
 
 

@@ -30,6 +30,9 @@ MAX_DEGREE = 10_000
 """The highest power that a formula for sympy may contain: sympy writes powers of numbers out."""
 
 _SHORT_DENOMINATOR = 64
+_DIGITS = 40
+_FAR = 1e-25
+"""What is farther from 0 than this, computed to so many digits, is not 0."""
 
 
 def to_sympy(things: Any, *, exact: bool = False) -> Any:
@@ -132,6 +135,20 @@ def as_number(thing: Any) -> Any:
     return thing
 
 
+def derivative_of(formula: Any, symbol: Any) -> Any:
+    """sympy's derivative, where floor and ceiling are constants, as they are between their steps.
+
+    >>> import sympy; x = sympy.Symbol("x", real=True)
+    >>> derivative_of(x * sympy.floor(x), x)
+    floor(x)
+    """
+    import sympy
+
+    steps = {step: sympy.Dummy(real=True) for step in formula.atoms(sympy.floor, sympy.ceiling)}
+    found = sympy.diff(formula.xreplace(steps), symbol)
+    return found.xreplace({dummy: step for step, dummy in steps.items()})
+
+
 @dataclass(frozen=True)
 class RuleStep:
     """The rule of one operand on one region of the operands: is it sympy's derivative?
@@ -209,7 +226,7 @@ def prove_rule(op: Op, statics: tuple[float, ...] | None = None) -> RuleProof:
     steps: list[RuleStep] = []
     for position, (rule, symbol) in enumerate(zip(op.vjp, symbols, strict=True)):
         share = 0 if rule is None else rule(ct, meaning, *operands, *fixed)
-        derivative = sympy.diff(meaning, symbol)
+        derivative = derivative_of(meaning, symbol)
         difference = sympy.sympify(share) - ct * derivative
         for region, rest, here in regions(difference, derivative):
             left = "0" if is_zero(rest) else str(sympy.simplify(rest))
@@ -284,20 +301,34 @@ def regions(*formulas: Any) -> Iterator[tuple[Any, ...]]:
 def is_zero(formula: Any) -> bool:
     """Whether sympy can show that a formula without conditions is 0, the cheap ways first.
 
+    It tries no longer where the formula is another number than 0 at some point.
+
     >>> import sympy; x = sympy.Symbol("x", real=True)
     >>> is_zero(sympy.tanh(x) ** 2 + 1 / sympy.cosh(x) ** 2 - 1), is_zero(x - 1)
     (True, False)
     """
     import sympy
 
+    if formula == 0 or sympy.expand(formula) == 0:
+        return True
     ways = (
-        lambda f: f,
-        sympy.expand,
         lambda f: sympy.cancel(sympy.together(f)),
         sympy.simplify,
         lambda f: sympy.simplify(f.rewrite(sympy.exp)),
     )
-    return any(way(formula) == 0 for way in ways)
+    return not _differs_from_zero(formula) and any(way(formula) == 0 for way in ways)
+
+
+def _differs_from_zero(formula: Any) -> bool:
+    """Whether a formula of exact numbers is real and far from 0 at a point."""
+    import sympy
+
+    if formula.has(sympy.Float):
+        return False
+    names = sorted(formula.free_symbols, key=sympy.default_sort_key)
+    at = {name: sympy.Rational(7 + 3 * i, 10) for i, name in enumerate(names)}
+    value = formula.evalf(_DIGITS, subs=at)
+    return bool(value.is_Float and abs(value) > _FAR)
 
 
 def _leaf(graph: Graph, node: int, exact: bool, named: bool) -> Any:

@@ -151,6 +151,294 @@ def minimum(a: float, b: float) -> float:
     return b if a > b or b != b else a
 
 
+def safe_tan(x: float) -> float:
+    """Tangent of x radians, nan at ±inf.
+
+    >>> safe_tan(math.inf)
+    nan
+    """
+    return math.tan(x) if math.isfinite(x) else math.nan
+
+
+def safe_sinh(x: float) -> float:
+    """Hyperbolic sine, infinite past about ±710.48.
+
+    >>> safe_sinh(-1000.0)
+    -inf
+    """
+    try:
+        return math.sinh(x)
+    except OverflowError:
+        return math.copysign(math.inf, x)
+
+
+def safe_cosh(x: float) -> float:
+    """Hyperbolic cosine, infinite past about ±710.48.
+
+    >>> safe_cosh(-1000.0)
+    inf
+    """
+    try:
+        return math.cosh(x)
+    except OverflowError:
+        return math.inf
+
+
+def safe_asin(x: float) -> float:
+    """The angle whose sine is x, nan outside -1 to 1.
+
+    >>> safe_asin(2.0)
+    nan
+    """
+    return math.asin(x) if -1.0 <= x <= 1.0 else math.nan
+
+
+def safe_acos(x: float) -> float:
+    """The angle whose cosine is x, nan outside -1 to 1.
+
+    >>> safe_acos(1.0), safe_acos(2.0)
+    (0.0, nan)
+    """
+    return math.acos(x) if -1.0 <= x <= 1.0 else math.nan
+
+
+def safe_acosh(x: float) -> float:
+    """The number from 0 on whose hyperbolic cosine is x, nan below 1.
+
+    >>> safe_acosh(1.0), safe_acosh(0.5)
+    (0.0, nan)
+    """
+    return math.acosh(x) if x >= 1.0 else math.nan
+
+
+def safe_atanh(x: float) -> float:
+    """The number whose hyperbolic tangent is x: ±inf at ±1, nan outside.
+
+    >>> safe_atanh(-1.0), safe_atanh(2.0)
+    (-inf, nan)
+    """
+    if -1.0 < x < 1.0:
+        return math.atanh(x)
+    return math.copysign(math.inf, x) if abs(x) == 1.0 else math.nan
+
+
+def safe_log2(x: float) -> float:
+    """Logarithm to base 2: -inf at 0, nan below.
+
+    >>> safe_log2(8.0), safe_log2(0.0), safe_log2(-1.0)
+    (3.0, -inf, nan)
+    """
+    if x > 0.0:
+        return math.log2(x)
+    return -math.inf if x == 0.0 else math.nan
+
+
+def safe_log10(x: float) -> float:
+    """Logarithm to base 10: -inf at 0, nan below.
+
+    >>> safe_log10(1000.0), safe_log10(0.0), safe_log10(-1.0)
+    (3.0, -inf, nan)
+    """
+    if x > 0.0:
+        return math.log10(x)
+    return -math.inf if x == 0.0 else math.nan
+
+
+def safe_exp2(x: float) -> float:
+    """2 to the power x, infinite from 1024 on.
+
+    >>> safe_exp2(10.0), safe_exp2(2000.0)
+    (1024.0, inf)
+    """
+    try:
+        return math.exp2(x)
+    except OverflowError:
+        return math.inf
+
+
+def logaddexp(a: float, b: float) -> float:
+    """log(exp(a) + exp(b)), without overflow.
+
+    >>> logaddexp(-1000.0, -math.inf), logaddexp(math.inf, 0.0)
+    (-1000.0, inf)
+    """
+    if a == b:
+        return a + 0.6931471805599453
+    return (a if a > b else b) + math.log1p(math.exp(-abs(a - b)))
+
+
+def modulo(a: float, b: float) -> float:
+    """What is left of a after the largest whole number of b, with the sign of b; nan for b = 0.
+
+    >>> modulo(-7.0, 3.0), modulo(1.0, 0.0), modulo(-1.0, math.inf)
+    (2.0, nan, inf)
+    """
+    return a % b if b != 0.0 else math.nan
+
+
+def floored(x: float) -> float:
+    """The largest whole number up to x, as a float.
+
+    >>> floored(-0.5), floored(math.inf)
+    (-1.0, inf)
+    """
+    return math.copysign(float(math.floor(x)), x) if math.isfinite(x) else x
+
+
+def ceiled(x: float) -> float:
+    """The smallest whole number from x on, as a float.
+
+    >>> ceiled(-0.5), ceiled(math.inf)
+    (-0.0, inf)
+    """
+    return math.copysign(float(math.ceil(x)), x) if math.isfinite(x) else x
+
+
+def rounded(x: float) -> float:
+    """The nearest whole number, of two the even one, as a float.
+
+    >>> rounded(2.5), rounded(3.5), rounded(-0.4)
+    (2.0, 4.0, -0.0)
+    """
+    return math.copysign(float(round(x)), x) if math.isfinite(x) else x
+
+
+def signum(x: float) -> float:
+    """1 above 0, -1 below, 0 at 0 and nan at nan.
+
+    >>> signum(-3.0), signum(0.0), signum(math.nan)
+    (-1.0, 0.0, nan)
+    """
+    return 1.0 if x > 0.0 else -1.0 if x < 0.0 else 0.0 if x == 0.0 else x
+
+
+def heaviside(x: float, at_zero: float) -> float:
+    """0 below 0, 1 above, and the second number at 0.
+
+    >>> heaviside(-2.0, 0.5), heaviside(0.0, 0.5), heaviside(2.0, 0.5)
+    (0.0, 0.5, 1.0)
+    """
+    return 0.0 if x < 0.0 else 1.0 if x > 0.0 else at_zero if x == 0.0 else x
+
+
+def clipped(x: float, low: float, high: float) -> float:
+    """The number from `low` to `high` that is nearest to x; `high` where the two are crossed.
+
+    >>> clipped(5.0, 0.0, 1.0), clipped(math.nan, 0.0, 1.0), clipped(0.0, 2.0, 1.0)
+    (1.0, nan, 1.0)
+    """
+    least = low if x < low or low != low else x
+    return high if least > high or high != high else least
+
+
+def log_gamma(x: float) -> float:
+    """The logarithm of the absolute value of the gamma function: inf at 0, -1, -2 and so on.
+
+    >>> log_gamma(3.0), log_gamma(-1.0), log_gamma(1e308)
+    (0.693147180559945, inf, inf)
+    """
+    try:
+        return math.lgamma(x)
+    except (OverflowError, ValueError):
+        return math.inf
+
+
+def digamma(x: float) -> float:
+    """The derivative of the logarithm of the gamma function: nan at -1, -2 and so on.
+
+    Abramowitz & Stegun 6.3.7, 6.3.5 and 6.3.18: the reflection, the recurrence up to 10, and the
+    asymptotic series there; near the zero, its Taylor series.
+
+    >>> round(digamma(1.0), 12), digamma(0.0), digamma(-1.0)
+    (-0.577215664902, -inf, nan)
+    """
+    found = 0.0
+    if x <= 0.0:
+        if x == 0.0:
+            return math.copysign(math.inf, -x)
+        if x == -math.inf or math.fmod(x, 1.0) == 0.0:
+            return math.nan
+        found = -math.pi / math.tan(math.pi * math.fmod(x, 1.0))
+        x = 1.0 - x
+    elif abs(x - 1.4616321449683622) < 0.02:
+        d = x - 1.4616321449683622 - 9.549995429965698e-17
+        return d * (
+            0.9676722454476212 + d * (-0.4427631689835921 + d * (0.258499760955651
+            + d * (-0.16394270544240653 + d * (0.10782405069126237 + d * (-0.07219956125645471
+            + d * (0.048804288164143107 + d * -0.033161126474847359))))))
+        )  # fmt: skip
+    while x < 10.0:
+        found -= 1.0 / x
+        x += 1.0
+    z = 1.0 / (x * x)
+    tail = z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132 - z * 0.0211)))))
+    return found + math.log(x) - 0.5 / x - tail
+
+
+def polygamma(x: float, order: float) -> float:
+    """The derivative of digamma of a whole order from 1 to 100, for x above 0; nan elsewhere.
+
+    Abramowitz & Stegun 6.4.6 and 6.4.11: the recurrence up to 20 + 2·order, then the asymptotic
+    series.
+
+    >>> round(polygamma(1.0, 1.0), 12), polygamma(-1.0, 1.0)
+    (1.644934066848, nan)
+    """
+    if not (x > 0.0 and order in range(1, 101)):
+        return math.nan
+    n = int(order)
+    try:
+        found, y = 0.0, x
+        while y < 20.0 + 2 * n:
+            found += math.factorial(n) * (1.0 / y) ** (n + 1)
+            y += 1.0
+        part = math.factorial(n - 1) * (1.0 / y) ** n
+        found += part + part * n / (2.0 * y)
+        for k, number in enumerate(
+            (1 / 12, -1 / 720, 1 / 30240, -1 / 1209600, 1 / 47900160, -5.284190138687493e-10), 1
+        ):
+            part *= (n + 2 * k - 2) / y * (n + 2 * k - 1) / y
+            found += number * part
+    except OverflowError:
+        found = math.inf
+    return found if n % 2 else -found
+
+
+def elu(x: float, alpha: float) -> float:
+    """x above 0, alpha·(exp(x) - 1) below.
+
+    >>> elu(2.0, 1.0), elu(-1000.0, 0.5)
+    (2.0, -0.5)
+    """
+    return alpha * math.expm1(x) if x <= 0.0 else x
+
+
+def mish(x: float) -> float:
+    """x·tanh(softplus(x)), without overflow: the tanh is n/(n + 2), n = exp(x)·(exp(x) + 2).
+
+    >>> mish(0.0), mish(1000.0), mish(-1000.0)
+    (0.0, 1000.0, -0.0)
+    """
+    if x > 20.0:
+        return x
+    if x < -800.0:
+        return -0.0
+    e = math.exp(x)
+    n = e * (e + 2.0)
+    return x * n / (n + 2.0)
+
+
+def gelu_exact(x: float) -> float:
+    """x times the normal distribution function: the Gaussian error linear unit itself.
+
+    >>> gelu_exact(0.0), gelu_exact(math.inf), gelu_exact(-math.inf)
+    (0.0, inf, -0.0)
+    """
+    if x == -math.inf:
+        return -0.0
+    return 0.5 * x * math.erfc(-0.7071067811865476 * x)
+
+
 class Float(float):
     """A float whose operators never raise, for evaluating a derivative rule where floats would.
 

@@ -260,6 +260,186 @@ def wave(function: Callable[[float], float], top: float) -> Callable[[Interval],
     return rule
 
 
+def falling(
+    function: Callable[[float], float], least: float = -_INF, most: float = _INF
+) -> Callable[[Interval], Interval]:
+    """The rule of a decreasing function of one operand that never raises, as `rising` is."""
+
+    def rule(a: Interval) -> Interval:
+        return _function_bounds([function(a.high), function(a.low)], least, most)
+
+    return rule
+
+
+def within(
+    least: float, most: float, rule: Callable[[Interval], Interval]
+) -> Callable[[Interval], Interval]:
+    """The rule of a function that is nan outside of `least` to `most`, and obeys `rule` inside."""
+
+    def limited(a: Interval) -> Interval:
+        if a.high < least or a.low > most:
+            return Interval(-_INF, _INF, True)
+        inside = rule(Interval(max(a.low, least), min(a.high, most)))
+        return Interval(inside.low, inside.high, a.low < least or a.high > most)
+
+    return limited
+
+
+def undefined_outside(least: float, most: float) -> Callable[[Interval], str]:
+    """What goes wrong in a function that is defined from `least` to `most` only."""
+    return lambda a: "domain" if a.low < least or a.high > most else ""
+
+
+def even(rule: Callable[[Interval], Interval]) -> Callable[[Interval], Interval]:
+    """The rule of a function of the size of its operand."""
+    return lambda a: rule(absolute(a))
+
+
+def steps(function: Callable[[float], float]) -> Callable[[Interval], Interval]:
+    """The rule of a function that rises and is exact, such as `floor`."""
+    return lambda a: Interval(function(a.low), function(a.high))
+
+
+def loose(
+    rule: Callable[..., Interval], relative: float, absolute_: float = 0.0
+) -> Callable[..., Interval]:
+    """The rule for functions whose libraries are right to less than four units."""
+
+    def widened(*arguments: Any) -> Interval:
+        found = rule(*arguments)
+        low, high = (
+            abs(end) * relative + absolute_ if math.isfinite(end) else 0.0
+            for end in (found.low, found.high)
+        )
+        return Interval(found.low - low, found.high + high, found.nan)
+
+    return widened
+
+
+def dip(
+    function: Callable[[float], float], bottom: float, least: float, most: float = _INF
+) -> Callable[[Interval], Interval]:
+    """The rule of a function that falls up to about `bottom`, where it is `least`, then rises."""
+
+    def rule(a: Interval) -> Interval:
+        ends = [function(a.low), function(a.high)]
+        if a.low <= bottom + 1e-3 and a.high >= bottom - 1e-3:
+            ends.append(least)
+        return _function_bounds(ends, -_INF, most)
+
+    return rule
+
+
+def tangent(a: Interval) -> Interval:
+    """Where the tangent of a lies."""
+    lost = math.isinf(a.low) or math.isinf(a.high)
+    if lost or max(abs(a.low), abs(a.high)) > _FAR:
+        return Interval(-_INF, _INF, lost)
+    branches = [math.floor(x / math.pi + 0.5 + s) for x, s in ((a.low, -1e-9), (a.high, 1e-9))]
+    if a.low < a.high and branches[0] != branches[1]:
+        return Interval(-_INF, _INF)
+    return _function_bounds([math.tan(a.low), math.tan(a.high)], -_INF, _INF)
+
+
+def angle(y: Interval, x: Interval) -> Interval:
+    """Where atan2(y, x) lies: at a corner unless the branch cut is among the points."""
+    if not (x.low > 0.0 or y.low > 0.0 or y.high < 0.0):
+        return Interval(-_up(math.pi), _up(math.pi))
+    ends = [math.atan2(b, a) for b, a in product((y.low, y.high), (x.low, x.high))]
+    return _function_bounds(ends, 0.0 if y.low >= 0.0 else -4.0, 0.0 if y.high <= 0.0 else 4.0)
+
+
+def modulo(a: Interval, b: Interval) -> Interval:
+    """Where the floored remainder of a by b lies: between 0 and b."""
+    if b.low <= 0.0 <= b.high:
+        return ANY
+    lost = math.isinf(a.low) or math.isinf(a.high)
+    low, high = min(b.low, 0.0), max(b.high, 0.0)
+    quotients = [] if lost else [x / y for x, y in product((a.low, a.high), (b.low, b.high))]
+    slack = 1e-9 * max(map(abs, quotients), default=math.inf)
+    if slack < 1e-3:  # one whole number of times throughout, if it is
+        whole = math.floor(min(quotients) - slack)
+        if whole == math.floor(max(quotients) + slack):
+            found = subtract(a, multiply(Interval(whole, whole), b))
+            return Interval(max(found.low, low), min(found.high, high))
+    return Interval(low, high, lost)
+
+
+def length(a: Interval, b: Interval) -> Interval:
+    """Where the length of a right triangle's longest side lies."""
+    sides = [absolute(a), absolute(b)]
+    ends = [math.hypot(sides[0].low, sides[1].low), math.hypot(sides[0].high, sides[1].high)]
+    return _function_bounds(ends, 0.0, _INF, a.nan or b.nan)
+
+
+def log_of_sum(a: Interval, b: Interval) -> Interval:
+    """Where log(exp(a) + exp(b)) lies."""
+    ends = [ieee.logaddexp(a.low, b.low), ieee.logaddexp(a.high, b.high)]
+    size = max(abs(x) for x in (a.low, a.high, b.low, b.high, 1.0) if math.isfinite(x))
+    found = _function_bounds(ends, -_INF, _INF)
+    return Interval(found.low - 1e-15 * size, found.high + 1e-15 * size, found.nan)
+
+
+def clipped(x: Interval, low: Interval, high: Interval) -> Interval:
+    """Where the number between `low` and `high` that is nearest to x lies."""
+    ends = (min(max(x.low, low.low), high.low), min(max(x.high, low.high), high.high))
+    return Interval(*ends)
+
+
+def exponential_below(a: Interval, alpha: float, scale: float = 1.0) -> Interval:
+    """Where scale·a lies above 0, and scale·alpha·(exp(a) - 1) below."""
+    parts = []
+    if a.low <= 0.0:
+        ends = [ieee.safe_expm1(min(end, 0.0)) for end in (a.low, a.high)]
+        below = multiply(_function_bounds(ends, -1.0, 0.0), Interval(alpha, alpha))
+        parts.append(multiply(below, Interval(scale, scale)))
+    if a.high > 0.0:
+        parts.append(multiply(Interval(max(a.low, 0.0), a.high), Interval(scale, scale)))
+    return parts[0] if len(parts) == 1 else hull(*parts)
+
+
+def conjunction(a: Interval, b: Interval) -> Interval:
+    """Where the truth of "a and b" lies."""
+    return _truth_of(a, b, lambda p, q: False if p is False or q is False else p and q)
+
+
+def disjunction(a: Interval, b: Interval) -> Interval:
+    """Where the truth of "a or b" lies."""
+    return _truth_of(a, b, lambda p, q: True if p or q else None if p is not q else p)
+
+
+def parity(a: Interval, b: Interval) -> Interval:
+    """Where the truth of "one of a and b, not both" lies."""
+    return _truth_of(a, b, lambda p, q: None if p is None or q is None else p is not q)
+
+
+def negation(a: Interval) -> Interval:
+    """Where the truth of "not a" lies."""
+    return _truth_of(a, a, lambda p, _: None if p is None else not p)
+
+
+def _truth(a: Interval) -> bool | None:
+    """Whether a number counts as true; nan does. None where it may be either."""
+    if 0.0 not in Interval(a.low, a.high):
+        return True
+    return False if a.low == a.high == 0.0 and not a.nan else None
+
+
+def _truth_of(a: Interval, b: Interval, rule: Callable[..., bool | None]) -> Interval:
+    known = rule(_truth(a), _truth(b))
+    return TRUTH if known is None else Interval(float(known), float(known))
+
+
+def is_nan(a: Interval) -> Interval:
+    """Whether a may be nan."""
+    return TRUTH if a.nan else Interval(0.0, 0.0)
+
+
+def is_finite(a: Interval) -> Interval:
+    """Whether a is finite: an end that is infinite says that it may overflow."""
+    return Interval(1.0, 1.0) if a.finite else TRUTH
+
+
 def leaky(a: Interval, slope: float) -> Interval:
     """Where a lies above 0, and slope·a below."""
     below = multiply(Interval(min(a.low, 0.0), min(a.high, 0.0)), Interval(slope, slope))

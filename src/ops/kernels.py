@@ -250,10 +250,20 @@ _FEW: Final = {
 """Powers by multiplication."""
 
 
+_HALVES: Final = {
+    1.5: lambda m, x: x * m.sqrt(x),
+    -0.5: lambda m, x: 1.0 / m.sqrt(x),
+    -1.5: lambda m, x: (1.0 / x) / m.sqrt(x),
+}
+"""Powers by a square root; x is not -0."""
+
+
 def pow_const(m: Any, x: Any, n: float) -> Any:
     """x to a fixed power, where a few multiplications give it; None where they do not."""
     if n == 0.5:
         return m.select(x == -math.inf, math.inf, m.sqrt(x + 0.0))
+    if n in _HALVES:
+        return m.select(x == -math.inf, math.inf if n > 0.0 else 0.0, _HALVES[n](m, x + 0.0))
     if n in (-1.0, -2.0):
         return _FEW[-n](1.0 / x)
     return _FEW[n](x) if n in _FEW else None

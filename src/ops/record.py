@@ -15,7 +15,7 @@ from functools import cached_property
 from numbers import Integral, Real
 from string import Formatter
 from types import CodeType, FunctionType
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn, Protocol, TypeVar, overload
 
 from ..errors import OperandError, SpellingError, UnknownNameError, kind_of, shorten
 from .shapes import Shape, broadcast, is_array, shape_of, within_memory
@@ -77,6 +77,14 @@ def ufunc(name: str, *arguments: str) -> Notation:
     return Notation(f"np.{name}({text})", out=f"np.{name}({text}, out={{out}})")
 
 
+class Recorded(Protocol):
+    """What records operations: a `Value`, or an `Expr`."""
+
+    op_rank: ClassVar[float]
+
+
+R = TypeVar("R", bound=Recorded)
+
 Spelling = Notation | Callable[..., Notation]
 """A notation, or a function of the static arguments that answers one."""
 
@@ -109,6 +117,7 @@ class Op:
     domain      an interval per operand to sample when checking
     statics     names of the arguments that are numbers fixed in the graph, after the operands
     defaults    values of the last static arguments when left out
+    trials      static arguments that checks try, one tuple for each try; or the defaults, or ones
     kink        the convention where the derivative does not exist, if there is such a point
     differentiable  False when asking for a derivative through it is a mistake
     interval    where its value lies, an `Interval`, given those of the operands, then the static
@@ -152,6 +161,7 @@ class Op:
     domain: tuple[tuple[float, float], ...] = ()
     statics: tuple[str, ...] = ()
     defaults: tuple[float, ...] = ()
+    trials: tuple[tuple[float, ...], ...] = ()
     kink: str = ""
     differentiable: bool = True
     interval: Callable[..., Any] | None = None
@@ -202,6 +212,17 @@ class Op:
         ]
         return f"{self.name}({', '.join(operands + fixed)})"
 
+    @property
+    def settings(self) -> tuple[tuple[float, ...], ...]:
+        """The static arguments that checks try, as a tuple for each try.
+
+        >>> from wengert.ops.scalar import LEAKY_RELU, TANH
+        >>> LEAKY_RELU.settings, TANH.settings
+        (((0.01,), (0.3,), (-0.5,)), ((),))
+        """
+        required = len(self.statics) - len(self.defaults)
+        return self.trials or ((*(1.0,) * required, *self.defaults),)
+
     def __repr__(self) -> str:
         return f"<operation {self.signature}>"
 
@@ -212,7 +233,15 @@ class Op:
         """The record itself: operations are told apart by identity."""
         return self
 
-    def __call__(self, *arguments: Any) -> Any:
+    @overload
+    def __call__(self, first: float, /, *rest: float) -> float: ...
+    @overload
+    def __call__(self, first: R, /, *rest: Any) -> R: ...
+    @overload
+    def __call__(self, first: float, second: R, /, *rest: Any) -> R: ...
+    @overload
+    def __call__(self, /, *arguments: Any) -> Any: ...
+    def __call__(self, /, *arguments: Any) -> Any:
         """Apply to `arity` operands, then the static arguments."""
         if len(arguments) == 1 == self.arity and not self.statics:  # most calls, and the quickest
             apply = getattr(type(arguments[0]), "apply_op", None)
@@ -338,6 +367,8 @@ def _complaint(op: Op) -> str:
         return f"vjp is {shorten(op.vjp)}; expected rules or None, {each}: vjp=(rule,) for one"
     if op.domain and not _listed(op.domain, op.arity, lambda pair: _listed(pair, 2, _is_real)):
         return f"domain is {op.domain!r}; expected intervals, {each}: domain=((-3.0, 3.0),) for one"
+    if not _listed(op.trials, len(op.trials), lambda t: _listed(t, len(op.statics), _is_real)):
+        return f"trials is {op.trials!r}; expected tuples of {len(op.statics)} static arguments"
     for language, form in op.notation.items():
         if not isinstance(form, Notation) and not callable(form):
             return (
@@ -382,6 +413,8 @@ def result_shape(op: Op, shapes: Sequence[Shape], statics: Sequence[Any]) -> Sha
 
 def apply_to_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
     """The value of `op` where an operand is a NumPy array (or an array parameter)."""
+    if op.shape is None and any(is_array(x) and x.dtype == object for x in operands):
+        return _entry_by_entry(op, operands, statics)
     numbers = []
     for operand in operands:
         data = getattr(operand, "data", operand) if hasattr(operand, "op_rank") else operand
@@ -393,6 +426,17 @@ def apply_to_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> 
         numbers.append(data)
     result_shape(op, [shape_of(number) for number in numbers], statics)
     return evaluate_arrays(op, numbers, statics)
+
+
+def _entry_by_entry(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:
+    """The value where an array holds `Value`s, or whatever else: an array of what `op` gives."""
+    import numpy
+
+    arrays = numpy.broadcast_arrays(*[numpy.asarray(x, object) for x in operands])
+    result = numpy.empty(arrays[0].shape, object)
+    for place, entries in enumerate(zip(*[array.flat for array in arrays], strict=True)):
+        result.flat[place] = op(*entries, *statics)
+    return result
 
 
 def evaluate_arrays(op: Op, operands: Sequence[Any], statics: Sequence[Any]) -> Any:

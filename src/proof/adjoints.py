@@ -16,7 +16,14 @@ from typing import Any, Final
 from ..errors import WengertError
 from ..graph.expr import Graph
 from ..graph.traversal import taken_apart
-from ..notation.sympy import as_number, is_zero, operand_symbols, regions, sympy_number
+from ..notation.sympy import (
+    as_number,
+    derivative_of,
+    is_zero,
+    operand_symbols,
+    regions,
+    sympy_number,
+)
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, NEG, STOP_GRADIENT, SUB, WHERE
 
@@ -327,7 +334,7 @@ def _difference(shape: Shape) -> Any:
         dummies = [
             sympy.Dummy(f"x{i}", real=True, **_sign(symbols, n)) for i, n in enumerate(places)
         ]
-        slope = sympy.diff(_applied(op, statics, dummies), dummies[position])
+        slope = derivative_of(_applied(op, statics, dummies), dummies[position])
         at = [symbols[n] if n >= 0 else values[-1 - n] for n in places]
         wanted += slope.subs(dict(zip(dummies, at, strict=True)), simultaneous=True)
     return sum((sign * values[place] for sign, place in shape.terms), -ct * wanted)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..graph.expr import Graph
 from ..graph.traversal import depth_first
-from ..notation.sympy import as_number, operand_symbols
+from ..notation.sympy import as_number, derivative_of, operand_symbols
 from ..ops.record import Op
 from ..ops.scalar import STOP_GRADIENT
 
@@ -103,7 +103,7 @@ def _lambdified(op: Op, position: int | None) -> Callable[..., Any]:
     statics = [sympy.Symbol(name, real=True) for name in op.statics]
     formula = as_number(op.sympy(sympy, *operands, *statics))
     if position is not None:
-        formula = sympy.powsimp(sympy.diff(formula, operands[position]))
+        formula = sympy.powsimp(derivative_of(formula, operands[position]))
     function: Callable[..., Any] = sympy.lambdify([*operands, *statics], formula, "mpmath")
     return function
 

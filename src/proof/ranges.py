@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import OperandError, SettingError, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
+from ..graph.doors import View
 from ..graph.expr import Expr, Graph, common_graph, live_nodes
 from ..graph.written import text
 from ..ops.intervals import Interval, hull, interval_of, square
@@ -52,6 +53,8 @@ class Ranges:
 
     `ranges[expr]` is the interval of a node.
     """
+
+    _repr_mimebundle_ = View()
 
     outputs: tuple[Expr, ...]
     intervals: Mapping[int, Interval]

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from ..errors import SizeError
-from ..notation.sympy import is_piecewise, is_zero, regions, sympy_nodes
+from ..notation.sympy import derivative_of, is_piecewise, is_zero, regions, sympy_nodes
 from ..ops.scalar import POW_CONST, STOP_GRADIENT
 from .claim import Claim, relative
 from .precise import chain_rule, precise_sympy, precise_values
@@ -64,7 +64,7 @@ def _by_sympy(claim: Claim, sizes: _Sizes, until: float) -> tuple[dict[int, Any]
     opaque = frozenset({STOP_GRADIENT.name})
     with _limits(until, sizes.kinked):
         known = sympy_nodes(claim.graph, claim.live, opaque=opaque)
-        return known, [known[claim.root].diff(known[leaf]) for leaf in claim.leaves]
+        return known, [derivative_of(known[claim.root], known[leaf]) for leaf in claim.leaves]
     return {}, None
 
 

@@ -23,6 +23,7 @@ from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts
 from .rules import RULE_SETS, Rewrite, Rule, scalar_constant
+from .zeros import shown_zeros
 
 ROUNDS: Final = 8
 """How often a pass looks again after its rules have changed something."""
@@ -150,12 +151,16 @@ class Rebuild:
         self._known: defaultdict[object, dict[tuple[int, ...], int]] = defaultdict(dict)
         self._uses: defaultdict[int, int] = defaultdict(int)
         self._uses_before: Mapping[int, int] = {}
+        self._live: Sequence[int] = ()
+        self._shown: set[int] | None = None
+        self._node = -1
 
     def run(self, roots: Sequence[int], write: Write | None = None) -> Rewritten:
         """Write what `roots` need, by `write` or as it is, simplified."""
         source = self.walk.source
         live = live_nodes(source, roots)
         self._uses_before = use_counts(source, live, roots)
+        self._live = live
         self.walk.run(live, write or self.write)
         return self.walk.finish(roots)
 
@@ -167,6 +172,7 @@ class Rebuild:
         """The image of a node: a leaf as it is, an operation made anew."""
         source, images = walk.source, walk.images
         operands = source.operands[node]
+        self._node = node
         if operands:
             operands = tuple([images[operand] for operand in operands])
             image = self.make(source.ops[node], operands, source.statics.get(node, ()))
@@ -223,7 +229,7 @@ class Rebuild:
         if candidate is None:
             return self._fold(op, operands, statics)
         bound = candidate.match(self.target, operands, statics)
-        if bound is None:
+        if bound is None or (candidate.turns_zeros and self._is_zero_shown()):
             return None
         if not nesting or not candidate.spares(bound, self._uses):
             self.held_back = True
@@ -236,6 +242,15 @@ class Rebuild:
             return node
 
         return candidate.build(self.target, bound, make)
+
+    def _is_zero_shown(self) -> bool:
+        """Whether the sign of the node at hand, where it is 0, decides what another number is.
+
+        Few graphs ask, so it is not looked for before.
+        """
+        if self._shown is None:
+            self._shown = shown_zeros(self.walk.source, self._live)
+        return self._node in self._shown
 
     def _fold(self, op: Op, operands: tuple[int, ...], statics: tuple[Any, ...]) -> int | None:
         """The constant an operation on numbers amounts to; None where it is not finite."""

@@ -50,7 +50,8 @@ def simplify(exprs: Any, rules: Rules = "exact") -> Expr | list[Expr]:
     """The same expressions, written with fewer operations, in a new graph.
 
     exprs   an expression or a sequence of them, which gives a list in its order
-    rules   "exact": results stay the same float64 bit for bit, but for the sign of a zero;
+    rules   "exact": results stay the same float64 bit for bit, but for the sign of a zero that no
+            division in the graph shows;
             "real": also rewrites that hold over the reals and may round otherwise;
             "stable": also rewrites that improve floating point, such as log(1 + exp(x)) to
             softplus(x); use it before differentiating;

@@ -53,10 +53,12 @@ class Rule:
                 it is named; one called k, k1 or k2 stands for a finite number; terms and factors
                 match in either order
     result      an expression of the same wildcards
-    exactness   "exact": the same float64 bit for bit, the sign of a zero aside;
+    exactness   "exact": the same float64 bit for bit, see `turns_zeros` for the sign of a zero;
                 "real": equal over the reals, where both sides are defined;
                 "stable": equal over the reals, and nearer to the truth in floating point
     positive    wildcards that are positive wherever the pattern is defined
+    turns_zeros whether a 0.0 may become -0.0 or the other way; such a rule does not apply where a
+                division shows which of them it is
 
     >>> Rule("add-zero", lambda x: x + 0, lambda x: x, "exact")
     add-zero: x + 0 -> x
@@ -67,6 +69,7 @@ class Rule:
     result: Callable[..., Any]
     exactness: str
     positive: tuple[str, ...] = ()
+    turns_zeros: bool = False
 
     def __post_init__(self) -> None:
         if self.exactness not in EXACTNESS:
@@ -122,6 +125,7 @@ class Rule:
                 slots=len(graph),
                 kept=tuple(slot for slot in wildcards if slot in kept),
                 dropped=tuple(slot for slot in wildcards if slot not in kept),
+                turns_zeros=self.turns_zeros,
                 must_spare=0 if self.exactness == "stable" else growth - 1,
             )
             for order in _orders(pattern)
@@ -150,6 +154,7 @@ class Rewrite:
     slots         how many slots there are
     kept, dropped the wildcards that the result has, and those it does without
     must_spare    how many inner operations must have no other use, lest the rewrite add work
+    turns_zeros   whether it may not apply where the sign of a zero is shown
     """
 
     name: str
@@ -164,6 +169,7 @@ class Rewrite:
     kept: tuple[int, ...]
     dropped: tuple[int, ...]
     must_spare: int
+    turns_zeros: bool
 
     @cached_property
     def kinds(self) -> tuple[Op | None, ...]:
@@ -261,36 +267,52 @@ def _operations(result: Iterable[Part], constants: set[int]) -> int:
 def prove(rule: Rule) -> bool:
     """Whether sympy shows that both sides are equal for all real, or `positive`, wildcards.
 
-    Their difference simplifies to 0; or else its derivatives by every wildcard do, and it is 0 at
-    one point, which is the same on a connected domain.
+    Their difference simplifies to 0; or else its derivatives by every wildcard do, and it is 0
+    where all are 0, 1 or -1, as far as it exists there: its domain has no more than two parts.
 
     >>> prove(Rule("right", lambda x, y: (x + y) * (x - y), lambda x, y: x * x - y * y, "real"))
     True
     >>> prove(Rule("wrong", lambda x, y: (x + y) ** 2, lambda x, y: x * x + y * y, "real"))
     False
     """
+    return any(_proved(rule, other) for other in ({}, {"zero": False}))
+
+
+def _proved(rule: Rule, other: Mapping[str, bool]) -> bool:
+    """Whether sympy shows it where the wildcards that need not be positive are as `other` says."""
     import sympy
 
     symbols = [
-        sympy.Symbol(name, **({"positive": True} if name in rule.positive else {"real": True}))
+        sympy.Symbol(name, real=True, **({"positive": True} if name in rule.positive else other))
         for name in rule.wildcards
     ]
     difference = sympy.sympify(rule.pattern(*symbols)) - rule.result(*symbols)
-    if sympy.simplify(difference) == 0:
+    if _vanishes(difference):
         return True
-    flat = all(sympy.simplify(difference.diff(symbol)) == 0 for symbol in symbols)
-    origin = difference.subs(dict.fromkeys(symbols, 0))
-    return flat and bool(sympy.simplify(origin) == 0)
+    if not all(_vanishes(difference.diff(symbol)) for symbol in symbols):
+        return False
+    found = [difference.subs(dict.fromkeys(symbols, point)) for point in (0, 1, -1)]
+    known = [number for number in found if number.is_finite]
+    return bool(known) and all(sympy.simplify(number) == 0 for number in known)
+
+
+def _vanishes(expression: Any) -> bool:
+    import sympy
+
+    return any(sympy.simplify(e) == 0 for e in (expression, expression.rewrite(sympy.exp)))
 
 
 def _table(
     exactness: str, *rows: tuple[str, Callable[..., Any], Callable[..., Any], *tuple[str, ...]]
 ) -> tuple[Rule, ...]:
     return tuple(
-        Rule(name, pattern, result, exactness, tuple(positive))
+        Rule(name, pattern, result, exactness, tuple(positive), name in TURNING_ZEROS)
         for name, pattern, result, *positive in rows
     )
 
+
+TURNING_ZEROS: Final = frozenset({"add-zero", "neg-sub", "neg-minus"})
+"""The exact rules that may give 0.0 for -0.0 or the other way."""
 
 # Signs move outwards and then vanish in a sum. A rule that would add work where a negated operand
 # has other uses is held back by `Rewrite.must_spare`.
@@ -339,7 +361,7 @@ EXACT: Final = _table(
     ),
     ("stop-stop", lambda x: stop_gradient(stop_gradient(x)), lambda x: stop_gradient(x)),
 )
-"""Rewrites that change no bit but the sign of a zero."""
+"""Rewrites that change no bit; those of `TURNING_ZEROS` may change the sign of a zero."""
 
 REAL: Final = _table(
     "real",
@@ -370,6 +392,14 @@ REAL: Final = _table(
 )
 """Rewrites that hold over the reals, and may round otherwise or hide an overflow."""
 
+
+def _log_sech_squared(x: Any, near_zero: Any) -> Any:
+    """log(1 - tanh(x)**2): log(4·sigmoid(2·x)·sigmoid(-2·x)) away from 0."""
+    above = 2 * (log(2 * sigmoid(2 * x)) - x)
+    below = 2 * (log(2 * sigmoid(-2 * x)) + x)
+    return where(x > 1, above, where(x < -1, below, near_zero))
+
+
 # Each avoids an overflow or a cancellation, here or in its derivative: Mächler 2012, "Accurately
 # computing log(1 - exp(-|a|))"; Blanchard, Higham & Higham 2021, "Accurately computing the
 # log-sum-exp and softmax functions".
@@ -390,8 +420,40 @@ STABLE: Final = _table(
         "log1p-minus-exp",
         lambda x: log1p(-exp(x)),
         # 0 - exp(x), so that this does not fit the pattern again
-        lambda x: where(x > -0.6931471805599453, log(-expm1(x)), log1p(0 - exp(x))),
+        lambda x: where(x > -0.6931471805599453, log(0 - expm1(x)), log1p(0 - exp(x))),
     ),
+    (
+        "log-minus-expm1",
+        lambda x: log(-expm1(x)),
+        lambda x: where(x > -0.6931471805599453, log(0 - expm1(x)), log1p(0 - exp(x))),
+    ),
+    ("log-expm1", lambda x: log(expm1(x)), lambda x: x + log(0 - expm1(-x)), "x"),
+    ("log-square", lambda x: log(x * x), lambda x: 2 * log(absolute(x))),
+    ("log-pow-two", lambda x: log(x**2), lambda x: 2 * log(absolute(x))),
+    (
+        "log-sech-squared",
+        lambda x: log1p(-(tanh(x) * tanh(x))),
+        lambda x: _log_sech_squared(x, log1p(0 - tanh(x) * tanh(x))),
+    ),
+    (
+        "log-sech-pow-two",
+        lambda x: log1p(-(tanh(x) ** 2)),
+        lambda x: _log_sech_squared(x, log1p(0 - tanh(x) ** 2)),
+    ),
+    ("sqrt-exp", lambda x: sqrt(exp(x)), lambda x: exp(x / 2)),
+    ("exp-pow-half", lambda x: exp(x) ** 0.5, lambda x: exp(0.5 * x)),
+    (
+        "exp-over-expm1",
+        lambda x: exp(x) / expm1(x),
+        lambda x: where(x > 0, 1 / (0 - expm1(-x)), -(exp(x) / (0 - expm1(x)))),
+    ),
+    (
+        "over-expm1",
+        lambda a, x: a / expm1(x),
+        lambda a, x: where(x > 0, a * (exp(-x) / (0 - expm1(-x))), -(a / (0 - expm1(x)))),
+    ),
+    ("tanh-sigmoid", lambda x: 2 * sigmoid(x) - 1, lambda x: tanh(x / 2)),
+    ("tanh-sigmoid-minus", lambda x: 1 - 2 * sigmoid(x), lambda x: -tanh(x / 2)),
     ("log1p-expm1", lambda x: log1p(expm1(x)), lambda x: x),
     (
         "log-difference",
@@ -433,7 +495,6 @@ STABLE: Final = _table(
     ("sigmoid-inverse", lambda x: (1 + exp(-x)) ** -1, lambda x: sigmoid(x)),
     ("sigmoid-minus-inverse", lambda x: (1 + exp(x)) ** -1, lambda x: sigmoid(-x)),
     ("softplus-minus", lambda x: softplus(x) - x, lambda x: softplus(-x)),
-    ("log-sum-exp", lambda a, b: log(exp(a) + exp(b)), lambda a, b: a + softplus(b - a)),
     ("tanh", lambda x: expm1(2 * x) / (exp(2 * x) + 1), lambda x: tanh(x)),
     ("tanh-minus", lambda x: -expm1(-2 * x) / (exp(-2 * x) + 1), lambda x: tanh(x)),
     ("tanh-ratio", lambda x: (exp(x) - exp(-x)) / (exp(x) + exp(-x)), lambda x: tanh(x)),

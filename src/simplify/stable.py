@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from typing import Any, Final
 
@@ -33,19 +33,40 @@ from ..ops.scalar import (
     ADD,
     CONSTANT,
     DIV,
+    EQ,
     EXP,
     LOG,
     LOG1P,
     MUL,
+    POW_CONST,
+    SIGMOID,
     SQRT,
     STOP_GRADIENT,
     SUB,
+    WHERE,
+    equal,
     exp,
     log,
     maximum,
+    sigmoid,
     stop_gradient,
+    where,
 )
 from .engine import Pass
+from .exponentials import (
+    NOTHING,
+    ONE,
+    Exponent,
+    Exponentials,
+    Quotient,
+    Terms,
+    bases_of,
+    looks_summed,
+    quotient,
+    quotient_may_fit,
+    scale_of,
+)
+from .norms import is_norm
 from .rules import STABLE, Rewrite, scalar_constant
 
 STABLE_PASS: Final = Pass("stable", STABLE, share=True)
@@ -67,8 +88,12 @@ class SumRule:
     result: Callable[..., Any]
 
 
-_Term = tuple[int, float]
-"""A term of a sum of exponentials: the node of the exponent, and what the exponential is times."""
+QUOTIENT: Final = "quotient-shifted"
+"""What is divided by a sum of exponentials of one node, such as 2/(exp(x) + exp(-x))."""
+NORM: Final = "root-of-squares"
+"""A root that is 0 with a slope of at most 1, such as sqrt(x*x + y*y): its slope is 0 there."""
+
+LEAST_WEIGHT: Final = 1e-290
 
 
 def _sum(terms: Iterable[Any]) -> Any:
@@ -159,7 +184,8 @@ def stable_rules(graph: Graph) -> Counter[str]:
 
 def _stable_node(graph: Graph, root: int) -> int:
     live = live_nodes(graph, [root])
-    if not any(_may_change(graph, node) for node in live):
+    seen = _Seen()
+    if not any(_may_change(graph, node, seen) for node in live):
         return root
     small = stable_rewriting(graph, root).graph
     applied = stable_rules(small)
@@ -182,7 +208,7 @@ def _stable_node(graph: Graph, root: int) -> int:
 
 
 _NAMES: Final = frozenset(
-    {*(rule.name for rule in STABLE), LOG_SUM_EXP.name, SOFTMAX.name}
+    {*(rule.name for rule in STABLE), LOG_SUM_EXP.name, SOFTMAX.name, QUOTIENT, NORM}
     | {ARRAY_LOG_SUM_EXP, ARRAY_SOFTMAX}
 )
 
@@ -218,8 +244,11 @@ class _Shift:
         self._walk = Walk(graph, graph)
         self.images = self._walk.images
         self.applied: Counter[str] = Counter()
-        self._terms: dict[int, list[_Term] | None] = {}
-        self._shifted: dict[tuple[int, int], tuple[Expr, Expr]] = {}
+        self.exponentials = Exponentials(graph)
+        self._terms: dict[int, Terms | None] = {}
+        self._shifted: dict[tuple[tuple[Exponent, float], ...], tuple[Expr, Expr]] = {}
+        self._degrees: dict[int, float | None] = {}
+        self._guarded = _guarded_roots(graph, live_nodes(graph, graph.outputs))
         self._walk.run(live_nodes(graph, graph.outputs), self._write)
 
     def _write(self, walk: Walk, node: int) -> int:
@@ -227,32 +256,90 @@ class _Shift:
         if not operands:
             return node
         shifted = self._array_form(graph.ops[node], operands)
-        shifted = self._shifted_form(graph.ops[node], operands) if shifted is None else shifted
+        shifted = self._shifted_form(node) if shifted is None else shifted
         if shifted is not None:
             return shifted.id
         same = all(self.images[operand] == operand for operand in operands)
         return node if same else walk.copy(node)
 
-    def _shifted_form(self, op: Op, operands: tuple[int, ...]) -> Expr | None:
-        graph = self.graph
-        if op is LOG:
-            terms = self._exponents(operands[0])
-        elif op is LOG1P:
-            terms = self._exponents(operands[0])
-            terms = terms and [*terms, (self._zero(), 1.0)]
-        elif op is DIV and graph.ops[operands[0]] is EXP:
-            terms = self._exponents(operands[1])
-        else:
+    def _shifted_form(self, node: int) -> Expr | None:
+        op, operands = self.graph.ops[node], self.graph.operands[node]
+        if op is LOG or op is LOG1P:
+            return self._log_form(operands[0], extra=op is LOG1P)
+        if op is DIV or op is MUL:
+            return self._quotient_form(node)
+        if op is SQRT or op is POW_CONST:
+            return self._root_form(node)
+        return None
+
+    def _log_form(self, node: int, extra: bool) -> Expr | None:
+        """The logarithm of a sum of exponentials, of one more if `extra`, shifted."""
+        terms = self._sum_terms(node)
+        if terms is None:
             return None
-        if not terms or self._is_shifted(terms):
+        if extra:
+            terms = {**terms, NOTHING: terms.get(NOTHING, 0.0) + 1.0}
+        if not bases_of(terms) or min(terms.values()) <= 0.0 or self._is_shifted(terms):
             return None
-        total, shift = self._sum_of(operands[-1], terms)
-        if op is DIV:
-            self.applied[SOFTMAX.name] += 1
-            top = graph[self.images[graph.operands[operands[0]][0]]]
-            return exp(top - shift) / total  # type: ignore[no-any-return]
+        total, shift = self._sum_of(self._moderated(terms))
         self.applied[LOG_SUM_EXP.name] += 1
         return log(total) + shift  # type: ignore[no-any-return]
+
+    def _quotient_form(self, node: int) -> Expr | None:
+        """What is divided by a sum of exponentials, both shifted by the largest of that sum's."""
+        found = quotient(self.exponentials, node)
+        if found is None:
+            found = self._softmax(node)
+        if found is None or self._is_shifted(found.below):
+            return None
+        name, part = QUOTIENT, self._logistic(found)
+        if part is None and found.below == ONE:
+            part = self._sum_with(found.above, None)
+        elif part is None:
+            total, shift = self._sum_of(found.below)
+            part = self._sum_with(found.above, shift) / total
+            name = SOFTMAX.name if list(found.above.values()) == [1.0] else QUOTIENT
+        self.applied[name] += 1
+        for factor in found.factors:
+            part = self.graph[self.images[factor]] * part
+        for divisor in found.divisors:
+            part = part / self.graph[self.images[divisor]]
+        return part
+
+    def _softmax(self, node: int) -> Quotient | None:
+        """One exponential over a sum of them, of any length."""
+        graph, (a, b) = self.graph, self.graph.operands[node]
+        if graph.ops[node] is not DIV or graph.ops[a] is not EXP:
+            return None
+        below = self._sum_terms(b)
+        if below is None or min(below.values()) <= 0.0:
+            return None
+        above = {self.exponentials.exponent(graph.operands[a][0]): 1.0}
+        return Quotient(above, self._moderated(below))
+
+    def _logistic(self, found: Quotient) -> Expr | None:
+        """What is a multiple of a sigmoid, as that; None for others."""
+        if len(found.below) != 2 or len(found.above) != 1 or NOTHING not in found.below:
+            return None
+        ((exponent, weight),) = found.above.items()
+        (other,) = found.below.keys() - {NOTHING}
+        if len({*found.below.values()}) != 1 or exponent not in found.below:
+            return None
+        rises = exponent if exponent != NOTHING else Exponent(other.base, -other.times)
+        part = sigmoid(self._exponent(rises))
+        scale = weight / found.below[other]
+        return part if scale == 1.0 else scale * part  # type: ignore[no-any-return]
+
+    def _root_form(self, node: int) -> Expr | None:
+        """A root of a sum of squares: that sum itself where it is 0, for its derivative's sake."""
+        graph = self.graph
+        if node in self._guarded or not is_norm(graph, node, self._degrees):
+            return None
+        (inner,) = graph.operands[node]
+        total = graph[self.images[inner]]
+        self.applied[NORM] += 1
+        root = graph[self._walk.copy(node)]
+        return where(equal(total, 0), total, root)  # type: ignore[no-any-return]
 
     def _array_form(self, op: Op, operands: tuple[int, ...]) -> Expr | None:
         """What becomes of the logarithm of a sum over exponentials of an array, or of a softmax."""
@@ -295,47 +382,66 @@ class _Shift:
         exponent = _with_layouts(graph[self.images[graph.operands[above][0]]], above_layouts)
         return exponent - _with_layouts(found, below_layouts)
 
-    def _sum_of(self, node: int, terms: Sequence[_Term]) -> tuple[Expr, Expr]:
+    def _sum_of(self, terms: Terms) -> tuple[Expr, Expr]:
         """The sum of the shifted exponentials, and the shift: once for each sum."""
-        if (node, len(terms)) not in self._shifted:
-            z = [self._exponent(*term) for term in terms]
-            shift = stop_gradient(reduce(maximum, z))
-            self._shifted[node, len(terms)] = (_sum(exp(a - shift) for a in z), shift)
-        return self._shifted[node, len(terms)]
+        key = tuple(terms.items())
+        if key not in self._shifted:
+            shift = stop_gradient(reduce(maximum, map(self._exponent, _extremes(terms))))
+            self._shifted[key] = (self._sum_with(terms, shift), shift)
+        return self._shifted[key]
 
-    def _exponent(self, node: int, weight: float) -> Expr:
-        """The exponent of weight·exp(node)."""
-        exponent = self.graph[self.images.get(node, node)]
-        return exponent if weight == 1.0 else exponent + math.log(weight)
+    def _moderated(self, terms: Terms) -> Terms:
+        """The terms with weights that neither hide the others nor make them infinite."""
+        found: dict[Exponent, float] = {}
+        for exponent, weight in terms.items():
+            if LEAST_WEIGHT <= weight <= 1.0 / LEAST_WEIGHT:
+                found[exponent] = weight
+            else:
+                moved = self._exponent(exponent) + math.log(weight)
+                found[Exponent(moved.id, 1.0)] = 1.0
+        return found
 
-    def _zero(self) -> int:
-        return self.graph.constant(0.0).id
+    def _sum_with(self, terms: Terms, shift: Expr | None) -> Expr:
+        """A sum of exponentials, each shifted."""
+        exponents = [self._exponent(z) for z in terms]
+        parts = [exp(z if shift is None else z - shift) for z in exponents]
+        weighed = zip(parts, terms.values(), strict=True)
+        return _sum(part if weight == 1.0 else weight * part for part, weight in weighed)  # type: ignore[no-any-return]
 
-    def _exponents(self, node: int) -> list[_Term] | None:
-        """The exponents of a sum of exponentials, each with its weight; None for another sum.
+    def _exponent(self, exponent: Exponent) -> Expr:
+        """An exponent as a node, the one that was written if there is one."""
+        graph = self.graph
+        base, times = exponent
+        if exponent == NOTHING:
+            return graph[graph.constant(0.0).id]
+        written = self.exponentials.written.get(exponent)
+        if written is not None:
+            return graph[self.images.get(written, written)]
+        node = graph[self.images.get(base, base)]
+        return node if times == 1.0 else -node if times == -1.0 else times * node
+
+    def _sum_terms(self, node: int) -> Terms | None:
+        """The terms of a sum of exponentials of any length; None for another sum.
 
         A number counts as that much of exp(0), and 0, with which Python's `sum` begins, as nothing.
         """
         if node in self._terms:
             return self._terms[node]
-        graph = self.graph
-        terms: list[_Term] = []
-        found: list[_Term] | None = terms
+        terms: dict[Exponent, float] = {}
+        self._terms[node] = None
         for part, weight in taken_apart((node, 1.0), self._summands):
-            number = scalar_constant(graph, part)
-            if number is not None and 0.0 <= number < math.inf:
-                terms += [(self._zero(), number * weight)] if number else []
-            elif graph.ops[part] is EXP:
-                terms.append((graph.operands[part][0], weight))
-            else:
-                found = None
-                break
-        if not all(0.0 < weight < math.inf for _, weight in terms):
-            found = None
-        self._terms[node] = found
-        return found
+            if scalar_constant(self.graph, part) == 0.0:
+                continue
+            read = self.exponentials.of(part)
+            if read is None or not 0.0 < weight < math.inf:
+                return None
+            for exponent, times in read.items():
+                terms[exponent] = terms.get(exponent, 0.0) + weight * times
+        if terms:
+            self._terms[node] = terms
+        return self._terms[node]
 
-    def _summands(self, term: _Term) -> list[_Term] | None:
+    def _summands(self, term: tuple[int, float]) -> list[tuple[int, float]] | None:
         """What a sum adds up, or what a multiple is of, with its weight."""
         node, weight = term
         if self.graph.ops[node] is ADD:
@@ -343,26 +449,41 @@ class _Shift:
         scaled = _scaled(self.graph, node)
         return None if scaled is None else [(scaled[0], weight * scaled[1])]
 
-    def _is_shifted(self, terms: Sequence[_Term]) -> bool:
+    def _is_shifted(self, terms: Terms) -> bool:
         """Whether every exponent is something less one shift that no derivative passes."""
         graph = self.graph
-        shifts = {graph.operands[t][1] if graph.ops[t] is SUB else None for t, _ in terms}
+        shifts = {
+            graph.operands[z.base][1] if z.base >= 0 and graph.ops[z.base] is SUB else None
+            for z in terms
+        }
         shift = shifts.pop()
         return not shifts and shift is not None and graph.ops[shift] is STOP_GRADIENT
 
 
+def _guarded_roots(graph: Graph, live: Iterable[int]) -> set[int]:
+    """The roots that are written as `_Shift` writes them already."""
+    found = set()
+    for node in live:
+        if graph.ops[node] is WHERE:
+            condition, total, root = graph.operands[node]
+            tested = graph.ops[condition] is EQ and graph.operands[condition][0] == total
+            if tested and graph.operands[root] == (total,):
+                found.add(root)
+    return found
+
+
+def _extremes(terms: Terms) -> list[Exponent]:
+    """The exponents of which one is the largest: of multiples of one node the outermost."""
+    if len(bases_of(terms)) > 1:
+        return list(terms)
+    ordered = sorted(terms, key=lambda exponent: exponent.times)
+    return [ordered[-1], *ordered[:-1][:1]]
+
+
 def _scaled(graph: Graph, node: int) -> tuple[int, float] | None:
     """What a product or quotient with a positive number is of, and what that is multiplied by."""
-    op, operands = graph.ops[node], graph.operands[node]
-    if op is not MUL and op is not DIV:
-        return None
-    a, b = operands
-    number = scalar_constant(graph, b)
-    if number is None and op is MUL:
-        a, number = b, scalar_constant(graph, a)
-    if number is None or not 0.0 < number < math.inf:
-        return None
-    return a, number if op is MUL else 1.0 / number
+    found = scale_of(graph, node)
+    return found if found is not None and 0.0 < found[1] < math.inf else None
 
 
 _Layouts = list[tuple[Op, tuple[Any, ...]]]
@@ -392,30 +513,44 @@ def _by_root() -> dict[Op, list[Rewrite]]:
     return found
 
 
-def _may_change(graph: Graph, node: int) -> bool:
+_MULTIPLIED: Final = frozenset({EXP, SQRT, SIGMOID})
+"""What a factor has to be for a rule about products to apply."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is known of the nodes of a graph before equal parts are known as such."""
+
+    summed: dict[int, int] = field(default_factory=dict)
+    degrees: dict[int, float | None] = field(default_factory=dict)
+
+
+def _may_change(graph: Graph, node: int, seen: _Seen) -> bool:
     """Whether a rule may fit here, equal parts not yet being known as such."""
     op = graph.ops[node]
     if op is ADD:  # by far the most frequent, and only one rule
         a, b = graph.operands[node]
         if graph.ops[a] is not CONSTANT and graph.ops[b] is not CONSTANT:
             return False
-    if op is MUL:
-        factors = [graph.ops[n] for n in graph.operands[node]]
-        if EXP not in factors and factors != [SQRT, SQRT]:
-            return False
+    if op is MUL and _MULTIPLIED.isdisjoint([graph.ops[n] for n in graph.operands[node]]):
+        return False
+    if (op is MUL or op is DIV) and quotient_may_fit(graph, node, seen.summed):
+        return True
     rewrites = _by_root().get(op)
     if rewrites is None:
         return False
+    if (op is SQRT or op is POW_CONST) and is_norm(graph, node, seen.degrees, loose=True):
+        return True
     if op is DIV:
         sums = graph.ops[_laid_out(graph, graph.operands[node][0])[0]] is EXP
     else:
         sums = op is LOG or op is LOG1P
-    if sums and _sum_may_shift(graph, graph.operands[node][-1]):
+    if sums and _sum_may_shift(graph, graph.operands[node][-1], seen):
         return True
     return any(_resembles(graph, node, rewrite) for rewrite in rewrites)
 
 
-def _sum_may_shift(graph: Graph, node: int) -> bool:
+def _sum_may_shift(graph: Graph, node: int, seen: _Seen) -> bool:
     """Whether this looks like a sum of exponentials that nothing has shifted yet."""
     last: int | None = node
     while last is not None:
@@ -423,7 +558,8 @@ def _sum_may_shift(graph: Graph, node: int) -> bool:
         scaled = _scaled(graph, node)
         last = graph.operands[node][-1] if graph.ops[node] is ADD else scaled and scaled[0]
     if graph.ops[node] is not EXP:
-        return graph.ops[_laid_out(graph, node)[0]] in (SUM, DIV, CONSTANT)
+        known = graph.ops[_laid_out(graph, node)[0]] in (SUM, DIV, CONSTANT)
+        return known or looks_summed(graph, node, seen.summed)
     inner = graph.operands[node][0]
     shift = graph.ops[graph.operands[inner][1]] if graph.ops[inner] is SUB else None
     return shift is not STOP_GRADIENT
@@ -435,7 +571,14 @@ def _resembles(graph: Graph, node: int, rewrite: Rewrite) -> bool:
         inner = bound[slot]
         if graph.ops[inner] is not op or graph.statics.get(inner, ()) != statics:
             return False
-        bound.update(zip(slots, graph.operands[inner], strict=True))
+        for inner_slot, operand in zip(slots, graph.operands[inner], strict=True):
+            if not _may_be_same(graph, bound.setdefault(inner_slot, operand), operand):
+                return False
     return all(
         scalar_constant(graph, bound[slot]) == number for slot, number in rewrite.numbers.items()
     )
+
+
+def _may_be_same(graph: Graph, a: int, b: int) -> bool:
+    """Whether two nodes are one, or may turn out to be written alike."""
+    return a == b or (graph.ops[a] is graph.ops[b] and bool(graph.operands[a]))

@@ -11,7 +11,9 @@ from typing import Any, Final, overload
 
 from ..codegen.compiled import Compiled, paused_collection
 from ..errors import OperandError, TracingError, kind_of, shorten
+from ..graph.doors import View
 from ..graph.value import Value
+from ..graph.written import Report
 from ..train.choice import AUTO, check_target
 from ..train.optim import Optimizer, find_optimizer
 from .moments import Moments
@@ -19,7 +21,7 @@ from .outcome import Slopes, listed
 from .program import Options, Program
 from .reach import broken, reach_of
 from .recording import Recording
-from .structure import Flat, described, leaf_paths, structure_of
+from .structure import Flat, described, leaf_paths, named_arguments, structure_of
 from .watch import tracing
 
 MAX_STRUCTURES: Final = 64
@@ -34,6 +36,8 @@ class Function:
 
     traces   what it was compiled to so far, newest last
     """
+
+    _repr_mimebundle_ = View()
 
     __name__: str
 
@@ -145,7 +149,7 @@ class Function:
         ]
         if self._plain_calls:
             lines.append(f"{self._plain_calls:,} calls ran as plain Python: {self._limit_text()}")
-        return "\n".join(lines)
+        return Report("\n".join(lines))
 
     def _slopes(self, arguments: Any, named: Any) -> tuple[float, Slopes]:
         flat = Flat()
@@ -252,15 +256,7 @@ class _Specialised:
 
 def _integer_names(function: Any, arguments: Any, named: Any) -> list[str]:
     """The integers of a call, such as `tokens[2] = 5`, in their order."""
-    code = getattr(getattr(function, "__func__", function), "__code__", None)
-    names = code.co_varnames[: code.co_argcount] if code is not None else ()
-    given = [
-        *(
-            (names[k] if k < len(names) else f"argument {k}", item)
-            for k, item in enumerate(arguments)
-        ),
-        *named.items(),
-    ]
+    given = named_arguments(function, arguments, named)
     leaves = (pair for name, item in given for pair in leaf_paths(item, name))
     return [
         f"{path} = {leaf}"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, NoReturn, Protocol
 
 from ..errors import TracingError
 from ..graph.arithmetic import Arithmetic
-from ..graph.value import Value, objects
+from ..graph.value import Value, on_objects
 from ..ops.record import Op
 from .lines import user_line
 
@@ -53,7 +53,7 @@ class Number(Arithmetic):
         """NumPy's functions of arrays and this number, entry by entry."""
         if method != "__call__":
             return NotImplemented
-        return ufunc(*map(objects, inputs), **{"dtype": object, **options})
+        return on_objects(ufunc, inputs, options)
 
     def __repr__(self) -> str:
         return "<a number known when the function runs>"

@@ -21,6 +21,7 @@ from typing import Any, Final
 from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
 from ..ops.shapes import is_array
+from .contents import Variable
 from .structure import MAX_DEPTH
 
 MAX_LOOKED_AT: Final = 300_000
@@ -44,12 +45,16 @@ class Reach:
     assumptions  (read, seen, what): a function that reads something again, what it was, its name
     codes        the code of the functions that may be called, with their globals
     generators   of random numbers, Python's and NumPy's
+    containers   what may be written into, by name: lists, dicts, arrays, and objects
+    variables    closures and globals
     """
 
     names: dict[Value, str] = field(default_factory=dict)
     assumptions: list[tuple[Callable[[], Any], Any, str]] = field(default_factory=list)
     codes: list[tuple[CodeType, dict[str, Any]]] = field(default_factory=list)
     generators: list[Any] = field(default_factory=list)
+    containers: list[tuple[str, Any]] = field(default_factory=list)
+    variables: list[Variable] = field(default_factory=list)
 
 
 def reach_of(function: Callable[..., Any], arguments: Iterable[Any]) -> Reach:
@@ -110,6 +115,7 @@ class _Walk:
                 containers.append((name, thing))
                 self._items(name, thing, vars(thing))
                 self._class(type(thing))
+        self.found.containers = containers
         self._assume(containers)
 
     def _items(self, name: str, thing: Any, held: Any) -> None:
@@ -145,17 +151,20 @@ class _Walk:
         for name, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
-            self._read(name, _cell_reader(cell))
+            self._read(Variable(name, _cell_reader(cell), partial(setattr, cell, "cell_contents")))
         for name in sorted({name for code in codes for name in _loaded(code)}):
             self._used.add(name)
             if name in names:
-                self._read(name, _global_reader(names, name))
+                self._read(_global(names, name))
+        for name in sorted({name for code in codes for name in _assigned(code)}):
+            self.found.variables.append(_global(names, name))
 
-    def _read(self, name: str, read: Callable[[], Any]) -> None:
-        seen = read()
+    def _read(self, variable: Variable) -> None:
+        seen = variable.read()
         if not isinstance(seen, ModuleType):
-            self.found.assumptions.append((read, seen, name))
-            self.enter(name, seen)
+            self.found.assumptions.append((variable.read, seen, variable.name))
+            self.found.variables.append(variable)
+            self.enter(variable.name, seen)
 
     def _assume(self, containers: list[tuple[str, Any]]) -> None:
         """Remember what the containers hold, and the attributes that are named in code.
@@ -281,8 +290,14 @@ def _itself(thing: Any) -> Any:
     return thing
 
 
-def _global_reader(names: dict[str, Any], name: str) -> Callable[[], Any]:
-    return lambda: names.get(name, _MISSING)
+def _global(names: dict[str, Any], name: str) -> Variable:
+    def write(thing: Any) -> None:
+        if thing is _MISSING:
+            names.pop(name, None)
+        else:
+            names[name] = thing
+
+    return Variable(name, lambda: names.get(name, _MISSING), write)
 
 
 def _cell_reader(cell: Any) -> Callable[[], Any]:
@@ -318,6 +333,13 @@ def _loaded(code: CodeType) -> Iterator[str]:
     """The globals and attributes that a piece of code reads; not those that it only assigns."""
     for instruction in dis.get_instructions(code):
         if instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD")):
+            yield str(instruction.argval)
+
+
+def _assigned(code: CodeType) -> Iterator[str]:
+    """The globals that a piece of code assigns to."""
+    for instruction in dis.get_instructions(code):
+        if instruction.opname == "STORE_GLOBAL":
             yield str(instruction.argval)
 
 

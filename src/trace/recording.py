@@ -15,10 +15,11 @@ from ..errors import SizeError, TracingError, kind_of, shorten
 from ..graph.sweep import topological
 from ..graph.value import Value, constant
 from ..ops.scalar import CONSTANT, WHERE
+from .contents import Contents, containers_in, first_line, storing_line
 from .lines import Line, line_of, user_line
 from .number import Index, Number
 from .reach import Reach
-from .structure import nested, replaced
+from .structure import named_arguments, nested, replaced
 from .watch import watched
 
 MAX_NODES = 3_000_000
@@ -85,10 +86,18 @@ class Recording:
     def run(self, function: Callable[..., Any], arguments: Any, named: Any, reach: Reach) -> None:
         """Run `function`, and remember what it did and what came back."""
         self.arguments, self.named = self._stand_in(arguments), self._stand_in(named)
+        named_ones = named_arguments(function, self.arguments, self.named)
+        given = Contents(pair for name, thing in named_ones for pair in containers_in(thing, name))
+        outside = Contents(reach.containers, reach.variables)
         drawn = Drawn(reach.generators)
-        with watched(self):
-            result = function(*self.arguments, **self.named)
-            self.result = nested(result, self._output)
+        try:
+            with watched(self):
+                result = function(*self.arguments, **self.named)
+                self.result = nested(result, self._output)
+            _check_written(given, outside, reach)
+        except BaseException:
+            outside.restore()
+            raise
         if drawn.has_moved():
             raise TracingError(
                 f"{_drawing_line(reach)}\na random number was drawn while the function was traced: "
@@ -226,6 +235,25 @@ def _leaf(number: float) -> Value:
     leaf = constant(number)
     leaf.op = None
     return leaf
+
+
+def _check_written(given: Contents, outside: Contents, reach: Reach) -> None:
+    """A `TracingError` if the function wrote what it computed to where others would read it."""
+    argument = given.changed()
+    if argument is not None:
+        raise TracingError(
+            f"{first_line(reach.codes)}\nthe function changes its argument {argument}: a traced "
+            "function is given its own copies of lists. Return what it adds, and put that in place "
+            "outside of it"
+        )
+    written = outside.written()
+    if written is not None:
+        place, key = written
+        raise TracingError(
+            f"{storing_line(reach.codes, key)}\n{place} would hold a number that is known only "
+            "when the function runs, and be written at the first call alone. Return it as well, "
+            "and keep it outside of it"
+        )
 
 
 def history(recording: Recording, outside: Set[Value]) -> list[Value]:

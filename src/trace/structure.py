@@ -135,6 +135,14 @@ def _replaced_array(array: Any, again: Callable[[Any], Any]) -> Any:
     return flat.reshape(array.shape) if array.shape else flat[0]
 
 
+def named_arguments(function: Any, arguments: Any, named: Any) -> list[tuple[str, Any]]:
+    """The arguments of a call with their names, as far as the function says them."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    names = code.co_varnames[: code.co_argcount] if code is not None else ()
+    shown = [*names, *[f"argument {k}" for k in range(len(names), len(arguments))]]
+    return [*zip(shown, arguments, strict=False), *named.items()]
+
+
 def leaf_paths(thing: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The leaves of an argument with the way to each, in the order in which they are listed."""
     kind = type(thing)

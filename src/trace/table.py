@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import OperandError, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..ops.scalar import equal, where
+from ..ops.shapes import is_array
 from .number import Index
 from .watch import tracing
 
@@ -19,12 +20,14 @@ class Table(Sequence[Any]):
     """
 
     def __init__(self, rows: Any) -> None:
-        if not isinstance(rows, (list, tuple)) or not rows:
+        array = is_array(rows) and rows.ndim in (1, 2)
+        if not (array or isinstance(rows, (list, tuple))) or not len(rows):
             raise OperandError(
-                f"a table of {shorten(rows)}, {kind_of(rows)}; expected a list with one row or "
-                "more, each a number, a Value or a list of them"
+                f"a table of {shorten(rows)}, {kind_of(rows)}; expected a list or array with one "
+                "row or more, each a number, a Value or a list of them"
             )
         self.rows = rows
+        self._listed = _Listed(rows) if array else rows
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -36,19 +39,42 @@ class Table(Sequence[Any]):
         """The row at an index; while tracing, one that stands for whichever it will be."""
         recording: Any = tracing.get()
         if isinstance(index, Index) and recording is not None:
-            return recording.pick(self.rows, index)
+            return self._as_row(recording.pick(self._listed, index))
         if isinstance(index, Arithmetic) and not isinstance(index, Index):
-            return _among(self.rows, index)
+            return self._as_row(_among(self._listed, index))
         return self.rows[index]
+
+    def _as_row(self, row: Any) -> Any:
+        """A row as those of the table are: an array of objects if they are arrays."""
+        if self._listed is self.rows or not isinstance(row, list):
+            return row
+        import numpy
+
+        return numpy.array(row, object)
 
     def __repr__(self) -> str:
         return f"table of {len(self)} rows"
 
 
+class _Listed(Sequence[Any]):
+    """The rows of an array as lists, as they are now."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, index: Any) -> Any:
+        row = self._array[index]
+        return row.tolist() if is_array(row) else row
+
+
 def table(rows: Any) -> Table:
     """A list of rows, or of numbers, from which an argument of a traced function may pick.
 
-    rows    a list of Values or numbers, or a list of lists of them of one length
+    rows    a list of Values or numbers, or a list of lists of them of one length; or an array,
+            with one axis or two, whose rows are arrays
 
     Another integer is then the same compiled code; an integer that picks from a plain list is part
     of the code, which is compiled anew for another. Computed lists will do as well:

@@ -42,6 +42,7 @@ _raw_data = vars(Value)["data"]
 _raw_grad = vars(Value)["grad"]
 _raw_init = Value.__init__
 _raw_backward = Value.backward
+_raw_repr = Value.__repr__
 _raw_max, _raw_min = builtins.max, builtins.min
 
 
@@ -99,6 +100,12 @@ def _write_grad(value: Value, grad: Any) -> None:
     if tracing.get() is not None:
         _refuse("assigning to .grad", "set gradients to 0 outside of it")
     value._grad = grad
+
+
+def _repr(value: Value) -> str:
+    if tracing.get() is None or value.op is CONSTANT:
+        return _raw_repr(value)
+    return "<a Value known when the function runs>"
 
 
 def _backward(value: Value) -> None:
@@ -178,11 +185,13 @@ _STANDING_IN: Final[dict[str, Any]] = {
     "data": property(_read_data, _write_data),
     "grad": property(_read_grad, _write_grad),
     "backward": _backward,
+    "__repr__": _repr,
     "__init__": _init,
 }
 _RAW: Final[dict[str, Any]] = {
     "data": _raw_data,
     "grad": _raw_grad,
     "backward": _raw_backward,
+    "__repr__": _raw_repr,
     "__init__": _raw_init,
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ..codegen.compiled import compile
 from ..errors import MissingExtraError, SettingError, kind_of, shorten
@@ -59,7 +59,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         batch_size: int | None = 200,
         validation_fraction: float = 0.0,
         patience: int | None = None,
-        target: str = "auto",
+        target: Literal["auto", "python", "numpy", "native"] = "auto",
         random_state: Any = None,
         warm_start: bool = False,
         verbose: bool = False,
@@ -219,7 +219,7 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         validation_fraction: float = 0.0,
         patience: int | None = None,
         class_weight: Any = None,
-        target: str = "auto",
+        target: Literal["auto", "python", "numpy", "native"] = "auto",
         random_state: Any = None,
         warm_start: bool = False,
         verbose: bool = False,

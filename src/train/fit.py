@@ -6,7 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..codegen.scalar.loop import Stopped
 from ..errors import SettingError, kind_of, shorten
@@ -23,8 +23,8 @@ from .choice import AUTO, check_memory, check_target
 from .data import read_rows, read_targets
 from .history import History, Standing
 from .interrupts import OneInterrupt
-from .losses import Loss, find_loss
-from .optim import Optimizer, find_optimizer
+from .losses import Loss, LossName, find_loss
+from .optim import Optimizer, OptimizerName, find_optimizer
 from .run import ARRAYS, Bar, Callback, Run, Saved
 from .seeds import Seed, generator
 from .step import (
@@ -48,14 +48,14 @@ def fit(
     X: Any,
     Y: Any,
     *,
-    loss: str | Loss | Callable[[Any, Any], Any] = "squared_error",
-    optimizer: str | Optimizer = "sgd",
+    loss: LossName | Loss | Callable[[Any, Any], Any] = "squared_error",
+    optimizer: OptimizerName | Optimizer = "sgd",
     epochs: int = 100,
     batch_size: int | None = None,
     shuffle: bool = True,
     seed: Seed = 0,
     reduce: str = "sum",
-    target: str = AUTO,
+    target: Literal["auto", "python", "numpy", "native"] = AUTO,
     sample_weight: Any = None,
     class_weight: Any = None,
     validation: Any = None,

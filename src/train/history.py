@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,7 @@ class History:
                 "history.plot() draws with matplotlib, which is not installed: "
                 "pip install matplotlib"
             ) from None
-        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        figure = _shown_in_notebooks(Figure)(figsize=(6.4, 4.0), layout="constrained")
         axes = figure.subplots()
         marker = "o" if self.epochs == 1 else ""
         axes.plot(range(self.epochs), self.loss, marker=marker, label="training")
@@ -106,6 +107,14 @@ class History:
             write_bytes(path if ending else f"{os.fspath(path)}.png", picture.getvalue())
         return figure
 
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows: the curve; nothing without matplotlib or without an epoch."""
+        try:
+            figure = self.plot() if self.loss else None
+        except MissingExtraError:
+            return None
+        return None if figure is None else _png(figure)
+
     def __repr__(self) -> str:
         ends = f", loss {self.loss[0]:.4g} → {self.loss[-1]:.4g}" if self.loss else ""
         target = f", {self.target}" if self.target else ""
@@ -113,3 +122,15 @@ class History:
             f"History({self.epochs} epoch{'s' * (self.epochs != 1)}{ends}, "
             f"{self.stopped}{target}, {duration(self.seconds * 1e6)})"
         )
+
+
+def _png(figure: Figure) -> bytes:
+    picture = BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
+
+
+@cache
+def _shown_in_notebooks(kind: type[Figure]) -> type[Figure]:
+    """Figures that notebooks show as they are, with no `%matplotlib` before."""
+    return type("Figure", (kind,), {"_repr_png_": _png})

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import reduce
 from numbers import Real
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..errors import DataError, OperandError, ShapeError, UnknownNameError, kind_of, shorten
 from ..graph.arithmetic import Arithmetic, is_operand
@@ -148,6 +148,9 @@ def _is_class(number: float, classes: int) -> bool:
 def _class_numbers(classes: int) -> str:
     return f"class numbers, whole, from 0 to {classes - 1}"
 
+
+LossName = Literal["squared_error", "binary_cross_entropy", "cross_entropy", "hinge"]
+"""The losses that `fit` knows by name."""
 
 LOSSES: Final[dict[str, Loss]] = {
     loss.name: loss

@@ -20,6 +20,7 @@ from ..errors import (
     UnknownNameError,
     shorten,
 )
+from ..graph.doors import View
 from ..graph.expr import Expr
 from ..graph.neuron import ActivatedSum, Row
 from ..graph.store import real_number
@@ -90,6 +91,8 @@ INITIALISERS: Final[dict[str, Callable[[Any, int, int], float]]] = {
 
 class Network:
     """What neurons, layers and perceptrons have in common."""
+
+    _repr_mimebundle_ = View()
 
     nin: int
     """How many numbers a row of input has."""

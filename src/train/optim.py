@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from ..errors import UnknownNameError
 from ..ops.scalar import maximum, sqrt
@@ -319,6 +319,9 @@ _RANGES: Final[dict[str, Range]] = {
     "norm": POSITIVE,
     "weight_decay": NOT_NEGATIVE,
 }
+
+OptimizerName = Literal["sgd", "momentum", "adam", "adamw"]
+"""The optimizers that `fit` knows by name."""
 
 OPTIMIZERS: Final[dict[str, type[Optimizer]]] = {
     "sgd": SGD,

@@ -19,8 +19,8 @@ from ..ops.scalar import total
 from ..ops.shapes import is_array
 from ..simplify.stable import stable_form
 from .choice import Choice, compile_step
-from .losses import Loss, find_loss
-from .optim import Optimizer, find_optimizer
+from .losses import Loss, LossName, find_loss
+from .optim import Optimizer, OptimizerName, find_optimizer
 
 REDUCTIONS: Final = ("mean", "sum")
 
@@ -60,8 +60,8 @@ def training_step(
     net: Trainable,
     nin: int | None = None,
     *,
-    loss: str | Loss | Callable[[Any, Any], Any] = "squared_error",
-    optimizer: str | Optimizer = "sgd",
+    loss: LossName | Loss | Callable[[Any, Any], Any] = "squared_error",
+    optimizer: OptimizerName | Optimizer = "sgd",
     reduce: str = "sum",
     target: str = "python",
     samples: int = 32,

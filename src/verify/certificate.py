@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import shorten
+from ..graph.doors import View
 from ..proof.check import Check, points_text
 from ..storage import PathLike, invalid, is_finite_number, read_document, write_document
 
@@ -60,6 +61,8 @@ class Verification:
     samples      the points with the numbers found there, where the leaves are few
     not_run      what was not checked, with the reason
     """
+
+    _repr_mimebundle_ = View()
 
     output: str
     checks: tuple[Check, ...]

@@ -13,9 +13,12 @@ import random
 import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
-from ..errors import WengertError
+from ..codegen.compiled import Compiled
+from ..codegen.target import targets
+from ..errors import OperandError, WengertError, shorten
 from ..graph.expr import Expr
 from ..graph.written import text
 from ..notation.sympy import operand_symbols, prove_rule
@@ -26,6 +29,7 @@ from ..proof.differences import difference
 from ..proof.nodes import node_checks
 from ..proof.symbolic import AGREE, judge_by_sympy
 from .certificate import MAX_LISTED, Sample, Verification
+from .function import CALLS, derivations, formula, function_check
 from .stages import step_checks, target_checks
 
 __all__ = ["Check", "Sample", "Verification", "verify"]
@@ -33,13 +37,16 @@ __all__ = ["Check", "Sample", "Verification", "verify"]
 _TERMS: Final = 200
 """How many terms of the output's formula a certificate shows."""
 
+MAX_DERIVED: Final = 8
+"""Of so many outputs of a function the derivatives are judged."""
+
 _LONG: Final = 5_000
 """From so many nodes on a progress bar appears, on a terminal."""
 
 
 def verify(
     output: Any,
-    wrt: Any,
+    wrt: Any = None,
     *,
     at: Mapping[Any, float] | None = None,
     seed: int = 0,
@@ -60,6 +67,11 @@ def verify(
     differences; the method column says what was done. `progress` shows a bar or does not; left out,
     it appears on a terminal for a large graph. The graph of `output` is left as it is.
 
+    Of a function that `compile` made, `verify(f)` or `f.verify()`, that very function is called,
+    with its batch, dtype, outputs and target, at three drawn calls or at the arguments in `at`, and
+    compared with the interpreter, sample by sample; the derivatives among its outputs are judged as
+    above. `wrt` and `target` are then the function's own.
+
     Errors in what is asked for are those of `grad`; everything else is a check that did not hold.
 
     >>> from wengert.graph.expr import Graph
@@ -68,6 +80,13 @@ def verify(
     >>> bool(verification)
     True
     """
+    if isinstance(output, Compiled):
+        return _verify_function(output, wrt, at, seed, seconds, progress)
+    if wrt is None:
+        raise OperandError(
+            f"verify({shorten(output)}) is not told by which leaves to differentiate; write "
+            "verify(output, leaves), or give it a function that compile made"
+        )
     claim, fixed = claim_of(output, wrt, at or {})
     points = random_points(claim, fixed, random.Random(seed))
     not_run: list[str] = []
@@ -86,6 +105,48 @@ def verify(
         tuple(_samples(claim, points)),
         tuple(not_run),
     )
+
+
+def _verify_function(
+    f: Compiled,
+    wrt: Any,
+    at: Mapping[Any, Any] | None,
+    seed: int,
+    seconds: float,
+    progress: bool | None,
+) -> Verification:
+    """What was found of a compiled function, and of the derivatives among its outputs."""
+    if wrt is not None:
+        raise OperandError(
+            "verify of a compiled function judges what that computes, and takes no leaves; write "
+            "verify(f), or verify(output, leaves)"
+        )
+    checks = [function_check(f, at, seed)]
+    parts: list[Verification] = []
+    derived = derivations(f)
+    for root, leaves in derived[:MAX_DERIVED]:
+        share = seconds / min(len(derived), MAX_DERIVED)
+        target = f.target if f.target in targets() else "python"
+        parts.append(
+            verify(root, leaves, seed=seed, seconds=share, target=target, progress=progress)
+        )
+    not_run = [reason for part in parts for reason in part.not_run]
+    if len(derived) > MAX_DERIVED:
+        not_run.append(f"derivatives of {len(derived) - MAX_DERIVED:,} more outputs")
+    first = parts[0] if len(parts) == 1 else None
+    return Verification(
+        formula(f),
+        (*checks, *(check for part in parts for check in part)),
+        seed,
+        max([part.points for part in parts], default=CALLS if at is None else 1),
+        tuple(dict.fromkeys(text for part in parts for text in part.conventions)),
+        first.domain if first else (),
+        first.samples if first else (),
+        tuple(dict.fromkeys(not_run)),
+    )
+
+
+Compiled.verify.opens_to(lambda f: partial(verify, f))
 
 
 def _stages(
@@ -133,7 +194,7 @@ class _Bar:
     def __init__(self, progress: bool | None, nodes: int) -> None:
         self._bar: Any = None
         if progress or (progress is None and nodes >= _LONG and sys.stderr.isatty()):
-            from tqdm import tqdm
+            from tqdm.auto import tqdm
 
             form = "{desc}: {n_fmt} of {total_fmt} |{bar}| {elapsed}{postfix}"
             self._bar = tqdm(total=len(self._KINDS), desc="verify", bar_format=form)

@@ -66,9 +66,7 @@ def elementwise():
     """Every operation on numbers, of an array and of a scalar, with its derivative."""
     for op in ops.ELEMENTWISE.values():
         g = Graph()
-        fixed = {"exponent": [2, 0.5, -1, 2.5], "slope": [0.01]}
-        for static in fixed[op.statics[0]] if op.statics else [None]:
-            statics = () if static is None else (static,)
+        for statics in op.settings:
             leaves = [g.array("X", (2, 3)), g.input("s"), g.array("Y", 3)][: op.arity]
             out = op(*leaves, *statics)
             outputs = {"out": out, "mixed": out * 2 + (out > 1)}

@@ -11,6 +11,7 @@ import graphviz
 import numpy as np
 import pytest
 
+from wengert.arrays.roll import roll
 from wengert.derive.backward import grad
 from wengert.draw import picture as rendering
 from wengert.draw.boxes import MAX_BOXES, MAX_LABEL, escape
@@ -588,6 +589,17 @@ def test_a_graph_of_arrays_is_drawn_as_the_matrices_it_is():
     source = draw_dot(loss).source
     assert "rounded: an array" in source
     assert source.count("Mrecord") == len(extract([loss]).shapes)
+
+
+def test_what_is_rolled_is_drawn_as_its_statements():
+    net, loss = network_loss()
+    rolled = roll([loss, *grad(loss, net.parameters())])
+    shown = Shown(draw_dot(rolled))
+    assert shown.box("w0", "4 × 3")
+    computed = [str(s) for s in rolled.statements if len(str(s)) <= MAX_LABEL and "<" not in str(s)]
+    assert len(computed) > 5
+    assert all(any(texts[0] == text for texts in shown.boxes.values()) for text in computed)
+    assert draw_dot(rolled).source.count("Mrecord") == len(shown.boxes)
 
 
 def test_the_formats_listed_are_those_that_can_be_written_here(monkeypatch):

@@ -1,5 +1,6 @@
 """The page of a walk-through, in a real headless Chromium."""
 
+import base64
 import importlib
 import json
 import math
@@ -196,13 +197,87 @@ def test_a_path_can_be_shown_in_the_picture(shown, colah):
     tab = shown(colah)
     (step,) = [s for s in colah.steps if isinstance(s, Paths) and s.count == 2]
     tab.run(f"location.hash = '#step-{step.id}'")
-    index = colah.steps.index(step)
-    for _ in range(index):
-        tab.press("ArrowRight")
+    tab.run("new Promise((done) => setTimeout(done, 0))")
+    assert current(tab) == f"step-{step.id}"
     marked = "[...document.querySelectorAll('svg .on-path')].map((x) => x.id)"
     for i, path in enumerate(step.shown):
         tab.run(f"document.querySelectorAll('.step.current .show-path')[{i}].click()")
         assert set(tab.run(marked)) == {f"figure-{x}" for x in (*path.nodes, *path.edges)}
+
+
+def test_the_place_is_said_and_the_end_keeps_the_focus(shown, colah):
+    tab = shown(colah)
+    count = len(colah.steps)
+    assert tab.run("document.getElementById('place').textContent") == f"step 1 of {count}"
+    tab.run("document.getElementById('next').focus()")
+    for _ in range(count + 1):
+        tab.press("Enter")
+    assert tab.run("document.getElementById('place').textContent") == f"step {count} of {count}"
+    assert tab.run("document.activeElement.id") == "next"
+    assert tab.run("document.activeElement.getAttribute('aria-disabled')") == "true"
+
+
+@pytest.mark.parametrize(("width", "height"), [(760, 760), (1100, 700), (640, 450), (390, 844)])
+def test_words_come_before_the_picture_where_there_is_no_room_for_both(
+    shown, neuron, tmp_path, width, height
+):
+    tab = shown(neuron)
+    tab.run("location.hash = '#step-backward-n9'")
+    tab.screenshot(tmp_path / "shot.png", width=width, height=height)
+    top = "document.querySelector('{}').getBoundingClientRect().top"
+    places = [tab.run(top.format(part)) for part in ("#next", ".step.current", "svg", "#sliders")]
+    assert places == sorted(places)
+    heading = tab.run("document.querySelector('.step.current h2').getBoundingClientRect().bottom")
+    assert heading < height
+
+
+@pytest.mark.parametrize("formula", ["x**x", "x*x", "a*b - c*a"])
+def test_no_label_of_the_picture_covers_another(shown, formula):
+    tab = shown(explain(parse(formula)).at(dict.fromkeys(parse(formula).graph.leaves, -2.0)))
+    tab.press("End")
+    boxes = tab.run(
+        "[...document.querySelectorAll('svg text')].map((t) => t.getBoundingClientRect())"
+        ".map((b) => [b.left, b.right, b.top, b.bottom])"
+    )
+    for i, (left, right, top, bottom) in enumerate(boxes):
+        for other in boxes[:i]:
+            across = min(right, other[1]) - max(left, other[0])
+            down = min(bottom, other[3]) - max(top, other[2])
+            assert across <= 0 or down <= 2
+
+
+def test_negative_numbers_stand_in_brackets(shown):
+    tab = shown(explain(parse("a*b - a"), at={"a": -3, "b": -2}))
+    text = "document.querySelector('#step-forward-n{} .formula').textContent"
+    assert tab.run(text.format(2)).endswith("=(−3)·(−2)=6")
+    assert tab.run(text.format(3)).endswith("6−(−3)=9")
+    move(tab, 0, 5.0)
+    assert tab.run(text.format(3)).endswith("=−10−5=−15")
+
+
+def test_an_edge_that_nothing_passes_has_no_arrowhead(shown):
+    tab = shown(explain(parse("relu(x)*2"), at={"x": -1}))
+    style = "getComputedStyle(document.querySelector('svg .edge.blocked .back')).markerStart"
+    assert tab.run(style) == "none"
+
+
+def test_a_neuron_prints_on_one_page(shown, neuron):
+    tab = shown(neuron)
+    pdf = base64.b64decode(tab.send("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"])
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == 1
+
+
+def test_a_handout_without_answers(shown, colah):
+    tab = shown(colah)
+    tab.run("document.getElementById('predict').click()")
+    tab.run("dispatchEvent(new Event('beforeprint'))")
+    found = tab.run(
+        "[...document.querySelectorAll('#steps [data-n], svg [data-n]')].map((s) => s.textContent)"
+    )
+    assert "?" in found
+    total = tab.run("document.querySelector('#step-backward-n1 h2').textContent")
+    assert total.endswith("=?")
+    tab.run("dispatchEvent(new Event('afterprint'))")
 
 
 # -- numbers --------------------------------------------------------------------------------------
@@ -734,7 +809,7 @@ def test_nothing_sticks_out_on_a_narrow_screen(shown, neuron):
 class Balanced(HTMLParser):
     """Fails unless every element that is opened is closed, in order, and ids are unique."""
 
-    EMPTY = frozenset(("meta", "input", "path", "rect"))
+    EMPTY = frozenset(("meta", "input", "path", "rect", "wbr"))
 
     def __init__(self):
         super().__init__()

@@ -128,3 +128,19 @@ def test_nodes_stay_usable_in_sets_and_dicts_and_lists():
         assert repr(u == v) == "False"
     assert wg.evaluate([wg.where(wg.equal(a, 0), 1.0, b)], {a: 0.0, b: 5.0}) == [1.0]
     assert wg.where(True, 1.0, u).data == 1.0
+
+
+def test_arrays_of_values_keep_their_histories():
+    a, b = wg.Value(1.0), wg.Value(-2.0)
+    array = np.array([[a, b]])
+    made = [
+        *(wg.exp(array), wg.maximum(array, 0.5), wg.maximum(array, np.array([[0.5], [0.1]]))),
+        *(wg.leaky_relu(array, 0.1), wg.where(array > 0, array, 0.0), wg.relu(array * 2.0)),
+    ]
+    assert [one.shape for one in made] == [(1, 2), (1, 2), (2, 2), (1, 2), (1, 2), (1, 2)]
+    for one in made:
+        a.grad = 0.0
+        one.sum().backward()
+        assert a.grad > 0.0
+    with pytest.raises(OperandError, match="None is a NoneType"):
+        wg.exp(np.array([None, 1.0]))

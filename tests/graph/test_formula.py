@@ -24,6 +24,7 @@ INFIX = {
     ast.Sub: ops.SUB,
     ast.Mult: ops.MUL,
     ast.Div: ops.DIV,
+    ast.Mod: ops.MOD,
     ast.Lt: ops.LT,
     ast.LtE: ops.LE,
     ast.Gt: ops.GT,
@@ -53,10 +54,10 @@ def read(tree: ast.expr, g: Graph) -> Expr:
             return INFIX[type(sign)](read(left, g), read(right, g))
         case ast.Compare(left=left, ops=[sign], comparators=[right]):
             return INFIX[type(sign)](read(left, g), read(right, g))
-        case ast.Call(func=ast.Name(id="leaky_relu"), args=[operand, slope]):
-            return ops.LEAKY_RELU(read(operand, g), read(slope, g).value)
-        case ast.Call(func=ast.Name(id=name), args=operands):
-            return ops.ELEMENTWISE[name](*[read(operand, g) for operand in operands])
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            op = ops.ELEMENTWISE[name]
+            parts = [read(argument, g) for argument in arguments]
+            return op(*parts[: op.arity], *[part.value for part in parts[op.arity :]])
     raise AssertionError(f"not a formula: {ast.dump(tree)}")
 
 
@@ -240,7 +241,9 @@ def test_names_in_latex():
     assert name_latex("x") == "x"
     assert name_latex("w12") == "w_{12}"
     assert name_latex("theta0") == r"\theta_{0}"
-    assert name_latex("a_b_1") == r"\mathrm{a\_b\_}_{1}"
+    assert name_latex("a_b_1") == r"\mathrm{a\_b}_{1}"
+    assert name_latex("x_1") == "x_{1}"
+    assert name_latex("__1") == r"\mathrm{\_}_{1}"
     assert name_latex("_") == r"\mathrm{\_}"
 
 

@@ -89,9 +89,12 @@ def test_value_of_a_formula(text, expected):
 def test_every_function_is_the_operation_of_that_name(name):
     function = FUNCTIONS[name]
     arity = getattr(function, "arity", 1)
-    text = f"{name}({', '.join('abc'[:arity])})"
-    arguments = [AT[letter] for letter in "abc"[:arity]]
-    if name in ("log", "sqrt"):
+    fixed = [2.0] * (len(getattr(function, "statics", ())) - len(getattr(function, "defaults", ())))
+    text = f"{name}({', '.join([*'abc'[:arity], *map(str, fixed)])})"
+    arguments = [*[AT[letter] for letter in "abc"[:arity]], *fixed]
+    if name == "acosh":
+        assert value(text, a=1.5) == function(1.5)
+    elif name in ("log", "sqrt"):
         assert value(text, a=0.5) == function(0.5)
     else:
         assert value(text) == function(*arguments)
@@ -159,13 +162,12 @@ def test_a_refused_text_changes_nothing():
         ("2*x[0]", "no subscripts", "x[0]"),
         ("__import__('os')", "unknown function '__import__'", "__import__"),
         ("x + eval(y)", "unknown function 'eval'", "eval"),
-        ("1 + tahn(x)", "did you mean tanh?", "tahn"),
+        ("1 + tahn(x)", "did you mean tan or tanh?", "tahn"),
         ("max(x, 1)", "write maximum(a, b)", "max"),
         ("ln(x)", "write log(x)", "ln"),
         ("x + tanh", "tanh is a function", "tanh"),
         ("(lambda: 3)()", "no lambda", "(lambda: 3)()"),
         ("x if y else z", "write where(condition, a, b)", "x if y else z"),
-        ("x + (y and z)", "no and/or", "y and z"),
         ("[i for i in x]", "no comprehension", "[i for i in x]"),
         ("tanh(i for i in x)", "no comprehension", "(i for i in x)"),
         ("tanh(x=3)", "no keyword arguments such as x=", "x=3"),
@@ -183,8 +185,6 @@ def test_a_refused_text_changes_nothing():
         ("a < b < c", "no chained comparisons", "a < b < c"),
         ("a is b", "compares with", "a is b"),
         ("x^2", "write ** for a power", "x^2"),
-        ("x // 2", "no operator //", "x // 2"),
-        ("not x", "this is none", "not x"),
         ("tanh(x, y)", "2 arguments do not fit", "tanh(x, y)"),
         ("leaky_relu(x, y)", "must be a number as written", "y"),
         ("x + 1e999", "too large", "1e999"),
@@ -203,7 +203,7 @@ def test_a_refused_text_changes_nothing():
         ("import os", "not a formula", "i"),
         ("x = 3", "not a formula", "="),
         ("x; y", "not a formula", ";"),
-        ("3x", "not a formula", "3"),
+        ("3x", "a product needs its sign", "3x"),
         ("foo(1) + bar(2)", "'foo'", "foo"),
         ("x + " * 300 + "oops(3)", "'oops'", "oops"),
         ("   x + oops(3)", "'oops'", "oops"),
@@ -250,7 +250,7 @@ def test_formulas_within_the_limits_are_read():
 def test_an_error_about_a_long_text_is_short():
     with pytest.raises(FormulaError) as caught:
         parse("x + " * 900 + "oops(3)")
-    assert len(str(caught.value)) < 500
+    assert len(str(caught.value)) < 900
 
 
 @pytest.mark.parametrize("thing", [3, None, b"x", ["x"]])
@@ -278,23 +278,81 @@ def test_arrays_that_do_not_fit_leave_the_graph_as_it_was():
     assert parse("new*2 + X", g).shape == (2,)
 
 
+# -- what people write ----------------------------------------------------------------------------
+
+
+def test_pi_inf_and_nan_are_numbers_unless_they_are_leaves():
+    y = parse("pi*x + inf - nan")
+    assert list(y.graph.leaves) == ["x"]
+    assert parse("pi").value == math.pi
+    g = Graph()
+    leaf = g.input("pi")
+    assert parse("2*pi", g).operands[1] == leaf
+
+
+def test_e_is_refused_unless_it_is_a_leaf():
+    with pytest.raises(FormulaError, match=r"Euler's number or a leaf; write exp"):
+        parse("e**x")
+    g = Graph()
+    leaf = g.input("e")
+    assert parse("e*2", g).operands[0] == leaf
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("2x", r"write 2\*x"),
+        ("a + 3.5 * .5y_1", r"write \.5\*y_1"),
+        ("2e3x + 1", r"write 2e3\*x"),
+        ("2(x + 1)", r"write a\*\(b\)"),
+        ("(x + 1)(x - 1)", r"write a\*\(b\)"),
+        ("arcsin(x)", r"write asin\(x\)"),
+        ("lg(x)", r"write log10\(x\)"),
+        ("sgn(x)", r"write sign\(x\)"),
+        ("gamma(x)", "lgamma"),
+        ("max(x, y)", "maximum"),
+    ],
+)
+def test_hints_say_what_to_write(text, hint):
+    with pytest.raises(FormulaError, match=hint):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", ["2e5", "1_000*x", "x2*y3e", "0.5e-3*x"])
+def test_numbers_are_no_products(text):
+    parse(text)
+
+
+def test_greek_letters_and_low_digits_are_written_out():
+    y = parse("α*x₁ + sin(π*Ω)")
+    assert str(y) == f"alpha*x1 + sin({math.pi}*Omega)"
+    with pytest.raises(FormulaError, match="plain ASCII"):
+        parse("é + 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "wanted"),
+    [
+        ("x % 3", 7.5, 1.5),
+        ("x // 2", -3.0, -2.0),
+        ("x > 1 and x < 3", 2.0, 1.0),
+        ("x > 1 and x < 3 or x == 7", 7.0, 1.0),
+        ("not x", 0.0, 1.0),
+        ("where(not x > 1, x, -x)", 2.0, -2.0),
+    ],
+)
+def test_remainders_and_truths(text, at, wanted):
+    assert evaluate(parse(text), {"x": at}) == wanted
+    again = parse(str(parse(text)))
+    assert evaluate(again, {"x": at}) == wanted
+
+
 @pytest.mark.parametrize(
     ("name", "x", "meaning"),
     [
         ("ln", 2.0, math.log),
-        ("log2", 8.0, math.log2),
-        ("log10", 1000.0, math.log10),
-        ("exp2", 3.0, lambda x: 2**x),
         ("square", 3.0, lambda x: x * x),
-        ("cbrt", 8.0, lambda x: 2.0),
         ("fabs", -2.0, math.fabs),
-        ("tan", 0.5, math.tan),
-        ("sinh", 0.5, math.sinh),
-        ("cosh", 0.5, math.cosh),
-        ("asinh", 0.5, math.asinh),
-        ("acosh", 1.5, math.acosh),
-        ("atanh", 0.5, math.atanh),
-        ("sign", -3.0, lambda x: -1.0),
         ("expit", 0.3, lambda x: 1 / (1 + math.exp(-x))),
     ],
 )
@@ -302,11 +360,10 @@ def test_what_is_written_instead_of_a_missing_function_means_the_same(name, x, m
     with pytest.raises(FormulaError) as caught:
         parse(f"{name}(x)")
     written = str(caught.value).partition("write ")[2].splitlines()[0]
-    formula = written.partition(", where x is")[0]
-    assert evaluate(parse(formula), {"x": x}) == pytest.approx(meaning(x), rel=1e-14)
+    assert evaluate(parse(written), {"x": x}) == pytest.approx(meaning(x), rel=1e-14)
 
 
-@pytest.mark.parametrize("name", ["atan2", "asin", "erf", "sinc", "gamma", "atan", "floor"])
+@pytest.mark.parametrize("name", ["erfinv", "trunc", "sech", "isinf", "gamma", "sinc"])
 def test_a_function_of_another_meaning_is_no_hint(name):
     with pytest.raises(FormulaError) as caught:
         parse(f"{name}(x)")

@@ -3,8 +3,9 @@
 import math
 import random
 import re
+import sys
 from dataclasses import replace
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 
 import mpmath
 import numpy as np
@@ -18,16 +19,16 @@ from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.graph.written import latex, text
 from wengert.notation.sympy import prove_rule
+from wengert.ops import carried
 from wengert.ops import scalar as ops
 from wengert.ops.record import ATOM, COMPARISON, POWER, PRODUCT, SUM, UNARY
 from wengert.ops.scalar import COMPARISONS, ELEMENTWISE, LEAVES
 from wengert.ops.table import OPERATIONS
 
-STATICS = {
-    "pow_const": [(2,), (3,), (-1,), (0.5,), (2.7,), (1,), (0,)],
-    "leaky_relu": [(0.01,), (0.3,)],
-}
-CASES = [(op, fixed) for op in ELEMENTWISE.values() for fixed in STATICS.get(op.name, [()])]
+TRUTHS = tuple(op for op in ELEMENTWISE.values() if op.truth)
+STEPPED = {"floor": 1.0, "ceil": 1.0, "round": 0.5, "hard_tanh": 1.0, "hard_sigmoid": 3.0}
+"""Where the operations that are kinked elsewhere than at 0 have their kinks: at multiples."""
+CASES = [(op, fixed) for op in ELEMENTWISE.values() for fixed in op.settings]
 RULED = [case for case in CASES if not case[0].decreed]
 each_case = pytest.mark.parametrize(
     ("op", "statics"), CASES, ids=[f"{op.name}{list(fixed) or ''}" for op, fixed in CASES]
@@ -45,10 +46,27 @@ def samples(op, statics, count=12):
         operands = [rng.uniform(low, high) for low, high in op.domain]
         if op.name == "pow_const" and float(statics[0]).is_integer() and rng.random() < 0.5:
             operands = [-operands[0]]
-        gap = operands[0] - (operands[1] if op.arity == 2 else 0.0)
-        if (op.name not in KINKED and op not in COMPARISONS) or abs(gap) > 0.1:
+        if off_kink(op, operands):
             found.append(operands)
     return found
+
+
+def off_kink(op, operands):
+    """Whether slopes may be taken here: no kink is near."""
+    first, *others = operands
+    if op.name in STEPPED:
+        return abs(first - STEPPED[op.name] * round(first / STEPPED[op.name])) > 0.05
+    if op is ops.MOD:
+        return abs(first / others[0] - round(first / others[0])) > 0.05
+    if op is ops.CLIP:
+        gaps = [a - b for a, b in combinations(operands, 2)]
+    elif op is ops.HEAVISIDE or op.name.startswith("logical"):
+        gaps = operands
+    elif op.name in KINKED or op in COMPARISONS:
+        gaps = [first - (others[0] if others else 0.0)]
+    else:
+        gaps = []
+    return all(abs(gap) > 0.1 for gap in gaps)
 
 
 def slope(f, x, h=2**-9):
@@ -92,6 +110,26 @@ BROKEN = {
     "pow": (ELEMENTWISE["pow"].vjp[0], lambda ct, out, a, b: ct * (out * ops.log(b))),
     "sqrt": (lambda ct, out, x: ct / out,),
     "log1p": (lambda ct, out, x: ct / x,),
+    "tan": (lambda ct, out, x: ct * (1 - out * out),),
+    "cosh": (lambda ct, out, x: ct * out,),
+    "acos": (ELEMENTWISE["asin"].vjp[0],),
+    "atan2": tuple(reversed(ELEMENTWISE["atan2"].vjp)),
+    "acosh": (lambda ct, out, x: ct / ops.sqrt(x - 1),),
+    "log2": (lambda ct, out, x: ct / x,),
+    "exp2": (lambda ct, out, x: ct * out,),
+    "cbrt": (lambda ct, out, x: ct / (3 * out),),
+    "logaddexp": tuple(reversed(ELEMENTWISE["logaddexp"].vjp)),
+    "floor": (lambda ct, out, x: ct,),
+    "mod": (ELEMENTWISE["mod"].vjp[0], None),
+    "clip": (lambda ct, out, x, low, high: ct, None, None),
+    "erf": (lambda ct, out, x: ct * ops.exp(-(x * x)),),
+    "lgamma": (lambda ct, out, x: ct / x,),
+    "polygamma": (lambda ct, out, x, order: ct * ops.polygamma(x, 2),),
+    "elu": (lambda ct, out, x, alpha: ops.where(x > 0, ct, ct * ops.exp(x)),),
+    "mish": (lambda ct, out, x: ct * ops.tanh(ops.softplus(x)),),
+    "softsign": (lambda ct, out, x: ct / (1 + abs(x)),),
+    "hard_sigmoid": (lambda ct, out, x: ct / 6,),
+    "gelu_exact": (lambda ct, out, x: ct * 0.5 * ops.erfc(-x),),
     "softplus": (lambda ct, out, x: ct * ops.tanh(x),),
 }
 
@@ -127,11 +165,11 @@ def test_first_and_second_derivatives_are_slopes_on_graphs(op, statics):
     x = g.inputs("x", op.arity)
     # The square keeps the second derivative of the linear operations from being 0 by itself.
     y = op(*x, *statics) * op(*x, *statics) * 0.5
-    if op in COMPARISONS:
+    if not any(op.vjp):
         # Flat: no path of derivatives, so the graph's derivative is the constant 0.
-        assert [str(d) for d in grad(y, x)] == ["0", "0"]
+        assert {str(d) for d in grad(y, x)} == {"0"}
         return
-    wrt = x[1:] if op is ops.WHERE else x
+    wrt = x[1:] if op in (ops.WHERE, ops.HEAVISIDE) else x
     first = grad(y, wrt)
     second = [grad(d, wrt, allow_unused=True) for d in first]
     for operands in samples(op, statics, 4):
@@ -202,22 +240,39 @@ def test_every_kink_states_its_convention():
 # -- the values -----------------------------------------------------------------------------------
 
 
+UNITS = {
+    "lgamma": 120,
+    "digamma": 600,
+    "polygamma": 12,
+    "gelu_exact": 40,
+    "mish": 8,
+    "erfc": 8,
+    "logaddexp": 100,
+    "mod": 40,
+    "softsign": 6,
+    "selu": 6,
+    "hard_sigmoid": 40,
+}
+"""How many halves of a last digit a value may be off, where it is not 4."""
+
+
 @each_case
 def test_values_agree_with_sympy_to_the_last_digits(op, statics):
     extra = [[s * 10.0**e] for e in (-12, -6, -3) for s in (1, -1)] if op.arity == 1 else []
     low = op.domain[0][0]
-    for operands in [*samples(op, statics), *(x for x in extra if x[0] > min(low, 0))]:
+    for operands in [*samples(op, statics), *(x for x in extra if x[0] > min(low, 0) and low < 1)]:
         exact = [sympy.Rational(x) for x in operands]
         if op.name == "pow":  # sympy takes forever over exact powers of long fractions
             exact = [sympy.Float(x, 60) for x in operands]
         fixed = [sympy.Float(s, 60) if s % 1 else sympy.Integer(s) for s in statics]
         wanted = op.sympy(sympy, *exact, *fixed)
-        if op in COMPARISONS:
-            wanted = sympy.Integer(1 if wanted else 0)
+        if op.truth:
+            wanted = sympy.Integer(1 if sympy.sympify(wanted).doit() else 0)
         with mpmath.workdps(50):
             reference = mpmath.mpf(sympy.N(wanted, 50))
             found = mpmath.mpf(op.evaluate(*operands, *statics))
-            assert abs(found - reference) <= 4 * 2.0**-53 * abs(reference), operands
+            units = UNITS.get(op.name, 4)
+            assert abs(found - reference) <= units * 2.0**-53 * abs(reference), operands
 
 
 NUMPY = {
@@ -248,6 +303,23 @@ NUMPY = {
     "ge": np.greater_equal,
     "eq": np.equal,
     "ne": np.not_equal,
+    **{
+        name: getattr(np, name) for name in ("tan", "sinh", "cosh", "log2", "log10", "exp2", "cbrt")
+    },
+    **{f"a{name}": getattr(np, f"arc{name}") for name in ("sin", "cos", "tan", "sinh", "cosh")},
+    "atanh": np.arctanh,
+    "atan2": np.arctan2,
+    "hypot": np.hypot,
+    "logaddexp": np.logaddexp,
+    **{name: getattr(np, name) for name in ("sign", "floor", "ceil", "mod", "heaviside", "clip")},
+    **{name: getattr(np, name) for name in ("isnan", "isfinite", "logical_and", "logical_or")},
+    "round": np.rint,
+    "logical_not": np.logical_not,
+    "logical_xor": np.logical_xor,
+    "elu": lambda x: np.where(x <= 0, np.expm1(x), x),
+    "softsign": lambda x: x / (1 + np.abs(x)),
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
+    "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "total": np.positive,
     "stop_gradient": np.positive,
 }
@@ -315,7 +387,44 @@ def test_where_takes_the_other_branch_for_nothing_but_zero():
 
 
 def test_every_operation_is_compared_with_something():
-    assert set(NUMPY) | {"where", "pow_const"} == set(ELEMENTWISE)
+    elsewhere = {"where", "pow_const", "selu", "mish", "polygamma"}
+    assert set(NUMPY) | set(SCIPY) | elsewhere == set(ELEMENTWISE)
+
+
+SCIPY = {
+    "erf": lambda scipy, x: scipy.erf(x),
+    "erfc": lambda scipy, x: scipy.erfc(x),
+    "lgamma": lambda scipy, x: scipy.gammaln(x),
+    "digamma": lambda scipy, x: scipy.digamma(x),
+    "gelu_exact": lambda scipy, x: x * scipy.ndtr(x),
+}
+
+
+@pytest.mark.parametrize("name", SCIPY)
+def test_special_functions_are_those_of_scipy(name):
+    scipy = pytest.importorskip("scipy.special")
+    for x in [*ODD, 1.5, 1.4616, -0.5, -2.25, 7.0]:
+        if x < -1e300 or abs(x) == 5e-324:  # where SciPy's are not the limits
+            continue
+        with np.errstate(all="ignore"):
+            wanted = float(SCIPY[name](scipy, np.float64(x)))
+        assert ELEMENTWISE[name].evaluate(x) == pytest.approx(
+            wanted, rel=1e-11, abs=1e-14, nan_ok=True
+        ), x
+
+
+@pytest.mark.parametrize("name", ["erf", "erfc", "lgamma", "digamma", "polygamma", "gelu_exact"])
+def test_numpy_has_them_without_scipy(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    monkeypatch.setattr(carried, "np", np, raising=False)
+    op, statics = ELEMENTWISE[name], ELEMENTWISE[name].settings[0]
+    points = [x for x in ODD if x == x] + [0.3, 1.4, 1.4616, 2.5, 5.0]
+    arrays = op.notation["numpy"].define
+    found = arrays(np.array(points), *statics)
+    wanted = [op.evaluate(x, *statics) for x in points]
+    assert list(found) == pytest.approx(wanted, rel=1e-12, abs=1e-300, nan_ok=True)
+    assert type(arrays(np.float64(0.3), *statics)) is np.float64
+    assert arrays(np.float32([0.3]), *statics).dtype == np.float32
 
 
 # -- the records ----------------------------------------------------------------------------------
@@ -336,7 +445,7 @@ LEVELS = {COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM}
 
 @pytest.mark.parametrize("op", OPERATIONS.values(), ids=OPERATIONS)
 def test_notations_bind_at_a_level_of_the_scale_or_looser(op):
-    for language, fixed in product(op.notation, STATICS.get(op.name, [()])):
+    for language, fixed in product(op.notation, op.settings):
         notation = op.spelling(language, fixed)
         assert notation.binds in LEVELS | {1}, "1 is what must always be bracketed"
         assert set(notation.slots) <= {0, *LEVELS, *(level + 1 for level in LEVELS)}
@@ -347,6 +456,13 @@ DOMAINS = {
     **{name: (ANY,) * op.arity for name, op in ELEMENTWISE.items()},
     **dict.fromkeys(("log", "sqrt", "pow_const"), (ABOVE_0,)),
     "log1p": ((-0.8, 3.0),),
+    **dict.fromkeys(("log2", "log10", "cbrt", "lgamma", "digamma", "polygamma"), (ABOVE_0,)),
+    **dict.fromkeys(("asin", "acos", "atanh"), ((-0.9, 0.9),)),
+    **dict.fromkeys(("atan2", "hypot"), (ABOVE_0, ANY)),
+    "tan": ((-1.3, 1.3),),
+    "acosh": ((1.2, 5.0),),
+    "mod": (ANY, (0.3, 3.0)),
+    "hard_sigmoid": ((-5.0, 5.0),),
     "div": (ANY, (0.3, 3.0)),
     "pow": (ABOVE_0, ANY),
     "where": ((-1.0, 1.0), ANY, ANY),
@@ -389,8 +505,9 @@ def test_text_reads_back_as_the_same_value():
 
 
 COMMANDS = set(
-    "begin cases cdot cos end exp frac ge le left log max min ne operatorname right sigma sin sqrt "
-    "sum tanh text top".split()
+    "Gamma arccos arcsin arctan begin bmod cases cdot cos cosh end exp frac ge lceil le left "
+    "lfloor log max min ne neg operatorname oplus psi rceil rfloor right sigma sin sinh sqrt sum "
+    "tan tanh text top vee wedge".split()
 )
 """Of LaTeX and amsmath: what is typeset without a definition of one's own."""
 

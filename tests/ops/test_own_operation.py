@@ -42,7 +42,7 @@ def _hypot(a, b):
 
 
 HYPOT = Op(
-    name="hypot",
+    name="span",
     arity=2,
     evaluate=_hypot,
     sympy=lambda sp, a, b: sp.sqrt(a**2 + b**2),
@@ -60,31 +60,31 @@ HYPOT = Op(
 )
 
 
-def elu(x, alpha):
+def bent(x, alpha):
     """Python's version, carried by generated code."""
     return x if x > 0.0 else alpha * math.expm1(x)
 
 
-def elu_of_arrays(x, alpha):
+def bent_of_arrays(x, alpha):
     """NumPy's version."""
     return np.where(x > 0.0, x, alpha * np.expm1(np.minimum(x, 0.0)))
 
 
 ELU = Op(
-    name="elu",
+    name="bent",
     arity=1,
-    evaluate=elu,
+    evaluate=bent,
     sympy=lambda sp, x, alpha: sp.Piecewise((x, x > 0), (alpha * (sp.exp(x) - 1), True)),
     vjp=(lambda ct, out, x, alpha: table.where(x > 0, ct, ct * (alpha * table.exp(x))),),
     notation={
-        "python": call("elu", "{0}", "{alpha}", define=elu),
+        "python": call("bent", "{0}", "{alpha}", define=bent),
         "javascript": call(
-            "elu",
+            "bent",
             "{0}",
             "{alpha}",
-            define="function elu(x, alpha) {\n    return x > 0 ? x : alpha * Math.expm1(x);\n}",
+            define="function bent(x, alpha) {\n    return x > 0 ? x : alpha * Math.expm1(x);\n}",
         ),
-        "numpy": call("elu_of_arrays", "{0}", "{alpha}", define=elu_of_arrays),
+        "numpy": call("bent_of_arrays", "{0}", "{alpha}", define=bent_of_arrays),
     },
     sentence="above 0 the cotangent passes, below it shrinks",
     domain=((-3.0, 3.0),),
@@ -94,7 +94,7 @@ ELU = Op(
 )
 
 HARD_TANH = Op(
-    name="hard_tanh",
+    name="bounded",
     arity=1,
     evaluate=lambda x: -1.0 if x < -1.0 else 1.0 if x > 1.0 else x,
     sympy=lambda sp, x: sp.Piecewise((-1, x < -1), (1, x > 1), (x, True)),
@@ -277,11 +277,11 @@ def test_what_a_target_lacks_is_said_with_the_line_to_add(target, line):
 
 
 def test_what_is_called_and_not_defined_is_said():
-    lost = replace(ELU, notation={"python": call("elu", "{0}", "{alpha}")})
+    lost = replace(ELU, notation={"python": call("bent", "{0}", "{alpha}")})
     y, _, leaves = applied(lost)
-    with pytest.raises(wg.SpellingError, match="calls elu"):
+    with pytest.raises(wg.SpellingError, match="calls bent"):
         wg.compile(leaves, y)
-    nowhere = replace(ELU, notation={"python": call("elu", "{0}", define=lambda x: x)})
+    nowhere = replace(ELU, notation={"python": call("bent", "{0}", define=lambda x: x)})
     y, _, leaves = applied(nowhere)
     with pytest.raises(wg.SpellingError, match="made by def"):
         wg.compile(leaves, y)
@@ -289,10 +289,10 @@ def test_what_is_called_and_not_defined_is_said():
 
 def test_a_leaf_called_as_its_function_does_not_hide_it():
     g = wg.Graph()
-    elu_leaf, other = g.input("elu"), g.input("elu_of_arrays")
+    elu_leaf, other = g.input("bent"), g.input("bent_of_arrays")
     y = ELU(elu_leaf - 2 * other)
     for target in ("python", "numpy"):
-        f = wg.compile({"elu": elu_leaf, "elu_of_arrays": other}, y, target=target)
+        f = wg.compile({"bent": elu_leaf, "bent_of_arrays": other}, y, target=target)
         assert float(f(0.5, 1.0)) == pytest.approx(math.expm1(-1.5))
 
 
@@ -340,8 +340,8 @@ def test_what_it_costs_is_what_the_record_says():
 def test_its_formula_has_a_default_in_every_notation():
     x = wg.Graph().input("x")
     y = ELU(x, 0.5)
-    assert str(y) == "elu(x, 0.5)"
-    assert wg.latex(y) == r"\operatorname{elu}\left(x, 0.5\right)"
+    assert str(y) == "bent(x, 0.5)"
+    assert wg.latex(y) == r"\operatorname{bent}\left(x, 0.5\right)"
 
 
 def test_an_array_operation_that_does_not_say_whether_it_is_linear_is_refused():
@@ -476,10 +476,16 @@ ELSEWHERE = {
     "arrays/interpret.py": "what a reduction starts from",
     "arrays/statements.py": "what may put terms together",
     "arrays/terms.py": "chains of sums and maxima, taken apart",
+    "arrays/written.py": "the signs of sums, taken apart",
     "graph/operators.py": "Python's signs, and methods",
+    "graph/plainfloat.py": "words for the functions of math",
+    "notation/fromsympy.py": "sympy's names",
     "notation/parse.py": "Python's signs",
     "proof/adjoints.py": "chains of sums, taken apart: a judge reads no record",
     "proof/ranges.py": "which comparison is the mirror image, and which the opposite",
+    "simplify/exponentials.py": "products and sums of exponentials, taken apart",
+    "simplify/norms.py": "products, quotients and roots of sums of squares, taken apart",
+    "simplify/stable.py": "which factors rules about products read",
     "testing.py": "where a derivative is infinite",
     "train/nn.py": "how the notebook calls its activations",
     "explain/page/figure.py": "what stands beside an arrow",
@@ -572,9 +578,9 @@ def test_the_check_says_what_a_record_lacks():
 
 
 def test_a_definition_of_another_name_is_told_from_one_that_is_missing():
-    notation = {"python": call("other", "{0}", define=elu)}
+    notation = {"python": call("other", "{0}", define=bent)}
     x = wg.Graph().input("x")
-    with pytest.raises(wg.SpellingError, match=r"calls other.*what define= gives is called elu"):
+    with pytest.raises(wg.SpellingError, match=r"calls other.*what define= gives is called bent"):
         wg.compile({"x": x}, replace(SQUARE, notation=notation)(x))
 
 

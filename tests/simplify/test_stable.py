@@ -138,7 +138,7 @@ def test_written_out_functions_against_mpmath(function, judge, points):
 @pytest.mark.parametrize("op", [op for op in ops.ELEMENTWISE.values() if op.differentiable])
 def test_derivatives_over_the_sampling_domain_against_mpmath(op):
     rng = random.Random(op.name)
-    statics = tuple({"exponent": 2.5, "slope": 0.01}[name] for name in op.statics)
+    statics = op.settings[-1]
     for _ in range(40):
         point = [rng.uniform(low, high) for low, high in op.domain]
         g = wg.Graph()
@@ -297,7 +297,7 @@ def test_what_no_rule_concerns_is_not_even_copied(monkeypatch, formula):
     """Copying and matching a large graph takes many times longer than looking at it."""
     g = wg.Graph()
     y = UNCONCERNED[formula](*g.inputs("x", 3))
-    monkeypatch.setattr(sys.modules["wengert.simplify.stable"], "extract", None)
+    monkeypatch.setattr(sys.modules["wengert.simplify.stable"], "rewritten", None)
     assert wg.stable_form(y) == y
 
 
@@ -309,12 +309,12 @@ def test_shifting_keeps_what_is_known_of_nodes():
     before = extract([y, *wg.grad(y, x[:2], stable=False)])
     after = shift_sums(before).graph
     shifted = [e for e in after if e.op is ops.EXP and e.operands[0].op is ops.SUB]
-    assert len(shifted) == 3
-    assert all(e.origin is None for e in shifted)
+    assert len(shifted) == 3 + 2, "those of the sum, and what each exponential passes back"
+    assert sum(e.origin is None for e in shifted) == 3
 
     def kinds(graph):
-        found = {(e.op.name, e.origin.rule, e.origin.operand) for e in graph if e.origin}
-        return found, sum(e.origin is not None for e in graph)
+        found = [(e.op.name, e.origin.rule, e.origin.operand) for e in graph if e.origin]
+        return Counter(kind for kind in found if kind[1] not in ("log", "exp", "mul"))
 
     assert kinds(after) == kinds(before)
     record = after.passes[-1]
@@ -351,12 +351,21 @@ def test_what_no_rule_concerns_is_used_again():
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        (lambda a, b, c: wg.log(wg.exp(a) + wg.exp(b)), "x0 + softplus(x1 - x0)"),
         (lambda a, b, c: wg.log(wg.sigmoid(a)), "-softplus(-x0)"),
         (lambda a, b, c: wg.log(1 - wg.sigmoid(a)), "-softplus(--x0)"),
         (lambda a, b, c: (wg.exp(2 * a) - 1) / (wg.exp(2 * a) + 1), "tanh(x0)"),
         (lambda a, b, c: (1 - wg.exp(-2 * a)) / (1 + wg.exp(-2 * a)), "tanh(x0)"),
         (lambda a, b, c: wg.sqrt(a * a), "abs(x0)"),
+        (
+            lambda a, b, c: wg.sqrt(a * a + b * b),
+            "where(x0*x0 + x1*x1 == 0, x0*x0 + x1*x1, sqrt(x0*x0 + x1*x1))",
+        ),
+        (lambda a, b, c: wg.exp(a) ** 2 * b / (1 + wg.exp(2 * a)), "x1*sigmoid(2*x0)"),
+        (lambda a, b, c: wg.exp(a) * b * wg.exp(-2 * a), "x1*exp(-x0)"),
+        (
+            lambda a, b, c: 2 / (wg.exp(a) + wg.exp(-a)),
+            "2*exp(0 - {a})/(exp(x0 - {a}) + exp(-x0 - {a}))",
+        ),
         (
             lambda a, b, c: wg.log(wg.exp(a) + wg.exp(b) + wg.exp(c)),
             "log(exp(x0 - {m}) + exp(x1 - {m}) + exp(x2 - {m})) + {m}",
@@ -370,7 +379,8 @@ def test_what_no_rule_concerns_is_used_again():
 def test_what_stable_forms_look_like(written, expected):
     g = wg.Graph()
     shift = "stop_gradient(maximum(maximum(x0, x1), x2))"
-    assert str(wg.stable_form(written(*g.inputs("x", 3)))) == expected.format(m=shift)
+    found = str(wg.stable_form(written(*g.inputs("x", 3))))
+    assert found == expected.format(m=shift, a="stop_gradient(maximum(x0, -x0))")
 
 
 def test_what_is_shifted_already_is_left_alone():
@@ -465,7 +475,7 @@ def test_deep_and_wide_branches_stay_linear():
 def table_rows():
     text = (PROJECT / "docs" / "stability.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(.+?)` \| (\S+) \| (\S+) \| (\S+) \|", text, re.MULTILINE)
-    assert len(rows) > 10
+    assert len(rows) >= 60
     return rows
 
 
@@ -575,11 +585,8 @@ def test_functions_of_arrays_are_shifted_too(name, scale):
 def test_every_way_to_a_derivative_is_as_near_to_the_truth(op):
     """The generated functions, over a batch too, and `backward` of a `Value`."""
     rng = random.Random(op.name)
-    exponents = [2.5, -1.0, 0.5, 2.0, 3.0, -2.0, 1.0, 7.0]
-    for number in exponents if op.name == "pow_const" else [0.01, 0.2, 1.0][: 3 * len(op.statics)]:
-        _compare_derivatives(op, (number,), rng)
-    if not op.statics:
-        _compare_derivatives(op, (), rng)
+    for statics in op.settings:
+        _compare_derivatives(op, statics, rng)
 
 
 def _compare_derivatives(op, statics, rng):

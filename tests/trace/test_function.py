@@ -312,6 +312,28 @@ def test_a_table_is_a_list_elsewhere():
         wg.table(3)
 
 
+def test_rows_of_an_array_are_arrays():
+    rows = np.array([[Value(1.0), Value(2.0)], [Value(3.0), Value(4.0)], [Value(5.0), Value(6.0)]])
+    chances = np.array([0.5, 0.25, 0.125])
+    embedded, factors = wg.table(rows), wg.table(chances)
+
+    @wg.function
+    def f(i, j):
+        return ((embedded[i] + embedded[j]) @ np.array([1.0, 10.0])) * factors[j]
+
+    for i, j in ((0, 1), (2, 0), (1, 1)):
+        expected = ((rows[i] + rows[j]) @ np.array([1.0, 10.0])) * chances[j]
+        assert f(i, j).data == close(expected.data)
+    rows[1, 0] = Value(7.0)
+    f(0, 1).backward()
+    assert [v.grad for v in rows.ravel()] == [0.25, 2.5, 0.25, 2.5, 0.0, 0.0]
+    assert len(f.traces) == 1
+    assert embedded[1] is not rows[0]
+    assert list(embedded[1]) == list(rows[1])
+    with pytest.raises(OperandError, match="a table of array"):
+        wg.table(np.zeros((2, 2, 2)))
+
+
 def test_a_table_of_arguments():
     f = wg.function(lambda values, i: wg.table(values)[i] * 2)
     a, b = Value(1.0), Value(5.0)

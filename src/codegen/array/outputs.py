@@ -33,9 +33,9 @@ def joined(function: ArrayFunction) -> ArrayFunction:
 
 
 def _arrays(output: Element | Vector | Whole) -> list[str]:
-    if isinstance(output, Vector):
-        return [name for name, _ in output.pieces]
-    return [output.array]
+    if not isinstance(output, Vector):
+        return [output.array]
+    return [name for name, _ in output.pieces]
 
 
 class _Joining:

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 from .builder import Builder, Callee
-from .code import Code
+from .code import SPARE, Code
 from .host import link, object_code
 from .words import LANES
 
@@ -44,7 +44,8 @@ _API: Final = (
 )
 
 (_RUN, _GROUPS, _NUMBERS, _STACKS, _SCRATCH, _COLUMNS, _FIXED, _OUTPUTS, _WORK, _EACH) = range(10)
-_HEAD: Final = 10
+_ROWS, _SCRATCH_EACH = 10, 11
+_HEAD: Final = 12
 """What the numbers in memory are: these, then three for each argument, then the outputs."""
 
 _ONE, _MANY, _STACK, _LIST, _DICT = range(5)
@@ -72,7 +73,7 @@ class _Owner(int):
 def function_of(code: Code, name: str) -> Callable[..., Any] | None:
     """A built-in function that runs the code; None where this Python cannot have one."""
     caller = _caller()
-    if caller is None:
+    if caller is None or code.layout.dtype != "float64":
         return None
     keys: list[Any] = []
     numbers = _told(code, keys)
@@ -116,6 +117,7 @@ def _told(code: Code, keys: list[Any]) -> list[int]:
     head[_OUTPUTS] = _HEAD + len(groups)
     head[_WORK], head[_EACH] = layout.instructions - layout.each, layout.each
     head[_STACKS] = layout.stacks
+    head[_ROWS], head[_SCRATCH_EACH] = int(layout.rows), layout.scratch_each
     return [*head, *groups, *outputs]
 
 
@@ -194,6 +196,7 @@ class _Text(Builder):
         self.table = self._write_table()
         self.length = self._write_length()
         self.rows = self._write_rows()
+        self.plain = self._write_plain()
         self.many = self._write_many()
         self.build = self._write_build()
         self._write_call()
@@ -333,6 +336,23 @@ class _Text(Builder):
         b.ret(self.number(0))
         return function
 
+    def _write_plain(self) -> Any:
+        """plain(thing, n, width, one, to): copy lists of rows side by side; whether it is one."""
+        function, given, b = self.function("plain", self.whole, "pwwwp")
+        thing, n, width, one, to = given
+        with b.if_then(b.icmp_signed("==", one, self.number(1))):
+            b.ret(b.call(self.take, [thing, n, to, self.number(1)]))
+        for kind, name in ((list, "PyList"), (tuple, "PyTuple")):
+            with b.if_then(self._is(b, thing, kind)):
+                with self.loop(b, n) as row:
+                    item = b.call(self.api[f"{name}_GetItem"], [thing, row])
+                    start = self.at(b, to, b.mul(row, width), self.double)
+                    taken = b.call(self.take, [item, width, start, self.number(1)])
+                    self._refuse_unless(b, b.icmp_signed("==", taken, self.number(1)))
+                b.ret(self.number(1))
+        b.ret(self.number(0))
+        return function
+
     def _write_many(self) -> Any:
         """many(numbers, n, arrays): n numbers as a list, or as an array where `arrays` is not 0."""
         import numpy
@@ -437,7 +457,9 @@ class _Text(Builder):
         b2.call(self.api["PyMem_RawFree"], [memory])
         b2.branch(refused)
         arrays = self._fill(b, told, args, groups, samples, parts, freed)
-        self._pad(b, told, samples, parts["samples"])
+        in_blocks = b.icmp_signed("==", self.get(b, told, _ROWS), self.number(0))
+        with b.if_then(in_blocks):
+            self._pad(b, told, samples, parts["samples"])
         self._run(b, told, samples, parts)
         at = b.alloca(self.pointer)
         b.store(self.at(b, told, self.get(b, told, _OUTPUTS), self.whole), at)
@@ -475,11 +497,13 @@ class _Text(Builder):
         """Memory for a call: groups' addresses, their numbers, the samples, results, scratch."""
         eight = self.number(LANES)
         blocks = b.sdiv(b.add(samples, self.number(LANES - 1)), eight)
+        spare = b.mul(b.add(samples, self.number(SPARE)), self.get(b, told, _SCRATCH_EACH))
         counts = {
             "addresses": self.get(b, told, _GROUPS),
+            "rows": self.get(b, told, _GROUPS),
             "numbers": self.get(b, told, _FIXED),
             "samples": b.mul(b.mul(blocks, self.get(b, told, _COLUMNS)), eight),
-            "scratch": self.get(b, told, _SCRATCH),
+            "scratch": b.add(self.get(b, told, _SCRATCH), spare),
         }
         outputs = self.get(b, told, _NUMBERS)
         stacked = b.mul(self.get(b, told, _STACKS), samples)
@@ -501,19 +525,31 @@ class _Text(Builder):
         arrays, used, fixed, column = (b.alloca(self.whole) for _ in range(4))
         for variable in (arrays, used, fixed, column):
             b.store(self.number(0), variable)
-        where = b.alloca(self.pointer)
+        where, next_rows = b.alloca(self.pointer), b.alloca(self.pointer)
+        b.store(parts["rows"], next_rows)
         columns, one = self.get(b, told, _COLUMNS), self.number(1)
+        as_rows = b.icmp_signed("==", self.get(b, told, _ROWS), one)
         with self.loop(b, groups) as g:
             width, single, batched = self._group(b, told, g)
             thing = self.get(b, args, g, self.pointer)
             with b.if_else(b.icmp_signed("==", batched, one)) as (rows, numbers):
                 with rows:
                     at = b.load(column, typ=self.whole)
-                    given = [thing, samples, width, single, parts["samples"], columns, at]
-                    taken = b.call(self.rows, given)
-                    self._go_on_if(b, b.icmp_signed("!=", taken, self.number(0)), freed)
-                    with b.if_then(b.icmp_signed("==", taken, self.number(2))):
-                        b.store(one, arrays)
+                    with b.if_else(as_rows) as (plain, blocks):
+                        with plain:
+                            start = self.at(b, parts["samples"], b.mul(at, samples), self.double)
+                            address = self._rows_of(
+                                b, thing, samples, width, single, start, arrays, where, freed
+                            )
+                            place = b.load(next_rows, typ=self.pointer)
+                            b.store(address, place)
+                            b.store(self.at(b, place, 1, self.pointer), next_rows)
+                        with blocks:
+                            given = [thing, samples, width, single, parts["samples"], columns, at]
+                            taken = b.call(self.rows, given)
+                            self._go_on_if(b, b.icmp_signed("!=", taken, self.number(0)), freed)
+                            with b.if_then(b.icmp_signed("==", taken, self.number(2))):
+                                b.store(one, arrays)
                     b.store(b.add(at, width), column)
                 with numbers:
                     start = b.load(used, typ=self.whole)
@@ -529,6 +565,32 @@ class _Text(Builder):
         good = b.append_basic_block("good")
         b.cbranch(condition, good, otherwise)
         b.position_at_end(good)
+
+    def _rows_of(
+        self,
+        b: Any,
+        thing: Any,
+        samples: Any,
+        width: Any,
+        single: Any,
+        own: Any,
+        arrays: Any,
+        where: Any,
+        freed: Any,
+    ) -> Any:
+        """The address of rows of samples: an array's own, or those copied to `own`."""
+        b.store(own, where)
+        axes = b.sub(self.number(2), single)
+        last = b.select(b.icmp_signed("==", single, self.number(1)), self.number(-1), width)
+        data = b.call(self.table, [thing, axes, last])
+        with b.if_else(b.icmp_signed("!=", data, self.number(0))) as (array, row):
+            with array:
+                b.store(b.inttoptr(data, self.pointer), where)
+                b.store(self.number(1), arrays)
+            with row:
+                taken = b.call(self.plain, [thing, samples, width, single, own])
+                self._go_on_if(b, b.icmp_signed("==", taken, self.number(1)), freed)
+        return b.load(where, typ=self.pointer)
 
     def _numbers_of(
         self,
@@ -576,7 +638,9 @@ class _Text(Builder):
 
     def _run(self, b: Any, told: Any, samples: Any, parts: Any) -> None:
         """Run the code, without the interpreter's lock where it takes long."""
-        given = [parts["addresses"], parts["samples"], samples, parts["out"], parts["scratch"]]
+        as_rows = b.icmp_signed("==", self.get(b, told, _ROWS), self.number(1))
+        batch = b.select(as_rows, parts["rows"], parts["samples"])
+        given = [parts["addresses"], batch, samples, parts["out"], parts["scratch"]]
         run = Callee(self.get(b, told, _RUN, self.pointer), self.run_type())
         work = b.add(self.get(b, told, _WORK), b.mul(self.get(b, told, _EACH), samples))
         long = b.icmp_signed(">", work, self.number(_RELEASED))

@@ -15,6 +15,9 @@ from .words import LANES
 QUICK: Final = 10_000
 """Programs of more instructions are compiled without optimization, which takes a third the time."""
 
+SPARE: Final = 16
+"""How many more samples there is memory for than there are: the last block is a whole one."""
+
 _MARK: Final = "; layout: "
 _RUN: Final = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
@@ -31,6 +34,9 @@ class Layout:
     outputs  how they are nested, see `wengert.codegen.native.emit`
     scratch  how many numbers of memory the code needs
     instructions, each  how many instructions there are, and how many for every sample
+    rows     whether samples are given as rows, not in blocks of eight
+    scratch_each  how many numbers of memory more it needs for each sample
+    dtype    what the numbers are
     """
 
     groups: list[tuple[int, bool, bool]]
@@ -40,6 +46,9 @@ class Layout:
     scratch: int
     instructions: int
     each: int
+    rows: bool = False
+    scratch_each: int = 0
+    dtype: str = "float64"
 
     @classmethod
     def of(cls, source: Source) -> Layout:
@@ -51,6 +60,10 @@ class Layout:
     def columns(self) -> int:
         """How many numbers a sample has."""
         return sum(count for count, _, batched in self.groups if batched)
+
+    def room(self, samples: int) -> int:
+        """How many numbers of memory the code needs for so many samples."""
+        return self.scratch + self.scratch_each * (samples + SPARE)
 
     @property
     def batched(self) -> bool:
@@ -83,17 +96,17 @@ class Code:
         """
         import numpy
 
+        layout, kind = self.layout, numpy.dtype(self.layout.dtype)
         groups: list[Any] = []
         batch: list[Any] = []
-        for argument, (_, _, batched) in zip(arguments, self.layout.groups, strict=True):
-            array = numpy.ascontiguousarray(argument, numpy.float64)
+        for argument, (_, _, batched) in zip(arguments, layout.groups, strict=True):
+            array = numpy.ascontiguousarray(argument, kind)
             (batch if batched else groups).append(array)
         n = len(batch[0]) if batch else 1
-        samples = self.blocks(batch)
-        addresses = numpy.array([array.ctypes.data for array in groups], numpy.uintp)
-        out = numpy.empty(self.layout.numbers + self.layout.stacks * n)
-        scratch = numpy.empty(self.layout.scratch)
-        given = (addresses, samples, out, scratch)
+        samples = _addresses(batch) if layout.rows else self.blocks(batch)
+        out = numpy.empty(layout.numbers + layout.stacks * n, kind)
+        scratch = numpy.empty(layout.room(n), kind)
+        given = (_addresses(groups), samples, out, scratch)
         where = [array.ctypes.data for array in given]
         self._run(where[0], where[1], n, where[2], where[3])
         arrays = any(isinstance(argument, numpy.ndarray) for argument in arguments)
@@ -118,7 +131,7 @@ class Code:
     def _nested(self, tree: Any, out: Any, n: int) -> Any:
         kind, *rest = tree
         if kind == "n":
-            return float(out[rest[0]])
+            return out[rest[0]] if self.layout.dtype != "float64" else float(out[rest[0]])
         if kind == "v":
             start, count = rest
             return out[start : start + count]
@@ -134,6 +147,13 @@ def compiled(source: Source) -> bytes:
     """The machine code of a text, for the processor at hand."""
     effort = 2 if Layout.of(source).instructions <= QUICK else 0
     return object_code(source.text, effort)
+
+
+def _addresses(arrays: Sequence[Any]) -> Any:
+    """Where the numbers of arrays are."""
+    import numpy
+
+    return numpy.array([array.ctypes.data for array in arrays], numpy.uintp)
 
 
 def _callback(op: Any, statics: Sequence[float]) -> Any:

@@ -24,6 +24,11 @@ class Host(NamedTuple):
         """Whether it adds to a product in one rounding."""
         return any(name in self.features.split(",") for name in ("+fma", "+neon", "+fp-armv8"))
 
+    @property
+    def registers(self) -> int:
+        """How many vectors of sums it keeps at once, of eight float64 each."""
+        return 24 if "+avx512f" in self.features.split(",") else 4
+
 
 def binding() -> Any:
     """llvmlite's binding of LLVM; a `MissingExtraError` where it is not installed."""

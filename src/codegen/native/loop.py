@@ -27,7 +27,7 @@ _DIVERGED: Final = 1
 _FIELDS: Final = (
     *("run", "groups", "out", "scratch", "samples", "losses", "orders", "x", "y", "params"),
     *("state", "n", "size", "steps", "x_width", "y_width", "params_count", "state_count"),
-    *("params_at", "state_at", "loss_at", "packed", "next", "last", "order_row"),
+    *("params_at", "state_at", "loss_at", "packed", "next", "last", "order_row", "as_rows"),
 )
 _AT: Final = {name: place for place, name in enumerate(_FIELDS)}
 """What the loop is told in memory: addresses, lengths, positions among the results, and how far."""
@@ -110,9 +110,11 @@ class NativeLoop:
         blocks = -(-size // LANES)
         samples = numpy.empty(blocks * layout.columns * LANES)
         packed = orders is None and size >= len(X)
-        if packed:
+        if packed and not layout.rows:
             samples = self._code.blocks([X, Y])
-        out, scratch = numpy.empty(layout.numbers), numpy.empty(layout.scratch)
+        if layout.rows:  # two addresses first, then the rows that are put in order
+            samples = numpy.empty(2 + (0 if orders is None else size * layout.columns))
+        out, scratch = numpy.empty(layout.numbers), numpy.empty(layout.room(size))
         groups = numpy.array([params.ctypes.data, state.ctypes.data], numpy.uintp)
         order = numpy.arange(len(X)) if orders is None else numpy.ascontiguousarray(orders)
         widths = [part.size // max(1, len(part)) for part in data]
@@ -145,6 +147,7 @@ class NativeLoop:
             "next": 0,
             "last": 0,
             "order_row": 0 if orders is None else len(X),
+            "as_rows": int(layout.rows),
         }
         told = (ctypes.c_int64 * len(_FIELDS))(*[numbers[name] for name in _FIELDS])
         return told, (arrays, self._code)
@@ -163,6 +166,7 @@ class _Text(Builder):
     def text(self) -> str:
         """All of it."""
         self.fill = self._write_fill()
+        self.rows = self._write_rows()
         self._write_steps()
         return str(self.module)
 
@@ -195,6 +199,31 @@ class _Text(Builder):
         b.ret_void()
         return function
 
+    def _write_rows(self) -> Any:
+        """rows(all, width, order, count, to): rows in order, side by side."""
+        function, given, b = self.function("rows", self.ir.VoidType(), "pwpwp")
+        rows, width, order, count, to = given
+        with self.loop(b, count) as row:
+            source = self.at(b, rows, b.mul(self.get(b, order, row), width), self.double)
+            self._copy(b, source, self.at(b, to, b.mul(row, width), self.double), width)
+        b.ret_void()
+        return function
+
+    def _give_rows(self, b: Any, get: Any, step: Any, start: Any, count: Any) -> None:
+        """The addresses of the rows of a step: where they are, or where they are put in order."""
+        room = self.at(b, get["samples"], 2, self.double)
+        shuffled = b.icmp_signed("!=", get["order_row"], self.number(0))
+        row = b.mul(b.sdiv(step, get["steps"]), get["order_row"])
+        order = self.at(b, get["orders"], b.add(row, start), self.whole)
+        for number, part in enumerate(("x", "y")):
+            width = get[f"{part}_width"]
+            given = self.at(b, get["samples"], number, self.pointer)
+            b.store(self.at(b, get[part], b.mul(start, width), self.double), given)
+            with b.if_then(shuffled):
+                b.call(self.rows, [get[part], width, order, count, room])
+                b.store(room, given)
+            room = self.at(b, room, b.mul(get["size"], width), self.double)
+
     def _write_steps(self) -> None:
         _, (told,), b = self.function("steps", self.whole, "p", public=True)
         get = {name: self._field(b, told, name) for name in _FIELDS}
@@ -207,7 +236,11 @@ class _Text(Builder):
             start = b.mul(b.srem(step, get["steps"]), get["size"])
             left = b.sub(get["n"], start)
             count = b.select(b.icmp_signed("<", left, get["size"]), left, get["size"])
-            with b.if_then(b.icmp_signed("==", get["packed"], self.number(0))):
+            as_rows = b.icmp_signed("==", get["as_rows"], self.number(1))
+            with b.if_then(as_rows):
+                self._give_rows(b, get, step, start, count)
+            unpacked = b.icmp_signed("==", get["packed"], self.number(0))
+            with b.if_then(b.and_(unpacked, b.not_(as_rows))):
                 row = b.mul(b.sdiv(step, get["steps"]), get["order_row"])
                 order = self.at(b, get["orders"], b.add(row, start), self.whole)
                 for part, column in (("x", self.number(0)), ("y", get["x_width"])):

@@ -9,23 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ..arguments import as_floats
+from ..arguments import prepare as arrays_of
+from ..array.function import ArrayFunction
 from ..program import Program
 from ..target import Source, Target
 from . import emit as ir
+from .arrays import emit_arrays
 from .caller import function_of
 from .code import Code, compiled
 from .host import host
 
+LOOPS: Final = 1_500
+"""A graph of so many nodes, if it is regular, becomes loops over arrays; a smaller one a line for
+each operation."""
 
-def emit(program: Program) -> Source:
+
+def emit(program: Program | ArrayFunction) -> Source:
     """The program as LLVM IR for this processor, and as machine code.
 
     Without llvmlite that is a `MissingExtraError`.
     """
-    source = ir.emit(program, host().fused)
+    here = host()
+    if isinstance(program, ArrayFunction):
+        source = emit_arrays(program, here.fused, here.registers)
+    else:
+        source = ir.emit(program, here.fused)
     return replace(source, binary=compiled(source))
 
 
@@ -35,11 +46,13 @@ def load(source: Source) -> Callable[..., Any]:
     return function_of(code, source.function) or code.call
 
 
-def prepare(program: Program) -> Callable[[Sequence[Any]], Sequence[Any]]:
+def prepare(program: Program | ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """A function that makes arguments floats, lists of them and arrays of float64."""
+    if isinstance(program, ArrayFunction) and program.dtype != "float64":
+        return arrays_of(cast(Any, program))
 
     def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
-        plain = as_floats(program, arguments)
+        plain = as_floats(cast(Any, program), arguments)
         return [
             _as_array(number) if hasattr(argument, "__array_interface__") else number
             for argument, number in zip(arguments, plain, strict=True)
@@ -61,6 +74,7 @@ TARGET: Final = Target(
     load=load,
     prepare=prepare,
     direct=True,
+    rolled_from=LOOPS,
     machine=lambda: repr(host()),
 )
 """The target's record."""

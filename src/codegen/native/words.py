@@ -1,10 +1,12 @@
 """Lines of LLVM IR, written by computing with `Word`s: the machine that kernels are written for.
 
-A word is a float64, a whole number of 64 bits or a truth value, or eight of them, one to a sample.
+A word is a float64, a float32, a whole number of 64 bits or a truth value, or several of them, the
+lanes of a vector.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any, Final
@@ -12,7 +14,9 @@ from typing import Any, Final
 LANES: Final = 8
 """How many numbers a vector has, on every processor: LLVM splits those that are too long for it."""
 
-_TYPES: Final = {"f": "double", "i": "i64", "b": "i1"}
+_TYPES: Final = {"f": "double", "s": "float", "i": "i64", "b": "i1"}
+FLOATS: Final = "fs"
+"""The kinds of words that are floats, of 64 bits and of 32."""
 
 
 def type_of(kind: str, lanes: int) -> str:
@@ -34,8 +38,21 @@ def float_text(number: float) -> str:
     return f"0x{struct.unpack('>Q', struct.pack('>d', number))[0]:016X}"
 
 
+def single(number: float) -> float:
+    """The float32 that is nearest to a number.
+
+    >>> single(0.1)
+    0.10000000149011612
+    """
+    try:
+        nearest: float = struct.unpack("f", struct.pack("f", number))[0]
+    except OverflowError:
+        return math.copysign(math.inf, number)
+    return nearest
+
+
 class Word:
-    """A value of the code: `text` is its name or a constant, `kind` "f", "i" or "b".
+    """A value of the code: `text` is its name or a constant, `kind` "f", "s", "i" or "b".
 
     `bit` is, for a truth value written as a number, that truth value.
     """
@@ -66,7 +83,7 @@ class Word:
         return self.block.assign(f"{code} {a.typed}, {b.text}", self.kind, self.lanes)
 
     def _arithmetic(self, name: str, other: Any, swapped: bool = False) -> Word:
-        return self._with(f"f{name}" if self.kind == "f" else name, other, swapped)
+        return self._with(f"f{name}" if self.kind in FLOATS else name, other, swapped)
 
     def __add__(self, other: Any) -> Word:
         return self._arithmetic("add", other)
@@ -102,10 +119,10 @@ class Word:
         return self._with("and", mask)
 
     def __neg__(self) -> Word:
-        return self.block.assign(f"fneg {self.typed}", "f", self.lanes)
+        return self.block.assign(f"fneg {self.typed}", self.kind, self.lanes)
 
     def _compared(self, ordered: str, whole: str, other: Any) -> Word:
-        code = f"fcmp {ordered}" if self.kind == "f" else f"icmp {whole}"
+        code = f"fcmp {ordered}" if self.kind in FLOATS else f"icmp {whole}"
         b = self.block.constant(other, self)
         return self.block.assign(f"{code} {self.typed}, {b.text}", "b", self.lanes)
 
@@ -160,7 +177,9 @@ class Block:
         """A number as a word of the same kind and width; words as they are, if they are as wide."""
         if isinstance(value, Word):
             return value if value.lanes == like.lanes else self.spread(value, like.lanes)
-        text = float_text(value) if like.kind == "f" else str(value)
+        if like.kind == "s":
+            value = single(value)
+        text = float_text(value) if like.kind in FLOATS else str(value)
         return Word(self, splat(_TYPES[like.kind], text, like.lanes), like.kind, like.lanes)
 
     def number_word(self, value: float, lanes: int) -> Word:
@@ -202,11 +221,11 @@ class Block:
 
     def intrinsic(self, name: str, *words: Word) -> Word:
         """A call of one of LLVM's own functions on floats."""
-        lanes = words[0].lanes
-        full = f"@llvm.{name}.{'f64' if lanes == 1 else f'v{lanes}f64'}"
-        kind = words[0].type
+        lanes, kind = words[0].lanes, words[0].type
+        size = 64 if words[0].kind == "f" else 32
+        full = f"@llvm.{name}.{f'f{size}' if lanes == 1 else f'v{lanes}f{size}'}"
         self.intrinsics.add(f"declare {kind} {full}({', '.join([kind] * len(words))})")
-        return self.call(full, words)
+        return self.call(full, words, words[0].kind)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
         """a·b + c, rounded once if the processor can."""

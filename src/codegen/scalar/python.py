@@ -116,10 +116,15 @@ def preamble(program: Program, language: str) -> str:
             "function of Python or math: give its Notation define=, a function of that name or its "
             f"text{given}"
         )
-    imports = ["import math"] if any("math." in body for body in bodies) else []
-    if imported:
-        imports.append(f"from math import {', '.join(imported)}")
-    return "\n\n\n".join(part for part in ("\n".join(imports), *bodies) if part)
+    imports = Listing()
+    if any("math." in body for body in bodies):
+        imports.add("import math")
+    line = f"from math import {', '.join(imported)}"
+    if len(line) > LINE_LENGTH:
+        imports.enclose("from math import (", separated(imported), ")", 0)
+    elif imported:
+        imports.add(line)
+    return "\n\n\n".join(part for part in ("\n".join(imports.lines), *bodies) if part)
 
 
 def _odd_literals(program: Program) -> Iterator[str]:

@@ -14,7 +14,6 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from ...ops.record import ATOM, UNARY, Op
-from ...ops.scalar import WHERE
 from ..names import SHORT, Namespace, Variables
 from ..program import Gather, Group, Instruction, Operand, Program, flatten, map_nested
 from .layout import INDENT, LINE_LENGTH, Listing, packed, quoted, separated
@@ -339,12 +338,13 @@ class Writer:
 
 
 def _conditions(program: Program) -> set[str]:
-    """The comparisons that nothing reads but `where`, as its condition."""
+    """The truth values that are read as nothing else."""
     found = {i.name for i in program.instructions if i.op.truth}
     if not found:
         return found
     for instruction in program.instructions:
-        found.difference_update(instruction.operands[instruction.op is WHERE :])
+        places = instruction.op.conditions
+        found.difference_update(o for i, o in enumerate(instruction.operands) if i not in places)
     found.difference_update(gather.operand for gather in program.gathers)
     return found.difference(operand for _, operand in flatten(program.outputs))
 

@@ -140,7 +140,8 @@ def _places(
             passed = passes.get(id)
             room = ""
             if passed is not None and passed.wanted:
-                room = "×" + ("0" * len(_local(passed)) if w.symbolic else "−0.00000000")
+                room = _order(w, node, position) and "1st "
+                room += "×" + ("0" * len(_local(passed)) if w.symbolic else "−0.00000000")
             picture.edge(operand, node.id, id=id, label=room)
     return _read(picture.pipe(encoding="utf-8"))
 
@@ -174,6 +175,17 @@ def _drawn(thing: Mapping[str, Any], part: str, op: str) -> dict[str, Any]:
     """The first stroke of a kind that is drawn for a part of a node or edge."""
     stroke: dict[str, Any] = next(stroke for stroke in thing[part] if stroke["op"] == op)
     return stroke
+
+
+def _order(w: Lesson, consumer: Node, position: int) -> str:
+    """Which operand an edge brings, where that makes a difference."""
+    ordered = not w.graph.ops[consumer.number].commutative
+    if ordered and 1 < len(consumer.operands) <= 3:
+        return f'<tspan class="order">{_PLACES[position]} </tspan>'
+    return ""
+
+
+_PLACES: Final = ("1st", "2nd", "3rd")
 
 
 def _node(node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[str, int], w: Lesson) -> str:
@@ -231,6 +243,7 @@ def _edge(
     consumer = w.node(id.split("-")[1])
     parts = [f'<path d="{arrow.path}" class="line" marker-end="url(#arrow)"/>']
     live = ""
+    order = _order(w, consumer, int(id.rsplit("-", 1)[1]))
     if passed is not None and passed.wanted and passed.local_number is not None:
         place = numbers.place(passed.local_number)
         live = f' data-local="{place}"'
@@ -242,15 +255,16 @@ def _edge(
             if not w.symbolic:
                 number = _number(numbers, passed.local_number, at, bracketed=True)
             parts.append(
-                f'<text x="{x:.1f}" y="{y:.1f}" class="local" data-from="{at}">×{number}</text>'
+                f'<text x="{x:.1f}" y="{y:.1f}" class="local">{order}'
+                f'<tspan data-from="{at}">×{number}</tspan></text>'
             )
-    ordered = not w.graph.ops[consumer.number].commutative
-    if 1 < len(consumer.operands) <= 3 and ordered:
+            order = ""
+    if order:
         x, y = arrow.before_end
         end_x, end_y = arrow.end
         parts.append(
-            f'<text x="{x - (end_x - x) * 0.6:.1f}" y="{y - (end_y - y) * 0.6 + 12:.1f}" '
-            f'class="order">{id.rsplit("-", 1)[1]}</text>'
+            f'<text x="{x - (end_x - x) * 1.2:.1f}" y="{y - (end_y - y) * 1.2 - 3:.1f}" '
+            f'class="local">{order}</text>'
         )
     blocked = " blocked" if passed is not None and passed.wanted and passed.blocked else ""
     return f'<g class="edge{blocked}" id="figure-{id}"{live}>{"".join(parts)}</g>'

@@ -14,6 +14,7 @@
   let steps = all(".step");
   let values = PROGRAM(...leaves);
   let at = 0;
+  let printing = false;
 
   // -- numbers ----------------------------------------------------------------------------------
 
@@ -44,7 +45,7 @@
       else if (spot.hasAttribute("data-b") && text.startsWith("−")) text = `(${text})`;
       spot.textContent = text;
       spot.setAttribute("data-value", text === "?" ? "" : String(values[place]));
-      spot.classList.toggle("wrong", !Number.isFinite(values[place]));
+      spot.classList.toggle("wrong", text !== "—" && !Number.isFinite(values[place]));
     }
     for (const part of all("[data-local]")) {
       const place = Number(part.getAttribute("data-local"));
@@ -161,11 +162,14 @@
       note.hidden = part < 1 || part > 3;
       note.textContent = said || "";
     }
-    one("previous").disabled = at === 0;
-    one("next").disabled = at === steps.length - 1;
+    // A button that is out of use keeps the focus, so that keys go on to work.
+    one("previous").setAttribute("aria-disabled", String(at === 0));
+    one("next").setAttribute("aria-disabled", String(at === steps.length - 1));
+    one("place").textContent = `step ${at + 1} of ${steps.length}`;
     one("jump").value = String(at);
     ask(step);
     renew();
+    reachable();
     center(one(`figure-${node}`));
     one("status").textContent =
       `Step ${at + 1} of ${steps.length}, ${DATA.parts[part]}: ${spoken(step)}`;
@@ -187,6 +191,22 @@
     const [here, there] = [box.getBoundingClientRect(), view.getBoundingClientRect()];
     view.scrollLeft += here.left + here.width / 2 - there.left - there.width / 2;
     view.scrollTop += here.top + here.height / 2 - there.top - there.height / 2;
+  }
+
+  // What can be scrolled can be reached by keys.
+  function reachable() {
+    for (const part of all(".step.current :is(.scroll, dd, td, .formula, .entry, h2), .more .scroll, h1")) {
+      const wide = part.scrollWidth > part.clientWidth + 1;
+      if (wide && part.tabIndex < 0) {
+        part.tabIndex = 0;
+        part.dataset.reach = "";
+        if (part.matches(".scroll")) part.setAttribute("role", "group");
+        if (part.matches(".scroll")) part.setAttribute("aria-label", "Table, scrollable");
+      } else if (!wide && "reach" in part.dataset) {
+        part.removeAttribute("tabindex");
+        delete part.dataset.reach;
+      }
+    }
   }
 
   function light(line) {
@@ -212,6 +232,7 @@
     if (!one("predict").checked) return false;
     const step = steps[at];
     const asked = questions.filter((question) => question.open && question.place === place);
+    if (printing) return asked.length > 0;
     const now = asked.filter((question) => `step-${question.step}` === step.id);
     if (spot.closest(".more")) return asked.length > 0;
     const whole = now.some(({ kind }) => kind === "value" || kind === "total");
@@ -305,6 +326,8 @@
       for (const question of questions) question.open = true;
       show(at);
     });
+    addEventListener("hashchange", () => go(location.hash));
+    addEventListener("resize", reachable);
     document.addEventListener("keydown", (event) => {
       const busy = event.target.closest("input, select, textarea, .scroll, pre");
       if (busy || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -320,16 +343,17 @@
       if (link && go(link.getAttribute("href"))) event.preventDefault();
       if (button) path(button.closest("li"));
     });
-    // On paper everything is known and open.
-    let [before, closed] = [0, []];
+    // On paper everything is known, or with Predict nothing that is asked for.
+    let before = 0;
     addEventListener("beforeprint", () => {
-      closed = all(".more details:not([open])");
-      for (const part of closed) part.open = true;
+      printing = true;
+      document.documentElement.classList.toggle("handout", one("predict").checked);
       [before, at] = [at, steps.length - 1];
       renew();
     });
     addEventListener("afterprint", () => {
-      for (const part of closed) part.open = false;
+      printing = false;
+      document.documentElement.classList.remove("handout");
       at = before;
       renew();
     });

@@ -57,13 +57,13 @@ def html(w: Lesson) -> str:
 <body>
 <header>{heading}<div id="given">{drawn["given"]}</div></header>
 <main>
-<section class="picture" aria-label="The graph">
-<figure id="figure">{drawn["figure"]}</figure>
-{_sliders(at_numbers, tried=w.symbolic)}
-</section>
 <section class="walk" aria-label="The steps">
 {_CONTROLS}
 <div id="steps">{drawn["steps"]}</div>
+</section>
+<section class="picture" aria-label="The graph">
+<figure id="figure">{drawn["figure"]}</figure>
+{_sliders(at_numbers, tried=w.symbolic)}
 </section>
 {_code(w)}
 <section class="more">
@@ -129,6 +129,7 @@ _LEGEND_NUMBERS: Final = " <span>—: not computed yet</span>"
 _CONTROLS: Final = """<nav class="script" hidden aria-label="Steps">
 <button type="button" id="previous" aria-keyshortcuts="ArrowLeft">← Previous</button>
 <button type="button" id="next" aria-keyshortcuts="ArrowRight">Next →</button>
+<span id="place"></span>
 <select id="jump" aria-label="Go to a step"></select>
 <label class="switch">
 <input type="checkbox" id="predict"> Predict: hide numbers until I answer

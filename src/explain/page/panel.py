@@ -117,7 +117,7 @@ def _backward(w: Lesson, numbers: LiveNumbers, step: Backward) -> tuple[str, str
 
 def _arrived(w: Lesson, numbers: LiveNumbers, step: Backward, node: Node) -> str:
     """Why it is this node's turn, and what has arrived at it, linked to where it came from."""
-    ready = _said(f"Ready: {step.ready}.") if step.ready else ""
+    ready = f'<p class="ready">{escape(f"Ready: {step.ready}.")}</p>' if step.ready else ""
     if not step.arrivals:
         return ready + '<p>What arrives here is the <a href="#step-seed">seed</a>, 1.</p>'
     sources = [

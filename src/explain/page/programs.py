@@ -163,7 +163,7 @@ def typed_functions(graph: Graph) -> str:
     """The functions of one number that a typed answer may call; those of the graph are among them.
 
     >>> text = typed_functions(Graph())
-    >>> [line.strip() for line in text.splitlines() if "exp:" in line or "tanh:" in line]
+    >>> [line.strip() for line in text.splitlines() if " exp:" in line or " tanh:" in line]
     ['exp: (x) => Math.exp(x),', 'tanh: (x) => Math.tanh(x),']
     """
     known = {**ELEMENTWISE, **{op.name: op for op in graph.ops}}

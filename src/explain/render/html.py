@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from itertools import groupby
+from typing import Final
 
 from ...notation.mathml import from_latex
 from ..data import Formula
@@ -78,9 +80,35 @@ def _part(part: str | Formula | Spot, slot: Slot) -> str:
             return f'<span data-live="{key}">{escape(text)}</span>' if key else escape(text)
         case Formula():
             live = part.live if slot is not None else ""
-            return from_latex(live or part.latex, slot)
+            return "<wbr>".join(from_latex(piece, slot) for piece in pieces(live or part.latex))
         case _:
             return escape(part).replace("  ", "&ensp;")
+
+
+def pieces(latex: str) -> list[str]:
+    r"""A formula in pieces, between which a line may end: after "=", and in long sums.
+
+    >>> pieces(r"y = a + \left(b = c\right)"), len(pieces(" + ".join("abc" * 20)))
+    (['y =', 'a + \\left(b = c\\right)'], 60)
+    """
+    found, start, depth = [], 0, 0
+    signs = (" = ",) if len(latex) <= _LONG else (" = ", " + ", " - ", r" \cdot ", r" \times ")
+    for match in _NESTING.finditer(latex):
+        depth += 1 if match[0] in _OPENING else -1 if match[0] in _CLOSING else 0
+        if not depth and match[0] in signs and match.start() > start:
+            found.append(latex[start : match.end() - 1])
+            start = match.end()
+    return [*found, latex[start:]]
+
+
+_LONG: Final = 100
+"""Characters of LaTeX from which on a formula may be broken at other signs than "="."""
+
+_NESTING: Final = re.compile(
+    r"\\left|\\right|\\begin|\\end|\\[{}]|[{}]| = | \+ | - | \\cdot | \\times "
+)
+_OPENING: Final = frozenset((r"\left", r"\begin", "{"))
+_CLOSING: Final = frozenset((r"\right", r"\end", "}"))
 
 
 def minus(text: str) -> str:

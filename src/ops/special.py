@@ -1,0 +1,142 @@
+"""The error and gamma functions.
+
+Abramowitz & Stegun, *Handbook of Mathematical Functions* (1964), chapters 6 and 7.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from . import carried, carried_javascript, ieee, intervals
+from .basic import EXP
+from .notations import POSITIVE, REAL, cost, irrational, own, upright
+from .record import Notation, Op, call
+
+_TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+
+
+def _bell(x: Any) -> Any:
+    """The derivative of the error function."""
+    scale = irrational(x, _TWO_OVER_ROOT_PI, lambda sp: 2 / sp.sqrt(sp.pi))
+    return scale * EXP(-(x * x))
+
+
+def _carried(name: str, arrays: Any, javascript: str, latex: str = "") -> dict[str, Notation]:
+    """Notations of a function that NumPy and JavaScript lack."""
+    return {
+        "text": call(name),
+        "latex": Notation((latex or upright(name)) + r"\left({0}\right)"),
+        "python": call(name),
+        "javascript": call(name, define=javascript),
+        "numpy": own(arrays),
+    }
+
+
+ERF = Op(
+    name="erf",
+    arity=1,
+    evaluate=math.erf,
+    sympy=lambda sp, x: sp.erf(x),
+    vjp=(lambda ct, out, x: ct * _bell(x),),
+    notation=_carried("erf", carried.erf_of_arrays, carried_javascript.ERF),
+    sentence="the error function's derivative is the bell curve 2/√π·exp(-x²)",
+    domain=(REAL,),
+    interval=intervals.rising(math.erf, -1.0, 1.0, 0.0),
+    cost=cost(40, 12),
+)
+
+ERFC = Op(
+    name="erfc",
+    arity=1,
+    evaluate=math.erfc,
+    sympy=lambda sp, x: sp.erfc(x),
+    vjp=(lambda ct, out, x: -(ct * _bell(x)),),
+    notation=_carried("erfc", carried.erfc_of_arrays, carried_javascript.ERF),
+    sentence="erfc is 1 - erf, so its derivative is minus the bell curve 2/√π·exp(-x²)",
+    domain=(REAL,),
+    interval=intervals.loose(intervals.falling(math.erfc, 0.0, 2.0), 4e-15, 1e-322),
+    cost=cost(45, 14),
+)
+
+LGAMMA = Op(
+    name="lgamma",
+    arity=1,
+    evaluate=ieee.log_gamma,
+    sympy=lambda sp, x: (
+        sp.loggamma(x) if getattr(x, "is_positive", None) else sp.log(sp.Abs(sp.gamma(x)))
+    ),
+    vjp=(lambda ct, out, x: ct * DIGAMMA(x),),
+    notation={
+        **_carried(
+            *("lgamma", carried.log_gamma_of_arrays, carried_javascript.LGAMMA), r"\log\Gamma"
+        ),
+        "python-ieee": own(ieee.log_gamma),
+    },
+    sentence="the logarithm of the gamma function has the digamma function for a derivative",
+    domain=(POSITIVE,),
+    interval=intervals.loose(
+        lambda a: (
+            intervals.dip(ieee.log_gamma, 1.4616321449683622, -0.12148629053584961)(a)
+            if a.low > 0.0
+            else intervals.Interval(-math.inf, math.inf, a.nan)
+        ),
+        1e-14,
+        4e-14,
+    ),
+    cost=cost(90, 30),
+)
+
+DIGAMMA: Op = Op(
+    name="digamma",
+    arity=1,
+    evaluate=ieee.digamma,
+    sympy=lambda sp, x: sp.polygamma(0, x),
+    vjp=(lambda ct, out, x: ct * POLYGAMMA(x, 1),),
+    notation={
+        **_carried(*("digamma", carried.digamma_of_arrays, carried_javascript.DIGAMMA), r"\psi"),
+        "python": own(ieee.digamma),
+    },
+    sentence="the digamma function has the polygamma function of order 1 for a derivative",
+    domain=(POSITIVE,),
+    interval=lambda a: (
+        intervals.loose(intervals.rising(ieee.digamma), 2e-15, 2e-15)(a)
+        if a.low > 0.0
+        else intervals.ANY
+    ),
+    cost=cost(900, 150),
+)
+
+
+def _polygamma_within(a: intervals.Interval, order: float) -> intervals.Interval:
+    if not (a.low > 0.0 and order in range(1, 101)):
+        return intervals.ANY
+    ends = [ieee.polygamma(end, order) for end in (a.low, min(a.high, 1.7e308))]
+    rule = intervals.loose(lambda: intervals.Interval(min(ends), max(ends)), 1e-13, 1e-300)
+    return rule()
+
+
+POLYGAMMA: Op = Op(
+    name="polygamma",
+    arity=1,
+    evaluate=ieee.polygamma,
+    sympy=lambda sp, x, order: sp.polygamma(order, x),
+    vjp=(lambda ct, out, x, order: ct * POLYGAMMA(x, order + 1),),
+    notation={
+        "text": call("polygamma", "{0}", "{order}"),
+        "latex": Notation(r"\psi^{{\left({order}\right)}}\left({0}\right)"),
+        "python": own(ieee.polygamma, "{0}", "{order}"),
+        "javascript": call("polygamma", "{0}", "{order}", define=carried_javascript.POLYGAMMA),
+        "numpy": own(carried.polygamma_of_arrays, "{0}", "{order}"),
+    },
+    sentence="each polygamma function is the derivative of the one before it",
+    domain=(POSITIVE,),
+    statics=("order",),
+    trials=((1,), (2,), (3,)),
+    interval=_polygamma_within,
+    undefined=intervals.undefined_to(0.0),
+    cost=cost(5000, 400),
+)
+
+TABLE = (ERF, ERFC, LGAMMA, DIGAMMA, POLYGAMMA)
+"""These operations, in order."""

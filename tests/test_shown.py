@@ -1,0 +1,126 @@
+"""What notebooks show: something worth reading of every object, and no error where it is not."""
+
+import re
+
+import graphviz
+import pytest
+
+import wengert as wg
+from wengert.draw import picture
+from wengert.notebook import MAX_LINES, MAX_PARAMETERS, listing
+
+
+def shown(thing):
+    return thing._repr_mimebundle_(include=None, exclude=None)
+
+
+@pytest.fixture
+def y():
+    g = wg.Graph()
+    return wg.log(1 + wg.exp(g.input("a"))) * 2
+
+
+def test_a_value_is_a_picture_and_a_leaf_its_text():
+    x = wg.Value(2.0, label="x")
+    assert shown(x) == {}
+    svg = shown((x * x).tanh())["image/svg+xml"]
+    assert svg.startswith("<svg")
+    assert "data 2.0000" in svg
+
+
+def test_a_graph_is_drawn_from_its_ends(y):
+    svg = shown(y.graph)["image/svg+xml"]
+    assert svg.count('class="node"') >= 4
+    assert shown(wg.Graph()) == {}
+
+
+@pytest.mark.parametrize(
+    "net",
+    [wg.Neuron(3, seed=0), wg.Layer(2, 3, seed=0), wg.MLP(3, [4, 4, 1], seed=0)],
+    ids=["neuron", "layer", "mlp"],
+)
+def test_a_network_is_drawn(net):
+    assert "<svg" in shown(net)["image/svg+xml"]
+
+
+def test_a_large_network_is_drawn_by_layers_and_a_larger_one_not_at_all():
+    svg = shown(wg.MLP(8, [24, 10], seed=0))["image/svg+xml"]
+    assert svg.count('class="node"') < 10
+    net = wg.MLP(64, [80], seed=0)
+    assert len(net.parameters()) > MAX_PARAMETERS
+    assert shown(net) == {}
+
+
+def test_what_has_too_many_boxes_is_text():
+    total = x = wg.Value(1.0, label="x")
+    for _ in range(MAX_LINES):
+        total = total * x + x
+    assert shown(total) == {}
+
+
+def test_without_graphviz_there_is_text_and_no_error(monkeypatch, y):
+    def missing(*arguments, **options):
+        raise graphviz.ExecutableNotFound(["dot"])
+
+    monkeypatch.setattr(picture, "_layout", missing)
+    monkeypatch.setattr(picture.shutil, "which", lambda *arguments, **options: None)
+    assert shown(y.graph) == {}
+
+
+def test_a_rolled_graph_is_a_picture_and_index_notation():
+    g = wg.Graph()
+    rolled = wg.roll([wg.MLP(3, [4, 1], seed=0)(g.inputs("x", 3))])
+    html = shown(rolled)["text/html"]
+    assert "<svg" in html
+    assert "Σ<sub>" in html
+    assert "rounded: an array" in wg.draw_dot(rolled).source
+
+
+def test_a_compiled_function_is_its_code_in_colours(y):
+    (a,) = (y.graph["a"],)
+    f = wg.compile({"a": a}, {"y": y, "dy": wg.grad(y, a)})
+    html = shown(f)["text/html"]
+    assert re.search(r'<span style="color: [^"]*keyword[^"]*">def</span> f\(a\):', html)
+    plain = re.sub(r"<span style=\"opacity: 0.5\">[^<]*</span>", "", html)
+    text = re.sub("<[^>]+>", "", plain).replace("&quot;", '"').replace("&gt;", ">")
+    assert text.replace("&lt;", "<").replace("&#x27;", "'") == f.source
+    assert repr(f.report()) == str(f.report())
+
+
+def test_code_that_is_not_python_is_plain():
+    html = listing("function f(a) { return a < 1; }\n")
+    assert "a &lt; 1" in html
+    assert "keyword" not in html
+
+
+def test_a_proof_is_a_table(y):
+    html = shown(wg.verify(y, y.graph["a"]))["text/html"]
+    assert "Every check held" in html
+    assert html.count("<tr") > 5
+    assert "lies in" in shown(wg.ranges(y, {y.graph["a"]: (-1.0, 1.0)}))["text/html"]
+
+
+def test_a_mistake_is_a_table(y):
+    html = wg.explain(y, at={"a": 1.0}).mistake("order")._repr_html_()
+    assert "<table>" in html
+    assert "The first wrong step" in html
+
+
+def test_a_history_is_its_curve():
+    history = wg.History([4.0, 2.0, 1.0], "finished", 0.25)
+    assert history._repr_png_().startswith(b"\x89PNG")
+    assert history.plot()._repr_png_().startswith(b"\x89PNG")
+    assert wg.History([], "interrupted", 0.0)._repr_png_() is None
+
+
+def test_a_traced_function_is_the_code_compiled_last():
+    w = wg.Value(2.0)
+
+    @wg.function
+    def loss(x):
+        return (w * x).tanh()
+
+    assert shown(loss) == {}
+    loss(0.5)
+    assert "def" in shown(loss)["text/html"]
+    assert repr(loss.report()).startswith("loss: 1 compiled")
