@@ -10,6 +10,7 @@ import pytest
 import scalar_programs as programs
 
 from wengert.codegen.array.printer import TARGET
+from wengert.codegen.array.scaling import scaled
 from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError
@@ -257,6 +258,22 @@ def test_the_learning_rate_is_applied_where_the_fewest_numbers_are():
     assert "* (0.1 / len(x))" in f.source, f.source
 
 
+def test_a_factor_that_was_moved_stays_where_it_is():
+    net = MLP(2, [16, 16, 1], activation="relu", seed=1)
+    sample = sample_loss(net, 2, find_loss("hinge"))
+    count = TOTAL(sample.graph.constant(1))
+    moved = [p - 0.1 * (TOTAL(d) / count) for p, d in _with_gradient(sample)]
+    groups = {"params": sample.leaves, "x": sample.x, "y": sample.y}
+    f = compile(groups, {"params": moved}, target=TARGET, batch=("x", "y"), reduce="mean")
+    made = scaled(f.program)
+    assert scaled(made) is made
+    assert not any("unscaled_unscaled" in name for name in made.program.arrays)
+
+
+def _with_gradient(sample):
+    return zip(sample.leaves, grad(sample.loss, sample.leaves), strict=True)
+
+
 def test_state_is_computed_where_it_is_put_out():
     f = step_of(Adam())
     for line in (
@@ -265,6 +282,17 @@ def test_state_is_computed_where_it_is_put_out():
         "new_state[0] = ",
     ):
         assert line in f.source, f.source
+
+
+def test_a_convolution_looks_up_its_windows_once():
+    source, loss = programs.convolution(9, 2)
+    value, *gradient = source.with_gradient(loss)
+    own = {parameter.id for parameter in source.parameters}
+    x = [value.graph[node] for node in value.graph.leaves.values() if node not in own]
+    f, _ = both({"params": source.parameters, "x": x}, [value, *gradient], batch="x")
+    assert f.source.count(".take(windows, axis=1)") == 1, f.source
+    assert f.source.count("np.dot(x_windows") + f.source.count("x_windows.reshape(-1, 3)") > 1
+    assert "tensordot" not in f.source
 
 
 def test_attention_is_masked_and_needs_no_tables():

@@ -28,7 +28,7 @@ from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .function import ArrayFunction, Element, Vector, Whole, copied_by, truths
-from .reading import Code, Head, arranged, transposed, view
+from .reading import Code, Head, arranged, reshaped, taken, transposed, view
 from .recognise import Recogniser, _normal, masked, number, on_shape, seen_through
 from .views import array_literal, strided_view
 
@@ -417,11 +417,24 @@ class _Printer:
             bare = text.text if text.binds == ATOM else f"({text.text})"
             text = Code(f"{bare}.reshape({shown})")
         shown = text.text
-        if code.memory and self._root[name] == name:
+        windows = self._windows(statement) if code.memory else None
+        if windows is not None:
+            shown = windows.text
+        elif code.memory and self._root[name] == name:
             shown = f"{text.tight}.copy()"
         self.listing.assign(self._names[name], "=", shown, 1, name)
         if set(code.axes) != set(grid):
             self._fixed.add(name)
+
+    def _windows(self, statement: Statement) -> Code | None:
+        """The value of a statement that copies the windows of another array, if it does."""
+        source = copied_by(statement)
+        if source is None or source in self._columns or statement.array in self._columns:
+            return None
+        (read,) = statement.reads
+        lengths = self.recogniser.grid(statement)
+        shape = self._arrays[source].shape
+        return taken(read, self.source(source), shape, list(lengths), lengths, self.head)
 
     def _grown(self, code: Code, grid: Sequence[str], lengths: Sequence[int]) -> Code:
         """The value with all axes of a grid."""
@@ -500,6 +513,8 @@ class _Printer:
             lengths,
             writing=True,
         )
+        if code.base is not None and code.axes == target.axes and not statement.domain:
+            code, target = self._in_one_shape(array, code, target, lengths)
         shown = arranged(code, target.axes)
         partial = self._writers[name] > 1 and statement.domain
         if partial:
@@ -527,6 +542,20 @@ class _Printer:
         self.listing.found[name] = len(self.listing.lines)
         if name in self._scattered:
             self.listing.add(f"{self._scattered[name]} = {self._names[name]}", level=1)
+
+    def _in_one_shape(
+        self, array: Array, code: Code, target: Code, lengths: Mapping[str, int]
+    ) -> tuple[Code, Code]:
+        """A value that is another one reshaped, and memory for that one, where it is a view."""
+        assert code.base is not None
+        bare, shape = code.base
+        axes = tuple([str(k) for k in range(len(shape))])
+        if target.base is not None and target.base[1] == shape:
+            return replace(bare, axes=axes), replace(target.base[0], axes=axes)
+        if target.base is None and self._is_contiguous(array, target):
+            own = tuple([lengths[axis] for axis in target.axes])
+            return replace(bare, axes=axes), reshaped(target, shape, axes, own)
+        return code, target
 
     def _fillable(self, code: Code, array: Array, target: Code) -> bool:
         return bool(target.axes) and bool(target.memory) and "places" not in target.text

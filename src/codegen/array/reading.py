@@ -27,6 +27,7 @@ class Code:
     filling  the text that writes the value into the memory `{out}`; "" where there is none
     update   what an operator does with two pieces of text: left, operator, right
     depth    how deep expressions are nested in it
+    base     what it is in another shape, and that shape, if it is that; without axes' names
     op       the operation of the table that it is, if it is one
     operands, statics  what that is applied to, with axes of the same names
     """
@@ -38,6 +39,7 @@ class Code:
     filling: str = ""
     depth: int = 0
     update: tuple[str, str, str] | None = None
+    base: tuple[Code, Shape] | None = None
     op: Op | None = None
     operands: tuple[Code, ...] = ()
     statics: tuple[float, ...] = ()
@@ -147,6 +149,25 @@ def arranged(code: Code, grid: Sequence[str]) -> Code:
     return code.through(f"[{', '.join(keys)}]", grid[first:])
 
 
+def reshaped(code: Code, shape: Shape, axes: Sequence[str], lengths: Shape) -> Code:
+    """The same in another shape, with one name for each axis of it; `BATCH` is written as -1.
+
+    lengths   of the axes that it has
+
+    >>> x = Code("x", ("n", "i", "j"))
+    >>> flat = reshaped(x, (BATCH, 6), ("n", "k"), (BATCH, 2, 3))
+    >>> flat.text, reshaped(flat, (BATCH, 2, 3), x.axes, (BATCH, 6)).text
+    ('x.reshape(-1, 6)', 'x')
+    """
+    if shape == lengths:
+        return replace(code, axes=tuple(axes), op=None, operands=())
+    base, own = code.base or (replace(code, axes=(), op=None, operands=()), lengths)
+    if own == shape:
+        return replace(base, axes=tuple(axes))
+    shown = ", ".join(str(-1 if length == BATCH else length) for length in shape)
+    return replace(base.through(f".reshape({shown})", axes), base=(base, own))
+
+
 def transposed(code: Code, axes: Sequence[str]) -> Code:
     """The same with its axes in another order."""
     if tuple(axes) == code.axes:
@@ -204,9 +225,12 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
     keys: list[str] = []
     axes: list[str] = []
     sizes: list[int] = []
+    counts: list[int] = []
     split, windows = False, []
     table: tuple[int, Table] | None = None
     for index, length in zip(read.index, shape, strict=True):
+        if index.terms if isinstance(index, Affine) else True:
+            counts.append(prod(lengths[axis] for axis in index.axes))
         if isinstance(index, Table):
             table = (len(axes), index)
             keys.append(":")
@@ -236,7 +260,9 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
             windows.append(_Window(len(axes), slow, long, fast, short))
             axes.append(slow)
             sizes.append(lengths[slow])
-    code = replace(source, axes=tuple(axes), filling="", update=None, op=None, operands=())
+    code = replace(
+        source, axes=tuple(axes), filling="", update=None, op=None, operands=(), base=None
+    )
     while keys and keys[-1] == ":":
         keys.pop()
     if keys:
@@ -245,7 +271,8 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
         return _windowed(code, windows, lengths)
     if split:
         shown = ", ".join(map(head.length, sizes))
-        code = code.through(f".reshape({shown})", axes)
+        before = replace(code, axes=()), tuple(counts)
+        code = replace(code.through(f".reshape({shown})", axes), base=before)
     if table is None:
         return code
     place, index = table
@@ -281,6 +308,38 @@ def _windowed(code: Code, windows: Sequence[_Window], lengths: Mapping[str, int]
     inside = f"[{', '.join(keys)}]" if keys else ""
     axes = (*code.axes, *[window.fast for window in windows])
     return replace(code.through("", axes), text=f"{text}{inside}")
+
+
+def taken(
+    read: Read,
+    source: Code,
+    shape: Shape,
+    axes: Sequence[str],
+    lengths: Mapping[str, int],
+    head: Head,
+) -> Code | None:
+    """A copy of windows, sample by sample, by the places of their elements; None for others."""
+    if WINDOWS not in view(read, source, shape, lengths, head).text:
+        return None
+    batched = shape[0] == BATCH
+    inner = tuple([axis for axis in axes if lengths[axis] != BATCH])
+    strides, step, offset = dict.fromkeys(inner, 0), 1, 0
+    for index, length in reversed([*zip(read.index, shape, strict=True)][batched:]):
+        assert isinstance(index, Affine)
+        offset += step * index.offset
+        for axis, stride in index.terms:
+            strides[axis] += step * stride
+        step *= length
+    parts = [
+        f"{strides[axis]} * {counting}" if strides[axis] != 1 else counting
+        for axis in inner
+        for counting in [_counting(axis, inner, lengths, head)]
+    ]
+    places = head.constant(" + ".join([*parts, *([str(offset)] if offset else [])]), "windows")
+    if not batched:
+        return Code(f"{source.tight}.take({places})", tuple(axes))
+    rows = reshaped(source, (BATCH, step), ("0", "1"), shape)
+    return Code(f"{rows.tight}.take({places}, axis=1)", tuple(axes))
 
 
 def table_constant(index: Table, head: Head) -> str:

@@ -30,10 +30,13 @@ from ...arrays.statements import LITERAL, ArrayProgram, Statement
 from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH
-from .reading import Code, Head, arranged, table_constant, transposed, view
+from .reading import Code, Head, arranged, reshaped, table_constant, transposed, view
 
 MANY = 12
 """A sum of more terms is written as a sum of sums."""
+
+LARGE = 512
+"""An array of so many elements is multiplied by 1 / c: divisions take longer than products."""
 
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
@@ -172,6 +175,10 @@ class Recogniser:
         if value.op is MUL:
             sign, selected = _selected(1.0, operands)
             operands = selected if sign > 0 else operands
+        large = _size(operands[0].axes, lengths) >= LARGE
+        if value.op is DIV and large and not operands[1].axes and constants[1] is None:
+            inverse = Code(f"1.0 / {operands[1].within(PRODUCT + 1)}", (), PRODUCT)
+            return _product(operands[0], inverse, grid)
         if self.dtype != "float64" and value.op.conditions:
             operands = self._of_own_type(operands, value.op.conditions)
         axes = tuple([axis for axis in grid if any(axis in code.axes for code in operands)])
@@ -479,7 +486,8 @@ def _paired(
     a, b, summed = factors[i], factors[j], alone(i, j)
     if any(axis in a.axes and axis in b.axes for axis in summed):
         a, b = _summed_alone(0, summed, [a, b]), _summed_alone(1, summed, [a, b])
-        product = _matrix_product(a, b, summed, [axis for axis in order if axis not in summed])
+        rest = [axis for axis in order if axis not in summed]
+        product = _matrix_product(a, b, summed, rest, lengths)
     else:
         product = _product(a, b, order)
         product = _over_axes(product, [axis for axis in summed if axis in product.axes], "add")
@@ -572,15 +580,15 @@ def _over_axes(code: Code, axes: Sequence[str], name: str) -> Code:
     return Code(f"{call})", rest, ATOM, "", f"{call}, out={{out}})" if rest else "", code.depth + 1)
 
 
-def _matrix_product(a: Code, b: Code, over: Sequence[str], grid: Sequence[str]) -> Code:
+def _matrix_product(
+    a: Code, b: Code, over: Sequence[str], grid: Sequence[str], lengths: Mapping[str, int]
+) -> Code:
     inner = [axis for axis in over if axis in a.axes and axis in b.axes]
     stacked = [axis for axis in grid if axis in a.axes and axis in b.axes]
     rows = [axis for axis in a.axes if axis not in (*inner, *stacked)]
     columns = [axis for axis in b.axes if axis not in (*inner, *stacked)]
     depth = 1 + max(a.depth, b.depth)
-    if len(columns) > 1 >= len(rows) or (
-        columns and rows and len(rows) < 2 and grid.index(columns[0]) < grid.index(rows[0])
-    ):
+    if columns and (not rows or grid.index(columns[0]) < grid.index(rows[0])):
         a, b, rows, columns = b, a, columns, rows
     if not rows and not columns and not stacked:
         other = transposed(b, a.axes)
@@ -589,11 +597,8 @@ def _matrix_product(a: Code, b: Code, over: Sequence[str], grid: Sequence[str]) 
         return Code(f"np.vdot({a.text}, {other.text})", (), ATOM, "", "", depth)
     if stacked and (len(inner) > 1 or len(rows) != 1 or len(columns) != 1):
         return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)], depth)
-    if len(inner) > 1 or len(columns) > 1:
-        places = [[code.axes.index(axis) for axis in inner] for code in (a, b)]
-        shown = ", ".join(map(str, places)) if len(inner) > 1 else f"{places[0]}, {places[1]}"
-        text = f"np.tensordot({a.text}, {b.text}, ({shown}))"
-        return Code(text, (*rows, *columns), ATOM, "", "", depth)
+    if max(map(len, (inner, rows, columns))) > 1:
+        return _in_groups(a, b, (inner, rows, columns), lengths)
     first = transposed(a, [*stacked, *rows, *inner])
     second = transposed(b, [*stacked, *inner, *columns])
     text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
@@ -604,6 +609,41 @@ def _matrix_product(a: Code, b: Code, over: Sequence[str], grid: Sequence[str]) 
         return Code(f"np.dot({inside})", axes, ATOM, "", f"np.dot({inside}, out={{out}})", depth)
     filling = f"np.matmul({inside}, out={{out}})"
     return Code(text, (*stacked, *rows, *columns), PRODUCT, "", filling, depth)
+
+
+def _in_groups(
+    a: Code,
+    b: Code,
+    groups: tuple[Sequence[str], Sequence[str], Sequence[str]],
+    lengths: Mapping[str, int],
+) -> Code:
+    """The product over several axes, or with several, as one of matrices: each group an axis."""
+    inner, rows, columns = groups
+    names = {"r": rows, "c": columns, "s": inner}
+
+    def length(name: str) -> int:
+        found = prod(lengths[axis] for axis in names[name])
+        return BATCH if found < 0 else found
+
+    def matrix(code: Code, first: str, second: str) -> Code:
+        """A factor with two axes, which lie as it has them where that is possible."""
+        straight = [*names[first], *names[second]]
+        turned = [*names[second], *names[first]]
+        order = turned if list(code.axes) == turned and turned != straight else straight
+        lying = (second, first) if order == turned and turned != straight else (first, second)
+        code = transposed(code, order)
+        own = tuple([name for name in lying if names[name]])
+        shape = tuple([length(name) for name in own])
+        code = reshaped(code, shape, own, tuple([lengths[axis] for axis in code.axes]))
+        return transposed(code, [name for name in (first, second) if names[name]])
+
+    one, other = matrix(a, "r", "s"), matrix(b, "s", "c")
+    inside = f"{one.text}, {other.text}"
+    depth = 1 + max(a.depth, b.depth)
+    axes = tuple([name for name in ("r", "c") if names[name]])
+    made = Code(f"np.dot({inside})", axes, ATOM, "", f"np.dot({inside}, out={{out}})", depth)
+    shape = tuple([lengths[axis] for axis in (*rows, *columns)])
+    return reshaped(made, shape, (*rows, *columns), tuple([length(name) for name in axes]))
 
 
 def _einsum(a: Code, b: Code, axes: Sequence[str], depth: int) -> Code:

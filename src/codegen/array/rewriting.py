@@ -14,6 +14,7 @@ from .outputs import joined
 from .scaling import scaled
 from .statementcost import microseconds
 from .sums import flattened
+from .windows import unfolded
 
 Rewrite = Callable[[ArrayFunction], ArrayFunction]
 """From a function to one that computes the same up to rounding, or to itself."""
@@ -90,6 +91,7 @@ def _folded(function: ArrayFunction) -> ArrayFunction:
 
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
     ("sums", flattened),
+    ("windows", unfolded),
     ("factors", scaled),
     ("outputs", joined),
     ("columns", turned),

@@ -23,6 +23,9 @@ from .recognise import SAMPLES
 STEPS: Final = 100_000
 """How many statements may be looked at in all; the search ends there, with what it has found."""
 
+ROUNDS: Final = 16
+"""How many factors are moved, one after another."""
+
 
 class Factor(NamedTuple):
     """A number times scalars over scalars, which are named."""
@@ -51,7 +54,10 @@ def scaled(function: ArrayFunction) -> ArrayFunction:
                                             new[i, j] = w[i, j] - d'[i, j]
     """
     budget = [STEPS]
-    while (plan := _Search(function.program, budget).best()) is not None:
+    for _ in range(ROUNDS):
+        plan = _Search(function.program, budget).best()
+        if plan is None:
+            break
         function = _applied(function, plan)
     return function
 
@@ -135,7 +141,9 @@ class _Search:
             if not others and whole != ONE:
                 plan.factor = whole
                 if not alone:
-                    for number, term, _, _ in exits:
+                    for number, term, known, own in exits:
+                        if own == known:
+                            continue
                         plan.absorbed.setdefault(number, set()).add(term)
                 return plan if self._works(plan) else None
         return None

@@ -1,0 +1,150 @@
+"""The windows of a convolution as an array of their own, which all products with them read.
+
+y[n, i, c] = Σ_a x[n, i + a]·k[c, a]        w[n, i, a] = x[n, i + a]
+dk[c, a] = Σ_n,i x[n, i + a]·dy[n, i, c]    y[n, i, c] = Σ_a w[n, i, a]·k[c, a]
+                                            dk[c, a] = Σ_n,i w[n, i, a]·dy[n, i, c]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from ...arrays.reads import Affine, Axis, Operand, Read, Reduce, Term, along
+from ...arrays.statements import COMPUTED, Array, ArrayProgram, Statement
+from ...ops.scalar import ADD
+from ...ops.shapes import BATCH
+from .function import ArrayFunction
+
+Key = tuple[str, tuple[tuple[int, tuple[tuple[int, int], ...]], ...]]
+"""An array, and for each index its offset and the strides and lengths of its axes."""
+
+
+def unfolded(function: ArrayFunction) -> ArrayFunction:
+    """The function with windows that products read as arrays of their own, or itself."""
+    work = _Unfolding(function.program)
+    program = work.result()
+    return replace(function, program=program) if work.made else function
+
+
+@dataclass
+class _Windows:
+    """The array of the windows of another; `order` says which axis of the key each axis is."""
+
+    name: str
+    order: tuple[tuple[int, int], ...]
+
+
+@dataclass
+class _Unfolding:
+    program: ArrayProgram
+    made: dict[Key, _Windows] = field(default_factory=dict)
+
+    def result(self) -> ArrayProgram:
+        """The program with windows as arrays."""
+        self._arrays = dict(self.program.arrays)
+        self._before: list[Statement] = []
+        statements: list[Statement] = []
+        for statement in self.program.statements:
+            value = statement.value
+            if isinstance(value, Reduce) and value.op is ADD:
+                terms = tuple([self._term(statement, term) for term in value.terms])
+                statement = replace(statement, value=replace(value, terms=terms))
+            statements += [*self._before, statement]
+            self._before = []
+        if not self.made:
+            return self.program
+        outputs, arguments = self.program.outputs, self.program.arguments
+        return ArrayProgram(self._arrays, tuple(statements), outputs, arguments)
+
+    def _term(self, statement: Statement, term: Term) -> Term:
+        if len(term.factors) < 2 or term.domain or not term.over:
+            return term
+        lengths = {axis.name: axis.length for axis in (*statement.axes, *term.over)}
+        over = {axis.name for axis in term.over}
+        factors = [self._factor(f, term.factors, lengths, over) for f in term.factors]
+        return replace(term, factors=tuple(factors))
+
+    def _factor(
+        self,
+        factor: Operand,
+        factors: Iterable[Operand],
+        lengths: Mapping[str, int],
+        over: set[str],
+    ) -> Operand:
+        if not isinstance(factor, Read) or not _has_windows(factor, lengths):
+            return factor
+        own = {axis for index in factor.index for axis in index.axes}
+        others = [f for f in factors if f is not factor and isinstance(f, Read)]
+        shared = {axis for f in others for index in f.index for axis in index.axes}
+        if not own & shared & over or not self._inside(factor, lengths):
+            return factor
+        names = [_axes_by_size(index, lengths) for index in factor.index]
+        key = (
+            factor.array,
+            tuple(
+                [(offset, tuple([(s, lengths[a]) for a, s in terms])) for offset, terms in names]
+            ),
+        )
+        if key not in self.made:
+            self._make(factor, key, lengths, over)
+        order = self.made[key].order
+        return Read(
+            self.made[key].name, tuple([along(names[index][1][k][0]) for index, k in order])
+        )
+
+    def _inside(self, read: Read, lengths: Mapping[str, int]) -> bool:
+        """Whether all that is read is in the array."""
+        shape = self.program.arrays[read.array].shape
+        for index, length in zip(read.index, shape, strict=True):
+            assert isinstance(index, Affine)
+            last = index.offset + sum(s * (lengths[axis] - 1) for axis, s in index.terms)
+            if length != BATCH and (index.offset < 0 or last >= length):
+                return False
+        return True
+
+    def _make(self, read: Read, key: Key, lengths: Mapping[str, int], over: set[str]) -> None:
+        """An array of windows: what the product keeps comes first, then what it sums over."""
+        flat = [
+            (place, k, axis)
+            for place, index in enumerate(read.index)
+            for k, (axis, _) in enumerate(_axes_by_size(index, lengths)[1])
+        ]
+        ordered = [one for one in flat if one[2] not in over] + [
+            one for one in flat if one[2] in over
+        ]
+        samples = [one for one in ordered if lengths[one[2]] == BATCH]
+        ordered = [*samples, *[one for one in ordered if one not in samples]]
+        name = f"{read.array.rstrip('_')}_windows"
+        while name in self._arrays:
+            name += "_"
+        axes = tuple([Axis(axis, lengths[axis]) for _, _, axis in ordered])
+        self._arrays[name] = Array(name, tuple([axis.length for axis in axes]), COMPUTED)
+        self._before.append(Statement(name, axes, Reduce(ADD, (Term(1, (read,)),))))
+        self.made[key] = _Windows(name, tuple([(place, k) for place, k, _ in ordered]))
+
+
+def _axes_by_size(index: object, lengths: Mapping[str, int]) -> tuple[int, list[tuple[str, int]]]:
+    """The offset of an index, and its axes with their strides, the widest first."""
+    assert isinstance(index, Affine)
+    terms = sorted(index.terms, key=lambda term: (-term[1], -lengths[term[0]]))
+    return index.offset, terms
+
+
+def _has_windows(read: Read, lengths: Mapping[str, int]) -> bool:
+    """Whether a read goes through overlapping windows, along axes each its own."""
+    if not all(isinstance(index, Affine) for index in read.index):
+        return False
+    axes = [axis for index in read.index for axis in index.axes]
+    if len(axes) != len(set(axes)):
+        return False
+    found = False
+    for index in read.index:
+        assert isinstance(index, Affine)
+        if any(stride < 1 for _, stride in index.terms):
+            return False
+        terms = sorted(index.terms, key=lambda term: term[1])
+        for (axis, stride), (_, wider) in pairwise(terms):
+            found = found or wider < stride * lengths[axis]
+    return found
