@@ -301,7 +301,8 @@ class _Validation:
         if array.home is None:
             return
         vector = self._array(array.home.vector, f"where {name} lies")
-        wide = [place for place in array.home.places if not 0 <= place < vector.size]
+        size, places = vector.size, array.home.places
+        wide = bool(places) and not (min(places) >= 0 and max(places) < size)
         own = [length for length in vector.shape if length != BATCH]
         if len(array.home.places) != array.size or len(own) != 1 or wide:
             raise ShapeError(
