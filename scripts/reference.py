@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 TOPICS = {
     "Numbers and graphs": (
-        "Value Graph Expr Origin evaluate draw_dot to_json from_json to_networkx from_networkx parse "
-        "unroll"
+        "Value Graph Expr Origin evaluate draw_dot to_json from_json to_networkx from_networkx "
+        "parse unroll"
     ),
     "Derivatives": "grad adjoints jvp jacobian hessian hvp stable_form simplify Rule stop_gradient",
     "Formulas": "to_sympy from_sympy latex text mathml Notation ranges",

@@ -23,7 +23,7 @@ PICTURE = ROOT / "docs" / "rooms.svg"
 # Imports run down this list only; those of one entry do not import each other.
 ROOMS = (
     ("errors",),
-    ("storage",),
+    ("storage", "terminal"),
     ("ops",),
     ("graph",),
     ("notation",),

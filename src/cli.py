@@ -12,9 +12,7 @@ import json
 import math
 import os
 import re
-import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -31,6 +29,7 @@ from .graph.store import check_name
 from .graph.written import latex, text
 from .notation.formulas import read_formulas
 from .storage import write_bytes
+from .terminal import columns, painted, wrapped
 
 MAX_FORMULA_TERMS = 50_000
 """How many nodes of a written-out gradient are printed; beyond it is a `SizeError`."""
@@ -371,7 +370,7 @@ def _failed(message: str, code: int = 2) -> int:
     """Say what is wrong, with nothing in it that a terminal would act upon."""
     cut = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
     message = "".join(c if c.isprintable() or c == "\n" else f"[U+{ord(c):04X}]" for c in cut)
-    print(_colour("wengert:", "1;31", sys.stderr), message, file=sys.stderr)
+    print(painted("wengert:", "1;31", sys.stderr), message, file=sys.stderr)
     return code
 
 
@@ -388,20 +387,15 @@ def _say_folded(line: str) -> None:
 
 def _say_equation(left: str, right: str) -> None:
     first, *rest = _wrapped(f"{left} = {right}")
-    _say(_colour(left, "1", sys.stdout) + first[len(left) :])
+    _say(painted(left, "1", sys.stdout) + first[len(left) :])
     for line in rest:
         _say(line)
 
 
 def _wrapped(line: str, margin: str = "") -> list[str]:
     """The line cut to the width of the terminal; whole when it goes elsewhere."""
-    width = shutil.get_terminal_size((80 if sys.stdout.isatty() else 1_000_000, 24)).columns
-    indent = margin + "    "
-    lines = textwrap.wrap(line, max(width, 20), subsequent_indent=indent, break_on_hyphens=False)
-    return lines or [""]
+    return wrapped(line, columns(WHOLE, WHOLE), rest=len(margin) + 4)
 
 
-def _colour(words: str, code: str, stream: Any) -> str:
-    """The words in colour on a terminal that shows it, unless NO_COLOR asks for none."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty()
-    return words if plain else f"\x1b[{code}m{words}\x1b[0m"
+WHOLE: Final = 1_000_000
+"""Columns that every line has room in."""

@@ -201,6 +201,10 @@ def test_draw_without_a_program_to_draw_with(run, monkeypatch, tmp_path):
     assert (code, out) == (2, "")
     assert "pip install graphviz-pure" in err
     assert run("draw", "x*x", "--out", "x.gv")[0] == 0
+    code, out, err = run("explain", "x*x", "--at", "x=1", "--html", "x.html")
+    assert (code, out) == (2, "")
+    assert "pip install graphviz-pure" in err
+    assert err.count("\n") == 1
 
 
 def test_draw_with_a_program_that_fails(run, monkeypatch):

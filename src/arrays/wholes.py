@@ -135,6 +135,7 @@ class _Wholes:
         A derivative that is 0 because nothing depends on the leaf is an element like the others.
         """
         found, start = self._found, 0
+        self._next_known = self._known_after()
         while start < len(found.roots):
             key = self._vector_from(start)
             if key is None:
@@ -154,23 +155,33 @@ class _Wholes:
     def _vector_from(self, start: int) -> tuple[str, int] | None:
         """The argument whose adjoints the outputs from `start` are, and how deep they are."""
         roots = self._found.roots
-        for root in roots[start:]:
-            key = self._elements.get(root)
-            if key is not None:
-                break
-            if not self._is_zero(root):
-                return None
-        else:
+        known = self._next_known[start]
+        if known == NONE:
             return None
-        name, level, _ = key
-        run = roots[start : start + self._lengths[name]]
-        if level == 0 or len(run) < self._lengths[name]:
+        name, level, place = self._elements[roots[known]]
+        length = self._lengths[name]
+        if level == 0 or place != known - start or start + length > len(roots):
             return None
-        for place, root in enumerate(run):
-            mine = self._elements.get(root)
-            if mine != (name, level, place) and not (mine is None and self._is_zero(root)):
+        for place in range(length):
+            mine = self._elements.get(roots[start + place])
+            if mine != (name, level, place) and not (
+                mine is None and self._is_zero(roots[start + place])
+            ):
                 return None
         return name, level
+
+    def _known_after(self) -> list[int]:
+        """For each output the next, itself included, of which one knows the vector; else NONE.
+
+        Between them are zeros alone.
+        """
+        roots, found = self._found.roots, [NONE]
+        for place in reversed(range(len(roots))):
+            if roots[place] in self._elements:
+                found.append(place)
+            else:
+                found.append(found[-1] if self._is_zero(roots[place]) else NONE)
+        return found[::-1]
 
     def _is_zero(self, node: int) -> bool:
         return self._is_number(node) and self._found.graph.value(node) == 0.0

@@ -157,7 +157,7 @@ def build(recipe: Recipe) -> Built:
             dtype=options.dtype,
             stacked=recipe.stacked,
         )
-        if not target.arrays and len(program.instructions) * OFTEN > len(graph):
+        if _is_irregular(program, recipe):
             program, graph = None, _simplified(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     if program is None:
@@ -181,8 +181,16 @@ def simplified_graph(recipe: Recipe) -> Graph:
 def _is_rolled(recipe: Recipe) -> bool:
     """Whether the target prints statements, or looks for them in a graph as large."""
     graph, target = recipe.graph, find_target(recipe.options.target)
-    large = target.rolled_from is not None and len(graph) >= target.rolled_from
+    single = recipe.options.dtype == "float32"  # which code for numbers one by one knows nothing of
+    large = target.rolled_from is not None and (single or len(graph) >= target.rolled_from)
     return target.arrays or (large and not graph.shapes)
+
+
+def _is_irregular(function: ArrayFunction, recipe: Recipe) -> bool:
+    """Whether statements stand for so few nodes that the target writes these one by one."""
+    if find_target(recipe.options.target).arrays or recipe.options.dtype == "float32":
+        return False
+    return len(function.instructions) * OFTEN > len(recipe.graph)
 
 
 def _simplified(recipe: Recipe) -> Graph:

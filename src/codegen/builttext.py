@@ -10,6 +10,8 @@ from typing import Any
 from ..graph.expr import Origin
 from ..graph.rewrite import PassRecord
 from ..ops.table import OPERATIONS
+from .array.function import ArrayFunction
+from .array.functiontext import read, told
 from .build import Built, Derivatives
 from .program import Gather, Group, Instruction, Nested, Program
 from .target import Source
@@ -18,25 +20,16 @@ Load = Callable[[Source], Callable[..., Any]]
 
 
 def text_of(built: Built) -> str:
-    """A built scalar program as JSON. Its operations are those of the table, by name."""
-    program = built.program
-    assert isinstance(program, Program)
-    origins: dict[Origin | None, int] = {None: 0}
-    bodies = [
-        [_instruction(i, origins.setdefault(i.origin, len(origins))) for i in body]
-        for body in (program.once, program.each, program.after)
-    ]
-    source = built.source
+    """A built program as JSON. Its operations are those of the table, by name."""
+    program, source = built.program, built.source
+    assert isinstance(program, (Program, ArrayFunction))
+    if isinstance(program, ArrayFunction):
+        whole: dict[str, Any] = {"function": told(program)}
+    else:
+        whole = _program_told(program)
     return json.dumps(
         {
-            "name": program.name,
-            "groups": [[g.name, g.argument, g.leaves, g.scalar, g.batched] for g in program.groups],
-            "origins": [
-                [o.transform, o.primal, o.role, o.rule, o.operand] for o in origins if o is not None
-            ],
-            "bodies": bodies,
-            "gathers": [[g.name, g.operand, g.stacked] for g in program.gathers],
-            "outputs": _folded(program.outputs),
+            **whole,
             "source": [source.text, source.function, dict(source.lines), source.cuts],
             "asked": [[op.name, statics] for op, statics in source.operations],
             "binary": b64encode(source.binary).decode(),
@@ -52,15 +45,28 @@ def text_of(built: Built) -> str:
     )
 
 
-def built_of(text: str, load: Load) -> Built:
-    """What `text_of` wrote; the function comes from `load`.
+def _program_told(program: Program) -> dict[str, Any]:
+    origins: dict[Origin | None, int] = {None: 0}
+    bodies = [
+        [_instruction(i, origins.setdefault(i.origin, len(origins))) for i in body]
+        for body in (program.once, program.each, program.after)
+    ]
+    return {
+        "name": program.name,
+        "groups": [[g.name, g.argument, g.leaves, g.scalar, g.batched] for g in program.groups],
+        "origins": [
+            [o.transform, o.primal, o.role, o.rule, o.operand] for o in origins if o is not None
+        ],
+        "bodies": bodies,
+        "gathers": [[g.name, g.operand, g.stacked] for g in program.gathers],
+        "outputs": _folded(program.outputs),
+    }
 
-    >>> from wengert.codegen.compiled import compile
-    """
-    data = json.loads(text)
+
+def _program_read(data: Mapping[str, Any]) -> Program:
     origins = [None, *(Origin(*origin) for origin in data["origins"])]
     once, each, after = (tuple([_read(item, origins) for item in body]) for body in data["bodies"])
-    program = Program(
+    return Program(
         name=data["name"],
         groups=tuple(
             Group(name, argument, tuple(leaves), scalar, batched)
@@ -72,6 +78,12 @@ def built_of(text: str, load: Load) -> Built:
         after=after,
         outputs=_unfolded(data["outputs"]),
     )
+
+
+def built_of(text: str, load: Load) -> Built:
+    """What `text_of` wrote; the function comes from `load`."""
+    data = json.loads(text)
+    program = read(data["function"]) if "function" in data else _program_read(data)
     written, function, lines, cuts = data["source"]
     asked = tuple((OPERATIONS[op], tuple(statics)) for op, statics in data["asked"])
     source = Source(written, function, lines, tuple(cuts), asked, b64decode(data["binary"]))

@@ -186,6 +186,7 @@ class Compiled:
         lines += [f"{len(self.program.instructions):,} operations: {counts}"]
         if self.target in ("python", "numpy"):
             lines.append(estimate(self.program))
+        lines += self._target.told(self._emitted)
         return Report("\n".join(lines))
 
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:
@@ -201,8 +202,12 @@ class Compiled:
         A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
         compiled and run it checks its gradients by finite differences.
         """
-        if os.fspath(path).endswith(".c") and isinstance(self.program, Program):
-            return write_text(path, c_text(self.program, self.values, self.derivatives))
+        if os.fspath(path).endswith(".c"):
+            program = self.program
+            if self.target == "native" and isinstance(program, ArrayFunction):
+                program = _scalar_program(self._recipe)
+            if isinstance(program, Program):
+                return write_text(path, c_text(program, self.values, self.derivatives))
         if self.target != "python" or not isinstance(self.program, Program):
             raise SpellingError(
                 f"a module of the {self.target!r} target cannot be saved as plain Python; "

@@ -54,7 +54,7 @@ class Target:
     Where the function is `direct`, it is given the caller's own first, and answers `NotImplemented`
     if they have to be prepared. `machine` says for what machine code is made, where that matters.
     One with a number in `rolled_from` prints `ArrayFunction`s where a graph of scalars has as many
-    nodes and few statements come of it.
+    nodes and few statements come of it. `told` says more of the code, in lines for reports.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Target:
     direct: bool = False
     machine: Callable[[], str] = lambda: ""
     rolled_from: int | None = None
+    told: Callable[[Source], Sequence[str]] = lambda source: ()
 
 
 TARGETS: Final[Mapping[str, str]] = {

@@ -72,11 +72,13 @@ def draw_backward(
                     if label == "0"
                     else {}
                 )
+                ordered = len(operands) > 1 and not graph.ops[node].commutative
+                place = f"{position}: " if ordered else ""  # parallel edges lie side by side
                 picture.edge(
                     f"n{operand}",
                     f"n{node}",
-                    dir="back",
-                    label=f"×{escape(label, 30)}",
+                    dir="none" if blocked else "back",
+                    label=f"{place}×{escape(label, 30)}",
                     **{**DERIVED, **blocked},
                 )
     caption(

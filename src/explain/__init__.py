@@ -24,6 +24,7 @@ def explain(
     rates: Sequence[float] | None = None,
     part: str | None = None,
     collapse: bool = False,
+    progress: bool | None = None,
 ) -> Walkthrough:
     """The chain rule on `output`, step by step, as the compiler carries it out.
 
@@ -34,6 +35,7 @@ def explain(
     rates     the learning rates of the last step; 0.001, 0.01 and 0.1 unless given
     part      the label of a part of the expression to explain instead, such as "h0_1"
     collapse  make each labelled part, such as a neuron, one step
+    progress  whether to say what is being done; left out, on a terminal, for many operations
 
     Errors: `MissingInputError` names leaves without a value, `OperandError` a value that is no
     number, `SizeError` says how large an expression is that has more than 150 operations.
@@ -49,13 +51,16 @@ def explain(
     from .derivation import derive
     from .lesson import lesson
     from .outcome import RATES
+    from .telling import Telling
     from .walkthrough import Walkthrough
 
     rates = RATES if rates is None else rates
     for rate in rates:
         if isinstance(rate, bool) or not isinstance(rate, (int, float)):
             raise OperandError(f"learning rate {shorten(rate)}: expected a number")
-    return Walkthrough.of(lesson(derive(output, wrt, at, part=part, collapse=collapse), rates))
+    derivation = derive(output, wrt, at, part=part, collapse=collapse)
+    with Telling(progress, derivation) as tell:
+        return Walkthrough.of(lesson(derivation, rates, tell=tell))
 
 
 def __getattr__(name: str) -> Any:

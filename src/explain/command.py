@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from ..errors import FormulaError, shorten
+from ..errors import FormulaError, MissingExtraError, shorten
 from ..notation.formulas import read_formulas
 from ..storage import write_text
 from . import explain
@@ -109,7 +109,12 @@ def read_values(given: Sequence[str]) -> dict[str, float]:
 
 def write_html(w: Walkthrough, path: str) -> Path:
     """Write the page of a walk-through, whatever the suffix of the path."""
-    return write_text(path, w.html())
+    import graphviz
+
+    try:
+        return write_text(path, w.html())
+    except graphviz.ExecutableNotFound as missing:
+        raise MissingExtraError(str(missing)) from None
 
 
 def ask(w: Walkthrough, read: Callable[[str], str] = input) -> int:

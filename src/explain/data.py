@@ -254,6 +254,29 @@ class Paths(Step):
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """Forward mode from one leaf: how many edges it takes, and the derivative it ends with."""
+
+    leaf: str
+    edges: int
+    value: Number
+
+
+@dataclass(frozen=True)
+class Directions(Step):
+    """The last of step 4, where there are several leaves: forward mode beside the backward pass.
+
+    sweeps    forward mode, a sweep a leaf
+    forward   how many multiplications they take together, one an edge
+    backward  how many the one backward pass takes
+    """
+
+    sweeps: tuple[Sweep, ...]
+    forward: int
+    backward: int
+
+
+@dataclass(frozen=True)
 class Judgement:
     """One leaf's derivative, four ways: graph, sympy, difference quotient, compiled function.
 

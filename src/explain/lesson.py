@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -19,7 +19,7 @@ from .derivation import Derivation
 from .judges import agreement, compiled_function
 from .notation import write
 from .outcome import code, update
-from .paths import paths
+from .paths import directions, paths
 from .stability import stable
 from .steps import adjoint_formula, backward, forward, node_id, seed, task
 
@@ -99,11 +99,19 @@ class Lesson:
 
 
 def lesson(
-    derivation: Derivation, rates: Sequence[float], compiled: Compiled | None = None
+    derivation: Derivation,
+    rates: Sequence[float],
+    compiled: Compiled | None = None,
+    tell: Callable[[str], None] = lambda what: None,
 ) -> Lesson:
-    """The walk-through of a derivation; `compiled` is its compiled function, if there is one."""
+    """The walk-through of a derivation; `compiled` is its compiled function, if there is one.
+
+    `tell` is told what is done next.
+    """
     d = derivation
+    tell("compiling")
     function = compiled_function(d) if compiled is None else compiled
+    tell("forward, back")
     lineage = Lineage.of(d)
     steps: list[Step] = [
         task(d),
@@ -112,9 +120,12 @@ def lesson(
         *backward(d),
         *stable(d, function, lineage),
         *paths(d),
-        agreement(d, function),
-        code(d, function, lineage),
+        *directions(d),
     ]
+    tell("asking sympy")
+    steps.append(agreement(d, function))
+    tell("reading the code")
+    steps.append(code(d, function, lineage))
     if not d.symbolic:
         steps.append(update(d, rates))
     return Lesson(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from .data import Factor, Formula, PathProduct, Paths
+from .data import Directions, Factor, Formula, PathProduct, Paths, Sweep
 from .derivation import Derivation, Edge
 from .notation import local_formula
 from .steps import edge_id, node_id
@@ -44,6 +44,47 @@ def paths(d: Derivation) -> Iterator[Paths]:
             total=total,
             capped=capped,
         )
+
+
+def directions(d: Derivation) -> Iterator[Directions]:
+    """The last of step 4, if more than one derivative is asked for."""
+    if len(d.wrt) < 2:
+        return
+    output = d.names[d.root]
+    sweeps = tuple(
+        Sweep(node_id(leaf), _edges_above(d, leaf), _sum_over_paths(d, leaf)) for leaf in d.wrt
+    )
+    forward = sum(sweep.edges for sweep in sweeps)
+    more = " The more leaves, the more that is: training goes backward." * (forward > len(d.shares))
+    yield Directions(
+        id="directions",
+        part=4,
+        kind="directions",
+        title="Why backward",
+        sentence=(
+            "Forward mode starts at a leaf with 1 and carries the derivative by that leaf up, node "
+            "by node, adding where edges meet: the same local derivatives, multiplied from the "
+            f"other end. It needs a sweep for each leaf, here {len(sweeps)} sweeps over {forward} "
+            f"edges. The backward pass starts at {output} and finds all {len(sweeps)} derivatives "
+            f"in one sweep over {counted(len(d.shares), 'edge')}.{more}"
+        ),
+        node=node_id(d.root),
+        finite=finite(*(sweep.value for sweep in sweeps)),
+        sweeps=sweeps,
+        forward=forward,
+        backward=len(d.shares),
+    )
+
+
+def _edges_above(d: Derivation, leaf: int) -> int:
+    """How many edges the derivative by a leaf is carried along on the way to the output."""
+    carried, edges = {leaf}, 0
+    for node in d.live:
+        if node in d.adjoint:
+            found = sum(operand in carried for _, operand in _open_edges(d, node))
+            edges += found
+            carried |= {node} if found else set()
+    return edges
 
 
 def _open_edges(d: Derivation, node: int) -> list[tuple[int, int]]:

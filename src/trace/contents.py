@@ -8,14 +8,16 @@ and said.
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from types import CodeType
 from typing import Any, Final, NamedTuple
 
 from ..graph.arithmetic import Arithmetic
+from ..graph.value import Value
 from ..ops.shapes import is_array
 from .lines import Line, line_of
+from .number import Number
 from .structure import MAX_DEPTH
 
 MAX_KEPT: Final = 1_000_000
@@ -33,6 +35,10 @@ class Variable(NamedTuple):
 class Contents:
     """What things held at first: lists, dicts, arrays of objects, and objects with attributes.
 
+    things     with their names
+    variables  that may be assigned to
+    known      Values that may be written anywhere, since they were there before
+
     >>> from wengert import Value
     >>> seen = [Value(1.0)]
     >>> contents = Contents([("seen", seen)])
@@ -43,8 +49,12 @@ class Contents:
     """
 
     def __init__(
-        self, things: Iterable[tuple[str, Any]], variables: Iterable[Variable] = ()
+        self,
+        things: Iterable[tuple[str, Any]],
+        variables: Iterable[Variable] = (),
+        known: Container[Any] = (),
     ) -> None:
+        self._known = known
         self._variables = [(variable, variable.read()) for variable in variables]
         self._kept: list[tuple[str, Any, Any]] = []
         room = MAX_KEPT
@@ -56,20 +66,17 @@ class Contents:
 
     def written(self) -> tuple[str, Any] | None:
         """The first place of a number or Value that was not there, and its name or index alone."""
-        for variable, before in self._variables:
-            now = variable.read()
-            if now is not before and _is_traced(now):
-                return variable.name, variable.name
-        for name, thing, before in self._kept:
-            held, shown = _held(thing), name or type(thing).__name__
-            for key in _changes(held, before):
-                if _is_traced(held[key]):
-                    attribute = held is not thing and isinstance(held, dict)
-                    return f"{shown}.{key}" if attribute else f"{shown}[{key!r}]", key
+        for variable, _ in self._assigned():
+            return variable.name, variable.name
+        for name, thing, held, before in self._filled():
+            key = next(key for key in _changes(held, before) if _is_new(held[key], self._known))
+            attribute = held is not thing and isinstance(held, dict)
+            shown = name or type(thing).__name__
+            return f"{shown}.{key}" if attribute else f"{shown}[{key!r}]", key
         return None
 
     def changed(self) -> str | None:
-        """The name of the first that holds something else than it did."""
+        """The name of the first that holds something else than it did, whatever it is."""
         for name, thing, before in self._kept:
             now = _held(thing)
             if len(now) != len(before) or any(True for _ in _changes(now, before)):
@@ -77,19 +84,29 @@ class Contents:
         return None
 
     def restore(self) -> None:
-        """Put back what was there."""
-        for variable, before in self._variables:
-            if variable.read() is not before:
-                variable.write(before)
-        for _, thing, before in self._kept:
-            held = _held(thing)
-            if len(held) == len(before) and not any(True for _ in _changes(held, before)):
-                continue
+        """Put back what was where numbers and Values have been written, and there alone."""
+        for variable, before in self._assigned():
+            variable.write(before)
+        for _, _, held, before in self._filled():
             if isinstance(held, dict):
                 held.clear()
                 held.update(before)
             else:
                 held[:] = before
+
+    def _assigned(self) -> Iterator[tuple[Variable, Any]]:
+        """Variables that are a number or a Value now, or hold one, and were something else."""
+        for variable, before in self._variables:
+            now = variable.read()
+            if now is not before and _is_new(now, self._known):
+                yield variable, before
+
+    def _filled(self) -> Iterator[tuple[str, Any, Any, Any]]:
+        """Things with such a number or Value in them: the name, the thing, what it holds, held."""
+        for name, thing, before in self._kept:
+            held = _held(thing)
+            if any(_is_new(held[key], self._known) for key in _changes(held, before)):
+                yield name, thing, held, before
 
 
 def _held(thing: Any) -> Any:
@@ -104,21 +121,22 @@ def _held(thing: Any) -> Any:
 def _changes(now: Any, before: Any) -> Iterator[Any]:
     """The indices or keys at which there is something now that was not there before."""
     if isinstance(now, dict):
-        yield from (key for key, item in now.items() if before.get(key, now) is not item)
+        yield from (key for key, item in list(now.items()) if before.get(key, now) is not item)
         return
     yield from range(len(before), len(now))
     yield from (k for k, (a, b) in enumerate(zip(now, before, strict=False)) if a is not b)
 
 
-def _is_traced(thing: Any, depth: int = 0) -> bool:
-    """Whether it is a number that is computed with, or holds one."""
+def _is_new(thing: Any, known: Container[Any], depth: int = 0) -> bool:
+    """Whether it is a number or Value that is not known, or holds one."""
     if isinstance(thing, Arithmetic) or depth > MAX_DEPTH:
-        return isinstance(thing, Arithmetic)
+        return isinstance(thing, Number) or (isinstance(thing, Value) and thing not in known)
+    items: Iterable[Any] = ()
     if isinstance(thing, Mapping):
-        return any(_is_traced(item, depth + 1) for item in thing.values())
-    if isinstance(thing, (list, tuple)):
-        return any(_is_traced(item, depth + 1) for item in thing)
-    return bool(is_array(thing) and thing.dtype == object and any(map(_is_traced, thing.ravel())))
+        items = thing.values()
+    elif isinstance(thing, (list, tuple)) or (is_array(thing) and thing.dtype == object):
+        items = thing if isinstance(thing, (list, tuple)) else thing.ravel()
+    return any(_is_new(item, known, depth + 1) for item in items)
 
 
 def containers_in(thing: Any, name: str) -> Iterable[tuple[str, Any]]:

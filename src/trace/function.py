@@ -276,7 +276,8 @@ def function(
 ) -> Any:
     """Compile a Python function of Values: traced once per structure of its arguments.
 
-    target     "auto" for the one that is estimated to be faster, or one of `wengert.targets()`
+    target     "auto" for the one that is estimated to be faster, which becomes machine code after
+               as many calls as pay for it, or one of `wengert.targets()`
     cache_dir  a directory of yours alone, in which compiled code is kept for later processes
 
     The function may loop, call others, and use lists, dicts, objects and NumPy arrays of Values, as

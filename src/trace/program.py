@@ -65,6 +65,29 @@ class Inputs:
         return [rows(flat) for rows in self.rows.values()]
 
 
+class Code:
+    """A compiled function; where that pays, machine code after so many calls that it has paid.
+
+    compiled  the function
+    reason    why for this target
+    """
+
+    def __init__(self, inputs: Mapping[str, list[Expr]], outputs: Nested, options: Options) -> None:
+        self.compiled, self.reason, self._turn = _chosen(inputs, outputs, options)
+        self._made_of = None if self._turn is None else (inputs, outputs, options)
+        self._calls = 0
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The outputs at these arguments."""
+        self._calls += 1
+        if self._calls == self._turn and self._made_of is not None:
+            inputs, outputs, options = self._made_of
+            self.compiled = _compiled(inputs, outputs, "native", options)
+            self.reason = f"it has been called {self._turn:,} times, which pays for machine code"
+            self._made_of = None
+        return self.compiled(*arguments)
+
+
 class Program:
     """A traced function as compiled code: for one structure of its arguments.
 
@@ -115,12 +138,25 @@ class Program:
         else:
             wanted = {"outputs": outputs}
             self._graph = graph, outputs
-        self.compiled, self.reason = _chosen(self._leaves, wanted, options)
-        arrays = self.compiled.takes_arrays
-        self._read = self._inputs.vectors if arrays else self._inputs.numbers
+        self._code = Code(self._leaves, wanted, options)
         if self._single:
             self._leaves = {}  # and with them the graph: nothing else will be derived
         self.seconds = time.perf_counter() - start
+
+    @property
+    def compiled(self) -> Compiled:
+        """The code that is run now."""
+        return self._code.compiled
+
+    @property
+    def reason(self) -> str:
+        """Why for this target."""
+        return self._code.reason
+
+    def _read(self, flat: Flat) -> list[Any]:
+        """The numbers of a call, as the code takes them."""
+        arrays = self._code.compiled.takes_arrays
+        return self._inputs.vectors(flat) if arrays else self._inputs.numbers(flat)
 
     def _gradients(self, output: Expr) -> dict[str, list[Expr]]:
         """The derivatives by the leaves of each group, group by group."""
@@ -136,7 +172,7 @@ class Program:
             number, slopes = self._slopes(flat)
             return Outcome(number, self.name, slopes, self._computed(flat))
         numbers = self._read(flat)
-        found = [float(number) for number in self.compiled(*numbers)["outputs"]]
+        found = [float(number) for number in self._code(*numbers)["outputs"]]
         groups = self._inputs.values(flat)
         pulled = partial(self._pulled, numbers, groups)
         values = [value for group in groups for value in group]
@@ -154,7 +190,7 @@ class Program:
         return [*self._outside, *[value for value in flat.values if value._a is not None]]
 
     def _slopes(self, flat: Flat) -> tuple[float, Slopes]:
-        found = self.compiled(*self._read(flat))
+        found = self._code(*self._read(flat))
         parts = found["gradients"].values()
         return float(found["value"]), list(zip(self._inputs.values(flat), parts, strict=True))
 
@@ -179,16 +215,11 @@ class Program:
             first, *rest = terms
             gradients = self._gradients(sum(rest, first))
             inputs = {**self._leaves, "cotangents": cotangents}
-            self._pull, _ = _chosen(inputs, gradients, self._options)
+            self._pull = Code(inputs, gradients, self._options)
         return list(zip(groups, self._pull(*numbers, shares).values(), strict=True))
 
     _graph: tuple[Graph, list[Expr]] | None
-    _pull: Compiled | None
-
-
-def _computed(flat: Flat) -> list[Value]:
-    """The Values among the arguments that were themselves computed; parameters are leaves."""
-    return [value for value in flat.values if value._a is not None]
+    _pull: Code | None
 
 
 def _inputs(recording: Recording, parameters: Sequence[Value], live: set[Value]) -> Inputs:
@@ -332,21 +363,31 @@ def _free(graph: Graph, name: str) -> str:
 
 def _chosen(
     inputs: Mapping[str, list[Expr]], outputs: Nested, options: Options
-) -> tuple[Compiled, str]:
-    """The compiled function, and why for this target: the one that is estimated to be faster."""
-
-    def made(target: str) -> Compiled:
-        return compile(inputs, outputs, target=target, cache_dir=options.cache_dir)
-
-    graph = next(expr for _, expr in flatten(outputs)).graph
+) -> tuple[Compiled, str, int | None]:
+    """What is estimated to be faster, why, and after how many calls machine code has paid."""
     if options.target != AUTO:
-        return made(options.target), "as asked"
+        return _compiled(inputs, outputs, options.target, options), "as asked", None
     work = work_of(inputs, outputs, ())
     slow = work.microseconds(1)
     if slow < SMALL:
-        return made("python"), f"{work.update:,} operations are too few for arrays to gain"
-    arrays = made("numpy")
+        python = _compiled(inputs, outputs, "python", options)
+        reason = f"{work.update:,} operations are too few for arrays to gain"
+        return python, reason, work.calls_to_native(slow)
+    arrays = _compiled(inputs, outputs, "numpy", options)
     count, fast = len(arrays.program.instructions), array_microseconds(arrays.program, 1)
-    if fast < slow or len(graph) >= LARGE:
-        return arrays, f"{work.update:,} operations are {count:,} on arrays"
-    return made("python"), f"{work.update:,} operations would be {count:,} on arrays, no gain"
+    turn = work.calls_to_native(min(slow, fast))
+    if fast < slow or len(_graph_of(outputs)) >= LARGE:
+        return arrays, f"{work.update:,} operations are {count:,} on arrays", turn
+    python = _compiled(inputs, outputs, "python", options)
+    return python, f"{work.update:,} operations would be {count:,} on arrays, no gain", turn
+
+
+def _compiled(
+    inputs: Mapping[str, list[Expr]], outputs: Nested, target: str, options: Options
+) -> Compiled:
+    whole = len(_graph_of(outputs)) < LARGE or target != "native"
+    return compile(inputs, outputs, target=target, simplify=whole, cache_dir=options.cache_dir)
+
+
+def _graph_of(outputs: Nested) -> Graph:
+    return next(expr for _, expr in flatten(outputs)).graph  # type: ignore[no-any-return]

@@ -88,7 +88,7 @@ class Recording:
         self.arguments, self.named = self._stand_in(arguments), self._stand_in(named)
         named_ones = named_arguments(function, self.arguments, self.named)
         given = Contents(pair for name, thing in named_ones for pair in containers_in(thing, name))
-        outside = Contents(reach.containers, reach.variables)
+        outside = Contents(reach.containers, reach.variables, reach.names)
         drawn = Drawn(reach.generators)
         try:
             with watched(self):

@@ -6,6 +6,7 @@ samples they hold. So what counts is counted, and priced at what it costs on a c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -45,14 +46,21 @@ SURE: Final = 100.0
 """Machine code of fewer microseconds a step is not compared with arrays."""
 
 _MOST: Final = 10_000
-"""A step of more operations is not compiled to machine code unasked."""
+"""A step of more operations is compiled to machine code only if its arrays are seen to be
+regular."""
+
+_LOOPS: Final = 1_000
+"""Machine code of so many operations is loops over arrays, if these are regular."""
 
 _TURN, _BLOCK, _UPDATE = 0.1, 0.1, 0.05
 """Microseconds of a step in machine code: in any case; and for each microsecond that Python takes
 for a sample, those of eight; and for each of the update."""
 
-_LOADING, _COMPILING = 250_000.0, 200.0
-"""Microseconds: to load LLVM, and to compile an operation."""
+_NEST, _LOOPED = 2.0, 1 / 150
+"""Microseconds of a step in loops: in any case, and for each that Python takes."""
+
+_LOADING, _COMPILING, _ROLLING = 250_000.0, 200.0, 60.0
+"""Microseconds: to load LLVM, to compile an operation, and to find its array and compile that."""
 
 _CARRIED: Final = 0.01
 """Microseconds for a number that is handed from step to step."""
@@ -87,13 +95,40 @@ class Work:
 
     def native_microseconds(self, samples: int, steps: int | None) -> float | None:
         """About how long a step takes in machine code; None where that is not worth compiling."""
-        operations = self.each + self.update
-        if steps is None or operations > _MOST:
+        if steps is None:
             return None
-        blocks = -(-samples // 8)
-        found = _TURN + _BLOCK * self.each_time * blocks + _UPDATE * self.update_time
+        found = self._as_code(samples)
         gained = (self.microseconds(samples) - found) * steps
-        return found if gained > _LOADING + _COMPILING * operations else None
+        return found if gained > self.compiling else None
+
+    @property
+    def looped(self) -> bool:
+        """Whether machine code of it would be loops over arrays, if these are regular."""
+        return self.each + self.update >= _LOOPS
+
+    @property
+    def compiling(self) -> float:
+        """About how many microseconds it takes to make machine code."""
+        each = _ROLLING if self.looped else _COMPILING
+        return _LOADING + each * (self.each + self.update)
+
+    def calls_to_native(self, microseconds: float) -> int | None:
+        """After how many calls of so many microseconds machine code would have paid; None if never.
+
+        Whoever compiles only then pays at most twice what was needed at the least, however many
+        calls are to come: the ski rental of Karlin et al. 1988, "Competitive snoopy caching".
+        """
+        gained = microseconds - self._as_code(1)
+        if gained <= 0 or not available():
+            return None
+        return math.ceil(self.compiling / gained)
+
+    def _as_code(self, samples: int) -> float:
+        """About how many microseconds a step takes in machine code."""
+        if self.looped:
+            return _NEST + _LOOPED * (self.each_time * samples + self.update_time)
+        blocks = -(-samples // 8)
+        return _TURN + _BLOCK * self.each_time * blocks + _UPDATE * self.update_time
 
     def text(self, samples: int) -> str:
         """The counts in words."""
@@ -138,7 +173,8 @@ def compile_step(
     if quick is not None and not available():
         quick, note = None, "; as machine code it would be faster: pip install llvmlite"
     as_code = f"native: {counted} in Python; as machine code about {duration(quick or 0.0)}"
-    if quick is not None and quick < SURE:
+    few = work.each + work.update <= _MOST
+    if quick is not None and quick < SURE and few:
         return Choice(made("native"), as_code)
     if slow < SMALL:
         return Choice(made("python"), f"python: {counted}: too small for arrays to gain{note}")
@@ -146,17 +182,20 @@ def compile_step(
         step = made("numpy")
         check_memory(step, samples)
     except (SizeError, SpellingError) as error:
-        if quick is not None:
+        if quick is not None and few:
             return Choice(made("native"), as_code)
         reason = f"python: {counted}; NumPy is out of the question: {error}{note}"
         return Choice(made("python"), reason)
     fast = array_microseconds(step.program, samples)
     count = f"{len(step.program.instructions):,} array operations about {duration(fast)}"
+    regular = len(step.program.instructions) < _IRREGULAR * (work.each + work.update)
+    if quick is not None and not few:  # that took long enough: it is worth it where it pays again
+        pays = (fast - quick) * (steps or 0) > work.compiling
+        quick = quick if pays and regular else None
     if quick is not None and quick < fast:
         return Choice(made("native"), f"{as_code}, as {count}")
     if fast < slow:
         return Choice(step, f"numpy: {counted} in Python; as {count}{note}")
-    regular = len(step.program.instructions) < _IRREGULAR * (work.each + work.update)
     why = "too small for arrays to gain" if regular else "too irregular to gain"
     return Choice(made("python"), f"python: {counted}; {why}: as {count}{note}")
 

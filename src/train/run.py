@@ -225,7 +225,11 @@ class Bar:
         if progress or (progress is None and sys.stderr.isatty()):
             from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=epochs, initial=done, desc="fit", unit="epoch")
+            # What counts stands first: a narrow terminal cuts the end.
+            form = "{desc} {n_fmt}/{total_fmt}{postfix} |{bar}| {rate_fmt} {remaining}"
+            self._bar = tqdm(
+                total=epochs, initial=done, desc="fit", unit=" epochs", bar_format=form
+            )
 
     def show(self, losses: Sequence[float]) -> None:
         """So many epochs are done, with these losses."""

@@ -24,7 +24,7 @@ from wengert.arrays.statements import Array, ArrayProgram, Output, Statement
 from wengert.codegen import build
 from wengert.codegen.array.function import ArrayFunction, ArrayGroup, Vector
 from wengert.codegen.compiled import compile
-from wengert.codegen.native import arrays, native
+from wengert.codegen.native import arrays, code, native
 from wengert.derive.backward import grad
 from wengert.errors import ShapeError, SizeError
 from wengert.graph.expr import Graph
@@ -269,3 +269,41 @@ def test_a_program_without_end_is_refused(monkeypatch):
     _, _, inputs, value = network([3, 4, 2])
     with pytest.raises(SizeError, match="compiles up to 3 as loops"):
         compile(inputs, value, target=LOOPS, batch=("x", "y"), name="long")
+
+
+def test_machine_code_of_loops_is_kept_on_disk(tmp_path, monkeypatch):
+    net, _, inputs, value = network([8, 32, 8], "tanh", "squared_error")
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+
+    def made(**options):
+        options |= {"target": "native", "batch": ("x", "y"), "cache_dir": tmp_path / "cache"}
+        return compile(inputs, outputs, **options)
+
+    first = made()
+    arguments = arguments_of(first.program, 9)
+    single = made(dtype="float32")
+    monkeypatch.setattr(code, "object_code", None)
+    monkeypatch.setattr(build, "array_function", None)
+    again = made()
+    assert again.program == first.program
+    assert again.report() == first.report()
+    assert again(*arguments)["grad"].tolist() == first(*arguments)["grad"].tolist()
+    result = made(dtype="float32")(*arguments)
+    assert result["grad"].tolist() == single(*arguments)["grad"].tolist()
+
+
+def test_the_report_says_what_code_it_is():
+    net, _, inputs, value = network([8, 32, 8], "tanh", "squared_error")
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    f = compile(inputs, outputs, target="native", batch=("x", "y"))
+    assert "nests of loops in float64, over blocks of up to" in f.report()
+    assert "nests of loops" not in compile(inputs, value, target="python", batch="x").report()
+
+
+def test_the_file_of_c_is_written_from_scalars(tmp_path):
+    net, _, inputs, value = network([8, 32, 8], "tanh", "squared_error")
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    f = compile(inputs, outputs, target="native")
+    assert isinstance(f.program, ArrayFunction)
+    text = f.save(tmp_path / "model.c").read_text()
+    assert text == compile(inputs, outputs).save(tmp_path / "other.c").read_text()

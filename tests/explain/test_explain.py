@@ -113,7 +113,7 @@ def test_every_step_is_consistent(formula, at):
     for node in w.nodes:
         if node.kind == "operation":
             assert w.step(f"forward-{node.id}").value == node.value
-    for step in w.part(3):
+    for step in [step for step in w.part(3) if step.kind == "backward"]:
         assert step.adjoint == w.node(step.node).adjoint
         if step.arrivals:
             assert math.fsum(a.amount for a in step.arrivals) == pytest.approx(step.adjoint)
@@ -123,7 +123,7 @@ def test_every_step_is_consistent(formula, at):
                 assert share.product_value == pytest.approx(product, rel=1e-12, abs=1e-300)
                 assert share.after == pytest.approx(share.before + share.product_value)
                 assert w.step(share.upstream_step).part in (2, 3)
-    for step in w.part(4):
+    for step in [step for step in w.part(4) if step.kind == "paths"]:
         adjoint = w.node(step.node).adjoint
         assert step.total == pytest.approx(adjoint, rel=1e-9, abs=1e-12)
         if not step.capped:
@@ -305,6 +305,21 @@ def test_data_stay_unless_they_are_asked_for():
     assert "stay" not in alone.sentence
 
 
+def test_what_takes_time_is_said_where_it_is_asked_for(capsys):
+    explain(parse("a*b"), at={"a": 1, "b": 2})
+    assert capsys.readouterr().err == ""
+    explain(parse("a*b"), at={"a": 1, "b": 2}, progress=True)
+    said = capsys.readouterr().err
+    assert "asking sympy (1 operation)" in said
+
+
+def test_sympy_is_asked_rule_by_rule_where_the_whole_would_take_long():
+    net = MLP(2, [4, 4, 1], seed=0)
+    step = explain((net([0.5, -1.0]) - 1.0) ** 2).step("agreement")
+    assert {row.judgement for row in step.rows} == {"by the chain rule, to 50 digits"}
+    assert all(row.agrees and row.compared for row in step.rows)
+
+
 # -- what can be explained ------------------------------------------------------------------------
 
 
@@ -393,6 +408,21 @@ def test_paths_are_counted_without_being_written_out():
     assert step.capped
     assert step.total == 2.0**60
     assert f"{2**60:,}" in step.sentence
+
+
+def test_forward_mode_is_counted_beside_the_backward_pass():
+    step = neuron().step("directions")
+    assert [sweep.edges for sweep in step.sweeps] == [4, 4, 4, 4, 2]
+    assert (step.forward, step.backward) == (18, 9)
+    assert [sweep.value for sweep in step.sweeps] == pytest.approx([-1.5, 1.0, 0.5, 0.0, 0.5])
+    assert "18 edges" in neuron().text(width=200, color=False)
+    assert "directions" not in [step.id for step in neuron(wrt="w1")]
+
+
+def test_a_long_title_stops_at_what_has_a_name():
+    net = MLP(2, [4, 4, 1], seed=0)
+    title = explain((net([0.5, -1.0]) - 1.0) ** 2).text(width=200, color=False).splitlines()[0]
+    assert title == "L = (h2_0 - 1)**2"
 
 
 def test_non_finite_numbers_are_marked():
@@ -600,7 +630,7 @@ def test_live_numbers_are_those_that_are_shown(make):
             assert live_numbers(w, equations.local(passed))[-1] == passed.local_value
             numbers = live_numbers(w, equations.share(w, step, passed))
             assert numbers == [step.adjoint, passed.local_value, passed.product_value]
-    for step in w.part(4):
+    for step in [step for step in w.part(4) if step.kind == "paths"]:
         for path in step.shown:
             _, product = equations.path(w, path)
             *factors, value = live_numbers(w, product)

@@ -61,6 +61,7 @@ def shown(tab, tmp_path):
         return tab
 
     yield show
+    tab.send("Emulation.clearDeviceMetricsOverride")
     assert tab.complaints() == []
     asked, *fonts = tab.requests()
     assert asked == page.as_uri()
@@ -217,6 +218,9 @@ def test_the_place_is_said_and_the_end_keeps_the_focus(shown, colah):
     assert tab.run("document.activeElement.getAttribute('aria-disabled')") == "true"
 
 
+PLACES = ("#next", ".step.current", "#figure svg", "#sliders")
+
+
 @pytest.mark.parametrize(("width", "height"), [(760, 760), (1100, 700), (640, 450), (390, 844)])
 def test_words_come_before_the_picture_where_there_is_no_room_for_both(
     shown, neuron, tmp_path, width, height
@@ -225,7 +229,7 @@ def test_words_come_before_the_picture_where_there_is_no_room_for_both(
     tab.run("location.hash = '#step-backward-n9'")
     tab.screenshot(tmp_path / "shot.png", width=width, height=height)
     top = "document.querySelector('{}').getBoundingClientRect().top"
-    places = [tab.run(top.format(part)) for part in ("#next", ".step.current", "svg", "#sliders")]
+    places = [tab.run(top.format(part)) for part in PLACES]
     assert places == sorted(places)
     heading = tab.run("document.querySelector('.step.current h2').getBoundingClientRect().bottom")
     assert heading < height
@@ -472,6 +476,52 @@ def test_the_page_of_a_collapsed_network_is_judged_too(shown):
             assert float(values[f"{way}-{i}"]) == pytest.approx(row.graph, rel=1e-9)
 
 
+def test_steps_downhill_are_taken_by_the_compiled_program(shown):
+    w = explain(parse("(w*x - 1)**2"), at={"w": 3, "x": 1}, rates=(0.01, 0.1))
+    tab = shown(w)
+    tab.press("End")
+    tab.run("document.querySelector('.train').click()")
+    assert tab.run(
+        "document.querySelector('input[type=number][data-leaf=\"0\"]').valueAsNumber"
+    ) == (pytest.approx(3 - 0.1 * 2 * 2))
+    tab.run("document.querySelectorAll('.train')[1].click()")
+    said = tab.run("document.getElementById('trained').textContent")
+    assert said.startswith("51 steps: from 4 to ")
+    points = tab.run("document.querySelector('#curve polyline').getAttribute('points')").split()
+    heights = [float(point.split(",")[1]) for point in points]
+    assert len(points) == 52
+    assert heights == sorted(heights)
+    tab.run("document.getElementById('start-again').click()")
+    assert tab.run("document.getElementById('trained').textContent") == ""
+    assert row(tab, "w")[0] == "3"
+
+
+def test_what_is_pointed_at_lights_up_in_the_picture(shown, colah):
+    tab = shown(colah)
+    tab.run("location.hash = '#step-backward-n5'")
+    tab.run("new Promise((done) => setTimeout(done, 0))")
+    step = colah.step("backward-n5")
+    edge = step.passes[0].edge
+    pass_ = f'.step.current [data-edge="{edge}"]'
+    event = "new PointerEvent('pointerover', {{bubbles: true}})"
+    tab.run(f"document.querySelector('{pass_} dt').dispatchEvent({event.format()})")
+    lit = "[...document.querySelectorAll('.pointed')].map((part) => part.id || part.className)"
+    assert tab.run(lit) == ["pass pointed", f"figure-{edge}"]
+    tab.run(f"document.querySelector('#figure-{edge} path').dispatchEvent({event.format()})")
+    assert tab.run(lit) == ["pass pointed", f"figure-{edge}"]
+    tab.run(f"document.body.dispatchEvent({event.format()})")
+    assert tab.run(lit) == []
+
+
+def test_it_plays_and_pauses(shown, colah):
+    tab = shown(colah)
+    name = "document.getElementById('play').textContent"
+    tab.run("document.getElementById('play').click()")
+    assert tab.run(name) == "Pause"
+    tab.press("ArrowRight")
+    assert tab.run(name) == "Play"
+
+
 def test_the_stable_form_follows_the_sliders(shown):
     tab = shown(explain(parse("log(1 + exp(x))"), at={"x": 1}))
     move(tab, 0, 800)
@@ -506,7 +556,7 @@ def test_a_broken_rule_is_caught_in_the_page(shown):
 
 
 def test_what_sympy_cannot_print_is_a_dash_once_the_leaves_move(shown, monkeypatch):
-    monkeypatch.setattr(livejudges, "MAX_TREE", 3)
+    monkeypatch.setattr(livejudges, "too_long", lambda claim: True)
     tab = shown(explain(parse("tanh(a*b)"), at={"a": 0.5, "b": 1}))
     assert cells(tab, "textContent")["sympy-0"] not in ("", "—")
     move(tab, 0, 1.5)

@@ -16,6 +16,7 @@ from wengert import Value
 from wengert.errors import OperandError, ShapeError, SizeError, TracingError
 from wengert.trace import function as tracing_function
 from wengert.trace import recording
+from wengert.train import choice
 
 
 def close(expected):
@@ -764,6 +765,36 @@ def test_a_step_is_that_of_the_optimizer(rule):
             twins[v], state[v] = rule.update(v.data, v.grad, state.get(v, zeros), shared)
         assert compiled.step(rule, i, x) == close(expected.data)
         assert {v: v.data for v in twins} == close(twins)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_is_called_often_becomes_machine_code(several, monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(choice, "_LOADING", 2.5)  # microseconds, of which each call gains one
+    monkeypatch.setattr(choice, "_COMPILING", 0.0)
+    monkeypatch.setattr(choice.Work, "microseconds", lambda self, samples: 1.0 + self._as_code(1))
+    w = Value(0.5)
+
+    def python(x):
+        y = (w * x).tanh()
+        return [y, y * w] if several else y
+
+    def number_and_slope(found):
+        w.grad = 0.0
+        out = found[1] if several else found
+        out.backward()
+        return out.data, w.grad
+
+    f, targets = wg.function(python), []
+    for x in (1.0, -2.0, 0.5, 3.0):
+        assert number_and_slope(f(x)) == close(number_and_slope(python(x)))
+        targets.append(f.compiled.target)
+    assert targets == ["python", "python", "native", "native"]
+    assert "it has been called 3 times, which pays for machine code" in f.report()
+    asked = wg.function(python, target="python")
+    for _ in range(5):
+        asked(1.0)
+    assert asked.compiled.target == "python"
 
 
 def test_fit_takes_one_as_its_loss():

@@ -341,6 +341,22 @@ def test_an_argument_that_is_changed_is_refused():
         step(1.0, [], {})
 
 
+def test_what_was_there_before_may_be_kept_elsewhere():
+    class Net:
+        def __init__(self):
+            self.w, self.b, self.listed = Value(2.0), Value(1.0), None
+
+        def parameters(self):
+            if self.listed is None:
+                self.listed = [self.w, self.b]
+            return self.listed
+
+    net = Net()
+    loss = wg.function(lambda x: (net.w * x + net.b) ** 2 + sum(p * p for p in net.parameters()))
+    assert [loss(x).data for x in (1.0, 2.0, 3.0)] == [14.0, 30.0, 54.0]
+    assert net.listed == [net.w, net.b]
+
+
 def test_plain_numbers_may_be_counted():
     w, seen = Value(2.0), []
 

@@ -315,8 +315,12 @@ class _Search:
                 self.arrays[name].kind == COMPUTED and not self._early(name, plan)
             ):
                 return False
+        ours = plan.inside | plan.aliases.keys()
         for number, places in plan.absorbed.items():
-            plan.gain += self._size(self.statements[number].array) * len(places)
+            value = self.statements[number].value
+            terms = [value.terms[k] for k in places] if isinstance(value, Reduce) else []
+            scalings = [term for term in terms if self._own_factor(term, ours) != ONE]
+            plan.gain += self._size(self.statements[number].array) * len(scalings)
         if plan.own is None:
             plan.gain -= self._size(self.statements[start].array)
         return plan.gain > 0

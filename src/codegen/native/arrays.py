@@ -39,7 +39,7 @@ from .statements import SIGNATURE, NestWriter
 from .storage import Samples, Storage, in_order, inner
 from .words import float_text, single
 
-CACHE: Final = 262_144
+CACHE: Final = 524_288
 """About how many bytes the arrays of a block of samples take."""
 
 LONGEST_BLOCK: Final = 256
@@ -382,6 +382,8 @@ class _Emitter:
             "rows": True,
             "scratch_each": 0 if blocked else memory.each,
             "dtype": self._function.dtype,
+            "nests": len(self._texts) - self._transposes,
+            "block": self._room() if blocked and self._stages.each else 0,
         }
 
     def _count(self) -> tuple[int, int]:

@@ -37,6 +37,8 @@ class Layout:
     rows     whether samples are given as rows, not in blocks of eight
     scratch_each  how many numbers of memory more it needs for each sample
     dtype    what the numbers are
+    nests    how many nests of loops there are
+    block    how many samples are taken at a time; 0 where all are
     """
 
     groups: list[tuple[int, bool, bool]]
@@ -49,6 +51,8 @@ class Layout:
     rows: bool = False
     scratch_each: int = 0
     dtype: str = "float64"
+    nests: int = 0
+    block: int = 0
 
     @classmethod
     def of(cls, source: Source) -> Layout:
@@ -69,6 +73,19 @@ class Layout:
     def batched(self) -> bool:
         """Whether an argument has a row per sample."""
         return any(batched for _, _, batched in self.groups)
+
+
+def told(source: Source) -> list[str]:
+    """What there is to say of code that is made of loops."""
+    layout = Layout.of(source)
+    if not layout.rows:
+        return []
+    once = layout.instructions - layout.each
+    work = f"about {once:,} operations on vectors a call"
+    if layout.batched:
+        work += f" and {layout.each:,} a sample"
+    blocks = f", over blocks of up to {layout.block:,} samples" if layout.block else ""
+    return [f"machine code: {layout.nests:,} nests of loops in {layout.dtype}{blocks}; {work}"]
 
 
 class Code:

@@ -19,7 +19,7 @@ from ..target import Source, Target
 from . import emit as ir
 from .arrays import emit_arrays
 from .caller import function_of
-from .code import Code, compiled
+from .code import Code, compiled, told
 from .host import host
 
 LOOPS: Final = 1_500
@@ -75,6 +75,7 @@ TARGET: Final = Target(
     prepare=prepare,
     direct=True,
     rolled_from=LOOPS,
+    told=told,
     machine=lambda: repr(host()),
 )
 """The target's record."""

@@ -387,9 +387,96 @@
     });
   }
 
+  // -- playing, pointing, training --------------------------------------------------------------
+
+  // A step every three seconds until the end, or until anybody takes over.
+  let playing = 0;
+
+  function play(on) {
+    clearInterval(playing);
+    playing = on && at < steps.length - 1 ? setInterval(onward, 3000) : 0;
+    one("play").textContent = playing ? "Pause" : "Play";
+    one("play").setAttribute("aria-pressed", String(Boolean(playing)));
+  }
+
+  function onward() {
+    show(at + 1);
+    if (at === steps.length - 1) play(false);
+  }
+
+  // What is pointed at among the words lights up in the picture, and the other way round.
+  function point(event) {
+    for (const lit of all(".pointed")) lit.classList.remove("pointed");
+    const pass = event.target.closest("[data-edge]");
+    const edge = event.target.closest("svg .edge");
+    const id = pass ? pass.dataset.edge : edge ? edge.id.slice("figure-".length) : "";
+    if (!id) return;
+    one(`figure-${id}`)?.classList.add("pointed");
+    for (const part of all(`.step.current [data-edge="${id}"]`)) part.classList.add("pointed");
+  }
+
+  // Steps downhill by the simplified program, the one that the generated Python is printed from.
+  const course = [];
+
+  function train(count) {
+    const rate = Number(one("rate").value);
+    const places = DATA.judges.rows.map((row) => row[1]);
+    if (!course.length) course.push(FORWARD(...leaves, ...leaves));
+    for (let i = 0; i < count; i++) {
+      const slopes = SIMPLIFIED(...leaves);
+      for (const [leaf] of DATA.update.leaves) leaves[leaf] -= rate * slopes[places.indexOf(leaf)];
+      course.push(FORWARD(...leaves, ...leaves));
+    }
+    follow();
+    draw();
+  }
+
+  function draw() {
+    const known = course.filter(Number.isFinite);
+    const [low, high] = [Math.min(...known), Math.max(...known)];
+    const x = (i) => 5 + (290 * i) / Math.max(1, course.length - 1);
+    const y = (value) => 85 - (80 * (value - low)) / (high - low || 1);
+    const dots = course.map((value, i) => (Number.isFinite(value) ? `${x(i)},${y(value)}` : ""));
+    one("curve").hidden = course.length < 2;
+    one("curve").firstChild.setAttribute("points", dots.join(" "));
+    const [first, last] = [course[0], course[course.length - 1]];
+    one("trained").textContent =
+      course.length < 2
+        ? ""
+        : `${course.length - 1} step${course.length === 2 ? "" : "s"}: from ${shown(first)} to ` +
+          `${shown(last)}${last > first ? "; it rose, the steps are too long" : ""}.`;
+  }
+
+  // The sliders stand where the leaves are.
+  function follow() {
+    leaves.forEach((value, leaf) => {
+      for (const field of all(`.sliders [data-leaf="${leaf}"]`)) field.value = String(value);
+    });
+    renew();
+  }
+
+  function more() {
+    one("play").addEventListener("click", () => play(!playing));
+    for (const kind of ["pointerdown", "keydown"]) {
+      document.addEventListener(kind, (event) => {
+        if (playing && event.target.id !== "play") play(false);
+      });
+    }
+    for (const kind of ["pointerover", "pointerdown"]) document.addEventListener(kind, point);
+    document.addEventListener("click", (event) => {
+      if (event.target.matches(".train")) train(Number(event.target.dataset.steps));
+      if (event.target.id === "start-again") one("reset").click();
+    });
+    document.querySelector(".sliders").addEventListener("reset", () => {
+      course.length = 0;
+      if (one("curve")) draw();
+    });
+  }
+
   document.documentElement.classList.add("scripted");
   list();
   listen();
+  more();
   if (matchMedia("(max-width: 48rem)").matches) one("sliders").removeAttribute("open");
   if (!go(location.hash)) show(0, false);
 })();

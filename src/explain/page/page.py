@@ -131,6 +131,7 @@ _CONTROLS: Final = """<nav class="script" hidden aria-label="Steps">
 <button type="button" id="next" aria-keyshortcuts="ArrowRight">Next →</button>
 <span id="place"></span>
 <select id="jump" aria-label="Go to a step"></select>
+<button type="button" id="play" aria-pressed="false">Play</button>
 <label class="switch">
 <input type="checkbox" id="predict"> Predict: hide numbers until I answer
 </label>

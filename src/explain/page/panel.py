@@ -12,6 +12,7 @@ from ..data import (
     Agreement,
     Backward,
     Contribution,
+    Directions,
     Formula,
     Forward,
     Node,
@@ -24,7 +25,7 @@ from ..data import (
 from ..lesson import Lesson
 from ..render import equations
 from ..render.blocks import Block, Line, Listing, Spot, equation, number, plus
-from ..render.document import BACKWARD, part_blocks, stable_blocks
+from ..render.document import BACKWARD, directions_blocks, part_blocks, stable_blocks
 from ..render.equations import backward_of, name, node_of
 from ..render.html import blocks_html
 from ..words import ordinal
@@ -58,11 +59,14 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
             body = blocks_html(map(_unindented, said), numbers.slot)
         case Paths():
             heading, body = _paths(w, numbers, step)
+        case Directions():
+            said = directions_blocks(w, step, headed=False)
+            body = blocks_html(map(_unindented, said), numbers.slot)
         case Agreement():
             body = _agreement(w, numbers, step)
         case Update():
             body = _said(step.sentence) + _formula(numbers, *equations.before_update(w, step).parts)
-            body += blocks_html([equations.rates(w, step)], numbers.slot)
+            body += blocks_html([equations.rates(w, step)], numbers.slot) + _training(step)
         case _:  # no number in it moves, and the code stands beside it
             said = part_blocks(w, step.part)
             body = blocks_html(block for block in said if not isinstance(block, Listing))
@@ -75,6 +79,22 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
         f'<section class="step" id="step-{step.id}" data-title="{escape(spoken, quote=True)}"'
         f'{about}{_edges(step)}><p class="part">{step.part} · {PARTS[step.part]}</p>'
         f'<h2 id="heading-{index}" tabindex="-1">{heading}</h2>{mark}{body}</section>'
+    )
+
+
+def _training(step: Update) -> str:
+    """Buttons that take such steps one after another; the page's script draws the curve."""
+    *rest, last = [f"{rate.rate:g}" for rate in step.rates]
+    rates = "".join(f"<option>{escape(rate)}</option>" for rate in rest)
+    rates += f"<option selected>{escape(last)}</option>"
+    button = '<button type="button" class="train" data-steps="{}">{}</button> '
+    return (
+        '<div class="script training" hidden><p><label>learning rate <select id="rate">'
+        f"{rates}</select></label> {button.format(1, '1 step')}{button.format(50, '50 steps')}"
+        '<button type="button" id="start-again">Back to the start</button></p>'
+        '<p class="note" id="trained" role="status"></p>'
+        '<svg id="curve" viewBox="0 0 300 90" width="300" height="90" role="img" '
+        'aria-label="The output after each step" hidden><polyline points=""/></svg></div>'
     )
 
 
@@ -149,13 +169,14 @@ def _pass(w: Lesson, numbers: LiveNumbers, step: Backward, passed: Contribution)
     rows = [("local derivative", numbers.html(equations.local(passed)))]
     if w.symbolic or passed.local_number is None:
         rows.append(("upstream × local", share))
-        return f'<div class="pass"><h3>{title}</h3>{_list(rows)}</div>'
+        return f'<div class="pass" data-edge="{passed.edge}"><h3>{title}</h3>{_list(rows)}</div>'
     rows.append((f'<a href="#step-{passed.upstream_step}">upstream</a> × local', share))
     if len(backward_of(w, passed.operand).arrivals) > 1:
         rows.append(("running total", _running(w, numbers, step, passed)))
     local = numbers.place(passed.local_number)
     return (
-        f'<div class="pass{" blocked" * passed.blocked}" data-local="{local}">'
+        f'<div class="pass{" blocked" * passed.blocked}" data-edge="{passed.edge}" '
+        f'data-local="{local}">'
         f'<h3>{title}</h3>{_list(rows)}<p class="dead">The local derivative is 0: nothing passes.'
         "</p></div>"
     )

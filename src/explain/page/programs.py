@@ -21,7 +21,7 @@ from ...notation.sympy import as_number, sympy_nodes
 from ...ops.scalar import ELEMENTWISE, STOP_GRADIENT
 from ...simplify.stable import stable_form
 from ..derivation import Derivation
-from ..judges import MAX_TREE, claim_of, derivatives, written_out
+from ..judges import claim_of, derivatives, too_long
 
 MAX_SOURCE: Final = 100_000
 """Characters of sympy's derivatives that a page takes along."""
@@ -107,7 +107,7 @@ def _slopes(d: Derivation) -> tuple[list[Any], Sequence[Any]]:
     import sympy
 
     claim = claim_of(d)
-    if written_out(claim)[claim.root] > MAX_TREE:
+    if too_long(claim):
         raise SizeError("too large for sympy")
     known, slopes = derivatives(claim)
     whole = sympy_nodes(claim.graph, claim.primal)

@@ -13,6 +13,7 @@ from ..data import (
     CarriedLine,
     Code,
     Contribution,
+    Directions,
     Formula,
     Forward,
     PassChange,
@@ -23,7 +24,7 @@ from ..data import (
     Update,
 )
 from ..lesson import Lesson
-from ..notation import PART
+from ..notation import PART, write
 from ..predict import questions
 from ..words import counted, ordinal, spoken
 from . import equations
@@ -63,7 +64,7 @@ def document(w: Lesson, hide: bool = False) -> list[Block]:
 def opening(w: Lesson, hide: bool = False) -> Iterator[Block]:
     """The title, and where the expression is looked at."""
     output = w.node(_task(w).output)
-    written = w.formula if len(w.formula.text) <= MAX_TITLE else output.formula
+    written = next(f for f in _titles(w) if len(f.text) <= MAX_TITLE)
     yield Heading((equation(name(output), written),), 1)
     if w.values:
         given = [equation(name(node), number(node.value)) for node in map(w.node, _task(w).leaves)]
@@ -75,6 +76,18 @@ def opening(w: Lesson, hide: bool = False) -> Iterator[Block]:
             (f"Not every number is finite. The first that is not: {what}.",),
             style="wrong",
         )
+
+
+def _titles(w: Lesson) -> Iterator[Formula]:
+    """The expression down to its leaves, or else down to what has a label."""
+    yield w.formula
+    d = w.derivation
+    labelled = {
+        node: d.written[node] for node in d.live if d.names[node] == d.graph.labels.get(node)
+    }
+    yield write(d.graph, d.root, labelled, inside=True).formula
+    yield w.node(_task(w).output).formula
+    yield Formula("…", r"\ldots")
 
 
 def _separated(formulas: Iterable[Formula]) -> Inline:
@@ -96,6 +109,9 @@ def part_blocks(w: Lesson, part: int, hide: bool = False) -> Iterator[Block]:
         yield Line((BACKWARD,))
     if part == 4:
         yield from _all_paths(w)
+        for step in w.part(4):
+            if isinstance(step, Directions):
+                yield from directions_blocks(w, step)
         return
     for step in w.part(part):
         match step:
@@ -245,6 +261,15 @@ def _all_paths(w: Lesson) -> Iterator[Block]:
             for step in rest
         ]
         yield Table(("leaf", "paths", "sum over paths"), tuple(rows))
+
+
+def directions_blocks(w: Lesson, step: Directions, *, headed: bool = True) -> Iterator[Block]:
+    """Forward mode beside the backward pass."""
+    if headed:
+        yield Line((step.title,), 1, "strong")
+    yield Line((step.sentence,), 2)
+    if len(step.sweeps) <= MAX_LEAVES:
+        yield equations.sweeps(w, step)
 
 
 def _paths(w: Lesson, step: Paths) -> Iterator[Block]:

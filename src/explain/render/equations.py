@@ -11,6 +11,7 @@ from ..data import (
     Agreement,
     Backward,
     Contribution,
+    Directions,
     Formula,
     Forward,
     Node,
@@ -172,6 +173,28 @@ def slopes(w: Lesson, step: Stable, *, elsewhere: bool = False) -> Table:
         cells = [(Spot(_judged(x), key),) for x, key in zip(both, keys, strict=True)]
         rows.append(((backward_of(w, row.leaf).adjoint_name,), *cells))
     return Table(("", "rule by rule", "compiled"), tuple(rows))
+
+
+def sweeps(w: Lesson, step: Directions) -> Table:
+    """Forward mode leaf by leaf, and the backward pass under it."""
+    rows: list[tuple[Inline, ...]] = [
+        (
+            ("forward, from ", name(node_of(w, sweep.leaf))),
+            (f"{sweep.edges:,}",),
+            (
+                equation(
+                    backward_of(w, sweep.leaf).adjoint_name,
+                    None
+                    if sweep.value is None
+                    else number(sweep.value, node_of(w, sweep.leaf).adjoint_number),
+                ),
+            ),
+        )
+        for sweep in step.sweeps
+    ]
+    rows.append((("forward, together",), (f"{step.forward:,}",), ("",)))
+    rows.append((("backward",), (f"{step.backward:,}",), ("all of them",)))
+    return Table(("sweep", "multiplications", "finds"), tuple(rows))
 
 
 def before_update(w: Lesson, step: Update) -> Line:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from ...terminal import MIN_WIDTH, RESET, columns, wants_color, wrapped
 from ..data import Formula
 from .blocks import Block, Heading, Inline, Line, Listing, Table, plainly
-
-MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 20, 80, 120
-"""Columns: the least that is tried, what is assumed of a file, the most that is easy to read."""
 
 _INDENT: Final = 2
 _STYLES: Final = {
@@ -24,36 +18,19 @@ _STYLES: Final = {
     "wrong": "\x1b[38;5;166m",
     "right": "\x1b[38;5;36m",
 }
-_RESET: Final = "\x1b[0m"
 
 
 def text(blocks: Iterable[Block], width: int | None = None, color: bool | None = None) -> str:
     """Blocks as text, wrapped at `width` columns; from the terminal where not given."""
-    columns = max(MIN_WIDTH, terminal_width() if width is None else width)
+    room = max(MIN_WIDTH, columns() if width is None else width)
     painted = wants_color() if color is None else color
     lines: list[str] = []
     for block in blocks:
         if isinstance(block, Heading) and lines:
             lines.append("")
-        for line, style in _lines(block, columns):
-            lines.append(f"{_STYLES[style]}{line}{_RESET}" if painted and style and line else line)
+        for line, style in _lines(block, room):
+            lines.append(f"{_STYLES[style]}{line}{RESET}" if painted and style and line else line)
     return "\n".join(lines) + "\n"
-
-
-def terminal_width() -> int:
-    """The columns to write: the terminal's, within reason, or 80 where there is none."""
-    if not _is_terminal() and "COLUMNS" not in os.environ:
-        return DEFAULT_WIDTH
-    return min(shutil.get_terminal_size((DEFAULT_WIDTH, 24)).columns, MAX_WIDTH)
-
-
-def wants_color() -> bool:
-    """Whether to write colours: to a terminal, unless NO_COLOR is set (https://no-color.org)."""
-    return _is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _is_terminal() -> bool:
-    return bool(getattr(sys.stdout, "isatty", lambda: False)())
 
 
 def flat(parts: Inline) -> str:
@@ -65,28 +42,19 @@ def flat(parts: Inline) -> str:
 def _lines(block: Block, width: int) -> Iterator[tuple[str, str]]:
     match block:
         case Heading(parts, level):
-            yield from ((line, "title") for line in _wrapped(flat(parts), width, 0, 0))
+            yield from ((line, "title") for line in wrapped(flat(parts).rstrip(), width, 0, 0))
             if level == 1:
                 yield "=" * min(width, len(flat(parts))), "title"
         case Line(parts, level, style):
             indent = _INDENT * (level + 1)
             hang = indent + (_INDENT if level else 0)
-            yield from ((line, style) for line in _wrapped(flat(parts), width, indent, hang))
+            yield from (
+                (line, style) for line in wrapped(flat(parts).rstrip(), width, indent, hang)
+            )
         case Listing(code):
             yield from ((line, "") for line in _numbered(code, width))
         case Table():
             yield from _table(block, width)
-
-
-def _wrapped(content: str, width: int, indent: int, hang: int) -> list[str]:
-    """Lines of at most `width` columns; spaces inside are kept where no line ends."""
-    return textwrap.wrap(
-        content.rstrip(),
-        width,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * hang,
-        break_on_hyphens=False,
-    ) or [""]
 
 
 def _numbered(code: str, width: int) -> Iterator[str]:
@@ -96,11 +64,7 @@ def _numbered(code: str, width: int) -> Iterator[str]:
         head = f"{'':{_INDENT}}{i:>{digits}}  "
         indent = len(line) - len(line.lstrip())
         room = max(width - len(head), MIN_WIDTH // 2)
-        pieces = (
-            textwrap.wrap(line, room, subsequent_indent=" " * (indent + 4), break_on_hyphens=False)
-            if len(line) > room
-            else [line]
-        )
+        pieces = wrapped(line, room, rest=indent + 4) if len(line) > room else [line]
         for place, piece in enumerate(pieces):
             yield ((head if place == 0 else " " * len(head)) + piece).rstrip()
 
@@ -128,11 +92,11 @@ def _stacked(
     painted = [*styles, *[""] * (len(rows) - len(styles))]
     for row, style in zip(rows, painted, strict=True):
         first, *rest = row
-        for line in _wrapped(f"{header[0]} {first}".strip(), width, 2 * _INDENT, 3 * _INDENT):
+        for line in wrapped(f"{header[0]} {first}".strip(), width, 2 * _INDENT, 3 * _INDENT):
             yield line, style
         for name, cell in zip(header[1:], rest, strict=True):
             if cell:
                 hang = 3 * _INDENT + space + 2
                 entry = f"{name.ljust(space)}  {cell}" if name else cell
-                for line in _wrapped(entry, width, 3 * _INDENT, min(hang, width // 2)):
+                for line in wrapped(entry, width, 3 * _INDENT, min(hang, width // 2)):
                     yield line, style

@@ -1,0 +1,38 @@
+"""Saying what takes time while a walk-through is made."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+from ..terminal import is_terminal
+from .derivation import Derivation
+from .words import counted
+
+_LONG: Final = 40
+"""From so many operations on it is said without being asked for."""
+
+
+class Telling:
+    """Calls with what is being done, shown on one line that is gone in the end; or nothing."""
+
+    def __init__(self, progress: bool | None, d: Derivation) -> None:
+        self._bar: Any = None
+        operations = sum(1 for node in d.live if d.computed(node))
+        if progress or (progress is None and operations >= _LONG and is_terminal(sys.stderr)):
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(bar_format="{desc} {elapsed}", leave=False)
+            self._operations = counted(operations, "operation")
+
+    def __enter__(self) -> Telling:
+        return self
+
+    def __call__(self, what: str) -> None:
+        """This is being done now."""
+        if self._bar is not None:
+            self._bar.set_description_str(f"{what} ({self._operations})")
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
