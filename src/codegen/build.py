@@ -166,7 +166,7 @@ def build(recipe: Recipe) -> Built:
     known = () if any(recipe.stacked) else derivatives
     passes = graph.passes
     if isinstance(program, ArrayFunction):
-        passes = (*passes, *filter(None, [program.survey]), *program.passes)
+        passes = (*passes, *program.records)
     return Built(program, source, target.load(source), known, passes)
 
 

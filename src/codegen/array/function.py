@@ -104,6 +104,11 @@ class ArrayFunction:
         return any(group.batched for group in self.groups)
 
     @property
+    def records(self) -> tuple[Any, ...]:
+        """What a report says of how it was made: how regular the scalars were, and each rewrite."""
+        return (*filter(None, [self.survey]), *self.passes)
+
+    @property
     def instructions(self) -> tuple[Statement, ...]:
         """The statements."""
         return self.program.statements
