@@ -8,13 +8,20 @@ import json
 import math
 import os
 import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from .errors import SaveFileError, shorten
 
 PathLike = str | os.PathLike[str]
+
+PARTIAL: Final = ".partial"
+"""What the names of files end in that are being written."""
+
+_STALE: Final = 3600.0
+"""After so many seconds nobody writes to such a file any more: a process was killed."""
 
 
 def write_document(
@@ -54,7 +61,8 @@ def write_bytes(path: PathLike, data: bytes) -> Path:
             stream.write(data)
         return Path(path)
     target = Path(os.path.realpath(path))
-    partial = target.with_name(f".{target.name[:40]}.{os.urandom(4).hex()}.partial")
+    stem = f".{target.name[:40]}."
+    partial = target.with_name(f"{stem}{os.urandom(4).hex()}{PARTIAL}")
     try:
         with open(partial, "xb") as file:
             file.write(data)
@@ -69,7 +77,23 @@ def write_bytes(path: PathLike, data: bytes) -> Path:
         if isinstance(error, OSError) and error.errno is not None:
             raise _os_error(error.errno, path) from None
         raise
+    _sweep(target.parent, stem)
     return Path(path)
+
+
+def is_left_over(status: os.stat_result) -> bool:
+    """Whether a file that was being written has been given up."""
+    return time.time() - status.st_mtime > _STALE
+
+
+def _sweep(folder: Path, stem: str) -> None:
+    """Take away what processes that were killed while they wrote this file have left beside it."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            name = entry.name
+            named = name.startswith(stem) and len(name) == len(stem) + 8 + len(PARTIAL)
+            if named and name.endswith(PARTIAL) and is_left_over(entry.stat(follow_symlinks=False)):
+                os.unlink(entry.path)
 
 
 def _check_not_directory(path: PathLike) -> None:

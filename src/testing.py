@@ -788,10 +788,8 @@ def _on_kink(graph: Graph, live: Sequence[int], intervals: Mapping[int, Interval
         op = graph.ops[node]
         if op.arity == 0 or op is STOP_GRADIENT or not is_piecewise(op):
             # A power at 0, and a root, have no derivative there either.
-            if (
-                op.name in ("pow", "pow_const", "sqrt")
-                and 0.0 in intervals[graph.operands[node][0]]
-            ):
+            edge = bool(op.kink) or (op.arity > 0 and op.domain[:1] and op.domain[0][0] >= 0.0)
+            if edge and 0.0 in intervals[graph.operands[node][0]]:
                 return True
             continue
         first, *others = (intervals[operand] for operand in graph.operands[node])

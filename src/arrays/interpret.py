@@ -121,15 +121,14 @@ class _State:
             operands = [self._operand(operand, columns) for operand in value.operands]
             return evaluate_arrays(value.op, operands, value.statics)
         assert isinstance(value, Reduce)
-        start = {"add": 0.0, "maximum": -numpy.inf, "minimum": numpy.inf}[value.op.name]
-        total = numpy.full(count, start)
-        combine = {"add": numpy.add, "maximum": numpy.maximum, "minimum": numpy.minimum}
+        total = numpy.full(count, value.op.identity)
+        combine = getattr(numpy, value.op.name)
         for term in value.terms:
             inner, rows = extended(columns, term.over, term.domain, self._samples)
             product = numpy.full(len(rows), float(term.count))
             for factor in term.factors:
                 product = evaluate_arrays(MUL, [product, self._operand(factor, inner)], ())
-            combine[value.op.name].at(total, rows, product)
+            combine.at(total, rows, product)
         return total
 
     def _operand(self, operand: Operand, columns: Columns) -> Any:

@@ -25,6 +25,8 @@ from .target import Source, Target, find_target
 REDUCTIONS: Final = ("sum", "mean", None)
 OFTEN: Final = 8
 """How many nodes a statement has to stand for on average, where a target has the choice."""
+MOST: Final = 4_000
+"""How many statements a target that has the choice prints."""
 MAX_REMEMBERED: Final = 20_000
 """The largest graph, in nodes, whose function is remembered."""
 
@@ -190,7 +192,8 @@ def _is_irregular(function: ArrayFunction, recipe: Recipe) -> bool:
     """Whether statements stand for so few nodes that the target writes these one by one."""
     if find_target(recipe.options.target).arrays or recipe.options.dtype == "float32":
         return False
-    return len(function.instructions) * OFTEN > len(recipe.graph)
+    count = len(function.instructions)
+    return count > MOST or count * OFTEN > len(recipe.graph)
 
 
 def _simplified(recipe: Recipe) -> Graph:

@@ -25,10 +25,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from ..errors import SettingError, shorten
+from ..errors import SettingError, kind_of, shorten
 from ..graph.expr import Origin
 from ..ops.table import OPERATIONS
-from ..storage import PathLike
+from ..storage import PARTIAL, PathLike, is_left_over
 from .build import Built, Recipe, build, structure
 from .builttext import Load, built_of, text_of
 from .target import Target, find_target
@@ -82,8 +82,20 @@ def _opened(directory: PathLike) -> Iterator[int]:
             f"cache_dir={shorten(directory)}: a cache on disk needs the permissions of a POSIX "
             "system, which this one has not; leave it out"
         )
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
+    if not isinstance(directory, (str, os.PathLike)):
+        raise SettingError(
+            f"cache_dir={shorten(directory)} is {kind_of(directory)}; expected the path of a "
+            "directory, as text or as a Path"
+        )
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | _OPEN)
+    except (OSError, ValueError) as error:  # a ValueError for a 0 in a name
+        raise SettingError(
+            f"cache_dir={shorten(os.fspath(directory))} cannot be used: "
+            f"{getattr(error, 'strerror', None) or error}; expected a directory of your own, or "
+            "one that can be made"
+        ) from None
     try:
         status = os.fstat(place)
         if not _is_private(status):
@@ -92,6 +104,7 @@ def _opened(directory: PathLike) -> Iterator[int]:
                 f"permissions {stat.S_IMODE(status.st_mode):04o}; code is only kept where nobody "
                 f"else can look or write: expected user {os.geteuid()} and 0700"
             )
+        _sweep(place)
         yield place
     finally:
         os.close(place)
@@ -114,10 +127,31 @@ def _key(place: int, directory: PathLike) -> bytes:
         except (OSError, _ForeignFileError) as error:
             _replace_key(place, directory, str(error))
         partial = _partial(place, os.urandom(KEY_BYTES))
-        with contextlib.suppress(FileExistsError):  # another process was first: read its key
-            os.link(partial, KEY, src_dir_fd=place, dst_dir_fd=place)
-        os.unlink(partial, dir_fd=place)
+        try:
+            _name_if_free(place, partial, KEY)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(partial, dir_fd=place)
     return _bytes_of(place, KEY)
+
+
+def _name_if_free(place: int, partial: str, name: str) -> None:
+    """Give a new file its name, unless there is one already: another process was first."""
+    try:
+        os.link(partial, name, src_dir_fd=place, dst_dir_fd=place)
+    except FileExistsError:
+        pass
+    except OSError:  # no hard links here
+        if name not in os.listdir(place):
+            os.replace(partial, name, src_dir_fd=place, dst_dir_fd=place)
+
+
+def _sweep(place: int) -> None:
+    """Take away what processes that were killed while they wrote have left."""
+    for name in os.listdir(place):
+        with contextlib.suppress(OSError):
+            if name.endswith(PARTIAL) and is_left_over(os.stat(name, dir_fd=place)):
+                os.unlink(name, dir_fd=place)
 
 
 def _replace_key(place: int, directory: PathLike, why: str) -> None:
@@ -132,6 +166,8 @@ def _read(place: int, name: str, key: bytes, directory: PathLike, load: Load) ->
     except FileNotFoundError:
         return None
     except (OSError, _ForeignFileError) as error:
+        with contextlib.suppress(OSError):  # an empty directory in its place would stay for ever
+            os.rmdir(name, dir_fd=place)
         _warn(directory, name, f"is not used: {error}; the function is built anew")
         return None
     code, _, body = data.removeprefix(FORMAT).partition(b"\n")
@@ -160,12 +196,17 @@ def _bytes_of(place: int, name: str) -> bytes:
 def _write(place: int, name: str, data: bytes) -> None:
     """Put a file in the directory, whole or not at all."""
     partial = _partial(place, data)
-    os.replace(partial, name, src_dir_fd=place, dst_dir_fd=place)
+    try:
+        os.replace(partial, name, src_dir_fd=place, dst_dir_fd=place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(partial, dir_fd=place)
+        raise
 
 
 def _partial(place: int, data: bytes) -> str:
     """A new file of the directory, its name yet to be given."""
-    partial = f".{os.urandom(8).hex()}.partial"
+    partial = f".{os.urandom(8).hex()}{PARTIAL}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
     descriptor = os.open(partial, flags, 0o600, dir_fd=place)
     try:

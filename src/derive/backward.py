@@ -78,31 +78,32 @@ def grad(
     """
     leaves = _listed(wrt, "the leaves to differentiate by")
     graph = common_graph([output, *leaves])
-    root = _output_node(graph, output)
-    nodes = [_leaf_node(graph, leaf) for leaf in leaves]
-    live = live_nodes(graph, [root])
-    reached = set(live)
-    if not allow_unused:
+    with graph.lock:  # another thread's nodes would get the origins of these
+        root = _output_node(graph, output)
+        nodes = [_leaf_node(graph, leaf) for leaf in leaves]
+        live = live_nodes(graph, [root])
+        reached = set(live)
+        if not allow_unused:
+            for leaf, node in zip(leaves, nodes, strict=True):
+                if node not in reached:
+                    raise _disconnected(graph, root, leaf)
+        known = graph.stable_gradients if stable else graph.plain_gradients
+        wanted = {node for node in nodes if node is not None}
+        found = {node: known[root, node] for node in wanted if (root, node) in known}
+        missing = wanted - found.keys()
+        if missing and stable:
+            source = stable_form(Expr(graph, root)).id
+            found |= _sweep(graph, live_nodes(graph, [source]), missing, guarded=True)
+        elif missing:
+            found |= _sweep(graph, live, missing)
+        results = []
         for leaf, node in zip(leaves, nodes, strict=True):
-            if node not in reached:
-                raise _disconnected(graph, root, leaf)
-    known = graph.stable_gradients if stable else graph.plain_gradients
-    wanted = {node for node in nodes if node is not None}
-    found = {node: known[root, node] for node in wanted if (root, node) in known}
-    missing = wanted - found.keys()
-    if missing and stable:
-        source = stable_form(Expr(graph, root)).id
-        found |= _sweep(graph, live_nodes(graph, [source]), missing, guarded=True)
-    elif missing:
-        found |= _sweep(graph, live, missing)
-    results = []
-    for leaf, node in zip(leaves, nodes, strict=True):
-        if node is None or node not in found:
-            results.append(spread_over(graph.constant(0), leaf))
-        else:
-            known[root, node] = graph.gradients[root, node] = found[node]
-            results.append(Expr(graph, found[node]))
-    return results[0] if isinstance(wrt, Arithmetic) else results
+            if node is None or node not in found:
+                results.append(spread_over(graph.constant(0), leaf))
+            else:
+                known[root, node] = graph.gradients[root, node] = found[node]
+                results.append(Expr(graph, found[node]))
+        return results[0] if isinstance(wrt, Arithmetic) else results
 
 
 def adjoints(output: Differentiable) -> dict[Expr, Expr]:
@@ -119,7 +120,8 @@ def adjoints(output: Differentiable) -> dict[Expr, Expr]:
     root = _output_node(graph, output)
     live = live_nodes(graph, [root])
     every = [node for node in live if graph.ops[node] is not CONSTANT]
-    found = _sweep(graph, live, set(every))
+    with graph.lock:
+        found = _sweep(graph, live, set(every))
     return {Expr(graph, node): Expr(graph, found[node]) for node in every if node in found}
 
 
@@ -146,27 +148,28 @@ def jvp(
     directions = _listed(tangents, "the tangents")
     _check_one_each(leaves, directions, "tangents")
     graph = common_graph([*wanted, *leaves, *directions])
-    roots = [_output_node(graph, output) for output in wanted]
-    if stable:
-        roots = [stable_form(Expr(graph, root)).id for root in roots]
-    found: dict[int, int] = {}
-    for leaf, tangent in zip(leaves, directions, strict=True):
-        node = _leaf_node(graph, leaf)
-        if node is not None:
-            direction = _tangent_of_leaf(graph, leaf, graph.node_of(tangent))
-            before = found.get(node)
-            found[node] = direction if before is None else (graph[before] + graph[direction]).id
-    try:
-        for node in live_nodes(graph, roots):
-            if node not in found:
-                _tangent(graph, node, found)
-    finally:
-        graph.deriving(None)
-    results = [
-        graph[found[root]] if root in found else spread_over(graph.constant(0), graph[root])
-        for root in roots
-    ]
-    return results[0] if isinstance(outputs, Arithmetic) else results
+    with graph.lock:
+        roots = [_output_node(graph, output) for output in wanted]
+        if stable:
+            roots = [stable_form(Expr(graph, root)).id for root in roots]
+        found: dict[int, int] = {}
+        for leaf, tangent in zip(leaves, directions, strict=True):
+            node = _leaf_node(graph, leaf)
+            if node is not None:
+                direction = _tangent_of_leaf(graph, leaf, graph.node_of(tangent))
+                before = found.get(node)
+                found[node] = direction if before is None else (graph[before] + graph[direction]).id
+        try:
+            for node in live_nodes(graph, roots):
+                if node not in found:
+                    _tangent(graph, node, found)
+        finally:
+            graph.deriving(None)
+        results = [
+            graph[found[root]] if root in found else spread_over(graph.constant(0), graph[root])
+            for root in roots
+        ]
+        return results[0] if isinstance(outputs, Arithmetic) else results
 
 
 def jacobian(

@@ -7,6 +7,7 @@ by the program of the PyPI package graphviz-pure, which reads the same language.
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UnknownNameError
+from ..storage import write_bytes, write_text
 
 if TYPE_CHECKING:
     import graphviz
@@ -63,7 +65,19 @@ def _picture_class() -> Any:
     import graphviz
 
     class Picture(graphviz.Digraph):  # type: ignore[misc, unused-ignore]
-        """A `graphviz.Digraph` that needs no system Graphviz."""
+        """A `graphviz.Digraph` without need of Graphviz, whose files are whole or not there."""
+
+        def save(self, filename: Any = None, directory: Any = None, **options: Any) -> str:
+            """As `graphviz.Digraph.save`: write the DOT source, and answer the path."""
+            if filename is not None:
+                self.filename = filename
+            if directory is not None:
+                self.directory = directory
+            if options.pop("skip_existing", False) and os.path.exists(self.filepath):
+                return str(self.filepath)
+            Path(self.filepath).parent.mkdir(parents=True, exist_ok=True)
+            write_text(self.filepath, "".join(self))
+            return str(self.filepath)
 
         @property
         def _pipe_lines(self) -> Any:
@@ -75,7 +89,7 @@ def _picture_class() -> Any:
 
         @property
         def _render(self) -> Any:
-            return super()._render if shutil.which("dot") else _render
+            return _render
 
     return Picture
 
@@ -111,8 +125,18 @@ def _render(
         raise FileExistsError(f"output file exists: {str(target)!r}")
     if not overwrite_filepath and target.resolve() == source.resolve():
         raise ValueError(f"the picture {str(target)!r} would replace its own source")
-    target.write_bytes(_layout(engine, format, source.read_bytes(), **options))
+    write_bytes(target, _picture(engine, format, source.read_bytes(), **options))
     return str(target)
+
+
+def _picture(engine: str, format: str, source: bytes, **options: Any) -> bytes:
+    """The picture that DOT source describes, by `dot` if there is one."""
+    if not shutil.which("dot"):
+        return _layout(engine, format, source, **options)
+    import graphviz
+
+    made: bytes = graphviz.pipe(engine, format, source, **options)
+    return made
 
 
 def _layout(engine: str, format: str, source: bytes, quiet: bool = False, **_: Any) -> bytes:

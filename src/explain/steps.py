@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from .data import Arrival, Backward, Contribution, Formula, Forward, Seed, Task
 from .derivation import Derivation, Edge, cost
 from .notation import PART, Written, local_formula, numeral, write
-from .words import counted, finite, listed, ordinal, shown, spoken
+from .words import counted, finite, listed, ordinal, shown
 
 
 def node_id(node: int) -> str:
@@ -156,7 +156,7 @@ def _because(d: Derivation, node: int) -> str:
     if d.graph.is_leaf(node):
         return f"{d.names[node]} is a leaf: this is its derivative."
     op = d.graph.ops[node]
-    sentence = f"Rule of {spoken(op.name)}: {op.sentence}."
+    sentence = f"Rule of {op.prose}: {op.sentence}."
     if all(rule is None for rule in op.vjp):
         sentence += " No operand gets anything."
     return sentence

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ..graph.formula import number_latex
+from ..ops.table import OPERATIONS
 
 DIGITS: Final = 6
 """Significant digits of a number in a walk-through."""
@@ -77,4 +78,5 @@ def spoken(operation: str) -> str:
     >>> spoken("pow_const"), spoken("tanh")
     ('power', 'tanh')
     """
-    return "power" if operation in ("pow_const", "pow") else operation.replace("_", " ")
+    known = OPERATIONS.get(operation)
+    return known.prose if known else operation.replace("_", " ")

@@ -181,14 +181,14 @@ class Graph(Columns):
             return thing.id
         if isinstance(thing, Value):
             node = self._adopted.get(thing)
-            return self._adopt(thing) if node is None else node
+            return self._taken_in(thing, self._adopt) if node is None else node
         if isinstance(thing, Real):
             return self._constant(plain_number(thing))
         if is_array(thing):
             return self.constant(thing).id
         if isinstance(thing, ArrayValue):
             node = self._adopted.get(thing)
-            return self._adopt_array(thing) if node is None else node
+            return self._taken_in(thing, self._adopt_array) if node is None else node
         raise OperandError(
             f"{shorten(thing)} is {kind_of(thing)}; expected an Expr, a Value or a number"
             f"{formula_hint(thing)}"
@@ -214,6 +214,12 @@ class Graph(Columns):
 
     def _leaf(self, op: Op, name: str) -> Expr:
         return Expr(self, self.new_leaf(op, name))
+
+    def _taken_in(self, value: Any, adopt: Callable[[Any], int]) -> int:
+        """The node of a value that had none when it was looked for."""
+        with self.lock:
+            node = self._adopted.get(value)
+            return adopt(value) if node is None else node
 
     def _adopt_array(self, value: ArrayValue) -> int:
         node = self._leaf(ops.PARAMETER, self._free_name(value.label)).id

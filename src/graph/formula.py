@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from keyword import iskeyword
 from typing import Any, NamedTuple
 
 from ..ops import scalar as ops
@@ -59,12 +60,18 @@ def number_latex(number: float) -> str:
 def name_latex(name: str) -> str:
     r"""A leaf's name in LaTeX: trailing numbers become subscripts, anything unusual is escaped.
 
-    >>> name_latex("w0_2_1"), name_latex("x_1"), name_latex("alpha"), name_latex("rate_max")
-    ('w_{0,2,1}', 'x_{1}', '\\alpha', '\\mathrm{rate\\_max}')
+    An underscore before the numbers belongs to them, and so does one after a Greek letter that
+    is a word of Python's.
+
+    >>> name_latex("w0_2_1"), name_latex("alpha"), name_latex("rate_max")
+    ('w_{0,2,1}', '\\alpha', '\\mathrm{rate\\_max}')
+    >>> name_latex("x_1"), name_latex("lambda_")
+    ('x_{1}', '\\lambda')
     """
     stem, digits = re.fullmatch(r"(.*?)((?:\d+(?:_\d+)*)?)", name, re.DOTALL).groups()  # type: ignore[union-attr]
-    if digits and len(stem) > 1:
-        stem = stem.removesuffix("_")
+    before, _, after = stem.rpartition("_")
+    if before.strip("_") and not after and not before.endswith("_"):
+        stem = before if digits or iskeyword(before) else stem
     if stem in _GREEK:
         body = f"\\{stem}"
     elif len(stem) == 1 and stem.isascii() and stem.isalpha():

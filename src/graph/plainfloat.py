@@ -24,18 +24,15 @@ _MEANT: Final = frozenset((("float",), ("int",), ("complex",), ("round",)))
 
 _TOLD: Final = frozenset(
     getattr(math, name)
-    for name in ("isfinite", "isinf", "isnan", "isclose", "floor", "ceil", "trunc", "copysign")
+    for name in dir(math)
+    if name in ("isinf", "isclose", "trunc", "copysign")
+    or (name in OPERATIONS and not any(OPERATIONS[name].vjp))
 )
 """Functions of `math` that tell something about a number, or are flat."""
 
 _INSTEAD: Final = {
     "fabs": "abs(x)",
     "pow": "x**y",
-    "log2": "wengert.log(x)/math.log(2)",
-    "log10": "wengert.log(x)/math.log(10)",
-    "exp2": "2**x",
-    "cbrt": "x**(1/3) where x >= 0",
-    "hypot": "wengert.sqrt(x*x + y*y)",
     "dist": "wengert.sqrt of the sum of squares",
     "fsum": "sum",
     "sumprod": "sum(x*y for x, y in zip(xs, ys))",

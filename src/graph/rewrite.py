@@ -221,11 +221,11 @@ class Walk:
             primal = images.get(source.adjoint_of[node])
             if primal is not None and target.ops[images[node]] is not CONSTANT:
                 target.adjoint_of.setdefault(images[node], primal)
-        for sweep in source.sweeps:
+        for sweep in list(source.sweeps):
             moved = {images[p]: images[a] for p, a in sweep.items() if p in images and a in images}
             if moved:
                 target.sweeps.append(moved)
-        for (root, leaf), adjoint in source.gradients.items():
+        for (root, leaf), adjoint in list(source.gradients.items()):
             if root in images and leaf in images and adjoint in images:
                 target.gradients[images[root], images[leaf]] = images[adjoint]
         return Rewritten(target, (images,))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from keyword import iskeyword
 from numbers import Real
+from threading import RLock
 from typing import Any
 
 from ..errors import (
@@ -54,6 +55,8 @@ class Columns:
     `outputs` is set by transforms that make a graph for the sake of some of its nodes. A node
     that is not in `shapes` is a scalar; `arrays` holds the values of array leaves, read-only, and
     `lanes` the names of the scalar leaves that an array leaf was made of, if it was.
+
+    Threads may write to one graph, each whole step of a transform under its `lock`.
     """
 
     def __init__(self) -> None:
@@ -80,10 +83,16 @@ class Columns:
         self._constants: dict[object, int] = {}
         self._origin: Origin | None = None
         self.view: Any = None
+        self.lock = RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """All columns; what networkx sees of them is made anew."""
-        return {**vars(self), "view": None}
+        """All columns; what networkx sees of them is made anew, and a lock is nobody else's."""
+        state = {**vars(self), "view": None}
+        del state["lock"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, lock=RLock())
 
     def __len__(self) -> int:
         return len(self.ops)
@@ -117,15 +126,16 @@ class Columns:
 
     def append(self, op: Op, operands: tuple[int, ...], statics: tuple[float, ...] = ()) -> int:
         """A new node for `op` on nodes of this graph; the number it got."""
-        if self.shapes or op.shape is not None:
-            self._infer_shape(op, operands, statics)
-        node = len(self.ops)
-        self.ops.append(op)
-        self.operands.append(operands)
-        self.origins.append(self._origin)
-        if statics:
-            self.statics[node] = statics
-        return node
+        with self.lock:
+            if self.shapes or op.shape is not None:
+                self._infer_shape(op, operands, statics)
+            node = len(self.ops)
+            self.ops.append(op)
+            self.operands.append(operands)
+            self.origins.append(self._origin)
+            if statics:
+                self.statics[node] = statics
+            return node
 
     def deriving(self, origin: Origin | None) -> None:
         """From now on new nodes carry `origin`; transforms set it back to None when they end."""
@@ -133,16 +143,18 @@ class Columns:
 
     def new_leaf(self, op: Op, name: str) -> int:
         """A new input or parameter; a `DuplicateNameError` or `InvalidNameError` for its name."""
-        self._check_free(name)
-        node = self._append_leaf(op)
-        self.labels[node] = name
-        self.leaves[name] = node
-        return node
+        with self.lock:
+            self._check_free(name)
+            node = self._append_leaf(op)
+            self.labels[node] = name
+            self.leaves[name] = node
+            return node
 
     def new_constant(self, value: Any) -> int:
         """The node of a number or an array of numbers; equal ones are one node."""
         if is_array(value) and value.shape:
-            return self._constant_array(value)
+            with self.lock:
+                return self._constant_array(value)
         return self._constant(real_number(value, "a constant"))
 
     def copy_leaf(self, other: Columns, node: int) -> int:
@@ -188,11 +200,15 @@ class Columns:
         number = float(number)
         key = number if number and number == number else repr(number)
         node = self._constants.get(key)
-        if node is None:
-            node = self._append_leaf(ops.CONSTANT)
-            self._constants[key] = node
-            self._numbers[node] = number
-        return node
+        if node is not None:
+            return node
+        with self.lock:
+            node = self._constants.get(key)
+            if node is None:
+                node = self._append_leaf(ops.CONSTANT)
+                self._numbers[node] = number
+                self._constants[key] = node
+            return node
 
     def _constant_array(self, value: Any) -> int:
         array = frozen_array(value, "a constant")

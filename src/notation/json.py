@@ -44,7 +44,8 @@ def to_json(graph: Graph) -> str:
             f"node {node} is an array of shape {shape_text(shape)}; only graphs of scalars are "
             "written as JSON"
         )
-    data = networkx.node_link_data(graph.nx, edges="edges")
+    with graph.lock:
+        data = networkx.node_link_data(graph.nx, edges="edges")
     for fields in data["nodes"]:
         fields["value"] = _encoded(fields["value"])
         fields["statics"] = [_encoded(number) for number in fields["statics"]]

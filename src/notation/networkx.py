@@ -45,9 +45,10 @@ def as_networkx(graph: Graph) -> networkx.DiGraph[int]:
     >>> g.nx.edges(data=True)
     OutEdgeDataView([(0, 1, {'positions': [0, 1]})])
     """
-    view: networkx.DiGraph[int] = new_networkx() if graph.view is None else graph.view
-    graph.view = view
-    extend_networkx(view, graph)
+    with graph.lock:
+        view: networkx.DiGraph[int] = new_networkx() if graph.view is None else graph.view
+        graph.view = view
+        extend_networkx(view, graph)
     return view
 
 

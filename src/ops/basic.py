@@ -98,6 +98,7 @@ ADD = Op(
     sentence="a sum hands its cotangent unchanged to both terms",
     domain=(REAL, REAL),
     interval=intervals.add,
+    identity=0.0,
     cost=cost(7, 0.4),
     commutative=True,
     linear="together",
@@ -206,6 +207,7 @@ def _power_fault(a: intervals.Interval, n: float) -> str:
 
 POW_CONST: Op = Op(
     name="pow_const",
+    spoken="power",
     arity=1,
     evaluate=lambda x, n: x * x if n == 2 else ieee.safe_pow(x, n),
     kernel=kernels.pow_const,
@@ -236,6 +238,7 @@ POW_CONST: Op = Op(
 
 POW: Op = Op(
     name="pow",
+    spoken="power",
     arity=2,
     evaluate=ieee.safe_pow,
     sympy=lambda sp, a, b: a ** _exponent(sp, b),
@@ -520,6 +523,7 @@ MAXIMUM = Op(
     domain=(REAL, REAL),
     kink="a tie gives it all to the first operand",
     interval=lambda a, b: intervals.Interval(max(a.low, b.low), max(a.high, b.high)),
+    identity=-math.inf,
     cost=cost(27),
     chooses=True,
 )
@@ -546,6 +550,7 @@ MINIMUM = Op(
     domain=(REAL, REAL),
     kink="a tie gives it all to the first operand",
     interval=lambda a, b: intervals.Interval(min(a.low, b.low), min(a.high, b.high)),
+    identity=math.inf,
     cost=cost(27),
     chooses=True,
 )

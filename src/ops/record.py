@@ -125,6 +125,9 @@ class Op:
     absorbs_nan  True where the value may be a number though an operand is nan
     undefined   given intervals as `interval` is, what goes wrong in them, such as "domain" or
                 "division by zero"; "" where the operation is defined in all of them
+    identity    what leaves the other operand as it is, which a reduction starts from; None where
+                nothing does, or nothing is reduced by it
+    spoken      what prose calls it; its name, with spaces, unless it says so
     cost        nanoseconds: "python" for one as part of an expression, "numpy" for an element
     commutative  True where operands may trade places without changing a bit of the value
     linear      "together", "each", "first" or "", see `LINEAR`; what is linear passes a cotangent
@@ -167,6 +170,8 @@ class Op:
     interval: Callable[..., Any] | None = None
     absorbs_nan: bool = False
     undefined: Callable[..., str] | None = None
+    identity: float | None = None
+    spoken: str = ""
     cost: Mapping[str, float] = field(default_factory=dict)
     commutative: bool = False
     linear: str | None = None
@@ -194,6 +199,16 @@ class Op:
     def float_rules(self) -> tuple[Callable[..., Any] | None, ...]:
         """The rules of `vjp`, quicker on floats: the operations that they name are evaluated."""
         return tuple([None if rule is None else _on_floats(rule) for rule in self.vjp])
+
+    @property
+    def prose(self) -> str:
+        """What prose calls it.
+
+        >>> from wengert.ops.scalar import LEAKY_RELU, POW_CONST
+        >>> LEAKY_RELU.prose, POW_CONST.prose
+        ('leaky relu', 'power')
+        """
+        return self.spoken or self.name.replace("_", " ")
 
     @property
     def signature(self) -> str:

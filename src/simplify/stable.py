@@ -135,10 +135,11 @@ def stable_form(expr: Expr) -> Expr:
             f"{shorten(expr)} is {kind_of(expr)}; expected an Expr{formula_hint(expr)}"
         )
     graph, root = expr.graph, expr.id
-    found = graph.stable_forms.get(root)
-    if found is None:
-        found = graph.stable_forms[root] = _stable_node(graph, root)
-        graph.stable_forms.setdefault(found, found)
+    with graph.lock:
+        found = graph.stable_forms.get(root)
+        if found is None:
+            found = graph.stable_forms[root] = _stable_node(graph, root)
+            graph.stable_forms.setdefault(found, found)
     return Expr(graph, found)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..codegen.compiled import Compiled, compile
 from ..codegen.cost import array_microseconds, duration, elements, operation_microseconds
@@ -24,6 +24,7 @@ from ..ops.shapes import MAX_BYTES
 __all__ = [
     "AUTO",
     "Choice",
+    "TargetName",
     "Work",
     "array_microseconds",
     "check_memory",
@@ -32,6 +33,9 @@ __all__ = [
     "duration",
     "work_of",
 ]
+
+TargetName = Literal["auto", "python", "numpy", "native"]
+"""The targets that a network can be trained on."""
 
 AUTO: Final = "auto"
 """The target that is chosen by size."""

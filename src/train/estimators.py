@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from ..codegen.compiled import compile
 from ..errors import MissingExtraError, SettingError, kind_of, shorten
 from ..graph.expr import Expr, Graph
 from ..ops.scalar import exp, maximum, sigmoid, where
 from ..storage import PathLike
+from .choice import TargetName
 from .fit import fit
 from .history import History
 from .nn import MLP
@@ -59,7 +60,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         batch_size: int | None = 200,
         validation_fraction: float = 0.0,
         patience: int | None = None,
-        target: Literal["auto", "python", "numpy", "native"] = "auto",
+        target: TargetName = "auto",
         random_state: Any = None,
         warm_start: bool = False,
         verbose: bool = False,
@@ -219,7 +220,7 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         validation_fraction: float = 0.0,
         patience: int | None = None,
         class_weight: Any = None,
-        target: Literal["auto", "python", "numpy", "native"] = "auto",
+        target: TargetName = "auto",
         random_state: Any = None,
         warm_start: bool = False,
         verbose: bool = False,

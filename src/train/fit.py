@@ -6,7 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from ..codegen.scalar.loop import Stopped
 from ..errors import SettingError, kind_of, shorten
@@ -19,7 +19,7 @@ from .checkpoint import (
     load_checkpoint,
     text_of,
 )
-from .choice import AUTO, check_memory, check_target
+from .choice import AUTO, TargetName, check_memory, check_target
 from .data import read_rows, read_targets
 from .history import History, Standing
 from .interrupts import OneInterrupt
@@ -55,7 +55,7 @@ def fit(
     shuffle: bool = True,
     seed: Seed = 0,
     reduce: str = "sum",
-    target: Literal["auto", "python", "numpy", "native"] = AUTO,
+    target: TargetName = AUTO,
     sample_weight: Any = None,
     class_weight: Any = None,
     validation: Any = None,

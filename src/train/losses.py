@@ -149,7 +149,9 @@ def _class_numbers(classes: int) -> str:
     return f"class numbers, whole, from 0 to {classes - 1}"
 
 
-LossName = Literal["squared_error", "binary_cross_entropy", "cross_entropy", "hinge"]
+LossName = Literal[
+    "squared_error", "binary_cross_entropy", "cross_entropy", "soft_cross_entropy", "hinge"
+]
 """The losses that `fit` knows by name."""
 
 LOSSES: Final[dict[str, Loss]] = {

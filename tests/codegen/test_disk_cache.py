@@ -214,7 +214,7 @@ def test_a_directory_of_another_user_is_refused(place, monkeypatch):
 def test_a_link_to_a_directory_is_not_followed(place, tmp_path):
     made(tmp_path / "real")
     place.symlink_to(tmp_path / "real")
-    with pytest.raises(OSError, match=r"directory|symbolic"):
+    with pytest.raises(SettingError, match=r"directory|symbolic"):
         made(place)
 
 
@@ -372,3 +372,77 @@ def test_memory_is_not_asked(place):
     build_once.cache_clear()
     made(place)
     assert build_once.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize(
+    "name", [5, 1.5, True, b"abc", ["folder"], object(), "", "a\0b", "x" * 5000, "/dev/null"]
+)
+def test_what_is_no_directory_is_a_named_error_in_one_line(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = Graph().input("x")
+    with pytest.raises(SettingError, match="cache_dir=") as caught:
+        compile({"x": x}, x * 2, cache_dir=name)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_with_control_characters_are_escaped_in_what_is_said(tmp_path):
+    odd = tmp_path / "red\x1b[31m\nline"
+    odd.write_text("a file")
+    x = Graph().input("x")
+    with pytest.raises(SettingError) as caught:
+        compile({"x": x}, x * 2, cache_dir=odd)
+    assert str(caught.value).isprintable()
+    odd.unlink()
+    compile({"x": x}, x * 2, cache_dir=odd)
+    for entry in odd.iterdir():
+        entry.write_bytes(b"?")
+    with pytest.warns(CacheWarning) as warned:
+        compile({"x": x}, x * 2, cache_dir=odd)
+    assert all(str(warning.message).isprintable() for warning in warned)
+
+
+def test_what_killed_processes_left_is_swept_and_what_others_write_is_not(tmp_path):
+    place = tmp_path / "cache"
+    x = Graph().input("x")
+    compile({"x": x}, x * 2, cache_dir=place)
+    old, new = place / ".0123456789abcdef.partial", place / ".fedcba9876543210.partial"
+    for file in (old, new):
+        file.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    compile({"x": x}, x * 2, cache_dir=place)
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_without_hard_links_functions_are_kept_all_the_same(tmp_path, monkeypatch):
+    def no_links(*_, **__):
+        raise PermissionError(1, "no links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    place = tmp_path / "cache"
+    x = Graph().input("x")
+    for _ in range(2):
+        assert compile({"x": x}, x * 2, cache_dir=place)(3.0) == 6.0
+    names = sorted(entry.name for entry in place.iterdir())
+    assert len(names) == 2
+    assert "key" in names
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_directory_in_an_entrys_place_leaves_no_partial_files(full, tmp_path):
+    place = tmp_path / "cache"
+    x = Graph().input("x")
+    compile({"x": x}, x * 2, cache_dir=place)
+    (entry,) = [file for file in place.iterdir() if file.name != "key"]
+    entry.unlink()
+    entry.mkdir()
+    if full:
+        (entry / "something").touch()
+    for again in range(2):
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            assert compile({"x": x}, x * 2, cache_dir=place)(3.0) == 6.0
+        assert bool(warned) == (full or not again)
+    assert sorted(file.name for file in place.iterdir()) == sorted(["key", entry.name])

@@ -231,6 +231,24 @@ def test_lists_arrays_and_other_numbers_as_arguments():
             f(*wrong)
 
 
+def test_arguments_that_are_arrays_are_not_copied():
+    g = Graph()
+    x, y = g.inputs("x", 3), g.inputs("y", 2)
+    f = compile({"x": x, "y": y}, x[0] * y[1] + x[2], target=LOOPS, batch=("x", "y"))
+    rows = np.broadcast_to(np.ones(3), (7, 3)).copy()
+    mixed = f(rows, [[2.0, 3.0]] * 7), f(rows.tolist(), np.full((7, 2), 3.0))
+    assert mixed == (28.0, 28.0)
+
+
+def test_many_results_of_each_sample_and_from_many_places():
+    g = Graph()
+    x = g.inputs("x", 12)
+    products = [a * b for a in x for b in x]
+    outputs = {"rows": products, "mixed": {"a": x[3], "b": {"c": [products[5], x[2]]}}}
+    both({"x": x}, outputs, (1, 21), batch="x", reduce=None)
+    both({"x": x}, outputs)
+
+
 def test_float32_stays_float32():
     net, _, inputs, value = network([5, 17, 2])
     outputs = {"loss": value, "grad": grad(value, net.parameters())}

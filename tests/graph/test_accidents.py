@@ -63,7 +63,7 @@ def test_functions_of_math_do_not_drop_the_derivative_in_silence(case):
 def test_the_error_names_what_to_write():
     with pytest.raises(OperandError, match=r"write wengert\.exp"):
         math.exp(X)
-    with pytest.raises(OperandError, match=r"write wengert\.log\(x\)/math\.log\(2\)"):
+    with pytest.raises(OperandError, match=r"write wengert\.log2,"):
         math.log2(X)
 
 

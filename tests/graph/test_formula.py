@@ -243,7 +243,12 @@ def test_names_in_latex():
     assert name_latex("theta0") == r"\theta_{0}"
     assert name_latex("a_b_1") == r"\mathrm{a\_b}_{1}"
     assert name_latex("x_1") == "x_{1}"
-    assert name_latex("__1") == r"\mathrm{\_}_{1}"
+    assert name_latex("alpha_2_3") == r"\alpha_{2,3}"
+    assert name_latex("lambda_") == r"\lambda"
+    assert name_latex("lambda_0") == r"\lambda_{0}"
+    assert name_latex("x_") == r"\mathrm{x\_}"
+    assert name_latex("x__1") == r"\mathrm{x\_\_}_{1}"
+    assert name_latex("_1") == r"\mathrm{\_}_{1}"
     assert name_latex("_") == r"\mathrm{\_}"
 
 

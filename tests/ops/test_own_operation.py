@@ -473,12 +473,10 @@ RECORDS = {name for name, thing in vars(table).items() if isinstance(thing, Op) 
 ELSEWHERE = {
     "arrays/canonical.py": "chains of sums, products and maxima, taken apart",
     "arrays/collapse.py": "chains of sums, products and maxima, taken apart",
-    "arrays/interpret.py": "what a reduction starts from",
     "arrays/statements.py": "what may put terms together",
     "arrays/terms.py": "chains of sums and maxima, taken apart",
     "arrays/written.py": "the signs of sums, taken apart",
     "graph/operators.py": "Python's signs, and methods",
-    "graph/plainfloat.py": "words for the functions of math",
     "notation/fromsympy.py": "sympy's names",
     "notation/parse.py": "Python's signs",
     "proof/adjoints.py": "chains of sums, taken apart: a judge reads no record",
@@ -486,10 +484,8 @@ ELSEWHERE = {
     "simplify/exponentials.py": "products and sums of exponentials, taken apart",
     "simplify/norms.py": "products, quotients and roots of sums of squares, taken apart",
     "simplify/stable.py": "which factors rules about products read",
-    "testing.py": "where a derivative is infinite",
     "train/nn.py": "how the notebook calls its activations",
     "explain/page/figure.py": "what stands beside an arrow",
-    "explain/words.py": "how names are spoken",
 }
 
 

@@ -67,6 +67,9 @@ def emit_arrays(function: ArrayFunction, fused: bool, registers: int) -> Source:
     return _Emitter(function, fused, registers).source()
 
 
+_STACKS: Final = 64
+"""How many results that are one number per sample a nest writes."""
+
 _NOWHERE: Final = Storage("", (), ())
 
 
@@ -295,20 +298,25 @@ class _Emitter:
     # results
 
     def _write_copies(self) -> list[str]:
-        """Results that are elements of arrays which lie elsewhere."""
-        calls = []
-        for number, copied in enumerate(self._results.copies):
-            name = f"result {number}"
-            count = len(copied.places)
+        """Results that are elements of arrays which lie elsewhere, array by array."""
+        wanted: dict[str, list[tuple[int, int]]] = {}
+        for copied in self._results.copies:
+            places = enumerate(copied.places, copied.position)
+            wanted.setdefault(copied.array, []).extend((place, at) for at, place in places)
+        statements = []
+        for number, (array, pairs) in enumerate(wanted.items()):
+            if not pairs:
+                continue
+            name, count = f"result {number}", len(pairs)
+            source = self._elements(array, [place for place, _ in pairs], f"{name} of")
             self._arrays[name] = Array(name, (count,))
-            self._storages[name] = Storage("out", (count,), (1,), offset=copied.position)
-            source = self._elements(copied.array, copied.places, f"{name} of")
-            axis = Axis("p", count)
+            self._storages[name] = _lying(
+                Storage("out", (count,), (1,)), [position for _, position in pairs]
+            )
             read = Reduce(ADD, (Term(1, (Read(source, (along("p"),)),)),))
-            statement = Statement(name, (axis,), read)
+            statements.append(Statement(name, (Axis("p", count),), read))
             self._put_out.add(name)
-            calls += self._stage([statement])
-        return calls
+        return self._stage(statements)
 
     def _elements(self, array: str, places: Sequence[int], name: str) -> str:
         """Some elements of an array as a vector of its own, at the same places."""
@@ -326,16 +334,10 @@ class _Emitter:
                 )
                 for place in places
             ]
-        first = found[0] if found else 0
-        step = found[1] - first if len(found) > 1 else 1
-        count = len(places)
         batch = (BATCH,) if BATCH in made.shape else ()
-        self._arrays[name] = Array(name, (*batch, count))
-        given = replace(storage, shape=(count,), padded=storage.padded and bool(batch))
-        if found == list(range(first, first + step * count, step or 1)) and step > 0:
-            given = replace(given, strides=(step,), offset=first, places=())
-        else:
-            given = replace(given, strides=(0,), offset=0, places=tuple(found))
+        self._arrays[name] = Array(name, (*batch, len(places)))
+        padded = storage.padded and bool(batch)
+        given = _lying(replace(storage, shape=(len(places),), padded=padded), found)
         self._storages[name] = given
         return name
 
@@ -354,7 +356,10 @@ class _Emitter:
                 "stack", (), (), number, self._results.numbers, Samples(True, self._lanes)
             )
             self._put_out.add(name)
-        return self._stage(statements)
+        calls = []
+        for start in range(0, len(statements), _STACKS):
+            calls += self._stage(statements[start : start + _STACKS])
+        return calls
 
     # the whole
 
@@ -430,6 +435,16 @@ class _Emitter:
             ]
         lines += [line.format(given=once) for line in calls["after"]]
         return [*lines, "  ret void", "}", ""]
+
+
+def _lying(storage: Storage, places: Sequence[int]) -> Storage:
+    """The storage of a vector whose elements lie at these places."""
+    count = len(places)
+    first = places[0] if count else 0
+    step = places[1] - first if count > 1 else 1
+    if step > 0 and list(places) == list(range(first, first + step * count, step)):
+        return replace(storage, strides=(step,), offset=first, places=())
+    return replace(storage, strides=(0,), offset=0, places=tuple(places))
 
 
 def operations(statement: Statement) -> int:

@@ -452,7 +452,8 @@ class _Text(Builder):
         b.ret(answer)
         b.position_at_end(known)
         samples = self._count_samples(b, told, args, groups, refused)
-        memory, parts = self._room(b, told, samples)
+        columns = self._columns(b, told, args, groups)
+        memory, parts = self._room(b, told, samples, columns)
         b2 = self.ir.IRBuilder(freed)
         b2.call(self.api["PyMem_RawFree"], [memory])
         b2.branch(refused)
@@ -493,7 +494,21 @@ class _Text(Builder):
         none = b.icmp_signed("==", length, self.number(-1))
         return b.select(none, self.number(1), length)
 
-    def _room(self, b: Any, told: Any, samples: Any) -> tuple[Any, dict[str, Any]]:
+    def _columns(self, b: Any, told: Any, args: Any, groups: Any) -> Any:
+        """How many numbers of each sample are copied: those of arrays that are rows are not."""
+        import numpy
+
+        found = b.alloca(self.whole)
+        b.store(self.get(b, told, _COLUMNS), found)
+        as_rows = b.icmp_signed("==", self.get(b, told, _ROWS), self.number(1))
+        with b.if_then(as_rows), self.loop(b, groups) as g:
+            width, _, batched = self._group(b, told, g)
+            array = self._is(b, self.get(b, args, g, self.pointer), numpy.ndarray)
+            with b.if_then(b.and_(b.icmp_signed("==", batched, self.number(1)), array)):
+                b.store(b.sub(b.load(found, typ=self.whole), width), found)
+        return b.load(found, typ=self.whole)
+
+    def _room(self, b: Any, told: Any, samples: Any, columns: Any) -> tuple[Any, dict[str, Any]]:
         """Memory for a call: groups' addresses, their numbers, the samples, results, scratch."""
         eight = self.number(LANES)
         blocks = b.sdiv(b.add(samples, self.number(LANES - 1)), eight)
@@ -502,7 +517,7 @@ class _Text(Builder):
             "addresses": self.get(b, told, _GROUPS),
             "rows": self.get(b, told, _GROUPS),
             "numbers": self.get(b, told, _FIXED),
-            "samples": b.mul(b.mul(blocks, self.get(b, told, _COLUMNS)), eight),
+            "samples": b.mul(b.mul(blocks, columns), eight),
             "scratch": b.add(self.get(b, told, _SCRATCH), spare),
         }
         outputs = self.get(b, told, _NUMBERS)
@@ -522,6 +537,8 @@ class _Text(Builder):
         self, b: Any, told: Any, args: Any, groups: Any, samples: Any, parts: Any, freed: Any
     ) -> Any:
         """Read the arguments; answers whether one of them is an array, as 0 or 1."""
+        import numpy
+
         arrays, used, fixed, column = (b.alloca(self.whole) for _ in range(4))
         for variable in (arrays, used, fixed, column):
             b.store(self.number(0), variable)
@@ -550,7 +567,9 @@ class _Text(Builder):
                             self._go_on_if(b, b.icmp_signed("!=", taken, self.number(0)), freed)
                             with b.if_then(b.icmp_signed("==", taken, self.number(2))):
                                 b.store(one, arrays)
-                    b.store(b.add(at, width), column)
+                    own = self._is(b, thing, numpy.ndarray)
+                    skipped = b.select(b.and_(own, as_rows), self.number(0), width)
+                    b.store(b.add(at, skipped), column)
                 with numbers:
                     start = b.load(used, typ=self.whole)
                     own = self.at(b, parts["numbers"], start, self.double)

@@ -15,6 +15,9 @@ from .words import LANES
 QUICK: Final = 10_000
 """Programs of more instructions are compiled without optimization, which takes a third the time."""
 
+NESTS: Final = 2_000
+"""The same of more nests of loops."""
+
 SPARE: Final = 16
 """How many more samples there is memory for than there are: the last block is a whole one."""
 
@@ -162,7 +165,9 @@ class Code:
 
 def compiled(source: Source) -> bytes:
     """The machine code of a text, for the processor at hand."""
-    effort = 2 if Layout.of(source).instructions <= QUICK else 0
+    layout = Layout.of(source)
+    quick = layout.nests <= NESTS if layout.rows else layout.instructions <= QUICK
+    effort = 2 if quick else 0
     return object_code(source.text, effort)
 
 
