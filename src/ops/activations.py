@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from . import carried, carried_javascript, ieee, intervals
+from . import carried, carried_c, carried_javascript, ieee, intervals
 from .basic import ABS, EXP, SIGMOID, SOFTPLUS, TANH, WHERE
 from .notations import REAL, cost, exact, irrational, own, upright
 from .record import COMPARISON, PRODUCT, Notation, Op, call, ufunc
@@ -30,6 +30,7 @@ ELU = Op(
         "latex": Notation(upright("elu") + r"_{{{alpha}}}\left({0}\right)"),
         "python": own(ieee.elu, "{0}", "{alpha}"),
         "javascript": Notation("{0} <= 0 ? {alpha} * Math.expm1({0}) : {0}", 1),
+        "c": Notation("{0} <= 0.0 ? {alpha} * expm1({0}) : {0}", 1),
         "numpy": own(carried.elu_of_arrays, "{0}", "{alpha}"),
     },
     sentence="elu passes the cotangent where its operand is positive, else alpha·exp(x) times it",
@@ -57,6 +58,7 @@ SELU = Op(
         "javascript": Notation(
             f"{_SCALE} * ({{0}} <= 0 ? {_ALPHA} * Math.expm1({{0}}) : {{0}})", PRODUCT
         ),
+        "c": Notation(f"{_SCALE} * ({{0}} <= 0.0 ? {_ALPHA} * expm1({{0}}) : {{0}})", PRODUCT),
         "numpy": call(
             f"{_SCALE} * elu_of_arrays", "{0}", repr(_ALPHA), define=carried.elu_of_arrays
         ),
@@ -79,6 +81,7 @@ MISH = Op(
         "latex": _latex("mish"),
         "python": own(ieee.mish),
         "javascript": call("mish", define=carried_javascript.MISH),
+        "c": call("mish", define=carried_c.MISH),
         "numpy": own(carried.mish_of_arrays),
     },
     sentence="mish is a product: t plus x·(1 - t²)·sigmoid(x), where t = tanh(softplus(x))",
@@ -104,6 +107,7 @@ SOFTSIGN = Op(
         "latex": _latex("softsign"),
         "python": Notation("{0}/(1.0 + abs({0}))", PRODUCT, (PRODUCT,)),
         "javascript": Notation("{0} / (1 + Math.abs({0}))", PRODUCT),
+        "c": Notation("{0} / (1.0 + fabs({0}))", PRODUCT),
         "numpy": Notation("{0} / (1.0 + np.abs({0}))", PRODUCT, (PRODUCT,)),
     },
     sentence="softsign divides the cotangent by the square of 1 + |x|",
@@ -135,6 +139,7 @@ HARD_TANH = Op(
             "-1.0 if {0} < -1.0 else 1.0 if {0} > 1.0 else {0}", 1, (COMPARISON + 1,)
         ),
         "javascript": Notation("{0} < -1 ? -1 : {0} > 1 ? 1 : {0}", 1),
+        "c": Notation("{0} < -1.0 ? -1.0 : {0} > 1.0 ? 1.0 : {0}", 1),
         "numpy": ufunc("clip", "{0}", "-1.0", "1.0"),
     },
     sentence="hard tanh passes the cotangent between -1 and 1, and nothing outside",
@@ -158,6 +163,7 @@ HARD_SIGMOID = Op(
             "0.0 if {0} < -3.0 else 1.0 if {0} > 3.0 else {0}/6.0 + 0.5", 1, (PRODUCT + 1,)
         ),
         "javascript": Notation("{0} < -3 ? 0 : {0} > 3 ? 1 : {0} / 6 + 0.5", 1),
+        "c": Notation("{0} < -3.0 ? 0.0 : {0} > 3.0 ? 1.0 : {0} / 6.0 + 0.5", 1),
         "numpy": Notation("np.clip({0} / 6.0 + 0.5, 0.0, 1.0)", slots=(PRODUCT,)),
     },
     sentence="hard sigmoid passes a sixth of the cotangent between -3 and 3, and nothing outside",
@@ -180,6 +186,7 @@ GELU_EXACT = Op(
         "latex": _latex("gelu"),
         "python": own(ieee.gelu_exact),
         "javascript": call("gelu_exact", define=carried_javascript.GELU),
+        "c": call("gelu_exact", define=carried_c.GELU),
         "numpy": own(carried.gelu_exact_of_arrays),
     },
     sentence="gelu is x·Φ(x): the derivative is Φ(x) plus x times the bell curve of Φ",

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from . import carried_javascript, ieee, intervals
+from . import carried_c, carried_javascript, ieee, intervals
 from .basic import EXP, SQRT
 from .notations import POSITIVE, REAL, cost, function, irrational, own, upright
 from .record import POWER, Notation, Op, call, ufunc
@@ -125,6 +125,7 @@ ATAN2 = Op(
         "latex": Notation(upright("atan2") + r"\left({0}, {1}\right)"),
         "python": call("atan2", "{0}", "{1}"),
         "javascript": call("Math.atan2", "{0}", "{1}"),
+        "c": call("atan2", "{0}", "{1}"),
         "numpy": ufunc("arctan2", "{0}", "{1}"),
     },
     sentence="the angle of a point turns as the point moves across its ray, by 1 over its length",
@@ -249,6 +250,7 @@ HYPOT: Op = Op(
         "latex": Notation(r"\sqrt{{{{{0}}}^{{2}} + {{{1}}}^{{2}}}}", slots=(POWER + 1, POWER + 1)),
         "python": call("hypot", "{0}", "{1}"),
         "javascript": call("Math.hypot", "{0}", "{1}"),
+        "c": call("hypot", "{0}", "{1}"),
         "numpy": ufunc("hypot", "{0}", "{1}"),
     },
     sentence="each leg gets its share of the length",
@@ -271,6 +273,7 @@ LOGADDEXP = Op(
         "latex": Notation(r"\log\left(e^{{{0}}} + e^{{{1}}}\right)"),
         "python": own(ieee.logaddexp, "{0}", "{1}"),
         "javascript": call("logaddexp", "{0}", "{1}", define=carried_javascript.LOGADDEXP),
+        "c": call("logaddexp", "{0}", "{1}", define=carried_c.LOGADDEXP),
         "numpy": ufunc("logaddexp", "{0}", "{1}"),
     },
     sentence="each of the two gets the share that its exponential has in the sum",

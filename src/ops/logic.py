@@ -24,6 +24,7 @@ def _joined(
     interval: Callable[..., Any],
 ) -> Op:
     python = f"({{0}} != 0.0) {sign} ({{1}} != 0.0)"
+    c = f"({{0}} != 0.0) {javascript.replace('==', '=')} ({{1}} != 0.0) ? 1.0 : 0.0"
     return Op(
         name=name,
         arity=2,
@@ -35,6 +36,7 @@ def _joined(
             "latex": Notation(rf"{{0}} {latex} {{1}}", COMPARISON, (_TIGHT, _TIGHT)),
             "python": Notation(python, 1, (_TIGHT, _TIGHT)),
             "javascript": Notation(f"({{0}} !== 0) {javascript} ({{1}} !== 0) ? 1 : 0", 1),
+            "c": Notation(c, 1),
             "numpy": ufunc(name, "{0}", "{1}"),
         },
         sentence=_SENTENCE,
@@ -80,6 +82,7 @@ NOT = Op(
         "latex": Notation(r"\neg \left({0}\right)"),
         "python": Notation("{0} == 0.0", COMPARISON, (_TIGHT,)),
         "javascript": Notation("{0} === 0 ? 1 : 0", 1),
+        "c": Notation("{0} == 0.0 ? 1.0 : 0.0", 1),
         "numpy": ufunc("logical_not"),
     },
     sentence=_SENTENCE,
@@ -107,6 +110,7 @@ def _test(name: str, javascript: str, meaning: Callable[..., Any], **known: Any)
             "latex": Notation(upright(name) + r"\left({0}\right)"),
             "python": call(name),
             "javascript": Notation(f"Number.{javascript}({{0}}) ? 1 : 0", 1),
+            "c": Notation(f"{name}({{0}}) ? 1.0 : 0.0", 1),
             "numpy": ufunc(name),
         },
         sentence=_SENTENCE,

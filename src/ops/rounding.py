@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import carried_javascript, ieee, intervals
+from . import carried_c, carried_javascript, ieee, intervals
 from .basic import EQ, MAXIMUM, WHERE
 from .notations import AWAY_FROM_ZERO, REAL, cost, own, upright
 from .record import PRODUCT, Notation, Op, call, infix, ufunc
@@ -22,6 +22,7 @@ SIGN = Op(
         "latex": Notation(upright("sgn") + r"\left({0}\right)"),
         "python": own(ieee.signum),
         "javascript": call("Math.sign"),
+        "c": Notation("{0} > 0.0 ? 1.0 : {0} < 0.0 ? -1.0 : {0} == 0.0 ? 0.0 : {0}", 1),
         "numpy": ufunc("sign"),
     },
     sentence=f"a sign is 1 or -1; {_FLAT}",
@@ -43,6 +44,7 @@ FLOOR = Op(
         "latex": Notation(r"\left\lfloor {0} \right\rfloor"),
         "python": own(ieee.floored),
         "javascript": call("Math.floor"),
+        "c": call("floor"),
         "numpy": ufunc("floor"),
     },
     sentence=f"floor goes down to a whole number; {_FLAT}",
@@ -63,6 +65,7 @@ CEIL = Op(
         "latex": Notation(r"\left\lceil {0} \right\rceil"),
         "python": own(ieee.ceiled),
         "javascript": call("Math.ceil"),
+        "c": call("ceil"),
         "numpy": ufunc("ceil"),
     },
     sentence=f"ceil goes up to a whole number; {_FLAT}",
@@ -84,6 +87,7 @@ ROUND = Op(
         "latex": Notation(upright("round") + r"\left({0}\right)"),
         "python": own(ieee.rounded),
         "javascript": call("rounded", define=carried_javascript.ROUNDED),
+        "c": call("rint"),
         "numpy": ufunc("rint"),
     },
     sentence=f"round goes to the nearest whole number, of two to the even one; {_FLAT}",
@@ -105,6 +109,7 @@ MOD = Op(
         "python": infix(" % ", PRODUCT),
         "python-ieee": own(ieee.modulo, "{0}", "{1}"),
         "javascript": call("modulo", "{0}", "{1}", define=carried_javascript.MODULO),
+        "c": call("modulo", "{0}", "{1}", define=carried_c.MODULO),
         "numpy": infix(" % ", PRODUCT, ufunc("remainder", "{0}", "{1}").out),
     },
     sentence="the remainder moves with its first operand, and against the second by the quotient",
@@ -126,6 +131,7 @@ HEAVISIDE = Op(
         "latex": Notation(upright("H") + r"\left({0}, {1}\right)"),
         "python": own(ieee.heaviside, "{0}", "{1}"),
         "javascript": Notation("{0} < 0 ? 0 : {0} > 0 ? 1 : {0} === 0 ? {1} : {0}", 1),
+        "c": Notation("{0} < 0.0 ? 0.0 : {0} > 0.0 ? 1.0 : {0} == 0.0 ? {1} : {0}", 1),
         "numpy": ufunc("heaviside", "{0}", "{1}"),
     },
     sentence="a step is flat on both sides; the value at the step gets the cotangent there",
@@ -161,6 +167,7 @@ CLIP = Op(
         "latex": Notation(upright("clip") + r"\left({0}, {1}, {2}\right)"),
         "python": own(ieee.clipped, "{0}", "{1}", "{2}"),
         "javascript": call("clipped", "{0}", "{1}", "{2}", define=carried_javascript.CLIPPED),
+        "c": call("clipped", "{0}", "{1}", "{2}", define=carried_c.CLIPPED),
         "numpy": ufunc("clip", "{0}", "{1}", "{2}"),
     },
     sentence="whichever of the operand and its limits is the value gets the whole cotangent",
