@@ -59,7 +59,7 @@ def show_stages(net, X, Y):
     loss = stage("build", lambda: wg.cross_entropy(net(x), y), lambda e: nodes(e.graph))
     gradient = stage("grad", lambda: wg.grad(loss, params), lambda e: nodes(e[0].graph))
     small = stage("simplify", lambda: wg.simplify([loss, *gradient]), lambda e: nodes(e[0].graph))
-    rolled = stage("roll", lambda: wg.roll(small), lambda r: nodes(r.graph))
+    rolled = stage("roll", lambda: wg.roll(small), lambda r: f"{len(r.statements)} statements")
     f = stage("compile", compiled, lambda f: f"{len(f.program.instructions)} lines")
     numbers = [p.data for p in params]
     stage("first call", lambda: f(numbers, X, Y), lambda out: f"loss {out['loss'] / len(X):.3f}")

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from .arrays.report import RollReport
 from .arrays.roll import Rolled
 from .codegen.compiled import Compiled
 from .draw.draw import draw_dot
@@ -47,7 +46,6 @@ def open_doors() -> None:
         Graph: _graph,
         Network: _network,
         Rolled: _rolled,
-        RollReport: _report,
         Compiled: lambda function: _html(listing(function.source)),
         Function: _function,
         Verification: _verification,
@@ -210,15 +208,6 @@ def _ranges(found: Ranges) -> Bundle:
     rows = [(str(output), str(found[output])) for output in found.outputs]
     rest = "".join(f"<li>{escape(str(hazard))}</li>" for hazard in found)
     return _html(_table(("output", "lies in"), rows) + (f"<ul>{rest}</ul>" if rest else ""))
-
-
-def _report(report: RollReport) -> Bundle:
-    rows = [(finding,) for finding in report.findings]
-    return _html(
-        f"<p>{escape(report.summary())}; {escape(report.remainder())}.</p>"
-        + _table(("array operations",), rows)
-        + f"<p>{escape(report.verdict())}</p>"
-    )
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

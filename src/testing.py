@@ -530,8 +530,8 @@ def check_arrays(sketch: ArraySketch, target: str | Target) -> None:
     About its values alone, its gradient alone and both; one call after another; on a batch
     of samples, with their sum and without; and that no two results share memory.
 
-    >>> from wengert.codegen.array.printer import STATEMENTS
-    >>> check_arrays(ArraySketch(3), STATEMENTS)
+    >>> from wengert.codegen.array.printer import TARGET
+    >>> check_arrays(ArraySketch(3), TARGET)
     """
     leaves, (array, number) = sketch.build()
     point = sketch.point()

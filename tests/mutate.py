@@ -41,8 +41,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 _OPERATIONS = "test_operations test_formula test_python_target test_sympy"
 _GUARDS = "test_guard test_stable test_arrays"
-_ROLL = "test_rolled_graphs test_roll test_numpy_target test_unroll test_batching"
-_NUMPY = "test_numpy_code test_numpy_target test_arrays test_dense test_batching test_train"
+_ROLL = "test_roll_by_shapes test_rolled_graphs test_roll test_numpy_target test_unroll"
+_NUMPY = (
+    "test_numpy_code test_numpy_target test_statement_target test_printed_statements "
+    "test_arrays test_dense test_train"
+)
 _PYTHON = (
     "test_python_target test_program test_compile test_generated_lines test_loop test_export "
     "test_long_functions"
@@ -60,27 +63,22 @@ TESTS = {
     "src/derive/guard.py": _GUARDS,
     "src/simplify/stable.py": "test_stable test_passes test_arrays",
     "src/arrays/roll.py": _ROLL,
-    "src/arrays/addresses.py": _ROLL,
     "src/arrays/canonical.py": _ROLL,
-    "src/arrays/collapse.py": _ROLL,
-    "src/arrays/contractions.py": _ROLL,
-    "src/arrays/grouping.py": _ROLL,
-    "src/arrays/index_maps.py": _ROLL,
-    "src/arrays/lanes.py": _ROLL,
-    "src/arrays/leaf_arrays.py": _ROLL,
-    "src/arrays/report.py": _ROLL,
-    "src/arrays/sum_parts.py": _ROLL,
+    "src/arrays/columns.py": _ROLL,
+    "src/arrays/families.py": _ROLL,
+    "src/arrays/shapes.py": _ROLL,
+    "src/arrays/terms.py": _ROLL,
     "src/codegen/scalar/python.py": _PYTHON,
     "src/codegen/scalar/writer.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/scalar/spelling.py": _PYTHON,
     "src/codegen/names.py": _PYTHON,
     "src/codegen/scalar/layout.py": f"{_PYTHON} test_numpy_target",
-    "src/codegen/array/numpy.py": _NUMPY,
+    "src/codegen/array/printer.py": _NUMPY,
+    "src/codegen/array/recognise.py": _NUMPY,
+    "src/codegen/array/reading.py": _NUMPY,
     "src/codegen/arguments.py": _NUMPY,
     "src/codegen/array/views.py": _NUMPY,
-    "src/codegen/array/memory.py": _NUMPY,
     "src/ops/carried.py": _NUMPY,
-    "src/codegen/array/spelling.py": _NUMPY,
     "src/codegen/scalar/javascript.py": "test_javascript_target test_hostile",
     "src/ops/intervals.py": "test_ranges test_fuzz",
     "src/proof/ranges.py": "test_ranges",

@@ -131,13 +131,12 @@ def test_the_matrices_are_found_and_agree(cells):
     shown = cells("matrices.ipynb")
     text = "\n".join(outputs(shown, "text/plain"))
     for line in (
-        "n1 = W1 @ h0 + b1",
-        "dW1 = outer(dn1, h0)",
+        "h1[k] = tanh(b1[k] + Σ_i h0[i]·w1[k, i])",
+        "dw1[k, i] = h0[i]·dn1[k]",
         "import numpy as np",
         "node for node",
     ):
         assert line in text
-    assert any("W0 @ x" in drawing for drawing in outputs(shown, "image/svg+xml"))
     (difference,) = [
         float(n) for n in re.findall(r"^(?:np\.float64\()?([\d.e-]+)\)?$", text, re.M) if "e-" in n
     ]

@@ -32,13 +32,26 @@ def batched(program: ArrayProgram, arguments: Collection[str]) -> ArrayProgram:
     t3[i] = Σ_n tanh(Σ_j x[n, j]·w[i, j])
     """
     if not arguments:
-        return program
+        return _without_totals(program)
     for name in arguments:
         array = program.arrays.get(name)
         if array is None or array.kind != LEAF:
             leaves = [a.name for a in program.arrays.values() if a.kind == LEAF]
             raise UnknownNameError.of("leaf", name, leaves)
     return _Batching(program, set(arguments)).result()
+
+
+def _without_totals(program: ArrayProgram) -> ArrayProgram:
+    """The program of one sample, whose total is itself."""
+    if not any(isinstance(s.value, Apply) and s.value.op is TOTAL for s in program.statements):
+        return program
+    statements = [
+        replace(s, value=Reduce(ADD, (Term(1, s.value.operands),)))
+        if isinstance(s.value, Apply) and s.value.op is TOTAL
+        else s
+        for s in program.statements
+    ]
+    return replace(program, statements=tuple(statements))
 
 
 class _Batching:

@@ -33,6 +33,11 @@ def run(program: ArrayProgram, leaves: Mapping[str, Any]) -> list[Any]:
     return results
 
 
+def _given(data: Any, name: str) -> Any:
+    """Numbers as an array; one that is there is taken as it is, even if it is empty."""
+    return data if hasattr(data, "dtype") else frozen_array(data, name)
+
+
 class _State:
     """The arrays of a program while it runs."""
 
@@ -40,7 +45,7 @@ class _State:
         self._program = program
         self._arrays: dict[str, Any] = {}
         self._samples = 1
-        given = {name: frozen_array(data, name) for name, data in leaves.items()}
+        given = {name: _given(data, name) for name, data in leaves.items()}
         for array in program.leaves:
             if array.shape[:1] == (BATCH,) and array.name in given:
                 self._samples = len(given[array.name])

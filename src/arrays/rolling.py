@@ -44,7 +44,7 @@ class Survey:
     def __str__(self) -> str:
         text = (
             f"{self.nodes:,} scalar nodes, {self.left:,} operations and sums of "
-            f"{self.shapes:,} shapes"
+            f"{self.shapes:,} shape{'s' * (self.shapes != 1)}"
         )
         count = sum(self.alone.values())
         if not count:
@@ -86,8 +86,15 @@ def roll_nodes(
     >>> print(roll_nodes(g, [e.id for e in y]))
     t1[i] = Σ_j x[j]·w[i, j]
     """
+    return rolled_nodes(graph, roots, arguments)[0]
+
+
+def rolled_nodes(
+    graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]] | None = None
+) -> tuple[ArrayProgram, Survey]:
+    """The array program that computes some nodes, and how regular they are."""
     found, known = _shapes(graph, roots, arguments or {})
-    return _program(found, known, arguments or {})
+    return _program(found, known, arguments or {}), _survey(found, known)
 
 
 def roll_if_regular(

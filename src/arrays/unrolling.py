@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from ..errors import ShapeError
 from ..graph.expr import Graph
 from ..graph.unroll import MISSING, Elements, element_names
+from ..ops.shapes import BATCH, Shape
 from .canonical import fingerprints, operations
-from .statements import LEAF, LITERAL, ArrayProgram
+from .statements import LEAF, LITERAL, Array, ArrayProgram
 
 
-def unroll_program(program: ArrayProgram, leaves: Graph | None = None) -> Graph:
+def unroll_program(
+    program: ArrayProgram, leaves: Graph | None = None, samples: Sequence[str] = ("",)
+) -> Graph:
     """The scalar graph that a program stands for; its outputs are the program's, one by one.
 
-    leaves   a graph with leaves of the same names, whose kinds and values are taken over; without
-             it they are inputs
-
-    A program with samples is unrolled for one of them.
+    leaves    a graph with leaves of the same names, whose kinds and values are taken over; without
+              it they are inputs
+    samples   where there is an axis of samples: what the names of each sample's leaves end with. An
+              output that varies between samples is one for each, next to each other
     """
-    return _Unroller(program, leaves).graph
+    return _Unroller(program, leaves, samples).graph
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,11 @@ def check_program(graph: Graph, roots: Sequence[int], program: ArrayProgram) -> 
 class _Unroller(Elements):
     """Makes the nodes of a program, array by array."""
 
-    def __init__(self, program: ArrayProgram, leaves: Graph | None) -> None:
-        super().__init__(Graph())
-        self._program, self._leaves = program, leaves
-        self.shapes.update({name: array.shape for name, array in program.arrays.items()})
+    def __init__(self, program: ArrayProgram, leaves: Graph | None, samples: Sequence[str]) -> None:
+        super().__init__(Graph(), len(samples))
+        self._program, self._leaves, self._samples = program, leaves, samples
         for array in program.arrays.values():
+            self.shapes[array.name] = self._shape(array)
             if array.kind == LITERAL:
                 nodes = [self.graph.constant(value).id for value in array.values]
                 self.put(array.name, array.shape, nodes)
@@ -85,11 +89,18 @@ class _Unroller(Elements):
             self.assign(statement)
         outputs: list[int] = []
         for name, places in program.outputs:
-            nodes = self.of(name)
-            outputs += (nodes if places is None else nodes[list(places)]).tolist()
+            rows = self._rows(program.arrays[name])
+            outputs += (rows if places is None else rows[:, list(places)]).T.ravel().tolist()
         if MISSING in outputs:
             raise ShapeError("an output is an element that no statement writes")
         self.graph.outputs = tuple(outputs)
+
+    def _shape(self, array: Array) -> Shape:
+        return tuple([len(self._samples) if n == BATCH else n for n in array.shape])
+
+    def _rows(self, array: Array) -> Any:
+        """The nodes of an array, a row for each sample; one row where it does not vary."""
+        return self.of(array.name).reshape(-1, array.size)
 
     def of(self, name: str) -> Any:
         """The nodes of an array in C order; a vector consists of its parts."""
@@ -99,18 +110,21 @@ class _Unroller(Elements):
             return self.nodes[name]
         array = self._program.arrays[name]
         if array.kind == LEAF:
-            elements = array.elements or element_names(name, array.shape)
-            self.put(name, array.shape, [self._leaf(element) for element in elements])
+            ends = self._samples if array.shape[:1] == (BATCH,) else ("",)
+            row = array.shape[array.shape[:1] == (BATCH,) :]
+            elements = array.elements or element_names(name, row)
+            names = [(element, end) for end in ends for element in elements]
+            self.put(name, self.shapes[name], [self._leaf(*pair) for pair in names])
             return self.nodes[name]
-        nodes = numpy.full(array.size, MISSING)
+        nodes = numpy.full(prod(self.shapes[name]), MISSING).reshape(-1, array.size)
         for part in self._program.parts(name):
             if part.home is not None and part.name in self.nodes:
-                nodes[list(part.home.places)] = self.nodes[part.name]
-        return nodes
+                nodes[:, list(part.home.places)] = self._rows(part)
+        return nodes.ravel()
 
-    def _leaf(self, name: str) -> int:
-        if name in self.graph.leaves:
-            return self.graph.leaves[name]
-        if self._leaves is None:
-            return self.graph.input(name).id
+    def _leaf(self, name: str, end: str) -> int:
+        if name + end in self.graph.leaves:
+            return self.graph.leaves[name + end]
+        if self._leaves is None or end or name not in self._leaves.leaves:
+            return self.graph.input(name + end).id
         return self.graph.copy_leaf(self._leaves, self._leaves.leaves[name])

@@ -30,18 +30,17 @@ def join_wholes(found: Scalars, places: Places) -> bool:
 
     `found` is changed.
     """
+    lengths = Counter(name for name, _ in places.values())
+    places = {node: (name, place) for node, (name, place) in places.items() if lengths[name] > 1}
     if not places:
         return False
-    _Wholes(found, places)
+    _Wholes(found, places, lengths)
     return bool(found.vectors)
 
 
 class _Wholes:
-    def __init__(self, found: Scalars, places: Places) -> None:
-        self._found, self._places = found, places
-        self._lengths: dict[str, int] = {}
-        for name, _ in places.values():
-            self._lengths[name] = self._lengths.get(name, 0) + 1
+    def __init__(self, found: Scalars, places: Places, lengths: Mapping[str, int]) -> None:
+        self._found, self._places, self._lengths = found, places, lengths
         self._next = max(max(found.order, default=0) + 1, len(found.graph))
         self._virtual: dict[tuple[str, int, int], int] = {}
         self._elements: dict[int, tuple[str, int, int]] = {

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import Final, NamedTuple
 
 from ..graph.expr import Graph, live_nodes
 from ..graph.store import is_name
+from ..graph.unroll import element_names
 from ..ops.meanings import OUT, filled, meaning_of
 from ..ops.reads import (
     Affine,
@@ -94,18 +94,21 @@ class _Writing:
     def _open(self, argument: Argument) -> None:
         """The arrays of an argument's leaves."""
         shapes = argument.shapes or ((),) * len(argument.leaves)
+        parts = [
+            element_names(leaf, shape) for leaf, shape in zip(argument.leaves, shapes, strict=True)
+        ]
         if argument.alone:
-            self.arrays[argument.name] = Array(argument.name, shapes[0], LEAF)
+            self.arrays[argument.name] = Array(argument.name, shapes[0], LEAF, parts[0])
             self.leaves[argument.leaves[0]] = argument.name
             return
-        size = sum(map(prod, shapes))
-        self.arrays[argument.name] = Array(argument.name, (size,), LEAF)
+        elements = tuple([element for part in parts for element in part])
+        self.arrays[argument.name] = Array(argument.name, (len(elements),), LEAF, elements)
         start = 0
-        for leaf, shape in zip(argument.leaves, shapes, strict=True):
+        for leaf, shape, part in zip(argument.leaves, shapes, parts, strict=True):
             name = self.leaves[leaf] = self.taken.name(leaf)
-            home = Home(argument.name, tuple(range(start, start + prod(shape))))
-            self.arrays[name] = Array(name, shape, LEAF, home=home)
-            start += prod(shape)
+            home = Home(argument.name, tuple(range(start, start + len(part))))
+            self.arrays[name] = Array(name, shape, LEAF, part, home=home)
+            start += len(part)
 
     def shape(self, node: int) -> Shape:
         """The shape of a node."""

@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import ShapeError, SizeError
 from ..ops.data import read_data
 from ..ops.shapes import BATCH, MAX_BYTES
-from .array.program import ArrayProgram
+from .array.function import ArrayFunction
 from .program import Group, Program, is_array_of
 
 _ROWS = frozenset((list, tuple))
@@ -143,7 +143,7 @@ def flattened(groups: Sequence[Group], arguments: Sequence[Any]) -> list[Any]:
     return found
 
 
-def prepare(program: ArrayProgram) -> Callable[[Sequence[Any]], Sequence[Any]]:
+def prepare(program: ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """A function that makes arguments the arrays of numbers which array targets take.
 
     Shapes that do not fit are a `ShapeError`.
@@ -242,7 +242,7 @@ def _comparison(empty: Sequence[bool]) -> Callable[[Sequence[Any], Any], bool]:
     return same
 
 
-def _too_large(program: ArrayProgram, samples: int, floor: int) -> SizeError:
+def _too_large(program: ArrayFunction, samples: int, floor: int) -> SizeError:
     return SizeError(
         f"{program.name}: {samples:,} samples need an array of {samples * floor:,} bytes; the "
         f"limit for one array is {MAX_BYTES:,} bytes: pass fewer samples at a time"

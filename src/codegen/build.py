@@ -17,8 +17,6 @@ from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
 from ..simplify.pipeline import Choice, rules_named, simplified
 from .array.function import ArrayFunction
-from .array.pipeline import array_program
-from .array.program import ArrayProgram
 from .array.statementpipeline import array_function
 from .lower import AFTER, EACH, Signature, lower, stages_of
 from .program import Nested, Program, flatten, map_nested
@@ -59,7 +57,7 @@ class Options(NamedTuple):
 class Built:
     """A program, its text and the function that the text defines."""
 
-    program: Program | ArrayProgram | ArrayFunction
+    program: Program | ArrayFunction
     source: Source
     function: Callable[..., Any]
     derivatives: tuple[Derivatives, ...]
@@ -152,36 +150,25 @@ def build(recipe: Recipe) -> Built:
     if not target.arrays:
         _check_scalars(recipe.graph, target.name)
     graph = simplified_graph(recipe)
-    program: Program | ArrayProgram | ArrayFunction | None = None
+    program: Program | ArrayFunction | None = None
     if _is_rolled(recipe):
         program = array_function(
             *(graph, recipe.outputs, recipe.signatures),
             name=options.name,
-            simplify=target.statements and options.rules is not None,
+            simplify=target.arrays and options.rules is not None,
             dtype=options.dtype,
             stacked=recipe.stacked,
         )
         if _is_irregular(program, recipe):
             program, graph = None, _simplified(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
-    if program is not None:
-        pass
-    elif target.arrays:
-        program = array_program(
-            graph,
-            recipe.outputs,
-            recipe.signatures,
-            name=options.name,
-            simplify=options.rules is not None,
-            dtype=options.dtype,
-            stacked=recipe.stacked,
-            gradients=[(d.gradient, d.group) for d in derivatives],
-        )
-    else:
+    if program is None:
         program = _scalar_program(graph, recipe)
     source = target.emit(program)
     known = () if any(recipe.stacked) else derivatives
-    passes = (*graph.passes, *getattr(program, "passes", ()))
+    passes = graph.passes
+    if isinstance(program, ArrayFunction):
+        passes = (*passes, *program.records)
     return Built(program, source, target.load(source), known, passes)
 
 
@@ -198,12 +185,12 @@ def _is_rolled(recipe: Recipe) -> bool:
     graph, target = recipe.graph, find_target(recipe.options.target)
     single = recipe.options.dtype == "float32"  # which code for numbers one by one knows nothing of
     large = target.rolled_from is not None and (single or len(graph) >= target.rolled_from)
-    return target.statements or (large and not graph.shapes)
+    return target.arrays or (large and not graph.shapes)
 
 
 def _is_irregular(function: ArrayFunction, recipe: Recipe) -> bool:
     """Whether statements stand for so few nodes that the target writes these one by one."""
-    if find_target(recipe.options.target).statements or recipe.options.dtype == "float32":
+    if find_target(recipe.options.target).arrays or recipe.options.dtype == "float32":
         return False
     count = len(function.instructions)
     return count > MOST or count * OFTEN > len(recipe.graph)

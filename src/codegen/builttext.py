@@ -40,6 +40,7 @@ def text_of(built: Built) -> str:
                     *map(dict, (p.operations_before, p.operations_after, p.rewrites)),
                 ]
                 for p in built.passes
+                if isinstance(p, PassRecord)
             ],
         }
     )
@@ -91,7 +92,9 @@ def built_of(text: str, load: Load) -> Built:
         Derivatives(tuple(gradient), tuple(output), group)
         for gradient, output, group in data["derivatives"]
     )
-    passes = tuple(PassRecord(*record) for record in data["passes"])
+    passes: tuple[Any, ...] = tuple([PassRecord(*record) for record in data["passes"]])
+    if isinstance(program, ArrayFunction):
+        passes = (*passes, *program.records)
     return Built(program, source, load(source), derivatives, passes)
 
 

@@ -38,7 +38,6 @@ from ..simplify.pipeline import Rules, rules_named
 from ..storage import PathLike, write_text
 from .arguments import as_floats, flattened, float_check, in_order
 from .array.function import ArrayFunction
-from .array.program import ArrayProgram
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .cost import estimate, pass_text
 from .export.c import c_text
@@ -85,9 +84,8 @@ class Compiled:
         self._careful: Callable[..., Any] | None = None
         self._prepare = target.prepare(built.program) if target.prepare else None
         self._check = check
-        whole = recipe.graph.shapes and not target.statements
-        arrays = whole or isinstance(built.program, Program)
-        self._scalars = None if arrays or not check else partial(_scalar_program, recipe)
+        arrays = check and isinstance(built.program, ArrayFunction)
+        self._scalars = partial(_scalar_program, recipe) if arrays else None
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
         self.__signature__ = signature_of(built.program)
@@ -157,10 +155,6 @@ class Compiled:
             plain = self._prepare(arguments) if self._recipe.graph.shapes else arguments
             scalars.run(*as_floats(scalars, flattened(program.groups, plain)), check=True)
             return self.function(*self._prepare(arguments))
-        elif self._check and isinstance(program, ArrayProgram):
-            from .array.nonfinite import run_checked
-
-            return run_checked(program, arguments, self._scalars)
         try:
             return self.function(*arguments)
         except (ArithmeticError, ValueError, TypeError):
@@ -190,8 +184,7 @@ class Compiled:
         counts = ", ".join(f"{n:,} {name}" for name, n in self.program.counts().most_common())
         lines = [pass_text(record) for record in self.passes]
         lines += [f"{len(self.program.instructions):,} operations: {counts}"]
-        known = self.target in ("python", "numpy")
-        if known and not isinstance(self.program, ArrayFunction):
+        if self.target in ("python", "numpy"):
             lines.append(estimate(self.program))
         lines += self._target.told(self._emitted)
         return Report("\n".join(lines))

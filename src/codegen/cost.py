@@ -8,34 +8,23 @@ by much. On another machine all of it is faster or slower by about the same fact
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from math import fsum, prod
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from math import prod
+from typing import Any
 
-from ..arrays.report import VIEWS
-from ..graph.expr import Graph, live_nodes
 from ..graph.rewrite import PassRecord
-from ..ops.arrays import FIRST_MAX, GATHER, LOGSUMEXP, MATMUL, MAX, MEAN, OUTER, SUM
 from ..ops.record import Op
-from ..ops.scalar import ADD, CONSTANT, ELEMENTWISE, STOP_GRADIENT, TOTAL
+from ..ops.scalar import ADD, ELEMENTWISE
 from ..ops.shapes import BATCH, Shape
-from .array.families import JOIN, computed_in_place
-from .array.features import WITH_ONES
-from .array.program import ArrayProgram, Flat
-from .program import Instruction, Operand, Program, flatten
+from .array.function import ArrayFunction
+from .array.statementcost import microseconds as statement_microseconds
+from .program import Instruction, Program, flatten
 
 _CALL, _ARGUMENT, _OUTPUT, _SAMPLE = 0.3, 0.006, 0.005, 0.05
 """Microseconds: the call itself, each number in and out, and each turn of the loop over samples."""
 
-_STEP, _ARRAY, _VIEW, _SCALAR = 2.0, 0.6, 0.25, 0.1
-_STRETCH, _REDUCTION, _OUTER, _MEMORY, _COPY = 0.5, 1.1, 1.7, 0.15, 0.35
-_ELEMENT, _MULTIPLY_ADD = 0.0004, 0.00004
-"""Microseconds: a call, an array operation, a view, an operation on numbers; what an operand of
-another shape adds; an operation that folds an axis, an outer product; new memory, and a copy into
-part of it; an element that is copied, and a product in a matrix product."""
-
-_PASSED_ON: Final = frozenset((STOP_GRADIENT, TOTAL))
-_FOLDING: Final = frozenset((SUM, MEAN, MAX, FIRST_MAX, LOGSUMEXP))
+_STEP, _VIEW = 2.0, 0.25
+"""Microseconds: a call of a function on arrays, and each argument."""
 
 
 def operation_microseconds(op: Op) -> float:
@@ -83,7 +72,7 @@ def _times(body: Iterable[Instruction]) -> float:
 
 
 def array_microseconds(program: Any, samples: int) -> float:
-    """About how long a call of an array program with so many samples takes in NumPy.
+    """About how long a call of a function on arrays with so many samples takes in NumPy.
 
     >>> from wengert.codegen.compiled import compile
     >>> from wengert.graph.expr import Graph
@@ -92,100 +81,7 @@ def array_microseconds(program: Any, samples: int) -> float:
     >>> 1 < array_microseconds(f.program, 1) < 20
     True
     """
-    made = {instruction.name: instruction.op for instruction in program.instructions}
-    shapes = program.shapes
-
-    def part(operand: Operand) -> Part:
-        return Part(shapes.get(str(operand), ()), made.get(str(operand)))
-
-    operations = [
-        (i.op, part(i.name).shape, [part(operand) for operand in i.operands])
-        for i in program.instructions
-    ]
-    flats = [output for _, output in flatten(program.outputs) if isinstance(output, Flat)]
-    sequences = [(flat.length, [part(piece.operand) for piece in flat.pieces]) for flat in flats]
-    views = len(program.views) + len(program.groups)
-    return _microseconds(operations, sequences, views, samples)
-
-
-def graph_microseconds(
-    graph: Graph, sequences: Iterable[tuple[int, Iterable[int]]], arguments: int, samples: int
-) -> float:
-    """The same of the program that a graph of arrays would be lowered to.
-
-    sequences  the outputs that become one vector each: its length, and the nodes it is made of
-    arguments  how many there are
-    """
-    shapes, ops = graph.shapes, graph.ops
-
-    def part(node: int) -> Part:
-        while ops[node] in _PASSED_ON:
-            (node,) = graph.operands[node]
-        return Part(shapes.get(node, ()), ops[node] if graph.operands[node] else None)
-
-    live = live_nodes(graph, graph.outputs)
-    computed = [node for node in live if graph.operands[node] and ops[node] not in _PASSED_ON]
-    operations = [
-        (ops[node], shapes.get(node, ()), [part(n) for n in graph.operands[node]])
-        for node in computed
-    ]
-    joined = [(length, [part(node) for node in nodes]) for length, nodes in sequences]
-    given = sum(1 for node in live if not graph.operands[node] and ops[node] is not CONSTANT)
-    return _microseconds(operations, joined, given + arguments, samples)
-
-
-class Part(NamedTuple):
-    """An operand: its shape, and what computes it; None for an argument or a number."""
-
-    shape: Shape
-    op: Op | None
-
-
-def _microseconds(
-    operations: Iterable[tuple[Op, Shape, Sequence[Part]]],
-    sequences: Iterable[tuple[int, Sequence[Part]]],
-    views: int,
-    samples: int,
-) -> float:
-    times = [_array_time(op, shape, parts, samples) for op, shape, parts in operations]
-    times += [_sequence_time(length, parts, samples) for length, parts in sequences]
-    return _STEP + views * _VIEW + fsum(times)
-
-
-def _array_time(op: Op, shape: Shape, parts: Sequence[Part], samples: int) -> float:
-    shapes = [part.shape for part in parts]
-    if not shape and not any(shapes):
-        return _SCALAR
-    if op is JOIN or op is WITH_ONES:
-        return _MEMORY + _COPY * (op is WITH_ONES) + _put_together(parts, samples)
-    size = elements(shape, samples)
-    if op is MATMUL:
-        return _ARRAY + _MULTIPLY_ADD * size * elements(shapes[0][-1:], samples)
-    if op in VIEWS and op is not GATHER:
-        return _VIEW
-    largest = max(size, *[elements(shape, samples) for shape in shapes])
-    call = _OUTER if op is OUTER else _REDUCTION if op in _FOLDING else _ARRAY
-    if op.shape is None and any(own not in ((), shape) for own in shapes):
-        call += _STRETCH
-    return call + op.nanoseconds("numpy") / 1000 * largest
-
-
-def _sequence_time(length: int, parts: Sequence[Part], samples: int) -> float:
-    """The time of putting a sequence of outputs together; a vector may be all of it as it is."""
-    first = parts[0] if len(parts) == 1 else Part((), None)
-    if first.shape == (length,) and first.op is not None and first.op not in VIEWS:
-        return 0.0
-    return _MEMORY + _put_together(parts, samples)
-
-
-def _put_together(parts: Iterable[Part], samples: int) -> float:
-    """The time of having arrays as parts of a larger one: they are computed there, or copied."""
-    time = 0.0
-    for shape, op in parts:
-        time += _VIEW
-        if not (shape and op is not None and computed_in_place(op)):
-            time += _COPY + _ELEMENT * elements(shape, samples)
-    return time
+    return _STEP + len(program.groups) * _VIEW + statement_microseconds(program, samples)
 
 
 def elements(shape: Shape, samples: int) -> int:
@@ -206,7 +102,7 @@ def pass_text(record: Any) -> str:
     return str(record)
 
 
-def estimate(program: Program | ArrayProgram) -> str:
+def estimate(program: Program | ArrayFunction) -> str:
     """The cost of a call in words.
 
     >>> from wengert.codegen.compiled import compile
@@ -215,7 +111,7 @@ def estimate(program: Program | ArrayProgram) -> str:
     >>> print(estimate(compile({"w": w, "x": x}, (w * x).tanh(), batch="x").program))
     about 0.31 µs a call and 0.097 µs a sample
     """
-    if isinstance(program, ArrayProgram):
+    if not isinstance(program, Program):
         one = array_microseconds(program, 1)
         batched = any(BATCH in group.whole for group in program.groups)
         many = f" with 1 sample, {duration(array_microseconds(program, 1000))} with 1,000"

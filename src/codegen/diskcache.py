@@ -29,10 +29,8 @@ from ..errors import SettingError, kind_of, shorten
 from ..graph.expr import Origin
 from ..ops.table import OPERATIONS
 from ..storage import PARTIAL, PathLike, is_left_over
-from .array.function import ArrayFunction
 from .build import Built, Recipe, build, structure
 from .builttext import Load, built_of, text_of
-from .program import Program
 from .target import Target, find_target
 
 FORMAT: Final = b"wengert function 1\n"
@@ -51,8 +49,8 @@ def build_cached(recipe: Recipe, directory: PathLike) -> Built:
     The directory is made if it does not exist; one that is not the user's own, or that others may
     read or write, is a `SettingError`. A file in it that is damaged, or that was not written with
     the directory's key, is a `CacheWarning`, and is written anew. What has operations
-    that are not from the table, the code of array targets, and what is made with rules or a target
-    of one's own, is built and not kept.
+    that are not from the table, graphs of arrays, and what is made with rules or a target of one's
+    own, is built and not kept.
     """
     with _opened(directory) as place:
         name = _name(recipe)
@@ -68,13 +66,11 @@ def build_cached(recipe: Recipe, directory: PathLike) -> Built:
         if found is not None:
             return found
         built = build(recipe)
-        loops = isinstance(built.program, ArrayFunction) and built.source.binary
-        if isinstance(built.program, Program) or loops:
-            body = text_of(built).encode()
-            try:
-                _write(place, name, FORMAT + _code(key, name, body) + b"\n" + body)
-            except OSError as error:
-                _warn(directory, name, f"could not be written: {error}")
+        body = text_of(built).encode()
+        try:
+            _write(place, name, FORMAT + _code(key, name, body) + b"\n" + body)
+        except OSError as error:
+            _warn(directory, name, f"could not be written: {error}")
         return built
 
 

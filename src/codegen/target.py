@@ -49,13 +49,12 @@ class Target:
     it answers None when the plain one never raises. How operations are written stands in their
     records under the target's `name`: `op.spelling(name, statics)`.
 
-    A target with `arrays` prints `ArrayProgram`s. `prepare`, given a program, answers a function
+    A target with `arrays` prints `ArrayFunction`s. `prepare`, given a program, answers a function
     that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
     Where the function is `direct`, it is given the caller's own first, and answers `NotImplemented`
     if they have to be prepared. `machine` says for what machine code is made, where that matters.
-    One with `statements` prints `ArrayFunction`s, which are made of scalars only; one with a number
-    in `rolled_from` does so where a graph has as many nodes and few statements come of it.
-    `told` says more of the code, in lines for reports.
+    One with a number in `rolled_from` prints `ArrayFunction`s where a graph of scalars has as many
+    nodes and few statements come of it. `told` says more of the code, in lines for reports.
     """
 
     name: str
@@ -66,14 +65,13 @@ class Target:
     arrays: bool = False
     direct: bool = False
     machine: Callable[[], str] = lambda: ""
-    statements: bool = False
     rolled_from: int | None = None
     told: Callable[[Source], Sequence[str]] = lambda source: ()
 
 
 TARGETS: Final[Mapping[str, str]] = {
     "python": ".scalar.python",
-    "numpy": ".array.numpy",
+    "numpy": ".array.printer",
     "javascript": ".scalar.javascript",
     "native": ".native.native",
 }

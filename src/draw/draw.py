@@ -29,6 +29,7 @@ from .boxes import (
 )
 from .groups import MANY_NODES, draw_groups, groups_of, is_place
 from .picture import new_picture
+from .statements import draw_statements
 
 if TYPE_CHECKING:
     import graphviz
@@ -51,7 +52,7 @@ def draw_dot(
     "—" unless the leaves carry numbers or `at` gives them; nodes that `grad` derived are dashed.
     An operand that is used twice has two edges; where the order of operands counts, the edges
     carry the positions 0, 1, … Arrays have rounded boxes, with their shape in place of a number;
-    what `roll` answers is drawn as its arrays.
+    what `roll` answers is drawn as its arrays, with the statements that compute them.
 
     backward  one picture of both passes of one output: a dashed edge back along each edge that a
               cotangent takes, with the local derivative that multiplies it, and in each box the
@@ -67,8 +68,11 @@ def draw_dot(
     >>> [line.strip() for line in draw_dot(x * x).source.splitlines() if "->" in line]
     ['n1_op -> n1', 'n0 -> n1_op', 'n0 -> n1_op']
     """
-    roots = _roots(root)
     picture = new_picture(format, rankdir)
+    if isinstance(root, Rolled):
+        draw_statements(picture, root.program)
+        return picture
+    roots = _roots(root)
     if collapse not in (None, False, "neuron", "layer"):
         raise UnknownNameError.of("way to collapse", collapse, ["neuron", "layer"])
     if backward is not False:
@@ -95,8 +99,6 @@ def _fits(roots: Sequence[Value], collapse: bool | str | None) -> bool:
 
 
 def _roots(root: Any) -> list[Any]:
-    if isinstance(root, Rolled):
-        root = root.outputs
     things = [root] if isinstance(root, Arithmetic) or not isinstance(root, Iterable) else [*root]
     for thing in things:
         if not isinstance(thing, Arithmetic):

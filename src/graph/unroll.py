@@ -238,12 +238,13 @@ def _operation(
 class Elements:
     """Makes the scalar nodes of arrays' elements, as assignments say.
 
-    nodes   by array, the node of each element in C order; -1 where there is none yet
-    shapes  of the arrays; those that are not here are filled by one assignment
+    nodes    by array, the node of each element in C order; -1 where there is none yet
+    shapes   of the arrays; those that are not here are filled by one assignment
+    samples  how long an axis of samples is
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, samples: int = 1) -> None:
+        self.graph, self.samples = graph, samples
         self.nodes: dict[str, Any] = {}
         self.shapes: dict[str, Shape] = {}
 
@@ -262,7 +263,7 @@ class Elements:
         """Make the elements that an assignment writes."""
         import numpy
 
-        columns = points(assignment.axes, assignment.domain)
+        columns = points(assignment.axes, assignment.domain, self.samples)
         value = assignment.value
         if isinstance(value, Apply):
             operands = [self._operand(operand, columns) for operand in value.operands]
@@ -294,7 +295,7 @@ class Elements:
         graph = self.graph
         totals: list[int | None] = [None] * len(columns[""])
         for term in value.terms:
-            inner, rows = extended(columns, term.over, term.domain)
+            inner, rows = extended(columns, term.over, term.domain, self.samples)
             nodes = self._products(term, inner)
             for row, node in zip(rows.tolist(), nodes, strict=True):
                 for _ in range(abs(term.count)):
@@ -312,7 +313,8 @@ class Elements:
 
     def _products(self, term: Term, columns: Columns) -> list[int]:
         append = self.graph.append
-        first, *more = [self._operand(factor, columns) for factor in term.factors]
+        operands = [self._operand(factor, columns) for factor in term.factors]
+        first, *more = operands or [self._operand(1.0, columns)]
         for other in more:
             first = [append(MUL, pair) for pair in zip(first, other, strict=True)]
         return first

@@ -27,7 +27,7 @@ from .recording import Output, Picked, Recording, history
 from .structure import Flat, leaf_paths, nested
 
 LARGE: Final = 20_000
-"""Graphs of more nodes are made into arrays as they are: simplifying them first takes longer."""
+"""Graphs of more nodes stay arrays whatever they cost: as scalars they take long to compile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +385,7 @@ def _chosen(
 def _compiled(
     inputs: Mapping[str, list[Expr]], outputs: Nested, target: str, options: Options
 ) -> Compiled:
-    whole = len(_graph_of(outputs)) < LARGE or target == "python"
+    whole = len(_graph_of(outputs)) < LARGE or target != "native"
     return compile(inputs, outputs, target=target, simplify=whole, cache_dir=options.cache_dir)
 
 

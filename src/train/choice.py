@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ..codegen.array.program import ArrayProgram
 from ..codegen.compiled import Compiled, compile
 from ..codegen.cost import array_microseconds, duration, elements, operation_microseconds
 from ..codegen.native.host import available
-from ..codegen.program import Nested, flatten
+from ..codegen.program import Nested, Program, flatten
 from ..codegen.target import TARGETS
 from ..errors import SizeError, SpellingError, UnknownNameError
 from ..graph.expr import common_graph, live_nodes
@@ -248,7 +247,7 @@ def check_memory(step: Compiled, samples: int) -> None:
     wengert.errors.SizeError: f: 1,000,000,000 samples need an array of 800,000,000,000 bytes; \
 the limit for one array is 2,147,483,648 bytes: take fewer samples to a step
     """
-    if not isinstance(step.program, ArrayProgram):
+    if isinstance(step.program, Program):
         return
     program = step.program
     shapes = [*program.shapes.values(), *(group.whole for group in program.groups)]

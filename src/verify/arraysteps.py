@@ -1,21 +1,27 @@
-"""The roll into arrays, and each pass on them that a function took, against what was before it.
+"""Each step from scalars to statements against what was before it: roll, batch, rewrites.
 
-Arrays are unrolled to compare them, with two samples where they have an axis of samples. The passes
-are tried and kept as `compile` does, from the same list, on the same drafts.
+Statements are unrolled to compare them, with two samples where they have an axis of samples. The
+steps are taken as `compile` takes them, by the same function.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
-from ..arrays.roll import Rolled, check_roll, roll
-from ..codegen.array import pipeline
-from ..codegen.array.draft import Draft, tried
+from ..arrays.canonical import fingerprints
+from ..arrays.statements import Output
+from ..arrays.unrolling import check_program, unroll_program
+from ..codegen.array.function import ArrayFunction, Element, Vector, Whole
+from ..codegen.array.statementpipeline import Request, Stage, stages
 from ..codegen.build import Recipe, simplified_graph
 from ..codegen.program import flatten
-from ..graph.expr import Graph
-from ..graph.unroll import lane_names, unroll_graph
+from ..errors import ShapeError
+from ..graph.expr import Graph, live_nodes
+from ..graph.unroll import unroll_graph
+from ..ops.scalar import ADD, TOTAL
+from ..ops.shapes import BATCH
 from ..proof.check import SMOOTH, Check, points_text
 from ..proof.nodes import EXACT, IDENTITY
 from .looks import Look, first_wrong
@@ -43,71 +49,147 @@ class Function:
         return f"1 batch of {count} samples" if count else points_text(len(self.given))
 
 
-def array_checks(function: Function, seed: int) -> Iterator[Check]:
-    """The roll, of a function of scalars without a batch, and the passes that any function took."""
+_NODE_FOR_NODE: Final = "unrolled: node for node up to order"
+
+
+def statement_checks(function: Function, seed: int) -> Iterator[Check]:
+    """The roll, the batch and the rewrites of a function of scalars, each against the one before.
+
+    The roll is compared with the scalars; the batch with the scalars of each sample; a rewrite with
+    the statements that it changed.
+    """
     recipe = function.recipe
     graph = simplified_graph(recipe)
-    kind = "roll"
+    name = "roll"
     try:
-        rolled = None
-        if not graph.shapes and not function.samples:
-            rolled = roll([graph[node] for node in graph.outputs])
-            yield _roll_check(graph, rolled, function, seed)
-        draft = pipeline.first_draft(
-            graph, recipe.outputs, recipe.signatures, rolled, recipe.stacked
-        )
-        kind = "simplification"
-        yield from _pass_checks(draft, function, seed)
+        old = _whole(graph, function, seed) if graph.shapes else _scalars(graph, function, seed)
+        before: ArrayFunction | None = None
+        for stage in stages(graph, _request(recipe)):
+            name = "simplification" if before is not None and stage.name != "batch" else "roll"
+            if before is not None and stage.function.program is before.program:
+                continue
+            if function.samples and stage.name == "roll":
+                yield _roll_check(graph, stage)
+            else:
+                new = _look(stage.function, graph, function, seed)
+                yield _check(name, _what(stage, before, graph, function), old, new, function)
+                old = new
+            before = stage.function
     except Exception as error:
         what, said = f"{function.kind}: {len(graph):,} nodes", f"{type(error).__name__}: {error}"
-        yield Check(kind, what, "unrolled", False, None, said)
+        yield Check(name, what, "unrolled", False, None, said)
 
 
-def _roll_check(graph: Graph, rolled: Rolled, function: Function, seed: int) -> Check:
-    check = check_roll([graph[node] for node in graph.outputs], rolled)
-    ids = [output.id for output in rolled.outputs]
-    scalar, lanes = unroll_graph(rolled.graph, ids)
-    old = Look(graph, graph.outputs, function.given, seed)
-    new = Look(scalar, [lanes[ids[k]][place] for k, place in rolled.places], function.given, seed)
-    same = old.residues == new.residues
-    method = "unrolled: node for node up to order" + f", {EXACT}" * same
+def _request(recipe: Recipe) -> Request:
+    options = recipe.options
+    return Request(
+        *(recipe.outputs, recipe.signatures, options.name, options.rules is not None),
+        dtype=options.dtype,
+        stacked=recipe.stacked,
+    )
+
+
+def _what(stage: Stage, before: ArrayFunction | None, graph: Graph, function: Function) -> str:
+    count = len(stage.function.instructions)
+    if before is None:
+        kind = "nodes of arrays" if graph.shapes else "scalar nodes"
+        return f"{len(graph):,} {kind} -> {count:,} statements"
+    was = len(before.instructions)
+    return f"{function.kind}, {stage.name}: {was:,} statements -> {count:,}"
+
+
+def _roll_check(graph: Graph, stage: Stage) -> Check:
+    """The roll of one sample of a batch, whose totals are left as they are."""
+    check = check_program(graph, graph.outputs, stage.function.program)
+    what = f"{len(graph):,} scalar nodes of a sample -> {len(stage.function.instructions):,}"
     wrong = "" if check else str(check)
-    wrong = wrong or ("" if same else first_wrong(old, new))
-    what = f"{len(graph):,} scalar nodes -> {len(rolled.graph):,}"
-    return Check("roll", what, method, not wrong, None, wrong, IDENTITY if same else SMOOTH)
+    return Check("roll", f"{what} statements", _NODE_FOR_NODE, not wrong, None, wrong, IDENTITY)
 
 
-def _pass_checks(draft: Draft, function: Function, seed: int) -> Iterator[Check]:
-    old: Look | None = None
-    graph = draft.graph
-    named = [leaf for name, leaf in graph.leaves.items() if name in draft.shapes]
-    parts = {graph.labels[leaf]: lane_names(graph, leaf) for leaf in named}
-    for _, after, record in [one for one in tried(draft, pipeline.PASSES) if one.record.kept]:
-        old = old or _look(draft, function, seed, parts)
-        new = _look(after, function, seed, parts)
-        same = old.residues == new.residues
-        method = f"unrolled: {EXACT}" if same else "unrolled: same within rounding"
-        wrong = "" if same else first_wrong(old, new)
-        before, now = record.nodes_before, record.nodes_after
-        what = f"{function.kind}, {record.name}: {before:,} nodes -> {now:,}"
-        over = IDENTITY if same else function.over
-        yield Check("simplification", what, method, not wrong, None, wrong, over)
-        old = new
+def _check(name: str, what: str, old: Look, new: Look, function: Function) -> Check:
+    before, after = fingerprints(old.graph, old.roots), fingerprints(new.graph, new.roots)
+    alike = [before[a] == after[b] for a, b in zip(old.roots, new.roots, strict=True)]
+    exact = old.residues == new.residues
+    method = _NODE_FOR_NODE if all(alike) else "unrolled: same within rounding"
+    if exact:
+        method = f"{_NODE_FOR_NODE}, {EXACT}" if all(alike) else f"unrolled: {EXACT}"
+    wrong = "" if exact or all(alike) else first_wrong(old, new)
+    over = IDENTITY if exact else SMOOTH if all(alike) else function.over
+    return Check(name, what, method, not wrong, None, wrong, over)
 
 
-def _look(draft: Draft, function: Function, seed: int, parts: Mapping[str, Sequence[str]]) -> Look:
-    """What the outputs of a draft are, number by number.
+def _look(made: ArrayFunction, graph: Graph, function: Function, seed: int) -> Look:
+    """What the outputs of statements are, number by number."""
+    outputs = [one for _, output in flatten(made.outputs) for one in _elements(output, made)]
+    runs = tuple([Output(one.array, (one.place,)) for one in outputs])
+    program = replace(made.program, outputs=runs)
+    unrolled = unroll_program(program, graph, function.samples or ("",))
+    nodes, roots = iter(unrolled.outputs), []
+    for one in outputs:
+        varies = BATCH in program.arrays[one.array].shape
+        found = [next(nodes) for _ in range(len(function.samples) if varies else 1)]
+        roots += found * len(function.samples) if one.stacked and not varies else found
+    return Look(unrolled, roots, function.given, seed)
 
-    parts  the names of the elements of each array that is an argument
-    """
-    places = [place for _, place in flatten(draft.outputs)]
-    nodes = list(dict.fromkeys(place.node for place in places))
-    scalar, lanes = unroll_graph(draft.graph, nodes, function.samples, parts)
-    roots = [
-        lane
-        for place in places
-        for lane in (
-            lanes[place.node] if place.position is None else [lanes[place.node][place.position]]
-        )
-    ]
+
+def _elements(output: Element | Vector | Whole, made: ArrayFunction) -> Iterator[Element]:
+    """The numbers that an output is."""
+    if isinstance(output, Element):
+        yield output
+        return
+    if isinstance(output, Whole):
+        for place in range(made.program.arrays[output.array].size):
+            yield Element(output.array, place, output.stacked)
+        return
+    for array, places in output.pieces:
+        for place in places:
+            yield Element(array, place, output.stacked)
+
+
+def _whole(graph: Graph, function: Function, seed: int) -> Look:
+    """What the outputs of a graph of arrays are, without a batch."""
+    scalar, lanes = unroll_graph(graph, list(dict.fromkeys(graph.outputs)))
+    roots = [lane for node in graph.outputs for lane in lanes[node]]
     return Look(scalar, roots, function.given, seed)
+
+
+def _scalars(graph: Graph, function: Function, seed: int) -> Look:
+    """What the outputs of the scalar graph are: over all samples where there is a batch."""
+    recipe = function.recipe
+    if not function.samples:
+        return Look(graph, graph.outputs, function.given, seed)
+    batched = {leaf for s in recipe.signatures if s.batched for leaf in s.leaves}
+    target, lanes = _over_samples(graph, batched, function.samples)
+    roots = []
+    for node, stacked in zip(graph.outputs, recipe.stacked, strict=True):
+        found = lanes[node]
+        if len(found) > 1 and not stacked:
+            raise ShapeError(f"{graph[node]!r} differs between samples, and is put out once")
+        roots += found * len(function.samples) if stacked and len(found) == 1 else found
+    return Look(target, roots, function.given, seed)
+
+
+def _over_samples(
+    graph: Graph, batched: Collection[str], samples: Sequence[str]
+) -> tuple[Graph, dict[int, list[int]]]:
+    """The scalar graph of all samples, and by node its image: one for each if it varies."""
+    target, lanes = Graph(), dict[int, list[int]]()
+    for node in live_nodes(graph, graph.outputs):
+        op, operands, label = graph.ops[node], graph.operands[node], graph.labels.get(node, "")
+        if not operands and label in batched:
+            lanes[node] = [target.input(label + end).id for end in samples]
+        elif not operands:
+            lanes[node] = [target.copy_leaf(graph, node)]
+        elif op is TOTAL:
+            (own,) = (lanes[operand] for operand in operands)
+            first, *rest = own if len(own) > 1 else own * len(samples)
+            for other in rest:
+                first = target.append(ADD, (first, other))
+            lanes[node] = [first]
+        else:
+            count = max(len(lanes[operand]) for operand in operands)
+            rows = [lanes[o] if len(lanes[o]) == count else lanes[o] * count for o in operands]
+            statics = graph.statics.get(node, ())
+            made = [target.append(op, row, statics) for row in zip(*rows, strict=True)]
+            lanes[node] = made
+    return target, lanes

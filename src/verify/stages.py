@@ -22,7 +22,7 @@ from ..proof.nodes import EXACT, IDENTITY
 from ..proof.rounding import point_intervals
 from ..simplify.engine import DEFAULT_PIPELINE
 from ..simplify.pipeline import rules_named
-from .arraysteps import Function, array_checks
+from .arraysteps import Function, statement_checks
 from .looks import FLOOR, Look, allowed, first_wrong
 
 MAX_NODES: Final[Mapping[str, int]] = {"javascript": 20_000, "native": 5_000}
@@ -46,7 +46,7 @@ def step_checks(
         yield [_simplification(before, after, old, new, len(points))]
         before, old = after, new
     for function in _functions(claim, points):
-        for check in array_checks(function, seed):
+        for check in statement_checks(function, seed):
             yield [check]
 
 

@@ -11,7 +11,7 @@ from wengert import arrays as wa
 from wengert.arrays.canonical import fingerprints
 from wengert.arrays.unrolling import unroll_program
 from wengert.arrays.written import Argument, written_program
-from wengert.codegen.array.printer import STATEMENTS
+from wengert.codegen.array.printer import TARGET
 from wengert.errors import MissingInputError, NonFiniteError, OperandError
 from wengert.graph import unroll as unrolling
 from wengert.ops import arrays, call, meanings
@@ -23,7 +23,7 @@ from wengert.testing import ArraySketch, check_arrays
 
 
 def compiled(leaves, outputs, **options):
-    return wg.compile({leaf.label: leaf for leaf in leaves}, outputs, target=STATEMENTS, **options)
+    return wg.compile({leaf.label: leaf for leaf in leaves}, outputs, target=TARGET, **options)
 
 
 def printed(expr):
@@ -67,7 +67,7 @@ def test_statements_unroll_to_the_scalars_that_the_graph_unrolls_to(case):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_random_functions_of_arrays(seed):
-    check_arrays(ArraySketch(seed, steps=4 + seed % 12), STATEMENTS)
+    check_arrays(ArraySketch(seed, steps=4 + seed % 12), TARGET)
 
 
 def wrong_transpose(out, shapes):
@@ -84,7 +84,7 @@ def wrong_sum(out, shapes, axis):
 def test_a_wrong_meaning_is_caught_by_random_functions(op, broken):
     def check():
         for seed in range(20):
-            check_arrays(ArraySketch(seed), STATEMENTS)
+            check_arrays(ArraySketch(seed), TARGET)
 
     right = op.meaning
     object.__setattr__(op, "meaning", broken)
@@ -232,7 +232,7 @@ def test_arrays_and_numbers_in_one_argument():
     loss = (s * wg.tanh(W @ x + b)).sum()
     leaves = [W, s, b]
     f = wg.compile(
-        {"params": leaves, "x": x}, {"g": wg.grad(loss, leaves)}, target=STATEMENTS, batch="x"
+        {"params": leaves, "x": x}, {"g": wg.grad(loss, leaves)}, target=TARGET, batch="x"
     )
     params, xs = np.linspace(-1, 1, 9), np.linspace(0, 1, 6).reshape(2, 3)
     point = {W: params[:6].reshape(2, 3), s: params[6], b: params[7:]}

@@ -351,17 +351,21 @@ def test_what_the_table_does_not_hold_is_not_kept(place):
     assert len(entries(place)) == 1
 
 
-def test_array_targets_are_built_as_ever(place):
+def test_functions_on_arrays_are_kept_with_their_statements(place):
     pytest.importorskip("numpy")
     net = MLP(2, [3, 1], seed=0)
     graph = Graph()
     x = graph.inputs("x", 2)
-    inputs = {"p": net.parameters(), "x": x}
-    f = compile(inputs, net(x), target="numpy", batch="x", reduce=None, cache_dir=place)
+    inputs, y = {"p": net.parameters(), "x": x}, net(x)
+    f = compile(inputs, y, target="numpy", batch="x", reduce=None, cache_dir=place)
     at = [p.data for p in net.parameters()], [[0.5, 1.0]]
-    plain = compile(inputs, net(x), batch="x", reduce=None)
+    plain = compile(inputs, y, batch="x", reduce=None)
     assert f(*at) == pytest.approx(plain(*at))
-    assert entries(place) == []
+    again = compile(inputs, y, target="numpy", batch="x", reduce=None, cache_dir=place)
+    assert len(entries(place)) == 1
+    assert again.report() == f.report()
+    assert str(again.program) == str(f.program)
+    assert again(*at) == pytest.approx(plain(*at))
 
 
 def test_memory_is_not_asked(place):

@@ -23,8 +23,7 @@ from wengert.arrays.interpret import run
 from wengert.arrays.reads import Apply, Axis, Read, Reduce, Term, along
 from wengert.arrays.statements import Array, ArrayProgram, Output, Statement
 from wengert.codegen import build
-from wengert.codegen.array.function import ArrayFunction, Vector
-from wengert.codegen.array.program import ArrayGroup
+from wengert.codegen.array.function import ArrayFunction, ArrayGroup, Vector
 from wengert.codegen.compiled import compile
 from wengert.codegen.native import arrays, code, native
 from wengert.derive.backward import grad

@@ -24,9 +24,8 @@ from wengert.arrays.reads import (
 )
 from wengert.arrays.statements import Array, ArrayProgram, Home, Output, Statement
 from wengert.codegen.array.domains import tables_named, tightened
-from wengert.codegen.array.function import ArrayFunction, Element, Vector
-from wengert.codegen.array.printer import STATEMENTS
-from wengert.codegen.array.program import ArrayGroup
+from wengert.codegen.array.function import ArrayFunction, ArrayGroup, Element, Vector
+from wengert.codegen.array.printer import TARGET
 from wengert.codegen.array.rewriting import REWRITES
 from wengert.ops import scalar as ops
 from wengert.ops.shapes import BATCH
@@ -251,9 +250,9 @@ def function(program, groups, outputs):
 
 
 def called(made, *arguments):
-    source = STATEMENTS.emit(made)
+    source = TARGET.emit(made)
     try:
-        return STATEMENTS.load(source)(*arguments), source.text
+        return TARGET.load(source)(*arguments), source.text
     except Exception as error:
         raise AssertionError(f"{made.program}\n{source.text}") from error
 

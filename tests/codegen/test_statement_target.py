@@ -2,19 +2,21 @@
 
 import random
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import scalar_programs as programs
 
-from wengert.codegen.array.printer import STATEMENTS
+from wengert.codegen.array.printer import TARGET
 from wengert.codegen.array.scaling import scaled
 from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
+from wengert.ops.record import call
 from wengert.ops.scalar import TOTAL
 from wengert.train.losses import LOSSES, find_loss
 from wengert.train.nn import MLP
@@ -50,7 +52,7 @@ def assert_same(one, other, rtol=1e-10, atol=1e-11):
 
 def both(inputs, outputs, samples=5, **options):
     """The function and its results, compared with those of python and the interpreter."""
-    fast = compile(inputs, outputs, target=STATEMENTS, **options)
+    fast = compile(inputs, outputs, target=TARGET, **options)
     plain = compile(inputs, outputs, target="python", **options)
     arguments = arguments_of(plain.program, samples)
     kept = [np.copy(argument) for argument in arguments]
@@ -200,7 +202,7 @@ def test_random_expressions(seed):
 def test_the_code_is_what_one_would_write():
     net, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
     outputs = {"loss": value, "grad": grad(value, net.parameters())}
-    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"), simplify=False)
+    f = compile(inputs, outputs, target=TARGET, batch=("x", "y"), simplify=False)
     for line in (
         "h0 = np.tanh(np.dot(x, w0.T) + b0)",
         "h1 = np.tanh(np.dot(h0, w1.T) + b1)",
@@ -215,7 +217,7 @@ def test_the_code_is_what_one_would_write():
 def test_biases_ride_along_in_the_products_of_their_layers():
     net, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
     outputs = {"loss": value, "grad": grad(value, net.parameters())}
-    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"))
+    f = compile(inputs, outputs, target=TARGET, batch=("x", "y"))
     for line in (
         "w0b0 = params[:2080].reshape(32, 65)  # [w0 | b0]",
         "x_1[:, :64] = x",
@@ -230,7 +232,7 @@ def test_biases_ride_along_in_the_products_of_their_layers():
 
 def test_biases_that_nobody_differentiates_by_are_added():
     _, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
-    f = compile(inputs, value, target=STATEMENTS, batch=("x", "y"))
+    f = compile(inputs, value, target=TARGET, batch=("x", "y"))
     assert "np.dot(w0, x.T) + b0[:, None]" in f.source or "np.dot(x, w0.T) + b0" in f.source
 
 
@@ -262,7 +264,7 @@ def test_a_factor_that_was_moved_stays_where_it_is():
     count = TOTAL(sample.graph.constant(1))
     moved = [p - 0.1 * (TOTAL(d) / count) for p, d in _with_gradient(sample)]
     groups = {"params": sample.leaves, "x": sample.x, "y": sample.y}
-    f = compile(groups, {"params": moved}, target=STATEMENTS, batch=("x", "y"), reduce="mean")
+    f = compile(groups, {"params": moved}, target=TARGET, batch=("x", "y"), reduce="mean")
     made = scaled(f.program)
     assert scaled(made) is made
     assert not any("unscaled_unscaled" in name for name in made.program.arrays)
@@ -298,7 +300,7 @@ def test_attention_is_masked_and_needs_no_tables():
     value, *gradient = source.with_gradient(loss)
     own = {parameter.id for parameter in source.parameters}
     x = [value.graph[node] for node in value.graph.leaves.values() if node not in own]
-    f = compile({"params": source.parameters, "x": x}, [value, *gradient], target=STATEMENTS)
+    f = compile({"params": source.parameters, "x": x}, [value, *gradient], target=TARGET)
     assert "np.arange(4) <= np.arange(4)[:, None]" in f.source
     assert "np.array([" not in f.source
     assert f.source.count("\n") < 90
@@ -307,7 +309,7 @@ def test_attention_is_masked_and_needs_no_tables():
 def test_inf_and_nan_come_without_a_warning():
     g = Graph()
     x = g.inputs("x", 3)
-    f = compile({"x": x}, [ops.exp(e) / e for e in x], target=STATEMENTS)
+    f = compile({"x": x}, [ops.exp(e) / e for e in x], target=TARGET)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert f([0.0, 1.0, 1000.0]).tolist() == [np.inf, np.e, np.inf]
@@ -316,7 +318,7 @@ def test_inf_and_nan_come_without_a_warning():
 def test_float32_stays_float32():
     net, _, inputs, value = network([3, 4, 2])
     outputs = {"loss": value, "grad": grad(value, net.parameters())}
-    f = compile(inputs, outputs, target=STATEMENTS, batch=("x", "y"), dtype="float32")
+    f = compile(inputs, outputs, target=TARGET, batch=("x", "y"), dtype="float32")
     result = f(*arguments_of(f.program, 4))
     assert (result["grad"].dtype, result["loss"].dtype) == (np.float32, np.float32)
 
@@ -324,7 +326,7 @@ def test_float32_stays_float32():
 def test_check_names_the_first_result_that_is_not_finite():
     g = Graph()
     x = g.inputs("x", 3)
-    f = compile({"x": x}, [ops.log(e) for e in x], target=STATEMENTS, check=True)
+    f = compile({"x": x}, [ops.log(e) for e in x], target=TARGET, check=True)
     assert f([1.0, 1.0, 1.0]).tolist() == [0, 0, 0]
     with pytest.raises(NonFiniteError, match="log"):
         f([1.0, 0.0, 1.0])
@@ -332,9 +334,44 @@ def test_check_names_the_first_result_that_is_not_finite():
 
 def test_arguments_that_do_not_fit_are_errors():
     _, graph, inputs, value = network([3, 4, 2])
-    f = compile(inputs, value, target=STATEMENTS, batch=("x", "y"))
+    f = compile(inputs, value, target=TARGET, batch=("x", "y"))
     with pytest.raises(ShapeError, match="x"):
         f(np.zeros(26), np.zeros((5, 4)), np.zeros(5))
     lost = graph.input("lost")
     with pytest.raises(MissingInputError, match="lost"):
-        compile(inputs, value * lost, target=STATEMENTS)
+        compile(inputs, value * lost, target=TARGET)
+
+
+def test_an_argument_may_be_called_as_its_one_leaf():
+    g = Graph()
+    x, w = g.input("x"), g.input("w")
+    value = w * ops.exp(x) + x * x + w
+    for inputs in ({"x": x, "w": w}, {"x": [x], "w": w}, {"w": [w], "x": [x]}):
+        both(inputs, {"value": value, "grad": grad(value, [x, w])})
+        both(inputs, {"x": grad(value, [x]), "value": value}, batch=("x",))
+
+
+def test_an_argument_may_be_called_as_a_function():
+    own = replace(
+        ops.TANH,
+        name="bend",
+        notation={**ops.TANH.notation, "numpy": call("bend", "{0}", define=bend)},
+    )
+    g = Graph()
+    x, y = g.inputs("x", 3), g.input("bend")
+    both({"x": x, "bend": y}, [own(a * y) for a in x])
+
+
+def bend(x):
+    return np.tanh(x)
+
+
+def test_parts_that_are_no_views_are_written_piece_by_piece():
+    net, graph, _, _ = network([2, 3, 2, 1], loss="squared_error")
+    x = [graph.inputs(f"s{k}_", 2) for k in range(3)]
+    value = sum(net(row) ** 2 for row in x)
+    order = [7, 6, 8, 4, 3, 5, 1, 0, 2, 15, 14, 13, 16, 11, 10, 9, 12, 18, 17, 19]
+    mixed = [net.parameters()[k] for k in order]
+    inputs = {"params": mixed, "x": [leaf for row in x for leaf in row]}
+    both(inputs, {"loss": value, "grad": grad(value, mixed)}, batch="x")
+    both(inputs, {"loss": value, "grad": grad(value, mixed)})

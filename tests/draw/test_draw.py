@@ -19,6 +19,7 @@ from wengert.draw.draw import draw_dot
 from wengert.errors import OperandError, SizeError, UnknownNameError
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph, live_nodes
+from wengert.graph.rewrite import extract
 from wengert.graph.value import Value
 from wengert.notation.parse import parse
 from wengert.ops.arrays import sum_over
@@ -576,14 +577,26 @@ def test_several_samples_share_the_boxes_of_their_neurons():
     assert len(Shown(draw_dot(loss, collapse=False)).boxes) > 300
 
 
-def test_a_rolled_graph_is_drawn_as_the_matrices_it_is():
-    _, loss = network_loss()
-    shown = Shown(draw_dot(roll(loss).outputs))
-    assert shown.box("W0", "parameter", "4 × 3")
-    assert shown.box("n1", "W1 @ h0 + b1", "4")
-    assert "rounded: an array" in draw_dot(roll(loss).outputs).source
-    rounded = draw_dot(roll(loss).outputs).source.count("Mrecord")
-    assert rounded == len(roll(loss).graph.shapes)
+def test_a_graph_of_arrays_is_drawn_as_the_matrices_it_is():
+    g = Graph()
+    w, x, b = g.array("W", (4, 3)), g.array("x", 3), g.array("b", 4)
+    loss = sum_over((w @ x + b).tanh())
+    shown = Shown(draw_dot(loss))
+    assert shown.box("W", "input", "4 × 3")
+    source = draw_dot(loss).source
+    assert "rounded: an array" in source
+    assert source.count("Mrecord") == len(extract([loss]).shapes)
+
+
+def test_what_is_rolled_is_drawn_as_its_statements():
+    net, loss = network_loss()
+    rolled = roll([loss, *grad(loss, net.parameters())])
+    shown = Shown(draw_dot(rolled))
+    assert shown.box("w0", "4 × 3")
+    computed = [str(s) for s in rolled.statements if len(str(s)) <= MAX_LABEL and "<" not in str(s)]
+    assert len(computed) > 5
+    assert all(any(texts[0] == text for texts in shown.boxes.values()) for text in computed)
+    assert draw_dot(rolled).source.count("Mrecord") == len(shown.boxes)
 
 
 def test_the_formats_listed_are_those_that_can_be_written_here(monkeypatch):

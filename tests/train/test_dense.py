@@ -68,7 +68,8 @@ def test_two_layers_compile_and_train():
     flat = np.concatenate([np.ravel(p.data) for p in parameters])
     before = f(flat, X, Y)["loss"]
     for _ in range(300):
-        flat = flat - 0.5 * f(flat, X, Y)["grad"]
+        slopes = f(flat, X, Y)["grad"]  # an array for each of the parameters
+        flat = flat - 0.5 * np.concatenate([np.ravel(slope) for slope in slopes])
     assert f(flat, X, Y)["loss"] < 0.05 < before
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from strategies import random_recipe
 
-from wengert.codegen.array import numpy as numpy_target
+from wengert.codegen.array import printer as numpy_target
 from wengert.codegen.build import build_once
 from wengert.codegen.scalar import node as noderun
 from wengert.codegen.scalar import python as python_target

@@ -196,6 +196,7 @@ class _Folding:
             layer.bias_gradient.array for layer in self.layers
         }
         used = {read.array for s in statements for read in s.reads} | {s.array for s in statements}
+        used |= self.kept
         arrays = {
             name: array for name, array in self.arrays.items() if name in used or name not in unread
         }

@@ -9,11 +9,28 @@ from typing import Any
 
 from ...arrays.interpret import run
 from ...arrays.reads import Apply, Read
+from ...arrays.rolling import Survey
 from ...arrays.statements import ArrayProgram, Output, Statement
 from ...ops.scalar import STOP_GRADIENT
 from ...ops.shapes import BATCH, Shape
-from ..program import Nested, check_arguments, map_nested
-from .program import ArrayGroup
+from ..program import Group, Nested, check_arguments, map_nested
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayGroup(Group):
+    """One argument; `row` is its shape, without the axis of samples if it is batched."""
+
+    row: Shape
+
+    @property
+    def row_shape(self) -> Shape:
+        """The shape of the argument, or of one of its rows where it is batched."""
+        return self.row
+
+    @property
+    def whole(self) -> Shape:
+        """The shape of the argument, `BATCH` first if it is batched."""
+        return (BATCH, *self.row) if self.batched else self.row
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,8 @@ class ArrayFunction:
     program  what is computed; its vectors are arguments
     outputs  the results, nested as the caller nested them: `Element`s, `Vector`s and `Whole`s
     values   the numbers of leaves that are no arguments
+    passes   what rewrites did, each in a record
+    survey   how regular the scalars were that the statements were found in
     notes    what a reader of the code should know of an array, by its name
     columns  the arrays that lie in memory with the samples last, a column for each
     """
@@ -75,6 +94,7 @@ class ArrayFunction:
     values: Mapping[str, float]
     dtype: str = "float64"
     passes: tuple[Any, ...] = ()
+    survey: Survey | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
     columns: frozenset[str] = frozenset()
 
@@ -82,6 +102,11 @@ class ArrayFunction:
     def batched(self) -> bool:
         """Whether any argument has a sample axis."""
         return any(group.batched for group in self.groups)
+
+    @property
+    def records(self) -> tuple[Any, ...]:
+        """What a report says of how it was made: how regular the scalars were, and each rewrite."""
+        return (*filter(None, [self.survey]), *self.passes)
 
     @property
     def instructions(self) -> tuple[Statement, ...]:
@@ -121,7 +146,7 @@ class ArrayFunction:
             array = numpy.asarray(argument, numpy.float64)
             if group.name in self.program.arrays:
                 whole = self.program.arrays[group.name].shape
-                array = array[..., None] if len(whole) > array.ndim else array
+                array = array.reshape((*array.shape[: group.batched], *whole[group.batched :]))
                 leaves[group.name] = array
         names = dict.fromkeys(output.array for output in self.program.outputs)
         wanted = replace(self.program, outputs=tuple(map(Output, names)))

@@ -18,17 +18,19 @@ from ...arrays.reads import (
     Table,
     Term,
 )
+from ...arrays.rolling import Survey
 from ...arrays.statements import Array, ArrayProgram, Home, Output, Statement
 from ...ops.record import Op
 from ...ops.table import OPERATIONS
-from .function import ArrayFunction, Element, Vector, Whole
-from .program import ArrayGroup
+from .function import ArrayFunction, ArrayGroup, Element, Vector, Whole
+from .rewriting import Rewriting
 
 _KINDS: Final[Mapping[str, type]] = {
     kind.__name__: kind
     for kind in (
         *(Affine, Among, Apply, AtLeast, Axis, Equal, Read, Reduce, Table, Term, Array),
         *(ArrayProgram, Home, Output, Statement, ArrayFunction, Element, Vector, Whole, ArrayGroup),
+        *(Survey, Rewriting),
     )
 }
 

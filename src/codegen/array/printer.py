@@ -79,6 +79,8 @@ class _Printer:
         self._pending: dict[str, Code] = {}
         self._writers = Counter(s.array for s in self.program.statements)
         self._opened: set[str] = set()
+        self._piecemeal = self._written_in_pieces()
+        self._scattered: dict[str, str] = {}
         self._kept = {output.array for output in self.program.outputs}
         self._copies = self._copied_parts()
         self._fixed: set[str] = set()
@@ -117,6 +119,17 @@ class _Printer:
             if source is not None and self._arrays[s.array].home is None:
                 root[s.array] = root[source]
         return root
+
+    def _written_in_pieces(self) -> set[str]:
+        """Arrays that are not written all at once, or with another index than an axis each."""
+        return {
+            s.array
+            for s in self.program.statements
+            if s.place is not None
+            or s.domain
+            or self._writers[s.array] > 1
+            or any(axis.length == 1 for axis in s.axes)
+        }
 
     def _copied_parts(self) -> set[str]:
         """Parts of vectors that are copies of other arrays, which are read instead of them."""
@@ -233,10 +246,12 @@ class _Printer:
             if array.kind != LEAF or name not in used:
                 continue
             if name in groups:
-                inner = len(array.shape) - (array.shape[:1] == (BATCH,))
-                if groups[name].scalar and inner > len(groups[name].row):
-                    self.listing.assign(f"{name}_", "=", f"{groups[name].argument}[..., None]", 1)
-                    self._names[name] = f"{name}_"
+                argument, inner = groups[name].argument, len(array.shape) - groups[name].batched
+                if inner != len(groups[name].row):  # a number as a vector of one, or one as it
+                    self._names[name] = self._space.take(f"{argument}_")
+                    self.head.taken.add(self._names[name])
+                    inside = "[..., None]" if inner else "[..., 0]"
+                    self.listing.assign(self._names[name], "=", f"{argument}{inside}", 1)
                 continue
             if array.home is not None and array.home.vector in groups:
                 group = groups[array.home.vector]
@@ -319,7 +334,11 @@ class _Printer:
         array, batched = self._arrays[name], self._arrays[name].shape[:1] == (BATCH,)
         length = self._arrays[vector].size
         text = self._part(self._names[vector], array, length, batched, vector in self._columns)
-        if "places" in text or array.shape in ((), (BATCH,)) or name in self._copies:
+        if "places" in text and name in self._piecemeal:
+            size = self.head.shape(array.shape)
+            self.listing.assign(self._names[name], "=", f"np.zeros({size}{self._dtype})", 1)
+            self._scattered[name] = text
+        elif "places" in text or array.shape in ((), (BATCH,)) or name in self._copies:
             self._names[name] = text
         else:
             self.listing.assign(self._names[name], "=", text, 1)
@@ -521,6 +540,8 @@ class _Printer:
                 line = f"{target.text}[()] = {shown.text}"
         self.listing.add(line, level=1)
         self.listing.found[name] = len(self.listing.lines)
+        if name in self._scattered:
+            self.listing.add(f"{self._scattered[name]} = {self._names[name]}", level=1)
 
     def _in_one_shape(
         self, array: Array, code: Code, target: Code, lengths: Mapping[str, int]
@@ -708,6 +729,4 @@ def _same_axes(read: Read, statement: Statement) -> bool:
     return names == [axis.name for axis in statement.axes]
 
 
-STATEMENTS: Final = Target(
-    "numpy-statements", emit, load, prepare=prepare, arrays=True, statements=True
-)
+TARGET: Final = Target("numpy", emit, load, prepare=prepare, arrays=True)

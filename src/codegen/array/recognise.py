@@ -344,7 +344,7 @@ class Recogniser:
         missing = [axis for axis in over if not any(axis in factor.axes for factor in factors)]
         for axis in missing:
             if lengths[axis] == BATCH:
-                factors.append(Code(self.head.samples))
+                factors.append(Code(f"np.{self.dtype}({self.head.samples})"))  # may be 0
             else:
                 scale *= lengths[axis]
         sign = -1 if scale < 0 else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -39,9 +39,12 @@ NEGLIGIBLE: Final = 1e-9
 """By how many microseconds an estimate must fall to be a lower one."""
 
 
-def rewritten(function: ArrayFunction) -> ArrayFunction:
-    """The function after every rewrite that makes a call cheaper; what each did is in `passes`."""
-    cost, records = microseconds(function), list(function.passes)
+def rewritten(function: ArrayFunction) -> Iterator[ArrayFunction]:
+    """The function after each rewrite that changes it, undone where a call gets no cheaper.
+
+    What each rewrite did is in `passes`.
+    """
+    cost = microseconds(function)
     for name, rewrite in REWRITES:
         after = rewrite(function)
         if after is function:
@@ -49,10 +52,12 @@ def rewritten(function: ArrayFunction) -> ArrayFunction:
         own = microseconds(after)
         kept = own < cost - NEGLIGIBLE
         counts = len(function.instructions), len(after.instructions)
-        records.append(Rewriting(name, counts, (cost, own), kept))
+        record = Rewriting(name, counts, (cost, own), kept)
+        passes = (*function.passes, record)
         if kept:
             function, cost = after, own
-    return replace(function, passes=tuple(records))
+        function = replace(function, passes=passes)
+        yield function
 
 
 def turned(function: ArrayFunction) -> ArrayFunction:

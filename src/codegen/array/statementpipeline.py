@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
+from typing import NamedTuple
 
 from ...arrays.batched import batched
-from ...arrays.rolling import roll_nodes
+from ...arrays.rolling import Survey, rolled_nodes
 from ...arrays.statements import ArrayProgram
 from ...arrays.written import Argument, written_program
 from ...graph.expr import Graph
 from ...graph.rewrite import extract
 from ...ops.scalar import CONSTANT, INPUT
 from ..lower import Signature
-from ..names import Namespace
+from ..names import Namespace, called_elsewhere
 from ..program import Nested, map_nested
 from .domains import tables_named, tightened
-from .function import ArrayFunction, Element, Vector, Whole
-from .program import ArrayGroup
+from .function import ArrayFunction, ArrayGroup, Element, Vector, Whole
 from .rewriting import rewritten
 
 
@@ -40,38 +40,85 @@ def array_function(
     simplify  whether to rewrite statements where that makes a call cheaper
     stacked   which of them are one for each sample, whether they differ or not
     """
-    program = _statements(graph, signatures)
-    program = batched(program, [s.name for s in signatures if s.batched])
-    statements = tuple(map(tightened, program.statements))
-    program = replace(program, statements=tables_named(statements))
-    each = stacked or [False] * len(graph.outputs)
-    elements = _wholes(graph, program, each) if graph.shapes else _elements(program, each)
-    nested = map_nested(outputs, lambda _: next(elements))
-    given = {leaf for s in signatures for leaf in s.leaves}
-    values = {
-        label: float(value)
-        for label, node in graph.leaves.items()
-        if label not in given
-        and node not in graph.shapes
-        and graph.ops[node] not in (CONSTANT, INPUT)
-        and (value := graph.value(node)) is not None
-    }
-    space = Namespace({name, "np"})
+    request = Request(outputs, signatures, name, simplify, dtype, stacked)
+    *_, last = stages(graph, request)
+    return last.function
+
+
+class Request(NamedTuple):
+    """What is asked of a graph's outputs: as `array_function` takes it."""
+
+    outputs: Nested
+    signatures: Sequence[Signature]
+    name: str = "f"
+    simplify: bool = True
+    dtype: str = "float64"
+    stacked: Sequence[bool] = ()
+
+
+class Stage(NamedTuple):
+    """A step on the way from scalars to the statements that are printed, and what it led to."""
+
+    name: str
+    function: ArrayFunction
+
+
+def stages(graph: Graph, request: Request) -> Iterator[Stage]:
+    """Roll, the axis of samples, smaller domains, and the rewrites that are tried.
+
+    Each computes what the one before it does: `verify` compares them.
+    """
+    signatures = request.signatures
+    space = Namespace({request.name, "np"} | called_elsewhere(graph.ops))
     groups = tuple([_group(signature, space) for signature in signatures])
-    whole = {group.argument for group in groups}
-    results = _results(nested, "", whole)
-    made = ArrayFunction(name, groups, program, results, values, dtype)
-    return rewritten(made) if simplify else made
+    values = dict(_values(graph, signatures))
+    stacked = request.stacked or [False] * len(graph.outputs)
+
+    def stage(name: str, program: ArrayProgram) -> Stage:
+        elements = _outputs(graph, program, stacked)
+        nested = map_nested(request.outputs, lambda _: next(elements))
+        results = _results(nested, "", {group.argument for group in groups})
+        made = ArrayFunction(request.name, groups, program, results, values, request.dtype)
+        return Stage(name, replace(made, survey=survey))
+
+    program, survey = _statements(graph, signatures)
+    last = stage("arrays" if graph.shapes else "roll", program)
+    yield last
+    one = program
+    program = batched(program, [s.name for s in signatures if s.batched])
+    if program is not one:
+        last = stage("batch", program)
+        yield last
+    statements = tables_named(tuple(map(tightened, program.statements)))
+    if statements != program.statements:
+        last = stage("domains", replace(program, statements=statements))
+        yield last
+    if request.simplify:
+        for function in rewritten(last.function):
+            yield Stage(function.passes[-1].name, function)
 
 
-def _statements(graph: Graph, signatures: Sequence[Signature]) -> ArrayProgram:
-    """What the outputs are for one sample."""
+def _values(graph: Graph, signatures: Sequence[Signature]) -> Iterator[tuple[str, float]]:
+    """The numbers of leaves that are no arguments, by name."""
+    given = {leaf for s in signatures for leaf in s.leaves}
+    for label, node in graph.leaves.items():
+        value = graph.value(node)
+        if label in given or node in graph.shapes or graph.ops[node] in (CONSTANT, INPUT):
+            continue
+        if value is not None:
+            yield label, float(value)
+
+
+def _statements(
+    graph: Graph, signatures: Sequence[Signature]
+) -> tuple[ArrayProgram, Survey | None]:
+    """What the outputs are for one sample, and how regular scalars are."""
     if graph.shapes:
         given = [Argument(s.name, s.leaves, s.shapes, s.scalar) for s in signatures]
-        return written_program(graph, graph.outputs, given)
+        return written_program(graph, graph.outputs, given), None
     graph = _with_all_leaves(graph, signatures)
     arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
-    return roll_nodes(graph, graph.outputs, arguments)
+    return rolled_nodes(graph, graph.outputs, arguments)
 
 
 def _with_all_leaves(graph: Graph, signatures: Sequence[Signature]) -> Graph:
@@ -95,6 +142,13 @@ def _group(signature: Signature, space: Namespace) -> ArrayGroup:
     )
 
 
+def _outputs(
+    graph: Graph, program: ArrayProgram, stacked: Iterable[bool]
+) -> Iterator[Element | Whole]:
+    """The outputs one by one."""
+    return _wholes(graph, program, stacked) if graph.shapes else _elements(program, stacked)
+
+
 def _wholes(
     graph: Graph, program: ArrayProgram, stacked: Iterable[bool]
 ) -> Iterator[Element | Whole]:
@@ -107,7 +161,7 @@ def _wholes(
 
 
 def _elements(program: ArrayProgram, stacked: Iterable[bool]) -> Iterator[Element]:
-    """The outputs one by one."""
+    """The outputs of a graph of scalars."""
     each = iter(stacked)
     for array, places in program.outputs:
         size = program.arrays[array].size

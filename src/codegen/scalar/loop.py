@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, NamedTuple
 
 from ...errors import SpellingError
-from ..array.program import ArrayProgram
 from ..compiled import Compiled
 from ..names import Namespace
 from ..program import Program, flatten
@@ -131,7 +130,7 @@ def take_steps(
 
 def _ieee(step: Compiled) -> AbstractContextManager[Any]:
     """Where NumPy, if the step runs in it, computes without warnings, as Python targets do."""
-    if not isinstance(step.program, ArrayProgram):
+    if isinstance(step.program, Program):
         return nullcontext()
     from numpy import errstate
 
