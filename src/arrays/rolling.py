@@ -94,7 +94,9 @@ def rolled_nodes(
 ) -> tuple[ArrayProgram, Survey]:
     """The array program that computes some nodes, and how regular they are."""
     found, known = _shapes(graph, roots, arguments or {})
-    return _program(found, known, arguments or {}), _survey(found, known, len(live_nodes(graph, roots)))
+    return _program(found, known, arguments or {}), _survey(
+        found, known, len(live_nodes(graph, roots))
+    )
 
 
 def roll_if_regular(
