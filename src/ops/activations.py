@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from . import carried, carried_c, carried_javascript, ieee, intervals
+from . import carried, carried_c, carried_javascript, ieee, intervals, kernels
 from .basic import ABS, EXP, SIGMOID, SOFTPLUS, TANH, WHERE
 from .notations import REAL, cost, exact, irrational, own, upright
 from .record import COMPARISON, PRODUCT, Notation, Op, call, ufunc
@@ -23,6 +23,7 @@ ELU = Op(
     name="elu",
     arity=1,
     evaluate=ieee.elu,
+    kernel=kernels.elu,
     sympy=lambda sp, x, alpha: sp.Piecewise((x, x > 0), (exact(sp, alpha) * (sp.exp(x) - 1), True)),
     vjp=(lambda ct, out, x, alpha: WHERE(x > 0, ct, ct * (alpha * EXP(x))),),
     notation={
@@ -47,6 +48,7 @@ SELU = Op(
     name="selu",
     arity=1,
     evaluate=lambda x: _SCALE * (_ALPHA * math.expm1(x) if x <= 0.0 else x),
+    kernel=lambda m, x: kernels.elu(m, x, _ALPHA, _SCALE),
     sympy=lambda sp, x: (
         exact(sp, _SCALE) * sp.Piecewise((x, x > 0), (exact(sp, _ALPHA) * (sp.exp(x) - 1), True))
     ),
@@ -74,6 +76,7 @@ MISH = Op(
     name="mish",
     arity=1,
     evaluate=ieee.mish,
+    kernel=kernels.mish,
     sympy=lambda sp, x: x * sp.tanh(sp.log(1 + sp.exp(x))),
     vjp=(lambda ct, out, x: ct * _mish_slope(x),),
     notation={
@@ -100,6 +103,7 @@ SOFTSIGN = Op(
     name="softsign",
     arity=1,
     evaluate=lambda x: x / (1.0 + abs(x)),
+    kernel=lambda m, x: x / (1.0 + m.abs(x)),
     sympy=lambda sp, x: x / (1 + sp.Abs(x)),
     vjp=(lambda ct, out, x: ct / ((1 + ABS(x)) * (1 + ABS(x))),),
     notation={
@@ -130,6 +134,7 @@ HARD_TANH = Op(
     name="hard_tanh",
     arity=1,
     evaluate=lambda x: -1.0 if x < -1.0 else 1.0 if x > 1.0 else x,
+    kernel=kernels.hard_tanh,
     sympy=lambda sp, x: sp.Piecewise((-1, x < -1), (1, x > 1), (x, True)),
     vjp=(lambda ct, out, x: WHERE(x < -1, 0, WHERE(x > 1, 0, ct)),),
     notation={
@@ -154,6 +159,7 @@ HARD_SIGMOID = Op(
     name="hard_sigmoid",
     arity=1,
     evaluate=lambda x: 0.0 if x < -3.0 else 1.0 if x > 3.0 else x / 6.0 + 0.5,
+    kernel=kernels.hard_sigmoid,
     sympy=lambda sp, x: sp.Piecewise((0, x < -3), (1, x > 3), (x / 6 + sp.Rational(1, 2), True)),
     vjp=(lambda ct, out, x: WHERE(x < -3, 0, WHERE(x > 3, 0, ct / 6)),),
     notation={
@@ -179,6 +185,7 @@ GELU_EXACT = Op(
     name="gelu_exact",
     arity=1,
     evaluate=ieee.gelu_exact,
+    kernel=kernels.gelu_exact,
     sympy=lambda sp, x: x * sp.erfc(-x / sp.sqrt(2)) / 2,
     vjp=(lambda ct, out, x: ct * _gelu_slope(x),),
     notation={

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from . import intervals
+from . import intervals, kernels
 from .notations import REAL, condition, cost, upright
 from .record import COMPARISON, Notation, Op, call, ufunc
 
@@ -29,6 +29,7 @@ def _joined(
         name=name,
         arity=2,
         evaluate=lambda a, b: 1.0 if holds(a, b) else 0.0,
+        kernel=getattr(kernels, name),
         sympy=lambda sp, a, b: getattr(sp, meaning)(condition(sp, a), condition(sp, b)),
         vjp=(None, None),
         notation={
@@ -75,6 +76,7 @@ NOT = Op(
     name="logical_not",
     arity=1,
     evaluate=lambda x: 0.0 if x else 1.0,
+    kernel=kernels.logical_not,
     sympy=lambda sp, x: sp.Not(condition(sp, x)),
     vjp=(None,),
     notation={
@@ -127,12 +129,14 @@ ISNAN = _test(
     "isnan",
     "isNaN",
     lambda sp, x: sp.Ne(x, x, evaluate=False),
+    kernel=lambda m, x: m.flag(x != x),
     interval=intervals.is_nan,
 )
 ISFINITE = _test(
     "isfinite",
     "isFinite",
     lambda sp, x: sp.StrictLessThan(sp.Abs(x), sp.oo, evaluate=False),
+    kernel=lambda m, x: m.flag(m.abs(x) < math.inf),
     interval=intervals.is_finite,
 )
 

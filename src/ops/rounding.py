@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import carried_c, carried_javascript, ieee, intervals
+from . import carried_c, carried_javascript, ieee, intervals, kernels
 from .basic import EQ, MAXIMUM, WHERE
 from .notations import AWAY_FROM_ZERO, REAL, cost, own, upright
 from .record import PRODUCT, Notation, Op, call, infix, ufunc
@@ -15,6 +15,7 @@ SIGN = Op(
     name="sign",
     arity=1,
     evaluate=ieee.signum,
+    kernel=kernels.sign,
     sympy=lambda sp, x: sp.Piecewise((1, x > 0), (-1, x < 0), (0, True)),
     vjp=(None,),
     notation={
@@ -37,6 +38,7 @@ FLOOR = Op(
     name="floor",
     arity=1,
     evaluate=ieee.floored,
+    kernel=kernels.floor,
     sympy=lambda sp, x: sp.floor(x),
     vjp=(None,),
     notation={
@@ -58,6 +60,7 @@ CEIL = Op(
     name="ceil",
     arity=1,
     evaluate=ieee.ceiled,
+    kernel=kernels.ceil,
     sympy=lambda sp, x: sp.ceiling(x),
     vjp=(None,),
     notation={
@@ -80,6 +83,7 @@ ROUND = Op(
     arity=1,
     evaluate=ieee.rounded,
     # Over the reals, floor and ceiling share the halves out so that the even neighbour is reached.
+    kernel=kernels.round_even,
     sympy=lambda sp, x: sp.floor(x / 2 + sp.Rational(1, 4)) + sp.ceiling(x / 2 - sp.Rational(1, 4)),
     vjp=(None,),
     notation={
@@ -101,6 +105,7 @@ MOD = Op(
     name="mod",
     arity=2,
     evaluate=ieee.modulo,
+    kernel=kernels.mod,
     sympy=lambda sp, a, b: a - b * sp.floor(a / b),
     vjp=(lambda ct, out, a, b: ct, lambda ct, out, a, b: ct * ((out - a) / b)),
     notation={
@@ -124,6 +129,7 @@ HEAVISIDE = Op(
     name="heaviside",
     arity=2,
     evaluate=ieee.heaviside,
+    kernel=kernels.heaviside,
     sympy=lambda sp, x, at: sp.Piecewise((0, x < 0), (1, x > 0), (at, True)),
     vjp=(None, lambda ct, out, x, at: WHERE(EQ(x, 0), ct, 0)),
     notation={
@@ -156,6 +162,7 @@ CLIP = Op(
     name="clip",
     arity=3,
     evaluate=ieee.clipped,
+    kernel=kernels.clip,
     sympy=lambda sp, x, low, high: sp.Min(sp.Max(x, low), high),
     vjp=(
         lambda ct, out, x, low, high: _in_limits(x, low, high, 0, ct, 0),

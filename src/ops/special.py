@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from . import carried, carried_c, carried_javascript, ieee, intervals
+from . import carried, carried_c, carried_javascript, ieee, intervals, kernels
 from .basic import EXP
 from .notations import POSITIVE, REAL, cost, irrational, own, upright
 from .record import Notation, Op, call
@@ -38,6 +38,7 @@ ERF = Op(
     name="erf",
     arity=1,
     evaluate=math.erf,
+    kernel=kernels.library("erf"),
     sympy=lambda sp, x: sp.erf(x),
     vjp=(lambda ct, out, x: ct * _bell(x),),
     notation=_carried("erf", carried.erf_of_arrays, carried_javascript.ERF),
@@ -51,6 +52,7 @@ ERFC = Op(
     name="erfc",
     arity=1,
     evaluate=math.erfc,
+    kernel=kernels.library("erfc"),
     sympy=lambda sp, x: sp.erfc(x),
     vjp=(lambda ct, out, x: -(ct * _bell(x)),),
     notation=_carried("erfc", carried.erfc_of_arrays, carried_javascript.ERF),
@@ -64,6 +66,7 @@ LGAMMA = Op(
     name="lgamma",
     arity=1,
     evaluate=ieee.log_gamma,
+    kernel=kernels.library("lgamma"),
     sympy=lambda sp, x: (
         sp.loggamma(x) if getattr(x, "is_positive", None) else sp.log(sp.Abs(sp.gamma(x)))
     ),
