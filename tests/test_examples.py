@@ -22,7 +22,7 @@ WRITES = {
 
 SAYS = {
     "digits.py": [r"chosen: numpy: 10,\d{3} operations a sample"],
-    "mnist_shape.py": [r"build .*120,\d{3} nodes", r"roll .* \d\d nodes", r"chosen: numpy: "],
+    "mnist_shape.py": [r"build .*120,\d{3} nodes", r"roll .* \d\d statements", r"chosen: numpy: "],
 }
 """What an example prints, as patterns."""
 

@@ -94,7 +94,9 @@ def rolled_nodes(
 ) -> tuple[ArrayProgram, Survey]:
     """The array program that computes some nodes, and how regular they are."""
     found, known = _shapes(graph, roots, arguments or {})
-    return _program(found, known, arguments or {}), _survey(found, known)
+    return _program(found, known, arguments or {}), _survey(
+        found, known, len(live_nodes(graph, roots))
+    )
 
 
 def roll_if_regular(
@@ -102,7 +104,7 @@ def roll_if_regular(
 ) -> Rolling:
     """The array program of some nodes, unless they are too irregular, and how regular they are."""
     found, known = _shapes(graph, roots, arguments or {})
-    survey = _survey(found, known)
+    survey = _survey(found, known, len(live_nodes(graph, roots)))
     program = _program(found, known, arguments or {}) if survey.regular else None
     return Rolling(program, survey)
 
@@ -131,11 +133,11 @@ def _shapes(
     return found, shapes(found, homes, arguments) if changed else known
 
 
-def _survey(found: Scalars, known: Shapes) -> Survey:
+def _survey(found: Scalars, known: Shapes, nodes: int) -> Survey:
     computed = [f for f in known.families if f.kind in (APPLY, REDUCE)]
     alone = Counter(f.op.name for f in computed if f.size == 1 and f.op is not None)
     left = sum(family.size for family in computed)
-    return Survey(len(found.graph), left, len(computed), dict(alone))
+    return Survey(nodes, left, len(computed), dict(alone))
 
 
 def _program(found: Scalars, known: Shapes, arguments: Mapping[str, Sequence[int]]) -> ArrayProgram:
