@@ -255,14 +255,24 @@ def _polygamma(order: Any, x: Any) -> Any:
     return ops.DIGAMMA(x) if order == 0 else ops.POLYGAMMA(x, order)
 
 
-def _gamma(x: Any) -> Any:
-    """Γ, whose sign below 0 changes from one whole number to the next."""
-    sign = ops.WHERE(ops.GT(x, 0), 1, 1 - 2 * ops.MOD(ops.FLOOR(x), 2))
-    return sign * ops.EXP(ops.LGAMMA(x))
+def _gammas(above: Sequence[Any], below: Sequence[Any] = ()) -> Any:
+    """A product of Γs over another; the sign of each below 0 changes at whole numbers."""
+    signs = [ops.WHERE(ops.GT(x, 0), 1, 1 - 2 * ops.MOD(ops.FLOOR(x), 2)) for x in (*above, *below)]
+    size = sum(map(ops.LGAMMA, above[1:]), ops.LGAMMA(above[0])) - sum(map(ops.LGAMMA, below))
+    return reduce(lambda a, b: a * b, signs) * ops.EXP(size)
 
 
 def _inverse(op: Any) -> Callable[..., Any]:
     return lambda x: 1 / op(x)
+
+
+def _of_inverse(op: Any) -> Callable[..., Any]:
+    return lambda x: op(1 / x)
+
+
+def _logaddexp2(a: Any, b: Any) -> Any:
+    unit = math.log(2)
+    return ops.LOGADDEXP(a * unit, b * unit) / unit
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
@@ -283,11 +293,17 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "Min": _many(ops.MINIMUM),
     "Heaviside": lambda x, at=0.5: ops.HEAVISIDE(x, at),
     "loggamma": ops.LGAMMA,
-    "gamma": _gamma,
-    "factorial": lambda x: _gamma(x + 1),
+    "gamma": lambda x: _gammas([x]),
+    "factorial": lambda x: _gammas([x + 1]),
+    "beta": lambda a, b: _gammas([a, b], [a + b]),
+    "binomial": lambda n, k: _gammas([n + 1], [k + 1, n - k + 1]),
     "polygamma": _polygamma,
     "Sqrt": ops.SQRT,
     "Cbrt": ops.CBRT,
+    "logaddexp": ops.LOGADDEXP,
+    "logaddexp2": _logaddexp2,
+    "cosm1": lambda x: -2 * ops.SIN(x / 2) ** 2,
+    "powm1": lambda a, b: ops.EXPM1(b * ops.LOG(a)),
     "fma": lambda a, b, c: a * b + c,
     "sec": _inverse(ops.COS),
     "csc": _inverse(ops.SIN),
@@ -295,7 +311,12 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "sech": _inverse(ops.COSH),
     "csch": _inverse(ops.SINH),
     "coth": _inverse(ops.TANH),
-    "acot": lambda x: ops.ATAN(1 / x),
+    "acot": _of_inverse(ops.ATAN),
+    "asec": _of_inverse(ops.ACOS),
+    "acsc": _of_inverse(ops.ASIN),
+    "acoth": _of_inverse(ops.ATANH),
+    "asech": _of_inverse(ops.ACOSH),
+    "acsch": _of_inverse(ops.ASINH),
     "sinc": lambda x: ops.WHERE(ops.EQ(x, 0), 1, ops.SIN(x) / x),
     "StrictLessThan": (ops.LT),
     "LessThan": (ops.LE),

@@ -365,7 +365,7 @@ def _meant(number: float, constants: Sequence[tuple[float, Any]]) -> Any:
 
 
 def _irrational_numbers(expression: Any) -> list[tuple[float, Any]]:
-    """The sizes of irrational numbers in an expression, and of products, beside the nearest floats."""
+    """The sizes of irrational numbers and products in an expression, after the nearest floats."""
     import sympy
 
     found: dict[Any, float] = {}
