@@ -37,10 +37,12 @@ def array_function(
 ) -> ArrayFunction:
     """The function for `graph.outputs`, which `outputs` has the nesting of.
 
-    simplify  whether to rewrite statements where that makes a call cheaper
+    simplify  whether to rewrite statements where that makes a call cheaper, and to compute outputs
+              in the stable form that the graph has of them
     stacked   which of them are one for each sample, whether they differ or not
     """
-    program = _statements(graph, signatures)
+    roots = [graph.stable_forms.get(n, n) if simplify else n for n in graph.outputs]
+    program = _statements(graph, roots, signatures)
     program = batched(program, [s.name for s in signatures if s.batched])
     statements = tuple(map(tightened, program.statements))
     program = replace(program, statements=tables_named(statements))
@@ -64,26 +66,29 @@ def array_function(
     return rewritten(made) if simplify else made
 
 
-def _statements(graph: Graph, signatures: Sequence[Signature]) -> ArrayProgram:
+def _statements(
+    graph: Graph, roots: Sequence[int], signatures: Sequence[Signature]
+) -> ArrayProgram:
     """What the outputs are for one sample."""
     if graph.shapes:
         given = [Argument(s.name, s.leaves, s.shapes, s.scalar) for s in signatures]
-        return written_program(graph, graph.outputs, given)
-    graph = _with_all_leaves(graph, signatures)
+        return written_program(graph, roots, given)
+    graph, roots = _with_all_leaves(graph, roots, signatures)
     arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
-    return roll_nodes(graph, graph.outputs, arguments)
+    return roll_nodes(graph, roots, arguments)
 
 
-def _with_all_leaves(graph: Graph, signatures: Sequence[Signature]) -> Graph:
-    """The graph with a leaf for each that an argument names."""
+def _with_all_leaves(
+    graph: Graph, roots: Sequence[int], signatures: Sequence[Signature]
+) -> tuple[Graph, Sequence[int]]:
+    """The graph with a leaf for each that an argument names, and its roots."""
     missing = [leaf for s in signatures for leaf in s.leaves if leaf not in graph.leaves]
     if not missing:
-        return graph
-    roots = list(graph.outputs)
+        return graph, roots
     graph = extract([graph[node] for node in roots])
     for leaf in missing:
         graph.input(leaf)
-    return graph
+    return graph, graph.outputs
 
 
 def _group(signature: Signature, space: Namespace) -> ArrayGroup:
