@@ -28,7 +28,7 @@ from ..errors import (
 from ..graph.arithmetic import Arithmetic
 from ..graph.doors import Door, View
 from ..graph.expr import Graph, common_graph
-from ..graph.rewrite import extract
+from ..graph.rewrite import rewritten
 from ..graph.store import check_name
 from ..graph.unroll import element_names, unroll_graph
 from ..graph.written import Report
@@ -345,12 +345,32 @@ def recipe_of(
     values = {
         s.name: tuple(graph.value(graph.leaves[leaf]) for leaf in s.leaves) for s in signatures
     }
-    asked = extract([graph[node] for node in nodes])
-    kept = asked.outputs
-    recipe = Recipe.of(
-        reduced(asked, signatures, reduce), outputs, signatures, options, kept, reduce
-    )
-    return recipe, values
+    asked, twins = _asked(graph, nodes, options)
+    kept = asked.outputs[: len(nodes)]
+    whole, stacked = reduced(asked, signatures, reduce)
+    results, forms = whole.outputs[: len(nodes)], whole.outputs[len(nodes) :]
+    whole.outputs = results
+    whole.stable_forms.update(zip([results[place] for place in twins], forms, strict=True))
+    reduction = whole, stacked[: len(nodes)]
+    return Recipe.of(reduction, outputs, signatures, options, kept, reduce), values
+
+
+def _asked(graph: Graph, nodes: Sequence[int], options: Options) -> tuple[Graph, list[int]]:
+    """A graph of the outputs alone, followed for statements by some in their stable form: which.
+
+    Those are the outputs that are there beside their derivatives. What is differentiated is the
+    stable form, so most of it is computed anyway.
+    """
+    known: dict[int, int] = {}
+    if options.rules is not None and find_target(options.target).arrays:
+        known = {k: graph.stable_forms.get(node, node) for k, node in enumerate(nodes)}
+        known = {k: form for k, form in known.items() if form != nodes[k]}
+    asked, images = rewritten(graph, [*nodes, *known.values()])
+    differentiated = {root for root, _ in asked.gradients}
+    twins = [k for k in known if images[nodes[k]] in differentiated]
+    forms = [known[k] for k in twins]
+    asked.outputs = tuple([images[node] for node in (*nodes, *forms)])
+    return asked, twins
 
 
 def _scalar_program(recipe: Recipe) -> Program:

@@ -306,6 +306,45 @@ def test_attention_is_masked_and_needs_no_tables():
     assert f.source.count("\n") < 90
 
 
+def test_matrices_side_by_side_have_a_product_each_in_the_backward_pass():
+    graph, size = Graph(), 3
+    params, x = graph.inputs("w", 3 * size * size), graph.inputs("x", 4 * size)
+    rows = [x[k : k + size] for k in range(0, len(x), size)]
+    lines = [params[k : k + size] for k in range(0, len(params), size)]
+    mixed = [
+        [[sum(a * b for a, b in zip(line, row, strict=True)) for line in some] for row in rows]
+        for some in (lines[:size], lines[size : 2 * size], lines[2 * size :])
+    ]
+    loss = graph.constant(0.0)
+    for place, query in enumerate(mixed[0]):
+        keys, values = mixed[1][: place + 1], mixed[2][: place + 1]
+        powers = [sum(a * b for a, b in zip(query, key, strict=True)).exp() for key in keys]
+        shares = [power / sum(powers) for power in powers]
+        for column in zip(*values, strict=True):
+            loss += sum(s * v for s, v in zip(shares, column, strict=True)).tanh()
+    f, _ = both({"params": params, "x": x}, {"loss": loss, "grad": grad(loss, params)})
+    assert any(record.name == "pieces" and record.kept for record in f.program.passes)
+    assert "np.einsum(" not in f.source, f.source
+    assert "np.array([" not in f.source, f.source
+
+
+@pytest.mark.parametrize("batch", [(), "x"])
+def test_a_function_is_computed_as_its_derivative_reads_it(batch):
+    graph = Graph()
+    x, w = graph.inputs("x", 3), graph.inputs("w", 3)
+    powers = [(a * b).exp() for a, b in zip(w, x, strict=True)]
+    loss = -(powers[1] / (powers[0] + powers[1] + powers[2])).log()
+    outputs = {"loss": loss, "dw": grad(loss, w)}
+    fast, _ = both({"x": x, "w": w}, outputs, batch=batch)
+    assert fast.source.count("np.exp(") == 1
+    large = fast(np.full((2, 3) if batch else 3, 1000.0), np.array([3.0, 1.0, 2.0]))
+    assert large["loss"] == 2000.0 * (2 if batch else 1)
+    alone = compile({"x": x, "w": w}, loss, target="numpy", batch=batch)
+    assert "np.maximum" not in alone.source  # nothing else computes the stable form
+    plain = compile({"x": x, "w": w}, outputs, target="numpy", batch=batch, simplify=False)
+    assert plain.source.count("np.exp(") == 2
+
+
 def test_inf_and_nan_come_without_a_warning():
     g = Graph()
     x = g.inputs("x", 3)

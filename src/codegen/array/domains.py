@@ -110,6 +110,11 @@ def _as_bound(condition: Condition) -> Affine | None:
     return None
 
 
+def part(statement: Statement, axis: str, ends: tuple[int, int]) -> Statement:
+    """A statement on a part of an axis, from the first of two numbers to the last."""
+    return _shortened(statement, {axis: ends}, statement.domain)
+
+
 def _shortened(statement: Statement, ranges: Ranges, domain: tuple[Condition, ...]) -> Statement:
     lengths = {axis.name: axis.length for axis in statement.axes}
     moved = _Shift(ranges, lengths)

@@ -71,7 +71,11 @@ class _Printer:
         samples = f"len({batched[0]})" if batched else "1"
         taken = {function.name, "np", *own, *self._names.values()}
         self.head = Head(taken, samples)
-        self._columns = function.columns
+        self._columns = frozenset(
+            name
+            for name in function.columns
+            if (home := self._arrays[name].home) is None or home.vector in function.columns
+        )
         self.recogniser = Recogniser(
             self.program, self.source, self.head, function.dtype, self._columns
         )

@@ -11,6 +11,7 @@ from ...ops.shapes import BATCH
 from .biases import with_biases
 from .function import ArrayFunction, copied_by
 from .outputs import joined
+from .pieces import in_pieces
 from .scaling import scaled
 from .statementcost import microseconds
 from .sums import flattened
@@ -90,6 +91,7 @@ def _folded(function: ArrayFunction) -> ArrayFunction:
 
 
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
+    ("pieces", in_pieces),
     ("sums", flattened),
     ("windows", unfolded),
     ("factors", scaled),

@@ -37,7 +37,8 @@ def array_function(
 ) -> ArrayFunction:
     """The function for `graph.outputs`, which `outputs` has the nesting of.
 
-    simplify  whether to rewrite statements where that makes a call cheaper
+    simplify  whether to rewrite statements where that makes a call cheaper, and to compute outputs
+              in the stable form that the graph has of them
     stacked   which of them are one for each sample, whether they differ or not
     """
     request = Request(outputs, signatures, name, simplify, dtype, stacked)
@@ -81,7 +82,9 @@ def stages(graph: Graph, request: Request) -> Iterator[Stage]:
         made = ArrayFunction(request.name, groups, program, results, values, request.dtype)
         return Stage(name, replace(made, survey=survey))
 
-    program, survey = _statements(graph, signatures)
+    simplify, stable = request.simplify, graph.stable_forms
+    roots = [stable.get(n, n) if simplify else n for n in graph.outputs]
+    program, survey = _statements(graph, roots, signatures)
     last = stage("arrays" if graph.shapes else "roll", program)
     yield last
     one = program
@@ -110,27 +113,28 @@ def _values(graph: Graph, signatures: Sequence[Signature]) -> Iterator[tuple[str
 
 
 def _statements(
-    graph: Graph, signatures: Sequence[Signature]
+    graph: Graph, roots: Sequence[int], signatures: Sequence[Signature]
 ) -> tuple[ArrayProgram, Survey | None]:
     """What the outputs are for one sample, and how regular scalars are."""
     if graph.shapes:
         given = [Argument(s.name, s.leaves, s.shapes, s.scalar) for s in signatures]
-        return written_program(graph, graph.outputs, given), None
-    graph = _with_all_leaves(graph, signatures)
+        return written_program(graph, roots, given), None
+    graph, roots = _with_all_leaves(graph, roots, signatures)
     arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
-    return rolled_nodes(graph, graph.outputs, arguments)
+    return rolled_nodes(graph, roots, arguments)
 
 
-def _with_all_leaves(graph: Graph, signatures: Sequence[Signature]) -> Graph:
-    """The graph with a leaf for each that an argument names."""
+def _with_all_leaves(
+    graph: Graph, roots: Sequence[int], signatures: Sequence[Signature]
+) -> tuple[Graph, Sequence[int]]:
+    """The graph with a leaf for each that an argument names, and its roots."""
     missing = [leaf for s in signatures for leaf in s.leaves if leaf not in graph.leaves]
     if not missing:
-        return graph
-    roots = list(graph.outputs)
+        return graph, roots
     graph = extract([graph[node] for node in roots])
     for leaf in missing:
         graph.input(leaf)
-    return graph
+    return graph, graph.outputs
 
 
 def _group(signature: Signature, space: Namespace) -> ArrayGroup:
