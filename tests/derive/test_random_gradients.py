@@ -7,7 +7,7 @@ import sympy
 from strategies import SMOOTH_OR_KINKED, random_recipe
 
 from wengert.derive.backward import grad, hessian, hvp, jacobian, jvp
-from wengert.errors import NotDifferentiableError
+from wengert.errors import NotDifferentiableError, SizeError
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.graph.value import Value
@@ -35,6 +35,7 @@ def exactly(formulas, symbols, point):
 
 @pytest.mark.parametrize("block", range(10))
 def test_gradients_are_sympys(block):
+    refused = 0
     for seed in range(block, COUNT, 10):
         recipe, points = drawn(seed)
         g = Graph()
@@ -42,9 +43,12 @@ def test_gradients_are_sympys(block):
         output = recipe.follow(leaves)
         gradient = grad(output, leaves)
         symbols = sympy.symbols(f"x:{recipe.leaves}", real=True)
-        formula = to_sympy(output, exact=True)
+        try:
+            formula, derived = to_sympy(output, exact=True), to_sympy(gradient, exact=True)
+        except SizeError:  # cases within cases, which sympy would take hours over
+            refused += 1
+            continue
         wanted = [formula.diff(symbol) for symbol in symbols]
-        derived = to_sympy(gradient, exact=True)
         for point in points:
             numbers = exactly([*wanted, *derived], symbols, point)
             judges, found = numbers[: len(symbols)], numbers[len(symbols) :]
@@ -57,6 +61,7 @@ def test_gradients_are_sympys(block):
                 assert abs(exact - judge) <= 1e-15 * scale, (seed, point)
                 assert abs(number - judge) <= 1e-9 * scale, (seed, point)
                 assert abs(value.grad - judge) <= 1e-9 * scale, (seed, point)
+    assert refused <= COUNT // 40
 
 
 def test_the_random_expressions_use_everything():

@@ -296,8 +296,8 @@ def test_the_first_element_of_an_array_is_named():
     ones = np.ones((2, 3))
     assert f(ones, np.ones(3)) is not None
     first, formula, rule = message_of(f, [[1, 2, 3], [4, 0, 6]], np.ones(3)).splitlines()
-    assert "is -inf at [1, 1], 1 of 6 elements (forward pass) at X = 0.0" in first
-    assert formula.endswith("= log(X)")
+    assert "log(X_1_1) is -inf (forward pass) at X_1_1 = 0.0" in first
+    assert formula.endswith("= log(X_1_1)")
     assert rule == "rule: log, as it is written"
     y = arrays.sum_over(wg.sqrt(X))
     f = wg.compile({"X": X}, wg.grad(y, X), target="numpy", check=True)
@@ -335,7 +335,7 @@ def test_what_only_untaken_elements_need_may_be_anything(arrange):
         y = wg.where(taken.astype(float), arranged, 0.0)
         f = wg.compile({"X": X}, y, target="numpy", check=True)
         if (hit & taken).any():
-            assert "sqrt(X) is nan at [1, 1], 1 of 6" in message_of(f, numbers)
+            assert "sqrt(X_1_1) is nan (forward pass) at X_1_1 = -1.0" in message_of(f, numbers)
         else:
             assert np.isfinite(f(numbers)).all()
 
