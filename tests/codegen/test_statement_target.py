@@ -255,7 +255,7 @@ def step_of(optimizer):
 def test_the_learning_rate_is_applied_where_the_fewest_numbers_are():
     f = step_of(SGD(0.1))
     assert "new_params = np.subtract(params, dparams, out=dparams)" in f.source, f.source
-    assert "* (0.1 / len(x))" in f.source, f.source
+    assert "* (0.1 / np.float64(len(x)))" in f.source, f.source
 
 
 def test_a_factor_that_was_moved_stays_where_it_is():
