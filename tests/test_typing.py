@@ -1,6 +1,13 @@
 """What `inspect`, SciPy and type checkers are told about functions."""
 
+import importlib.util
 import inspect
+import json
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -55,3 +62,44 @@ def test_a_jacobian_has_a_row_per_output_as_scipy_wants_it():
 def test_names_that_the_types_allow_are_those_there_are():
     assert set(get_args(LossName)) == set(wg.LOSSES)
     assert set(get_args(OptimizerName)) == set(OPTIMIZERS)
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A program of a user's, with the package where a type checker finds it."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "wengert").symlink_to(Path(wg.__file__).parent)
+    source = Path(__file__).with_name("typed_program.py")
+    return Path(shutil.copy(source, tmp_path))
+
+
+def test_a_users_program_runs(program):
+    runpy.run_path(str(program))
+
+
+def test_mypy_knows_the_types_of_a_users_program(program, request, monkeypatch):
+    api = pytest.importorskip("mypy.api")
+    monkeypatch.setenv("MYPYPATH", str(program.parent / "lib"))
+    monkeypatch.chdir(program.parent)
+    cache = request.config.cache.mkdir("mypy")
+    options = ["--strict", "--follow-imports=silent", f"--cache-dir={cache}"]
+    assert api.run([*options, program.name])[0].startswith("Success")
+
+
+def test_pyright_knows_the_types_of_a_users_program(program):
+    if importlib.util.find_spec("basedpyright"):  # which brings a Node.js of its own
+        command = [sys.executable, "-m", "basedpyright"]
+    else:
+        command = [shutil.which("pyright") or pytest.skip("neither pyright nor basedpyright")]
+        if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode:
+            pytest.skip("pyright cannot run: it wants Node.js, or the network to get it")
+    settings = {
+        "include": [program.name],
+        "extraPaths": ["lib", *filter(None, sys.path)],
+        "typeCheckingMode": "standard",
+    }
+    (program.parent / "pyrightconfig.json").write_text(json.dumps(settings))
+    done = subprocess.run(
+        [*command, "-p", str(program.parent)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
