@@ -306,6 +306,27 @@ def test_attention_is_masked_and_needs_no_tables():
     assert f.source.count("\n") < 90
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_rows_are_summed_by_products_with_ones(dtype):
+    graph = Graph()
+    rows = [graph.inputs(f"x{k}", 3) for k in range(4)]
+    outputs = [
+        [sum(a * a for a in row).sqrt() for row in rows],
+        [sum(a.tanh() for a in column) for column in zip(*rows, strict=True)],
+    ]
+    x = [a for row in rows for a in row]
+    f = compile({"x": x}, outputs, target=STATEMENTS, dtype=dtype)
+    numbers = np.linspace(-1.0, 1.0, 12, dtype=dtype)
+    found = f(numbers)
+    assert ", ones)" in f.source, f.source
+    assert "einsum" not in f.source, f.source
+    assert ".reduce(" not in f.source, f.source
+    assert [part.dtype for part in found] == [dtype, dtype]
+    table = numbers.reshape(4, 3)
+    np.testing.assert_allclose(found[0], np.linalg.norm(table, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(found[1], np.tanh(table).sum(axis=0), rtol=1e-6)
+
+
 def test_matrices_side_by_side_have_a_product_each_in_the_backward_pass():
     graph, size = Graph(), 3
     params, x = graph.inputs("w", 3 * size * size), graph.inputs("x", 4 * size)

@@ -70,7 +70,7 @@ class _Printer:
         batched = [g.argument for g in function.groups if g.batched]
         samples = f"len({batched[0]})" if batched else "1"
         taken = {function.name, "np", *own, *self._names.values()}
-        self.head = Head(taken, samples)
+        self.head = Head(taken, samples, function.dtype)
         self._columns = frozenset(
             name
             for name in function.columns

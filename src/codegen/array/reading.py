@@ -72,10 +72,12 @@ class Head:
 
     taken    names that are used for something else
     samples  how many samples there are, as text
+    dtype    the type of the function's numbers
     """
 
     taken: set[str] = field(default_factory=set)
     samples: str = "samples"
+    dtype: str = "float64"
     constants: dict[str, str] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
 

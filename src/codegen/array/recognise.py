@@ -38,6 +38,9 @@ MANY = 12
 LARGE = 512
 """An array of so many elements is multiplied by 1 / c: divisions take longer than products."""
 
+SMALL = 8192
+"""Products of the rows of matrices of at most so many elements are summed after they are made."""
+
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
 
@@ -308,7 +311,8 @@ class Recogniser:
                 assert isinstance(over, tuple)
                 names = [axis.name for axis in over]
                 whole = self._sum(some, [*grid, *names])
-                parts[place] = (1, _over_axes(whole, names, "add"))
+                inner = {**lengths, **{axis.name: axis.length for axis in over}}
+                parts[place] = (1, _over_axes(whole, names, "add", inner, self.head))
         return parts
 
     def _to_be_summed(self, term: Term, outer: Mapping[str, int]) -> Code | None:
@@ -348,7 +352,7 @@ class Recogniser:
             else:
                 scale *= lengths[axis]
         sign = -1 if scale < 0 else 1
-        return sign, contracted(factors, over, grid, lengths, abs(scale))
+        return sign, contracted(factors, over, grid, lengths, abs(scale), self.head)
 
     def _mask_of(self, term: Term, lengths: Mapping[str, int]) -> Code | None:
         """The mask that a term needs: none for conditions outside of which a factor is 0."""
@@ -442,8 +446,11 @@ def contracted(
     grid: Sequence[str],
     lengths: Mapping[str, int],
     scale: float = 1.0,
+    head: Head | None = None,
 ) -> Code:
     """The product of factors summed over axes, `scale` times; its axes are some of `grid`.
+
+    With a `head`, sums over an axis may be products with a constant of ones.
 
     >>> x, w = Code("x", ("p", "c")), Code("w", ("e", "c"))
     >>> contracted([x, w], ["c"], ["p", "e"], {"p": 2, "c": 3, "e": 4}).text
@@ -453,7 +460,7 @@ def contracted(
     """
     if not factors:
         return number(scale)
-    left = [_summed_alone(k, over, factors) for k in range(len(factors))]
+    left = [_summed_alone(k, over, factors, lengths, head) for k in range(len(factors))]
     sizes = [_size(code.axes, lengths) for code in left]
     result = {axis for code in left for axis in code.axes} - set(over)
     if scale != 1.0 and min(sizes) < _size(result, lengths):
@@ -462,13 +469,17 @@ def contracted(
         scale = 1.0
     order = [*grid, *over]
     while len(left) > 1:
-        left = _paired(left, over, order, lengths)
+        left = _paired(left, over, order, lengths, head)
     rest = [axis for axis in over if axis in left[0].axes]
-    return scaled(_over_axes(left[0], rest, "add"), scale)
+    return scaled(_over_axes(left[0], rest, "add", lengths, head), scale)
 
 
 def _paired(
-    factors: list[Code], over: Sequence[str], order: Sequence[str], lengths: Mapping[str, int]
+    factors: list[Code],
+    over: Sequence[str],
+    order: Sequence[str],
+    lengths: Mapping[str, int],
+    head: Head | None,
 ) -> list[Code]:
     """Two factors made one, those whose product is smallest, summed over what no other one has."""
 
@@ -485,12 +496,17 @@ def _paired(
     i, j = min(pairs, key=cost)
     a, b, summed = factors[i], factors[j], alone(i, j)
     if any(axis in a.axes and axis in b.axes for axis in summed):
-        a, b = _summed_alone(0, summed, [a, b]), _summed_alone(1, summed, [a, b])
-        rest = [axis for axis in order if axis not in summed]
-        product = _matrix_product(a, b, summed, rest, lengths)
+        both = [a, b]
+        a, b = (_summed_alone(k, summed, both, lengths, head) for k in (0, 1))
+        if head is not None and _is_by_rows(a, b, summed, lengths):
+            product = _over_axes(_product(a, b, order), summed, "add", lengths, head)
+        else:
+            rest = [axis for axis in order if axis not in summed]
+            product = _matrix_product(a, b, summed, rest, lengths)
     else:
         product = _product(a, b, order)
-        product = _over_axes(product, [axis for axis in summed if axis in product.axes], "add")
+        inner = [axis for axis in summed if axis in product.axes]
+        product = _over_axes(product, inner, "add", lengths, head)
     return [product, *[f for k, f in enumerate(factors) if k not in (i, j)]]
 
 
@@ -498,13 +514,26 @@ def _size(axes: Iterable[str], lengths: Mapping[str, int]) -> int:
     return prod(SAMPLES if lengths[axis] == BATCH else lengths[axis] for axis in axes)
 
 
-def _summed_alone(place: int, over: Sequence[str], factors: Sequence[Code]) -> Code:
+def _is_by_rows(a: Code, b: Code, summed: Sequence[str], lengths: Mapping[str, int]) -> bool:
+    """Whether the rows of two small matrices are multiplied, each with the one in its place."""
+    alike = set(a.axes) == set(b.axes) and len(a.axes) == 2 and len(summed) == 1
+    return alike and lengths[summed[0]] != BATCH and _size(a.axes, lengths) <= SMALL
+
+
+def _summed_alone(
+    place: int,
+    over: Sequence[str],
+    factors: Sequence[Code],
+    lengths: Mapping[str, int],
+    head: Head | None,
+) -> Code:
     """A factor without the summed axes that no other factor has."""
     code = factors[place]
     if len(factors) == 1:
         return code
     others = [axis for k, other in enumerate(factors) if k != place for axis in other.axes]
-    return _over_axes(code, [a for a in over if a in code.axes and a not in others], "add")
+    own = [axis for axis in over if axis in code.axes and axis not in others]
+    return _over_axes(code, own, "add", lengths, head)
 
 
 def _counted(code: Code) -> tuple[int, Code] | None:
@@ -563,7 +592,13 @@ def _divided(one: Code, other: Code, order: Sequence[str]) -> Code:
     return Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
 
 
-def _over_axes(code: Code, axes: Sequence[str], name: str) -> Code:
+def _over_axes(
+    code: Code,
+    axes: Sequence[str],
+    name: str,
+    lengths: Mapping[str, int] | None = None,
+    head: Head | None = None,
+) -> Code:
     """The sum, or the largest or smallest, over some of its axes."""
     if not axes:
         return code
@@ -573,11 +608,30 @@ def _over_axes(code: Code, axes: Sequence[str], name: str) -> Code:
         if other.text == "0.0" and one.axes == condition.axes == code.axes:
             picked = f"np.add.reduce({one.tight}[{condition.text}])"
             return Code(picked, (), ATOM, "", "", code.depth + 1)
+    if name == "add" and lengths is not None and head is not None:
+        product = _with_ones(code, axes, lengths, head)
+        if product is not None:
+            return product
     places = sorted(code.axes.index(axis) for axis in axes)
     where = str(places[0]) if len(places) == 1 else str(tuple(places))
     # What `.sum(axis)` calls in the end, at half the price for small arrays.
     call = f"np.{name}.reduce({code.text}, axis={where if rest else None}"
     return Code(f"{call})", rest, ATOM, "", f"{call}, out={{out}})" if rest else "", code.depth + 1)
+
+
+def _with_ones(
+    code: Code, axes: Sequence[str], lengths: Mapping[str, int], head: Head
+) -> Code | None:
+    """The sum over an axis of a matrix as its product with ones, at half the price of a sum."""
+    if len(code.axes) != 2 or len(axes) != 1 or lengths[axes[0]] == BATCH:
+        return None
+    (axis,) = axes
+    dtype = "" if head.dtype == "float64" else f", dtype=np.{head.dtype}"
+    ones = head.constant(f"np.ones({lengths[axis]}{dtype})", "ones")
+    inside = f"{code.text}, {ones}" if code.axes[1] == axis else f"{ones}, {code.text}"
+    rest = tuple([other for other in code.axes if other != axis])
+    filling = f"np.dot({inside}, out={{out}})"
+    return Code(f"np.dot({inside})", rest, ATOM, "", filling, code.depth + 1)
 
 
 def _matrix_product(
