@@ -82,9 +82,7 @@ def stages(graph: Graph, request: Request) -> Iterator[Stage]:
         made = ArrayFunction(request.name, groups, program, results, values, request.dtype)
         return Stage(name, replace(made, survey=survey))
 
-    simplify, stable = request.simplify, graph.stable_forms
-    roots = [stable.get(n, n) if simplify else n for n in graph.outputs]
-    program, survey = _statements(graph, roots, signatures)
+    program, survey = _statements(graph, computed(graph, request.simplify), signatures)
     last = stage("arrays" if graph.shapes else "roll", program)
     yield last
     one = program
@@ -110,6 +108,12 @@ def _values(graph: Graph, signatures: Sequence[Signature]) -> Iterator[tuple[str
             continue
         if value is not None:
             yield label, float(value)
+
+
+def computed(graph: Graph, simplify: bool) -> list[int]:
+    """The nodes that are computed for the outputs: of one and its derivative, the stable form."""
+    stable = graph.stable_forms
+    return [stable.get(node, node) if simplify else node for node in graph.outputs]
 
 
 def _statements(
