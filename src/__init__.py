@@ -52,8 +52,9 @@ from .errors import (
 )
 from .explain import explain
 from .graph.evaluation import evaluate
-from .graph.expr import Expr, Graph, Origin
+from .graph.expr import Expr, Graph
 from .graph.module import Module
+from .graph.store import Origin
 from .graph.unroll import unroll
 from .graph.value import Value, zero_grad
 from .graph.written import latex, text

@@ -30,7 +30,8 @@ from .codegen.target import Target, targets
 from .derive.backward import grad
 from .errors import MissingExtraError
 from .graph.evaluation import evaluate, node_values
-from .graph.expr import Expr, Graph, live_nodes
+from .graph.expr import Expr, Graph
+from .graph.store import live_nodes
 from .notation.sympy import is_piecewise, prove_rule
 from .ops import arrays, compositions
 from .ops import scalar as ops

@@ -7,7 +7,8 @@ import pytest
 
 from wengert.derive.backward import adjoints, grad, hvp, jvp
 from wengert.graph.evaluation import evaluate
-from wengert.graph.expr import Expr, Graph, live_nodes
+from wengert.graph.expr import Expr, Graph
+from wengert.graph.store import live_nodes
 from wengert.graph.value import Value, topological
 from wengert.graph.written import latex
 from wengert.notation.json import from_json, to_json

@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zlib import crc32
 
-from ..graph.expr import Graph, live_nodes
+from ..graph.expr import Graph
+from ..graph.store import live_nodes
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, SUB
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import ShapeError
-from ..graph.expr import Graph, live_nodes
+from ..graph.expr import Graph
+from ..graph.store import live_nodes
 from ..ops.shapes import shape_text
 from .families import Families
 from .homes import leaf_homes

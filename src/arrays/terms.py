@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from ..graph.expr import Graph, live_nodes
+from ..graph.expr import Graph
+from ..graph.store import live_nodes
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, SUB
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from ..graph.expr import Graph, live_nodes
-from ..graph.store import is_name
+from ..graph.expr import Graph
+from ..graph.store import is_name, live_nodes
 from ..graph.unroll import element_names
 from ..ops.meanings import OUT, filled, meaning_of
 from ..ops.reads import (

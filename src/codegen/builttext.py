@@ -7,8 +7,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..graph.expr import Origin
 from ..graph.rewrite import PassRecord
+from ..graph.store import Origin
 from ..ops.table import OPERATIONS
 from .array.function import ArrayFunction
 from .array.functiontext import read, told

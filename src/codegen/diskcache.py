@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import SettingError, kind_of, shorten
-from ..graph.expr import Origin
+from ..graph.store import Origin
 from ..ops.table import OPERATIONS
 from ..storage import PARTIAL, PathLike, is_left_over
 from .build import Built, Recipe, build, structure

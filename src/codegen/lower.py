@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import MissingInputError, ShapeError
-from ..graph.expr import Expr, Graph, live_nodes
+from ..graph.expr import Expr, Graph
+from ..graph.store import live_nodes
 from ..ops.scalar import CONSTANT, INPUT, STOP_GRADIENT, TOTAL
 from ..ops.shapes import Shape
 from .names import Namespace, called_elsewhere

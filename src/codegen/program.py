@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..errors import InvalidNameError, NonFiniteError, ShapeError, kind_of, shorten
-from ..graph.expr import Expr, Graph, Origin
+from ..graph.expr import Expr, Graph
+from ..graph.store import Origin
 from ..graph.written import text
 from ..ops.record import Op
 from ..ops.scalar import WHERE

@@ -23,7 +23,8 @@ from ..errors import (
     shorten,
 )
 from ..graph.arithmetic import Arithmetic
-from ..graph.expr import Expr, Graph, Origin, common_graph, live_nodes
+from ..graph.expr import Expr, Graph, common_graph
+from ..graph.store import Origin, live_nodes
 from ..graph.value import Value
 from ..ops.arrays import fitted, spread_over
 from ..ops.scalar import CONSTANT, WHERE

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import OperandError, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values
-from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.expr import Expr, Graph, common_graph
 from ..graph.formula import notation as written
 from ..graph.numbertext import number_text
-from ..graph.store import is_name
+from ..graph.store import is_name, live_nodes
 from ..graph.written import text
 from ..ops import scalar as ops
 from ..ops.ieee import Float

@@ -9,7 +9,8 @@ from ..arrays.roll import Rolled
 from ..errors import OperandError, UnknownNameError, formula_hint, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values
-from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.expr import Expr, Graph, common_graph
+from ..graph.store import live_nodes
 from ..graph.value import Value, topological
 from ..graph.written import text
 from ..ops import scalar as ops

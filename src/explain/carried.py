@@ -14,8 +14,9 @@ from typing import Final
 
 from ..codegen.compiled import Compiled
 from ..codegen.program import Operand, Program
-from ..graph.expr import Graph, live_nodes
+from ..graph.expr import Graph
 from ..graph.rewrite import Rewritten, Walk, rewritten
+from ..graph.store import live_nodes
 from ..graph.traversal import taken_apart
 from ..ops.scalar import CONSTANT, STOP_GRADIENT
 from ..proof.claim import Claim

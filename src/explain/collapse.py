@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from ..derive.backward import grad
 from ..graph.evaluation import node_values
-from ..graph.expr import Graph, live_nodes
+from ..graph.expr import Graph
 from ..graph.rewrite import Rewritten, Walk, extract, replay, rewritten
+from ..graph.store import live_nodes
 from ..ops.record import Op, call
 from ..ops.scalar import CONSTANT
 from .notation import PART

@@ -25,8 +25,9 @@ from ..errors import (
 )
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values, node_values
-from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.expr import Expr, Graph, common_graph
 from ..graph.rewrite import extract, rewritten, unchanged
+from ..graph.store import live_nodes
 from ..graph.unroll import unroll_graph
 from ..ops.scalar import CONSTANT
 from ..proof.claim import elements

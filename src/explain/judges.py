@@ -15,8 +15,8 @@ from typing import Any, Final
 from ..codegen.compiled import Compiled, compile
 from ..derive.backward import grad
 from ..errors import WengertError
-from ..graph.expr import live_nodes
 from ..graph.formula import name_latex
+from ..graph.store import live_nodes
 from ..notation.sympy import as_number, derivative_of, is_zero, regions, sympy_nodes
 from ..ops.scalar import CONSTANT, STOP_GRADIENT
 from ..proof.claim import Claim

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from ..codegen.compiled import Compiled
-from ..graph.expr import live_nodes
+from ..graph.store import live_nodes
 from ..ops.scalar import STOP_GRADIENT, WHERE
 from ..simplify.stable import stable_rules
 from .carried import Lineage

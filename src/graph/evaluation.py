@@ -9,8 +9,8 @@ from ..errors import MissingInputError, NotALeafError, OperandError, ShapeError,
 from ..ops import scalar as ops
 from ..ops.record import evaluate_arrays
 from ..ops.shapes import BATCH, Shape, frozen_array, shape_text
-from .expr import Expr, Graph, common_graph, leaf_named, live_nodes, real_number, unknown_leaf
-from .store import listing
+from .expr import Expr, Graph, common_graph
+from .store import leaf_named, listing, live_nodes, real_number, unknown_leaf
 from .value import Value
 
 

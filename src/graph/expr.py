@@ -48,16 +48,7 @@ from .value import Value, topological
 if TYPE_CHECKING:
     import networkx
 
-__all__ = [
-    "Expr",
-    "Graph",
-    "Origin",
-    "common_graph",
-    "leaf_named",
-    "live_nodes",
-    "real_number",
-    "unknown_leaf",
-]
+__all__ = ["Expr", "Graph", "common_graph"]
 
 _REPR_TERMS = 40
 """How many terms of a formula a `repr`, and with it an error's text, shows."""

@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import Any
 
 from ..ops.scalar import CONSTANT
-from .expr import Graph, Origin, common_graph, live_nodes
+from .expr import Graph, common_graph
+from .store import Origin, live_nodes
 
 Write = Callable[["Walk", int], int | None]
 """Answers the image of a node whose operands have theirs, or None: it is written as it is."""

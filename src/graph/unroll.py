@@ -21,8 +21,9 @@ from ..ops.record import Op, result_shape
 from ..ops.scalar import ADD, CONSTANT, MUL, NEG, SUB
 from ..ops.shapes import BATCH, Shape, shape_text
 from .arithmetic import Arithmetic
-from .expr import Expr, Graph, common_graph, live_nodes
+from .expr import Expr, Graph, common_graph
 from .rewrite import Walk
+from .store import live_nodes
 from .value import Value
 
 MAX_LANES: Final = 50_000_000

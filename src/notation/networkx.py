@@ -12,7 +12,8 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from ..errors import SaveFileError, SizeError, UnknownNameError, WengertError, kind_of, shorten
-from ..graph.expr import Graph, Origin
+from ..graph.expr import Graph
+from ..graph.store import Origin
 from ..ops.record import Op, plain_number
 from ..ops.scalar import CONSTANT, ELEMENTWISE, INPUT, LEAVES, PARAMETER
 from ..ops.table import OPERATIONS, with_own

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from ..errors import SizeError
 from ..graph.arithmetic import Arithmetic
-from ..graph.expr import Expr, Graph, common_graph, live_nodes
-from ..graph.store import is_name
+from ..graph.expr import Expr, Graph, common_graph
+from ..graph.store import is_name, live_nodes
 from ..graph.unroll import unroll
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, POW, POW_CONST

@@ -80,7 +80,7 @@ def prove_shares(graph: Graph, primal: Sequence[int], adjoints: Mapping[int, int
     adjoints  node → node of its adjoint, for the output and what lies between it and the leaves
 
     >>> from wengert.derive.backward import reverse_sweep
-    >>> from wengert.graph.expr import live_nodes
+    >>> from wengert.graph.store import live_nodes
     >>> g = Graph(); x = g.input("x"); y = (x * x).tanh()
     >>> prove_shares(g, live_nodes(g, [y.id]), reverse_sweep(g, y.id, {x.id}))
     SharesProof(proved=2, nodes=2, shapes=3, guarded=0)

@@ -11,8 +11,9 @@ from typing import Any
 from ..derive.backward import grad
 from ..graph.arithmetic import Arithmetic
 from ..graph.evaluation import given_values, node_values
-from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.expr import Expr, Graph, common_graph
 from ..graph.rewrite import extract
+from ..graph.store import live_nodes
 from ..graph.unroll import unroll_graph
 from ..notation.sympy import is_piecewise
 from ..ops.scalar import CONSTANT

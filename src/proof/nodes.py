@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from ..arrays.canonical import fingerprints as canonical_forms
 from ..derive.backward import reverse_sweep
-from ..graph.expr import Expr, Graph, live_nodes
+from ..graph.expr import Expr, Graph
+from ..graph.store import live_nodes
 from ..ops.scalar import STOP_GRADIENT
 from ..simplify.stable import stable_form
 from .adjoints import prove_shares

@@ -12,7 +12,8 @@ from typing import Any
 from ..errors import OperandError, SettingError, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..graph.doors import View
-from ..graph.expr import Expr, Graph, common_graph, live_nodes
+from ..graph.expr import Expr, Graph, common_graph
+from ..graph.store import live_nodes
 from ..graph.written import text
 from ..ops.intervals import Interval, hull, interval_of, square
 from ..ops.record import Op

@@ -16,9 +16,9 @@ from functools import cached_property
 from itertools import chain
 from typing import Any, Final
 
-from ..graph.expr import Graph, live_nodes
+from ..graph.expr import Graph
 from ..graph.rewrite import Rewritten, Transform, Walk, Write, add_record, live_part, unchanged
-from ..graph.store import use_counts
+from ..graph.store import live_nodes, use_counts
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts

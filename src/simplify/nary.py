@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from ..graph.expr import Graph, live_nodes
-from ..graph.store import use_counts
+from ..graph.expr import Graph
+from ..graph.store import live_nodes, use_counts
 from ..graph.traversal import taken_apart
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, MUL, NEG, SUB, TOTAL

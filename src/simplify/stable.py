@@ -15,7 +15,7 @@ from functools import lru_cache, reduce
 from typing import Any, Final
 
 from ..errors import OperandError, formula_hint, kind_of, shorten
-from ..graph.expr import Expr, Graph, Origin, live_nodes
+from ..graph.expr import Expr, Graph
 from ..graph.rewrite import (
     PassRecord,
     Rewritten,
@@ -26,6 +26,7 @@ from ..graph.rewrite import (
     rewritten,
     unchanged,
 )
+from ..graph.store import Origin, live_nodes
 from ..graph.traversal import taken_apart
 from ..ops.arrays import BROADCAST, GATHER, LOGSUMEXP, RESHAPE, SUM, TRANSPOSE
 from ..ops.record import Op

@@ -17,7 +17,8 @@ from ..codegen.native.host import available
 from ..codegen.program import Nested, Program, flatten
 from ..codegen.target import TARGETS
 from ..errors import SizeError, SpellingError, UnknownNameError
-from ..graph.expr import common_graph, live_nodes
+from ..graph.expr import common_graph
+from ..graph.store import live_nodes
 from ..ops.scalar import TOTAL
 from ..ops.shapes import MAX_BYTES
 

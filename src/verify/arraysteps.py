@@ -18,7 +18,8 @@ from ..codegen.array.statementpipeline import Request, Stage, computed, stages
 from ..codegen.build import Recipe, simplified_graph
 from ..codegen.program import flatten
 from ..errors import ShapeError
-from ..graph.expr import Graph, live_nodes
+from ..graph.expr import Graph
+from ..graph.store import live_nodes
 from ..graph.unroll import unroll_graph
 from ..ops.scalar import ADD, TOTAL
 from ..ops.shapes import BATCH

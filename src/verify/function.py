@@ -20,7 +20,8 @@ from ..codegen.program import flatten
 from ..codegen.scalar.node import run_in_node
 from ..codegen.target import find_target
 from ..errors import MissingExtraError, ShapeError
-from ..graph.expr import Graph, live_nodes
+from ..graph.expr import Graph
+from ..graph.store import live_nodes
 from ..graph.written import text
 from ..ops.data import read_data
 from ..ops.record import evaluate_arrays

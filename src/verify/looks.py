@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Final
 
 from ..graph.evaluation import node_values
-from ..graph.expr import Graph, live_nodes
+from ..graph.expr import Graph
+from ..graph.store import live_nodes
 from ..proof.residues import fingerprints
 from ..proof.rounding import point_intervals
 

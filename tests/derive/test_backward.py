@@ -17,7 +17,8 @@ from wengert.errors import (
     ShapeError,
 )
 from wengert.graph.evaluation import evaluate
-from wengert.graph.expr import Expr, Graph, Origin
+from wengert.graph.expr import Expr, Graph
+from wengert.graph.store import Origin
 from wengert.graph.value import Value
 from wengert.ops import scalar as ops
 from wengert.simplify.stable import stable_form

@@ -10,7 +10,7 @@ import pytest
 from places import GOLDEN as GOLDEN_FILES
 
 import wengert as wg
-from wengert.graph.expr import live_nodes
+from wengert.graph.store import live_nodes
 from wengert.ops import arrays
 from wengert.ops.shapes import shape_of
 

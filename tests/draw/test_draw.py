@@ -18,8 +18,9 @@ from wengert.draw.boxes import MAX_BOXES, MAX_LABEL, escape
 from wengert.draw.draw import draw_dot
 from wengert.errors import OperandError, SizeError, UnknownNameError
 from wengert.graph.evaluation import evaluate
-from wengert.graph.expr import Graph, live_nodes
+from wengert.graph.expr import Graph
 from wengert.graph.rewrite import extract
+from wengert.graph.store import live_nodes
 from wengert.graph.value import Value
 from wengert.notation.parse import parse
 from wengert.ops.arrays import sum_over

@@ -22,8 +22,8 @@ from wengert.errors import (
     WengertError,
 )
 from wengert.graph.evaluation import evaluate
-from wengert.graph.expr import Expr, Graph, live_nodes
-from wengert.graph.store import MAX_NAME_LENGTH, is_name
+from wengert.graph.expr import Expr, Graph
+from wengert.graph.store import MAX_NAME_LENGTH, is_name, live_nodes
 from wengert.graph.value import Value
 from wengert.ops import scalar as ops
 
@@ -387,7 +387,7 @@ def test_copied_leaves_keep_name_value_and_source(g):
 
 
 def test_new_nodes_carry_the_origin_of_the_running_transform_except_leaves(g):
-    from wengert.graph.expr import Origin
+    from wengert.graph.store import Origin
 
     x = g.input("x")
     origin = Origin("test", 0, "rule", "mul", 0)

@@ -11,7 +11,6 @@ from strategies import graphs
 import wengert
 from wengert import Graph, Value, grad
 from wengert.graph.evaluation import node_values
-from wengert.graph.expr import Origin, live_nodes
 from wengert.graph.rewrite import (
     PassRecord,
     add_record,
@@ -21,7 +20,7 @@ from wengert.graph.rewrite import (
     rewritten,
     unchanged,
 )
-from wengert.graph.store import consumers, use_counts
+from wengert.graph.store import Origin, consumers, live_nodes, use_counts
 from wengert.graph.traversal import depth_first, reachable
 from wengert.ops.scalar import ADD, CONSTANT, MUL, NEG, TANH
 

@@ -23,7 +23,8 @@ from wengert.errors import (
     WengertError,
 )
 from wengert.graph.evaluation import evaluate
-from wengert.graph.expr import Graph, Origin
+from wengert.graph.expr import Graph
+from wengert.graph.store import Origin
 from wengert.graph.value import Value
 from wengert.notation import networkx as network
 from wengert.notation.json import from_json, to_json

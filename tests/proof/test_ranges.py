@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import wengert as wg
 from wengert.errors import OperandError, SettingError, UnknownNameError
 from wengert.graph.evaluation import node_values
-from wengert.graph.expr import live_nodes
+from wengert.graph.store import live_nodes
 from wengert.ops import arrays
 from wengert.ops import scalar as ops
 from wengert.ops.intervals import Interval, interval_of

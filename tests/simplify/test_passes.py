@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from wengert.derive.backward import grad
 from wengert.errors import GraphMismatchError, OperandError, UnknownNameError
 from wengert.graph.evaluation import evaluate, node_values
-from wengert.graph.expr import Expr, Graph, live_nodes
+from wengert.graph.expr import Expr, Graph
 from wengert.graph.rewrite import PassRecord, Rewritten, extract, unchanged
+from wengert.graph.store import live_nodes
 from wengert.graph.value import Value
 from wengert.ops.arrays import SUM, TRANSPOSE
 from wengert.ops.scalar import DIV, NEG, POW, POW_CONST, TOTAL, log, tanh, total, where

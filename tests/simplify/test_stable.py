@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from places import PROJECT
 
 import wengert as wg
-from wengert.graph.expr import live_nodes
 from wengert.graph.rewrite import extract, operations
+from wengert.graph.store import live_nodes
 from wengert.ops import arrays
 from wengert.ops import scalar as ops
 from wengert.proof.precise import chain_rule, partial, precise_values

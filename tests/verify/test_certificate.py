@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import wengert as wg
 from wengert.derive import backward
 from wengert.errors import SaveFileError
-from wengert.graph.expr import live_nodes
+from wengert.graph.store import live_nodes
 from wengert.proof.adjoints import prove_shares
 from wengert.proof.check import Check
 from wengert.proof.claim import claim_of

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ...graph.expr import Expr, Graph, live_nodes
+from ...graph.expr import Expr, Graph
+from ...graph.store import live_nodes
 from ...notation.sympy import is_piecewise
 from ...ops.scalar import INPUT, STOP_GRADIENT
 from ...proof.precise import chain_rule, precise_values
