@@ -73,7 +73,7 @@ def _svg(draw: Callable[[], graphviz.Digraph]) -> str:
         if len(picture.body) > MAX_LINES:
             return ""
         text: str = picture.pipe(format="svg", encoding="utf-8")
-    except (WengertError, graphviz.ExecutableNotFound):
+    except (WengertError, graphviz.ExecutableNotFound, graphviz.CalledProcessError):
         return ""
     return text[text.index("<svg") :]
 

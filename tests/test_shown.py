@@ -67,6 +67,14 @@ def test_without_graphviz_there_is_text_and_no_error(monkeypatch, y):
     assert shown(y.graph) == {}
 
 
+def test_a_program_that_fails_to_draw_leaves_the_text(monkeypatch, y):
+    def fail(*arguments, **options):
+        raise graphviz.CalledProcessError(1, "dot", b"", b"no such font\n")
+
+    monkeypatch.setattr(graphviz.Digraph, "pipe", fail)
+    assert shown(y.graph) == {}
+
+
 def test_a_rolled_graph_is_a_picture_and_index_notation():
     g = wg.Graph()
     rolled = wg.roll([wg.MLP(3, [4, 1], seed=0)(g.inputs("x", 3))])

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import product
 from numbers import Real
 from operator import mul
-from typing import Any
+from typing import Any, Final
 
 from ..errors import SizeError
 from ..graph.arithmetic import Arithmetic
@@ -21,7 +21,7 @@ from ..graph.expr import Expr, Graph, common_graph, live_nodes
 from ..graph.store import is_name
 from ..graph.unroll import unroll
 from ..ops.record import Op
-from ..ops.scalar import CONSTANT, POW
+from ..ops.scalar import CONSTANT, POW, POW_CONST
 
 MAX_CONDITIONS = 4
 """Past this many different conditions in a formula, its regions are not tried one by one."""
@@ -33,6 +33,16 @@ _SHORT_DENOMINATOR = 64
 _DIGITS = 40
 _FAR = 1e-25
 """What is farther from 0 than this, computed to so many digits, is not 0."""
+
+
+MAX_KINKS: Final = 8
+"""So often may maxima and cases stand in one another; sympy's time grows fourfold with each."""
+
+MAX_BITS: Final = 100_000
+"""An exact number may have so many."""
+
+MAX_TOWER: Final = 16
+"""So often may powers stand in both the base and the exponent of one another."""
 
 
 def to_sympy(things: Any, *, exact: bool = False) -> Any:
@@ -82,9 +92,20 @@ def sympy_nodes(
     made: dict[int, Any] = {}
     numbers: dict[int, Any] = {}
     degrees: dict[int, float] = {}
+    kinks: dict[int, int] = {}
+    towers: dict[int, int] = {}
     for node in live:
         op, operands = graph.ops[node], graph.operands[node]
         degrees[node] = _degree(graph, node, degrees)
+        cases = op.arity > 1 and not op.truth and is_piecewise(op)
+        kinks[node] = _nesting(op, operands, kinks, cases)
+        towers[node] = _nesting(op, operands, towers, op is POW)
+        if op.name not in opaque and (kinks[node] > MAX_KINKS or towers[node] > MAX_TOWER):
+            raise SizeError(
+                f"sympy would take very long over cases or powers within one another, as at node "
+                f"{node} ({op.name}) of {graph!r}; convert a part of it, or evaluate or compile "
+                "the whole"
+            )
         if op.arity == 0:
             made[node] = _leaf(graph, node, exact, named)
         elif op.name in opaque:
@@ -95,6 +116,8 @@ def sympy_nodes(
                 for position, operand in enumerate(operands)
             ]
             statics = [sympy_number(number, exact) for number in graph.statics.get(node, ())]
+            if op is POW or op is POW_CONST:
+                _check_power(*arguments, *statics)
             try:
                 made[node] = sympy.sympify(op.sympy(sympy, *arguments, *statics))
             except RecursionError:
@@ -104,6 +127,32 @@ def sympy_nodes(
                 ) from None
         numbers[node] = as_number(made[node])
     return made
+
+
+def _check_power(base: Any, exponent: Any) -> None:
+    """Refuse a power of numbers that sympy would write out, such as 9**9**9."""
+    if base.is_Rational and exponent.is_Rational and exponent:
+        bits = max(int(base.p).bit_length(), int(base.q).bit_length()) * abs(float(exponent))
+        if bits > MAX_BITS and abs(base) != 1:
+            raise SizeError(
+                f"sympy would write {base}**{exponent} out, in some {bits:.3g} bits; convert a "
+                "part without it, or evaluate or compile the whole"
+            )
+
+
+def _nesting(op: Op, operands: Sequence[int], known: dict[int, int], counts: bool) -> int:
+    """How often operations of a kind stand in several operands of one another.
+
+    One in a condition counts three times, for sympy puts it into each case.
+    """
+    inside = [known[operand] for operand in operands]
+    deepest = max(inside, default=0)
+    if not counts:
+        return deepest
+    nested = sum(depth > 0 for depth in inside) > 1
+    if any(inside[position] for position in op.conditions):
+        return deepest + 3
+    return deepest + 1 if nested or not deepest else deepest
 
 
 def sympy_number(number: float, exact: bool = False) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from . import carried, carried_javascript, ieee, intervals
+from . import carried, carried_c, carried_javascript, ieee, intervals, kernels
 from .basic import ABS, EXP, SIGMOID, SOFTPLUS, TANH, WHERE
 from .notations import REAL, cost, exact, irrational, own, upright
 from .record import COMPARISON, PRODUCT, Notation, Op, call, ufunc
@@ -23,6 +23,7 @@ ELU = Op(
     name="elu",
     arity=1,
     evaluate=ieee.elu,
+    kernel=kernels.elu,
     sympy=lambda sp, x, alpha: sp.Piecewise((x, x > 0), (exact(sp, alpha) * (sp.exp(x) - 1), True)),
     vjp=(lambda ct, out, x, alpha: WHERE(x > 0, ct, ct * (alpha * EXP(x))),),
     notation={
@@ -30,6 +31,7 @@ ELU = Op(
         "latex": Notation(upright("elu") + r"_{{{alpha}}}\left({0}\right)"),
         "python": own(ieee.elu, "{0}", "{alpha}"),
         "javascript": Notation("{0} <= 0 ? {alpha} * Math.expm1({0}) : {0}", 1),
+        "c": Notation("{0} <= 0.0 ? {alpha} * expm1({0}) : {0}", 1),
         "numpy": own(carried.elu_of_arrays, "{0}", "{alpha}"),
     },
     sentence="elu passes the cotangent where its operand is positive, else alpha·exp(x) times it",
@@ -46,6 +48,7 @@ SELU = Op(
     name="selu",
     arity=1,
     evaluate=lambda x: _SCALE * (_ALPHA * math.expm1(x) if x <= 0.0 else x),
+    kernel=lambda m, x: kernels.elu(m, x, _ALPHA, _SCALE),
     sympy=lambda sp, x: (
         exact(sp, _SCALE) * sp.Piecewise((x, x > 0), (exact(sp, _ALPHA) * (sp.exp(x) - 1), True))
     ),
@@ -57,6 +60,7 @@ SELU = Op(
         "javascript": Notation(
             f"{_SCALE} * ({{0}} <= 0 ? {_ALPHA} * Math.expm1({{0}}) : {{0}})", PRODUCT
         ),
+        "c": Notation(f"{_SCALE} * ({{0}} <= 0.0 ? {_ALPHA} * expm1({{0}}) : {{0}})", PRODUCT),
         "numpy": call(
             f"{_SCALE} * elu_of_arrays", "{0}", repr(_ALPHA), define=carried.elu_of_arrays
         ),
@@ -72,6 +76,7 @@ MISH = Op(
     name="mish",
     arity=1,
     evaluate=ieee.mish,
+    kernel=kernels.mish,
     sympy=lambda sp, x: x * sp.tanh(sp.log(1 + sp.exp(x))),
     vjp=(lambda ct, out, x: ct * _mish_slope(x),),
     notation={
@@ -79,6 +84,7 @@ MISH = Op(
         "latex": _latex("mish"),
         "python": own(ieee.mish),
         "javascript": call("mish", define=carried_javascript.MISH),
+        "c": call("mish", define=carried_c.MISH),
         "numpy": own(carried.mish_of_arrays),
     },
     sentence="mish is a product: t plus x·(1 - t²)·sigmoid(x), where t = tanh(softplus(x))",
@@ -97,6 +103,7 @@ SOFTSIGN = Op(
     name="softsign",
     arity=1,
     evaluate=lambda x: x / (1.0 + abs(x)),
+    kernel=lambda m, x: x / (1.0 + m.abs(x)),
     sympy=lambda sp, x: x / (1 + sp.Abs(x)),
     vjp=(lambda ct, out, x: ct / ((1 + ABS(x)) * (1 + ABS(x))),),
     notation={
@@ -104,6 +111,7 @@ SOFTSIGN = Op(
         "latex": _latex("softsign"),
         "python": Notation("{0}/(1.0 + abs({0}))", PRODUCT, (PRODUCT,)),
         "javascript": Notation("{0} / (1 + Math.abs({0}))", PRODUCT),
+        "c": Notation("{0} / (1.0 + fabs({0}))", PRODUCT),
         "numpy": Notation("{0} / (1.0 + np.abs({0}))", PRODUCT, (PRODUCT,)),
     },
     sentence="softsign divides the cotangent by the square of 1 + |x|",
@@ -126,6 +134,7 @@ HARD_TANH = Op(
     name="hard_tanh",
     arity=1,
     evaluate=lambda x: -1.0 if x < -1.0 else 1.0 if x > 1.0 else x,
+    kernel=kernels.hard_tanh,
     sympy=lambda sp, x: sp.Piecewise((-1, x < -1), (1, x > 1), (x, True)),
     vjp=(lambda ct, out, x: WHERE(x < -1, 0, WHERE(x > 1, 0, ct)),),
     notation={
@@ -135,6 +144,7 @@ HARD_TANH = Op(
             "-1.0 if {0} < -1.0 else 1.0 if {0} > 1.0 else {0}", 1, (COMPARISON + 1,)
         ),
         "javascript": Notation("{0} < -1 ? -1 : {0} > 1 ? 1 : {0}", 1),
+        "c": Notation("{0} < -1.0 ? -1.0 : {0} > 1.0 ? 1.0 : {0}", 1),
         "numpy": ufunc("clip", "{0}", "-1.0", "1.0"),
     },
     sentence="hard tanh passes the cotangent between -1 and 1, and nothing outside",
@@ -149,6 +159,7 @@ HARD_SIGMOID = Op(
     name="hard_sigmoid",
     arity=1,
     evaluate=lambda x: 0.0 if x < -3.0 else 1.0 if x > 3.0 else x / 6.0 + 0.5,
+    kernel=kernels.hard_sigmoid,
     sympy=lambda sp, x: sp.Piecewise((0, x < -3), (1, x > 3), (x / 6 + sp.Rational(1, 2), True)),
     vjp=(lambda ct, out, x: WHERE(x < -3, 0, WHERE(x > 3, 0, ct / 6)),),
     notation={
@@ -158,6 +169,7 @@ HARD_SIGMOID = Op(
             "0.0 if {0} < -3.0 else 1.0 if {0} > 3.0 else {0}/6.0 + 0.5", 1, (PRODUCT + 1,)
         ),
         "javascript": Notation("{0} < -3 ? 0 : {0} > 3 ? 1 : {0} / 6 + 0.5", 1),
+        "c": Notation("{0} < -3.0 ? 0.0 : {0} > 3.0 ? 1.0 : {0} / 6.0 + 0.5", 1),
         "numpy": Notation("np.clip({0} / 6.0 + 0.5, 0.0, 1.0)", slots=(PRODUCT,)),
     },
     sentence="hard sigmoid passes a sixth of the cotangent between -3 and 3, and nothing outside",
@@ -173,6 +185,7 @@ GELU_EXACT = Op(
     name="gelu_exact",
     arity=1,
     evaluate=ieee.gelu_exact,
+    kernel=kernels.gelu_exact,
     sympy=lambda sp, x: x * sp.erfc(-x / sp.sqrt(2)) / 2,
     vjp=(lambda ct, out, x: ct * _gelu_slope(x),),
     notation={
@@ -180,6 +193,7 @@ GELU_EXACT = Op(
         "latex": _latex("gelu"),
         "python": own(ieee.gelu_exact),
         "javascript": call("gelu_exact", define=carried_javascript.GELU),
+        "c": call("gelu_exact", define=carried_c.GELU),
         "numpy": own(carried.gelu_exact_of_arrays),
     },
     sentence="gelu is x·Φ(x): the derivative is Φ(x) plus x times the bell curve of Φ",

@@ -11,7 +11,7 @@ import operator as signs
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import carried, ieee, intervals, kernels
+from . import carried, carried_c, ieee, intervals, kernels
 from .notations import (
     AWAY_FROM_ZERO,
     POSITIVE,
@@ -35,15 +35,6 @@ log: Op
 sigmoid: Op
 sin: Op
 where: Op
-
-_C_SIGMOID: Final = """\
-static double sigmoid(double x)
-{
-    const double e = exp(-fabs(x));
-    return (x >= 0.0 ? 1.0 : e) / (1.0 + e);
-}
-"""
-"""The sigmoid in C, with the operations of `ieee.sigmoid`."""
 
 _STRICT: Final = {"==": "===", "!=": "!=="}
 """How JavaScript writes a comparison that converts nothing."""
@@ -241,6 +232,7 @@ POW: Op = Op(
     spoken="power",
     arity=2,
     evaluate=ieee.safe_pow,
+    kernel=kernels.library("pow"),
     sympy=lambda sp, a, b: a ** _exponent(sp, b),
     vjp=(
         lambda ct, out, a, b: ct * (b * POW(a, where(EQ(b, 0), 1, b - 1))),
@@ -403,7 +395,7 @@ SIGMOID = Op(
         "javascript": Notation(
             "{0} >= 0 ? 1 / (1 + Math.exp(-{0})) : Math.exp({0}) / (1 + Math.exp({0}))", 1
         ),
-        "c": call("sigmoid", define=_C_SIGMOID),
+        "c": call("sigmoid", define=carried_c.SIGMOID),
     },
     sentence="the sigmoid passes the cotangent times its own result times one minus that",
     domain=(REAL,),
@@ -625,6 +617,7 @@ STOP_GRADIENT = Op(
         "text": call("stop_gradient"),
         "latex": Notation(upright("sg") + r"\left({0}\right)"),
         "python": Notation("{0}", 1),
+        "c": Notation("{0}", 1),
     },
     sentence="the value passes forward, nothing passes back: it counts as a constant",
     domain=(REAL,),

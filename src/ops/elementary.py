@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from . import carried_javascript, ieee, intervals
+from . import carried_c, carried_javascript, ieee, intervals, kernels
 from .basic import EXP, SQRT
 from .notations import POSITIVE, REAL, cost, function, irrational, own, upright
 from .record import POWER, Notation, Op, call, ufunc
@@ -35,6 +35,7 @@ TAN = Op(
     name="tan",
     arity=1,
     evaluate=ieee.safe_tan,
+    kernel=kernels.library("tan"),
     sympy=lambda sp, x: sp.tan(x),
     vjp=(lambda ct, out, x: ct * (1 + out * out),),
     notation=_named("tan", careful=ieee.safe_tan),
@@ -48,6 +49,7 @@ SINH = Op(
     name="sinh",
     arity=1,
     evaluate=ieee.safe_sinh,
+    kernel=kernels.library("sinh"),
     sympy=lambda sp, x: sp.sinh(x),
     vjp=(lambda ct, out, x: ct * COSH(x),),
     notation=_named("sinh", careful=ieee.safe_sinh),
@@ -61,6 +63,7 @@ COSH: Op = Op(
     name="cosh",
     arity=1,
     evaluate=ieee.safe_cosh,
+    kernel=kernels.library("cosh"),
     sympy=lambda sp, x: sp.cosh(x),
     vjp=(lambda ct, out, x: ct * SINH(x),),
     notation=_named("cosh", careful=ieee.safe_cosh),
@@ -74,6 +77,7 @@ ASIN = Op(
     name="asin",
     arity=1,
     evaluate=ieee.safe_asin,
+    kernel=kernels.library("asin"),
     sympy=lambda sp, x: sp.asin(x),
     vjp=(lambda ct, out, x: ct / SQRT((1 - x) * (1 + x)),),
     notation=_named("asin", "arcsin", r"\arcsin", ieee.safe_asin),
@@ -88,6 +92,7 @@ ACOS = Op(
     name="acos",
     arity=1,
     evaluate=ieee.safe_acos,
+    kernel=kernels.library("acos"),
     sympy=lambda sp, x: sp.acos(x),
     vjp=(lambda ct, out, x: -(ct / SQRT((1 - x) * (1 + x))),),
     notation=_named("acos", "arccos", r"\arccos", ieee.safe_acos),
@@ -102,6 +107,7 @@ ATAN = Op(
     name="atan",
     arity=1,
     evaluate=math.atan,
+    kernel=kernels.library("atan"),
     sympy=lambda sp, x: sp.atan(x),
     vjp=(lambda ct, out, x: ct / (1 + x * x),),
     notation=_named("atan", "arctan", r"\arctan"),
@@ -115,6 +121,7 @@ ATAN2 = Op(
     name="atan2",
     arity=2,
     evaluate=math.atan2,
+    kernel=kernels.library("atan2"),
     sympy=lambda sp, y, x: sp.atan2(y, x),
     vjp=(
         lambda ct, out, y, x: ct * (x / (x * x + y * y)),
@@ -125,6 +132,7 @@ ATAN2 = Op(
         "latex": Notation(upright("atan2") + r"\left({0}, {1}\right)"),
         "python": call("atan2", "{0}", "{1}"),
         "javascript": call("Math.atan2", "{0}", "{1}"),
+        "c": call("atan2", "{0}", "{1}"),
         "numpy": ufunc("arctan2", "{0}", "{1}"),
     },
     sentence="the angle of a point turns as the point moves across its ray, by 1 over its length",
@@ -138,6 +146,7 @@ ASINH = Op(
     name="asinh",
     arity=1,
     evaluate=math.asinh,
+    kernel=kernels.library("asinh"),
     sympy=lambda sp, x: sp.asinh(x),
     vjp=(lambda ct, out, x: ct / HYPOT(1, x),),
     notation=_named("asinh", "arcsinh", upright("arsinh")),
@@ -151,6 +160,7 @@ ACOSH = Op(
     name="acosh",
     arity=1,
     evaluate=ieee.safe_acosh,
+    kernel=kernels.library("acosh"),
     sympy=lambda sp, x: sp.acosh(x),
     vjp=(lambda ct, out, x: ct / (SQRT(x - 1) * SQRT(x + 1)),),
     notation=_named("acosh", "arccosh", upright("arcosh"), ieee.safe_acosh),
@@ -165,6 +175,7 @@ ATANH = Op(
     name="atanh",
     arity=1,
     evaluate=ieee.safe_atanh,
+    kernel=kernels.library("atanh"),
     sympy=lambda sp, x: sp.atanh(x),
     vjp=(lambda ct, out, x: ct / ((1 - x) * (1 + x)),),
     notation=_named("atanh", "arctanh", upright("artanh"), ieee.safe_atanh),
@@ -179,6 +190,7 @@ LOG2 = Op(
     name="log2",
     arity=1,
     evaluate=ieee.safe_log2,
+    kernel=kernels.library("log2"),
     sympy=lambda sp, x: sp.log(x) / sp.log(2),
     vjp=(lambda ct, out, x: ct / (x * _ln(x, 2)),),
     notation=_named("log2", latex=r"\log_{{2}}", careful=ieee.safe_log2),
@@ -193,6 +205,7 @@ LOG10 = Op(
     name="log10",
     arity=1,
     evaluate=ieee.safe_log10,
+    kernel=kernels.library("log10"),
     sympy=lambda sp, x: sp.log(x) / sp.log(10),
     vjp=(lambda ct, out, x: ct / (x * _ln(x, 10)),),
     notation=_named("log10", latex=r"\log_{{10}}", careful=ieee.safe_log10),
@@ -207,6 +220,7 @@ EXP2 = Op(
     name="exp2",
     arity=1,
     evaluate=ieee.safe_exp2,
+    kernel=kernels.library("exp2"),
     sympy=lambda sp, x: sp.Integer(2) ** x,
     vjp=(lambda ct, out, x: ct * (out * _ln(x, 2)),),
     notation={
@@ -224,6 +238,7 @@ CBRT = Op(
     name="cbrt",
     arity=1,
     evaluate=math.cbrt,
+    kernel=kernels.library("cbrt"),
     sympy=lambda sp, x: (
         x ** sp.Rational(1, 3)
         if getattr(x, "is_nonnegative", None)
@@ -242,6 +257,7 @@ HYPOT: Op = Op(
     name="hypot",
     arity=2,
     evaluate=math.hypot,
+    kernel=kernels.library("hypot"),
     sympy=lambda sp, a, b: sp.sqrt(a**2 + b**2),
     vjp=(lambda ct, out, a, b: ct * (a / out), lambda ct, out, a, b: ct * (b / out)),
     notation={
@@ -249,6 +265,7 @@ HYPOT: Op = Op(
         "latex": Notation(r"\sqrt{{{{{0}}}^{{2}} + {{{1}}}^{{2}}}}", slots=(POWER + 1, POWER + 1)),
         "python": call("hypot", "{0}", "{1}"),
         "javascript": call("Math.hypot", "{0}", "{1}"),
+        "c": call("hypot", "{0}", "{1}"),
         "numpy": ufunc("hypot", "{0}", "{1}"),
     },
     sentence="each leg gets its share of the length",
@@ -264,6 +281,7 @@ LOGADDEXP = Op(
     name="logaddexp",
     arity=2,
     evaluate=ieee.logaddexp,
+    kernel=kernels.logaddexp,
     sympy=lambda sp, a, b: sp.log(sp.exp(a) + sp.exp(b)),
     vjp=(lambda ct, out, a, b: ct * EXP(a - out), lambda ct, out, a, b: ct * EXP(b - out)),
     notation={
@@ -271,6 +289,7 @@ LOGADDEXP = Op(
         "latex": Notation(r"\log\left(e^{{{0}}} + e^{{{1}}}\right)"),
         "python": own(ieee.logaddexp, "{0}", "{1}"),
         "javascript": call("logaddexp", "{0}", "{1}", define=carried_javascript.LOGADDEXP),
+        "c": call("logaddexp", "{0}", "{1}", define=carried_c.LOGADDEXP),
         "numpy": ufunc("logaddexp", "{0}", "{1}"),
     },
     sentence="each of the two gets the share that its exponential has in the sum",

@@ -1,5 +1,7 @@
 """Elementary functions from arithmetic alone: no branches, no tables, so vectors run them as well.
 
+The rarer ones are the C library's, number by number.
+
 They are the `kernel`s of records, from which native code is made. Each is written for a machine
 `m`, whose numbers know `+ - * /` and comparisons:
 
@@ -9,17 +11,18 @@ They are the `kernel`s of records, from which native code is made. Each is writt
     m.abs, m.sqrt, m.copysign
     m.flag(c), m.truth(x)  a comparison as 1.0 or 0.0; whether x counts as true
     m.rare(c, x)           x, except where c holds: there the record's own `evaluate` is asked
+    m.library(name, *x)    a function of the C library, one number at a time; None where it is not
 
-All stay within 2 units in the last place of the true value (the tests measure it), whether or not
-the machine fuses. Reductions are Cody & Waite's with constants of few bits, sums carry what they
-round away where it counts (Muller, *Elementary Functions*, 3rd ed., 2016, chapters 10 and 11). The
-polynomials are Chebyshev fits to 2⁻⁵¹ and better of what they add.
+The elementary ones stay within 2 units in the last place of the true value (the tests measure it),
+whether or not the machine fuses. Reductions are Cody & Waite's with constants of few bits, sums
+carry what they round away where it counts (Muller, *Elementary Functions*, 3rd ed., 2016, chapters
+10 and 11). The polynomials are Chebyshev fits to 2⁻⁵¹ and better of what they add.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 _ROUND: Final = 1.5 * 2.0**52
@@ -266,4 +269,108 @@ def pow_const(m: Any, x: Any, n: float) -> Any:
         return m.select(x == -math.inf, math.inf if n > 0.0 else 0.0, _HALVES[n](m, x + 0.0))
     if n in (-1.0, -2.0):
         return _FEW[-n](1.0 / x)
-    return _FEW[n](x) if n in _FEW else None
+    return _FEW[n](x) if n in _FEW else m.library("pow", x, n)
+
+
+def library(name: str) -> Callable[..., Any]:
+    """The kernel of an operation that the C library has."""
+    return lambda m, *operands: m.library(name, *operands)
+
+
+def round_even(m: Any, x: Any) -> Any:
+    """The nearest whole number, of two the even one: what a sum with 2⁵² rounds to."""
+    size = m.abs(x)
+    return m.select(size < 2.0**52, m.copysign((size + 2.0**52) - 2.0**52, x), x)
+
+
+def floor(m: Any, x: Any) -> Any:
+    """The largest whole number up to x."""
+    near = round_even(m, x)
+    return m.select(near > x, near - 1.0, near)
+
+
+def ceil(m: Any, x: Any) -> Any:
+    """The smallest whole number from x on, signed as x where it is 0."""
+    near = round_even(m, x)
+    return m.copysign(m.select(near < x, near + 1.0, near), x)
+
+
+def sign(m: Any, x: Any) -> Any:
+    """1, -1 or 0."""
+    return m.select(x > 0.0, 1.0, m.select(x < 0.0, -1.0, x + 0.0))
+
+
+def heaviside(m: Any, x: Any, at_zero: Any) -> Any:
+    """0 below 0, 1 above, and the second number at 0."""
+    return m.select(x < 0.0, 0.0, m.select(x > 0.0, 1.0, m.select(x == 0.0, at_zero, x)))
+
+
+def clip(m: Any, x: Any, low: Any, high: Any) -> Any:
+    """The nearest number within limits; nan where one of the three is."""
+    least = m.select(x < low, low, m.select(low != low, low, x))
+    return m.select(least > high, high, m.select(high != high, high, least))
+
+
+def mod(m: Any, a: Any, b: Any) -> Any:
+    """The remainder with the sign of b, by the C library's, which has the sign of a."""
+    left = m.library("fmod", a, b)
+    if left is None:
+        return None
+    other = left + b
+    found = m.select(left < 0.0, m.select(b < 0.0, left, other), m.select(b < 0.0, other, left))
+    return m.select(left == 0.0, m.select(b < 0.0, -0.0, 0.0), found)
+
+
+def logical_and(m: Any, a: Any, b: Any) -> Any:
+    """1 where both are true."""
+    return m.select(m.truth(a), m.flag(m.truth(b)), 0.0)
+
+
+def logical_or(m: Any, a: Any, b: Any) -> Any:
+    """1 where one is true."""
+    return m.select(m.truth(a), 1.0, m.flag(m.truth(b)))
+
+
+def logical_xor(m: Any, a: Any, b: Any) -> Any:
+    """1 where one is true and the other is not."""
+    return m.select(m.truth(a), logical_not(m, b), m.flag(m.truth(b)))
+
+
+def logical_not(m: Any, x: Any) -> Any:
+    """1 where x is not true."""
+    return m.select(m.truth(x), 0.0, 1.0)
+
+
+def logaddexp(m: Any, a: Any, b: Any) -> Any:
+    """log(exp(a) + exp(b)), the larger taken out."""
+    larger = m.select(a > b, a, b)
+    found = larger + log1p(m, exp(m, -m.abs(a - b)))
+    return m.select(a == b, a + 0.6931471805599453, found)
+
+
+def elu(m: Any, x: Any, alpha: float, scale: float = 1.0) -> Any:
+    """scale·x above 0, scale·alpha·(exp(x) - 1) below."""
+    return m.select(x <= 0.0, scale * (alpha * expm1(m, x)), scale * x)
+
+
+def mish(m: Any, x: Any) -> Any:
+    """x·n/(n + 2), n = e·(e + 2), e = exp(x)."""
+    e = exp(m, x)
+    n = e * (e + 2.0)
+    return m.select(x > 20.0, x, m.select(x < -800.0, -0.0, x * n / (n + 2.0)))
+
+
+def hard_tanh(m: Any, x: Any) -> Any:
+    """x between -1 and 1."""
+    return m.select(x < -1.0, -1.0, m.select(x > 1.0, 1.0, x))
+
+
+def hard_sigmoid(m: Any, x: Any) -> Any:
+    """x/6 + 1/2 between 0 and 1."""
+    return m.select(x < -3.0, 0.0, m.select(x > 3.0, 1.0, x / 6.0 + 0.5))
+
+
+def gelu_exact(m: Any, x: Any) -> Any:
+    """x times the normal distribution function, by the C library's erfc."""
+    share = m.library("erfc", -0.7071067811865476 * x)
+    return None if share is None else m.select(x == -math.inf, -0.0, 0.5 * x * share)

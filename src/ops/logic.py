@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from . import intervals
+from . import intervals, kernels
 from .notations import REAL, condition, cost, upright
 from .record import COMPARISON, Notation, Op, call, ufunc
 
@@ -24,10 +24,12 @@ def _joined(
     interval: Callable[..., Any],
 ) -> Op:
     python = f"({{0}} != 0.0) {sign} ({{1}} != 0.0)"
+    c = f"({{0}} != 0.0) {javascript.replace('==', '=')} ({{1}} != 0.0) ? 1.0 : 0.0"
     return Op(
         name=name,
         arity=2,
         evaluate=lambda a, b: 1.0 if holds(a, b) else 0.0,
+        kernel=getattr(kernels, name),
         sympy=lambda sp, a, b: getattr(sp, meaning)(condition(sp, a), condition(sp, b)),
         vjp=(None, None),
         notation={
@@ -35,6 +37,7 @@ def _joined(
             "latex": Notation(rf"{{0}} {latex} {{1}}", COMPARISON, (_TIGHT, _TIGHT)),
             "python": Notation(python, 1, (_TIGHT, _TIGHT)),
             "javascript": Notation(f"({{0}} !== 0) {javascript} ({{1}} !== 0) ? 1 : 0", 1),
+            "c": Notation(c, 1),
             "numpy": ufunc(name, "{0}", "{1}"),
         },
         sentence=_SENTENCE,
@@ -73,6 +76,7 @@ NOT = Op(
     name="logical_not",
     arity=1,
     evaluate=lambda x: 0.0 if x else 1.0,
+    kernel=kernels.logical_not,
     sympy=lambda sp, x: sp.Not(condition(sp, x)),
     vjp=(None,),
     notation={
@@ -80,6 +84,7 @@ NOT = Op(
         "latex": Notation(r"\neg \left({0}\right)"),
         "python": Notation("{0} == 0.0", COMPARISON, (_TIGHT,)),
         "javascript": Notation("{0} === 0 ? 1 : 0", 1),
+        "c": Notation("{0} == 0.0 ? 1.0 : 0.0", 1),
         "numpy": ufunc("logical_not"),
     },
     sentence=_SENTENCE,
@@ -107,6 +112,7 @@ def _test(name: str, javascript: str, meaning: Callable[..., Any], **known: Any)
             "latex": Notation(upright(name) + r"\left({0}\right)"),
             "python": call(name),
             "javascript": Notation(f"Number.{javascript}({{0}}) ? 1 : 0", 1),
+            "c": Notation(f"{name}({{0}}) ? 1.0 : 0.0", 1),
             "numpy": ufunc(name),
         },
         sentence=_SENTENCE,
@@ -123,12 +129,14 @@ ISNAN = _test(
     "isnan",
     "isNaN",
     lambda sp, x: sp.Ne(x, x, evaluate=False),
+    kernel=lambda m, x: m.flag(x != x),
     interval=intervals.is_nan,
 )
 ISFINITE = _test(
     "isfinite",
     "isFinite",
     lambda sp, x: sp.StrictLessThan(sp.Abs(x), sp.oo, evaluate=False),
+    kernel=lambda m, x: m.flag(m.abs(x) < math.inf),
     interval=intervals.is_finite,
 )
 

@@ -138,9 +138,10 @@ class Op:
     truth       True where what is written is a truth value; the value is 1.0 or 0.0
     conditions  the places of operands that are read as truth values
     decreed     True where the derivative is laid down, not that of the meaning
-    kernel      its value by arithmetic alone, for the native target: called with a machine, the
-                operands and the static arguments (`wengert.ops.kernels`). Without one, or where it
-                answers None, machine code asks `evaluate`, which takes about a microsecond
+    kernel      its value by arithmetic, or by the C library, for the native target: called with a
+                machine, the operands and the static arguments (`wengert.ops.kernels`). Without
+                one, or where it answers None, machine code asks `evaluate`, which takes about a
+                microsecond
     rounded     True where its value is the float nearest to the true one, or true itself, so that
                 NumPy's function of its name gives the same to the bit
     shape       for an operation on whole arrays, the shape of its value: called with the shapes

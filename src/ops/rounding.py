@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import carried_javascript, ieee, intervals
+from . import carried_c, carried_javascript, ieee, intervals, kernels
 from .basic import EQ, MAXIMUM, WHERE
 from .notations import AWAY_FROM_ZERO, REAL, cost, own, upright
 from .record import PRODUCT, Notation, Op, call, infix, ufunc
@@ -15,6 +15,7 @@ SIGN = Op(
     name="sign",
     arity=1,
     evaluate=ieee.signum,
+    kernel=kernels.sign,
     sympy=lambda sp, x: sp.Piecewise((1, x > 0), (-1, x < 0), (0, True)),
     vjp=(None,),
     notation={
@@ -22,6 +23,7 @@ SIGN = Op(
         "latex": Notation(upright("sgn") + r"\left({0}\right)"),
         "python": own(ieee.signum),
         "javascript": call("Math.sign"),
+        "c": Notation("{0} > 0.0 ? 1.0 : {0} < 0.0 ? -1.0 : {0} == 0.0 ? 0.0 : {0}", 1),
         "numpy": ufunc("sign"),
     },
     sentence=f"a sign is 1 or -1; {_FLAT}",
@@ -36,6 +38,7 @@ FLOOR = Op(
     name="floor",
     arity=1,
     evaluate=ieee.floored,
+    kernel=kernels.floor,
     sympy=lambda sp, x: sp.floor(x),
     vjp=(None,),
     notation={
@@ -43,6 +46,7 @@ FLOOR = Op(
         "latex": Notation(r"\left\lfloor {0} \right\rfloor"),
         "python": own(ieee.floored),
         "javascript": call("Math.floor"),
+        "c": call("floor"),
         "numpy": ufunc("floor"),
     },
     sentence=f"floor goes down to a whole number; {_FLAT}",
@@ -56,6 +60,7 @@ CEIL = Op(
     name="ceil",
     arity=1,
     evaluate=ieee.ceiled,
+    kernel=kernels.ceil,
     sympy=lambda sp, x: sp.ceiling(x),
     vjp=(None,),
     notation={
@@ -63,6 +68,7 @@ CEIL = Op(
         "latex": Notation(r"\left\lceil {0} \right\rceil"),
         "python": own(ieee.ceiled),
         "javascript": call("Math.ceil"),
+        "c": call("ceil"),
         "numpy": ufunc("ceil"),
     },
     sentence=f"ceil goes up to a whole number; {_FLAT}",
@@ -77,6 +83,7 @@ ROUND = Op(
     arity=1,
     evaluate=ieee.rounded,
     # Over the reals, floor and ceiling share the halves out so that the even neighbour is reached.
+    kernel=kernels.round_even,
     sympy=lambda sp, x: sp.floor(x / 2 + sp.Rational(1, 4)) + sp.ceiling(x / 2 - sp.Rational(1, 4)),
     vjp=(None,),
     notation={
@@ -84,6 +91,7 @@ ROUND = Op(
         "latex": Notation(upright("round") + r"\left({0}\right)"),
         "python": own(ieee.rounded),
         "javascript": call("rounded", define=carried_javascript.ROUNDED),
+        "c": call("rint"),
         "numpy": ufunc("rint"),
     },
     sentence=f"round goes to the nearest whole number, of two to the even one; {_FLAT}",
@@ -97,6 +105,7 @@ MOD = Op(
     name="mod",
     arity=2,
     evaluate=ieee.modulo,
+    kernel=kernels.mod,
     sympy=lambda sp, a, b: a - b * sp.floor(a / b),
     vjp=(lambda ct, out, a, b: ct, lambda ct, out, a, b: ct * ((out - a) / b)),
     notation={
@@ -105,6 +114,7 @@ MOD = Op(
         "python": infix(" % ", PRODUCT),
         "python-ieee": own(ieee.modulo, "{0}", "{1}"),
         "javascript": call("modulo", "{0}", "{1}", define=carried_javascript.MODULO),
+        "c": call("modulo", "{0}", "{1}", define=carried_c.MODULO),
         "numpy": infix(" % ", PRODUCT, ufunc("remainder", "{0}", "{1}").out),
     },
     sentence="the remainder moves with its first operand, and against the second by the quotient",
@@ -119,6 +129,7 @@ HEAVISIDE = Op(
     name="heaviside",
     arity=2,
     evaluate=ieee.heaviside,
+    kernel=kernels.heaviside,
     sympy=lambda sp, x, at: sp.Piecewise((0, x < 0), (1, x > 0), (at, True)),
     vjp=(None, lambda ct, out, x, at: WHERE(EQ(x, 0), ct, 0)),
     notation={
@@ -126,6 +137,7 @@ HEAVISIDE = Op(
         "latex": Notation(upright("H") + r"\left({0}, {1}\right)"),
         "python": own(ieee.heaviside, "{0}", "{1}"),
         "javascript": Notation("{0} < 0 ? 0 : {0} > 0 ? 1 : {0} === 0 ? {1} : {0}", 1),
+        "c": Notation("{0} < 0.0 ? 0.0 : {0} > 0.0 ? 1.0 : {0} == 0.0 ? {1} : {0}", 1),
         "numpy": ufunc("heaviside", "{0}", "{1}"),
     },
     sentence="a step is flat on both sides; the value at the step gets the cotangent there",
@@ -150,6 +162,7 @@ CLIP = Op(
     name="clip",
     arity=3,
     evaluate=ieee.clipped,
+    kernel=kernels.clip,
     sympy=lambda sp, x, low, high: sp.Min(sp.Max(x, low), high),
     vjp=(
         lambda ct, out, x, low, high: _in_limits(x, low, high, 0, ct, 0),
@@ -161,6 +174,7 @@ CLIP = Op(
         "latex": Notation(upright("clip") + r"\left({0}, {1}, {2}\right)"),
         "python": own(ieee.clipped, "{0}", "{1}", "{2}"),
         "javascript": call("clipped", "{0}", "{1}", "{2}", define=carried_javascript.CLIPPED),
+        "c": call("clipped", "{0}", "{1}", "{2}", define=carried_c.CLIPPED),
         "numpy": ufunc("clip", "{0}", "{1}", "{2}"),
     },
     sentence="whichever of the operand and its limits is the value gets the whole cotangent",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from . import carried, carried_javascript, ieee, intervals
+from . import carried, carried_c, carried_javascript, ieee, intervals, kernels
 from .basic import EXP
 from .notations import POSITIVE, REAL, cost, irrational, own, upright
 from .record import Notation, Op, call
@@ -23,12 +23,13 @@ def _bell(x: Any) -> Any:
 
 
 def _carried(name: str, arrays: Any, javascript: str, latex: str = "") -> dict[str, Notation]:
-    """Notations of a function that NumPy and JavaScript lack."""
+    """Notations of a function that NumPy and JavaScript lack, and C has."""
     return {
         "text": call(name),
         "latex": Notation((latex or upright(name)) + r"\left({0}\right)"),
         "python": call(name),
         "javascript": call(name, define=javascript),
+        "c": call(name),
         "numpy": own(arrays),
     }
 
@@ -37,6 +38,7 @@ ERF = Op(
     name="erf",
     arity=1,
     evaluate=math.erf,
+    kernel=kernels.library("erf"),
     sympy=lambda sp, x: sp.erf(x),
     vjp=(lambda ct, out, x: ct * _bell(x),),
     notation=_carried("erf", carried.erf_of_arrays, carried_javascript.ERF),
@@ -50,6 +52,7 @@ ERFC = Op(
     name="erfc",
     arity=1,
     evaluate=math.erfc,
+    kernel=kernels.library("erfc"),
     sympy=lambda sp, x: sp.erfc(x),
     vjp=(lambda ct, out, x: -(ct * _bell(x)),),
     notation=_carried("erfc", carried.erfc_of_arrays, carried_javascript.ERF),
@@ -63,6 +66,7 @@ LGAMMA = Op(
     name="lgamma",
     arity=1,
     evaluate=ieee.log_gamma,
+    kernel=kernels.library("lgamma"),
     sympy=lambda sp, x: (
         sp.loggamma(x) if getattr(x, "is_positive", None) else sp.log(sp.Abs(sp.gamma(x)))
     ),
@@ -96,6 +100,7 @@ DIGAMMA: Op = Op(
     notation={
         **_carried(*("digamma", carried.digamma_of_arrays, carried_javascript.DIGAMMA), r"\psi"),
         "python": own(ieee.digamma),
+        "c": call("digamma", define=carried_c.DIGAMMA),
     },
     sentence="the digamma function has the polygamma function of order 1 for a derivative",
     domain=(POSITIVE,),
@@ -127,6 +132,7 @@ POLYGAMMA: Op = Op(
         "latex": Notation(r"\psi^{{\left({order}\right)}}\left({0}\right)"),
         "python": own(ieee.polygamma, "{0}", "{order}"),
         "javascript": call("polygamma", "{0}", "{order}", define=carried_javascript.POLYGAMMA),
+        "c": call("polygamma", "{0}", "{order}", define=carried_c.POLYGAMMA),
         "numpy": own(carried.polygamma_of_arrays, "{0}", "{order}"),
     },
     sentence="each polygamma function is the derivative of the one before it",

@@ -7,6 +7,7 @@ its operands. Terms that look the same are proved once, so the cost is that of r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -309,7 +310,10 @@ def is_derivative(shape: Shape) -> bool:
 
 
 def _difference(shape: Shape) -> Any:
-    """The terms less what they should be, as sympy sees them."""
+    """The terms less what they should be, as sympy sees them.
+
+    A float in them counts as the irrational number that it rounds, where the derivative has that.
+    """
     import sympy
 
     symbols, meanings = _symbols(shape)
@@ -318,17 +322,8 @@ def _difference(shape: Shape) -> Any:
         if shape.upstream is None
         else sympy_number(shape.upstream, exact=True)
     )
-    values: list[Any] = []
-    for kind, *rest in shape.steps:
-        if kind == _CT:
-            values.append(ct)
-        elif kind == _LOCAL:
-            values.append(meanings.get(rest[0], symbols[rest[0]]))
-        elif kind == _NUMBER:
-            values.append(sympy_number(rest[0], exact=True))
-        else:
-            op, statics, places = rest
-            values.append(_applied(op, statics, [values[place] for place in places]))
+    leaves = {place: meanings.get(place, symbol) for place, symbol in symbols.items()}
+    values = _values(shape, ct, leaves, ())
     wanted = sympy.Integer(0)
     for op, statics, places, _, position in shape.consumers:
         dummies = [
@@ -337,7 +332,49 @@ def _difference(shape: Shape) -> Any:
         slope = derivative_of(_applied(op, statics, dummies), dummies[position])
         at = [symbols[n] if n >= 0 else values[-1 - n] for n in places]
         wanted += slope.subs(dict(zip(dummies, at, strict=True)), simultaneous=True)
+    constants = _irrational_numbers(wanted)
+    if constants:
+        values = _values(shape, ct, leaves, constants)
     return sum((sign * values[place] for sign, place in shape.terms), -ct * wanted)
+
+
+def _values(
+    shape: Shape, ct: Any, leaves: Mapping[int, Any], constants: Sequence[tuple[float, Any]]
+) -> list[Any]:
+    """What each step means to sympy; `constants` are numbers for the floats that they round to."""
+    values: list[Any] = []
+    for kind, *rest in shape.steps:
+        if kind == _CT:
+            values.append(ct)
+        elif kind == _LOCAL:
+            values.append(leaves[rest[0]])
+        elif kind == _NUMBER:
+            values.append(_meant(rest[0], constants))
+        else:
+            op, statics, places = rest
+            values.append(_applied(op, statics, [values[place] for place in places]))
+    return values
+
+
+def _meant(number: float, constants: Sequence[tuple[float, Any]]) -> Any:
+    """The constant that a number is, but for 2 units in the last place and the sign, or itself."""
+    for nearest, constant in constants:
+        if abs(abs(number) - nearest) <= 2 * math.ulp(nearest):
+            return -constant if number < 0 else constant
+    return sympy_number(number, exact=True)
+
+
+def _irrational_numbers(expression: Any) -> list[tuple[float, Any]]:
+    """The sizes of irrational numbers in an expression, and of products, beside the nearest floats."""
+    import sympy
+
+    found: dict[Any, float] = {}
+    for part in sympy.preorder_traversal(expression):
+        factors = part.args if part.is_Mul else (part,)
+        number = sympy.Abs(sympy.Mul(*[factor for factor in factors if factor.is_number]))
+        if not number.is_rational and number.is_finite and number.is_real:
+            found[number] = float(number)
+    return [(nearest, number) for number, nearest in found.items()]
 
 
 def _symbols(shape: Shape) -> tuple[dict[int, Any], dict[int, Any]]:

@@ -1,5 +1,6 @@
 """Statements as loops in machine code: the interpreter's numbers, whatever the statements are."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -326,3 +327,24 @@ def test_the_file_of_c_is_written_from_scalars(tmp_path):
     assert isinstance(f.program, ArrayFunction)
     text = f.save(tmp_path / "model.c").read_text()
     assert text == compile(inputs, outputs).save(tmp_path / "other.c").read_text()
+
+
+def test_threads_may_call_at_once():
+    net, _, inputs, value = network([8, 32, 8], "tanh", "squared_error")
+    outputs = {"loss": value, "grad": grad(value, net.parameters())}
+    f = compile(inputs, outputs, target="native", batch=("x", "y"))
+    given = [arguments_of(f.program, count, count) for count in (3, 700, 4, 900)]
+    expected = [f(*arguments)["grad"].tolist() for arguments in given]
+    wrong = []
+
+    def work(k):
+        for _ in range(20):
+            if f(*given[k])["grad"].tolist() != expected[k]:
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k % 4,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

@@ -35,11 +35,11 @@ EXACT = [
 """The operations that IEEE 754 rounds correctly, or whose value is an operand's."""
 
 
-def close(got, expected):
-    """Equal, or within 4 units in the last place."""
+def close(got, expected, least=0.0):
+    """Equal, or within 4 units in the last place, or so near."""
     if same(got, expected):
         return True
-    return math.isfinite(got) and abs(got - expected) <= 4 * math.ulp(expected)
+    return math.isfinite(got) and abs(got - expected) <= max(4 * math.ulp(expected), least)
 
 
 def random_graph(seed, size=25):
@@ -70,14 +70,15 @@ def test_every_operation_agrees_with_the_table(op):
     draw = random.Random(0)
     points = [[draw.choice(POINTS) for _ in inputs] for _ in range(80)]
     points += [[draw.uniform(-3, 3) for _ in inputs] for _ in range(43)]
+    least = 1e-15 if op.name in ("lgamma", "logaddexp") else 0.0  # differences near their zeros
     for statics in op.settings:
         out = op(*inputs, *statics)
         f = compile({"x": inputs}, out, simplify=False, target="native")
         for point in points:
-            assert close(f(point), f.program.run(point)), point
+            assert close(f(point), f.program.run(point), least), point
         f = compile({"x": inputs}, out, simplify=False, target="native", batch="x", reduce=None)
         for point, got in zip(points, f(points), strict=True):
-            assert close(got, f.program.run([point])[0]), point
+            assert close(got, f.program.run([point])[0], least), point
 
 
 @given(

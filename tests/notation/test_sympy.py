@@ -11,6 +11,7 @@ import pytest
 import sympy
 from strategies import random_recipe
 
+import wengert as wg
 from wengert.derive.backward import grad, hessian
 from wengert.errors import SizeError
 from wengert.graph.evaluation import evaluate
@@ -308,3 +309,34 @@ def test_what_has_no_number_has_none_in_what_is_made_of_it():
     nodes = [expr.id for expr in outputs]
     found = precise_values(g, range(len(g)), {x.id: 2.0})
     assert [mpmath.isnan(found[node]) for node in nodes] == [True, True, True, False]
+
+
+def nested(step, times):
+    y = wg.Graph().input("x")
+    for i in range(times):
+        y = step(y, i)
+    return y
+
+
+@pytest.mark.parametrize(
+    ("refused", "taken"),
+    [
+        (
+            nested(lambda y, i: wg.where(y > i, y * y, y + 1), 4),
+            nested(lambda y, i: wg.where(y > i, y * y, y + 1), 2),
+        ),
+        (
+            nested(lambda y, i: wg.maximum(y * y, y + i), 12),
+            nested(lambda y, i: wg.maximum(y, i), 30),
+        ),
+        (nested(lambda y, i: y**y, 40), nested(lambda y, i: y**y, 3)),
+        (
+            wg.parse("9**9**9*x"),
+            nested(lambda y, i: y**9, 3),
+        ),
+    ],
+)
+def test_what_would_take_sympy_minutes_is_refused_at_once(refused, taken):
+    with pytest.raises(wg.SizeError, match="sympy would"):
+        wg.to_sympy(refused)
+    assert wg.to_sympy(taken) is not None

@@ -486,3 +486,23 @@ def test_a_leaf_is_its_own_derivative(leaves):
     x, _ = leaves
     assert verify(x, x)
     assert isinstance(x, Expr)
+
+
+def proved(y, x):
+    """How many nodes have a proof, and how many there are."""
+    what = by(verify(y, [x]), "adjoint")[0].what
+    return tuple(map(int, re.fullmatch(r"(\d+) of (\d+) nodes", what).groups()))
+
+
+@pytest.mark.parametrize("name", ["exp2", "log2", "log10", "erf", "erfc", "gelu_exact"])
+def test_a_rule_with_an_irrational_constant_is_proved_at_every_node(name, leaves):
+    x, _ = leaves
+    found, nodes = proved(ops.ELEMENTWISE[name](2 * x + 0.5) * x, x)
+    assert found == nodes
+
+
+def test_a_constant_that_is_only_near_proves_nothing(leaves):
+    x, _ = leaves
+    rule = (lambda ct, out, x: ct * (out * 0.693147180561),)
+    found, nodes = proved(replace(ops.EXP2, name="wrong", vjp=rule)(x + 1), x)
+    assert found == nodes - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,11 +24,14 @@ _MATH: Final = (
     "acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 "
     "fabs fdim floor fma fmax fmin fmod frexp hypot ilogb j0 j1 jn ldexp lgamma llrint llround log "
     "log10 log1p log2 logb lrint lround modf nan nearbyint nextafter nexttoward pow remainder "
-    "remquo rint round scalbln scalbn signgam sigmoid sin sinh sqrt tan tanh tgamma trunc y0 y1 yn "
+    "remquo rint round scalbln scalbn signgam sin sinh sqrt tan tanh tgamma trunc y0 y1 yn "
     "isfinite isinf isnan isnormal signbit fpclassify gamma drem significand"
 )
 _OWN: Final = "n out call arguments check widths each result at i samples difference values"
 _TAKEN: Final = frozenset(f"{_KEYWORDS} {_MATH} {_OWN}".split())
+
+_FUNCTION: Final = re.compile(r"^static \w+ (\w+)\(", re.MULTILINE)
+"""The name of a function that a record brings along."""
 
 _SAMPLES: Final = 5
 """How many samples the file's check has."""
@@ -50,11 +54,12 @@ def c_text(
     with a sum (`-ffp-contract=off`) and libm is the same, the numbers are those of the python
     target bit for bit. An operation whose record has no notation for "c" is a `SpellingError`.
     """
-    writer = _Writer.of(program)
+    definitions = list(_definitions(program))
+    writer = _Writer.of(program, definitions)
     parts = [
         _opening(program, writer.function),
         "#include <math.h>\n#include <stddef.h>\n#include <stdio.h>",
-        *_definitions(program),
+        *definitions,
         "\n".join(writer.function_lines()),
         "\n".join(_checking(program, writer, values, derivatives)),
     ]
@@ -106,9 +111,9 @@ class _Writer:
     stacks: Mapping[str, int]
 
     @classmethod
-    def of(cls, program: Program) -> _Writer:
-        """A writer for the program."""
-        space = Namespace(_TAKEN)
+    def of(cls, program: Program, definitions: Iterable[str]) -> _Writer:
+        """A writer for the program; no name is that of a function that comes along."""
+        space = Namespace(_TAKEN.union(*map(_FUNCTION.findall, definitions)))
         function = space.take(program.name)
         names: dict[str, str] = {}
         for name in _variables(program):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ..target import Source
-from .host import link, object_code
+from .host import library_address, link, object_code
 from .words import LANES
 
 QUICK: Final = 10_000
@@ -22,6 +23,8 @@ SPARE: Final = 16
 """How many more samples there is memory for than there are: the last block is a whole one."""
 
 _MARK: Final = "; layout: "
+_LIBRARY: Final = re.compile(r"^declare double @(\w+)\(", re.MULTILINE)
+"""The declaration of a function of the C library; the names of all others have dots."""
 _RUN: Final = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
 )
@@ -101,6 +104,7 @@ class Code:
             f"evaluate.{i}": ctypes.cast(function, ctypes.c_void_p).value or 0
             for i, function in enumerate(self._callbacks)
         }
+        needs |= library_addresses(source.text)
         self._library = link(source.binary or compiled(source), needs, ["run"])
         self.address: int = self._library["run"]
         self._run = _RUN(self.address)
@@ -176,6 +180,11 @@ def _addresses(arrays: Sequence[Any]) -> Any:
     import numpy
 
     return numpy.array([array.ctypes.data for array in arrays], numpy.uintp)
+
+
+def library_addresses(text: str) -> dict[str, int]:
+    """Where the functions of the C library are that the code calls."""
+    return {name: library_address(name) for name in _LIBRARY.findall(text)}
 
 
 def _callback(op: Any, statics: Sequence[float]) -> Any:

@@ -102,13 +102,7 @@ class Functions:
         self, block: Block, op: Op, operands: Sequence[Word], statics: tuple[float, ...]
     ) -> Word:
         """The record's own value, lane by lane."""
-        function = f"@evaluate.{self._place(op, statics)}"
-        if operands[0].lanes == 1:
-            return block.call(function, operands)
-        lanes = []
-        for place in range(operands[0].lanes):
-            lanes.append(block.call(function, [block.lane(x, place) for x in operands]))
-        return block.joined(lanes)
+        return block.lane_by_lane(f"@evaluate.{self._place(op, statics)}", operands)
 
     def _with_rare(
         self,

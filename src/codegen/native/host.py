@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import count
@@ -56,6 +58,18 @@ def available() -> bool:
     except MissingExtraError:
         return False
     return True
+
+
+@lru_cache(maxsize=256)
+def library_address(name: str) -> int:
+    """Where a function of the C library is in this process; 0 where there is none of the name.
+
+    >>> library_address("no_such_function")
+    0
+    """
+    library = ctypes.CDLL("ucrtbase" if os.name == "nt" else None)
+    function = getattr(library, name, None)
+    return ctypes.cast(function, ctypes.c_void_p).value or 0 if function else 0
 
 
 @lru_cache(maxsize=16)

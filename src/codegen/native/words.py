@@ -11,6 +11,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
+from .host import library_address
+
 LANES: Final = 8
 """How many numbers a vector has, on every processor: LLVM splits those that are too long for it."""
 
@@ -218,6 +220,21 @@ class Block:
         lanes = words[0].lanes
         given = ", ".join(word.typed for word in words)
         return self.assign(f"call {type_of(kind, lanes)} {name}({given})", kind, lanes)
+
+    def lane_by_lane(self, name: str, words: Sequence[Word]) -> Word:
+        """A call of a function of single numbers for each lane."""
+        if words[0].lanes == 1:
+            return self.call(name, words)
+        lanes = range(words[0].lanes)
+        return self.joined([self.call(name, [self.lane(x, i) for x in words]) for i in lanes])
+
+    def library(self, name: str, *operands: Any) -> Word | None:
+        """A function of the C library, lane by lane; None where it is not there."""
+        if not library_address(name):
+            return None
+        like = next(word for word in operands if isinstance(word, Word))
+        self.intrinsics.add(f"declare double @{name}({', '.join(['double'] * len(operands))})")
+        return self.lane_by_lane(f"@{name}", [self.constant(x, like) for x in operands])
 
     def intrinsic(self, name: str, *words: Word) -> Word:
         """A call of one of LLVM's own functions on floats."""

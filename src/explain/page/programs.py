@@ -16,7 +16,7 @@ from ...derive.backward import grad
 from ...errors import SizeError
 from ...graph.expr import Expr, Graph
 from ...graph.rewrite import Walk, Write, replay
-from ...notation.parse import parse
+from ...notation.fromsympy import from_sympy
 from ...notation.sympy import as_number, sympy_nodes
 from ...ops.scalar import ELEMENTWISE, STOP_GRADIENT
 from ...simplify.stable import stable_form
@@ -95,7 +95,7 @@ def steady_source(d: Derivation) -> str:
         slopes, letters = _slopes(d)
         graph = Graph()
         leaves = {str(letter): graph.input(str(letter)) for letter in letters}
-        read = [stable_form(parse(str(slope), graph)) for slope in slopes]
+        read = [stable_form(from_sympy(slope, graph=graph)) for slope in slopes]
         source = compile(leaves, read, target="javascript", simplify=False, name="steady").source
     except Exception:  # what sympy cannot do, it says by exceptions of every kind
         return "null"
