@@ -327,6 +327,19 @@ def test_rows_are_summed_by_products_with_ones(dtype):
     np.testing.assert_allclose(found[1], np.tanh(table).sum(axis=0), rtol=1e-6)
 
 
+def test_many_outer_products_are_one_product_of_matrices():
+    graph = Graph()
+    w = [graph.inputs(f"w{k}", 3) for k in range(3)]
+    state = graph.inputs("x", 3)
+    for _ in range(8):
+        state = [sum(a * b for a, b in zip(row, state, strict=True)).tanh() for row in w]
+    params = [a for row in w for a in row]
+    loss = sum(a * a for a in state)
+    inputs = {"w": params, "x": [graph[graph.leaves[f"x{k}"]] for k in range(3)]}
+    f, _ = both(inputs, {"loss": loss, "grad": grad(loss, params)})
+    assert f.source.count("np.concatenate(") == 2, f.source
+
+
 def test_matrices_side_by_side_have_a_product_each_in_the_backward_pass():
     graph, size = Graph(), 3
     params, x = graph.inputs("w", 3 * size * size), graph.inputs("x", 4 * size)
