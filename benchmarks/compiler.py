@@ -77,7 +77,7 @@ class Stages:
             )
 
         wrapped = [
-            (compiled, "extract", self.timed("extract", compiled.extract)),
+            (compiled, "rewritten", self.timed("extract", compiled.rewritten)),
             (build, "simplified", self.timed("simplify", build.simplified)),
             (build, "lower", self.timed("lower", build.lower)),
             (build, "find_target", found),
