@@ -448,3 +448,14 @@ def test_parts_that_are_no_views_are_written_piece_by_piece():
     inputs = {"params": mixed, "x": [leaf for row in x for leaf in row]}
     both(inputs, {"loss": value, "grad": grad(value, mixed)}, batch="x")
     both(inputs, {"loss": value, "grad": grad(value, mixed)})
+
+
+@pytest.mark.parametrize(("width", "rides"), [(60, True), (600, False)])
+def test_large_data_are_not_copied_so_that_a_bias_rides_along(width, rides):
+    g = Graph()
+    x = g.inputs("x", width)
+    net = MLP(width, [4, 1], seed=0)
+    loss = net(x) ** 2
+    inputs = {"params": net.parameters(), "x": x}
+    f = compile(inputs, grad(loss, net.parameters()), batch="x", target="numpy")
+    assert ("w0b0" in f.source) == rides, f.source

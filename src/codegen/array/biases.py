@@ -26,9 +26,12 @@ RIDES: Final = "a feature more, of ones: the bias rides along in the product"
 """The note on an input with ones."""
 
 
-def with_biases(function: ArrayFunction) -> ArrayFunction:
-    """The function with biases in the products of their layers; itself where there is none."""
-    work = _Folding(function)
+def with_biases(function: ArrayFunction, data: bool = True) -> ArrayFunction:
+    """The function with biases in the products of their layers; itself where there is none.
+
+    data  whether arguments are copied to have ones, or layers that read these stay as they are
+    """
+    work = _Folding(function, data)
     return work.result() if work.layers else function
 
 
@@ -48,6 +51,7 @@ class _Folding:
     """What is known of one function while its layers are looked for."""
 
     function: ArrayFunction
+    data: bool = True
 
     def __post_init__(self) -> None:
         program = self.program = self.function.program
@@ -99,7 +103,7 @@ class _Folding:
     def _is_row(self, array: Array, read: Read, axis: Axis) -> bool:
         """Whether an array is one that can get ones, and is summed along its features."""
         shape = (BATCH, axis.length)
-        given = array.kind == LEAF
+        given = array.kind == LEAF and self.data
         single = given or (
             self.writers[array.name] == 1
             and array.kind == COMPUTED

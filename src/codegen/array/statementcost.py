@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from math import prod
 
 from ...arrays.reads import Affine, Apply, Axis, Operand, Read, Reduce, Term
-from ...arrays.statements import LITERAL, Statement
+from ...arrays.statements import COMPUTED, LITERAL, Array, Statement
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from ..program import flatten
@@ -23,6 +23,10 @@ _ELEMENT, _MULTIPLY_ADD, _LOOP, _SCALAR = 0.0004, 0.00004, 0.02, 0.1
 """Microseconds: a call of NumPy; a view; what an operand in another order adds; new memory; a sum
 over an axis, and over all; an element; a product of a product of matrices; an inner loop of a sum;
 an operation on numbers."""
+
+
+_LARGE, _PAGE = 2**14, 0.0006
+"""An array of so many elements gets new pages, and what each of these costs, in microseconds."""
 
 
 def microseconds(function: ArrayFunction, samples: int = SAMPLES) -> float:
@@ -40,7 +44,15 @@ def microseconds(function: ArrayFunction, samples: int = SAMPLES) -> float:
     vectors = {array.home.vector for array in arrays if array.home is not None}
     time = _VIEW * parts + _MEMORY * len(vectors)
     time += sum(_joined(output) for _, output in flatten(function.outputs))
+    time += _PAGE * sum(_pages(array, samples) for array in arrays)
     return time + sum(_Estimate(function, samples).statement(s) for s in function.instructions)
+
+
+def _pages(array: Array, samples: int) -> int:
+    """The elements of an array in memory that the system hands out anew at each call."""
+    size = prod(samples if length == BATCH else length for length in array.shape)
+    own = array.kind == COMPUTED and array.home is None
+    return size if own and size >= _LARGE else 0
 
 
 def _joined(output: Element | Vector | Whole) -> float:
