@@ -135,6 +135,7 @@ def write(
     Part(written='(b - 1)*(b - 1)', binds=20)
     """
     terms, places = _tree(graph, root, stop, max_terms)
+    signs = language == "latex"  # where a sign does not follow another without brackets
     made = [Part("")] * len(terms)
     for i in reversed(range(len(terms))):
         term = terms[i]
@@ -149,8 +150,10 @@ def write(
             parts = made[places[i]]
             slots = (*form.slots, *[0] * len(parts))
             operands = [
-                _bracket(part.written, language) if part.binds < slot else part.written
-                for part, slot in zip(parts, slots, strict=False)
+                _bracket(part.written, language)
+                if part.binds < slot or (place and slot and signs and part.written.startswith("-"))
+                else part.written
+                for place, (part, slot) in enumerate(zip(parts, slots, strict=False))
             ]
             made[i] = Part(form.template.format(*operands), form.binds)
     return made[0]

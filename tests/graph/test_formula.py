@@ -15,6 +15,7 @@ from wengert.graph.formula import Part, name_latex, number_latex, write
 from wengert.graph.numbertext import number_text
 from wengert.graph.value import Value
 from wengert.graph.written import latex, text
+from wengert.notation.parse import parse
 from wengert.ops import scalar as ops
 from wengert.ops.record import ATOM, SUM, Op, call
 
@@ -323,3 +324,18 @@ def test_a_doubling_expression_prints_within_bounds():
     assert len(str(y)) < 4000
     assert len(repr(y)) < 400
     assert len(latex(y)) < 8000
+
+
+@pytest.mark.parametrize(
+    ("formula", "shown"),
+    [
+        ("2*(-3)*x", r"2 \cdot \left(-3\right) \cdot x"),
+        ("x - (-1)", r"x - \left(-1\right)"),
+        ("x*(-y)", r"x \cdot \left(-y\right)"),
+        ("-3*x", r"-3 \cdot x"),
+        ("x/(-2)", r"\frac{x}{-2}"),
+        ("tanh(-x)", r"\tanh\left(-x\right)"),
+    ],
+)
+def test_a_sign_after_another_is_in_brackets_in_latex(formula, shown):
+    assert latex(parse(formula)) == shown
