@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 import wengert as wg
 from wengert import testing
+from wengert.codegen.build import build_once
 from wengert.codegen.scalar.node import find_node
 from wengert.ops import ieee
 from wengert.ops import scalar as ops
@@ -77,9 +78,14 @@ def mutate():
         def callback(self, function):
             undo.append(function)
 
-    yield lambda name, **changes: wrong(Mutations(), name, **changes)
+    def mutated(name, **changes):
+        wrong(Mutations(), name, **changes)
+        build_once.cache_clear()  # of what was compiled before, with the right record
+
+    yield mutated
     for function in undo:
         function()
+    build_once.cache_clear()
 
 
 SKETCHES = {
