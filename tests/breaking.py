@@ -7,13 +7,14 @@ from contextlib import contextmanager
 def other_rules(op, rules):
     """Give an operation other derivative rules while this lasts."""
     kept = op.vjp
-    _set(op, rules)
+    changed(op, "vjp", rules)
     try:
         yield
     finally:
-        _set(op, kept)
+        changed(op, "vjp", kept)
 
 
-def _set(op, rules):
-    object.__setattr__(op, "vjp", rules)
-    op.__dict__.pop("float_rules", None)  # made of them, and kept
+def changed(op, field, value):
+    """Give a record another field, with what is made of it, and kept, made anew."""
+    object.__setattr__(op, field, value)
+    op.__dict__.pop("float_rules", None)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from breaking import changed
 from hypothesis import given, settings
 
 import wengert as wg
@@ -64,10 +65,8 @@ def wrong(monkeypatch, name, **changes):
     op = ELEMENTWISE[name]
     for field, value in changes.items():
         before = getattr(op, field)
-        object.__setattr__(op, field, value)
-        monkeypatch.callback(
-            lambda field=field, before=before: object.__setattr__(op, field, before)
-        )
+        changed(op, field, value)
+        monkeypatch.callback(lambda field=field, before=before: changed(op, field, before))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from breaking import changed
 
 import wengert as wg
 from wengert.arrays.reads import Reduce
@@ -84,12 +85,12 @@ def record(op, **changes):
     """Another record in the place of an operation's, with everything that knows the operation."""
     before = {name: getattr(op, name) for name in changes}
     for name, thing in changes.items():
-        object.__setattr__(op, name, thing)
+        changed(op, name, thing)
     try:
         yield
     finally:
         for name, thing in before.items():
-            object.__setattr__(op, name, thing)
+            changed(op, name, thing)
 
 
 RULES = [
