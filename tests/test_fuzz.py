@@ -27,12 +27,12 @@ from wengert.testing import (
     sketches,
 )
 
-SECONDS = 15
+SECONDS = 8
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_everything_agrees_for_a_quarter_of_a_minute(seed):
-    assert fuzz(SECONDS, seed=1000 * seed) > 50
+def test_everything_agrees_for_some_seconds(seed):
+    assert fuzz(SECONDS, seed=1000 * seed) > 20
 
 
 @pytest.mark.parametrize("op", testing.SCALAR_OPERATIONS, ids=lambda op: op.name)
