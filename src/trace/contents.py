@@ -159,7 +159,8 @@ def storing_line(codes: Sequence[tuple[CodeType, Any]], key: Any) -> Line:
         if code.co_name == "__init__":
             continue
         for instruction in dis.get_instructions(code):
-            number = instruction.starts_line or number
+            at = instruction.positions
+            number = (at and at.lineno) or number
             if instruction.opname.startswith("STORE_") and instruction.argval == key:
                 return line_of(code.co_filename, number)
     return first_line(codes)
