@@ -232,7 +232,7 @@ POW: Op = Op(
     spoken="power",
     arity=2,
     evaluate=ieee.safe_pow,
-    kernel=kernels.library("pow"),
+    kernel=kernels.libm("pow"),
     sympy=lambda sp, a, b: a ** _exponent(sp, b),
     vjp=(
         lambda ct, out, a, b: ct * (b * POW(a, where(EQ(b, 0), 1, b - 1))),

@@ -11,7 +11,7 @@ They are the `kernel`s of records, from which native code is made. Each is writt
     m.abs, m.sqrt, m.copysign
     m.flag(c), m.truth(x)  a comparison as 1.0 or 0.0; whether x counts as true
     m.rare(c, x)           x, except where c holds: there the record's own `evaluate` is asked
-    m.library(name, *x)    a function of the C library, one number at a time; None where it is not
+    m.libm(name, *x)    a function of the C library, one number at a time; None where it is not
 
 The elementary ones stay within 2 units in the last place of the true value (the tests measure it),
 whether or not the machine fuses. Reductions are Cody & Waite's with constants of few bits, sums
@@ -269,12 +269,12 @@ def pow_const(m: Any, x: Any, n: float) -> Any:
         return m.select(x == -math.inf, math.inf if n > 0.0 else 0.0, _HALVES[n](m, x + 0.0))
     if n in (-1.0, -2.0):
         return _FEW[-n](1.0 / x)
-    return _FEW[n](x) if n in _FEW else m.library("pow", x, n)
+    return _FEW[n](x) if n in _FEW else m.libm("pow", x, n)
 
 
-def library(name: str) -> Callable[..., Any]:
+def libm(name: str) -> Callable[..., Any]:
     """The kernel of an operation that the C library has."""
-    return lambda m, *operands: m.library(name, *operands)
+    return lambda m, *operands: m.libm(name, *operands)
 
 
 def round_even(m: Any, x: Any) -> Any:
@@ -313,7 +313,7 @@ def clip(m: Any, x: Any, low: Any, high: Any) -> Any:
 
 def mod(m: Any, a: Any, b: Any) -> Any:
     """The remainder with the sign of b, by the C library's, which has the sign of a."""
-    left = m.library("fmod", a, b)
+    left = m.libm("fmod", a, b)
     if left is None:
         return None
     other = left + b
@@ -372,5 +372,5 @@ def hard_sigmoid(m: Any, x: Any) -> Any:
 
 def gelu_exact(m: Any, x: Any) -> Any:
     """x times the normal distribution function, by the C library's erfc."""
-    share = m.library("erfc", -0.7071067811865476 * x)
+    share = m.libm("erfc", -0.7071067811865476 * x)
     return None if share is None else m.select(x == -math.inf, -0.0, 0.5 * x * share)

@@ -38,7 +38,7 @@ ERF = Op(
     name="erf",
     arity=1,
     evaluate=math.erf,
-    kernel=kernels.library("erf"),
+    kernel=kernels.libm("erf"),
     sympy=lambda sp, x: sp.erf(x),
     vjp=(lambda ct, out, x: ct * _bell(x),),
     notation=_carried("erf", carried.erf_of_arrays, carried_javascript.ERF),
@@ -52,7 +52,7 @@ ERFC = Op(
     name="erfc",
     arity=1,
     evaluate=math.erfc,
-    kernel=kernels.library("erfc"),
+    kernel=kernels.libm("erfc"),
     sympy=lambda sp, x: sp.erfc(x),
     vjp=(lambda ct, out, x: -(ct * _bell(x)),),
     notation=_carried("erfc", carried.erfc_of_arrays, carried_javascript.ERF),
@@ -66,7 +66,7 @@ LGAMMA = Op(
     name="lgamma",
     arity=1,
     evaluate=ieee.log_gamma,
-    kernel=kernels.library("lgamma"),
+    kernel=kernels.libm("lgamma"),
     sympy=lambda sp, x: (
         sp.loggamma(x) if getattr(x, "is_positive", None) else sp.log(sp.Abs(sp.gamma(x)))
     ),

@@ -228,7 +228,7 @@ class Block:
         lanes = range(words[0].lanes)
         return self.joined([self.call(name, [self.lane(x, i) for x in words]) for i in lanes])
 
-    def library(self, name: str, *operands: Any) -> Word | None:
+    def libm(self, name: str, *operands: Any) -> Word | None:
         """A function of the C library, lane by lane; None where it is not there."""
         if not library_address(name):
             return None
