@@ -10,11 +10,11 @@ import scalar_programs as programs
 
 import wengert as wg
 from wengert.arrays.interpret import run
-from wengert.arrays.reads import Affine, Apply, AtLeast, Read, along
 from wengert.arrays.rolling import roll_if_regular, roll_nodes
 from wengert.arrays.statements import Output
 from wengert.arrays.unrolling import check_program
 from wengert.errors import ShapeError
+from wengert.ops.reads import Affine, Apply, AtLeast, Read, along
 from wengert.ops.scalar import ADD
 
 MLP = programs.mlp

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from wengert.arrays.interpret import run
-from wengert.arrays.points import points
-from wengert.arrays.reads import (
+from wengert.arrays.statements import Array, ArrayProgram, Home, Output, Statement
+from wengert.errors import (
+    InvalidNameError,
+    MissingInputError,
+    OperandError,
+    ShapeError,
+    UnknownNameError,
+)
+from wengert.ops.points import points
+from wengert.ops.reads import (
     Affine,
     Among,
     Apply,
@@ -17,14 +25,6 @@ from wengert.arrays.reads import (
     Table,
     Term,
     along,
-)
-from wengert.arrays.statements import Array, ArrayProgram, Home, Output, Statement
-from wengert.errors import (
-    InvalidNameError,
-    MissingInputError,
-    OperandError,
-    ShapeError,
-    UnknownNameError,
 )
 from wengert.ops.scalar import ADD, DIV, EXP, LT, MAXIMUM, MUL, POW_CONST
 from wengert.ops.shapes import BATCH

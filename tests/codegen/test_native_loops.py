@@ -20,7 +20,6 @@ from test_statement_target import (
 
 from wengert.arrays.batched import batched
 from wengert.arrays.interpret import run
-from wengert.arrays.reads import Apply, Axis, Read, Reduce, Term, along
 from wengert.arrays.statements import Array, ArrayProgram, Output, Statement
 from wengert.codegen import build
 from wengert.codegen.array.function import ArrayFunction, ArrayGroup, Vector
@@ -30,6 +29,7 @@ from wengert.derive.backward import grad
 from wengert.errors import ShapeError, SizeError
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
+from wengert.ops.reads import Apply, Axis, Read, Reduce, Term, along
 from wengert.ops.scalar import TOTAL
 from wengert.ops.shapes import BATCH
 

@@ -9,7 +9,13 @@ import pytest
 
 from wengert.arrays.batched import batched
 from wengert.arrays.interpret import run
-from wengert.arrays.reads import (
+from wengert.arrays.statements import Array, ArrayProgram, Home, Output, Statement
+from wengert.codegen.array.domains import tables_named, tightened
+from wengert.codegen.array.function import ArrayFunction, ArrayGroup, Element, Vector
+from wengert.codegen.array.printer import TARGET
+from wengert.codegen.array.rewriting import REWRITES
+from wengert.ops import scalar as ops
+from wengert.ops.reads import (
     Affine,
     Among,
     Apply,
@@ -22,12 +28,6 @@ from wengert.arrays.reads import (
     Term,
     along,
 )
-from wengert.arrays.statements import Array, ArrayProgram, Home, Output, Statement
-from wengert.codegen.array.domains import tables_named, tightened
-from wengert.codegen.array.function import ArrayFunction, ArrayGroup, Element, Vector
-from wengert.codegen.array.printer import TARGET
-from wengert.codegen.array.rewriting import REWRITES
-from wengert.ops import scalar as ops
 from wengert.ops.shapes import BATCH
 
 UNARY = [ops.TANH, ops.SIN, ops.ABS, ops.NEG, ops.RELU, ops.SIGMOID, ops.STOP_GRADIENT]

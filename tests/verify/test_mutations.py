@@ -13,7 +13,6 @@ import pytest
 from breaking import changed
 
 import wengert as wg
-from wengert.arrays.reads import Reduce
 from wengert.codegen.array import rewriting, statementpipeline
 from wengert.codegen.build import build_once
 from wengert.codegen.scalar import node as noderun
@@ -23,6 +22,7 @@ from wengert.graph.rewrite import Rewritten, extract
 from wengert.notation.sympy import prove_rule
 from wengert.ops import scalar as ops
 from wengert.ops.arrays import sum_over
+from wengert.ops.reads import Reduce
 from wengert.ops.record import Notation, ufunc
 from wengert.proof import claim
 from wengert.simplify import engine as passes

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from ...arrays.reads import Affine, Axis, Read, Reduce, Term, along
 from ...arrays.statements import COMPUTED, LEAF, Array, ArrayProgram, Home, Statement
+from ...ops.reads import Affine, Axis, Read, Reduce, Term, along
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from .function import ArrayFunction

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from ...arrays.points import Columns, extended, numbers, points
-from ...arrays.reads import (
+from ...arrays.statements import Statement
+from ...ops.points import Columns, extended, numbers, points
+from ...ops.reads import (
     Affine,
     Among,
     Apply,
@@ -26,7 +27,6 @@ from ...arrays.reads import (
     Term,
     Value,
 )
-from ...arrays.statements import Statement
 from ...ops.shapes import BATCH
 
 Ranges = dict[str, tuple[int, int]]

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...arrays.interpret import run
-from ...arrays.reads import Apply, Read
 from ...arrays.rolling import Survey
 from ...arrays.statements import ArrayProgram, Output, Statement
+from ...ops.reads import Apply, Read
 from ...ops.scalar import STOP_GRADIENT
 from ...ops.shapes import BATCH, Shape
 from ..program import Group, Nested, check_arguments, map_nested

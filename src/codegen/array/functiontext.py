@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
-from ...arrays.reads import (
+from ...arrays.rolling import Survey
+from ...arrays.statements import Array, ArrayProgram, Home, Output, Statement
+from ...ops.reads import (
     Affine,
     Among,
     Apply,
@@ -18,8 +20,6 @@ from ...arrays.reads import (
     Table,
     Term,
 )
-from ...arrays.rolling import Survey
-from ...arrays.statements import Array, ArrayProgram, Home, Output, Statement
 from ...ops.record import Op
 from ...ops.table import OPERATIONS
 from .function import ArrayFunction, ArrayGroup, Element, Vector, Whole

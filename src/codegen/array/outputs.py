@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from ...arrays.reads import Axis, Read, Reduce, Term, along
 from ...arrays.statements import COMPUTED, Array, ArrayProgram, Home, Output, Statement
+from ...ops.reads import Axis, Read, Reduce, Term, along
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from ..program import flatten, map_nested

@@ -13,8 +13,9 @@ from typing import Final
 
 from ...arrays.columns import Key, affine
 from ...arrays.domains import conditions
-from ...arrays.points import numbers, points
-from ...arrays.reads import (
+from ...arrays.statements import Statement
+from ...ops.points import numbers, points
+from ...ops.reads import (
     Affine,
     Among,
     AtLeast,
@@ -27,7 +28,6 @@ from ...arrays.reads import (
     Table,
     Term,
 )
-from ...arrays.statements import Statement
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from .domains import part

@@ -12,11 +12,11 @@ from dataclasses import replace
 from math import prod
 from typing import Final
 
-from ...arrays.reads import Affine, Apply, Read, Reduce
 from ...arrays.statements import COMPUTED, LEAF, LITERAL, Array, Statement
 from ...errors import MissingInputError
 from ...graph.store import listing
 from ...ops.indexing import Index, subscript, subscript_text
+from ...ops.reads import Affine, Apply, Read, Reduce
 from ...ops.record import ATOM
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH, shape_text

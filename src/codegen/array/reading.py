@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Final
 
-from ...arrays.reads import Affine, Index, Read, Table
+from ...ops.reads import Affine, Index, Read, Table
 from ...ops.record import ATOM, Op
 from ...ops.shapes import BATCH, Shape
 

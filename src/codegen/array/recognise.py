@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite, prod
 
-from ...arrays.reads import (
+from ...arrays.statements import LITERAL, ArrayProgram, Statement
+from ...ops.reads import (
     Affine,
     Among,
     Apply,
@@ -26,7 +27,6 @@ from ...arrays.reads import (
     Term,
     renamed_index,
 )
-from ...arrays.statements import LITERAL, ArrayProgram, Statement
 from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Final, NamedTuple
 
-from ...arrays.reads import Apply, Operand, Read, Reduce, Term, Value, along
 from ...arrays.statements import COMPUTED, Array, ArrayProgram, Statement
+from ...ops.reads import Apply, Operand, Read, Reduce, Term, Value, along
 from ...ops.scalar import ADD, DIV, MUL
 from ...ops.shapes import BATCH
 from .function import ArrayFunction

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from math import prod
 
-from ...arrays.reads import Affine, Apply, Axis, Operand, Read, Reduce, Term
 from ...arrays.statements import COMPUTED, LITERAL, Array, Statement
+from ...ops.reads import Affine, Apply, Axis, Operand, Read, Reduce, Term
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from ..program import flatten

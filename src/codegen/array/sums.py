@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import Final
 
-from ...arrays.reads import Affine, Apply, Axis, Read, Reduce, Term, renamed
 from ...arrays.statements import ArrayProgram, Statement
+from ...ops.reads import Affine, Apply, Axis, Read, Reduce, Term, renamed
 from ...ops.scalar import ADD
 from .function import ArrayFunction
 

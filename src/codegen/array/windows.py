@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from ...arrays.reads import Affine, Axis, Operand, Read, Reduce, Term, along
 from ...arrays.statements import COMPUTED, Array, ArrayProgram, Statement
+from ...ops.reads import Affine, Axis, Operand, Read, Reduce, Term, along
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from .function import ArrayFunction

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ...arrays.reads import Affine, AtLeast, Condition, Equal, Index, Read, Table, along
 from ...arrays.statements import Array
+from ...ops.reads import Affine, AtLeast, Condition, Equal, Index, Read, Table, along
 from ...ops.shapes import BATCH
 from .functions import Functions
 from .nests import Nest, Turn, Whole

@@ -22,9 +22,9 @@ from dataclasses import replace
 from math import prod
 from typing import Any, Final
 
-from ...arrays.reads import Affine, Apply, Axis, Read, Reduce, Term, along
 from ...arrays.statements import COMPUTED, Array, Home, Statement
 from ...errors import SizeError
+from ...ops.reads import Affine, Apply, Axis, Read, Reduce, Term, along
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from ..array.function import ArrayFunction
@@ -450,7 +450,7 @@ def _lying(storage: Storage, places: Sequence[int]) -> Storage:
 def operations(statement: Statement) -> int:
     """How many operations a statement takes, for a sample where it is computed for each.
 
-    >>> from wengert.arrays.reads import Axis, Read, Reduce, Term, along
+    >>> from wengert.ops.reads import Axis, Read, Reduce, Term, along
     >>> from wengert.ops.scalar import ADD
     >>> term = Term(1, (Read("w", (along("i"), along("j"))), Read("x", (along("j"),))),
     ...             (Axis("j", 64),))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from ...arrays.reads import Axis, along
 from ...arrays.statements import Statement
+from ...ops.reads import Axis, along
 from ...ops.shapes import BATCH
 from .addresses import Addressing, Code, Linear, Places, Where
 from .nests import Nest

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-from ...arrays.reads import (
+from ...arrays.statements import Array, Statement
+from ...ops.reads import (
     Affine,
     Apply,
     AtLeast,
@@ -26,7 +27,6 @@ from ...arrays.reads import (
     Reduce,
     Term,
 )
-from ...arrays.statements import Array, Statement
 from ...ops.shapes import BATCH, Shape
 from .storage import Storage, in_bounds, stride_along, table_stride
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from ...arrays.reads import (
+from ...arrays.statements import Array, ArrayProgram, Statement
+from ...ops.reads import (
     Affine,
     Among,
     Axis,
@@ -19,7 +20,6 @@ from ...arrays.reads import (
     Term,
     along,
 )
-from ...arrays.statements import Array, ArrayProgram, Statement
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 

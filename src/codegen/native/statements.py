@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ...arrays.reads import (
+from ...arrays.statements import Statement
+from ...ops.reads import (
     Affine,
     Apply,
     AtLeast,
@@ -22,7 +23,6 @@ from ...arrays.reads import (
     Term,
     along,
 )
-from ...arrays.statements import Statement
 from ...ops.record import Op
 from ...ops.scalar import ADD, MAXIMUM, MUL, NEG, SUB
 from ...ops.shapes import BATCH

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
-from ...arrays.reads import Affine, Index
+from ...ops.reads import Affine, Index
 from ...ops.shapes import BATCH, Shape
 
 
