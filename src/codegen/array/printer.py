@@ -406,6 +406,7 @@ class _Printer:
             array.shape,
             _lengths(statement),
             self.head,
+            writing=True,
         )
         split = code.text.startswith("x.reshape(") and code.text.count("(") == 1
         return (code.text == "x" or split) and set(code.axes) == {a.name for a in statement.axes}
@@ -426,7 +427,12 @@ class _Printer:
         grid = tuple(self.recogniser.grid(statement))
         if statement.place is not None:
             target = view(
-                Read(name, statement.place), Code("x"), array.shape, _lengths(statement), self.head
+                Read(name, statement.place),
+                Code("x"),
+                array.shape,
+                _lengths(statement),
+                self.head,
+                writing=True,
             )
             grid = target.axes
         lengths = [next(a.length for a in statement.axes if a.name == axis) for axis in grid]

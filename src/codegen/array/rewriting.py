@@ -15,6 +15,7 @@ from .pieces import in_pieces
 from .quotients import divided_late
 from .scaling import scaled
 from .statementcost import microseconds
+from .steps import all_at_once
 from .sums import flattened
 from .windows import unfolded
 
@@ -96,6 +97,7 @@ REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
     ("pieces", in_pieces),
     ("quotients", divided_late),
     ("sums", flattened),
+    ("steps", all_at_once),
     ("windows", unfolded),
     ("factors", scaled),
     ("outputs", joined),
