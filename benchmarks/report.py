@@ -78,8 +78,7 @@ def rate(operations: float, peak: float) -> str:
     if not operations:
         return "-"
     share = billions / peak
-    text = digits(billions) if billions >= 0.01 else f"{billions:.0e}"
-    return text if math.isnan(share) else f"{text} {share:4.0%}"
+    return f"{digits(billions)} {share:.0%}" if share >= 0.005 else digits(billions)
 
 
 def native_goals(rows: Sequence[Mapping], wanted: Mapping[str, float]) -> list[str]:
