@@ -261,9 +261,9 @@ def reduced(
     """
     if reduce not in REDUCTIONS:
         raise UnknownNameError.of("reduction", reduce, ["sum", "mean", "None"])
-    stages = stages_of(graph, graph.outputs, signatures)
     if not any(signature.batched for signature in signatures):
-        return graph, [False] * len(stages)
+        return graph, [False] * len(graph.outputs)
+    stages = stages_of(graph, graph.outputs, signatures)
     if reduce is None:
         return graph, [stage != AFTER for stage in stages]
     reduced = []
