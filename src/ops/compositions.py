@@ -290,8 +290,8 @@ def _taken(x: Any, places: Any, axis: int) -> Any:
     return arrays.take(x, (*[slice(None)] * axis, places))
 
 
-def take(x: Any, key: Any, axis: int | None = None) -> Any:
-    """Elements by a subscript, as x[key]; with an axis, by their places along it.
+def take(x: Any, places: Any, axis: int | None = None) -> Any:
+    """Elements by their places along an axis; of all elements row by row without one.
 
     >>> import numpy as np
     >>> take(np.array([[1.0, 2.0], [3.0, 4.0]]), [1, 0, 1], axis=1)
@@ -299,9 +299,9 @@ def take(x: Any, key: Any, axis: int | None = None) -> Any:
            [4., 3., 4.]])
     """
     if axis is None:
-        return arrays.take(x, key)
-    (place,) = checked_axes("take", x, axis)
-    return _taken(x, key, place)
+        return _taken(ravel(x), places, 0)
+    (one,) = checked_axes("take", x, axis)
+    return _taken(x, places, one)
 
 
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:

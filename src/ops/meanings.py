@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import prod
+from sys import float_info
 from typing import Any, Final
 
 from ..errors import OperandError
@@ -33,7 +34,7 @@ from .reads import (
     along,
 )
 from .record import Op
-from .scalar import ADD, DIV, EQ, EXP, GT, LOG, MAXIMUM, STOP_GRADIENT, SUB
+from .scalar import ADD, DIV, EQ, EXP, GT, LOG, MAXIMUM, MINIMUM, STOP_GRADIENT, SUB
 from .shapes import Shape
 
 OUT: Final = "out"
@@ -178,7 +179,11 @@ def mean(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
 
 
 def logsumexp(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
-    """The largest element taken out first."""
+    """The largest element taken out first, or the largest float where that is infinite.
+
+    What is less infinite than that is then as far below it, so that the sum is ∞, or of no element
+    but -∞ the 0 whose logarithm is -∞.
+    """
     axes, over, read = _line(shapes[0], axis)
     whole = grid(shapes[0])
     top, shifted, sized = (
@@ -186,10 +191,12 @@ def logsumexp(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
         Read("shifted", _at(whole)),
         Read("exps", _at(whole)),
     )
-    sums = Read("sum", _at(axes))
+    sums, largest = Read("sum", _at(axes)), Read("largest", _at(axes))
+    lowest, highest = Term(1, (-float_info.max,)), Term(1, (float_info.max,))
     return (
-        Assignment("largest", axes, Reduce(MAXIMUM, (Term(1, (read,), over),))),
-        Assignment("top", axes, Apply(STOP_GRADIENT, (Read("largest", _at(axes)),))),
+        Assignment("largest", axes, Reduce(MAXIMUM, (Term(1, (read,), over), lowest))),
+        Assignment("finite", axes, Reduce(MINIMUM, (Term(1, (largest,)), highest))),
+        Assignment("top", axes, Apply(STOP_GRADIENT, (Read("finite", _at(axes)),))),
         Assignment("shifted", whole, Apply(SUB, (read, top))),
         Assignment("exps", whole, Apply(EXP, (shifted,))),
         Assignment("sum", axes, product_of(sized, over=over)),
