@@ -31,6 +31,9 @@ from .words import LANES
 PIECE: Final = 250
 """Instructions in a piece: LLVM's time for one grows faster than its length."""
 
+WHOLE: Final = 1_000
+"""A program of no more instructions is in one piece, so that all it computes stays in registers."""
+
 MAX_INSTRUCTIONS: Final = 300_000
 """The longest program that is compiled: that takes about half a minute."""
 
@@ -151,7 +154,8 @@ class _Emitter:
     def _stage(self, name: str, ordered: Sequence[Unit], lanes: int) -> list[str]:
         """The pieces of a stage; answers the lines that call them."""
         calls = []
-        pieces = chunks(ordered, PIECE)
+        short = len(self.program.instructions) <= WHOLE
+        pieces = chunks(ordered, max(PIECE, WHOLE) if short else PIECE)
         self._leave_room(pieces, lanes)
         waiting = self._waiting() if lanes > 1 else {}
         for number, piece in enumerate(pieces):
@@ -213,8 +217,8 @@ class _Emitter:
 
     def _write(self, name: str, piece: Piece, given: str = _GIVEN) -> str:
         """Write a piece as a function; answers the line that calls it."""
-        self.texts += [f"define internal void {name}({given}) {{", *piece.lines(), "  ret void"]
-        self.texts += ["}", ""]
+        head = f"define internal void {name}({given}) noinline {{"
+        self.texts += [head, *piece.lines(), "  ret void", "}", ""]
         self.functions.intrinsics |= piece.block.intrinsics
         passed = given if "%first" in given else given.replace("%block", "%samples")
         return f"  call void {name}({passed})"

@@ -18,7 +18,7 @@ from ..program import Program
 from ..target import Source, Target
 from . import emit as ir
 from .arrays import emit_arrays
-from .caller import function_of
+from .caller import code_of, function_of
 from .code import Code, compiled, told
 from .host import host
 
@@ -61,6 +61,14 @@ def prepare(program: Program | ArrayFunction) -> Callable[[Sequence[Any]], Seque
     return prepared
 
 
+def joined(
+    function: Callable[..., Any], otherwise: Callable[..., Any]
+) -> Callable[..., Any] | None:
+    """The loaded function as one that asks another where arguments are not seen to fit."""
+    code = code_of(function)
+    return function_of(code, function.__name__, otherwise) if code else None
+
+
 def _as_array(numbers: Any) -> Any:
     import numpy
 
@@ -73,7 +81,7 @@ TARGET: Final = Target(
     emit_careful=lambda program: None,
     load=load,
     prepare=prepare,
-    direct=True,
+    joined=joined,
     rolled_from=LOOPS,
     told=told,
     machine=lambda: repr(host()),
