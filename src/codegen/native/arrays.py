@@ -6,7 +6,7 @@
     rows     the addresses of those that have a row for each sample
     n        how many samples
     out      the results that are numbers, then n of each that is one per sample
-    scratch  room for the arrays that nothing else sees
+    scratch  room for the arrays that nothing else sees; what says to stop is the first there
 
 Samples are taken in blocks, whose arrays stay in the cache; within a block several are computed at
 once, one to a lane. A sum over the samples is continued from block to block in their order.
@@ -37,7 +37,17 @@ from .placing import placed, results_of
 from .stages import Group, grouped, stages, sums_samples, varies
 from .statements import SIGNATURE, NestWriter
 from .storage import Samples, Storage, in_order, inner
-from .threads import ALONE, Parts, given, part_text, parts, shared_lines, shared_text
+from .threads import (
+    ALONE,
+    NEVER,
+    STOP,
+    Parts,
+    given,
+    part_text,
+    parts,
+    shared_lines,
+    shared_text,
+)
 from .words import float_text, single
 
 CACHE: Final = 524_288
@@ -138,6 +148,7 @@ class _Emitter:
             *self._texts,
             *self._run(calls, divided, added),
             *self._functions.text(),
+            NEVER,
             *self._tables.text(),
             *self._constants(),
             "!0 = !{}",
@@ -442,13 +453,16 @@ class _Emitter:
             texts += part_text(calls["each"])
         if divided:
             each = self._memory.each * self._room()
-            texts += shared_text(divided, element, self._results.numbers, each, added)
+            texts += shared_text(
+                divided, element, self._results.numbers, self._memory.fixed, each, added
+            )
         lines = [
             *texts,
             f"define void @run({_ARGUMENTS}) {{",
             "  %results = getelementptr i8, ptr %out, i64 0",
+            *STOP,
             "  %at = ptrtoint ptr %scratch to i64",
-            "  %up = add i64 %at, 63",
+            "  %up = add i64 %at, 71",
             "  %even = and i64 %up, -64",
             "  %fixed = inttoptr i64 %even to ptr",
             f"  %each = getelementptr {element}, ptr %fixed, i64 {self._memory.fixed}",

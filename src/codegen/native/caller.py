@@ -681,6 +681,7 @@ class _Text(Builder):
         """Run the code, without the interpreter's lock where it takes long."""
         as_rows = b.icmp_signed("==", self.get(b, told, _ROWS), self.number(1))
         batch = b.select(as_rows, parts["rows"], parts["samples"])
+        b.store(self.number(0), parts["scratch"])  # nothing says to stop
         given = [parts["addresses"], batch, samples, parts["out"], parts["scratch"]]
         run = Callee(self.get(b, told, _RUN, self.pointer), self.run_type())
         work = b.add(self.get(b, told, _WORK), b.mul(self.get(b, told, _EACH), samples))

@@ -91,18 +91,18 @@ class Layout:
 def told(source: Source) -> list[str]:
     """What there is to say of code that is made of loops."""
     layout = Layout.of(source)
+    shared = ""
+    if layout.part:
+        shared = f"{2 * layout.part:,} samples or more on up to {threads()} threads"
     if not layout.rows:
-        return []
+        return [f"machine code: {shared}"] if shared else []
     once = layout.instructions - layout.each
     work = f"about {once:,} operations on vectors a call"
     if layout.batched:
         work += f" and {layout.each:,} a sample"
     blocks = f", over blocks of up to {layout.block:,} samples" if layout.block else ""
-    shared = ""
-    if layout.part:
-        shared = f"; {2 * layout.part:,} samples or more on up to {threads()} threads"
     nests = f"{layout.nests:,} nests of loops in {layout.dtype}"
-    return [f"machine code: {nests}{blocks}; {work}{shared}"]
+    return [f"machine code: {nests}{blocks}; {work}{'; ' * bool(shared)}{shared}"]
 
 
 class Code:
@@ -144,6 +144,7 @@ class Code:
         samples = _addresses(batch) if layout.rows else self.blocks(batch)
         out = numpy.empty(layout.numbers + layout.stacks * n, kind)
         scratch = numpy.empty(layout.room(n), kind)
+        scratch[:2] = 0  # nothing says to stop
         given = (_addresses(groups), samples, out, scratch)
         where = [array.ctypes.data for array in given]
         self._run(where[0], where[1], n, where[2], where[3])
