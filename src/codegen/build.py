@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from math import prod
 from typing import Any, Final, NamedTuple
 
@@ -261,9 +262,9 @@ def reduced(
     """
     if reduce not in REDUCTIONS:
         raise UnknownNameError.of("reduction", reduce, ["sum", "mean", "None"])
-    stages = stages_of(graph, graph.outputs, signatures)
     if not any(signature.batched for signature in signatures):
-        return graph, [False] * len(stages)
+        return graph, [False] * len(graph.outputs)
+    stages = stages_of(graph, graph.outputs, signatures)
     if reduce is None:
         return graph, [stage != AFTER for stage in stages]
     reduced = []
@@ -288,17 +289,21 @@ def _derivatives(
     found = []
     differentiated = {root for root, _ in graph.gradients}
     roots = [(path, node) for path, node in scalars if node in differentiated]
+    places: dict[Any, list[tuple[Any, ...]]] = {}
+    for path, part in _parts(placed):
+        if isinstance(part, int):
+            places.setdefault(part, []).append(path)
+        elif isinstance(part, list) and all(isinstance(item, int) for item in part):
+            places.setdefault(tuple(part), []).append(path)
     for signature in signatures:
         leaves = [graph.leaves.get(leaf, -1) for leaf in signature.leaves]
         for root_path, root in roots:
             wanted = [graph.gradients.get((root, leaf)) for leaf in leaves]
             if signature.batched or None in wanted:
                 continue
-            gradient: Any = wanted[0] if signature.scalar else wanted
-            for path, part in _parts(placed):
-                if part == gradient and path != root_path:
-                    found.append(Derivatives(path, root_path, signature.name))
-                    break
+            gradient: Any = wanted[0] if signature.scalar else tuple(wanted)
+            others = (path for path in places.get(gradient, ()) if path != root_path)
+            found += [Derivatives(path, root_path, signature.name) for path in islice(others, 1)]
     return tuple(found)
 
 
