@@ -47,15 +47,33 @@ def load(source: Source) -> Callable[..., Any]:
 
 
 def prepare(program: Program | ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """A function that makes arguments floats, lists of them and arrays of float64."""
-    if isinstance(program, ArrayFunction) and program.dtype != "float64":
-        return arrays_of(cast(Any, program))
+    """A function that makes arguments floats, lists of them and arrays of the code's numbers."""
+    if isinstance(program, ArrayFunction) and (
+        program.survey is None or program.dtype == "float32"
+    ):
+        return _arrays(program)
 
     def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
         plain = as_floats(cast(Any, program), arguments)
         return [
             _as_array(number) if hasattr(argument, "__array_interface__") else number
             for argument, number in zip(arguments, plain, strict=True)
+        ]
+
+    return prepared
+
+
+def _arrays(function: ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """A function that makes arguments floats, and arrays as they lie in memory."""
+    import numpy
+
+    checked = arrays_of(function)
+    alone = [not group.whole for group in function.groups]
+
+    def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
+        return [
+            float(array) if single else numpy.require(array, requirements=["C", "A"])
+            for array, single in zip(checked(arguments), alone, strict=True)
         ]
 
     return prepared
