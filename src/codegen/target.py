@@ -71,6 +71,11 @@ class Target:
     rolled_from: int | None = None
     told: Callable[[Source], Sequence[str]] = lambda source: ()
 
+    @property
+    def takes_statements(self) -> bool:
+        """Whether it prints `ArrayFunction`s, always or of large graphs."""
+        return self.arrays or self.rolled_from is not None
+
 
 TARGETS: Final[Mapping[str, str]] = {
     "python": ".scalar.python",

@@ -47,9 +47,11 @@ def load(source: Source) -> Callable[..., Any]:
 
 
 def prepare(program: Program | ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """A function that makes arguments floats, lists of them and arrays of float64."""
-    if isinstance(program, ArrayFunction) and program.dtype != "float64":
-        return arrays_of(cast(Any, program))
+    """A function that makes arguments floats, lists of them and arrays of the code's numbers."""
+    if isinstance(program, ArrayFunction) and (
+        program.survey is None or program.dtype == "float32"
+    ):
+        return _arrays(program)
 
     def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
         plain = as_floats(cast(Any, program), arguments)
@@ -67,6 +69,22 @@ def joined(
     """The loaded function as one that asks another where arguments are not seen to fit."""
     code = code_of(function)
     return function_of(code, function.__name__, otherwise) if code else None
+
+
+def _arrays(function: ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """A function that makes arguments floats, and arrays as they lie in memory."""
+    import numpy
+
+    checked = arrays_of(function)
+    alone = [not group.whole for group in function.groups]
+
+    def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
+        return [
+            float(array) if single else numpy.require(array, requirements=["C", "A"])
+            for array, single in zip(checked(arguments), alone, strict=True)
+        ]
+
+    return prepared
 
 
 def _as_array(numbers: Any) -> Any:
