@@ -89,7 +89,6 @@ class Compiled:
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
         self.__signature__ = signature_of(built.program)
-        self._direct = built.function if target.direct and not check else None
 
     def __reduce__(self) -> Any:
         return _compiled, (self._recipe, self._check, dict(self.values))
@@ -124,11 +123,7 @@ class Compiled:
         Arguments come in the order of the groups, or by their names. Sequences must match their
         groups: a wrong width is a `ShapeError` that names the row.
         """
-        direct, quick = self._direct, self._are_floats
-        if direct is not None and not named:
-            result = direct(*arguments)
-            if result is not NotImplemented:
-                return result
+        quick = self._are_floats
         if quick is not None and not named:
             try:
                 if quick(arguments):
@@ -215,6 +210,45 @@ class Compiled:
             )
         text = module_text(self.program, self.values, self.derivatives, certificate)
         return write_text(path, text)
+
+
+class DirectlyCompiled(Compiled):
+    """A compiled function whose call is that of another, without any code of Python's between."""
+
+    __slots__ = ("__call__",)
+
+    def __init__(self, recipe: Recipe, built: Built, target: Target, **options: Any) -> None:
+        super().__init__(recipe, built, target, **options)
+        assert self._prepare is not None
+        closer = partial(_prepared, built.program, self._prepare, built.function)
+        self.__call__ = target.joined(built.function, closer)  # type: ignore[method-assign, assignment]
+
+
+def _prepared(
+    program: Any,
+    prepare: Callable[[Sequence[Any]], Sequence[Any]],
+    function: Callable[..., Any],
+    *arguments: Any,
+    **named: Any,
+) -> Any:
+    """The call for arguments that have to be put in order or be converted first."""
+    if named:
+        arguments = tuple(in_order(program, arguments, named))
+    return function(*prepare(arguments))
+
+
+def made(
+    recipe: Recipe,
+    built: Built,
+    target: Target,
+    *,
+    check: bool,
+    values: Mapping[str, tuple[float | None, ...]],
+) -> Compiled:
+    """What was built as a function to be called."""
+    direct = not check and target.joined(built.function, repr) is not None
+    kind = DirectlyCompiled if direct else Compiled
+    return kind(recipe, built, target, check=check, values=values)
 
 
 def signature_of(program: Any) -> inspect.Signature:
@@ -304,7 +338,7 @@ def compile(
         built = build_cached(recipe, cache_dir)
     else:
         built = _built(recipe)
-    return Compiled(recipe, built, chosen, check=check, values=values)
+    return made(recipe, built, chosen, check=check, values=values)
 
 
 def _built(recipe: Recipe) -> Built:
@@ -316,7 +350,7 @@ def _compiled(
 ) -> Compiled:
     """The function of a recipe, built anew: what a pickle holds is no code."""
     target = find_target(recipe.options.target)
-    return Compiled(recipe, _built(recipe), target, check=check, values=values)
+    return made(recipe, _built(recipe), target, check=check, values=values)
 
 
 def recipe_of(

@@ -263,6 +263,15 @@ def test_float32_stays_float32():
         np.testing.assert_allclose(result["loss"], expected["loss"], 1e-5)
 
 
+def test_wrong_arguments_are_refused_in_float32_too():
+    _, _, inputs, value = network([5, 17, 2])
+    f = compile(inputs, value, target=LOOPS, batch=("x", "y"), dtype="float32")
+    params, X, Y = arguments_of(f.program, 3)
+    for wrong in ((params, X, Y[:-1]), (params[1:], X, Y), (params, X[:, 1:], Y), (params, X)):
+        with pytest.raises(ShapeError):
+            f(*wrong)
+
+
 def test_the_same_program_gives_the_same_text():
     texts = []
     for _ in range(2):
