@@ -41,6 +41,7 @@ from .array.function import ArrayFunction
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .cost import estimate, pass_text
 from .export.c import c_text
+from .export.carrays import c_array_text
 from .export.module import module_text
 from .lower import Signature
 from .names import RESERVED
@@ -195,14 +196,16 @@ class Compiled:
         differences. A certificate of something else is a `SettingError`.
 
         A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
-        compiled and run it checks its gradients by finite differences.
+        compiled and run it checks its gradients by finite differences. What the native target makes
+        loops of, arrays as users write them among it, is loops there, in float64.
         """
         if os.fspath(path).endswith(".c"):
             program = self.program
-            if self.target == "native" and isinstance(program, ArrayFunction):
-                program = _scalar_program(self._recipe)
             if isinstance(program, Program):
                 return write_text(path, c_text(program, self.values, self.derivatives))
+            if self.target == "native":
+                text = c_array_text(program, self.values, self.derivatives)
+                return write_text(path, text)
         if self.target != "python" or not isinstance(self.program, Program):
             raise SpellingError(
                 f"a module of the {self.target!r} target cannot be saved as plain Python; "
