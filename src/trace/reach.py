@@ -30,6 +30,7 @@ MAX_LOOKED_AT: Final = 300_000
 MAX_COPIED: Final = 20_000
 """How many numbers a container may hold to be compared number by number at each call."""
 
+_LOADS: Final = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 _SIMPLE: Final = (int, float, bool, str, bytes, type(None))
 _CONTAINERS: Final = (list, tuple, dict)
 _MISSING: Final = object()
@@ -413,7 +414,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 def _loaded(code: CodeType) -> Iterator[str]:
     """The globals and attributes that a piece of code reads; not those that it only assigns."""
     for instruction in dis.get_instructions(code):
-        if instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD")):
+        if instruction.opname.startswith(_LOADS):
             yield str(instruction.argval)
 
 
