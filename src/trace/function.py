@@ -16,6 +16,7 @@ from ..graph.value import Value
 from ..graph.written import Report
 from ..train.choice import AUTO, check_target
 from ..train.optim import Optimizer, find_optimizer
+from .active import tracing
 from .code import Options
 from .fingerprint import fingerprint
 from .kept import Kept
@@ -27,7 +28,6 @@ from .program import Program, Trace, Written, written_of
 from .reach import broken, reach_of
 from .recording import Recording
 from .structure import Flat, described, leaf_paths, named_arguments, structure_of
-from .watch import tracing
 
 MAX_STRUCTURES: Final = 64
 """For how many structures of arguments a function is compiled; others run as plain Python."""

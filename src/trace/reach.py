@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dis
 import re
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
 from ..ops.shapes import is_array
 from .contents import Variable
+from .lines import is_foreign
 from .structure import MAX_DEPTH
 
 MAX_LOOKED_AT: Final = 300_000
@@ -35,7 +35,6 @@ _SIMPLE: Final = (int, float, bool, str, bytes, type(None))
 _CONTAINERS: Final = (list, tuple, dict)
 _MISSING: Final = object()
 _OURS: Final = __name__.partition(".")[0]
-_FOREIGN: Final = frozenset(sys.stdlib_module_names) - {"__main__"} | {_OURS, "numpy", "sympy"}
 
 
 Assumption = tuple[Callable[[], Any], Any, str]
@@ -395,11 +394,6 @@ def _cell_reader(cell: Any) -> Callable[[], Any]:
 def _wrapped(thing: Any) -> Any:
     """The user's function inside of a traced one."""
     return getattr(thing, "__wrapped__", None) if callable(thing) else None
-
-
-def is_foreign(module: str | None) -> bool:
-    """Whether what a module defines is not looked into: this package's and Python's own."""
-    return (module or "").partition(".")[0] in _FOREIGN
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
