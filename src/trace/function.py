@@ -171,7 +171,9 @@ class Function:
 
     def _program(self, arguments: Any, named: Any, flat: Flat) -> Program | None:
         """The code for these arguments, made now if there is none; None to run plain Python."""
-        key = (structure_of(arguments, flat), structure_of(dict(sorted(named.items())), flat))
+        key = structure_of(arguments, flat)
+        if named:
+            key = key, structure_of(dict(sorted(named.items())), flat)
         if flat.symbolic:
             return None
         program = self._compiled_for(key, flat)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 from ..codegen.compiled import paused_collection
@@ -29,8 +30,10 @@ def made(
             found.seconds = time.perf_counter() - start
             return found
     trace, written = record()
-    code = Code.of(written.asked(trace), options)
     name = None if kept is None else kept.keep_trace(trace, flat.integers)
+    if name is not None:  # then it need not be kept once more, by its graph
+        options = replace(options, cache_dir=None)
+    code = Code.of(written.asked(trace), options)
     if kept is not None and name is not None:
         _keep(kept, part_of(name, "code"), code)
 
