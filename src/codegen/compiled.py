@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ from .export.module import module_text
 from .lower import Signature
 from .names import RESERVED
 from .program import Nested, Program, flatten, map_nested
-from .target import Target, find_target
+from .target import Source, Target, find_target
 
 __all__ = ["Compiled", "Derivatives", "compile"]
 
@@ -66,14 +65,14 @@ class Compiled:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | Callable[[], Recipe],
         built: Built,
         target: Target,
         *,
         check: bool,
         values: Mapping[str, tuple[float | None, ...]],
     ) -> None:
-        self._recipe = recipe
+        self._made_from = recipe
         self.program = built.program
         self.function = built.function
         self.target = target.name
@@ -86,18 +85,20 @@ class Compiled:
         self._prepare = target.prepare(built.program) if target.prepare else None
         self._check = check
         arrays = check and isinstance(built.program, ArrayFunction)
-        self._scalars = partial(_scalar_program, recipe) if arrays else None
+        self._scalars = (lambda: _scalar_program(self.recipe)) if arrays else None
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
         self.__signature__ = signature_of(built.program)
 
     def __reduce__(self) -> Any:
-        return _compiled, (self._recipe, self._check, dict(self.values))
+        return _compiled, (self.recipe, self._check, dict(self.values))
 
     @property
     def recipe(self) -> Recipe:
-        """What it was built from."""
-        return self._recipe
+        """What it was built from; found again if the function was kept by another process."""
+        if not isinstance(self._made_from, Recipe):
+            self._made_from = self._made_from()
+        return self._made_from
 
     @property
     def takes_arrays(self) -> bool:
@@ -108,6 +109,11 @@ class Compiled:
     def source(self) -> str:
         """The text of the generated code."""
         return self._emitted.text
+
+    @property
+    def emitted(self) -> Source:
+        """The generated code, with what it carries along."""
+        return self._emitted
 
     def line_of(self, variable: str) -> int | None:
         """The line of `source`, from 1, that computes a variable; None for an unknown one."""
@@ -148,7 +154,7 @@ class Compiled:
             assert self._prepare is not None
             assert self._scalars is not None
             scalars = self._scalars()  # they know which rule each number is of
-            plain = self._prepare(arguments) if self._recipe.graph.shapes else arguments
+            plain = self._prepare(arguments) if self.recipe.graph.shapes else arguments
             scalars.run(*as_floats(scalars, flattened(program.groups, plain)), check=True)
             return self.function(*self._prepare(arguments))
         try:

@@ -66,6 +66,8 @@ class Guards:
     live     the nodes of the sweep, operands first; the last one is the output
     needed   those that get an adjoint
     targets  those whose adjoint is an answer
+
+    `concerned` are the nodes of which anything is to be guarded.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Guards:
         self._moved: dict[tuple[int, int], Activity] = {}
         self._tests: dict[Activity, int] = {}
         self._shares: dict[tuple[int, int], Activity] = {}
+        self.concerned: set[int] = set()
         self._find(live, needed, targets)
 
     def guarded(self, node: int, position: int, share: int) -> int:
@@ -121,7 +124,9 @@ class Guards:
             if node not in needed or node not in incoming:
                 continue
             edges = incoming.pop(node)
-            activity = self._union([edge[0] for edge in edges])
+            activity = edges[0][0] if edges else ALWAYS
+            if any([edge[0] is not activity for edge in edges]):
+                activity = self._union([edge[0] for edge in edges])
             rules, moves = graph.ops[node].vjp, False
             for position, operand in enumerate(graph.operands[node]):
                 within = self._through(node, position, activity)
@@ -146,6 +151,7 @@ class Guards:
                 continue
             if within is not activity or has_to_be:
                 self._shares[node, position] = within
+                self.concerned.add(node)
             else:
                 all_exact = False
         return all_exact or activity is ALWAYS
@@ -162,6 +168,7 @@ class Guards:
         ):
             return activity
         found = Activity(ALWAYS, either=(activity,), edge=(node, position), shape=shape)
+        self.concerned.add(node)
         self._moved[node, position] = found
         return found
 

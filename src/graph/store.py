@@ -9,11 +9,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain, compress
 from keyword import iskeyword
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import (
     DuplicateNameError,
@@ -39,8 +38,7 @@ _THREADS: Collection[Any] = getattr(threading, "_active", ())
 """The threads that run, as far as Python started them: looking takes a tenth of taking a lock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a derived node came from: which transform, for which primal node, by which rule.
 
     primal is None when a later transform dropped that node.

@@ -1,6 +1,8 @@
 """`wg.function`: a user's own Python function gives compiled what it gives as plain Python."""
 
+import copy
 import math
+import pickle
 import random
 import threading
 import warnings
@@ -457,6 +459,31 @@ def test_any_exception_leaves_everything_as_it_was():
         wg.function(loss)(1.0)
     w.data += 1.0
     assert w.data == 3.0
+
+
+def test_what_is_refused_cannot_be_caught():
+    w = Value(2.0)
+
+    @wg.function
+    def careful(x):
+        try:
+            shift = math.log((w * x).data)
+        except Exception:
+            shift = 0.0
+        return w * x + shift
+
+    with pytest.raises(TracingError, match=r"test_function.py:\d+: shift = math.log"):
+        careful(1.0)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+def test_copies_that_no_gradient_passes_through_are_refused(copied):
+    w = Value(2.0)
+    said = r"test_function.py:\d+(.|\n)*in a function that is being traced"
+    with pytest.raises(TracingError, match=said):
+        wg.function(lambda x: [w * x, copied(w * x)])(1.0)
+    assert copy.deepcopy(w).data == 2.0
+    assert wg.function(lambda x: copy.copy(w * x))(3.0).data == 6.0
 
 
 def test_a_value_made_with_local_gradients_is_traced_through():
