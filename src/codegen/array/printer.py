@@ -7,7 +7,7 @@ needed again works in that operand's memory; parts of a vector are computed in p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from math import prod
 from typing import Final
@@ -29,7 +29,7 @@ from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .function import ArrayFunction, Element, Vector, Whole, copied_by, truths
 from .reading import Code, Head, arranged, reshaped, taken, transposed, view
-from .recognise import Recogniser, _normal, masked, number, on_shape, seen_through
+from .recognise import Recogniser, _normal, is_number, masked, number, on_shape, seen_through
 from .views import array_literal, strided_view
 
 LONGEST: Final = 70
@@ -57,6 +57,20 @@ def emit(function: ArrayFunction) -> Source:
     return Source(text, function.name, lines)
 
 
+def _whole_columns(columns: Set[str], arrays: Mapping[str, Array]) -> frozenset[str]:
+    """Those with the samples last, without vectors and their parts that do not all lie so.
+
+    A part of one number a sample may be read either way.
+    """
+    vectors = {name: array.home.vector for name, array in arrays.items() if array.home is not None}
+    mixed = {
+        vector
+        for name, vector in vectors.items()
+        if (name in columns) != (vector in columns) and len(arrays[name].shape) > 1
+    }
+    return frozenset(name for name in columns if vectors.get(name, name) not in mixed)
+
+
 class _Printer:
     def __init__(self, function: ArrayFunction) -> None:
         self.function, self.program = function, function.program
@@ -71,11 +85,7 @@ class _Printer:
         samples = f"len({batched[0]})" if batched else "1"
         taken = {function.name, "np", *own, *self._names.values()}
         self.head = Head(taken, samples, function.dtype)
-        self._columns = frozenset(
-            name
-            for name in function.columns
-            if (home := self._arrays[name].home) is None or home.vector in function.columns
-        )
+        self._columns = _whole_columns(function.columns, self._arrays)
         self.recogniser = Recogniser(
             self.program, self.source, self.head, function.dtype, self._columns
         )
@@ -358,6 +368,8 @@ class _Printer:
             return
         if _is_truth(statement) and name not in self.recogniser.truths:
             code = _as_numbers(code, self.function.dtype)
+        if is_number(code):  # Python's own raise where IEEE arithmetic gives inf or nan
+            code = Code(f"np.{self.function.dtype}({code.text})")
         if array.home is not None or self._writers[name] > 1 or not self._is_whole(statement):
             self._fill(statement, code)
             return
