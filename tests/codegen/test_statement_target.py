@@ -507,7 +507,7 @@ def test_numbers_of_points_on_part_of_a_grid_are_finite_beside_it():
     assert float(f(at)) == pytest.approx(evaluate(y, dict(zip(x, at, strict=True))), rel=1e-12)
 
 
-# Vectors whose parts lie otherwise, adjoints of numbers, nan beside a domain, what is alike for all samples.
+# Vectors whose parts lie otherwise, adjoints of numbers, nan beside a domain, constants in batches.
 @pytest.mark.parametrize("seed", [94, 133, 134, 1493, 1626, 1775, 1877, 4202])
 def test_what_random_functions_found_stays_right(seed):
     check_elements(ArraySketch(seed, steps=4 + seed % 12), "numpy")

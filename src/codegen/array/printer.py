@@ -381,7 +381,7 @@ class _Printer:
         if array.home is not None or self._writers[name] > 1 or not self._is_whole(statement):
             self._fill(statement, code)
             return
-        if is_number(code):  # Python's own raise where IEEE arithmetic gives inf or nan
+        if is_number(code) and not array.shape:  # Python's own raise at 1 / 0
             code = Code(f"np.{self.function.dtype}({code.text})")
         self._assign(place, statement, code)
 
