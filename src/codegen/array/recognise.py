@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from math import inf, isfinite, prod
+from operator import add
 
 from ...arrays.statements import LITERAL, ArrayProgram, Statement
 from ...ops.reads import (
@@ -133,7 +135,7 @@ class Recogniser:
             code = source.renamed(renaming)
         else:
             code = self.viewed(read, source, lengths)
-        if read.array in self.truths and not truth and not _is_number(code):
+        if read.array in self.truths and not truth and not is_number(code):
             code = code.through(f".astype(np.{self.dtype})", code.axes)
             code = replace(code, memory="")
         return code
@@ -258,7 +260,7 @@ class Recogniser:
     def _of_own_type(self, operands: list[Code], conditions: Sequence[int]) -> list[Code]:
         """Numbers to choose between as numbers of the function's type, where all are numbers."""
         chosen = [k for k in range(len(operands)) if k not in conditions]
-        if not all(_is_number(operands[k]) for k in chosen):
+        if not all(is_number(operands[k]) for k in chosen):
             return operands
         made = list(operands)
         for k in chosen:
@@ -283,8 +285,15 @@ class Recogniser:
     def _sum(self, parts: Sequence[tuple[int, Code]], grid: Sequence[str]) -> Code:
         """Terms with their signs added up; truth values count as 1 and 0 beside other numbers.
 
-        A sum starts with what is added and has all axes, so that nothing is turned or grown.
+        A sum starts with what is added and has all axes, so that nothing is turned or grown. One of
+        numbers alone is a number.
         """
+        constants = [_constant(code) for _, code in parts]
+        if parts and None not in constants:
+            signed = [
+                sign * c for (sign, _), c in zip(parts, constants, strict=True) if c is not None
+            ]
+            return number(reduce(add, signed))
         counted = [(sign, code, _counted(code)) for sign, code in parts]
         if any(how is None for _, _, how in counted):
             numbers = [(sign, code) for sign, code, how in counted if how is None]
@@ -390,7 +399,7 @@ class Recogniser:
         for code in codes:
             if code.minus is not None:
                 code, scale = code.minus, -scale
-            if code.text.startswith("np.") or not _is_number(code):
+            if code.text.startswith("np.") or not is_number(code):
                 factors.append(code)
             else:
                 scale *= float(code.text)
@@ -466,10 +475,11 @@ def number(value: float) -> Code:
 def _constant(code: Code) -> float | None:
     """The number that an expression is, if it is one."""
     bare = replace(code, text=code.text.replace("np.", ""))
-    return float(bare.text) if _is_number(bare) else None
+    return float(bare.text) if is_number(bare) else None
 
 
-def _is_number(code: Code) -> bool:
+def is_number(code: Code) -> bool:
+    """Whether the code is a number as it is written."""
     if code.memory:
         return False
     try:
@@ -483,7 +493,7 @@ def scaled(code: Code, scale: float) -> Code:
     """Some times it."""
     if scale == 1.0:
         return code
-    if _is_number(code):
+    if is_number(code):
         return number(scale * float(code.text))
     filling = f"np.multiply({number(scale).text}, {code.text}, out={{out}})"
     text = f"{number(scale).text} * {code.within(PRODUCT + 1)}"
