@@ -102,7 +102,7 @@ def closer(w: Lesson) -> Iterator[Block]:
     """Where to read on."""
     yield Line(("One step of it: w.step(…), w.by_name(…); all of them: w.steps.",), 1)
     yield Line(("As a page that opens layer by layer, and computes: w.save('page.html').",), 1)
-    yield Line(("sympy and the other judges are asked by w.step('agreement').",), 1)
+    yield Line(("sympy and the other judges are asked by w.judge().",), 1)
     parts = [w.derivation.graph.labels.get(n, "") for n in w.derivation.live]
     named = next((label for label in parts if label.startswith("h")), "")
     if named:
