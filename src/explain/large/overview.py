@@ -116,7 +116,8 @@ def _table(w: Lesson, groups: Groups, *, backward: bool) -> Table:
         numbers = [d.adjoint.get(n) for n in group.ends] if backward else group.ends
         if backward and not any(n in d.adjoint for n in group.nodes):
             continue
-        rows.append((group.title, groups.counts(group), _range([d.value(n) for n in numbers])))
+        cells = group.title, groups.counts(group), _range([d.value(n) for n in numbers])
+        rows.append(tuple((cell,) for cell in cells))
     what = f"d {d.names[d.root]} / d its outputs" if backward else "its outputs"
     return Table(("part", "made of", what), tuple(rows[::-1] if backward else rows))
 
