@@ -221,7 +221,7 @@
     }
     if (kind === "stable") return ["The stable form", DATA.stable];
     if (kind === "check") {
-      return ["Is it right?", para(`Each of the ${DATA.asked.length.toLocaleString("en")} derivatives beside a difference quotient (f(x + h) − f(x − h))/2h, which knows no calculus. sympy judges the same in Python: <code>w.step("agreement")</code>.`) +
+      return ["Is it right?", para(`Each of the ${DATA.asked.length.toLocaleString("en")} derivatives beside a difference quotient (f(x + h) − f(x − h))/2h, which knows no calculus. sympy judges the same in Python: <code>w.judge()</code>.`) +
         '<p><button type="button" id="judge">Compare them all</button></p><p><progress id="progress" max="1" value="0" hidden aria-label="Compared"></progress></p><p id="verdict" role="status"></p>'];
     }
     return ["Steps downhill", update()];
