@@ -107,7 +107,7 @@ class _Part:
     @property
     def numbered(self) -> bool:
         """Whether terms may differ in nothing but a number."""
-        written = [columns[0] for family, columns, _ in self.factors if family == NONE]
+        written = [columns[0] for family, columns in self.factors if family == NONE]
         return self.numbers is not None or any((c != c[0]).any() for c in written)
 
     def low(self, column: Column) -> Column:

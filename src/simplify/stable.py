@@ -272,7 +272,7 @@ class _Shift:
             if shifted is not None:
                 return shifted.id
         images = self.images
-        same = all([images[operand] == operand for operand in operands])
+        same = all(images[operand] == operand for operand in operands)
         return node if same else walk.copy(node)
 
     def _shifted_form(self, node: int) -> Expr | None:
