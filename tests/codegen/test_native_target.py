@@ -244,9 +244,9 @@ def test_the_generic_call_gives_the_same_as_the_built_in_one():
 
 def test_where_objects_look_otherwise_there_is_no_built_in_function(monkeypatch):
     monkeypatch.setattr(caller, "_TYPE", 0)
-    assert not caller._as_in_the_headers()
+    assert not caller.as_in_the_headers()
     monkeypatch.undo()
-    assert caller._as_in_the_headers()
+    assert caller.as_in_the_headers()
 
 
 def test_without_optimization_the_numbers_are_the_same(monkeypatch):

@@ -241,7 +241,7 @@ class Addressing:
                 f"  {name}.skip = mul i64 %total, {number}",
                 f"  {name}.before = mul i64 %from, {size}",
                 f"  {name}.first = add i64 {name}.skip, {name}.before",
-                f"  {name} = getelementptr {element}, ptr %out, i64 {name}.first",
+                f"  {name} = getelementptr {element}, ptr %results, i64 {name}.first",
             ]
         elif kind == "group" or kind == "rows":
             lines = [

@@ -140,7 +140,7 @@ class _Caller(NamedTuple):
 
 @lru_cache(maxsize=2)
 def _caller(dtype: str) -> _Caller | None:
-    if sys.implementation.name != "cpython" or not _as_in_the_headers():
+    if sys.implementation.name != "cpython" or not as_in_the_headers():
         return None
     text = _Text(dtype).text()
     api = ctypes.pythonapi
@@ -157,7 +157,7 @@ def _field(thing: Any, offset: int) -> int:
     return ctypes.c_int64.from_address(id(thing) + offset).value
 
 
-def _as_in_the_headers() -> bool:
+def as_in_the_headers() -> bool:
     """Whether objects look as CPython's and NumPy's headers say, as far as they are read here."""
     import numpy
 
