@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..errors import (
     DuplicateNameError,
@@ -49,6 +49,9 @@ from .program import Nested, Program, flatten, map_nested
 from .target import Source, Target, find_target
 
 __all__ = ["Compiled", "Derivatives", "compile"]
+
+WRITTEN_OUT: Final = 20_000
+"""The largest graph of scalars, in nodes, that is written out in C operation by operation."""
 
 
 class Compiled:
@@ -203,11 +206,16 @@ class Compiled:
         differences. A certificate of something else is a `SettingError`.
 
         A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
-        compiled and run it checks its gradients by finite differences. What the native target makes
-        loops of, arrays as users write them among it, is loops there, in float64.
+        compiled and run it checks its gradients by finite differences. Scalars are computed there
+        operation by operation, bit for bit as the python target does; arrays as users write them,
+        and what the native target makes loops of in graphs of more than 20,000 nodes, are loops
+        there too, in float64.
         """
         if os.fspath(path).endswith(".c"):
             program = self.program
+            scalars = not self._recipe.graph.shapes and len(self._recipe.graph) <= WRITTEN_OUT
+            if self.target == "native" and isinstance(program, ArrayFunction) and scalars:
+                program = _scalar_program(self._recipe)
             if isinstance(program, Program):
                 return write_text(path, c_text(program, self.values, self.derivatives))
             if self.target == "native":

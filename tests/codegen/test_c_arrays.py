@@ -17,7 +17,7 @@ from test_statement_target import PROGRAMS, arguments_of
 
 import wengert as wg
 from wengert.arrays.statements import Output
-from wengert.codegen import build
+from wengert.codegen import build, compiled
 from wengert.codegen.array.function import ArrayGroup, Vector
 from wengert.codegen.export.carrays import c_array_text
 from wengert.codegen.native import native
@@ -164,7 +164,8 @@ def test_names_are_never_code(tmp_path):
     assert run(f.save(tmp_path / "model.c")).returncode == 0
 
 
-def test_large_regular_programs_of_scalars_are_loops_too(tmp_path):
+def test_large_regular_programs_of_scalars_are_loops_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "WRITTEN_OUT", 1_500)
     net = wg.MLP(8, [16, 16, 1], seed=0)
     graph = wg.Graph()
     x, y = graph.inputs("x", 8), graph.input("y")

@@ -69,9 +69,9 @@ class Layout:
     dtype: str = "float64"
     nests: int = 0
     block: int = 0
-    part: int = 0
     shapes: list[list[int]] = field(default_factory=list)
     arrays: bool = False
+    part: int = 0
 
     @classmethod
     def of(cls, source: Source) -> Layout:
