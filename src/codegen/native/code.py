@@ -55,6 +55,8 @@ class Layout:
     arrays   whether outputs are arrays whatever the arguments are
     block    how many samples are taken at a time; 0 where all are
     part     how many samples, at the least, threads take at a time; 0 where one thread takes all
+    threaded whether it may start threads
+    products how many products of matrices are computed in blocks
     """
 
     groups: list[tuple[int, bool, bool]]
@@ -72,6 +74,8 @@ class Layout:
     shapes: list[list[int]] = field(default_factory=list)
     arrays: bool = False
     part: int = 0
+    threaded: bool = False
+    products: int = 0
 
     @classmethod
     def of(cls, source: Source) -> Layout:
@@ -112,6 +116,10 @@ def told(source: Source) -> list[str]:
     if layout.batched:
         work += f" and {layout.each:,} a sample"
     blocks = f", over blocks of up to {layout.block:,} samples" if layout.block else ""
+    if layout.products:
+        blocks = f"{blocks}; {layout.products:,} products of matrices in blocks"
+        if layout.threaded:
+            blocks = f"{blocks}, large ones on up to {threads()} threads"
     nests = f"{layout.nests:,} nests of loops in {layout.dtype}"
     return [f"machine code: {nests}{blocks}; {work}{'; ' * bool(shared)}{shared}"]
 
@@ -127,10 +135,10 @@ class Code:
             for i, function in enumerate(self._callbacks)
         }
         needs |= library_addresses(source.text)
-        names = ["run", "threads"] if self.layout.part else ["run"]
+        names = ["run", "threads"] if self.layout.threaded else ["run"]
         self._library = link(source.binary or compiled(source), needs, names)
         self.address: int = self._library["run"]
-        if self.layout.part:
+        if self.layout.threaded:
             ctypes.c_int64.from_address(self._library["threads"]).value = threads()
         self._run = _RUN(self.address)
 

@@ -26,7 +26,17 @@ from ..target import Source
 from .functions import Functions
 from .pieces import Numbers, Piece, Place, Vectors
 from .plan import Unit, chunks, one_by_one, units
-from .threads import ALONE, NEVER, STOP, STOPPED, Parts, parts, shared_lines, shared_text
+from .threads import (
+    ALONE,
+    DECLARED,
+    NEVER,
+    STOP,
+    STOPPED,
+    Parts,
+    parts,
+    shared_lines,
+    shared_text,
+)
 from .words import LANES
 
 PIECE: Final = 250
@@ -132,6 +142,7 @@ class _Emitter:
             "",
             *self.functions.text(),
             NEVER,
+            *(DECLARED if self._divided else ()),
             "!0 = !{}",
         ]
         text = "\n".join(lines) + "\n"
@@ -155,6 +166,7 @@ class _Emitter:
             "instructions": len(self.program.instructions),
             "each": len(self.program.each),
             "part": self._divided.least if self._divided else 0,
+            "threaded": self._divided is not None,
         }
 
     def _stage(self, name: str, ordered: Sequence[Unit], lanes: int) -> list[str]:

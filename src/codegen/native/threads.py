@@ -61,11 +61,26 @@ def parts(each: float, own: int, size: int, block: int) -> Parts | None:
     >>> parts(1_000, 10_000, 8, 256)  # doctest: +SKIP
     Parts(least=768, most=32)
     """
-    if not all(map(library_address, _LIBRARY)):
+    if not possible():
         return None
     samples = int(max(WORTH, MOVED * own) / max(0.1, each)) + 1
     most = min(MOST_PARTS, max(2, MEMORY // (size * max(1, own))))
     return Parts(samples + -samples % block, most)
+
+
+DECLARED: Final = (
+    "@threads = global i64 1",
+    "declare ptr @malloc(i64)",
+    "declare void @free(ptr)",
+    "declare i32 @pthread_create(ptr, ptr, ptr, ptr)",
+    "declare i32 @pthread_join(i64, ptr)",
+)
+"""What code on several threads needs of its own and of the C library."""
+
+
+def possible() -> bool:
+    """Whether the system has threads of the kind known here."""
+    return all(map(library_address, _LIBRARY))
 
 
 def threads() -> int:
@@ -197,14 +212,8 @@ def shared_text(
 
 
 _TEXT: Final = """\
-@threads = global i64 1
-
 %job = type { ptr, ptr, i64, ptr, ptr, ptr, i64, i64, i64, i64, ptr }
 
-declare ptr @malloc(i64)
-declare void @free(ptr)
-declare i32 @pthread_create(ptr, ptr, ptr, ptr)
-declare i32 @pthread_join(i64, ptr)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 ; a thread takes the next part until there is none; given the job and memory for a block
