@@ -125,7 +125,7 @@ class Guards:
                 continue
             edges = incoming.pop(node)
             activity = edges[0][0] if edges else ALWAYS
-            if any([edge[0] is not activity for edge in edges]):
+            if len(edges) > 1 and any(edge[0] is not activity for edge in edges):
                 activity = self._union([edge[0] for edge in edges])
             rules, moves = graph.ops[node].vjp, False
             for position, operand in enumerate(graph.operands[node]):
