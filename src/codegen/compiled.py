@@ -213,9 +213,9 @@ class Compiled:
         """
         if os.fspath(path).endswith(".c"):
             program = self.program
-            scalars = not self._recipe.graph.shapes and len(self._recipe.graph) <= WRITTEN_OUT
+            scalars = not self.recipe.graph.shapes and len(self.recipe.graph) <= WRITTEN_OUT
             if self.target == "native" and isinstance(program, ArrayFunction) and scalars:
-                program = _scalar_program(self._recipe)
+                program = _scalar_program(self.recipe)
             if isinstance(program, Program):
                 return write_text(path, c_text(program, self.values, self.derivatives))
             if self.target == "native":

@@ -272,8 +272,10 @@ class _Shift:
             if shifted is not None:
                 return shifted.id
         images = self.images
-        same = all(images[operand] == operand for operand in operands)
-        return node if same else walk.copy(node)
+        for operand in operands:
+            if images[operand] != operand:
+                return walk.copy(node)
+        return node
 
     def _shifted_form(self, node: int) -> Expr | None:
         op, operands = self.graph.ops[node], self.graph.operands[node]

@@ -234,6 +234,9 @@ def written_of(recording: Recording, reach: Reach, name: str) -> tuple[Trace, Wr
     )
     graph = Graph()
     leaves = _adopted(graph, groups, _names(recording, reach))
+    for chosen in recording.chosen:
+        if all(leaf in graph for leaf in chosen.leaves):
+            graph.one_hot.append(tuple(map(graph.node_of, chosen.leaves)))
     outputs = [stable_form(graph[graph.node_of(value)]) for value in recording.outputs]
     return trace, Written(graph, leaves, outputs)
 

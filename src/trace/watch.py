@@ -159,6 +159,8 @@ def _chosen(plain: Callable[..., Any], op: Any) -> Callable[..., Any]:
             for x in things
         )
         if dynamic and not options:
+            if all(map(_is_data, things)):  # of data as one, which `stable_form` knows for a shift
+                return Number(STOP_GRADIENT(reduce(op, [x.value.operands[0] for x in things])))
             return reduce(op, things)
         return plain(things, **options)
 
@@ -176,6 +178,11 @@ def _reduce(value: Value, protocol: Any) -> Any:
     if tracing.get() is not None:
         _refuse("pickling a Value", "return it, and write what comes back")
     return _raw_reduce(value, protocol)
+
+
+def _is_data(thing: Any) -> bool:
+    """Whether it is what `.data` of a computed or given Value gave."""
+    return type(thing) is Number and thing.value.op is STOP_GRADIENT
 
 
 def _refuse(what: str, instead: str) -> NoReturn:
