@@ -27,11 +27,6 @@ class ArrayGroup(Group):
         """The shape of the argument, or of one of its rows where it is batched."""
         return self.row
 
-    @property
-    def whole(self) -> Shape:
-        """The shape of the argument, `BATCH` first if it is batched."""
-        return (BATCH, *self.row) if self.batched else self.row
-
 
 @dataclass(frozen=True, slots=True)
 class Element:
