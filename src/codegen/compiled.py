@@ -149,11 +149,14 @@ class Compiled:
         if named:
             arguments = tuple(in_order(program, arguments, named))
         if self._prepare is not None and not self._check:
-            return self.function(*self._prepare(arguments))
-        if isinstance(program, Program):
-            arguments = tuple(as_floats(program, arguments))
+            arguments = tuple(self._prepare(arguments))
+        elif isinstance(program, Program):
+            given, arguments = arguments, tuple(as_floats(program, arguments))
             if self._check:
-                return program.run(*arguments, check=True)
+                found = program.run(*arguments, check=True)
+                if self._prepare is None:
+                    return found
+                arguments = tuple(self._prepare(given))
         elif self._check and isinstance(program, ArrayFunction):
             assert self._prepare is not None
             assert self._scalars is not None
@@ -191,7 +194,7 @@ class Compiled:
         lines = [pass_text(record) for record in self.passes]
         lines += [f"{len(self.program.instructions):,} operations: {counts}"]
         if self.target in ("python", "numpy"):
-            lines.append(estimate(self.program))
+            lines.append(estimate(self.program, self._target.arrays))
         lines += self._target.told(self._emitted)
         return Report("\n".join(lines))
 
