@@ -493,7 +493,7 @@ def _stacked(rng: random.Random, x: Expr, y: Expr) -> Expr:
     parts = [rng.choice((x, ops.tanh(x), 2.0 * x)) for _ in range(rng.randint(1, 3))]
     if len(x.shape) > 0 and rng.random() < 0.3:
         return arrays.stack_rows(*parts)  # type: ignore[no-any-return]
-    return arrays.stack(*parts)  # type: ignore[no-any-return]
+    return compositions.stack(*parts)  # type: ignore[no-any-return]
 
 
 def _outer(rng: random.Random, x: Expr, y: Expr) -> Expr | None:
