@@ -18,6 +18,7 @@ from .arrays import (
     STACK,
     TRANSPOSE,
     Axes,
+    axes_within,
     checked_axes,
     mean_over,
     reduced_over,
@@ -244,14 +245,11 @@ def stack(*operands: Any, axis: int = 0) -> Any:
     given = _several(operands)
     if not given:
         raise OperandError("stack of no arrays; expected one or more")
-    whole = STACK(*given)
-    count = len(shape_of(whole))
-    (place,) = checked_axes("stack", whole, axis)
-    return (
-        whole
-        if place == 0
-        else transpose(whole, [*range(1, place + 1), 0, *range(place + 1, count)])
-    )
+    shapes = [shape_of(one) for one in given]
+    if len(set(shapes)) > 1:
+        raise mismatch("stack", tuple(dict.fromkeys(shapes)), "all must be the same")
+    (place,) = axes_within("stack", (len(given), *shapes[0]), axis)
+    return STACK(*given, place)
 
 
 def concatenate(operands: Sequence[Any], axis: int | None = 0) -> Any:

@@ -32,11 +32,11 @@ from wengert.ops.arrays import (
     outer,
     reshape,
     scatter_add,
-    stack,
     sum_over,
     take,
     transpose,
 )
+from wengert.ops.compositions import stack
 from wengert.ops.indexing import Index, positions_of, subscript, subscript_text
 from wengert.ops.shapes import BATCH
 from wengert.simplify.pipeline import simplify
@@ -70,10 +70,10 @@ APPLIED = {
     "element": ([(2, 3)], lambda x: x[1, 2]),
     "rows": ([(4, 3)], lambda x: x[1:3]),
     "scatter": ([(4,)], lambda x: scatter_add(x, [3, 0, 3, 5], (2, 3))),
-    "gather_rows": ([(2, 3)], lambda x: arrays.GATHER_ROWS(x, Index([2, 0, 2]))),
-    "scatter_rows": ([(2, 3)], lambda x: arrays.SCATTER_ROWS(x, Index([2, 0, 2]), (4,))),
+    "gather_rows": ([(2, 3)], lambda x: arrays.GATHER(x, Index([2, 0, 2]), 1)),
+    "scatter_rows": ([(2, 3)], lambda x: arrays.SCATTER(x, Index([2, 0, 2]), (4,), 1)),
     "stack": ([(3,), (3,)], stack),
-    "stack_rows": ([(3, 2), (2,)], arrays.STACK_ROWS),
+    "stack_rows": ([(3, 2), (2,)], arrays.stack_rows),
     "add": ([(2, 3), (3,)], lambda a, b: a + b),
     "mul column": ([(2, 1), (3,)], lambda a, b: a * b),
     "div by scalar": ([(2, 3), ()], lambda a, b: a / (b * b + 1)),
