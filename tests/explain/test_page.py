@@ -175,6 +175,35 @@ def test_the_picture_shows_what_is_known_so_far(shown, colah):
     assert tab.run(digits) == "2 2 1 5 3 2 2 3 6 1"
 
 
+def test_contributions_accumulate_in_the_boxes(shown, colah):
+    tab = shown(colah)
+    box = f"document.querySelector('#figure-{colah.by_name('b').id} .number.derived').textContent"
+    seen = []
+    for _ in colah.steps:
+        seen.append(tab.run(box))
+        tab.press("ArrowRight")
+    assert list(dict.fromkeys(seen)) == ["—", "3 …", "5 …", "5"]
+    tab.press("Home")
+    tab.run("document.getElementById('predict').click()")
+    tab.run("location.hash = '#step-backward-n4'")
+    tab.run("new Promise((done) => setTimeout(done, 0))")
+    assert tab.run(box) == "—"
+
+
+def test_a_nudge_is_shown_beside_what_the_slope_promises(shown):
+    tab = shown(explain(parse("w*w*x"), at={"w": 3, "x": 1}))
+    tab.run("document.querySelector('#slope summary').click()")
+    tab.run("new Promise((done) => setTimeout(done, 50))")
+    said = "document.getElementById('slope-said').textContent"
+    assert tab.run(said) == "Nudged by 0.5, the slope 6 promises a change of 3; it is 3.25."
+    assert tab.run("document.querySelectorAll('#slope-curve .tangent').length") == 1
+    move(tab, 0, 1.0)
+    assert "the slope 2 promises a change of 1; it is 1.25" in tab.run(said)
+    tab.run("document.getElementById('slope-leaf').value = '1'")
+    tab.run("document.getElementById('slope-leaf').dispatchEvent(new Event('input'))")
+    assert "the slope 1 promises a change of 0.5; it is 0.5" in tab.run(said)
+
+
 def test_each_step_marks_its_node_its_edges_and_its_line(shown, neuron):
     tab = shown(neuron)
     (code,) = [step for step in neuron.steps if isinstance(step, Code)]
