@@ -525,6 +525,45 @@ def test_steps_downhill_are_taken_by_the_compiled_program(shown):
     assert row(tab, "w")[0] == "3"
 
 
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_practice_is_fresh_and_its_answers_are_right(shown, colah, level):
+    tab = shown(colah)
+    made = tab.run(
+        f"""Array.from({{ length: 8 }}, () => {{
+          const found = PRACTICE.fresh({level});
+          const line = (n, i) => n.kind ? [`${{n.name}} = ${{PRACTICE.text(found, i)}}`] : [];
+          const lines = found.nodes.flatMap(line);
+          const leaves = found.nodes.filter((n) => !n.kind).map((n) => [n.name, n.value]);
+          return [lines.join("; "), leaves, found.nodes[found.asked].name, found.answer];
+        }})"""
+    )
+    assert len({text for text, *_ in made}) > 4
+    for text, leaves, asked, answer in made:
+        output = read_formulas(text)
+        at = {name: value for name, value in leaves if name in output.graph.leaves}
+        assert explain(output, at=at).by_name(asked).adjoint == pytest.approx(answer, rel=1e-9)
+        if level > 1:
+            assert len(re.findall(rf"\b{asked}\b", text)) > 1
+
+
+def test_practice_judges_what_is_typed_and_shows_how(shown, colah):
+    tab = shown(colah)
+    tab.run("document.querySelector('#practice summary').click()")
+    tab.run("new Promise((done) => setTimeout(done, 50))")
+    typed = (
+        "document.getElementById('typed').value = {!r};"
+        "document.getElementById('answer').requestSubmit();"
+        "document.getElementById('judged').textContent"
+    )
+    assert tab.run(typed.format("1234567")).startswith("Not 1234567. Which shares arrive at ")
+    tab.run("document.getElementById('solve').click()")
+    assert tab.run("document.querySelectorAll('#solution li').length") > 4
+    last = tab.run("[...document.querySelectorAll('#solution math')].map((m) => m.textContent)")
+    name = tab.run("document.getElementById('asked').textContent").strip().split("∂")[2][0]
+    answer = next(line for line in last if line.startswith(f"∂L∂{name}=")).split("=")[-1]
+    assert tab.run(typed.format(answer)).startswith(f"Right: {answer}. 0 of 1 without looking")
+
+
 def test_what_is_pointed_at_lights_up_in_the_picture(shown, colah):
     tab = shown(colah)
     tab.run("location.hash = '#step-backward-n5'")

@@ -453,6 +453,7 @@
 
   function more() {
     play.listen();
+    PRACTICE.listen(one);
     one("slope").addEventListener("toggle", slope);
     for (const id of ["slope-leaf", "nudge"]) one(id).addEventListener("input", slope);
     for (const kind of ["pointerover", "pointerdown"]) document.addEventListener(kind, point);

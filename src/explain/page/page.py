@@ -27,6 +27,7 @@ from ..words import ordinal
 from .figure import figure
 from .numbers import LiveNumbers
 from .panel import step_html
+from .practice import PRACTICE
 from .script import read_text, script
 
 _MANY_LEAVES: Final = 16
@@ -63,14 +64,17 @@ def html(w: Lesson) -> str:
 </section>
 <section class="picture" aria-label="The graph">
 <figure id="figure">{drawn["figure"]}</figure>
+<div class="hands">
 {_sliders(at_numbers, tried=w.symbolic)}
 {_slope(at_numbers)}
+</div>
 </section>
 {_code(w)}
 <section class="more">
 <details open><summary><h2>The picture as a table</h2></summary><div id="table">{drawn["table"]}\
 </div></details>
 {_mistakes(w)}
+{PRACTICE}
 </section>
 </main>
 {_template(live) if w.symbolic else ""}<script>{code}</script>
