@@ -27,6 +27,7 @@ from ..words import ordinal
 from .figure import figure
 from .numbers import LiveNumbers
 from .panel import step_html
+from .practice import PRACTICE
 from .script import read_text, script
 
 _MANY_LEAVES: Final = 16
@@ -63,13 +64,17 @@ def html(w: Lesson) -> str:
 </section>
 <section class="picture" aria-label="The graph">
 <figure id="figure">{drawn["figure"]}</figure>
+<div class="hands">
 {_sliders(at_numbers, tried=w.symbolic)}
+{_slope(at_numbers)}
+</div>
 </section>
 {_code(w)}
 <section class="more">
 <details open><summary><h2>The picture as a table</h2></summary><div id="table">{drawn["table"]}\
 </div></details>
 {_mistakes(w)}
+{PRACTICE}
 </section>
 </main>
 {_template(live) if w.symbolic else ""}<script>{code}</script>
@@ -124,7 +129,9 @@ _LEGEND: Final = (
     "<span>× on an edge: its local derivative</span>"
 )
 
-_LEGEND_NUMBERS: Final = " <span>—: not computed yet</span>"
+_LEGEND_NUMBERS: Final = (
+    " <span>—: not computed yet</span> <span>3 …: what has arrived so far</span>"
+)
 
 PLAY: Final = """<button type="button" id="play" aria-pressed="false">Play</button>
 <select id="speed" aria-label="Speed of playing">
@@ -220,6 +227,25 @@ def _sliders(w: Lesson, *, tried: bool) -> str:
         '<form class="sliders" aria-label="Values of the leaves">'
         f'{"".join(rows)}<p class="buttons">{trying}<button type="reset" id="reset">{back}</button>'
         "</p></form></details>"
+    )
+
+
+def _slope(w: Lesson) -> str:
+    """A picture of the output as one leaf moves; the script draws it."""
+    task = w.steps[0]
+    assert isinstance(task, Task)
+    leaves = "".join(
+        f'<option value="{i}">{escape(w.node(id).name)}</option>' for i, id in enumerate(task.wrt)
+    )
+    output = escape(w.nodes[-1].name)
+    return (
+        '<details class="script" id="slope" hidden><summary>A derivative is a slope</summary>'
+        f'<p><label>{output} as <select id="slope-leaf">{leaves}</select> moves</label> '
+        '<label class="nudge">nudge it <input type="range" id="nudge" min="-1" max="1" step="0.01" '
+        'value="0.5"></label></p>'
+        '<svg id="slope-curve" viewBox="0 0 320 180" width="320" height="180" role="img" '
+        'aria-label="The output as the leaf moves, and its tangent"></svg>'
+        '<p id="slope-said" class="note" role="status"></p></details>'
     )
 
 
