@@ -107,7 +107,10 @@ class _Part:
     @property
     def numbered(self) -> bool:
         """Whether terms may differ in nothing but a number."""
-        written = [columns[0] for family, columns in self.factors if family == NONE]
+        import numpy
+
+        bits = numpy.int64
+        written = [columns[0].view(bits) for family, columns in self.factors if family == NONE]
         return self.numbers is not None or any((c != c[0]).any() for c in written)
 
     def low(self, column: Column) -> Column:
@@ -409,9 +412,10 @@ class Families:
         """A number at each point as an operand: itself, or a read of an array of numbers."""
         import numpy
 
-        if (values == values[0]).all():
+        bits = values.view(numpy.int64)  # 0.0 and -0.0 are two numbers
+        if (bits == bits[0]).all():
             return float(values[0])
-        found = fewest(values.view(numpy.int64), keys)
+        found = fewest(bits, keys)
         if found is None:
             raise ValueError("numbers that do not follow from the axes")
         kept, table = found

@@ -479,7 +479,9 @@ def _degree(graph: Graph, node: int, degrees: dict[int, float]) -> float:
     else:
         powers = _powers(op, graph.statics.get(node, ()))
         degree = max([float(sum(map(mul, term, operands))) for term in powers], default=1.0)
-    if not degree <= MAX_DEGREE:
+    if not math.isfinite(degree):
+        return 1.0  # sympy writes x**oo as it is
+    if degree > MAX_DEGREE:
         raise SizeError(
             f"node {node} of {graph!r} is a power of {degree:.3g}; "
             f"sympy takes up to {MAX_DEGREE:,}: it would write out the powers of numbers in it"

@@ -45,6 +45,7 @@ class Function:
     _repr_mimebundle_ = View()
 
     __name__: str
+    __qualname__: str
 
     def __init__(self, python: Callable[..., Any], options: Options) -> None:
         update_wrapper(self, python)
@@ -62,6 +63,10 @@ class Function:
         self._plain_calls = 0
         self._told = False
         self._untold: str | None = None
+
+    def __reduce__(self) -> str:
+        """By its name, as Python's functions are pickled; copies are the function itself."""
+        return self.__qualname__
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: the function of the instance, which is then an argument."""

@@ -584,3 +584,14 @@ def test_numbers_of_points_on_part_of_a_grid_are_finite_beside_it():
 @pytest.mark.parametrize("seed", [94, 133, 134, 1493, 1626, 1775, 1877, 4202])
 def test_what_random_functions_found_stays_right(seed):
     check_elements(ArraySketch(seed, steps=4 + seed % 12), "numpy")
+
+
+def test_the_sign_of_a_zero_and_infinite_powers_are_kept():
+    g = Graph()
+    x = g.input("x")
+    outputs = [-0.0 * x, 1.0 / (-0.0 * x), x ** float("inf"), 0.0 * x]
+    for simplify in (True, False):
+        f = compile({"x": x}, outputs, target="numpy", simplify=simplify)
+        for at in (1.5, -0.5):
+            wanted = evaluate(outputs, {x: at})
+            assert list(map(str, map(float, f(at)))) == list(map(str, wanted))

@@ -375,3 +375,8 @@ def test_what_is_nested_too_deeply_is_refused_before_sympy_sees_it(monkeypatch):
     monkeypatch.setattr(sympy, "tanh", None)
     with pytest.raises(SizeError, match="nested as deeply as node"):
         to_sympy(y)
+
+
+def test_infinite_powers_are_sympys():
+    x = Graph().input("x")
+    assert to_sympy(x**math.inf) == sympy.Symbol("x", real=True) ** sympy.oo

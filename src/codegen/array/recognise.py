@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from math import inf, isfinite, prod
+from math import copysign, inf, isfinite, prod
 from operator import add
 
 from ...arrays.statements import LITERAL, ArrayProgram, Statement
@@ -115,7 +115,7 @@ class Recogniser:
         """An element of an array at every point, as a view; truth values as numbers."""
         array = self.program.arrays[read.array]
         constant = all(isinstance(i, Affine) and not i.terms for i in read.index)
-        if array.kind == LITERAL and (constant or len(set(array.values)) == 1):
+        if array.kind == LITERAL and (constant or _all_alike(array.values)):
             place = 0
             for index, length in zip(read.index, array.shape, strict=True):
                 place = place * length + (index.offset if constant else 0)  # type: ignore[union-attr]
@@ -237,7 +237,7 @@ class Recogniser:
         slots = (*form.slots, *[0] * len(operands))
         shown = [arranged(code, axes) for code in operands]
         fixed = {
-            name: repr(float(static))
+            name: number(float(static)).text
             for name, static in zip(value.op.statics, value.statics, strict=True)
         }
         texts = [code.within(slot) for code, slot in zip(shown, slots, strict=False)]
@@ -411,7 +411,7 @@ class Recogniser:
                 factors.append(Code(f"np.{self.dtype}({self.head.samples})"))  # may be 0
             else:
                 scale *= lengths[axis]
-        sign = -1 if scale < 0 else 1
+        sign = 1 if copysign(1.0, scale) > 0 else -1
         return sign, contracted(factors, over, grid, lengths, abs(scale), self.head)
 
     def _mask_of(self, term: Term, lengths: Mapping[str, int]) -> Code | None:
@@ -460,6 +460,13 @@ class Recogniser:
             parts.append((index.offset >= 0, str(abs(index.offset))))
         text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
         return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])
+
+
+def _all_alike(values: Sequence[float]) -> bool:
+    """Whether numbers are all the same, the sign of a zero counting."""
+    if len(set(values)) != 1:
+        return False
+    return values[0] != 0.0 or len({copysign(1.0, value) for value in values}) == 1
 
 
 def number(value: float) -> Code:
