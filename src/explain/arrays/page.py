@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ..data import PARTS, Formula
-from ..page.page import PLAY, font_style, policy
+from ..page.page import PLAY, font_style, label_of, policy
 from ..page.script import read_text
 from ..render.html import blocks_html, inline_html
 from .document import NOTATION, judged_blocks, step_blocks
@@ -30,8 +30,9 @@ def html(
         body = blocks_html(judged_blocks(judgements))
         sections.append(_framed("step-agreement", 5, "Beside differences", body))
     listing = "".join(
-        f'<li><a href="#step-{escape(step.id)}">{inline_html((step.statement,))}</a></li>'
-        for step in steps
+        f'<li><a href="#step-{escape(step.id)}"><span class="visually-hidden">Step {i}: </span>'
+        f"{inline_html((step.statement,))}</a></li>"
+        for i, step in enumerate(steps, 1)
     )
     return f"""<!doctype html>
 <html lang="en">
@@ -43,7 +44,7 @@ def html(
 <style>{style}</style>
 </head>
 <body class="arrays">
-<header><h1 id="title">{inline_html((formula,))}</h1><p>{escape(asked)}</p>
+<header><h1{label_of(formula)}>{inline_html((formula,))}</h1><p>{escape(asked)}</p>
 <p class="note">{escape(NOTATION)}</p></header>
 <main>
 <section class="walk" aria-label="The steps">
@@ -76,8 +77,10 @@ def _section(step: ArrayStep) -> str:
 
 def _framed(id: str, part: int, heading: str, body: str) -> str:
     return (
-        f'<section class="step" id="{escape(id)}"><p class="part">{part} · {PARTS[part]}</p>'
-        f'<h2 tabindex="-1">{heading}</h2>{body}</section>'
+        f'<section class="step" id="{escape(id)}">'
+        f'<p class="part" id="part-{escape(id)}">{part} · {PARTS[part]}</p>'
+        f'<h2 id="heading-{escape(id)}" aria-labelledby="part-{escape(id)} heading-{escape(id)}" '
+        f'tabindex="-1">{heading}</h2>{body}</section>'
     )
 
 

@@ -16,10 +16,10 @@ from importlib.resources import files
 from typing import Final
 
 from ...graph.numbertext import number_text
-from ..data import Agreement, Backward, Code, Forward, Seed, Task
+from ..data import Agreement, Backward, Code, Formula, Forward, Seed, Task
 from ..lesson import Lesson, with_values
 from ..mistakes import MISTAKES, mistake
-from ..render.blocks import Heading
+from ..render.blocks import Heading, Spot
 from ..render.document import opening
 from ..render.equations import name
 from ..render.html import blocks_html, inline_html, table_html
@@ -45,7 +45,8 @@ def html(w: Lesson) -> str:
     drawn = _drawn(w, LiveNumbers(w)) if w.symbolic else live
     style = f"{font_style()}{read_text('page.css')}"
     code = script(w, at_numbers, numbers)
-    heading = blocks_html([next(opening(w))]).replace("<h1>", '<h1 id="title">')
+    (formula,) = next(block.parts for block in opening(w) if isinstance(block, Heading))
+    heading = f"<h1{label_of(formula)}>{inline_html((formula,))}</h1>"
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -300,6 +301,12 @@ def _known_from(w: Lesson) -> dict[str, int]:
         if isinstance(step, Backward):
             known.update((passed.edge, i) for passed in step.passes)
     return known
+
+
+def label_of(formula: str | Formula | Spot) -> str:
+    """Attributes of the title: what is read out for a formula."""
+    text = escape(str(formula.part if isinstance(formula, Spot) else formula), quote=True)
+    return f' id="title" aria-label="{text}"'
 
 
 def policy(style: str, script: str) -> str:
