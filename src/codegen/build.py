@@ -158,6 +158,7 @@ def build(recipe: Recipe) -> Built:
             simplify=target.arrays and options.rules is not None,
             dtype=options.dtype,
             stacked=recipe.stacked,
+            rewrites=target.rewrites,
         )
         if _is_irregular(program, recipe):
             program, graph = None, _simplified(recipe)

@@ -189,6 +189,18 @@ def _numpy_power(exponent: float) -> Notation:
     return ufunc(known) if known else ufunc("power", "{0}", "{exponent}")
 
 
+def _engine_power(module: str) -> Callable[[float], Notation]:
+    """The same for an engine, whose functions are in a module."""
+
+    def notation(exponent: float) -> Notation:
+        if exponent == -1:
+            return Notation("1.0 / {0}", PRODUCT, (PRODUCT + 1,))
+        known = {2: "square", 0.5: "sqrt"}.get(exponent)
+        return call(f"{module}.{known}") if known else call(f"{module}.pow", "{0}", "{exponent}")
+
+    return notation
+
+
 def _power_fault(a: intervals.Interval, n: float) -> str:
     """What can go wrong in a power with a fixed exponent."""
     if n < 0.0 and 0.0 in a:
@@ -216,6 +228,8 @@ POW_CONST: Op = Op(
         ),
         "c": call("pow", "{0}", "{exponent}"),
         "numpy": _numpy_power,
+        "jax": _engine_power("jnp"),
+        "torch": _engine_power("torch"),
     },
     sentence="the power rule: bring the exponent down and lower it by one",
     domain=(POSITIVE,),
@@ -246,6 +260,7 @@ POW: Op = Op(
         "javascript": _javascript_pow("{1}"),
         "c": call("pow", "{0}", "{1}"),
         "numpy": ufunc("power", "{0}", "{1}"),
+        "torch": call("torch.pow", "{0}", "{1}"),
     },
     sentence="the base follows the power rule; the exponent gets the cotangent times the power "
     "itself times the logarithm of the base",
@@ -392,6 +407,8 @@ SIGMOID = Op(
         **function("sigmoid", r"\sigma"),
         "python": own(ieee.sigmoid),
         "numpy": own(carried.sigmoid),
+        "jax": call("jax.nn.sigmoid"),
+        "torch": call("torch.sigmoid"),
         "javascript": Notation(
             "{0} >= 0 ? 1 / (1 + Math.exp(-{0})) : Math.exp({0}) / (1 + Math.exp({0}))", 1
         ),
@@ -414,6 +431,8 @@ SOFTPLUS = Op(
         **function("softplus", upright("softplus")),
         "python": own(ieee.softplus),
         "numpy": ufunc("logaddexp", "{0}", "0.0"),
+        "jax": call("jax.nn.softplus"),
+        "torch": call("torch.logaddexp", "{0}", "torch.zeros_like({0})"),
         "javascript": Notation("Math.max({0}, 0) + Math.log1p(Math.exp(-Math.abs({0})))", SUM),
         "c": Notation("({0} > 0.0 ? {0} : 0.0) + log1p(exp(-fabs({0})))", SUM),
     },
@@ -436,6 +455,8 @@ RELU = Op(
         "javascript": Notation("{0} <= 0 ? 0 : {0}", 1),
         "c": Notation("{0} <= 0.0 ? 0.0 : {0}", 1),
         "numpy": ufunc("maximum", "{0}", "0.0"),
+        "jax": call("jax.nn.relu"),
+        "torch": call("torch.relu"),
     },
     sentence="relu passes the cotangent where its operand is positive and nothing elsewhere",
     domain=(REAL,),
@@ -618,6 +639,8 @@ STOP_GRADIENT = Op(
         "latex": Notation(upright("sg") + r"\left({0}\right)"),
         "python": Notation("{0}", 1),
         "c": Notation("{0}", 1),
+        "jax": call("jax.lax.stop_gradient"),
+        "torch": Notation("{0}.detach()", ATOM, (ATOM,)),
     },
     sentence="the value passes forward, nothing passes back: it counts as a constant",
     domain=(REAL,),

@@ -12,7 +12,7 @@ from typing import Any
 from . import carried_c, carried_javascript, ieee, intervals, kernels
 from .basic import EXP, SQRT
 from .notations import POSITIVE, REAL, cost, function, irrational, own, upright
-from .record import POWER, Notation, Op, call, ufunc
+from .record import POWER, PRODUCT, Notation, Op, call, ufunc
 
 _UNIT = (-0.9, 0.9)
 
@@ -245,7 +245,11 @@ CBRT = Op(
         else sp.Piecewise((x ** sp.Rational(1, 3), x >= 0), (-((-x) ** sp.Rational(1, 3)), True))
     ),
     vjp=(lambda ct, out, x: ct / (3 * (out * out)),),
-    notation={**_named("cbrt"), "latex": Notation(r"\sqrt[3]{{{0}}}")},
+    notation={
+        **_named("cbrt"),
+        "latex": Notation(r"\sqrt[3]{{{0}}}"),
+        "torch": Notation("torch.sign({0}) * torch.pow(torch.abs({0}), 1.0 / 3.0)", PRODUCT),
+    },
     sentence="the cube root divides the cotangent by three times the square of the result",
     domain=(POSITIVE,),
     kink="infinite at 0",

@@ -6,12 +6,13 @@ Abramowitz & Stegun, *Handbook of Mathematical Functions* (1964), chapters 6 and
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from . import carried, carried_c, carried_javascript, ieee, intervals, kernels
 from .basic import EXP
 from .notations import POSITIVE, REAL, cost, irrational, own, upright
-from .record import Notation, Op, call
+from .record import PRODUCT, Notation, Op, call
 
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
@@ -22,8 +23,10 @@ def _bell(x: Any) -> Any:
     return scale * EXP(-(x * x))
 
 
-def _carried(name: str, arrays: Any, javascript: str, latex: str = "") -> dict[str, Notation]:
-    """Notations of a function that NumPy and JavaScript lack, and C has."""
+def _carried(
+    name: str, arrays: Any, javascript: str, latex: str = "", engine: str = ""
+) -> dict[str, Notation]:
+    """Notations of a function that NumPy and JavaScript lack, and C and engines have."""
     return {
         "text": call(name),
         "latex": Notation((latex or upright(name)) + r"\left({0}\right)"),
@@ -31,6 +34,8 @@ def _carried(name: str, arrays: Any, javascript: str, latex: str = "") -> dict[s
         "javascript": call(name, define=javascript),
         "c": call(name),
         "numpy": own(arrays),
+        "jax": call(f"jax.scipy.special.{engine or name}"),
+        "torch": call(f"torch.special.{engine or name}"),
     }
 
 
@@ -73,7 +78,8 @@ LGAMMA = Op(
     vjp=(lambda ct, out, x: ct * DIGAMMA(x),),
     notation={
         **_carried(
-            *("lgamma", carried.log_gamma_of_arrays, carried_javascript.LGAMMA), r"\log\Gamma"
+            *("lgamma", carried.log_gamma_of_arrays, carried_javascript.LGAMMA),
+            *(r"\log\Gamma", "gammaln"),
         ),
         "python-ieee": own(ieee.log_gamma),
     },
@@ -121,6 +127,19 @@ def _polygamma_within(a: intervals.Interval, order: float) -> intervals.Interval
     return rule()
 
 
+def _polygamma_in(module: str, library: str) -> Callable[[float], Notation]:
+    """polygamma by Hurwitz's zeta function, of which engines have more digits (6.4.10)."""
+
+    def notation(order: float) -> Notation:
+        if order not in range(1, 101):
+            return Notation(f"{module}.nan * {{0}}", PRODUCT, (PRODUCT,))
+        factor = float(math.factorial(int(order))) * (-1.0) ** (order + 1)
+        zeta = f"{factor!r} * {library}.special.zeta({order + 1.0!r}, {{0}})"
+        return Notation(f"{module}.where({{0}} > 0.0, {zeta}, {module}.nan)")
+
+    return notation
+
+
 POLYGAMMA: Op = Op(
     name="polygamma",
     arity=1,
@@ -134,6 +153,8 @@ POLYGAMMA: Op = Op(
         "javascript": call("polygamma", "{0}", "{order}", define=carried_javascript.POLYGAMMA),
         "c": call("polygamma", "{0}", "{order}", define=carried_c.POLYGAMMA),
         "numpy": own(carried.polygamma_of_arrays, "{0}", "{order}"),
+        "jax": _polygamma_in("jnp", "jax.scipy"),
+        "torch": _polygamma_in("torch", "torch"),
     },
     sentence="each polygamma function is the derivative of the one before it",
     domain=(POSITIVE,),

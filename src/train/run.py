@@ -13,7 +13,6 @@ from ..codegen.compiled import Compiled
 from ..codegen.native.loop import NativeLoop
 from ..codegen.scalar.loop import Loop, Progress, Stopped, take_steps
 from ..graph.value import Value
-from ..ops.shapes import is_array
 from .batches import ArrayBatches, Batches
 from .checkpoint import Checkpoint, save_checkpoint
 from .step import numbers_of
@@ -21,7 +20,7 @@ from .validation import Validation
 
 Callback = Callable[[int, float, Any], Any]
 
-ARRAYS: Final = ("numpy", "native")
+ARRAYS: Final = ("numpy", "native", "jax", "torch")
 """The targets whose steps take arrays."""
 
 
@@ -213,7 +212,7 @@ class Saved:
 
 def _all_finite(numbers: Any) -> bool:
     """Whether numbers are finite, by their sum; one by one where that alone is not."""
-    listed = numbers.tolist() if is_array(numbers) else numbers
+    listed = numbers.tolist() if hasattr(numbers, "tolist") else numbers
     return math.isfinite(sum(listed)) or all(map(math.isfinite, listed))
 
 
