@@ -82,7 +82,7 @@ def measured(options: argparse.Namespace) -> dict:
             p for p in contestants if case.kind in p.prepare and (options.slow or not p.slow)
         ]
         say(f"{case.name}: {case.title}")
-        found, base = run_case(case, playing, options.rounds)
+        found, base, operations = run_case(case, playing, options.rounds)
         rows = [row.as_dict() for row in found]
         results["cases"].append(
             {
@@ -91,7 +91,8 @@ def measured(options: argparse.Namespace) -> dict:
                 "rows": rows,
                 "base": base,
                 "ours": case.ours,
-                "goals": report.goals(rows, case.goals),
+                "operations": operations,
+                "goals": report.goals(rows, case.goals) + report.native_goals(rows, case.native),
             }
         )
     if COMPILER in wanted:

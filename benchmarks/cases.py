@@ -24,6 +24,14 @@ from problems import (
 )
 from scalars import convolution, exact_scalars, gpt, lstm
 
+NATIVE = "wengert native"
+
+
+def best(factor: float) -> dict[str, float]:
+    """At least so many times as fast as each of those that write arrays by hand."""
+    return dict.fromkeys(("numpy by hand", "jax.jit", "pytorch", "pytensor c"), factor)
+
+
 FASTER_THAN_ARRAYS = {"jax.jit": 1.0, "pytorch": 1.0, "numpy by hand": 1.0}
 
 CASES = (
@@ -34,6 +42,7 @@ CASES = (
         notebook,
         exact_gradient,
         {"micrograd": 150.0, **FASTER_THAN_ARRAYS, "sympy lambdify": 1.0, "casadi": 1.0},
+        native={"casadi C, buffered": 1.0},
     ),
     Case(
         "moons",
@@ -55,6 +64,21 @@ CASES = (
         "hessian",
         moons,
         exact_hessian,
+        native={"casadi C, buffered": 1.0},
+    ),
+    *(
+        Case(
+            f"{name}-{samples}",
+            f"loss and all gradients of {samples} samples in one batch, "
+            f"{'-'.join(map(str, sizes))}",
+            "gradient",
+            partial(regression, sizes, samples, 0.01),
+            exact_gradient,
+            ours=NATIVE,
+            native={"jax.jit": factor, "pytorch": factor},
+        )
+        for name, sizes in (("narrow", (2, 16, 16, 1)), ("wide", (8, 32, 32, 1)))
+        for samples, factor in ((8, 20.0), (1024, 2.0))
     ),
     Case(
         "digits",
@@ -64,6 +88,7 @@ CASES = (
         exact_gradient,
         FASTER_THAN_ARRAYS,
         ours="wengert numpy",
+        native=best(2.0),
     ),
     Case(
         "mnist",
@@ -73,6 +98,7 @@ CASES = (
         exact_gradient,
         {"numpy by hand": 1 / 1.1},
         ours="wengert numpy",
+        native=best(1.3),
     ),
     Case(
         "step",
@@ -125,6 +151,7 @@ CASES = (
         exact_scalars,
         {"numpy by hand": 1 / 1.3},
         ours="wengert numpy",
+        native={"plain class": 1600.0, "numpy by hand": 1.0},
     ),
     Case(
         "gpt-16",

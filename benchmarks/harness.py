@@ -56,8 +56,9 @@ class Peer:
 class Case:
     """One thing to compute: `kind` says what, `problem` of which network and data.
 
-    goals  peer → how many times as long as ours it should take, at the least
-    ours   which of wengert's rows the ratios are to
+    goals   peer → how many times as long as ours it should take, at the least
+    ours    which of wengert's rows the ratios are to
+    native  peer → how many times as long as wengert native it should take, at the least
     """
 
     name: str
@@ -67,6 +68,11 @@ class Case:
     reference: Callable[[Any], Sequence[float]]
     goals: Mapping[str, float] = field(default_factory=dict)
     ours: str = "wengert"
+    native: Mapping[str, float] = field(default_factory=dict)
+
+    def operations(self, problem: Problem) -> int:
+        """Roughly how many scalar operations a call takes; 0 where that is not counted."""
+        return 0 if self.kind == "hessian" else problem.operations * problem.samples
 
 
 @dataclass(frozen=True)
@@ -90,10 +96,11 @@ class Row:
 
 def run_case(
     case: Case, peers: Sequence[Peer], rounds: int = 25, patience: float = PATIENCE
-) -> tuple[list[Row], str]:
-    """A row for each peer, fastest first, those that failed last; and whom break-evens refer to.
+) -> tuple[list[Row], str, int]:
+    """A row for each peer, fastest first, those that failed last; whom break-evens refer to; work.
 
-    That is micrograd, which needs next to nothing to get ready, or else the slowest.
+    The second is micrograd, which needs next to nothing to get ready, or else the slowest; the
+    third roughly how many scalar operations a call takes.
     """
     problem = case.problem()
     reference = case.reference(problem)
@@ -132,7 +139,8 @@ def run_case(
         )
         for name, own in times.items()
     ]
-    return sorted(rows, key=lambda row: row.median) + failed, base
+    ordered = sorted(rows, key=lambda row: row.median) + failed
+    return ordered, base, case.operations(problem)
 
 
 def take_turns(

@@ -48,6 +48,11 @@ class Network:
         return self.state[-2 * count : -count], self.state[-count:]
 
     @property
+    def samples(self) -> int:
+        """How many there are."""
+        return len(self.X)
+
+    @property
     def operations(self) -> int:
         """Roughly how many scalar operations loss and gradient of one sample take."""
         return 5 * sum(m * n for m, n in pairwise(self.sizes))
@@ -64,12 +69,14 @@ class Matrices:
 
     params      matrix by matrix, row by row; matrix @ row is a layer
     operations  roughly how many scalar operations loss and gradient of one sample take
+    samples     how many there are
     """
 
     params: tuple[float, ...]
     X: tuple[tuple[float, ...], ...]
     Y: tuple[tuple[float, ...], ...]
     operations: int
+    samples: int
 
     @property
     def width(self) -> int:
@@ -206,7 +213,7 @@ def residual_network(width: int, samples: int) -> Matrices:
     """Two layers h + tanh(W h) on random rows in ±1."""
     params = weights_alone(width, 2, seed=10)
     X, Y = rows(samples, width, seed=11), rows(samples, width, seed=12)
-    return Matrices(params, X, Y, operations=5 * len(params))
+    return Matrices(params, X, Y, operations=5 * len(params), samples=samples)
 
 
 def attention_head(width: int, positions: int) -> Matrices:
@@ -214,7 +221,8 @@ def attention_head(width: int, positions: int) -> Matrices:
     params = weights_alone(width, 3, seed=13)
     X, Y = rows(positions, width, seed=14), rows(positions, width, seed=15)
     pairs = positions * (positions + 1) // 2
-    return Matrices(params, X, Y, operations=5 * (len(params) * positions + 2 * width * pairs))
+    operations = 5 * (len(params) * positions + 2 * width * pairs)
+    return Matrices(params, X, Y, operations, samples=1)
 
 
 def rows(count: int, width: int, seed: int) -> tuple[tuple[float, ...], ...]:

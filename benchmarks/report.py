@@ -39,9 +39,12 @@ def calls(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:,.0f}"
 
 
-def case_table(case: Mapping) -> str:
-    """One case: a line a peer, fastest first."""
-    head = ("", "a call", "least", "× ours", "ready in", "pays from", "error")
+def case_table(case: Mapping, peak: float = math.nan) -> str:
+    """One case: a line a peer, fastest first.
+
+    peak  operations a second of one core at its best, in thousands of millions
+    """
+    head = ("", "a call", "GFLOP/s", "× ours", "ready in", "pays from", "error")
     about = (
         f"× ours: how many times as long as {case['ours']}; pays from: the call with which it has "
         f"cost less in all than {case['base']}"
@@ -55,7 +58,7 @@ def case_table(case: Mapping) -> str:
             (
                 row["peer"],
                 seconds(number(row["median"])),
-                seconds(number(row["least"])),
+                rate(case.get("operations", 0) / number(row["median"]), peak),
                 digits(number(row["ratio"])),
                 seconds(number(row["ready"])),
                 calls(number(row["break_even"])),
@@ -67,6 +70,27 @@ def case_table(case: Mapping) -> str:
         line for note in [*failures, about, *case["goals"]] for line in textwrap.wrap(note, WIDTH)
     ]
     return "\n".join([*title, "", *columns(lines), "", *notes])
+
+
+def rate(operations: float, peak: float) -> str:
+    """Thousands of millions of operations a second, and the share of a core's peak."""
+    billions = operations / 1e9
+    if not operations:
+        return "-"
+    share = billions / peak
+    return f"{digits(billions)} {share:.0%}" if share >= 0.005 else digits(billions)
+
+
+def native_goals(rows: Sequence[Mapping], wanted: Mapping[str, float]) -> list[str]:
+    """The goals of wengert native, as sentences: ratios of medians."""
+    medians = {row["peer"]: number(row["median"]) for row in rows if not row["failure"]}
+    own = medians.get("wengert native")
+    if own is None:
+        return []
+    as_rows = [
+        {"peer": name, "failure": "", "ratio": median / own} for name, median in medians.items()
+    ]
+    return [f"native {line}" for line in goals(as_rows, wanted)]
 
 
 def goals(rows: Sequence[Mapping], wanted: Mapping[str, float]) -> list[str]:
@@ -139,7 +163,8 @@ def text(results: Mapping) -> str:
         for key, value in results["environment"].items()
         for line in textwrap.wrap(f"{key}: {value}", WIDTH, subsequent_indent="  ")
     ]
-    parts = [case_table(case) for case in results["cases"]]
+    peak = float(results["environment"].get("peak", "nan").split()[0])
+    parts = [case_table(case, peak) for case in results["cases"]]
     if results.get("compiler"):
         parts.append(compiler_table(results["compiler"]))
     parts.append("\n".join(environment))

@@ -37,6 +37,11 @@ class Scalars:
     operations: int
     indices: bool = False
 
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return len(self.X)
+
     def weights(self, params: Sequence) -> dict[str, list]:
         """Flat parameters, numbers or symbols, as nested lists by name."""
         found, start = {}, 0

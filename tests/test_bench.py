@@ -101,7 +101,7 @@ def test_every_case_is_played_by_wengert_on_lists_and_on_arrays(case):
 def test_a_case_is_measured_with_nothing_but_right_answers(name):
     (case,) = (case for case in cases.CASES if case.name == name)
     playing = [peer for peer in QUICK if peer.name in {"wengert numpy", "numpy by hand"}]
-    rows, _ = harness.run_case(case, playing, rounds=1, patience=0.01)
+    rows, _, _ = harness.run_case(case, playing, rounds=1, patience=0.01)
     assert {row.peer for row in rows} == {"wengert numpy", "numpy by hand"}
     for row in rows:
         assert not row.failure
@@ -211,6 +211,10 @@ def test_the_problems_are_what_their_titles_say():
     moons = dict.fromkeys(("moons", "moons-epoch", "hessian"), (337, 200))
     assert sizes == moons | {
         "notebook": (41, 4),
+        "narrow-8": (337, 8),
+        "narrow-1024": (337, 1024),
+        "wide-8": (1377, 8),
+        "wide-1024": (1377, 1024),
         "digits": (2410, 32),
         "mnist": (39760, 32),
         "step": (39760, 32),
@@ -294,9 +298,10 @@ def test_a_wrong_answer_shows_and_a_failure_is_reported(capsys):
         harness.Peer("broken", "wengert", {"gradient": broken}),
         answering(exact, "small", largest=1),
     ]
-    rows, base = harness.run_case(fake_case(), contestants, rounds=2)
+    rows, base, work = harness.run_case(fake_case(), contestants, rounds=2)
     found = {row.peer: row for row in rows}
     assert base in {"wengert", "wrong"}
+    assert work == 5 * 9 * 4
     assert found["wengert"].difference == 0.0
     assert found["wengert"].ratio == 1.0
     assert found["wrong"].difference == pytest.approx(1.0)
@@ -306,10 +311,26 @@ def test_a_wrong_answer_shows_and_a_failure_is_reported(capsys):
     assert "small: left out" in capsys.readouterr().err
 
 
+def test_rates_and_the_goals_of_machine_code():
+    assert report.rate(0, 50.0) == "-"
+    assert report.rate(25e9, 50.0) == "25.0 50%"
+    assert report.rate(1e8, 50.0) == report.rate(1e8, math.nan) == "0.10"
+    rows = [
+        {"peer": "wengert native", "median": 2.0, "failure": ""},
+        {"peer": "fast", "median": 3.0, "failure": ""},
+        {"peer": "faster", "median": 2.5, "failure": ""},
+    ]
+    assert report.native_goals(rows, {"fast": 1.5, "faster": 1.5, "absent": 1.0}) == [
+        "native met: 1.50 × fast (1.50 ×)",
+        "native MISSED: 1.50 × faster (1.25 ×)",
+    ]
+    assert report.native_goals(rows[1:], {"fast": 1.5}) == []
+
+
 def test_results_become_narrow_tables_and_json_and_a_picture(tmp_path):
     exact = problems.exact_gradient(SMALL)
     contestants = [answering(exact, "wengert"), answering(exact), answering([], "wrong")]
-    rows, base = harness.run_case(fake_case(), contestants, rounds=2)
+    rows, base, work = harness.run_case(fake_case(), contestants, rounds=2)
     plain = [row.as_dict() for row in rows]
     case = {
         "name": "fake",
@@ -317,6 +338,7 @@ def test_results_become_narrow_tables_and_json_and_a_picture(tmp_path):
         "rows": plain,
         "base": base,
         "ours": "wengert",
+        "operations": work,
         "goals": report.goals(plain, fake_case().goals),
     }
     sizes = [

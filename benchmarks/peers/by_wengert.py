@@ -56,7 +56,7 @@ def unrolled(problem: Network, target: str = "python") -> Prepared:
     loss = sum(losses[1:], losses[0])
     wanted = {"loss": loss, "grad": wg.grad(loss, params)}
     f = wg.compile({"params": params}, wanted, target=target)
-    numbers = list(problem.params)
+    (numbers,) = as_taken(target, problem.params)
     return Prepared(lambda: f(numbers), lambda r: [r["loss"], *r["grad"]])
 
 
@@ -251,7 +251,7 @@ def hessian(problem: Network, target: str = "python") -> Prepared:
     first = wg.grad(out, x)
     wanted = {"y": out, "gradient": first, "hessian": wg.hessian(out, x)}
     f = wg.compile({"x": x}, wanted, target=target)
-    point = list(problem.X[0])
+    (point,) = as_taken(target, problem.X[0])
     return Prepared(
         lambda: f(point),
         lambda r: [r["y"], *r["gradient"], *(h for row in r["hessian"] for h in row)],
@@ -287,6 +287,6 @@ PEERS = [
     Peer("wengert", "wengert", SCALARS, largest=500_000),
     Peer("wengert, data as arguments", "wengert", {"gradient": batched}, largest=500),
     Peer("wengert numpy", "wengert", offered(ARRAYS, "numpy")),
-    Peer("wengert native", "llvmlite", offered(SCALARS, "native"), largest=50_000, usable=has_llvm),
+    Peer("wengert native", "llvmlite", offered(SCALARS, "native"), usable=has_llvm),
     Peer("wengert eager", "wengert", EAGER, largest=500_000),
 ]

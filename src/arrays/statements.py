@@ -196,8 +196,14 @@ class ArrayProgram:
 
     def listing(self, writer: type[Writer] = Writer) -> list[str]:
         """The statements in a notation, short ones that are read once where they are read."""
+        return [line for _, line in self.lines(writer)]
+
+    def lines(self, writer: type[Writer] = Writer) -> Iterator[tuple[Statement, str]]:
+        """The statements that have a line of their own in `listing`, each with its line."""
         inlined = self._inlined
-        return [s.written(writer(inlined)) for s in self.statements if s.array not in inlined]
+        for statement in self.statements:
+            if statement.array not in inlined:
+                yield statement, statement.written(writer(inlined))
 
     @cached_property
     def _inlined(self) -> dict[str, Inlined]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
+from math import prod
 from typing import Any, Final, NamedTuple
 
 from ..errors import ShapeError, UnknownNameError, shorten
 from ..graph.expr import Graph
+from ..ops.reads import Among, Reduce
 from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
 from ..simplify.pipeline import Choice, rules_named, simplified
@@ -27,6 +30,8 @@ OFTEN: Final = 8
 """How many nodes a statement has to stand for on average, where a target has the choice."""
 MOST: Final = 4_000
 """How many statements a target that has the choice prints."""
+GRID: Final = 64
+"""How many points, for each node, the grids have on which a condition lists its points."""
 MAX_REMEMBERED: Final = 20_000
 """The largest graph, in nodes, whose function is remembered."""
 
@@ -193,8 +198,22 @@ def _is_irregular(function: ArrayFunction, recipe: Recipe) -> bool:
     """Whether statements stand for so few nodes that the target writes these one by one."""
     if find_target(recipe.options.target).arrays or recipe.options.dtype == "float32":
         return False
-    count = len(function.instructions)
-    return count > MOST or count * OFTEN > len(recipe.graph)
+    count, nodes = len(function.instructions), len(recipe.graph)
+    return count > MOST or count * OFTEN > nodes or _grids(function) > GRID * nodes
+
+
+def _grids(function: ArrayFunction) -> int:
+    """How many points the grids have in which conditions list their points one by one."""
+    found = 0
+    for statement in function.program.statements:
+        terms = statement.value.terms if isinstance(statement.value, Reduce) else ()
+        for term in (None, *terms):
+            axes = (*statement.axes, *(term.over if term else ()))
+            lengths = {axis.name: axis.length for axis in axes}
+            for condition in term.domain if term else statement.domain:
+                if isinstance(condition, Among):
+                    found += prod(lengths[axis] for axis in condition.axes)
+    return found
 
 
 def _simplified(recipe: Recipe) -> Graph:
@@ -244,9 +263,9 @@ def reduced(
     """
     if reduce not in REDUCTIONS:
         raise UnknownNameError.of("reduction", reduce, ["sum", "mean", "None"])
-    stages = stages_of(graph, graph.outputs, signatures)
     if not any(signature.batched for signature in signatures):
-        return graph, [False] * len(stages)
+        return graph, [False] * len(graph.outputs)
+    stages = stages_of(graph, graph.outputs, signatures)
     if reduce is None:
         return graph, [stage != AFTER for stage in stages]
     reduced = []
@@ -271,17 +290,21 @@ def _derivatives(
     found = []
     differentiated = {root for root, _ in graph.gradients}
     roots = [(path, node) for path, node in scalars if node in differentiated]
+    places: dict[Any, list[tuple[Any, ...]]] = {}
+    for path, part in _parts(placed):
+        if isinstance(part, int):
+            places.setdefault(part, []).append(path)
+        elif isinstance(part, list) and all(isinstance(item, int) for item in part):
+            places.setdefault(tuple(part), []).append(path)
     for signature in signatures:
         leaves = [graph.leaves.get(leaf, -1) for leaf in signature.leaves]
         for root_path, root in roots:
             wanted = [graph.gradients.get((root, leaf)) for leaf in leaves]
             if signature.batched or None in wanted:
                 continue
-            gradient: Any = wanted[0] if signature.scalar else wanted
-            for path, part in _parts(placed):
-                if part == gradient and path != root_path:
-                    found.append(Derivatives(path, root_path, signature.name))
-                    break
+            gradient: Any = wanted[0] if signature.scalar else tuple(wanted)
+            others = (path for path in places.get(gradient, ()) if path != root_path)
+            found += [Derivatives(path, root_path, signature.name) for path in islice(others, 1)]
     return tuple(found)
 
 

@@ -190,7 +190,7 @@ class Compiled:
         return Report("\n".join(lines))
 
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:
-        """Write a module that needs only the standard library; answer its path.
+        """Write a module that needs only Python, 3.8 or newer; answer its path.
 
         certificate  what `wengert.verify` found about what was compiled; True for no more than
                      outputs and gradients to 50 digits, at up to three points; False for none

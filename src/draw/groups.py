@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from ..arrays.homes import name_and_place
 from ..graph.expr import Graph
-from ..ops.scalar import CONSTANT, LEAVES
+from ..ops.scalar import ADD, CONSTANT, LEAVES
 from .boxes import DERIVED, caption, check_size, escape, record
 
 if TYPE_CHECKING:
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
 
 MANY_NODES: Final = 150
 """Networks with more nodes are drawn by neuron, and with more neurons by layer."""
+
+MANY_ALONE, MANY_INSIDE = 16, 40
+"""How many operations may have boxes of their own beside layers, and inside a neuron."""
+
+IN_A_ROW: Final = 16
+"""Into how many runs a computation without layers or arrays is divided."""
 
 _PLACE: Final = re.compile(r"[wbnh](\d+)_(\d+)(?:_\d+)*")
 _NUMBERED: Final = re.compile(r"(.*?)_?\d+")
@@ -70,6 +77,117 @@ def groups_of(
                     "the rest of it" if graph.origins[node] is None else "the rest, backward"
                 )
     return found
+
+
+def nesting(graph: Graph, live: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """The titles of the boxes that each node of a forward pass is inside, the outermost first.
+
+    A node of a network is in a layer, and there in a neuron. What is in no neuron is with those
+    that are computed alike, if it is much; and if that still leaves many boxes, with those that are
+    computed next to it. A node without an entry has a box of its own.
+
+    >>> g = Graph(); x, w = g.input("x"), g.parameter(label="w0_1_0", value=1.0)
+    >>> nesting(g, [0, 1, (w * x).id])
+    {1: ('layer 0', 'neuron 1 of layer 0')}
+    """
+    places, keys = _places(graph, live), _keys(graph, live)
+    found: dict[int, tuple[str, ...]] = {
+        node: (title,) for node, title in _leaf_groups(graph, live, places).items()
+    }
+    for node, place in places.items():
+        found[node] = _title(place, "layer"), _title(place, "neuron")
+    rest = [node for node in live if node not in found and graph.operands[node]]
+    found.update(
+        {node: (title,) for node, title in _gathered(graph, keys, rest, MANY_ALONE).items()}
+    )
+    neurons: dict[Place, list[int]] = {}
+    for node in live:
+        if node in places:
+            neurons.setdefault(places[node], []).append(node)
+    for place, nodes in neurons.items():
+        computed = [node for node in nodes if graph.operands[node]]
+        inside = _gathered(graph, keys, computed, MANY_INSIDE)
+        if inside:
+            inside.update(_leaf_groups(graph, nodes, ()))
+        for node, title in inside.items():
+            found[node] = *found[node], f"{title} of {_title(place, 'neuron')}"
+    return found
+
+
+def _gathered(
+    graph: Graph, keys: Mapping[int, int], nodes: Sequence[int], most: int
+) -> dict[int, str]:
+    """The title for each of more than `most` nodes; none for fewer."""
+    if len(nodes) <= most:
+        return {}
+    alike = _alike(graph, keys, nodes)
+    boxes = len(set(alike.values())) + len(nodes) - len(alike)
+    return alike if boxes <= MANY_INSIDE else _in_a_row(nodes)
+
+
+def _keys(graph: Graph, live: Sequence[int]) -> dict[int, int]:
+    """A number for each node, the same for those that differ only in elements of the same leaves.
+
+    A sum is known by the set of its terms, however many there are.
+    """
+    keys: dict[object, int] = {}
+    found: dict[int, int] = {}
+    terms: dict[int, frozenset[int]] = {}
+    for node in live:
+        op, operands = graph.ops[node], graph.operands[node]
+        key: object
+        if op is CONSTANT:
+            key = "number"
+        elif not operands:
+            key = op, name_and_place(graph.labels[node])[0]
+        elif op is ADD:
+            added = [terms.get(operand, frozenset((found[operand],))) for operand in operands]
+            terms[node] = frozenset.union(*added)
+            key = tuple(sorted(terms[node]))
+        else:
+            key = op, graph.statics.get(node, ()), tuple(found[operand] for operand in operands)
+        found[node] = keys.setdefault(key, len(keys))
+    return found
+
+
+def _alike(graph: Graph, keys: Mapping[int, int], nodes: Sequence[int]) -> dict[int, str]:
+    """The titles of those of the nodes that are computed like others of them."""
+    members: dict[int, list[int]] = {}
+    for node in nodes:
+        members.setdefault(keys[node], []).append(node)
+    return {
+        node: f"{len(nodes)} × {_kind(graph, nodes[0])}" + f" ({number})" * (number > 1)
+        for nodes, number in _numbered_groups(graph, members.values())
+        for node in nodes
+    }
+
+
+def _numbered_groups(
+    graph: Graph, groups: Iterable[Sequence[int]]
+) -> Iterator[tuple[Sequence[int], int]]:
+    """The groups of several, and for each which it is among those that read the same."""
+    seen: Counter[str] = Counter()
+    for nodes in groups:
+        if len(nodes) > 1:
+            title = f"{len(nodes)} × {_kind(graph, nodes[0])}"
+            seen[title] += 1
+            yield nodes, seen[title]
+
+
+def _kind(graph: Graph, node: int) -> str:
+    """What is said of nodes that are computed alike: their name, or their operation."""
+    label = graph.labels.get(node, "")
+    op = graph.ops[node]
+    return name_and_place(label)[0] if label else "sum" if op is ADD else op.prose
+
+
+def _in_a_row(nodes: Sequence[int]) -> dict[int, str]:
+    """Nodes in the order of their computation, in as many runs as have room."""
+    length = -(-len(nodes) // IN_A_ROW)
+    return {
+        node: f"operations {at - at % length + 1} to {min(len(nodes), at - at % length + length)}"
+        for at, node in enumerate(nodes)
+    }
 
 
 def draw_groups(
@@ -142,7 +260,7 @@ def _derived_places(
     return derived
 
 
-def _leaf_groups(graph: Graph, live: Sequence[int], places: Mapping[int, Place]) -> dict[int, str]:
+def _leaf_groups(graph: Graph, live: Sequence[int], places: Container[int]) -> dict[int, str]:
     """Numbered leaves, such as x0 to x783, by the name before the number."""
     stems: dict[str, list[int]] = {}
     for node in live:

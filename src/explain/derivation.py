@@ -35,8 +35,11 @@ from .collapse import collapsed, part_count, parts
 from .notation import Written, apply_rule, derivative, node_names, symbol, write
 from .words import counted
 
-MAX_OPERATIONS: Final = 150
-"""How many operations a walk-through may have: a step each, forward and backward."""
+MAX_OPERATIONS: Final = 20_000
+"""How many operations a walk-through may have."""
+
+MANY: Final = 150
+"""With more operations, a walk-through opens as layers, and its steps are made when looked at."""
 
 Edge = tuple[int, int]
 """A consumer and the position of one of its operands."""
@@ -119,6 +122,11 @@ class Derivation:
     def output_at(self, given: Mapping[int, float]) -> float:
         """The value of the output alone, at given numbers for leaves or for other nodes."""
         return float(node_values(self.graph, self.live, given)[self.root])
+
+
+def large(d: Derivation) -> bool:
+    """Whether there are too many operations to be read one after another."""
+    return sum(map(d.computed, d.live)) > MANY
 
 
 def derive(
@@ -236,7 +244,7 @@ def _check_size(graph: Graph, collapse: bool) -> None:
     what = "parts" if collapse else "operations"
     raise SizeError(
         f"the expression has {operations:,} {what}; a walk-through takes at most "
-        f"{MAX_OPERATIONS}. Choose one: {'; or '.join(ways)}"
+        f"{MAX_OPERATIONS:,}. Choose one: {'; or '.join(ways)}"
     )
 
 

@@ -60,7 +60,7 @@ def compiled_function(d: Derivation) -> Compiled:
 
 def agreement(d: Derivation, compiled: Compiled) -> Agreement:
     """Step 5."""
-    point = _point(d)
+    point = point_of(d)
     values = d.at(point)
     names = {d.names[node]: point[node] for node in d.leaves}
     found = [values[d.adjoint[leaf]] for leaf in d.wrt]
@@ -127,7 +127,7 @@ def _conclusion(d: Derivation, rows: Sequence[Judgement]) -> str:
     return f"They agree{' on every leaf' if len(rows) > 1 else ''}."
 
 
-def _point(d: Derivation) -> dict[int, float]:
+def point_of(d: Derivation) -> dict[int, float]:
     """The leaves' values; without any, random ones at which everything is finite."""
     if not d.symbolic:
         return {node: d.values[node] for node in d.leaves}

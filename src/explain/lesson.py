@@ -6,22 +6,25 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 from ..codegen.compiled import Compiled
 from ..errors import MissingInputError, UnknownNameError
 from ..graph.evaluation import given_values
 from ..graph.expr import Expr, Graph
+from ..ops.scalar import CONSTANT
 from .carried import Lineage
-from .data import Formula, Node, Step, plain
-from .derivation import Derivation
+from .data import Formula, Node, Stable, Step, plain
+from .deferred import Deferred, Plan
+from .derivation import Derivation, large
 from .judges import agreement, compiled_function
 from .notation import write
 from .outcome import code, update
 from .paths import directions, paths
 from .stability import stable
 from .steps import adjoint_formula, backward, forward, node_id, seed, task
+from .words import finite
 
 _UNSEEN: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON allows in a text and no reader should meet: controls, direction marks, surrogates."""
@@ -32,7 +35,7 @@ class Lesson:
     """The steps by which the chain rule finds the derivatives of one expression.
 
     nodes             the expression, operands before their consumers
-    steps             what happens, in order
+    steps             what happens, in order; those of a large expression are made when looked at
     symbolic          whether there are no values, only formulas
     first_non_finite  the first step with a number that is infinite or not a number
 
@@ -43,8 +46,8 @@ class Lesson:
     title: str
     formula: Formula
     symbolic: bool
-    nodes: tuple[Node, ...]
-    steps: tuple[Step, ...]
+    nodes: Sequence[Node]
+    steps: Sequence[Step]
     first_non_finite: str | None
     graph: Graph
     output: Expr
@@ -68,29 +71,43 @@ class Lesson:
 
     def by_name(self, name: str) -> Node:
         """The node with this name; constants have none."""
-        node: Node = _found("node", self._names, name)
-        return node
+        return self.node(_found("node", self._names, name))
 
     def part(self, number: int) -> tuple[Step, ...]:
         """The steps of one part, 0 to 7."""
+        if isinstance(self.steps, Deferred):
+            return self.steps.of_part(number)
         return tuple(step for step in self.steps if step.part == number)
 
+    @property
+    def stable(self) -> Stable | None:
+        """The step on the stable form, where the compiler differentiates that."""
+        step = self._steps.get("stable")
+        return step if isinstance(step, Stable) else None
+
     @cached_property
-    def _nodes(self) -> dict[str, Node]:
+    def _nodes(self) -> Mapping[str, Node]:
+        if isinstance(self.nodes, Deferred):
+            return self.nodes.by_id
         return {node.id: node for node in self.nodes}
 
     @cached_property
-    def _steps(self) -> dict[str, Step]:
+    def _steps(self) -> Mapping[str, Step]:
+        if isinstance(self.steps, Deferred):
+            return self.steps.by_id
         return {step.id: step for step in self.steps}
 
     @cached_property
-    def _names(self) -> dict[str, Node]:
-        return {node.name: node for node in self.nodes if node.kind != "constant"}
+    def _names(self) -> dict[str, str]:
+        d = self.derivation
+        return {d.names[n]: node_id(n) for n in d.live if d.graph.ops[n] is not CONSTANT}
 
     def data(self) -> dict[str, Any]:
         """Everything as dicts, lists, texts and numbers; what JSON lacks as "inf", "nan"."""
         names = ("title", "formula", "symbolic", "first_non_finite", "nodes", "steps")
-        return {name: plain(getattr(self, name)) for name in names}
+        found = {name: getattr(self, name) for name in names}
+        found.update(nodes=tuple(self.nodes), steps=tuple(self.steps))
+        return {name: plain(thing) for name, thing in found.items()}
 
     def json(self, indent: int | None = 2) -> str:
         """`data` as JSON; the same expression at the same values gives the same text."""
@@ -112,29 +129,22 @@ def lesson(
     tell("compiling")
     function = compiled_function(d) if compiled is None else compiled
     tell("forward, back")
-    lineage = Lineage.of(d)
-    steps: list[Step] = [
-        task(d),
-        *forward(d),
-        seed(d),
-        *backward(d),
-        *stable(d, function, lineage),
-        *paths(d),
-        *directions(d),
-    ]
-    tell("asking sympy")
-    steps.append(agreement(d, function))
-    tell("reading the code")
-    steps.append(code(d, function, lineage))
-    if not d.symbolic:
-        steps.append(update(d, rates))
+    plans = list(_plans(d, function, rates, tell))
+    nodes = Deferred([Plan(node_id(n), 0, partial(_node, d, n)) for n in d.live])
+    first = plans[0].make()
+    steps: Sequence[Step] = Deferred(plans)
+    if not large(d):
+        steps = tuple(steps)
+        broken = next((step.id for step in steps if not step.finite), None)
+    else:
+        broken = _first_non_finite(d)
     return Lesson(
-        title=steps[0].title,
+        title=first.title,
         formula=write(d.graph, d.root, {}).formula,
         symbolic=d.symbolic,
-        nodes=tuple(_node(d, node) for node in d.live),
-        steps=tuple(steps),
-        first_non_finite=next((step.id for step in steps if not step.finite), None),
+        nodes=nodes if large(d) else tuple(nodes),
+        steps=steps,
+        first_non_finite=broken,
         graph=d.graph,
         output=d.graph[d.root],
         values={} if d.symbolic else {d.names[n]: d.values[n] for n in d.leaves},
@@ -142,6 +152,55 @@ def lesson(
         derivation=d,
         rates=tuple(rates),
     )
+
+
+def _plans(
+    d: Derivation, function: Compiled, rates: Sequence[float], tell: Callable[[str], None]
+) -> Iterator[Plan[Step]]:
+    """How each step is made, in order."""
+    lineage = Lineage.of(d)
+
+    def told(what: str, make: Callable[[], Step]) -> Step:
+        tell(what)
+        return make()
+
+    yield Plan("question", 0, partial(task, d))
+    for node in filter(d.computed, d.live):
+        yield Plan(f"forward-n{node}", 1, partial(forward, d, node))
+    yield Plan("seed", 2, partial(seed, d))
+    for node in d.backward_order:
+        yield Plan(f"backward-n{node}", 3, partial(backward, d, node))
+    for step in stable(d, function, lineage):
+        yield Plan(step.id, 3, partial(_same, step))
+    for leaf in d.wrt:
+        yield Plan(f"paths-n{leaf}", 4, partial(paths, d, leaf))
+    if len(d.wrt) > 1:
+        yield Plan("directions", 4, partial(directions, d))
+    yield Plan("agreement", 5, partial(told, "asking sympy", partial(agreement, d, function)))
+    yield Plan("code", 6, partial(told, "reading the code", partial(code, d, function, lineage)))
+    if not d.symbolic:
+        yield Plan("update", 7, partial(update, d, rates))
+
+
+def _same(step: Step) -> Step:
+    return step
+
+
+def _first_non_finite(d: Derivation) -> str | None:
+    """The id of the first step with a number that is infinite or not a number."""
+    if d.symbolic:
+        return None
+    if not finite(*(d.values[node] for node in d.leaves)):
+        return "question"
+    for node in filter(d.computed, d.live):
+        if not finite(d.values[node]):
+            return f"forward-n{node}"
+    for node in d.backward_order:
+        edges = [(node, place) for place in range(len(d.graph.operands[node]))]
+        passed = [d.value(of.get(edge)) for of in (d.shares, d.local) for edge in edges]
+        if not finite(d.value(d.adjoint[node]), *passed):
+            return f"backward-n{node}"
+    return None
 
 
 def with_values(w: Lesson, at: Mapping[Any, float]) -> Lesson:

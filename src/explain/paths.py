@@ -16,47 +16,44 @@ MAX_PATHS: Final = 8
 """How many paths to one leaf are written out."""
 
 
-def paths(d: Derivation) -> Iterator[Paths]:
-    """Step 4: for each asked leaf its paths, and that their products add up to its derivative."""
+def paths(d: Derivation, leaf: int) -> Paths:
+    """Step 4, for one asked leaf: its paths, and that their products add up to its derivative."""
     output = d.names[d.root]
-    for leaf in d.wrt:
-        reach = _counts(d, leaf)
-        count = reach.get(d.root, 0)
-        found = tuple(_written_path(d, edges) for edges in _enumerate(d, leaf, reach))
-        total = _sum_over_paths(d, leaf)
-        name = d.names[leaf]
-        capped = count > len(found)
-        sentence = f"{counted(count, 'path')} from {output} to {name}."
-        if count > 1:
-            sentence += " Multiply along each path, add over the paths."
-        if capped:
-            sentence += f" The first {len(found)} are shown; the sum is over all {count:,}."
-        yield Paths(
-            id=f"paths-n{leaf}",
-            part=4,
-            kind="paths",
-            title=f"From {output} to {name}: {counted(count, 'path')}",
-            sentence=sentence,
-            node=node_id(leaf),
-            finite=finite(total, *(path.value for path in found)),
-            count=count,
-            shown=found,
-            total=total,
-            capped=capped,
-        )
+    reach = _counts(d, leaf)
+    count = reach.get(d.root, 0)
+    found = tuple(_written_path(d, edges) for edges in _enumerate(d, leaf, reach))
+    total = _sum_over_paths(d, leaf)
+    name = d.names[leaf]
+    capped = count > len(found)
+    sentence = f"{counted(count, 'path')} from {output} to {name}."
+    if count > 1:
+        sentence += " Multiply along each path, add over the paths."
+    if capped:
+        sentence += f" The first {len(found)} are shown; the sum is over all {count:,}."
+    return Paths(
+        id=f"paths-n{leaf}",
+        part=4,
+        kind="paths",
+        title=f"From {output} to {name}: {counted(count, 'path')}",
+        sentence=sentence,
+        node=node_id(leaf),
+        finite=finite(total, *(path.value for path in found)),
+        count=count,
+        shown=found,
+        total=total,
+        capped=capped,
+    )
 
 
-def directions(d: Derivation) -> Iterator[Directions]:
-    """The last of step 4, if more than one derivative is asked for."""
-    if len(d.wrt) < 2:
-        return
+def directions(d: Derivation) -> Directions:
+    """The last of step 4, where more than one derivative is asked for."""
     output = d.names[d.root]
     sweeps = tuple(
         Sweep(node_id(leaf), _edges_above(d, leaf), _sum_over_paths(d, leaf)) for leaf in d.wrt
     )
     forward = sum(sweep.edges for sweep in sweeps)
     more = " The more leaves, the more that is: training goes backward." * (forward > len(d.shares))
-    yield Directions(
+    return Directions(
         id="directions",
         part=4,
         kind="directions",
@@ -74,6 +71,18 @@ def directions(d: Derivation) -> Iterator[Directions]:
         forward=forward,
         backward=len(d.shares),
     )
+
+
+def forward_edges(d: Derivation) -> int:
+    """How many edges forward mode takes altogether, with a sweep for each asked leaf."""
+    behind = {leaf: 1 << place for place, leaf in enumerate(d.wrt)}
+    edges = 0
+    for node in d.live:
+        if node in d.adjoint:
+            for _, operand in _open_edges(d, node):
+                edges += behind.get(operand, 0).bit_count()
+                behind[node] = behind.get(node, 0) | behind.get(operand, 0)
+    return edges
 
 
 def _edges_above(d: Derivation, leaf: int) -> int:

@@ -55,30 +55,27 @@ def task(d: Derivation) -> Task:
     )
 
 
-def forward(d: Derivation) -> Iterator[Forward]:
-    """Step 1: a step for each computed node, operands first."""
+def forward(d: Derivation, node: int) -> Forward:
+    """Step 1, for one computed node."""
     graph = d.graph
-    for node in d.live:
-        if graph.is_leaf(node):
-            continue
-        operands = graph.operands[node]
-        numbers = {operand: numeral(d.value(operand), operand) for operand in operands}
-        plain = write(graph, node, d.written, inside=True)
-        value = d.value(node)
-        yield Forward(
-            id=f"forward-n{node}",
-            part=1,
-            kind="forward",
-            title=f"{d.names[node]} = {plain.text}",
-            sentence=_repeats(d, node),
-            node=node_id(node),
-            finite=finite(value),
-            formula=plain.formula,
-            substituted=None
-            if d.symbolic
-            else write(graph, node, {**d.written, **numbers}, inside=True).formula,
-            value=value,
-        )
+    operands = graph.operands[node]
+    numbers = {operand: numeral(d.value(operand), operand) for operand in operands}
+    plain = write(graph, node, d.written, inside=True)
+    value = d.value(node)
+    return Forward(
+        id=f"forward-n{node}",
+        part=1,
+        kind="forward",
+        title=f"{d.names[node]} = {plain.text}",
+        sentence=_repeats(d, node),
+        node=node_id(node),
+        finite=finite(value),
+        formula=plain.formula,
+        substituted=None
+        if d.symbolic
+        else write(graph, node, {**d.written, **numbers}, inside=True).formula,
+        value=value,
+    )
 
 
 def _repeats(d: Derivation, node: int) -> str:
@@ -111,39 +108,38 @@ def seed(d: Derivation) -> Seed:
     )
 
 
-def backward(d: Derivation) -> Iterator[Backward]:
-    """Step 3: a step for each node between the output and the asked leaves, consumers first."""
-    for node in d.backward_order:
-        name = d.names[node]
-        value = d.value(d.adjoint[node])
-        passes = tuple(_passes(d, node))
-        arrivals = tuple(
-            Arrival(
-                node_id(consumer),
-                position,
-                f"backward-n{consumer}",
-                d.value(d.shares[consumer, position]),
-            )
-            for consumer, position in d.arrivals[node]
+def backward(d: Derivation, node: int) -> Backward:
+    """Step 3, for one node between the output and the asked leaves."""
+    name = d.names[node]
+    value = d.value(d.adjoint[node])
+    passes = tuple(_passes(d, node))
+    arrivals = tuple(
+        Arrival(
+            node_id(consumer),
+            position,
+            f"backward-n{consumer}",
+            d.value(d.shares[consumer, position]),
         )
-        numbers = [value, *(c.product_value for c in passes), *(c.local_value for c in passes)]
-        yield Backward(
-            id=f"backward-n{node}",
-            part=3,
-            kind="backward",
-            title=f"{name}: ∂{d.names[d.root]}/∂{name}"
-            + ("" if value is None else f" = {shown(value)}"),
-            sentence=_because(d, node),
-            node=node_id(node),
-            finite=finite(*numbers),
-            ready=_ready(d, node),
-            arrivals=arrivals,
-            adjoint=value,
-            adjoint_name=d.derivative(node).formula,
-            adjoint_formula=adjoint_formula(d, node).formula,
-            total=_arrived(d, node, arrivals),
-            passes=passes,
-        )
+        for consumer, position in d.arrivals[node]
+    )
+    numbers = [value, *(c.product_value for c in passes), *(c.local_value for c in passes)]
+    return Backward(
+        id=f"backward-n{node}",
+        part=3,
+        kind="backward",
+        title=f"{name}: ∂{d.names[d.root]}/∂{name}"
+        + ("" if value is None else f" = {shown(value)}"),
+        sentence=_because(d, node),
+        node=node_id(node),
+        finite=finite(*numbers),
+        ready=_ready(d, node),
+        arrivals=arrivals,
+        adjoint=value,
+        adjoint_name=d.derivative(node).formula,
+        adjoint_formula=adjoint_formula(d, node).formula,
+        total=_arrived(d, node, arrivals),
+        passes=passes,
+    )
 
 
 def adjoint_formula(d: Derivation, node: int) -> Written:

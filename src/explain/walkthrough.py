@@ -8,9 +8,12 @@ from typing import Any
 
 from ..errors import UnknownNameError
 from ..storage import write_text
+from .derivation import large
+from .large.overview import overview
 from .lesson import Lesson, with_values
 from .mistakes import MISTAKES, Mistake, mistake
 from .predict import Question, Verdict, check, questions
+from .render.blocks import Block
 from .render.document import document
 from .render.latex import latex
 from .render.markdown import markdown
@@ -59,19 +62,26 @@ class Walkthrough(Lesson):
 
         `hide` shows a question mark for each number that the questions ask for.
         """
-        return text(document(self, hide), width, color)
+        return text(self._document(hide), width, color)
 
     def markdown(self, *, hide: bool = False) -> str:
         """As Markdown, with formulas between dollar signs."""
-        return markdown(document(self, hide))
+        return markdown(self._document(hide))
 
     def latex(self, *, hide: bool = False) -> str:
         """As a complete LaTeX document."""
-        return latex(document(self, hide))
+        return latex(self._document(hide))
+
+    def _document(self, hide: bool) -> list[Block]:
+        return list(overview(self)) if large(self.derivation) else document(self, hide)
 
     def html(self) -> str:
-        """As one HTML page that needs nothing else."""
-        from .page.page import html  # loaded when used, with its font and scripts
+        """As one HTML page that needs nothing else; a large expression opens as layers."""
+        if large(self.derivation):
+            from .large.page import html as layers  # loaded when used, with its font and scripts
+
+            return layers(self)
+        from .page.page import html
 
         return html(self)
 
@@ -79,7 +89,7 @@ class Walkthrough(Lesson):
         """What a notebook shows: the page in a frame of its own."""
         from .page.page import notebook
 
-        return notebook(self)
+        return notebook(self.html(), self.title)
 
     def save(self, path: str | Path) -> Path:
         """Write it in the format of the suffix, .txt .md .tex .json or .html; answer the path."""

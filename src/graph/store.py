@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, compress
 from keyword import iskeyword
 from numbers import Real
 from typing import Any
@@ -31,6 +31,9 @@ MAX_NAME_LENGTH = 200
 """The longest name of a leaf, in characters."""
 
 _SUFFIX_LENGTH = 20
+
+_DENSE = 16
+"""A graph of which more than one node in so many is needed is looked at node by node."""
 
 _THREADS: Collection[Any] = getattr(threading, "_active", ())
 """The threads that run, as far as Python started them: looking takes a tenth of taking a lock."""
@@ -260,12 +263,28 @@ def live_nodes(graph: Columns, roots: Iterable[int], known: Collection[int] = ()
     operands = graph.operands
     stack = [root for root in roots if root not in known]
     seen = {*stack, *known}
-    while stack:
+    most = len(operands) if known else max(stack, default=0) // _DENSE
+    while stack and len(seen) <= most:
         for operand in operands[stack.pop()]:
             if operand not in seen:
                 seen.add(operand)
                 stack.append(operand)
+    if stack:
+        return _dense_nodes(operands, seen)
     return sorted(seen.difference(known)) if known else sorted(seen)
+
+
+def _dense_nodes(operands: Sequence[tuple[int, ...]], roots: Iterable[int]) -> list[int]:
+    """The same where they are many: one look at each node, the last first, which saves sorting."""
+    last = max(roots)
+    live = bytearray(last + 1)
+    for root in roots:
+        live[root] = 1
+    for node in range(last, -1, -1):
+        if live[node]:
+            for operand in operands[node]:
+                live[operand] = 1
+    return list(compress(range(last + 1), live))
 
 
 def use_counts(graph: Columns, live: Iterable[int], roots: Iterable[int] = ()) -> Counter[int]:

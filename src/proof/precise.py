@@ -18,6 +18,9 @@ from ..ops.scalar import STOP_GRADIENT
 _HUGE_BITS = 5_000
 """Past 2 to this power a value counts as infinite, so that exp(exp(exp(x))) ends."""
 
+_BESIDE, _APART = 1e-30, 1e-9
+"""How far beside a point a derivative is looked at, and how far two that are one may differ."""
+
 
 def precise_values(
     graph: Graph, live: Sequence[int], given: Mapping[int, float], digits: int = 50
@@ -94,6 +97,29 @@ def meaning(op: Op) -> Callable[..., Any]:
 def partial(op: Op, position: int) -> Callable[..., Any]:
     """sympy's derivative of the meaning of `op` by one operand, as a function on mpmath numbers."""
     return _lambdified(op, position)
+
+
+def sides_differ(op: Op, arguments: Sequence[Any], digits: int = 50) -> bool:
+    """Whether a derivative of an operation is another on the other side of one of its operands.
+
+    arguments   its operands, then its statics, as mpmath numbers
+
+    >>> from wengert.ops.scalar import HARD_TANH; from mpmath import mpf
+    >>> sides_differ(HARD_TANH, [mpf(1)]), sides_differ(HARD_TANH, [mpf(0)])
+    (True, False)
+    """
+    from mpmath import mp
+
+    derivatives = [partial(op, position) for position in range(op.arity)]
+    with mp.workdps(digits):
+        for i in range(op.arity):
+            step = _BESIDE * (1 + abs(arguments[i]))
+            sides = [[*arguments[:i], arguments[i] + s, *arguments[i + 1 :]] for s in (-step, step)]
+            for derivative in derivatives:
+                left, right = (_apply(derivative, side) for side in sides)
+                if abs(right - left) > _APART * (1 + abs(left)):
+                    return True
+    return False
 
 
 def _lambdified(op: Op, position: int | None) -> Callable[..., Any]:

@@ -161,6 +161,19 @@ def quotient(exponentials: Exponentials, node: int) -> Quotient | None:
     return Quotient(above, below, *map(tuple, others))
 
 
+def exponential_nodes(graph: Graph, live: Iterable[int]) -> set[int]:
+    """The exponentials among `live`, operands first, and all that is a sum or product with one.
+
+    `quotient` finds nothing in other nodes.
+    """
+    found: set[int] = set()
+    for node in live:
+        op = graph.ops[node]
+        if op in _KINDS or (op in _READ and not found.isdisjoint(graph.operands[node])):
+            found.add(node)
+    return found
+
+
 def quotient_may_fit(graph: Graph, node: int, known: dict[int, int]) -> bool:
     """Whether `quotient` may find something, equal parts aside; see `looks_summed` for `known`."""
     if graph.ops[node] is MUL and not any(graph.ops[n] in _KINDS for n in graph.operands[node]):

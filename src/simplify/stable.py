@@ -62,6 +62,7 @@ from .exponentials import (
     Quotient,
     Terms,
     bases_of,
+    exponential_nodes,
     looks_summed,
     quotient,
     quotient_may_fit,
@@ -250,8 +251,10 @@ class _Shift:
         self._terms: dict[int, Terms | None] = {}
         self._shifted: dict[tuple[tuple[Exponent, float], ...], tuple[Expr, Expr]] = {}
         self._degrees: dict[int, float | None] = {}
-        self._guarded = _guarded_roots(graph, live_nodes(graph, graph.outputs))
-        self._walk.run(live_nodes(graph, graph.outputs), self._write)
+        live = live_nodes(graph, graph.outputs)
+        self._guarded = _guarded_roots(graph, live)
+        self._exponential = exponential_nodes(graph, live)
+        self._walk.run(live, self._write)
 
     def _write(self, walk: Walk, node: int) -> int:
         graph, operands = self.graph, self.graph.operands[node]
@@ -269,7 +272,7 @@ class _Shift:
         if op is LOG or op is LOG1P:
             return self._log_form(operands[0], extra=op is LOG1P)
         if op is DIV or op is MUL:
-            return self._quotient_form(node)
+            return self._quotient_form(node) if node in self._exponential else None
         if op is SQRT or op is POW_CONST:
             return self._root_form(node)
         return None

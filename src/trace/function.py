@@ -16,9 +16,11 @@ from ..graph.value import Value
 from ..graph.written import Report
 from ..train.choice import AUTO, check_target
 from ..train.optim import Optimizer, find_optimizer
+from .code import Options
 from .moments import Moments
-from .outcome import Slopes, listed
-from .program import Options, Program
+from .moving import listed
+from .outcome import Slopes
+from .program import Program, traced
 from .reach import broken, reach_of
 from .recording import Recording
 from .structure import Flat, described, leaf_paths, named_arguments, structure_of
@@ -134,14 +136,16 @@ class Function:
         lines = [f"{self.__name__}: {len(self.traces)} compiled, {calls:,} calls"]
         for program in self.traces:
             arguments, integers = self._shown[program]
+            trace, code = program.trace, program.code
+            picked = f" and {trace.picked:,} picked from tables" if trace.picked else ""
             lines.append(
-                f"({arguments}): {program.nodes:,} operations -> {program.compiled.target} in "
-                f"{program.seconds:.2g} s, since {program.reason}; {len(program.parameters):,} "
-                f"parameters{program.picked}; {program.calls:,} calls"
+                f"({arguments}): {trace.nodes:,} operations -> {code.compiled.target} in "
+                f"{program.seconds:.2g} s, since {code.reason}; {len(trace.parameters):,} "
+                f"parameters{picked}; {program.calls:,} calls"
             )
-            for place, seen in program.specialised.items():
+            for place, seen in trace.specialised.items():
                 lines += [f"  for {integers[place]} alone, needed at {line}" for line in seen]
-        if any(program.specialised for program in self.traces):
+        if any(program.trace.specialised for program in self.traces):
             lines.append(_CURE)
         lines += [
             f"compiled anew {count} times because {name} was bound anew"
@@ -192,8 +196,8 @@ class Function:
         reach = reach_of(self.__wrapped__, flat.objects)
         with paused_collection():
             recording.run(self.__wrapped__, arguments, named, reach)
-            program = Program(self.__name__, recording, reach, self._options)
-        places = tuple(sorted(program.specialised))
+            program = traced(recording, reach, self.__name__, self._options)
+        places = tuple(sorted(program.trace.specialised))
         known = self._known.setdefault(key, [])
         same = next((one for one in known if one.places == places), None)
         if same is None:
@@ -230,7 +234,7 @@ class Function:
             warnings.warn(text, RuntimeWarning, stacklevel=5)
 
     def _limit_text(self) -> str:
-        lines = [str(s[0]) for p in self.traces for s in p.specialised.values()]
+        lines = [str(s[0]) for p in self.traces for s in p.trace.specialised.values()]
         needed = f" ({', '.join(dict.fromkeys(lines))})" if lines else ""
         return (
             f"it was compiled for {MAX_STRUCTURES} structures of arguments, or for "

@@ -7,7 +7,8 @@ from typing import Any
 
 from ..graph.value import Value
 from ..train.optim import Optimizer
-from .outcome import Slopes, vector
+from .moving import vector_of, write_numbers
+from .outcome import Slopes
 
 
 class Moments:
@@ -21,6 +22,7 @@ class Moments:
 
     def __init__(self) -> None:
         self._places: dict[Value, int] = {}
+        self._listed: tuple[Value, ...] = ()
         self._slots: Sequence[Any] = ()
         self._known: dict[int, tuple[Sequence[Value], Any]] = {}
         self._once: tuple[Any, ...] | None = None
@@ -37,11 +39,12 @@ class Moments:
         gradient = numpy.zeros(count + 1)
         for places, (_, part) in zip(indices, slopes, strict=True):
             gradient += numpy.bincount(places, part, count + 1)
-        now = numpy.asarray(vector([value._data for value in self._places]), float)
+        if len(self._listed) != count:
+            self._listed = tuple(self._places)
+        now = numpy.asarray(vector_of(self._listed), float)
         once = tuple(rule.state(0)) if self._once is None else self._once
         moved, self._slots, self._once = rule.step_arrays(now, gradient[1:], tuple(grown), once)
-        for value, number in zip(self._places, moved.tolist(), strict=True):
-            value._data = number
+        write_numbers(self._listed, moved)
 
     def _indices(self, values: Sequence[Value]) -> Any:
         """Where the numbers of these Values are, from 1; 0 for those that are no leaves."""

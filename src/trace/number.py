@@ -12,6 +12,7 @@ from ..graph.arithmetic import Arithmetic
 from ..graph.value import Value, on_objects
 from ..ops.record import Op
 from .lines import user_line
+from .wholes import COMPUTED, NUMBER
 
 CURE: Final = (
     "Write wengert.where(condition, a, b) for `if`, wengert.maximum(a, b) for a choice of the "
@@ -124,6 +125,9 @@ class Tracing(Protocol):
     def number_of(self, index: Index) -> Value:
         """The leaf that holds this integer as a number."""
 
+    def whole(self, kind: str, a: int, b: int = 0) -> int:
+        """The number of a new step that gives a whole number, see `wholes`."""
+
 
 class Index(Number):
     """An integer argument of a traced function, or what integer arithmetic makes of some.
@@ -131,24 +135,18 @@ class Index(Number):
     It picks rows from a `wengert.table` without being known. Where Python itself needs the integer,
     the code is made for that integer alone, and the recording notes where that was.
 
-    now      the integer in this call
-    places   the places in the arguments that it depends on
-    compute  the integer, given those at all places
+    now     the integer in this call
+    places  the places in the arguments that it depends on
+    step    the number of the step that gives it at each call
     """
 
-    __slots__ = ("_recording", "compute", "now", "places")
+    __slots__ = ("_recording", "now", "places", "step")
 
-    def __init__(
-        self,
-        recording: Tracing,
-        now: int,
-        places: frozenset[int],
-        compute: Callable[[Any], int],
-    ) -> None:
+    def __init__(self, recording: Tracing, now: int, places: frozenset[int], step: int) -> None:
         self._recording = recording
         self.now = now
         self.places = places
-        self.compute = compute
+        self.step = step
 
     @property
     def value(self) -> Value:
@@ -195,13 +193,9 @@ def _whole(function: Callable[[int, int], int]) -> Mapping[str, Callable[[Any, A
         mine = a if isinstance(a, Index) else b
         if any(isinstance(x, bool) or not isinstance(x, (int, Index)) for x in (a, b)):
             return plain(a, b)
-        first, second = _computed(a), _computed(b)
-        return Index(
-            mine._recording,
-            function(_now(a), _now(b)),
-            _places(a) | _places(b),
-            lambda integers: function(first(integers), second(integers)),
-        )
+        recording = mine._recording
+        step = recording.whole(name, _step(recording, a), _step(recording, b))
+        return Index(recording, function(_now(a), _now(b)), _places(a) | _places(b), step)
 
     name = function.__name__
 
@@ -222,8 +216,8 @@ def _places(thing: Any) -> frozenset[int]:
     return thing.places if isinstance(thing, Index) else frozenset()
 
 
-def _computed(thing: Any) -> Callable[[Any], int]:
-    return thing.compute if isinstance(thing, Index) else lambda integers: int(thing)
+def _step(recording: Tracing, thing: Any) -> int:
+    return thing.step if isinstance(thing, Index) else recording.whole(NUMBER, int(thing))
 
 
 def _known_to_python(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -240,7 +234,7 @@ def _known_to_python(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any]
     return compared
 
 
-for _function in (operator.add, operator.sub, operator.mul):
+for _function in COMPUTED.values():
     for _name, _method in _whole(_function).items():
         setattr(Index, _name, _method)
 for _function in (

@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from struct import error, pack
+from functools import lru_cache
 from typing import Any
 
 from ..graph.own import OWN
 from ..graph.value import Value
+from .moving import add_shares, listed
 
 Slopes = Sequence[tuple[Sequence[Value], Any]]
 """Values, group by group, with the derivative by each: a list or a NumPy vector a group."""
 
 
 class Outcome(Value, internal=True):
-    """A number that a compiled function computed, together with its derivatives.
+    """A number that a compiled function computed, together with its derivatives."""
 
-    name        the function's, which is shown in drawings
-    slopes      the Values it is differentiated by, and the derivatives
-    computed    those among them that were themselves computed
-    """
+    __slots__ = ()
 
-    __slots__ = ("_slopes",)
+    @classmethod
+    def of(cls, data: float, name: str, slopes: Slopes, computed: Sequence[Value]) -> Value:
+        """A new one.
 
-    def __init__(self, data: float, name: str, slopes: Slopes, computed: Sequence[Value]) -> None:
-        _fill(self, data, name, tuple(computed) or (slopes[0][0][0],))
-        self._slopes = slopes
+        name        the function's, which is shown in drawings
+        slopes      the Values it is differentiated by, and the derivatives
+        computed    those among them that were themselves computed
+        """
+        return _filled(cls, data, tuple(computed) or (slopes[0][0][0],), (name, slopes))
 
     @property
     def operands(self) -> tuple[Value, ...]:
         """The Values it is differentiated by."""
-        return tuple([value for values, _ in self._slopes for value in values])
+        return tuple([value for values, _ in self._b[1] for value in values])
 
     @property
     def statics(self) -> tuple[Any, ...]:
         """The function's name and the derivatives."""
-        return self._b[0], tuple([slope for _, part in self._slopes for slope in listed(part)])
+        name, slopes = self._b
+        return name, tuple([slope for _, part in slopes for slope in listed(part)])
 
     def _pull(self) -> None:
-        add_shares(self._slopes, self._grad)
+        for values, part in self._b[1]:
+            add_shares(values, part, self._grad)
 
 
 class Bundle(Value, internal=True):
@@ -61,7 +65,7 @@ class Bundle(Value, internal=True):
         outputs: int,
         pulled: Callable[[list[float]], Slopes],
     ) -> None:
-        _fill(self, 0.0, name, tuple(computed) or (values[0],))
+        _fill(self, 0.0, tuple(computed) or (values[0],), (name, ()))
         self._values = values
         self._pulled = pulled
         self.shares = [0.0] * outputs
@@ -73,61 +77,61 @@ class Bundle(Value, internal=True):
 
     def _pull(self) -> None:
         shares, self.shares = self.shares, [0.0] * len(self.shares)
-        add_shares(self._pulled(shares), 1)
+        for values, part in self._pulled(shares):
+            add_shares(values, part, 1)
 
 
 class Part(Value, internal=True):
     """One of several outputs of a compiled function."""
 
-    __slots__ = ("_place",)
+    __slots__ = ()
 
-    def __init__(self, data: float, name: str, bundle: Bundle, place: int) -> None:
-        _fill(self, data, f"{name}[{place}]", (bundle,))
-        self._place = place
+    @classmethod
+    def of(cls, data: float, name: str, bundle: Bundle, place: int) -> Value:
+        """The output at that place."""
+        return _filled(cls, data, (bundle,), (f"{name}[{place}]", place))
+
+    @property
+    def statics(self) -> tuple[Any, ...]:
+        """The name; derivatives are the bundle's."""
+        return self._b[0], ()
 
     def _pull(self) -> None:
-        self._a[0].shares[self._place] = self._grad
+        self._a[0].shares[self._b[1]] = self._grad
 
 
-def _fill(value: Value, data: float, name: str, reads: tuple[Value, ...]) -> None:
+@lru_cache(maxsize=256)
+def of_kind(base: type[Outcome] | type[Part], kind: Any) -> Any:
+    """The class of outputs that are of a class of the user's as well, with its methods.
+
+    >>> class Mine(Value):
+    ...     def doubled(self): return self * 2
+    >>> out = of_kind(Outcome, Mine).of(3.0, "f", [([Value(1.0)], [1.0])], ())
+    >>> isinstance(out, Mine), out.doubled().data, type(out.doubled()) is Mine
+    (True, 6.0, True)
+    """
+    if kind is Value:
+        return base
+    own = {"_backward": vars(Value)["_backward"], "_overrides": False, "_result_kind": kind}
+    own |= {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__slots__": ()}
+    made = type(kind)(kind.__name__, (kind, base), own)
+    made._overrides, made._result_kind = False, kind
+    return made
+
+
+def _filled(
+    kind: type[Value], data: float, reads: tuple[Value, ...], statics: tuple[Any, ...]
+) -> Value:
+    value = object.__new__(kind)
+    _fill(value, data, reads, statics)
+    return value
+
+
+def _fill(value: Value, data: float, reads: tuple[Value, ...], statics: tuple[Any, ...]) -> None:
     """What every Value has. The sweep follows `reads`, which need hold no more leaves than one."""
     value._data = data
     value._grad = 0.0
     value.label = ""
     value.op = OWN
     value._a = reads
-    value._b = (name, ())
-
-
-def add_shares(slopes: Slopes, ct: float) -> None:
-    """Add to the gradient of each value its slope times the cotangent."""
-    for values, part in slopes:
-        shares = listed(part) if ct == 1 else [ct * slope for slope in listed(part)]
-        try:
-            for value, share in zip(values, shares, strict=True):
-                value._grad += share
-        except TypeError:  # None, as some write for 0: what comes before it has been added
-            start = [value._grad for value in values].index(None)  # type: ignore[arg-type]
-            for value, share in zip(values[start:], shares[start:], strict=True):
-                value._grad = (value._grad or 0.0) + share
-
-
-def vector(numbers: Sequence[float]) -> Any:
-    """Floats as an array, read-only; as they are if something else is among them.
-
-    NumPy looks at the type of each, which takes three times as long.
-
-    >>> vector([1.0, 2.0]), vector([1.0, None])
-    (array([1., 2.]), [1.0, None])
-    """
-    import numpy
-
-    try:
-        return numpy.frombuffer(pack(f"{len(numbers)}d", *numbers))
-    except error:
-        return numbers
-
-
-def listed(part: Any) -> Sequence[float]:
-    """Numbers as a list of floats."""
-    return part.tolist() if hasattr(part, "tolist") else part  # type: ignore[no-any-return]
+    value._b = statics

@@ -37,24 +37,32 @@ _OURS: Final = __name__.partition(".")[0]
 _FOREIGN: Final = frozenset(sys.stdlib_module_names) - {"__main__"} | {_OURS, "numpy", "sympy"}
 
 
+Assumption = tuple[Callable[[], Any], Any, str]
+"""A function that reads something again, what it was, and its name."""
+
+
 @dataclass(slots=True)
 class Reach:
     """What was found, from the nearest to the farthest.
 
     names        the Values, each with a name made of the way to it
-    assumptions  (read, seen, what): a function that reads something again, what it was, its name
+    assumptions  what was read
     codes        the code of the functions that may be called, with their globals
     generators   of random numbers, Python's and NumPy's
     containers   what may be written into, by name: lists, dicts, arrays, and objects
     variables    closures and globals
+    used         the names of globals and attributes that the code reads
+    complete     whether everything was looked at
     """
 
     names: dict[Value, str] = field(default_factory=dict)
-    assumptions: list[tuple[Callable[[], Any], Any, str]] = field(default_factory=list)
+    assumptions: list[Assumption] = field(default_factory=list)
     codes: list[tuple[CodeType, dict[str, Any]]] = field(default_factory=list)
     generators: list[Any] = field(default_factory=list)
     containers: list[tuple[str, Any]] = field(default_factory=list)
     variables: list[Variable] = field(default_factory=list)
+    used: frozenset[str] = frozenset()
+    complete: bool = True
 
 
 def reach_of(function: Callable[..., Any], arguments: Iterable[Any]) -> Reach:
@@ -77,6 +85,8 @@ class _Walk:
         self._used: set[str] = set()
         self._inner: set[int] = set()
         self._attribute: dict[int, str] = {}
+        self._spaces: dict[int, Any] = {}
+        self._named: set[tuple[int, str]] = set()
 
     def enter(self, name: str, thing: Any) -> None:
         self._queue.append((name, thing))
@@ -84,13 +94,15 @@ class _Walk:
     def go(self) -> None:
         """Look at everything, and then keep the assumptions that matter."""
         containers: list[tuple[str, Any]] = []
-        while self._queue and len(self._seen) < MAX_LOOKED_AT:
+        while (self._queue or self._look_up()) and len(self._seen) < MAX_LOOKED_AT:
             name, thing = self._queue.popleft()
             if isinstance(thing, _SIMPLE) or id(thing) in self._seen:
                 continue
             self._seen[id(thing)] = thing
             if isinstance(thing, Value):
                 self.found.names.setdefault(thing, name)
+                if type(thing) is not Value:
+                    self._class(type(thing))
             elif isinstance(thing, (FunctionType, MethodType)) or _wrapped(thing) is not None:
                 self._function(thing)
             elif isinstance(thing, _CONTAINERS):
@@ -111,10 +123,14 @@ class _Walk:
                     self.enter(name, part)
             elif isinstance(thing, type):
                 self._class(thing)
-            elif not isinstance(thing, ModuleType) and hasattr(thing, "__dict__"):
+            elif isinstance(thing, ModuleType):
+                self._space(thing)
+            elif has_attributes(thing):
                 containers.append((name, thing))
-                self._items(name, thing, vars(thing))
+                self._items(name, thing, attributes_of(thing))
                 self._class(type(thing))
+        self.found.complete = not self._queue
+        self.found.used = frozenset(self._used)
         self.found.containers = containers
         self._assume(containers)
 
@@ -131,17 +147,33 @@ class _Walk:
     def _class(self, kind: type) -> None:
         """The methods of a class, any of which may be called."""
         for base in kind.__mro__:
-            if not _is_foreign(base.__module__):
+            if not is_foreign(base.__module__):
+                self._space(base)
                 for member in vars(base).values():
-                    if isinstance(getattr(member, "__func__", member), FunctionType):
-                        self.enter("", getattr(member, "__func__", member))
+                    inner = inner_function(member)
+                    if isinstance(inner, FunctionType):
+                        self.enter("", inner)
+
+    def _space(self, thing: Any) -> None:
+        """A module or a class of the user's: what code names in it will be looked at."""
+        if not is_foreign(getattr(thing, "__module__", None) or thing.__name__):
+            self._spaces[id(thing)] = thing
+
+    def _look_up(self) -> bool:
+        """Enter what code names in modules and classes, as far as is known by now; if any."""
+        for thing in list(self._spaces.values()):
+            for name in sorted(self._used & vars(thing).keys()):
+                if (id(thing), name) not in self._named:
+                    self._named.add((id(thing), name))
+                    self._read(_member(thing, name))
+        return bool(self._queue)
 
     def _function(self, thing: Any) -> None:
         """The cells and the globals that a function reads, and the object it is bound to."""
         if isinstance(thing, MethodType):
             self.enter("", thing.__self__)
         function = _wrapped(thing) or getattr(thing, "__func__", thing)
-        if not isinstance(function, FunctionType) or _is_foreign(function.__module__):
+        if not isinstance(function, FunctionType) or is_foreign(function.__module__):
             return
         names = function.__globals__
         codes = list(_codes(function.__code__))
@@ -161,10 +193,10 @@ class _Walk:
 
     def _read(self, variable: Variable) -> None:
         seen = variable.read()
-        if not isinstance(seen, ModuleType):
+        if not isinstance(seen, ModuleType) or not is_foreign(seen.__name__):
             self.found.assumptions.append((variable.read, seen, variable.name))
             self.found.variables.append(variable)
-            self.enter(variable.name, seen)
+            self.enter(variable.name.rpartition(".")[2], seen)
 
     def _assume(self, containers: list[tuple[str, Any]]) -> None:
         """Remember what the containers hold, and the attributes that are named in code.
@@ -188,10 +220,12 @@ class _Walk:
     def _attributes(self, name: str, thing: Any, leading: set[int]) -> None:
         """Assume the attributes that code names and that are numbers, text or lead to Values."""
         every = type(thing).__module__.partition(".")[0] == _OURS
-        for key, item in vars(thing).items():
+        for key, item in attributes_of(thing).items():
             known = isinstance(item, _SIMPLE) or id(item) in leading
             if known and (every or key in self._used):
-                reader = partial(vars(thing).get, key, _MISSING)
+                reader = partial(attributes_of(thing).get, key, _MISSING)
+                if not hasattr(thing, "__dict__"):
+                    reader = partial(getattr, thing, key, _MISSING)
                 self.found.assumptions.append((reader, item, f"{name}.{key}"))
 
     def _contents(self, name: str, thing: Any, leads: bool) -> None:
@@ -212,7 +246,29 @@ def _held(thing: Any) -> Any:
         return thing
     if is_array(thing):
         return list(thing.ravel()) if thing.dtype == object else []
-    return vars(thing)
+    return attributes_of(thing)
+
+
+def has_attributes(thing: Any) -> bool:
+    """Whether it is an object that keeps something under names, in a dict or in slots."""
+    return hasattr(thing, "__dict__") or bool(_slots(type(thing)))
+
+
+def attributes_of(thing: Any) -> dict[str, Any]:
+    """What an object keeps under names; its own dict where it keeps nothing in slots."""
+    slots = _slots(type(thing))
+    held: dict[str, Any] = getattr(thing, "__dict__", {})
+    if not slots:
+        return held
+    return {**{name: getattr(thing, name) for name in slots if hasattr(thing, name)}, **held}
+
+
+def _slots(kind: type) -> list[str]:
+    """The slots of a class that users wrote."""
+    bases = [base for base in kind.__mro__ if not is_foreign(base.__module__)]
+    found = [vars(base).get("__slots__", ()) for base in bases]
+    listed = [(names,) if isinstance(names, str) else names for names in found]
+    return [name for names in listed for name in names if not name.startswith("__")]
 
 
 def _bytes(array: Any) -> bytes:
@@ -230,7 +286,7 @@ def _size(thing: Any) -> int:
     return count
 
 
-def broken(assumptions: list[tuple[Callable[[], Any], Any, str]]) -> str | None:
+def broken(assumptions: Iterable[Assumption]) -> str | None:
     """The name of the first thing that is not what it was; None if all are."""
     for read, seen, name in assumptions:
         now = read()
@@ -300,6 +356,31 @@ def _global(names: dict[str, Any], name: str) -> Variable:
     return Variable(name, lambda: names.get(name, _MISSING), write)
 
 
+def _member(space: Any, name: str) -> Variable:
+    """What a module or a class has under a name."""
+
+    def read() -> Any:
+        return vars(space).get(name, _MISSING)
+
+    def write(thing: Any) -> None:
+        if thing is _MISSING:
+            delattr(space, name)
+        else:
+            setattr(space, name, thing)
+
+    shown = space.__name__.rpartition(".")[2]
+    return Variable(f"{shown}.{name}", read, write)
+
+
+def inner_function(member: Any) -> Any:
+    """The function that a method, a property or the like is made of; else the thing itself."""
+    for name in ("__func__", "fget", "func", "__wrapped__"):
+        inner = getattr(member, name, None)
+        if isinstance(inner, FunctionType):
+            return inner
+    return member
+
+
 def _cell_reader(cell: Any) -> Callable[[], Any]:
     def read() -> Any:
         try:
@@ -315,7 +396,7 @@ def _wrapped(thing: Any) -> Any:
     return getattr(thing, "__wrapped__", None) if callable(thing) else None
 
 
-def _is_foreign(module: str | None) -> bool:
+def is_foreign(module: str | None) -> bool:
     """Whether what a module defines is not looked into: this package's and Python's own."""
     return (module or "").partition(".")[0] in _FOREIGN
 

@@ -21,6 +21,7 @@ from .number import Index, Number
 from .reach import Reach
 from .structure import named_arguments, nested, replaced
 from .watch import watched
+from .wholes import GIVEN, Step
 
 MAX_NODES = 3_000_000
 """How many operations a traced function may have."""
@@ -31,24 +32,29 @@ class Picked:
     """A row that is picked at each call: which, of what, and the leaves that stand for it.
 
     rows     what is picked from, as it is at the time of the call
-    index    the integer, given those of the call
+    step     the step that gives the integer
     leaves   stand for the entries of the row
     single   whether a row is one entry rather than a sequence
     site     which table or place in the code, counted from 0, and which pick there
     """
 
     rows: Any
-    index: Callable[[Any], int]
+    step: int
     leaves: list[Value]
     single: bool
     site: tuple[int, int]
 
+    def row_now(self) -> Sequence[Any]:
+        """The entries of the first row."""
+        row: Any = self.rows[0]
+        return (row,) if self.single else row
+
 
 @dataclass(slots=True)
 class Chosen:
-    """An index as a row of 0s and one 1, to choose among computed numbers."""
+    """An index as a row of 0s and one 1, to choose among computed numbers; a step gives it."""
 
-    index: Callable[[Any], int]
+    step: int
     leaves: list[Value]
     site: tuple[int, int]
 
@@ -62,9 +68,11 @@ class Recording:
     floats, values, numbers   leaves that stand for the floats, the Values and, where they are used
                               as numbers, the integers of the arguments
     picked, chosen            what is looked up at each call
-    outputs, plain            the Values and numbers that came back, and which were numbers
+    outputs, plain, kinds     the Values and numbers that came back, which were numbers, and of
+                              what class what is computed from each would be
     result                    the nesting of what came back, with `Output` where these stood
     specialised               places of the integers that Python needed to know, with the lines
+    steps                     what gives the whole numbers that are looked up, or computed with
     """
 
     now: list[int]
@@ -72,13 +80,15 @@ class Recording:
     named: Any = None
     floats: list[Value] = field(default_factory=list)
     values: list[Value] = field(default_factory=list)
-    numbers: list[tuple[Callable[[Any], int], Value]] = field(default_factory=list)
+    numbers: list[tuple[int, Value]] = field(default_factory=list)
     picked: list[Picked] = field(default_factory=list)
     chosen: list[Chosen] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     plain: list[bool] = field(default_factory=list)
+    kinds: list[type[Value]] = field(default_factory=list)
     result: Any = None
     specialised: dict[int, list[Line]] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
     _sites: dict[Any, list[int]] = field(default_factory=dict)
     _known: dict[Any, Any] = field(default_factory=dict)
     _integers: int = 0
@@ -126,7 +136,7 @@ class Recording:
     def _integer(self) -> Index:
         place = self._integers
         self._integers += 1
-        return Index(self, self.now[place], frozenset((place,)), lambda integers: integers[place])
+        return Index(self, self.now[place], frozenset((place,)), self.whole(GIVEN, place))
 
     def _output(self, thing: Any) -> Any:
         """What stands in the result: the number of an output, or the thing itself."""
@@ -136,6 +146,7 @@ class Recording:
         if not isinstance(value, Value):
             return thing
         self.outputs.append(value)
+        self.kinds.append(value._result_kind)
         self.plain.append(isinstance(thing, Number))
         return Output(len(self.outputs) - 1)
 
@@ -151,12 +162,17 @@ class Recording:
             if line not in lines:
                 lines.append(line)
 
+    def whole(self, kind: str, a: int, b: int = 0) -> int:
+        """The number of a new step that gives a whole number."""
+        self.steps.append(Step(kind, a, b))
+        return len(self.steps) - 1
+
     def number_of(self, index: Index) -> Value:
         """The leaf for an integer that is used as a number."""
         known = self._known.get(("number", id(index)))
         if known is None:
             known = self._known["number", id(index)] = (_leaf(float(index.now)), index)
-            self.numbers.append((index.compute, known[0]))
+            self.numbers.append((index.step, known[0]))
         return known[0]
 
     def pick(self, rows: Any, index: Index) -> Any:
@@ -176,9 +192,11 @@ class Recording:
         if not all(map(self._is_outside, every)):
             return self._choice(rows, index, single)
         trained = any(isinstance(entry, Value) for entry in every)
+        if trained and not all(isinstance(entry, Value) for entry in every):
+            return self._choice(rows, index, single)
         leaves = [_leaf(float(e._data if isinstance(e, Value) else e)) for e in entries]
         site = self._site(id(rows))
-        self.picked.append(Picked(rows, index.compute, leaves, single, site))
+        self.picked.append(Picked(rows, index.step, leaves, single, site))
         made: list[Any] = leaves if trained else [Number(leaf) for leaf in leaves]
         return made[0] if single else made
 
@@ -188,7 +206,7 @@ class Recording:
         if key not in self._known:
             line = user_line()
             leaves = [_leaf(float(k == index.now % len(rows))) for k in range(len(rows))]
-            chosen = Chosen(index.compute, leaves, self._site((line, len(rows))))
+            chosen = Chosen(index.step, leaves, self._site((line, len(rows))))
             self.chosen.append(chosen)
             self._known[key] = chosen, index
         leaves = self._known[key][0].leaves

@@ -7,6 +7,7 @@ samples they hold. So what counts is counted, and priced at what it costs on a c
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -221,7 +222,13 @@ def work_of(inputs: Mapping[str, Any], outputs: Nested, batch: Sequence[str]) ->
     counts = {True: 0, False: 0}
     times = {True: 0.0, False: 0.0}
     varies: set[int] = set()
-    for node in live_nodes(graph, [graph.node_of(expr) for expr in exprs]):
+    live = live_nodes(graph, [graph.node_of(expr) for expr in exprs])
+    if not sampled:
+        found = Counter([graph.ops[node] for node in live])
+        once = {op: count for op, count in found.items() if op.arity}
+        time = sum(count * operation_microseconds(op) for op, count in once.items())
+        return Work(0, sum(once.values()), carried, 0.0, time)
+    for node in live:
         op, operands = graph.ops[node], graph.operands[node]
         if node in sampled or (op is not TOTAL and not varies.isdisjoint(operands)):
             varies.add(node)

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import inspect
 import json
+import math
 import os
 import random
 import re
@@ -179,8 +180,9 @@ def self_checked(path, capsys):
     module = imported(path)
     function = getattr(module, "step", None) or module.f
     given = (module.ARGUMENTS, module.VALUES, module.DERIVATIVES)
+    certificate, text = getattr(module, "CERTIFICATE", None), module.own_text(vars(module))
     capsys.readouterr()
-    good = module.check_module(function, *given, getattr(module, "CERTIFICATE", None), path)
+    good = module.check_module(function, *given, certificate, text)
     return good, capsys.readouterr().out
 
 
@@ -378,6 +380,15 @@ def test_the_samples_of_a_check_are_those_that_the_numbers_are_of():
         (lambda w, x: abs(w) + w * x, 0.0),
         (lambda w, x: wg.maximum(w, 0.0) * x, 0.0),
         (lambda w, x: wg.leaky_relu(w, 0.1) + x, 0.0),
+        (lambda w, x: wg.clip(w, -1.0, 1.0) * x, 1.0),
+        (lambda w, x: wg.hard_tanh(w) * x, -1.0),
+        (lambda w, x: wg.hard_sigmoid(w) * x, 3.0),
+        (lambda w, x: wg.sign(w) + w * x, 0.0),
+        (lambda w, x: wg.floor(w) * x + w, 2.0),
+        (lambda w, x: wg.where(w > 0.0, w * x + 1.0, 3.0 * w), 0.0),
+        (lambda w, x: wg.where(wg.equal(w, 0.0), 1.0, w) * x, 0.0),
+        (lambda w, x: 3.0 * wg.relu(w) + x, -2e-6),
+        (lambda w, x: 3.0 * abs(w) + x, 1e-7),
     ],
 )
 def test_the_check_accepts_what_is_taken_at_a_kink(tmp_path, formula, kept):
@@ -393,5 +404,13 @@ def test_the_check_finds_a_wrong_derivative_at_a_kink_and_beside_it():
         lambda x: {"y": abs(x), "d": 1.5},
         lambda x: {"y": x * x, "d": 0.5},
         lambda x: {"y": max(x, 0.0), "d": -0.1},
+        lambda x: {"y": 1.0 + x if x > 0.0 else 3.0 * x, "d": 3.1},
     ):
         assert selfcheck.check_gradient(function, [0.0], ("d",), ("y",), 0)[2] > 1e-3
+
+
+def test_a_jump_by_one_number_hides_no_wrong_derivative_by_another():
+    def function(x):
+        return {"y": math.floor(x[0]) + x[1], "d": [0.0, 1.001]}
+
+    assert selfcheck.check_gradient(function, [[2.0, 0.5]], ("d",), ("y",), 0)[2] > 1e-4

@@ -306,6 +306,29 @@ def test_attention_is_masked_and_needs_no_tables():
     assert f.source.count("\n") < 90
 
 
+def masked_softmax(scores, values):
+    """The squares of means of values, weighted by a softmax over each place and those before."""
+    rows = [[s.exp() for s in row[: p + 1]] for p, row in enumerate(scores)]
+    shares = [[e / sum(row) for e in row] for row in rows]
+    return sum(sum(s * v for s, v in zip(row, values, strict=False)) ** 2 for row in shares)
+
+
+def test_a_softmax_and_its_adjoint_are_masked_and_divided_once():
+    g = Graph()
+    scores = [g.inputs(f"s_{p}_", 5) for p in range(5)]
+    values = g.inputs("v_", 5)
+    given = {"s": [s for row in scores for s in row], "v": values}
+    loss = masked_softmax([[2.0 * s for s in row] for row in scores], values)
+    leaves = [s for p, row in enumerate(scores) for s in row[: p + 1]]
+    f, _ = both(given, {"loss": loss, "grad": grad(loss, leaves)})
+    assert f.source.count("np.where(mask") == 1
+    assert f.source.count(" / ") + f.source.count("/=") == 1
+    largest = np.full(25, 900.0), np.arange(5.0)
+    found = f(*largest)
+    assert found["loss"] == pytest.approx(sum((p / 2) ** 2 for p in range(5)))
+    assert np.isfinite(found["grad"]).all()
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_rows_are_summed_by_products_with_ones(dtype):
     graph = Graph()

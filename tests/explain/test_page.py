@@ -901,7 +901,10 @@ def test_the_page_is_one_small_sound_file(neuron, colah):
 def test_in_the_frame_of_a_notebook_it_works(tab, tmp_path, neuron):
     page = tmp_path / "cell.html"
     # Without the sandbox, so that the test can look inside.
-    page.write_text(notebook(neuron).replace(' sandbox="allow-scripts"', ""), encoding="utf-8")
+    page.write_text(
+        notebook(neuron.html(), neuron.title).replace(' sandbox="allow-scripts"', ""),
+        encoding="utf-8",
+    )
     tab.open(page)
     inside = "document.querySelector('iframe').contentDocument"
     tab.run(f"{inside}.getElementById('next').click()")
@@ -910,7 +913,7 @@ def test_in_the_frame_of_a_notebook_it_works(tab, tmp_path, neuron):
 
 
 def test_in_a_notebook_it_stays_in_a_frame(neuron):
-    framed = notebook(neuron)
+    framed = notebook(neuron.html(), neuron.title)
     assert framed.startswith("<iframe sandbox=")
     assert framed.count("<") == 2
     assert html(neuron).count("<") == framed.count("&lt;")

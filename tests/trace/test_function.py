@@ -264,6 +264,33 @@ def test_integers_are_computed_with():
     assert len(compiled.traces) == 1
 
 
+def test_integers_are_computed_with_however_often():
+    rows = [Value(float(k)) for k in range(3001)]
+    table = wg.table(rows)
+
+    @wg.function
+    def last(steps):
+        place = 0
+        for step in steps:
+            place = place + step * 1 - 0
+        return table[place] * 2 + place
+
+    assert last([1] * 3000).data == 3 * 3000.0
+    assert last([0] * 2999 + [1]).data == 3.0
+    assert len(last.traces) == 1
+
+
+def test_rows_that_hold_numbers_as_well_as_values():
+    rows = wg.table([[Value(1.0), 2.0], [Value(3.0), 4.0]])
+    f = wg.function(lambda i: rows[i][0] * rows[i][1])
+    for i in (0, 1, -1):
+        wg.zero_grad([rows[0][0], rows[1][0]])
+        out = f(i)
+        out.backward()
+        assert (out.data, rows[i][0].grad) == (rows[i][0].data * rows[i][1], rows[i][1])
+    assert len(f.traces) == 1
+
+
 def test_an_integer_that_python_needs_is_specialised_on_and_reported():
     w = weights(6)
 

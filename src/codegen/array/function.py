@@ -9,7 +9,7 @@ from typing import Any
 
 from ...arrays.interpret import run
 from ...arrays.rolling import Survey
-from ...arrays.statements import ArrayProgram, Output, Statement
+from ...arrays.statements import Array, ArrayProgram, Output, Statement
 from ...ops.reads import Apply, Read
 from ...ops.scalar import STOP_GRADIENT
 from ...ops.shapes import BATCH, Shape
@@ -196,6 +196,30 @@ def truths(program: ArrayProgram) -> set[str]:
         and statement.array not in kept
         and program.arrays[statement.array].home is None
     }
+
+
+def pruned(program: ArrayProgram) -> ArrayProgram:
+    """The program without the statements, and the arrays of those, that nothing is made of."""
+    needed = {output.array for output in program.outputs}
+    kept: list[Statement] = []
+    for statement in reversed(program.statements):
+        home = program.arrays[statement.array].home
+        if statement.array in needed or (home is not None and home.vector in needed):
+            kept.append(statement)
+            needed.update([read.array for read in statement.reads])
+            needed.update([p.name for r in statement.reads for p in program.parts(r.array)])
+    kept.reverse()
+    written = {statement.array for statement in program.statements}
+    gone = written.difference([statement.array for statement in kept])
+    arrays = {name: array for name, array in program.arrays.items() if name not in gone}
+    return replace(program, arrays=arrays, statements=tuple(kept))
+
+
+def free_name(wish: str, arrays: Mapping[str, Array]) -> str:
+    """The name that is wished for, with as many underscores behind it as make it a new one."""
+    while wish in arrays:
+        wish += "_"
+    return wish
 
 
 def copied_by(statement: Statement) -> str | None:

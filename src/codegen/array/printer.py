@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import prod
+from math import inf, prod
 from typing import Final
 
 from ...arrays.statements import COMPUTED, LEAF, LITERAL, Array, Statement
 from ...errors import MissingInputError
 from ...graph.store import listing
 from ...ops.indexing import Index, subscript, subscript_text
-from ...ops.reads import Affine, Apply, Read, Reduce
+from ...ops.points import points
+from ...ops.reads import Affine, Apply, Read, Reduce, Term
 from ...ops.record import ATOM
-from ...ops.scalar import ADD
+from ...ops.scalar import ADD, MAXIMUM
 from ...ops.shapes import BATCH, shape_text
 from ..arguments import prepare
 from ..names import Namespace, called_elsewhere
@@ -29,7 +30,7 @@ from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .function import ArrayFunction, Element, Vector, Whole, copied_by, truths
 from .reading import Code, Head, arranged, reshaped, taken, transposed, view
-from .recognise import Recogniser, _normal, masked, number, on_shape, seen_through
+from .recognise import Recogniser, _normal, number, on_shape, seen_through, where
 from .views import array_literal, strided_view
 
 LONGEST: Final = 70
@@ -91,7 +92,7 @@ class _Printer:
         self._root = self._roots()
         self._host = self._hosts()
         self._last = self._last_uses()
-        self._wanted = self._wanted_zeros()
+        self._wanted = self._wanted_outside()
 
     # What is planned before a line is written.
 
@@ -179,22 +180,31 @@ class _Printer:
             last[self._root[output.array]] = len(statements)
         return last
 
-    def _wanted_zeros(self) -> set[str]:
-        """The arrays that a later sum needs to be 0 outside of their domain."""
+    def _wanted_outside(self) -> dict[str, float]:
+        """What arrays have to be outside of their domain: 0 for sums, an infinity for extremes."""
         domains = {s.array: s for s in self.program.statements if s.domain}
-        wanted: set[str] = set()
+        wanted: dict[str, float] = {}
+        self._largest: dict[str, Statement] = {}
         for s in self.program.statements:
-            if not isinstance(s.value, Reduce) or s.value.op is not ADD:
+            source = copied_by(s)
+            if source in self._largest:
+                self._largest[s.array] = self._largest[source]
+            if not isinstance(s.value, Reduce):
                 continue
             for term in s.value.terms:
                 needed = set(map(_normal, term.domain))
                 for factor in term.factors:
-                    if isinstance(factor, Read) and factor.array in domains and needed:
-                        source = domains[factor.array]
-                        seen = seen_through(factor, on_shape(source, source.domain))
-                        if needed.intersection(seen):
-                            wanted.add(factor.array)
-                            needed.difference_update(seen)
+                    if not isinstance(factor, Read) or factor.array not in domains or not needed:
+                        continue
+                    made = domains[factor.array]
+                    seen = needed.intersection(seen_through(factor, on_shape(made, made.domain)))
+                    if s.value.op is ADD and seen:
+                        wanted[factor.array] = 0.0
+                        needed -= seen
+                    elif s.value.op is not ADD and seen == needed and _reaches_all(s, term):
+                        self._largest[s.array] = s
+                        size = -inf if s.value.op is MAXIMUM else inf
+                        wanted.setdefault(factor.array, size)
         return wanted
 
     # What an array is in the code.
@@ -350,7 +360,7 @@ class _Printer:
     # Statements.
 
     def _write(self, place: int, statement: Statement) -> None:
-        code = self._domain_zeroed(statement, self.recogniser.value(statement))
+        code = self._outside_set(statement, self.recogniser.value(statement))
         name, array = statement.array, self._arrays[statement.array]
         if name in self._host and len(code.text) <= LONGEST and code.depth < DEEPEST:
             names = {axis.name: str(k) for k, axis in enumerate(statement.axes)}
@@ -363,21 +373,26 @@ class _Printer:
             return
         self._assign(place, statement, code)
 
-    def _domain_zeroed(self, statement: Statement, code: Code) -> Code:
-        """The value with 0 outside the domain where that is needed; what is 0 there is noted."""
+    def _outside_set(self, statement: Statement, code: Code) -> Code:
+        """The value with what is wanted outside the domain; what it is there is noted."""
         if not statement.domain:
             return code
+        if self._writers[statement.array] > 1 or statement.place is not None:
+            return code
         zero = self.recogniser.domain_after(statement)
-        wanted = set(map(_normal, statement.domain))
-        single = self._writers[statement.array] == 1 and statement.place is None
-        if single and statement.array in self._wanted and not wanted <= zero:
-            lengths = _lengths(statement)
-            mask = self.recogniser.mask(statement.domain, lengths)
+        infinity = self.recogniser.infinity_after(statement, self._largest)
+        whole = frozenset(map(_normal, statement.domain))
+        wanted = self._wanted.get(statement.array)
+        if wanted is not None and not (wanted == 0.0 and whole <= zero):
+            mask = self.recogniser.mask(statement.domain, _lengths(statement))
             assert mask is not None
-            code = masked(mask, code, [axis.name for axis in statement.axes])
-            zero = frozenset(wanted)
-        if single:
-            self.recogniser.zeroed[statement.array] = on_shape(statement, zero)
+            order = [axis.name for axis in statement.axes]
+            code = where(mask, code, order, number(wanted).text)
+            zero, infinity = (whole, None) if wanted == 0.0 else (frozenset(), (wanted, whole))
+        self.recogniser.zeroed[statement.array] = on_shape(statement, zero)
+        if infinity is not None:
+            size, conditions = infinity
+            self.recogniser.infinite[statement.array] = size, on_shape(statement, conditions)
         return code
 
     def _is_whole(self, statement: Statement) -> bool:
@@ -726,6 +741,17 @@ def _read_at(statement: Statement) -> Iterator[tuple[int, Read, dict[str, int]]]
         for place, factor in enumerate(term.factors):
             if isinstance(factor, Read):
                 yield place, factor, inner
+
+
+def _reaches_all(statement: Statement, term: Term) -> bool:
+    """Whether a term has an element to choose at every point of the statement."""
+    named = {name for condition in term.domain for name in condition.axes}
+    outer = [a for a in statement.axes if a.name in named]
+    if statement.domain or statement.place is not None or any(a.length < 0 for a in outer):
+        return False
+    found = points([*outer, *[a for a in term.over if a.name in named]], term.domain)
+    rows = set(zip(*[found[axis.name].tolist() for axis in outer], strict=True))
+    return len(rows) == prod(axis.length for axis in outer)
 
 
 def _same_axes(read: Read, statement: Statement) -> bool:

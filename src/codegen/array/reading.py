@@ -30,6 +30,7 @@ class Code:
     base     what it is in another shape, and that shape, if it is that; without axes' names
     op       the operation of the table that it is, if it is one
     operands, statics  what that is applied to, with axes of the same names
+    minus    what it is the negative of, if it is written as that
     """
 
     text: str
@@ -43,13 +44,15 @@ class Code:
     op: Op | None = None
     operands: tuple[Code, ...] = ()
     statics: tuple[float, ...] = ()
+    minus: Code | None = None
 
     def renamed(self, names: Mapping[str, str]) -> Code:
         """This with other names for its axes."""
         operands = tuple([replace(one, op=None, operands=()) for one in self.operands])
         operands = tuple([one.renamed(names) for one in operands])
         axes = tuple([names[axis] for axis in self.axes])
-        return replace(self, axes=axes, operands=operands)
+        minus = None if self.minus is None else self.minus.renamed(names)
+        return replace(self, axes=axes, operands=operands, minus=minus)
 
     def within(self, level: int) -> str:
         """The text for a place that needs `level`."""
@@ -162,8 +165,8 @@ def reshaped(code: Code, shape: Shape, axes: Sequence[str], lengths: Shape) -> C
     ('x.reshape(-1, 6)', 'x')
     """
     if shape == lengths:
-        return replace(code, axes=tuple(axes), op=None, operands=())
-    base, own = code.base or (replace(code, axes=(), op=None, operands=()), lengths)
+        return replace(code, axes=tuple(axes), op=None, operands=(), minus=None)
+    base, own = code.base or (replace(code, axes=(), op=None, operands=(), minus=None), lengths)
     if own == shape:
         return replace(base, axes=tuple(axes))
     shown = ", ".join(str(-1 if length == BATCH else length) for length in shape)
@@ -263,7 +266,14 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
             axes.append(slow)
             sizes.append(lengths[slow])
     code = replace(
-        source, axes=tuple(axes), filling="", update=None, op=None, operands=(), base=None
+        source,
+        axes=tuple(axes),
+        filling="",
+        update=None,
+        op=None,
+        operands=(),
+        base=None,
+        minus=None,
     )
     while keys and keys[-1] == ":":
         keys.pop()

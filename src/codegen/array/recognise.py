@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite, prod
+from math import inf, isfinite, prod
 
 from ...arrays.statements import LITERAL, ArrayProgram, Statement
 from ...ops.reads import (
@@ -55,6 +55,8 @@ class Recogniser:
     source   what an array is, as an expression with the axes of its shape named "0", "1", …
     head     the module's constants
     zeroed   by array, conditions on the axes of its shape, outside of which it is 0
+    infinite  by array, an infinity and conditions on the axes of its shape, outside of which it
+              is that
     columns  the arrays that lie in memory with their first axis last
     truths   the arrays of truth values
     forms    the notations that were used
@@ -66,6 +68,7 @@ class Recogniser:
     dtype: str = "float64"
     columns: frozenset[str] = frozenset()
     zeroed: dict[str, frozenset[Condition]] = field(default_factory=dict)
+    infinite: dict[str, tuple[float, frozenset[Condition]]] = field(default_factory=dict)
     truths: set[str] = field(default_factory=set)
     forms: list[Notation] = field(default_factory=list)
 
@@ -152,6 +155,11 @@ class Recogniser:
                 zeros = [self._zero_outside(f) for f in term.factors]
                 domain &= frozenset[Condition]().union(outer, *zeros)
             return domain
+        if len(value.operands) == 1:
+            (operand,) = value.operands
+            size, seen = self._infinite_outside(operand)
+            if size and value.op.evaluate(size, *value.statics) == 0.0:
+                return domain & seen
         zeros = [self._zero_outside(operand) for operand in value.operands]
         if value.op.linear == "each":
             return domain & frozenset[Condition]().union(*zeros)
@@ -165,6 +173,43 @@ class Recogniser:
         if not isinstance(operand, Read):
             return frozenset()
         return frozenset(seen_through(operand, self.zeroed.get(operand.array, ())))
+
+    def infinity_after(
+        self, statement: Statement, largest: Mapping[str, Statement]
+    ) -> tuple[float, frozenset[Condition]] | None:
+        """An infinity, and the conditions of a statement outside of which its value is that.
+
+        So it is where what is infinite is shifted by its own largest finite element.
+
+        largest  by array, the statement that finds the largest or smallest elements that it holds
+        """
+        value = statement.value
+        if not isinstance(value, Reduce) or len(value.terms) != 2:
+            return None
+        one, other = value.terms
+        (x,), (m,) = one.factors[:1], other.factors[:1]
+        alone = all(len(term.factors) == 1 and not term.over for term in value.terms)
+        if not alone or (one.count, other.count) != (1, -1):
+            return None
+        size, seen = self._infinite_outside(x)
+        found = largest.get(m.array) if isinstance(m, Read) else None
+        if not size or found is None or not isinstance(x, Read) or not isinstance(m, Read):
+            return None
+        (read,) = found.reads
+        names = dict(zip((axis.name for axis in found.axes), m.index, strict=True))
+        own = [names.get(i.axis or "", i) for i in read.index if isinstance(i, Affine)]
+        free = {axis.name for axis in found.value.terms[0].over}  # type: ignore[union-attr]
+        same = len(own) == len(x.index) and all(
+            a == b or (isinstance(a, Affine) and a.axis in free)
+            for a, b in zip(own, x.index, strict=True)
+        )
+        return (size, seen) if read.array == x.array and same else None
+
+    def _infinite_outside(self, operand: Operand) -> tuple[float, frozenset[Condition]]:
+        if not isinstance(operand, Read) or operand.array not in self.infinite:
+            return 0.0, frozenset()
+        size, conditions = self.infinite[operand.array]
+        return size, frozenset(seen_through(operand, conditions))
 
     def _applied(self, value: Apply, grid: Sequence[str], lengths: Mapping[str, int]) -> Code:
         if not any(isinstance(operand, Read) for operand in value.operands):
@@ -260,7 +305,8 @@ class Recogniser:
         sign, total = parts[first]
         if sign < 0:
             filling = f"np.negative({total.text}, out={{out}})"
-            total = Code(f"-{total.within(UNARY)}", total.axes, UNARY, "", filling, total.depth + 1)
+            text, depth = f"-{total.within(UNARY)}", total.depth + 1
+            total = Code(text, total.axes, UNARY, "", filling, depth, minus=total)
         for sign, code in [*parts[:first], *parts[first + 1 :]]:
             total = self._added(total, code, sign, grid)
         return total
@@ -288,10 +334,13 @@ class Recogniser:
         """The largest, or the smallest, of a term."""
         lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
         code = self._operand(term.factors[0], lengths)
-        mask = self.mask(term.domain, lengths)
+        least = -inf if name == MAXIMUM.name else inf
+        size, seen = self._infinite_outside(term.factors[0])
+        mask = self.mask(
+            [c for c in term.domain if size != least or _normal(c) not in seen], lengths
+        )
         if mask is not None:
-            none = Code("-np.inf" if name == MAXIMUM.name else "np.inf")
-            code = _where(mask, code, list(lengths), none.text)
+            code = where(mask, code, list(lengths), number(least).text)
         return _over_axes(code, [axis.name for axis in term.over if axis.name in code.axes], name)
 
     def _terms(
@@ -371,6 +420,8 @@ class Recogniser:
         elif mask is None and len(codes) > 1:
             scale, codes = _selected(scale, codes)
         for code in codes:
+            if code.minus is not None:
+                code, scale = code.minus, -scale
             if code.text.startswith("np.") or not _is_number(code):
                 factors.append(code)
             else:
@@ -397,7 +448,7 @@ class Recogniser:
         """The factors with 0 where the mask does not hold."""
         for place, code in enumerate(factors):
             if set(mask.axes) <= set(code.axes):
-                return [*factors[:place], _where(mask, code, order, "0.0"), *factors[place + 1 :]]
+                return [*factors[:place], where(mask, code, order), *factors[place + 1 :]]
         text = f"np.multiply({mask.text}, 1.0, dtype=np.{self.dtype})"
         return [*factors, Code(self.head.constant(text, f"{mask.text}_ones"), mask.axes)]
 
@@ -742,15 +793,11 @@ def _einsum(a: Code, b: Code, axes: Sequence[str], depth: int) -> Code:
     return Code(f"np.einsum({inside})", tuple(axes), ATOM, "", filling, depth)
 
 
-def _where(mask: Code, code: Code, order: Sequence[str], otherwise: str) -> Code:
+def where(mask: Code, code: Code, order: Sequence[str], otherwise: str = "0.0") -> Code:
+    """What is another number where the mask does not hold."""
     axes = [axis for axis in order if axis in code.axes or axis in mask.axes]
     text = f"np.where({arranged(mask, axes).text}, {arranged(code, axes).text}, {otherwise})"
     return Code(text, tuple(axes), ATOM, "", "", code.depth + 1)
-
-
-def masked(mask: Code, code: Code, order: Sequence[str]) -> Code:
-    """What is 0 where the mask does not hold."""
-    return _where(mask, code, order, "0.0")
 
 
 def _points(condition: Among, axes: Sequence[str], lengths: Mapping[str, int]) -> str:

@@ -10,8 +10,9 @@ from ...arrays.statements import COMPUTED, LEAF, Array, Statement
 from ...ops.shapes import BATCH
 from .biases import with_biases
 from .function import ArrayFunction, copied_by
-from .outputs import joined
+from .outputs import freed, joined
 from .pieces import in_pieces
+from .quotients import divided_late
 from .scaling import scaled
 from .statementcost import microseconds
 from .sums import flattened
@@ -93,11 +94,13 @@ def _folded(function: ArrayFunction) -> ArrayFunction:
 
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
     ("pieces", in_pieces),
+    ("quotients", divided_late),
     ("sums", flattened),
     ("windows", unfolded),
     ("factors", scaled),
     ("outputs", joined),
     ("columns", turned),
     ("biases", _folded),
+    ("vectors", freed),
 )
 """What is tried, in this order, by name."""

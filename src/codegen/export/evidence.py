@@ -17,7 +17,7 @@ from ...graph.expr import Expr, Graph
 from ...graph.store import live_nodes
 from ...notation.sympy import is_piecewise
 from ...ops.scalar import INPUT, STOP_GRADIENT
-from ...proof.precise import chain_rule, precise_values
+from ...proof.precise import chain_rule, precise_values, sides_differ
 from ...proof.rounding import point_intervals
 from ..build import Derivatives
 from ..program import Instruction, Program, flatten, map_nested
@@ -223,10 +223,12 @@ def _on_kink(graph: Graph, live: Sequence[int], exact: Mapping[int, Any]) -> boo
     """Whether an operation is just where its derivative is a matter of convention."""
     for node in live:
         op = graph.ops[node]
-        if op is INPUT or op is STOP_GRADIENT or not is_piecewise(op) or op.arity > 2:
+        if op is INPUT or op is STOP_GRADIENT or not is_piecewise(op):
             continue
-        first, *others = (exact[operand] for operand in graph.operands[node])
-        if first == (others[0] if others else 0):
+        operands = [exact[operand] for operand in graph.operands[node]]
+        if op.arity <= 2 and operands[0] == (operands[1] if op.arity == 2 else 0):
+            return True
+        if sides_differ(op, [*operands, *graph.statics.get(node, ())], DIGITS):
             return True
     return False
 

@@ -238,7 +238,7 @@ class Addressing:
             lines = [
                 f"  {name}.skip = mul i64 %total, {number}",
                 f"  {name}.first = add i64 {name}.skip, %from",
-                f"  {name} = getelementptr {element}, ptr %out, i64 {name}.first",
+                f"  {name} = getelementptr {element}, ptr %results, i64 {name}.first",
             ]
         elif kind == "group" or kind == "rows":
             lines = [

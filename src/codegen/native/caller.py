@@ -130,7 +130,7 @@ class _Caller(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _caller() -> _Caller | None:
-    if sys.implementation.name != "cpython" or not _as_in_the_headers():
+    if sys.implementation.name != "cpython" or not as_in_the_headers():
         return None
     text = _Text().text()
     api = ctypes.pythonapi
@@ -145,7 +145,7 @@ def _field(thing: Any, offset: int) -> int:
     return ctypes.c_int64.from_address(id(thing) + offset).value
 
 
-def _as_in_the_headers() -> bool:
+def as_in_the_headers() -> bool:
     """Whether objects look as CPython's and NumPy's headers say, as far as they are read here."""
     import numpy
 

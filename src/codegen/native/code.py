@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ..target import Source
 from .host import library_address, link, object_code
+from .threads import threads
 from .words import LANES
 
 QUICK: Final = 10_000
@@ -23,7 +24,7 @@ SPARE: Final = 16
 """How many more samples there is memory for than there are: the last block is a whole one."""
 
 _MARK: Final = "; layout: "
-_LIBRARY: Final = re.compile(r"^declare double @(\w+)\(", re.MULTILINE)
+_LIBRARY: Final = re.compile(r"^declare \w+ @(\w+)\(", re.MULTILINE)
 """The declaration of a function of the C library; the names of all others have dots."""
 _RUN: Final = ctypes.CFUNCTYPE(
     None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p
@@ -45,6 +46,7 @@ class Layout:
     dtype    what the numbers are
     nests    how many nests of loops there are
     block    how many samples are taken at a time; 0 where all are
+    part     how many samples, at the least, threads take at a time; 0 where one thread takes all
     """
 
     groups: list[tuple[int, bool, bool]]
@@ -59,6 +61,7 @@ class Layout:
     dtype: str = "float64"
     nests: int = 0
     block: int = 0
+    part: int = 0
 
     @classmethod
     def of(cls, source: Source) -> Layout:
@@ -91,7 +94,11 @@ def told(source: Source) -> list[str]:
     if layout.batched:
         work += f" and {layout.each:,} a sample"
     blocks = f", over blocks of up to {layout.block:,} samples" if layout.block else ""
-    return [f"machine code: {layout.nests:,} nests of loops in {layout.dtype}{blocks}; {work}"]
+    shared = ""
+    if layout.part:
+        shared = f"; {2 * layout.part:,} samples or more on up to {threads()} threads"
+    nests = f"{layout.nests:,} nests of loops in {layout.dtype}"
+    return [f"machine code: {nests}{blocks}; {work}{shared}"]
 
 
 class Code:
@@ -105,8 +112,11 @@ class Code:
             for i, function in enumerate(self._callbacks)
         }
         needs |= library_addresses(source.text)
-        self._library = link(source.binary or compiled(source), needs, ["run"])
+        names = ["run", "threads"] if self.layout.part else ["run"]
+        self._library = link(source.binary or compiled(source), needs, names)
         self.address: int = self._library["run"]
+        if self.layout.part:
+            ctypes.c_int64.from_address(self._library["threads"]).value = threads()
         self._run = _RUN(self.address)
 
     def call(self, *arguments: Any) -> Any:

@@ -36,11 +36,13 @@ FEW: Final = 4
 
 SIGNATURE: Final = (
     "ptr noalias %groups, ptr noalias %rows, i64 %total, ptr noalias %out, ptr noalias %fixed, "
-    "ptr noalias %each, i64 %room, i64 %from, i64 %n, i1 %first"
+    "ptr noalias %each, i64 %room, i64 %from, i64 %n, i1 %first, ptr noalias %results"
 )
 """What a nest is given: the addresses of arguments and of rows of samples, how many samples there
-are, the results, memory for what is the same for all samples and for what is not, for how many
-samples there is room, the first sample of the block, how many it has, whether it is the first."""
+are, the results that are numbers, memory for what is the same for all samples and for what is not,
+for how many samples there is room, the first sample of the block, how many it has, whether it is
+the first, and where the results of every sample go. Samples that are computed apart have results
+that are numbers, and memory, of their own."""
 
 Copy = tuple[int, int]
 """Which of a tile's numbers along an axis, and which of its vectors along another."""

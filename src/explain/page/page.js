@@ -18,19 +18,6 @@
 
   // -- numbers ----------------------------------------------------------------------------------
 
-  function shown(x, precision = 6) {
-    if (x === undefined || x === null) return "—";
-    if (Number.isNaN(x)) return "nan";
-    if (!Number.isFinite(x)) return x > 0 ? "inf" : "−inf";
-    if (x === 0) return "0";
-    const [digits, power] = x.toExponential(precision - 1).split("e");
-    const strip = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
-    const small = Number(power) >= -4 && Number(power) < precision;
-    const tail = `${power[0]}${power.slice(1).padStart(2, "0")}`;
-    const text = small ? strip(x.toPrecision(precision)) : `${strip(digits)}e${tail}`;
-    return text.replace(/-/g, "−");
-  }
-
   function renew() {
     for (const label of all("[data-from]")) {
       label.classList.toggle("later", Number(label.dataset.from) > at);
@@ -389,20 +376,10 @@
 
   // -- playing, pointing, training --------------------------------------------------------------
 
-  // A step every three seconds until the end, or until anybody takes over.
-  let playing = 0;
-
-  function play(on) {
-    clearInterval(playing);
-    playing = on && at < steps.length - 1 ? setInterval(onward, 3000) : 0;
-    one("play").textContent = playing ? "Pause" : "Play";
-    one("play").setAttribute("aria-pressed", String(Boolean(playing)));
-  }
-
-  function onward() {
+  const play = player(() => {
     show(at + 1);
-    if (at === steps.length - 1) play(false);
-  }
+    return at < steps.length - 1;
+  });
 
   // What is pointed at among the words lights up in the picture, and the other way round.
   function point(event) {
@@ -456,12 +433,7 @@
   }
 
   function more() {
-    one("play").addEventListener("click", () => play(!playing));
-    for (const kind of ["pointerdown", "keydown"]) {
-      document.addEventListener(kind, (event) => {
-        if (playing && event.target.id !== "play") play(false);
-      });
-    }
+    play.listen();
     for (const kind of ["pointerover", "pointerdown"]) document.addEventListener(kind, point);
     document.addEventListener("click", (event) => {
       if (event.target.matches(".train")) train(Number(event.target.dataset.steps));

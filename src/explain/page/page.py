@@ -42,14 +42,14 @@ def html(w: Lesson) -> str:
     numbers = LiveNumbers(at_numbers)
     live = _drawn(at_numbers, numbers)
     drawn = _drawn(w, LiveNumbers(w)) if w.symbolic else live
-    style = f"{_font()}{read_text('page.css')}"
+    style = f"{font_style()}{read_text('page.css')}"
     code = script(w, at_numbers, numbers)
     heading = blocks_html([next(opening(w))]).replace("<h1>", '<h1 id="title">')
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_policy(style, code)}">
+<meta http-equiv="Content-Security-Policy" content="{policy(style, code)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(w.title)}</title>
 <style>{style}</style>
@@ -78,11 +78,11 @@ def html(w: Lesson) -> str:
 """
 
 
-def notebook(w: Lesson) -> str:
-    """The page in a frame of its own, for a notebook's cell: its style and script stay inside."""
+def notebook(page: str, title: str) -> str:
+    """A page in a frame of its own, for a notebook's cell: its style and script stay inside."""
     return (
         f'<iframe sandbox="allow-scripts" width="100%" height="760" frameborder="0" '
-        f'title="{escape(w.title, quote=True)}" srcdoc="{escape(html(w), quote=True)}"></iframe>'
+        f'title="{escape(title, quote=True)}" srcdoc="{escape(page, quote=True)}"></iframe>'
     )
 
 
@@ -126,12 +126,17 @@ _LEGEND: Final = (
 
 _LEGEND_NUMBERS: Final = " <span>—: not computed yet</span>"
 
-_CONTROLS: Final = """<nav class="script" hidden aria-label="Steps">
+PLAY: Final = """<button type="button" id="play" aria-pressed="false">Play</button>
+<select id="speed" aria-label="Speed of playing">
+<option value="6">slow</option><option value="3" selected>steady</option>
+<option value="1">fast</option></select>"""
+
+_CONTROLS: Final = f"""<nav class="script" hidden aria-label="Steps">
 <button type="button" id="previous" aria-keyshortcuts="ArrowLeft">← Previous</button>
 <button type="button" id="next" aria-keyshortcuts="ArrowRight">Next →</button>
 <span id="place"></span>
 <select id="jump" aria-label="Go to a step"></select>
-<button type="button" id="play" aria-pressed="false">Play</button>
+{PLAY}
 <label class="switch">
 <input type="checkbox" id="predict"> Predict: hide numbers until I answer
 </label>
@@ -271,7 +276,7 @@ def _known_from(w: Lesson) -> dict[str, int]:
     return known
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str) -> str:
     """Nothing from anywhere, but for this style with the font in it, and this script."""
     return (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
@@ -285,7 +290,7 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _font() -> str:
+def font_style() -> str:
     """The style that brings the maths font: brackets and roots grow with it, on every system."""
     font = base64.b64encode(files(__package__).joinpath("math.woff2").read_bytes()).decode()
     return (

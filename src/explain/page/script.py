@@ -56,7 +56,7 @@ def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
         "FUNCTIONS": typed_functions(w.graph),
     }
     emitted = "".join(f"const {name} = (\n{text}\n);\n" for name, text in programs.items())
-    written = "".join(map(read_text, ("judges.js", "answers.js", "page.js")))
+    written = "".join(map(read_text, ("shown.js", "play.js", "judges.js", "answers.js", "page.js")))
     return f"const DATA = {text};\n{emitted}{written}"
 
 

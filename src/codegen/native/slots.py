@@ -1,0 +1,168 @@
+"""The numbers and gradients of many Values at once, moved between them and arrays by machine code.
+
+A loop of Python takes some 40 ns for each Value, which is longer than what is computed with it.
+Each function here is given a tuple or list of Values, and answers how many it has done: at
+something that is no plain number it stops, and Python goes on from there. It reads of objects what
+CPython's headers lay open; where memory does not look as they say, there are no such functions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from ...graph.value import Value
+from .builder import Builder
+from .caller import as_in_the_headers
+from .host import available, link, object_code
+
+_NUMBER: Final = object.__basicsize__
+"""Where a float's number is: behind what every object has, of which its type comes last."""
+_TYPE: Final = _NUMBER - 8
+_API: Final = (
+    *("PyLong_AsDouble", "PyErr_Clear", "PyFloat_FromDouble", "Py_DecRef"),
+    *("PyList_GetItem", "PyTuple_GetItem"),
+)
+_NAMES: Final = ("read", "add", "write")
+
+
+class Slots(NamedTuple):
+    """Functions of Values, how many there are, and the address of as many float64.
+
+    read   their numbers → the array
+    add    the array, each times a number that comes last, is added to their gradients
+    write  the array → their numbers
+    """
+
+    read: Callable[[Any, int, int], int]
+    add: Callable[[Any, int, int, float], int]
+    write: Callable[[Any, int, int], int]
+    kept: Any
+
+
+@lru_cache(maxsize=1)
+def slots() -> Slots | None:
+    """The functions; None where there is no LLVM, or Python's objects are laid out otherwise.
+
+    >>> import numpy
+    >>> values, numbers = [Value(1.0), Value(2.5)], numpy.zeros(2)
+    >>> move = slots()
+    >>> if move: _ = move.read(values, 2, numbers.ctypes.data)
+    >>> if move: numbers.tolist() == [1.0, 2.5]
+    True
+    """
+    if not available() or not as_in_the_headers():
+        return None
+    data, grad = _place("_data"), _place("_grad")
+    if data is None or grad is None:
+        return None
+    text = _Text(data, grad).text()
+    needs = {n: ctypes.cast(getattr(ctypes.pythonapi, n), ctypes.c_void_p).value or 0 for n in _API}
+    library = link(object_code(text, 2, tidy=True), needs, _NAMES)
+    whole, thing = ctypes.c_int64, ctypes.py_object
+    plain = ctypes.PYFUNCTYPE(whole, thing, whole, whole)
+    scaled = ctypes.PYFUNCTYPE(whole, thing, whole, whole, ctypes.c_double)
+    read, write = plain(library["read"]), plain(library["write"])
+    return Slots(read, scaled(library["add"]), write, library)
+
+
+def _place(name: str) -> int | None:
+    """Where in a Value a slot is, in bytes; found by what is put into it."""
+    value = Value(0.0)
+    known = [0.7310585786300049, -0.25]
+    found = set(range(16, Value.__basicsize__, 8))
+    for number in known:
+        setattr(value, name, number)
+        words = {place: ctypes.c_int64.from_address(id(value) + place).value for place in found}
+        found = {place for place, word in words.items() if word == id(number)}
+    return found.pop() if len(found) == 1 else None
+
+
+class _Text(Builder):
+    """Writes the functions."""
+
+    def __init__(self, data: int, grad: int) -> None:
+        super().__init__()
+        self._data, self._grad = data, grad
+        self.api: dict[str, Any] = {}
+        p, w, d, nothing = self.pointer, self.whole, self.double, self.ir.VoidType()
+        kinds: dict[str, tuple[Any, list[Any]]] = {
+            "PyLong_AsDouble": (d, [p]),
+            "PyErr_Clear": (nothing, []),
+            "PyFloat_FromDouble": (p, [d]),
+            "Py_DecRef": (nothing, [p]),
+            "PyList_GetItem": (p, [p, w]),
+            "PyTuple_GetItem": (p, [p, w]),
+        }
+        for name, (result, given) in kinds.items():
+            kind = self.ir.FunctionType(result, given)
+            self.api[name] = self.ir.Function(self.module, kind, name)
+
+    def text(self) -> str:
+        """All of it."""
+        for name in _NAMES:
+            self._write(name)
+        return str(self.module)
+
+    def _write(self, name: str) -> None:
+        kinds = [self.pointer, self.whole, self.pointer] + [self.double] * (name == "add")
+        kind = self.ir.FunctionType(self.whole, kinds)
+        function = self.ir.Function(self.module, kind, name)
+        things, n, numbers, *scale = function.args
+        b = self.ir.IRBuilder(function.append_basic_block("entry"))
+        self._found = b.alloca(self.double)  # here, for one in a loop would be made at each turn
+        for container, prefix in ((list, "PyList"), (tuple, "PyTuple")):
+            with b.if_then(self._is(b, things, container)):
+                with self.loop(b, n) as i:
+                    value = b.call(self.api[f"{prefix}_GetItem"], [things, i])
+                    number = self.at(b, numbers, i, self.double)
+                    self._step(b, name, value, i, number, scale)
+                b.ret(n)
+        b.ret(self.number(0))
+
+    def _step(self, b: Any, name: str, value: Any, i: Any, number: Any, scale: list[Any]) -> None:
+        """What is done with one Value and one number."""
+        place = self._grad if name == "add" else self._data
+        slot = self.at(b, value, place, self.ir.IntType(8))
+        held = b.load(slot, typ=self.pointer)
+        if name == "read":
+            b.store(self._float(b, held, i), number)
+            return
+        new = b.load(number, typ=self.double)
+        if name == "add":
+            new = b.fadd(self._float(b, held, i), b.fmul(new, scale[0]))
+        else:
+            self._float(b, held, i)
+        made = b.call(self.api["PyFloat_FromDouble"], [new])
+        with b.if_then(b.icmp_unsigned("==", made, self.pointer(None)), likely=False):
+            b.call(self.api["PyErr_Clear"], [])
+            b.ret(i)
+        b.store(made, slot)
+        b.call(self.api["Py_DecRef"], [held])
+
+    def _float(self, b: Any, held: Any, i: Any) -> Any:
+        """A float or int as a number; the function ends at anything else, and at nothing."""
+        with b.if_then(b.icmp_unsigned("==", held, self.pointer(None)), likely=False):
+            b.ret(i)
+        result = self._found
+        is_float = self._is(b, held, float)
+        with b.if_else(is_float, likely=True) as (plain, other):
+            with plain:
+                place = self.at(b, held, _NUMBER, self.ir.IntType(8))
+                b.store(b.load(place, typ=self.double), result)
+            with other:
+                with b.if_then(b.not_(self._is(b, held, int)), likely=False):
+                    b.ret(i)
+                number = b.call(self.api["PyLong_AsDouble"], [held])
+                with b.if_then(b.fcmp_ordered("==", number, self.double(-1.0)), likely=False):
+                    b.call(self.api["PyErr_Clear"], [])  # too large, or -1 indeed
+                    b.ret(i)
+                b.store(number, result)
+        return b.load(result, typ=self.double)
+
+    def _is(self, b: Any, thing: Any, kind: type) -> Any:
+        """Whether an object is of exactly this type."""
+        found = b.load(self.at(b, thing, _TYPE, self.ir.IntType(8)), typ=self.whole)
+        return b.icmp_unsigned("==", found, self.number(id(kind)))

@@ -1,0 +1,747 @@
+"use strict";
+// A large expression: computed here by the programs of its operations, drawn as groups that open,
+// and worded one step at a time. DATA has the expression as columns, operands first.
+(() => {
+  const one = (id) => document.getElementById(id);
+  const count = DATA.names.length;
+  const { names, operands, kinds, groups, root } = DATA;
+  const OTHERS = { inf: Infinity, "-inf": -Infinity, nan: NaN };
+  const given = DATA.given.map((x) => (typeof x === "string" ? OTHERS[x] : x));
+  const leaves = [...given];
+  const [values, slopes] = [new Float64Array(count), new Float64Array(count)];
+  const [locals, shares] = [new Array(count), new Array(count)];
+  for (const group of groups) group.leaves = group.arrays.flatMap(([, list]) => list);
+  const row = new Map(DATA.ids.map((id, i) => [id, i]));
+  const readers = Array.from({ length: count }, () => []);
+  operands.forEach((list, node) => {
+    list.forEach((operand, position) => readers[operand].push([node, position]));
+  });
+  const open = new Set();
+  let picture = null;
+  let steps = [];
+  let at = 0;
+  let zoom = 1;
+  let whole = true;
+
+  // -- computing --------------------------------------------------------------------------------
+
+  function forward(into) {
+    for (let node = 0; node < count; node++) {
+      if (kinds[node] < 0) {
+        into[node] = leaves[node];
+        continue;
+      }
+      const found = KINDS[kinds[node]][0](...operands[node].map((operand) => into[operand]));
+      into[node] = found[0];
+      if (into === values) locals[node] = found;
+    }
+    return into[root];
+  }
+
+  const passes = (node, position) =>
+    DATA.wanted[operands[node][position]] === 1 && DATA.words[kinds[node]].passes[position];
+
+  function compute() {
+    forward(values);
+    slopes.fill(0);
+    slopes[root] = 1;
+    for (let node = count - 1; node >= 0; node--) {
+      if (kinds[node] < 0 || !DATA.wanted[node]) continue;
+      const numbers = operands[node].map((operand) => values[operand]);
+      shares[node] = KINDS[kinds[node]][1](slopes[node], ...numbers);
+      operands[node].forEach((operand, position) => {
+        if (passes(node, position)) slopes[operand] += shares[node][position];
+      });
+    }
+  }
+
+  // -- words ------------------------------------------------------------------------------------
+
+  const safe = (text) =>
+    text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+  const math = (...parts) => `<math>${parts.join("")}</math>`;
+  const sign = (text) => `<mo>${text}</mo>`;
+
+  // A name as maths: numbers after it are subscripts.
+  function named(name) {
+    if (/^-?[\d.]/.test(name)) return `<mn>${safe(name.replace("-", "−"))}</mn>`;
+    const [, stem, digits] = /^(.*?)((?:\d+(?:_\d+)*)?)$/s.exec(name);
+    const base = `<mi>${safe(stem.replace(/_+$/, "") || stem)}</mi>`;
+    return digits ? `<msub>${base}<mn>${digits.replace(/_/g, ",")}</mn></msub>` : base;
+  }
+
+  function digits(x, bracketed = false) {
+    const text = shown(x);
+    const bad = Number.isFinite(x) ? "" : ' class="wrong"';
+    return `<mn${bad}>${bracketed && text.startsWith("−") ? `(${text})` : text}</mn>`;
+  }
+
+  const derivative = (node) =>
+    `<mfrac><mrow><mi>∂</mi>${named(names[root])}</mrow><mrow><mi>∂</mi>${named(names[node])}</mrow></mfrac>`;
+
+  // A formula of an operation with names, or numbers, in its places.
+  function filled(form, node) {
+    const parts = [...operands[node], node];
+    return form
+      .replace(/<i data-o="(\d+)"><\/i>/g, (_, i) => named(names[parts[i]]))
+      .replace(/<i data-x="(\d+)"( data-b)?><\/i>/g, (_, i, b) => digits(values[parts[i]], Boolean(b)));
+  }
+
+  // Sides with "=" between them, without those that say what the one before says.
+  const chain = (...sides) =>
+    sides.filter((side, i) => side !== sides[i + 1]).join(math(sign("=")));
+
+  const link = (node) =>
+    `<a href="#step-${kinds[node] < 0 ? "backward" : "forward"}-n${DATA.ids[node]}">${math(named(names[node]))}</a>`;
+  const back = (node) =>
+    node === root ? '<a href="#step-seed">the seed</a>' : `<a href="#step-backward-n${DATA.ids[node]}">${math(named(names[node]))}</a>`;
+  const para = (html, kind = "") => `<p${kind && ` class="${kind}"`}>${html}</p>`;
+  const list = (items) => (items.length ? `<ul class="said">${items.map((i) => `<li>${i}</li>`).join("")}</ul>` : "");
+
+  function several(items, most = 12) {
+    const more = items.length - most;
+    const some = more > 1 ? items.slice(0, most) : items;
+    return some.join("") + (more > 1 ? para(`… and ${more.toLocaleString("en")} more, alike.`, "dim") : "");
+  }
+
+  function forwardNode(node) {
+    const words = DATA.words[kinds[node]];
+    const to = readers[node].filter(([reader]) => reader !== node).map(([reader]) => link(reader));
+    const unique = [...new Set(to)];
+    const used = unique.length > 6 ? `${unique.slice(0, 6).join(", ")} and ${unique.length - 6} more` : unique.join(", ");
+    return (
+      para(chain(math(named(names[node])), filled(words.formula, node), filled(words.numbers, node), math(digits(values[node]))), "formula") +
+      para(`Operands: ${[...new Set(operands[node])].map(link).join(", ")}. ` + (used ? `Used by ${used}.` : "It is the output."))
+    );
+  }
+
+  function backwardNode(node) {
+    const arrived = readers[node].filter(([reader, position]) => DATA.wanted[reader] && passes(reader, position));
+    const from = arrived.map(([reader, position]) => math(digits(shares[reader][position], true)) + ` through ${back(reader)}`);
+    const leaf = kinds[node] < 0;
+    let text =
+      node === root
+        ? para('What arrives here is <a href="#step-seed">the seed</a>, 1.')
+        : from.length === 1
+          ? para(`Its cotangent arrived through ${back(arrived[0][0])}.`)
+          : from.length
+            ? para(`${from.length} shares arrived, and are added:`) + list(from.slice(0, 12)) +
+              (from.length > 12 ? para(`… and ${from.length - 12} more.`, "dim") : "")
+            : para("Nothing can reach it, so its derivative is 0.");
+    if (leaf) return text + para("It is a leaf: this is its derivative.");
+    const words = DATA.words[kinds[node]];
+    text += para(`${math(named(names[node]), sign("="))}${filled(words.formula, node)}: ${safe(words.sentence)}.`);
+    const parts = operands[node].flatMap((operand, position) => {
+      if (!passes(node, position)) return [];
+      const local = locals[node][1 + position];
+      const dead = local === 0 ? " blocked" : "";
+      return [
+        `<div class="pass${dead}"><h3>To ${back(operand)}</h3><dl>` +
+          `<div><dt>local derivative</dt><dd>${chain(filled(words.local[position], node), filled(words.localNumbers[position], node), math(digits(local)))}</dd></div>` +
+          `<div><dt>upstream × local</dt><dd>${math(digits(slopes[node], true), sign("×"), digits(local, true), sign("="), digits(shares[node][position]))}</dd></div>` +
+          '</dl><p class="dead">The local derivative is 0: nothing passes.</p></div>',
+      ];
+    });
+    return text + parts.join("");
+  }
+
+  // Many numbers at a glance: blue is positive, orange negative, strong is large.
+  function heat(nodes, from, what) {
+    const numbers = nodes.map((node) => from[node]);
+    const largest = Math.max(...numbers.map(Math.abs).filter(Number.isFinite), 0) || 1;
+    const places = nodes.map((node) => /_(\d+)_(\d+)$/.exec(names[node]));
+    const grid = places.every(Boolean) && new Set(places.map((p) => p[2])).size;
+    const columns = grid && grid < nodes.length ? grid : Math.min(nodes.length, 64);
+    const cell = Math.max(4, Math.min(16, Math.floor(560 / columns)));
+    const cells = numbers.map((x, i) => {
+      const strength = Number.isFinite(x) ? Math.abs(x) / largest : 1;
+      const colour = Number.isNaN(x) ? "#888888" : x < 0 ? "#d55e00" : "#0072b2";
+      const [left, top] = [cell * (i % columns), cell * Math.floor(i / columns)];
+      return `<rect x="${left}" y="${top}" width="${cell - 1}" height="${cell - 1}" fill="${colour}" fill-opacity="${(0.06 + 0.94 * strength).toFixed(2)}"><title>${safe(names[nodes[i]])}: ${shown(x)}</title></rect>`;
+    });
+    const height = cell * Math.ceil(nodes.length / columns);
+    const low = Math.min(...numbers);
+    const high = Math.max(...numbers);
+    const range = nodes.length === 1 ? shown(numbers[0]) : `${shown(low)} to ${shown(high)}`;
+    const size = `viewBox="0 0 ${cell * columns} ${height}" width="${cell * columns}" height="${height}"`;
+    const label = `${what}: ${nodes.length} numbers, ${range}`;
+    const drawn = nodes.length > 1 ? `<svg class="heat" ${size} role="img" aria-label="${safe(label)}">${cells.join("")}</svg>` : "";
+    return para(`${what}: ${range}`) + drawn;
+  }
+
+  function groupWords(g, isBackward) {
+    const group = groups[g];
+    const said = group.said.length ? group.said[isBackward ? 1 : 0] : [];
+    const ends = group.ends.filter((node) => !isBackward || DATA.wanted[node]);
+    let text = para(safe(group.counts) + ".") + list(said);
+    if (isBackward) {
+      if (ends.length) text += heat(ends, slopes, `∂${safe(names[root])} by what it hands on`);
+      for (const [stem, list] of group.arrays) {
+        const asked = list.filter((node) => DATA.wanted[node]);
+        if (asked.length) text += heat(asked, slopes, `∂${safe(names[root])} by ${safe(stem)}`);
+      }
+    } else {
+      text += heat(ends, values, "What it hands on");
+      for (const [stem, list] of group.arrays) text += heat(list, values, safe(stem));
+    }
+    return `${text}<p><button type="button" class="look" data-unit="g${g}">Look inside</button></p>`;
+  }
+
+  function update() {
+    const rates = DATA.update.rates.map((rate, i) => `<option${i === DATA.update.rates.length - 1 ? " selected" : ""}>${rate}</option>`);
+    const button = (n, text) => `<button type="button" class="train" data-steps="${n}">${text}</button> `;
+    return (
+      para(safe(DATA.update.sentence)) +
+      `<div class="training"><p><label>learning rate <select id="rate">${rates.join("")}</select></label> ` +
+      button(1, "1 step") + button(50, "50 steps") +
+      '<button type="button" id="again">Back to the start</button></p><p class="note" id="trained" role="status"></p>' +
+      '<svg id="curve" viewBox="0 0 300 90" width="300" height="90" role="img" aria-label="The output after each step"><polyline points=""/></svg></div>'
+    );
+  }
+
+  const unitNode = (unit) => (unit[0] === "n" ? Number(unit.slice(1)) : -1);
+
+  // A step's title and its words, both HTML.
+  function worded({ kind, unit }) {
+    const node = unit ? unitNode(unit) : -1;
+    const group = unit && node < 0 ? Number(unit.slice(1)) : -1;
+    const title = group >= 0 ? safe(groups[group].title) : "";
+    if (kind === "question") {
+      const tried = DATA.tried ? para("No values were given: the leaves start at random numbers.") : "";
+      const loss = DATA.loss[0].length ? list(DATA.loss[0].slice(0, 8)) : "";
+      return ["The question", para(safe(DATA.question)) + tried + para(safe(DATA.why)) + loss +
+        para("Next goes from box to box. A box with a double frame opens where it stands, and its inside becomes steps too.", "dim")];
+    }
+    if (kind === "forward") {
+      return group >= 0 ? [`${title}, forward`, groupWords(group, false)] : [math(named(names[node]), sign("="), digits(values[node])), forwardNode(node)];
+    }
+    if (kind === "seed") return [math(derivative(root), sign("="), "<mn>1</mn>"), para(`${math(named(names[root]))} changes exactly as much as itself: the backward pass starts from 1.`) + list(DATA.loss[1].slice(0, 8))];
+    if (kind === "backward") {
+      return group >= 0 ? [`${title}, backward`, groupWords(group, true)] : [math(derivative(node), sign("="), digits(slopes[node])), backwardNode(node)];
+    }
+    if (kind === "stable") return ["The stable form", DATA.stable];
+    if (kind === "check") {
+      return ["Is it right?", para(`Each of the ${DATA.asked.length.toLocaleString("en")} derivatives beside a difference quotient (f(x + h) − f(x − h))/2h, which knows no calculus. sympy judges the same in Python: <code>w.step("agreement")</code>.`) +
+        '<p><button type="button" id="judge">Compare them all</button></p><p><progress id="progress" max="1" value="0" hidden aria-label="Compared"></progress></p><p id="verdict" role="status"></p>'];
+    }
+    return ["Steps downhill", update()];
+  }
+
+  const PARTS = { question: "The question", forward: "Forward", seed: "The seed", backward: "Backward", stable: "Backward", check: "Agreement", update: "The update" };
+
+  // -- steps ------------------------------------------------------------------------------------
+
+  const wanted = (unit) => {
+    const node = unitNode(unit);
+    if (node >= 0) return Boolean(DATA.wanted[node]);
+    const group = groups[Number(unit.slice(1))];
+    return [...group.ends, ...group.leaves].some((end) => DATA.wanted[end]);
+  };
+  const computed = (unit) => {
+    const node = unitNode(unit);
+    if (node >= 0) return kinds[node] >= 0;
+    const group = groups[Number(unit.slice(1))];
+    return group.ends.some((end) => kinds[end] >= 0);
+  };
+
+  function arrange() {
+    picture = LAYOUT.all(open);
+    const { order } = picture;
+    const ahead = order.filter(computed).map((unit) => ({ kind: "forward", unit }));
+    const behind = [...order].reverse().filter(wanted).map((unit) => ({ kind: "backward", unit }));
+    steps = [{ kind: "question" }, ...ahead, { kind: "seed", unit: LAYOUT.standing(root, open) }, ...behind];
+    if (DATA.stable) steps.push({ kind: "stable" });
+    steps.push({ kind: "check" }, { kind: "update" });
+    drawGraph();
+  }
+
+  const idOf = ({ kind, unit }) => {
+    const node = unit && kind !== "seed" ? unitNode(unit) : -1;
+    return `step-${kind}${unit && kind !== "seed" ? `-${node >= 0 ? `n${DATA.ids[node]}` : unit}` : ""}`;
+  };
+
+  function show(index, move = true) {
+    at = Math.max(0, Math.min(steps.length - 1, index));
+    const step = steps[at];
+    renew();
+    one("previous").setAttribute("aria-disabled", String(at === 0));
+    one("next").setAttribute("aria-disabled", String(at === steps.length - 1));
+    one("place").textContent = `step ${at + 1} of ${steps.length}`;
+    one("status").textContent = `Step ${at + 1} of ${steps.length}, ${PARTS[step.kind]}: ${one("heading").textContent}`;
+    sliders(step);
+    if (!whole) center();
+    if (move && location.protocol !== "about:") history.replaceState(null, "", `#${idOf(step)}`);
+  }
+
+  // The words and the picture of the step, at the numbers as they are now.
+  function renew() {
+    const [title, words] = worded(steps[at]);
+    one("step").innerHTML = `<p class="part">${PARTS[steps[at].kind]}</p><h2 id="heading" tabindex="-1">${title}</h2>${words}`;
+    markGraph();
+    if (steps[at].kind === "update") curve();
+  }
+
+  // Opens what a node is inside of, and goes to its step.
+  function goTo(kind, node) {
+    if (kind === "forward" && kinds[node] < 0) kind = "backward";
+    const closed = LAYOUT.chains[node].filter((group) => !open.has(group));
+    closed.forEach((group) => open.add(group));
+    if (closed.length) arrange();
+    const unit = `n${node}`;
+    let index = steps.findIndex((step) => step.kind === kind && step.unit === unit);
+    if (index < 0) index = steps.findIndex((step) => step.unit === unit);
+    show(Math.max(index, 0));
+  }
+
+  function go(hash) {
+    const found = /^#step-(\w+?)(?:-([ng])(\d+))?$/.exec(hash);
+    if (!found) return false;
+    const [, kind, letter, number] = found;
+    if (letter === "n" && row.has(Number(number))) goTo(kind, row.get(Number(number)));
+    else {
+      const index = steps.findIndex((step) => `#${idOf(step)}` === hash);
+      if (index < 0) return false;
+      show(index);
+    }
+    return true;
+  }
+
+  // Opens or closes a group, and stays where the reader was.
+  function toggle(g) {
+    const here = steps[at];
+    const inside = groups.map((_, i) => i).filter((i) => within(i, g));
+    if (open.has(g)) for (const i of [g, ...inside]) open.delete(i);
+    else open.add(g);
+    arrange();
+    let index = steps.findIndex((step) => step.kind === here.kind && step.unit === here.unit);
+    const units = new Set(picture.order.filter((unit) => {
+      const node = unitNode(unit);
+      return node >= 0 ? LAYOUT.chains[node].includes(g) : within(Number(unit.slice(1)), g);
+    }));
+    if (index < 0 && open.has(g)) index = steps.findIndex((step) => step.kind === here.kind && units.has(step.unit));
+    if (index < 0) index = steps.findIndex((step) => step.kind === here.kind && step.unit === `g${g}`);
+    fit();
+    show(index < 0 ? Math.min(at, steps.length - 1) : index);
+  }
+
+  function within(inner, outer) {
+    for (let g = groups[inner].parent; g >= 0; g = groups[g].parent) if (g === outer) return true;
+    return false;
+  }
+
+  // -- the picture ------------------------------------------------------------------------------
+
+  const text = (x, y, kind, content) => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" class="${kind}">${safe(content)}</text>`;
+  const cut = (content, length) => (content.length > length ? `${content.slice(0, length - 1)}…` : content);
+
+  function drawGraph() {
+    const { boxes, width, height } = picture;
+    const counts = new Map();
+    for (let node = 0; node < count; node++) {
+      if (kinds[node] < 0) continue;
+      const to = LAYOUT.standing(node, open);
+      for (const operand of operands[node]) {
+        if (kinds[operand] === -2) continue;
+        const from = LAYOUT.standing(operand, open);
+        if (from !== to) counts.set(`${from} ${to}`, (counts.get(`${from} ${to}`) ?? 0) + 1);
+      }
+    }
+    const frames = [];
+    const drawn = [];
+    for (const [unit, box] of boxes) (box.open ? frames : drawn).push(boxed(unit, box));
+    const edges = [...counts].map(([key, number]) => edge(...key.split(" "), number));
+    const svg = one("graph");
+    svg.setAttribute("viewBox", `0 0 ${width.toFixed(0)} ${height.toFixed(0)}`);
+    svg.innerHTML =
+      '<defs><marker id="arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse" markerUnits="userSpaceOnUse"><path d="M0 1L10 5L0 9z" class="tip"/></marker>' +
+      '<marker id="back" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="11" markerHeight="11" orient="auto-start-reverse" markerUnits="userSpaceOnUse"><path d="M0 1L10 5L0 9z" class="back-tip"/></marker></defs>' +
+      frames.join("") + edges.join("") + drawn.join("");
+    scale();
+  }
+
+  function boxed(unit, box) {
+    const frame = `<rect x="${box.x.toFixed(1)}" y="${box.y.toFixed(1)}" width="${box.width}" height="${box.height}" rx="4"/>`;
+    const node = unitNode(unit);
+    const middle = box.x + box.width / 2;
+    if (node >= 0) {
+      const lines =
+        text(middle, box.y + 17, "name", cut(nodeTitle(node), 22)) +
+        text(box.x + 8, box.y + 33, "what value", "value") +
+        text(box.x + box.width - 8, box.y + 33, "number value", "—") +
+        (DATA.wanted[node] ? text(box.x + 8, box.y + 50, "what derived", names[node].length + names[root].length < 12 ? `∂${names[root]}/∂${names[node]}` : "derivative") + text(box.x + box.width - 8, box.y + 50, "number derived", "—") : "");
+      return `<g class="node" id="figure-${unit}" data-unit="${unit}" role="button" tabindex="0" aria-label="${safe(names[node])}">${frame}${lines}</g>`;
+    }
+    const group = groups[Number(unit.slice(1))];
+    const label = `aria-label="${safe(group.title)}: ${safe(group.counts)}" aria-expanded="${box.open}"`;
+    if (box.open) {
+      return `<g class="group open" id="figure-${unit}" data-unit="${unit}" role="button" tabindex="0" ${label}>${frame}${text(box.x + 10, box.y + 18, "title", `− ${cut(group.title, 60)}`)}</g>`;
+    }
+    const inner = `<rect class="inner" x="${(box.x + 3).toFixed(1)}" y="${(box.y + 3).toFixed(1)}" width="${box.width - 6}" height="${box.height - 6}" rx="3"/>`;
+    const counts = group.counts.split(", ");
+    return (
+      `<g class="node group" id="figure-${unit}" data-unit="${unit}" role="button" tabindex="0" ${label}>${frame}${inner}` +
+      text(middle, box.y + 18, "name", cut(`+ ${group.title}`, 24)) +
+      text(middle, box.y + 33, "counts", cut(counts.slice(0, 2).join(", "), 28)) +
+      text(middle, box.y + 48, "counts span", "") + "</g>"
+    );
+  }
+
+  function nodeTitle(node) {
+    const words = kinds[node] >= 0 ? DATA.words[kinds[node]].prose : "";
+    return words ? `${names[node]}: ${words}` : names[node];
+  }
+
+  function edge(from, to, number) {
+    const [a, b] = [picture.boxes.get(from), picture.boxes.get(to)];
+    const [x1, y1, x2, y2] = [a.x + a.width, a.y + a.height / 2, b.x, b.y + b.height / 2];
+    const bend = Math.max(24, Math.abs(x2 - x1) / 2);
+    const d = `M${x1.toFixed(1)} ${y1.toFixed(1)}C${(x1 + bend).toFixed(1)} ${y1.toFixed(1)} ${(x2 - bend).toFixed(1)} ${y2.toFixed(1)} ${x2.toFixed(1)} ${y2.toFixed(1)}`;
+    const many = number > 1 && picture.boxes.size < 60 ? text((x1 + x2) / 2, (y1 + y2) / 2 - 4, "local", number.toLocaleString("en")) : "";
+    return `<g class="edge" data-from="${from}" data-to="${to}"><path d="${d}" class="line" marker-end="url(#arrow)"/><path d="${d}" class="back" marker-start="url(#back)"/>${many}</g>`;
+  }
+
+  // What is known at this step, and what it is about.
+  function markGraph() {
+    const { kind, unit } = steps[at];
+    const svg = one("graph");
+    const seen = { forward: new Set(), backward: new Set() };
+    steps.slice(0, at + 1).forEach((step) => {
+      if (step.kind === "seed") seen.backward.add(step.unit);
+      else if (step.unit) seen[step.kind].add(step.unit);
+    });
+    if (at === steps.length - 1) for (const name of picture.order) seen.backward.add(name);
+    for (const part of svg.querySelectorAll(".node")) {
+      const name = part.dataset.unit;
+      const node = unitNode(name);
+      const [ahead, behind] = [seen.forward.has(name) || !computed(name), seen.backward.has(name)];
+      if (node >= 0) {
+        part.querySelector(".number.value").textContent = ahead ? shown(values[node]) : "—";
+        const slope = part.querySelector(".number.derived");
+        if (slope) slope.textContent = behind ? shown(slopes[node]) : "—";
+      } else {
+        const { ends } = groups[Number(name.slice(1))];
+        part.querySelector(".span").textContent = behind ? `∂ ${range(ends, slopes)}` : ahead ? range(ends, values) : "—";
+      }
+      part.classList.toggle("current", name === unit);
+      part.classList.toggle("turn", name === unit && kind !== "forward");
+    }
+    for (const part of svg.querySelectorAll(".edge")) {
+      part.classList.toggle("feeds", kind === "forward" && part.dataset.to === unit);
+      part.classList.toggle("current", kind === "backward" && part.dataset.to === unit);
+    }
+  }
+
+  function range(nodes, from) {
+    const numbers = nodes.map((node) => from[node]);
+    const [low, high] = [Math.min(...numbers), Math.max(...numbers)].map((x) => shown(x, 3));
+    return low === high ? low : `${low} … ${high}`;
+  }
+
+  const SMALLEST = 0.6;
+
+  // The whole picture where it can be read so, else the surroundings of the step.
+  function fit() {
+    const view = one("graph").closest(".scroll");
+    const all = Math.min(view.clientWidth / picture.width, Math.max(320, innerHeight * 0.7) / picture.height, 1.2);
+    whole = all >= SMALLEST;
+    zoom = whole ? all : 0.85;
+    scale();
+  }
+
+  function scale() {
+    const svg = one("graph");
+    svg.setAttribute("width", Math.ceil(picture.width * zoom));
+    svg.setAttribute("height", Math.ceil(picture.height * zoom));
+  }
+
+  function center() {
+    const box = picture.boxes.get(steps[at].unit);
+    const view = one("graph").closest(".scroll");
+    if (!box) return;
+    view.scrollLeft = zoom * (box.x + box.width / 2) - view.clientWidth / 2;
+    view.scrollTop = zoom * (box.y + box.height / 2) - view.clientHeight / 2;
+  }
+
+  function zoomBy(factor) {
+    zoom = Math.max(0.05, Math.min(3, zoom * factor));
+    whole = false;
+    scale();
+    center();
+  }
+
+  // -- sliders ----------------------------------------------------------------------------------
+
+  const MOST = 8;
+
+  // Sliders for the leaves that the step is about; for the first that were asked for where it is
+  // about none.
+  function sliders({ unit }) {
+    const node = unit ? unitNode(unit) : -1;
+    let about = [];
+    if (node >= 0) about = kinds[node] === -1 ? [node] : operands[node].filter((operand) => kinds[operand] === -1);
+    else if (unit) about = groups[Number(unit.slice(1))].leaves;
+    about = [...new Set(about)];
+    if (!about.length) about = DATA.data.length ? DATA.data : kinds.flatMap((kind, i) => (kind === -1 ? [i] : []));
+    const some = about.slice(0, MOST);
+    const rows = some.map((leaf) => {
+      const value = leaves[leaf];
+      const middle = Math.abs(given[leaf]) < 1e300 ? given[leaf] : 0;
+      const reach = Math.max(2, 2 * Math.abs(middle));
+      const name = safe(names[leaf]);
+      return (
+        `<div class="leaf"><label for="slider-${leaf}">${name}</label><input type="range" id="slider-${leaf}" data-leaf="${leaf}" min="${middle - reach}" max="${middle + reach}" step="any" value="${value}">` +
+        `<input type="number" data-leaf="${leaf}" step="any" value="${value}" aria-label="${name} as a number"></div>`
+      );
+    });
+    const more = about.length > MOST ? para(`${(about.length - MOST).toLocaleString("en")} more: find one by its name.`, "note") : "";
+    one("sliders").innerHTML = `<p><strong>Move the leaves</strong> <button type="button" id="reset">Back to the given values</button></p>${rows.join("")}${more}`;
+  }
+
+  function moved(event) {
+    const leaf = Number(event.target.dataset.leaf);
+    const value = event.target.valueAsNumber;
+    if (Number.isNaN(value)) return;
+    leaves[leaf] = value;
+    for (const field of one("sliders").querySelectorAll(`[data-leaf="${leaf}"]`)) {
+      if (field !== event.target) field.value = String(value);
+    }
+    const top = one("sliders").getBoundingClientRect().top;
+    compute();
+    renew();
+    scrollBy(0, one("sliders").getBoundingClientRect().top - top);
+  }
+
+  function restore() {
+    given.forEach((value, leaf) => (leaves[leaf] = value));
+    course.length = 0;
+    compute();
+    sliders(steps[at]);
+    renew();
+  }
+
+  // -- judging and training ---------------------------------------------------------------------
+
+  const quotient = (() => {
+    const other = new Float64Array(count);
+    return (leaf) => {
+      const x = leaves[leaf];
+      const h = DATA.difference.step * Math.max(1, Math.abs(x));
+      const [outer, below, above, beyond] = [-2, -1, 1, 2].map((by) => {
+        leaves[leaf] = x + by * h;
+        return forward(other);
+      });
+      leaves[leaf] = x;
+      const width = x + h - (x - h);
+      const slope = (above - below) / width;
+      const rounding = (1e-15 * Math.max(Math.abs(above), Math.abs(below))) / h;
+      return [slope, Math.abs(slope - (beyond - outer) / (2 * width)) + 4 * rounding];
+    };
+  })();
+
+  // Compares in short runs, so that the page goes on to answer.
+  function judge() {
+    const [bar, verdict] = [one("progress"), one("verdict")];
+    const largest = Math.max(...DATA.asked.map((leaf) => Math.abs(slopes[leaf])).filter(Number.isFinite), 1e-3);
+    const wrong = [];
+    let [done, skipped] = [0, 0];
+    bar.hidden = false;
+    one("judge").disabled = true;
+    const run = () => {
+      if (!bar.isConnected) return;
+      const end = performance.now() + 40;
+      while (done < DATA.asked.length && performance.now() < end) {
+        const leaf = DATA.asked[done++];
+        const [slope, slack] = quotient(leaf);
+        if (!Number.isFinite(slope) || !Number.isFinite(slopes[leaf])) skipped++;
+        else if (!(Math.abs(slope - slopes[leaf]) <= 1e-6 * largest + slack)) wrong.push(names[leaf]);
+      }
+      bar.value = done / DATA.asked.length;
+      verdict.textContent = `${done.toLocaleString("en")} of ${DATA.asked.length.toLocaleString("en")} compared`;
+      if (done < DATA.asked.length) return setTimeout(run);
+      const compared = done - skipped;
+      verdict.textContent = wrong.length
+        ? `They differ for ${wrong.slice(0, 6).join(", ")}${wrong.length > 6 ? ` and ${wrong.length - 6} more` : ""}.`
+        : `All ${compared.toLocaleString("en")} agree.${skipped ? ` ${skipped} are not finite, so there is nothing to compare.` : ""}`;
+      one("judge").disabled = false;
+    };
+    run();
+  }
+
+  const course = [];
+
+  function train(number) {
+    const rate = Number(one("rate").value);
+    if (!course.length) course.push(values[root]);
+    for (let i = 0; i < number; i++) {
+      for (const leaf of DATA.update.leaves) leaves[leaf] -= rate * slopes[leaf];
+      compute();
+      course.push(values[root]);
+    }
+    const chosen = one("rate").value;
+    sliders(steps[at]);
+    renew();
+    one("rate").value = chosen;
+  }
+
+  function curve() {
+    const known = course.filter(Number.isFinite);
+    const [low, high] = [Math.min(...known), Math.max(...known)];
+    const x = (i) => 5 + (290 * i) / Math.max(1, course.length - 1);
+    const y = (value) => 85 - (80 * (value - low)) / (high - low || 1);
+    const dots = course.map((value, i) => (Number.isFinite(value) ? `${x(i)},${y(value)}` : ""));
+    one("curve").style.display = course.length < 2 ? "none" : "";
+    one("curve").firstChild.setAttribute("points", dots.join(" "));
+    const [first, last] = [course[0], course[course.length - 1]];
+    if (course.length < 2) return;
+    one("trained").textContent = `${course.length - 1} step${course.length === 2 ? "" : "s"}: from ${shown(first)} to ${shown(last)}${last > first ? "; it rose, the steps are too long" : ""}.`;
+  }
+
+  // -- finding ----------------------------------------------------------------------------------
+
+  let active = -1;
+
+  function find() {
+    const typed = one("search").value.trim().toLowerCase();
+    const found = [];
+    if (typed) {
+      const places = [0, 1, 2].map(() => []);
+      const sort = (name, entry) => {
+        const where = name.toLowerCase().indexOf(typed);
+        if (where >= 0) places[name.length === typed.length ? 0 : where ? 2 : 1].push(entry);
+      };
+      groups.forEach((group, g) => sort(group.title, { label: group.title, unit: `g${g}` }));
+      names.forEach((name, i) => kinds[i] !== -2 && sort(name, { label: nodeTitle(i), unit: `n${i}` }));
+      found.push(...places.flat().slice(0, 12));
+    }
+    active = found.length ? 0 : -1;
+    one("found").innerHTML = found.map(({ label, unit }, i) => `<li role="option" id="found-${i}" data-unit="${unit}" aria-selected="${i === 0}">${safe(label)}</li>`).join("");
+    if (typed && !found.length) one("found").innerHTML = '<li role="option" aria-selected="false" aria-disabled="true">nothing has that name</li>';
+    opened(Boolean(typed));
+  }
+
+  function opened(on) {
+    one("found").hidden = !on;
+    one("search").setAttribute("aria-expanded", String(on));
+    if (on && active >= 0) one("search").setAttribute("aria-activedescendant", `found-${active}`);
+    else one("search").removeAttribute("aria-activedescendant");
+  }
+
+  function choose(option) {
+    if (!option?.dataset.unit) return;
+    opened(false);
+    const unit = option.dataset.unit;
+    const node = unitNode(unit);
+    if (node >= 0) goTo(steps[at].kind === "backward" ? "backward" : "forward", node);
+    else {
+      for (let g = groups[Number(unit.slice(1))].parent; g >= 0; g = groups[g].parent) open.add(g);
+      open.delete(Number(unit.slice(1)));
+      arrange();
+      show(Math.max(0, steps.findIndex((step) => step.unit === unit)));
+    }
+    whole = false;
+    if (zoom < SMALLEST) zoom = 0.85;
+    scale();
+    center();
+  }
+
+  function pick(by) {
+    const options = [...one("found").querySelectorAll("[data-unit]")];
+    if (!options.length) return;
+    active = (active + by + options.length) % options.length;
+    options.forEach((option, i) => option.setAttribute("aria-selected", String(i === active)));
+    options[active].scrollIntoView({ block: "nearest" });
+    opened(true);
+  }
+
+  // -- listening --------------------------------------------------------------------------------
+
+  // A box is pressed: a group opens or closes, a node is gone to.
+  function press(unit) {
+    const node = unitNode(unit);
+    if (node < 0) {
+      toggle(Number(unit.slice(1)));
+      one(`figure-${unit}`)?.focus({ preventScroll: true });
+    } else goTo(steps[at].kind === "backward" ? "backward" : "forward", node);
+  }
+
+  function listen() {
+    const play = player(() => {
+      show(at + 1);
+      return at < steps.length - 1;
+    });
+    play.listen();
+    one("previous").addEventListener("click", () => show(at - 1));
+    one("next").addEventListener("click", () => show(at + 1));
+    one("whole").addEventListener("click", () => {
+      const view = one("graph").closest(".scroll");
+      whole = true;
+      zoom = Math.min(view.clientWidth / picture.width, Math.max(320, innerHeight * 0.7) / picture.height, 1.2);
+      scale();
+    });
+    one("here").addEventListener("click", () => {
+      whole = false;
+      zoom = Math.max(zoom, 0.85);
+      scale();
+      center();
+    });
+    one("in").addEventListener("click", () => zoomBy(1.25));
+    one("out").addEventListener("click", () => zoomBy(0.8));
+    one("close").addEventListener("click", () => {
+      open.clear();
+      arrange();
+      fit();
+      show(at);
+    });
+    addEventListener("hashchange", () => go(location.hash));
+    addEventListener("resize", () => whole && fit());
+    document.addEventListener("keydown", (event) => {
+      const box = event.target.closest?.("#graph [data-unit]");
+      if (box && (event.key === "Enter" || event.key === " ")) {
+        event.preventDefault();
+        press(box.dataset.unit);
+        return;
+      }
+      const busy = event.target.closest("input, select, textarea, .scroll, pre");
+      if ((busy && !box) || event.ctrlKey || event.metaKey || event.altKey) return;
+      const keys = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: steps.length - 1 };
+      if (keys[event.key] === undefined) return;
+      event.preventDefault();
+      show(keys[event.key]);
+    });
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest('a[href^="#step-"]');
+      const box = event.target.closest("#graph [data-unit], .look");
+      if (link && go(link.getAttribute("href"))) event.preventDefault();
+      if (box) press(box.dataset.unit);
+      if (event.target.matches(".train")) train(Number(event.target.dataset.steps));
+      if (event.target.matches("#again, #reset")) restore();
+      if (event.target.id === "judge") judge();
+      if (!event.target.closest(".finder")) opened(false);
+    });
+    one("sliders").addEventListener("input", moved);
+    one("sliders").addEventListener("submit", (event) => event.preventDefault());
+    one("search").addEventListener("input", find);
+    one("search").addEventListener("keydown", (event) => {
+      if (event.key === "ArrowDown") pick(1);
+      else if (event.key === "ArrowUp") pick(-1);
+      else if (event.key === "Enter") choose(one("found").querySelectorAll("[data-unit]")[active]);
+      else if (event.key === "Escape") opened(false);
+      else return;
+      event.preventDefault();
+    });
+    one("found").addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      choose(event.target.closest("[data-unit]"));
+    });
+  }
+
+  document.documentElement.classList.add("scripted");
+  for (const part of document.querySelectorAll(".script")) part.hidden = false;
+  one("all").open = false;
+  addEventListener("beforeprint", () => (one("all").open = true));
+  compute();
+  arrange();
+  fit();
+  listen();
+  if (!go(location.hash)) show(0, false);
+})();

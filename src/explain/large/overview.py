@@ -1,0 +1,139 @@
+"""A large expression on a few pages: its layers, what they compute, and what passes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from ...graph.traversal import taken_apart
+from ...ops.scalar import ADD
+from ..data import Formula, Task
+from ..lesson import Lesson
+from ..notation import write
+from ..paths import forward_edges
+from ..render.blocks import Block, Heading, Line, Table, equation, plus
+from ..words import counted, shown
+from .groups import Groups, span
+
+
+def overview(w: Lesson, groups: Groups | None = None) -> Iterator[Block]:
+    """The blocks of a walk-through that opens as layers."""
+    groups = Groups.of(w.derivation) if groups is None else groups
+    yield from opening(w, groups)
+    yield Heading(("Forward",))
+    yield _table(w, groups, backward=False)
+    said, passed = groups.all_statements()
+    yield Line(("In index notation, each line for all elements at once:",), style="dim")
+    yield from _lines(said)
+    yield Heading(("Backward",))
+    yield Line((why_backward(w),))
+    yield _table(w, groups, backward=True)
+    yield from _lines(passed)
+    yield Heading(("Closer",))
+    yield from closer(w)
+
+
+def title(w: Lesson) -> Formula:
+    """The output as it was written, in the names of what has a label."""
+    d = w.derivation
+    labelled = {
+        node: d.written[node] for node in d.live if d.names[node] == d.graph.labels.get(node)
+    }
+    output = d.written[d.root].formula
+
+    def added(node: int) -> Sequence[int] | None:
+        is_sum = d.graph.ops[node] is ADD and (node == d.root or node not in labelled)
+        return d.graph.operands[node] if is_sum else None
+
+    terms = list(taken_apart(d.root, added))
+    chosen = [*terms[:2], terms[-1]] if len(terms) > _TERMS else terms
+    sides = [write(d.graph, n, labelled, inside=n == d.root).formula for n in chosen]
+    if len(terms) > _TERMS:
+        sides.insert(2, Formula("…", r"\ldots"))
+    written = plus(*sides)
+    return equation(output, written) if len(written.text) <= _LONGEST else output
+
+
+_TERMS: Final = 4
+_LONGEST: Final = 90
+
+
+def opening(w: Lesson, groups: Groups) -> Iterator[Block]:
+    """The title, and how much it is."""
+    yield Heading((title(w),), 1)
+    yield Line((counts(w, groups),))
+    if w.symbolic:
+        yield Line(("No values are given.",))
+    elif w.first_non_finite:
+        where = w.step(w.first_non_finite).title
+        yield Line((f"Not every number is finite. The first that is not: {where}.",), style="wrong")
+
+
+def counts(w: Lesson, groups: Groups) -> str:
+    """The size of an expression in a sentence."""
+    task = w.steps[0]
+    assert isinstance(task, Task)
+    layers = [group for group in groups.outermost if group.title.startswith("layer")]
+    how = f"{counted(len(layers), 'layer')}, " if layers else ""
+    asked = f"{counted(len(task.wrt), 'derivative')} asked for"
+    return (
+        f"{how}{counted(task.operations, 'operation')} on {counted(len(task.leaves), 'leaf')}, "
+        f"{asked}.".replace("leafs", "leaves")
+    )
+
+
+def why_backward(w: Lesson) -> str:
+    """What forward mode would take instead, counted."""
+    d = w.derivation
+    back = len(d.shares)
+    sentence = (
+        f"One backward pass multiplies along {counted(back, 'edge')} and finds every derivative."
+    )
+    if len(d.wrt) > 1:
+        forward = forward_edges(d)
+        sentence += (
+            f" Forward mode needs a sweep for each of the {len(d.wrt):,} leaves, "
+            f"{forward:,} edges together: {forward / max(back, 1):,.0f} times as many."
+        )
+    return sentence
+
+
+def closer(w: Lesson) -> Iterator[Block]:
+    """Where to read on."""
+    yield Line(("One step of it: w.step(…), w.by_name(…); all of them: w.steps.",), 1)
+    yield Line(("As a page that opens layer by layer, and computes: w.save('page.html').",), 1)
+    yield Line(("sympy and the other judges are asked by w.step('agreement').",), 1)
+    parts = [w.derivation.graph.labels.get(n, "") for n in w.derivation.live]
+    named = next((label for label in parts if label.startswith("h")), "")
+    if named:
+        yield Line((f"One neuron alone: explain(…, part={named!r}).",), 1)
+
+
+def _table(w: Lesson, groups: Groups, *, backward: bool) -> Table:
+    d = w.derivation
+    rows: list[tuple[Any, ...]] = []
+    for group in groups.outermost:
+        numbers = [d.adjoint.get(n) for n in group.ends] if backward else group.ends
+        if backward and not any(n in d.adjoint for n in group.nodes):
+            continue
+        rows.append((group.title, groups.counts(group), _range([d.value(n) for n in numbers])))
+    what = f"d {d.names[d.root]} / d its outputs" if backward else "its outputs"
+    return Table(("part", "made of", what), tuple(rows[::-1] if backward else rows))
+
+
+def _range(values: Sequence[float | None]) -> str:
+    found = span(values)
+    if not found:
+        return "—"
+    low, high = found
+    return shown(low) if low == high else f"{shown(low)} to {shown(high)}"
+
+
+def _lines(formulas: Sequence[Formula]) -> Iterator[Line]:
+    for formula in formulas[:_MOST]:
+        yield Line((formula,), 1)
+    if len(formulas) > _MOST:
+        yield Line((f"… {len(formulas) - _MOST:,} more",), 1)
+
+
+_MOST: Final = 60

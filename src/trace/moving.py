@@ -1,0 +1,101 @@
+"""The numbers and gradients of Values as lists and arrays, and back.
+
+Where there is LLVM, machine code moves those of many at once; else Python does, one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import error, pack
+from typing import Any, Final
+
+from ..codegen.native.slots import Slots, slots
+from ..graph.value import Value
+
+MANY: Final = 64
+"""From how many Values on machine code is made that moves their numbers."""
+
+
+def numbers_of(values: Sequence[Value]) -> list[float]:
+    """The numbers of Values, as a list."""
+    return [value._data for value in values]
+
+
+def vector_of(values: Sequence[Value]) -> Any:
+    """The numbers of Values as an array; as a list if something else is among them.
+
+    >>> vector_of([Value(1.0), Value(2)])
+    array([1., 2.])
+    """
+    move = _machine(values)
+    if move is None:
+        return vector(numbers_of(values))
+    import numpy
+
+    found = numpy.empty(len(values))
+    done = move.read(values, len(values), found.ctypes.data)
+    return found if done == len(values) else vector(numbers_of(values))
+
+
+def vector(numbers: Sequence[float]) -> Any:
+    """Floats as an array, read-only; as they are if something else is among them.
+
+    NumPy looks at the type of each, which takes three times as long.
+
+    >>> vector([1.0, 2.0]), vector([1.0, None])
+    (array([1., 2.]), [1.0, None])
+    """
+    import numpy
+
+    try:
+        return numpy.frombuffer(pack(f"{len(numbers)}d", *numbers))
+    except error:
+        return numbers
+
+
+def add_shares(values: Sequence[Value], part: Any, ct: float) -> None:
+    """Add to the gradient of each value its slope times the cotangent."""
+    done = 0
+    move = _machine(values)
+    if move is not None and _is_plain(part, len(values)):
+        done = move.add(values, len(values), part.ctypes.data, ct)
+        if done == len(values):
+            return
+    rest = listed(part)[done:]
+    shares = rest if ct == 1 else [ct * slope for slope in rest]
+    for value, share in zip(values[done:] if done else values, shares, strict=True):
+        grad: float | None = value._grad  # None, as some write for 0
+        value._grad = (0.0 if grad is None else grad) + share
+
+
+def write_numbers(values: Sequence[Value], numbers: Any) -> None:
+    """Give each value its number of an array."""
+    done = 0
+    move = _machine(values)
+    if move is not None and _is_plain(numbers, len(values)):
+        done = move.write(values, len(values), numbers.ctypes.data)
+    if done < len(values):
+        for value, number in zip(values[done:], numbers[done:].tolist(), strict=True):
+            value._data = number
+
+
+def listed(part: Any) -> Sequence[float]:
+    """Numbers as a list of floats."""
+    return part.tolist() if hasattr(part, "tolist") else part  # type: ignore[no-any-return]
+
+
+def _machine(values: Sequence[Value]) -> Slots | None:
+    many = len(values) >= MANY and (type(values) is tuple or type(values) is list)
+    return slots() if many else None
+
+
+def _is_plain(part: Any, count: int) -> bool:
+    """Whether it is an array of so many float64, one after another."""
+    import numpy
+
+    return (
+        type(part) is numpy.ndarray
+        and part.dtype == numpy.float64
+        and part.shape == (count,)
+        and part.flags.c_contiguous
+    )
