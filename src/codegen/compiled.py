@@ -18,6 +18,7 @@ from ..errors import (
     InvalidNameError,
     NotALeafError,
     OperandError,
+    SettingError,
     ShapeError,
     SpellingError,
     UnknownNameError,
@@ -40,6 +41,7 @@ from .arguments import as_floats, flattened, float_check, in_order
 from .array.function import ArrayFunction
 from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
 from .cost import estimate, pass_text
+from .engines.autograd import derived, jax_function, torch_function
 from .export.c import c_text
 from .export.module import module_text
 from .lower import Signature
@@ -188,6 +190,24 @@ class Compiled:
             lines.append(estimate(self.program))
         lines += self._target.told(self._emitted)
         return Report("\n".join(lines))
+
+    def autograd(self, output: str | None = None) -> Callable[..., Any]:
+        """An output as a function that its engine differentiates by what was compiled with it.
+
+        output  the key of the output; needed where there are derivatives of more than one
+
+        For the targets "torch" and "jax". The derivatives among the outputs are computed in the
+        forward pass, as one function with it, and the backward pass multiplies the cotangent by
+        them: `loss.backward()` in torch and `jax.grad` run no derivative rule of their own. A
+        derivative that was not compiled is a `SettingError` where it is asked for.
+        """
+        wrap = {"torch": torch_function, "jax": jax_function}.get(self.target)
+        if wrap is None:
+            raise SettingError(
+                f"autograd of a function of the {self.target!r} target; only engines have one: "
+                "compile with target='torch' or target='jax'"
+            )
+        return wrap(derived(self, output))
 
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:
         """Write a module that needs only Python, 3.8 or newer; answer its path.

@@ -356,3 +356,38 @@ def test_torch_results_are_not_the_arguments():
     found = f(given)
     found["same"][1] = found["part"][0] = 7.0
     assert given.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_torch_differentiates_by_our_gradient():
+    torch = pytest.importorskip("torch", exc_type=ImportError)
+    inputs, outputs, (params, x, y) = notebook()
+    f = wg.compile(inputs, outputs, target="torch", batch=("x", "y"))
+    given = torch.tensor(params, dtype=torch.float64, requires_grad=True)
+    loss = f.autograd()(given, torch.as_tensor(x), torch.as_tensor(y))
+    (3.0 * loss).backward()
+    np.testing.assert_allclose(given.grad, 3.0 * f(given, x, y)["grad"], rtol=1e-13)
+    data = torch.tensor(x, requires_grad=True)
+    with pytest.raises(wg.SettingError, match=r"wengert.grad\(output, x\)"):
+        f.autograd()(given, data, torch.as_tensor(y))
+
+
+def test_jax_differentiates_by_our_gradient():
+    jax = pytest.importorskip("jax", exc_type=ImportError)
+    inputs, outputs, (params, x, y) = notebook()
+    f = wg.compile(inputs, outputs, target="jax", batch=("x", "y"))
+    with jax.enable_x64(True):
+        loss = f.autograd()
+        found = jax.grad(lambda p: 3.0 * loss(p, x, y))(jax.numpy.array(params))
+        np.testing.assert_allclose(found, 3.0 * f(params, x, y)["grad"], rtol=1e-13)
+        with pytest.raises(wg.SettingError, match=r"wengert.grad\(output, x\)"):
+            jax.grad(lambda data: loss(jax.numpy.array(params), data, y))(jax.numpy.array(x))
+
+
+def test_autograd_needs_an_engine_and_a_gradient():
+    pytest.importorskip("jax", exc_type=ImportError)
+    g = wg.Graph()
+    x = g.input("x")
+    with pytest.raises(wg.SettingError, match="target='torch'"):
+        wg.compile({"x": x}, x * x).autograd()
+    with pytest.raises(wg.SettingError, match="of: none"):
+        wg.compile({"x": x}, {"y": x * x}, target="jax").autograd()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ...errors import SpellingError
 from ..compiled import Compiled
@@ -99,8 +99,23 @@ class Loop:
         return self._careful(params, state, steps)
 
 
+class Step(Protocol):
+    """What `take_steps` calls."""
+
+    @property
+    def program(self) -> Any:
+        """What it was printed from."""
+
+    @property
+    def recipe(self) -> Any:
+        """What it was built from."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The loss, and the next parameters and state."""
+
+
 def take_steps(
-    step: Compiled,
+    step: Step,
     params: Any,
     state: Any,
     steps: Iterable[tuple[Any, ...]],
@@ -129,7 +144,7 @@ def take_steps(
 
 
 @contextmanager
-def _ieee(step: Compiled) -> Iterator[None]:
+def _ieee(step: Step) -> Iterator[None]:
     """Where arrays are computed without warnings, as Python targets do, and in float64."""
     if isinstance(step.program, Program):
         yield
