@@ -71,7 +71,7 @@ class MeshStep:
         self._along = mesh.shape.get(PARAMETERS, 1)
         spread = PARAMETERS if self._along > 1 else None
         self._spread = jax.sharding.NamedSharding(mesh, jax.P(spread))
-        self._data: tuple[Any, Any] = ((), ())
+        self._data: tuple[Any, Any] = ((), ((), ()))
         self._run = jax.jit(step.function)
         self._moved = {
             where: jax.jit(lambda x: x, out_shardings=where)
@@ -81,14 +81,23 @@ class MeshStep:
     def __call__(self, *arguments: Any) -> Any:
         """What the step gives, parameters and state laid as they came."""
         params, state, rows, targets = arguments
-        given, placed = self._data
-        if len(given) != 2 or given[0] is not rows or given[1] is not targets:
-            placed = tuple(self._laid(array, self._samples) for array in (rows, targets))
-            self._data = (rows, targets), placed
-        found = self._run(self._own(params), self._own(state), *placed)
+        found = self._run(self._own(params), self._own(state), *self._samples_of(rows, targets))
         for name in ("params", "state"):
             found[name] = self._own(found[name])
         return found
+
+    def lowered(self, params: Any, state: Any, rows: Any, targets: Any) -> Any:
+        """The step as JAX lowers it, for whoever wants to see what devices exchange."""
+        given = self._own(params), self._own(state), *self._samples_of(rows, targets)
+        return self._run.lower(*given)
+
+    def _samples_of(self, rows: Any, targets: Any) -> Any:
+        """The samples over the mesh; those of the step before are there already."""
+        given, placed = self._data
+        if len(given) != 2 or given[0] is not rows or given[1] is not targets:
+            placed = self._laid(rows, self._samples), self._laid(targets, self._samples)
+            self._data = (rows, targets), placed
+        return placed
 
     def _own(self, numbers: Any) -> Any:
         """Parameters or state where they belong."""

@@ -14,11 +14,13 @@ from wengert.train.mesh import check_mesh
 
 pytest.importorskip("jax", exc_type=ImportError)
 
-SCRIPT = """
-import json, sys
+SCRIPT = r"""
+import json, re, sys
 import numpy as np
 import jax
 import wengert as wg
+from wengert.train.mesh import MeshStep
+from wengert.train.step import training_step
 
 jax.config.update("jax_platforms", "cpu")
 number, count, address = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -35,8 +37,26 @@ def train(**options):
     return [history.loss, [p.data for p in net.parameters()]]
 
 
+def traffic():
+    # what is communicated in a step of eight devices: each operation, and how many numbers
+    net = wg.MLP(3, [5, 1], seed=0)
+    step = training_step(net, target="jax")
+    with jax.enable_x64(True):
+        run = MeshStep(step, jax.make_mesh((8,), ("batch",)))
+        params = [p.data for p in net.parameters()]
+        lowered = run.lowered(params, [], X, Y)
+    text = lowered.compile().as_text()
+    found = re.findall(r"= (.*?) (all-\w+|reduce-scatter|collective-permute)\(", text)
+    return [[name, sum(map(size, re.findall(r"f64\[([\d,]*)\]", kinds)))] for kinds, name in found]
+
+
+def size(shape):
+    return int(np.prod([int(n) for n in shape.split(",") if n]))
+
+
 found = {"devices": jax.device_count(), "one": train(target="numpy")}
 if count == 1:
+    found["traffic"] = traffic()
     found["batch"] = train(mesh=jax.make_mesh((8,), ("batch",)))
 found["both"] = train(mesh=jax.make_mesh((4, 2), ("batch", "parameters")))
 print(json.dumps(found))
@@ -77,6 +97,8 @@ def flat(numbers):
 def test_any_mesh_trains_to_the_numbers_of_one_device(devices, processes):
     for found in ran(devices, processes):
         assert found["devices"] == 8
+        if processes == 1:  # the gradient and the loss, once
+            assert found.pop("traffic") == [["all-reduce", 27]]
         for kind in found.keys() - {"devices", "one"}:
             assert flat(found[kind]) == pytest.approx(flat(found["one"]), rel=1e-12, abs=1e-13)
 

@@ -150,7 +150,7 @@ class _Printer:
     def _write(self, tensor: Tensor) -> None:
         code = self._rendered(tensor)
         once = self._uses[tensor] == 1 and len(code.text) <= LONGEST and code.depth < DEEPEST
-        if once or self._is_plain(tensor):
+        if (once and not isinstance(tensor.made, Joined)) or self._is_plain(tensor):
             self._texts[tensor] = code
             return
         name = self._space.take(self._made.names.get(tensor, ""))
