@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..codegen.arguments import in_order
+from ..codegen.calls import called
 from ..codegen.compiled import Compiled
 from ..codegen.lower import Signature
 from ..codegen.program import flatten
@@ -28,7 +29,6 @@ from ..ops.record import evaluate_arrays
 from ..ops.scalar import TOTAL
 from ..proof.check import Check, points_text
 from ..proof.rounding import point_intervals
-from .calls import called
 from .looks import FLOOR, allowed
 
 BATCHES: Final = (3, 1, 4)

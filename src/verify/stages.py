@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ..codegen import compiled
 from ..codegen.build import Options, Recipe
+from ..codegen.calls import called
 from ..codegen.scalar.node import run_in_node
 from ..codegen.target import find_target, targets
 from ..errors import MissingExtraError, SpellingError
@@ -23,7 +24,6 @@ from ..proof.rounding import point_intervals
 from ..simplify.engine import DEFAULT_PIPELINE
 from ..simplify.pipeline import rules_named
 from .arraysteps import Function, statement_checks
-from .calls import called
 from .looks import FLOOR, Look, allowed, first_wrong
 
 MAX_NODES: Final[Mapping[str, int]] = {"javascript": 20_000, "native": 5_000}

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.codegen.calls import called
 from wengert.codegen.engines import jaxtarget, torchtarget
 from wengert.codegen.target import find_target
 from wengert.ops.scalar import ELEMENTWISE, TOTAL
 from wengert.testing import EXTREMES, ArraySketch, same
-from wengert.verify.calls import called
 
 ENGINES = ("jax", "torch")
 each_engine = pytest.mark.parametrize("engine", ENGINES)
@@ -256,6 +256,20 @@ def test_it_trains_to_the_numbers_of_numpy(engine):
         losses[target] = history.loss
         assert history.target == target
     np.testing.assert_allclose(losses[engine], losses["numpy"], rtol=1e-11)
+
+
+@each_engine
+def test_a_traced_function_runs_on_it(engine):
+    w = wg.Value(0.5)
+
+    @wg.function(target=engine)
+    def f(x):
+        return wg.tanh(w * x) + w
+
+    y = f(0.3)
+    y.backward()
+    assert y.data == pytest.approx(math.tanh(0.15) + 0.5, rel=1e-15)
+    assert w.grad == pytest.approx(0.3 * (1 - math.tanh(0.15) ** 2) + 1, rel=1e-14)
 
 
 @each_engine

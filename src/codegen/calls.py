@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..codegen.compiled import Compiled
-from ..codegen.program import map_nested
-from ..codegen.target import find_target
+from .compiled import Compiled
+from .program import map_nested
+from .target import find_target
 
 
 def called(f: Compiled, arguments: Sequence[Any]) -> Any:
