@@ -36,12 +36,23 @@ from ..graph.written import Report
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
 from ..simplify.pipeline import Rules, rules_named
-from ..storage import PathLike, write_text
+from ..storage import PathLike, write_bytes, write_text
 from .arguments import as_floats, flattened, float_check, in_order
 from .array.function import ArrayFunction
-from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
+from .array.statementpipeline import array_function
+from .build import (
+    Built,
+    Derivatives,
+    Options,
+    Recipe,
+    build,
+    build_once,
+    reduced,
+    simplified_graph,
+)
 from .cost import estimate, pass_text
 from .engines.autograd import derived, jax_function, torch_function
+from .engines.onnxfile import onnx_model
 from .export.c import c_text
 from .export.module import module_text
 from .lower import Signature
@@ -219,9 +230,14 @@ class Compiled:
         checks its text, those numbers in units in the last place, and its gradients by finite
         differences. A certificate of something else is a `SettingError`.
 
+        A path that ends in ".onnx" gets an ONNX model of whole arrays, in opset 18 (the package
+        onnx writes it). Inputs are called as the arguments, outputs by their keys.
+
         A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
         compiled and run it checks its gradients by finite differences.
         """
+        if os.fspath(path).endswith(".onnx"):
+            return write_bytes(path, onnx_model(_statements(self._recipe)))
         if os.fspath(path).endswith(".c"):
             program = self.program
             if self.target == "native" and isinstance(program, ArrayFunction):
@@ -401,6 +417,18 @@ def _scalar_program(recipe: Recipe) -> Program:
     program = build(replace(recipe, options=options)).program
     assert isinstance(program, Program)
     return program
+
+
+def _statements(recipe: Recipe) -> ArrayFunction:
+    """The statements of the same outputs, as they are found."""
+    return array_function(
+        *(simplified_graph(recipe), recipe.outputs, recipe.signatures),
+        name=recipe.options.name,
+        simplify=recipe.options.rules is not None,
+        dtype=recipe.options.dtype,
+        stacked=recipe.stacked,
+        rewrites=False,
+    )
 
 
 def _unrolled(recipe: Recipe) -> Recipe:

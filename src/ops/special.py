@@ -46,7 +46,10 @@ ERF = Op(
     kernel=kernels.libm("erf"),
     sympy=lambda sp, x: sp.erf(x),
     vjp=(lambda ct, out, x: ct * _bell(x),),
-    notation=_carried("erf", carried.erf_of_arrays, carried_javascript.ERF),
+    notation={
+        **_carried("erf", carried.erf_of_arrays, carried_javascript.ERF),
+        "onnx": call("Erf"),
+    },
     sentence="the error function's derivative is the bell curve 2/√π·exp(-x²)",
     domain=(REAL,),
     interval=intervals.rising(math.erf, -1.0, 1.0, 0.0),
@@ -60,7 +63,10 @@ ERFC = Op(
     kernel=kernels.libm("erfc"),
     sympy=lambda sp, x: sp.erfc(x),
     vjp=(lambda ct, out, x: -(ct * _bell(x)),),
-    notation=_carried("erfc", carried.erfc_of_arrays, carried_javascript.ERF),
+    notation={
+        **_carried("erfc", carried.erfc_of_arrays, carried_javascript.ERF),
+        "onnx": call("Sub", "1.0", "Erf({0})"),
+    },
     sentence="erfc is 1 - erf, so its derivative is minus the bell curve 2/√π·exp(-x²)",
     domain=(REAL,),
     interval=intervals.loose(intervals.falling(math.erfc, 0.0, 2.0), 4e-15, 1e-322),

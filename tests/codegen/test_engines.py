@@ -131,6 +131,27 @@ def test_random_functions_of_arrays(engine, seed):
 
 
 @each_engine
+def test_slices_of_any_step_and_extremes(engine):
+    g = wg.Graph()
+    a, b = g.array("a", (4, 6)), g.array("b", (6, 3))
+    outputs = {
+        "product": (a[:, ::-1] @ b)[1:, 0],
+        "flipped": a[::-1, ::-2] * 2.0,
+        "last": a[-1, 4::-3] + b[0, 0],
+        "sums": a.T[::2, 1:].sum(0),
+        "largest": [a.max(), a.max(1)[2], b.min()],
+        "back": wg.grad((a[:, ::-1] @ b).max(), a),
+        "new": a[:, None, 2] * b[None, 1],
+    }
+    draw = np.random.default_rng(2)
+    given = draw.normal(size=(4, 6)), draw.normal(size=(6, 3))
+    f, _ = compiled({"a": a, "b": b}, outputs, engine)
+    found, wanted = f(*given), wg.compile({"a": a, "b": b}, outputs, target="numpy")(*given)
+    for key, expected in wanted.items():
+        np.testing.assert_allclose(found[key], expected, rtol=1e-13, err_msg=key)
+
+
+@each_engine
 @pytest.mark.parametrize("reduce", ["sum", "mean", None])
 def test_a_batch_is_reduced_or_stacked(engine, reduce):
     g = wg.Graph()

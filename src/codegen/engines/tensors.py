@@ -309,7 +309,7 @@ class Builder:
             shape.append(len(places))
             plain.append(_slice(places, length))
         shape += lengths
-        if single and all(len(key) < 2 or key == _EVERY for key in plain):
+        if single and not backwards and all(len(key) < 2 or key == _EVERY for key in plain):
             return self.reshaped(tensor, tuple(shape))
         if any(key != _EVERY for key in plain):
             tensor = self.make(_cut(plain), [tensor], tuple(shape), tensor.truth)
