@@ -36,7 +36,7 @@ __all__ = [
     "work_of",
 ]
 
-TargetName = Literal["auto", "python", "numpy", "native"]
+TargetName = Literal["auto", "python", "numpy", "native", "jax", "torch"]
 """The targets that a network can be trained on."""
 
 AUTO: Final = "auto"
