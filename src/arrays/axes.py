@@ -198,9 +198,13 @@ class _Letters:
             for thing, times in Counter(things).items():
                 counts[thing] = max(counts[thing], times)
                 self._beside[thing].update(other for other in things if other != thing)
-        self._found: dict[Thing, list[str]] = {thing: [] for thing in counts}
         said = _said(program, same)
-        shares = {thing: _largest_share(said.get(thing, ())) for thing in counts}
+        for array in program.arrays.values():
+            own = {same.find(_Dimension(array.name, k)) for k in range(len(array.shape))}
+            for thing in own:
+                self._beside[thing] |= own - {thing}
+        shares = {thing: _largest_share(said.get(thing, ())) for thing in (*said, *counts)}
+        self._found: defaultdict[Thing, list[str]] = defaultdict(list)
         for thing in sorted(shares, key=lambda thing: -shares[thing]):
             self._take(thing, self._told(thing, said.get(thing, ())))
         for part in same.blocks():

@@ -287,6 +287,10 @@ class Families:
             lanes = inner[lanes]
         if sign < 0 and made.number in self._applied:
             return False
+        if made.primal != NONE and self._families[made.primal].kind == LEAF:
+            keys = _keys(self.layouts[made.number])
+            if any(affine(c[lanes], keys) is None for c in self.layouts[source].columns):
+                return False  # through a table, as a sum would be if a row were used twice
         self.copies[made.number] = Copy(source, lanes, sign)
         return True
 
