@@ -461,3 +461,13 @@ def test_a_loss_is_a_sum_over_positions_however_it_is_added_up(first, add):
         total = total - loss if add == "-" else loss + total if add == "right" else total + loss
     sign = "-" if add == "-" else ""
     assert str(rolled([total])) == f"t5 = {sign}Σ_i (log(Σ_j exp(z[i, j])) - z[i, z_index[i]])"
+
+
+@pytest.mark.parametrize("tokens", [(1, 5, 5), (2, 2, 5), (3, 1, 4, 1)])
+def test_tokens_that_lie_within_bounds_by_chance_are_those_of_their_table(tokens):
+    source = programs.Source()
+    table, last = source.weights("wte", 7, 3), source.weights("fc", 3)
+    rows = [[wg.tanh(a) for a in table[token]] for token in tokens]
+    loss = sum(programs.dot(row, last) ** 2 for row in rows)
+    lines = str(rolled(source.with_gradient(loss))).splitlines()
+    assert any("Σ_{wte_index[i] = t} " in line for line in lines)
