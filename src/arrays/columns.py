@@ -19,6 +19,9 @@ Column = Any
 _SAMPLE: Final = 256
 """How many points an affine map is first tried on."""
 
+EMPTY: Final = -1
+"""What a table of whole numbers holds in cells without a point."""
+
 _SPARE: Final = 8
 """How many times more cells than points a table of the cells may have."""
 
@@ -138,7 +141,7 @@ def _fitted(column: Column, keys: Sequence[Key]) -> Affine | None:
 
 
 def determined(column: Column, keys: Sequence[Key]) -> Column | None:
-    """The column as a table over axes, cells without a point being -1; None where it is none."""
+    """The column as a table over axes, `EMPTY` in cells without a point; None where it is none."""
     import numpy
 
     size = prod(key.length for key in keys)
@@ -147,7 +150,7 @@ def determined(column: Column, keys: Sequence[Key]) -> Column | None:
     total = numpy.zeros(len(column), numpy.int64)
     for key in keys:
         total = total * key.length + key.column
-    fill = -1 if column.dtype.kind == "i" else numpy.nan
+    fill = EMPTY if column.dtype.kind == "i" else numpy.nan
     table = numpy.full(size, fill, column.dtype)
     table[total] = column
     same = table[total] == column

@@ -8,6 +8,7 @@ sum, what varies is summed over; the place of a window within its terms is an ax
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -29,6 +30,7 @@ from ..ops.reads import (
 )
 from ..ops.scalar import ADD
 from .columns import (
+    EMPTY,
     Column,
     Key,
     affine,
@@ -49,6 +51,9 @@ from .terms import NONE
 _SPARSE: Final = 64
 """How many times more cells than elements an array may have."""
 
+
+_ONE: Final = struct.unpack("=q", struct.pack("=d", 1.0))[0]
+"""The bits of 1.0 as a whole number."""
 
 Numbers = tuple[float, ...]
 
@@ -98,6 +103,15 @@ class _Part:
     added: bool
     varying: list[Column] = field(default_factory=list)
     constant: list[Column] = field(default_factory=list)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether terms may differ in nothing but a number."""
+        import numpy
+
+        bits = numpy.int64
+        written = [columns[0].view(bits) for family, columns in self.factors if family == NONE]
+        return self.numbers is not None or any((c != c[0]).any() for c in written)
 
     def low(self, column: Column) -> Column:
         """The smallest number of a column among the terms of each element."""
@@ -207,7 +221,7 @@ class Families:
 
     def _add_reduce(self, made: Family) -> None:
         parts = self._parts(made)
-        if made.primal == NONE:
+        if made.primal == NONE or self._families[made.primal].kind == LITERAL:
             layout = _layout(made.size, _stages(parts))
         else:
             layout = self._layout_of_adjoints(made)
@@ -404,13 +418,15 @@ class Families:
         """A number at each point as an operand: itself, or a read of an array of numbers."""
         import numpy
 
-        if (values == values[0]).all():
+        bits = values.view(numpy.int64)  # 0.0 and -0.0 are two numbers
+        if (bits == bits[0]).all():
             return float(values[0])
-        found = fewest(values.view(numpy.int64), keys)
+        found = fewest(bits, keys)
         if found is None:
             raise ValueError("numbers that do not follow from the axes")
         kept, table = found
         lengths = tuple(key.length for key in kept)
+        table[table == EMPTY] = _ONE  # where there is no point: whatever is done to it is finite
         name = f"c{len(self.literals)}"
         numbers = tuple(table.view(numpy.float64).tolist())
         name = self.literals.setdefault((lengths, tuple(table.tolist())), (name, numbers))[0]
@@ -488,7 +504,7 @@ class Families:
             total, _ = codes([part.place, *chosen], len(part.place))
             rank = rank_among(total)
             times = numpy.unique(total, return_counts=True)[1]
-            if part.added and part.numbers is None and (times == times[0]).all():
+            if part.added and not part.numbered and (times == times[0]).all():
                 count = int(times[0])
             else:
                 chosen = _numbered(part, chosen) or [*chosen, rank]

@@ -121,8 +121,13 @@ def test_derivatives_are_those_of_differences(case):
     weights = np.linspace(0.3, 2.0, np.size(numpys(*points))).reshape(out.shape)
     loss = (out * weights).sum() if out.shape else out * float(weights)
     gradient = wg.grad(loss, leaves)
-    f = wg.compile({leaf.label: leaf for leaf in leaves}, {"g": gradient}, target="numpy")
-    for found in (wg.evaluate(gradient, dict(zip(leaves, points, strict=True))), f(*points)["g"]):
+    groups, outputs = {leaf.label: leaf for leaf in leaves}, {"out": out, "g": gradient}
+    results = [wg.evaluate(gradient, dict(zip(leaves, points, strict=True)))]
+    for target in ("numpy", "native"):
+        result = wg.compile(groups, outputs, target=target)(*points)
+        np.testing.assert_allclose(result["out"], numpys(*points), rtol=1e-12, atol=1e-14)
+        results.append(result["g"])
+    for found in results:
         for place, (derivative, point) in enumerate(zip(found, points, strict=True)):
             assert np.shape(derivative) == point.shape
             for index in np.ndindex(point.shape):
