@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...arrays.interpret import run
 from ...arrays.rolling import Survey
 from ...arrays.statements import Array, ArrayProgram, Output, Statement
-from ...ops.reads import Apply, Read
+from ...ops.reads import Apply, Operand, Read, Value
 from ...ops.scalar import STOP_GRADIENT
 from ...ops.shapes import BATCH, Shape
 from ..program import Group, Nested, check_arguments, map_nested
@@ -215,6 +215,18 @@ def free_name(wish: str, arrays: Mapping[str, Array]) -> str:
     while wish in arrays:
         wish += "_"
     return wish
+
+
+def with_reads(value: Value, reads: Iterable[Read]) -> Value:
+    """A value with other reads in the places of its own, in order."""
+    given = iter(reads)
+
+    def put(operands: Iterable[Operand]) -> tuple[Operand, ...]:
+        return tuple([next(given) if isinstance(o, Read) else o for o in operands])
+
+    if isinstance(value, Apply):
+        return replace(value, operands=put(value.operands))
+    return replace(value, terms=tuple([replace(t, factors=put(t.factors)) for t in value.terms]))
 
 
 def copied_by(statement: Statement) -> str | None:
