@@ -10,7 +10,7 @@ from typing import Any
 from ...arrays.interpret import run
 from ...arrays.rolling import Survey
 from ...arrays.statements import Array, ArrayProgram, Output, Statement
-from ...ops.reads import Apply, Operand, Read, Value
+from ...ops.reads import Affine, Apply, Operand, Read, Value
 from ...ops.scalar import STOP_GRADIENT
 from ...ops.shapes import BATCH, Shape
 from ..program import Group, Nested, check_arguments, map_nested
@@ -227,6 +227,13 @@ def with_reads(value: Value, reads: Iterable[Read]) -> Value:
     if isinstance(value, Apply):
         return replace(value, operands=put(value.operands))
     return replace(value, terms=tuple([replace(t, factors=put(t.factors)) for t in value.terms]))
+
+
+def axes_of(read: Read) -> tuple[str, ...] | None:
+    """The axes along which an array is read, if each index is one of them as it is, and no two."""
+    names = [index.axis if isinstance(index, Affine) else None for index in read.index]
+    found = tuple([name for name in names if name is not None])
+    return found if len(set(found)) == len(names) else None
 
 
 def copied_by(statement: Statement) -> str | None:
