@@ -152,7 +152,7 @@ def build(recipe: Recipe) -> Built:
     """Simplify, lower, emit and load."""
     options = recipe.options
     target = find_target(options.target)
-    if not target.arrays:
+    if not target.takes_statements:
         _check_scalars(recipe.graph, target.name)
     graph = simplified_graph(recipe)
     program: Program | ArrayFunction | None = None
@@ -194,13 +194,16 @@ def _is_rolled(recipe: Recipe) -> bool:
     """Whether the target prints statements, or looks for them in a graph as large."""
     graph, target = recipe.graph, find_target(recipe.options.target)
     single = recipe.options.dtype == "float32"  # which code for numbers one by one knows nothing of
-    large = target.rolled_from is not None and (single or len(graph) >= target.rolled_from)
-    return target.arrays or (large and not graph.shapes)
+    least = target.rolled_from
+    large = least is not None and (single or graph.shapes or len(graph) >= least)
+    return target.arrays or bool(large)
 
 
 def _is_irregular(function: ArrayFunction, recipe: Recipe) -> bool:
     """Whether statements stand for so few nodes that the target writes these one by one."""
     if find_target(recipe.options.target).arrays or recipe.options.dtype == "float32":
+        return False
+    if recipe.graph.shapes:
         return False
     count, nodes = len(function.instructions), len(recipe.graph)
     return count > MOST or count * OFTEN > nodes or _grids(function) > GRID * nodes

@@ -14,10 +14,12 @@ from wengert.codegen.array.scaling import scaled
 from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError
+from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
 from wengert.ops.record import call
 from wengert.ops.scalar import TOTAL
+from wengert.testing import ArraySketch, check_elements
 from wengert.train.losses import LOSSES, find_loss
 from wengert.train.nn import MLP
 from wengert.train.optim import SGD, Adam, AdamW, Momentum
@@ -555,3 +557,41 @@ def test_large_data_are_not_copied_so_that_a_bias_rides_along(width, rides):
     inputs = {"params": net.parameters(), "x": x}
     f = compile(inputs, grad(loss, net.parameters()), batch="x", target="numpy")
     assert ("w0b0" in f.source) == rides, f.source
+
+
+def test_numbers_alone_are_floats_of_numpy():
+    g = Graph()
+    x, zero, one = g.inputs("x", 2), g.constant(0.0), g.constant(1.0)
+    share = zero / (2.0 + zero * zero)
+    chosen = [ops.where(ops.not_equal(share, 0.0), x[0], x[1]), ops.where(share > x[0], share, 3.0)]
+    outputs = [*chosen, x[0] + one / zero, ops.not_equal(share, 0.0) + share * share]
+    for simplify in (True, False):
+        f = compile({"x": x}, outputs, target="numpy", simplify=simplify)
+        assert list(map(float, f([1.0, 2.0]))) == [2.0, 3.0, float("inf"), 0.0]
+
+
+def test_numbers_of_points_on_part_of_a_grid_are_finite_beside_it():
+    g = Graph()
+    x = g.inputs("x", 3)
+    pairs = [(x[2] * x[0], 1.32), (x[0] * x[1], 1.66), (x[0] * x[0], 2.0)]
+    y = sum(-p / (2.0 + p * p) * number for p, number in pairs)
+    at = [0.5, -1.5, 2.5]
+    f = compile({"x": x}, y, target="numpy")
+    assert float(f(at)) == pytest.approx(evaluate(y, dict(zip(x, at, strict=True))), rel=1e-12)
+
+
+# Vectors whose parts lie otherwise, adjoints of numbers, nan beside a domain, constants in batches.
+@pytest.mark.parametrize("seed", [94, 133, 134, 1493, 1626, 1775, 1877, 4202])
+def test_what_random_functions_found_stays_right(seed):
+    check_elements(ArraySketch(seed, steps=4 + seed % 12), "numpy")
+
+
+def test_the_sign_of_a_zero_and_infinite_powers_are_kept():
+    g = Graph()
+    x = g.input("x")
+    outputs = [-0.0 * x, 1.0 / (-0.0 * x), x ** float("inf"), 0.0 * x]
+    for simplify in (True, False):
+        f = compile({"x": x}, outputs, target="numpy", simplify=simplify)
+        for at in (1.5, -0.5):
+            wanted = evaluate(outputs, {x: at})
+            assert list(map(str, map(float, f(at)))) == list(map(str, wanted))

@@ -16,6 +16,7 @@ from .quotients import divided_late
 from .scaling import scaled
 from .statementcost import microseconds
 from .steps import all_at_once
+from .sums import flattened
 from .windows import unfolded
 
 Rewrite = Callable[[ArrayFunction], ArrayFunction]
@@ -95,6 +96,7 @@ def _folded(function: ArrayFunction) -> ArrayFunction:
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
     ("pieces", in_pieces),
     ("quotients", divided_late),
+    ("sums", flattened),
     ("steps", all_at_once),
     ("windows", unfolded),
     ("factors", scaled),

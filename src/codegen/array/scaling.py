@@ -7,14 +7,14 @@ multiplication of the first cotangent does for all of them.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Final, NamedTuple
 
 from ...arrays.statements import COMPUTED, Array, ArrayProgram, Statement
-from ...ops.reads import Apply, Operand, Read, Reduce, Term, along, reads_of
+from ...ops.reads import Apply, Operand, Read, Reduce, Term, Value, along, reads_of
 from ...ops.scalar import ADD, DIV, MUL
 from ...ops.shapes import BATCH
 from .function import ArrayFunction, free_name, pruned, with_reads
@@ -75,6 +75,7 @@ class _Sweep:
         self.function, program = function, function.program
         self.arrays = dict(program.arrays)
         self.scales: dict[str, Factor] = {}
+        self.places: dict[int, dict[str, list[int]]] = {}
         self.known: dict[Factor, tuple[int, Read | None]] = {}
         self.statements: list[Statement | None] = list(_scalars_first(program))
         self.kept = {output.array for output in program.outputs}
@@ -122,22 +123,22 @@ class _Sweep:
 
         What is linear in one of them passes a factor on, to where that is read.
         """
-        ours, passing, pending = set(names), set[int](), list(names)
+        ours, passing, pending = dict.fromkeys(names), set[int](), list(names)
         while pending:
             name = pending.pop()
             for number in self.readers[name] - passing:
                 statement = self.statements[number]
                 if statement is not None and self._passes_on(statement, name):
                     passing.add(number)
-                    ours.add(statement.array)
+                    ours[statement.array] = None
                     pending.append(statement.array)
-        if ours & self.fixed:
+        if not self.fixed.isdisjoint(ours):
             yield Use(-1, None, ONE, 0)
         for number in sorted({number for name in ours for number in self.readers[name]}):
             statement = self.statements[number]
-            if statement is None or not any(read.array in ours for read in statement.reads):
+            mine = [place for name in ours for place in self._places(number).get(name, ())]
+            if statement is None or not mine:
                 continue
-            mine = [read.array for read in statement.reads if read.array in ours]
             value, scaling = statement.value, self._scaling(statement)
             if number in passing:
                 yield from [Use(number, None, ONE, 0)] if len(mine) > 1 else []
@@ -146,11 +147,26 @@ class _Sweep:
             elif isinstance(value, Apply) or value.op is not ADD:
                 yield Use(number, None, ONE, 0)
             else:
-                for place, term in enumerate(value.terms):
-                    times = sum(r.array in ours for r in reads_of(Reduce(ADD, (term,))))
-                    if times:
-                        own = self._own(term) if times == 1 else ONE
-                        yield Use(number, place, own, self._cost(statement, term) + CALL)
+                for place, times in Counter(mine).items():
+                    term = value.terms[place]
+                    own = self._own(term) if times == 1 else ONE
+                    yield Use(number, place, own, self._cost(statement, term) + CALL)
+
+    def _places(self, number: int) -> dict[str, list[int]]:
+        """By array, the terms of a statement that read it, once for each time."""
+        statement = self.statements[number]
+        if statement is None:
+            return {}
+        if number not in self.places:
+            value, found = statement.value, defaultdict[str, list[int]](list)
+            parts: list[Value] = [value]
+            if isinstance(value, Reduce):
+                parts = [replace(value, terms=(term,)) for term in value.terms]
+            for place, part in enumerate(parts):
+                for read in reads_of(part):
+                    found[read.array].append(place)
+            self.places[number] = found
+        return self.places[number]
 
     def _passes_on(self, statement: Statement, name: str) -> bool:
         """Whether scaling an array scales all that a statement computes."""
@@ -267,6 +283,7 @@ class _Sweep:
                 ]
                 self.statements[number] = replace(reader, value=with_reads(reader.value, reads))
                 self.readers[source].add(number)
+                self.places.pop(number, None)
 
     def _operands(self, factor: Factor, first: int) -> list[Operand]:
         """A factor as operands of products, after the statements that compute it."""
@@ -313,6 +330,7 @@ class _Sweep:
                 read = Read(name, tuple([along(axis.name) for axis in statement.axes]))
             term = Term(1, (read, *self._operands(factor, number)))
             self.statements[number] = replace(statement, value=Reduce(ADD, (term,)))
+            self.places.pop(number, None)
         else:
             terms = []
             for term in value.terms:
