@@ -144,7 +144,9 @@ def test_the_file_reads_as_the_statements_do_and_checks_its_gradient(tmp_path):
     assert "sum += X[12*n_ + 4*i + k]*W[4*j + k];" in text
     done = run(path)
     assert (done.returncode, done.stdout[:35]) == (0, "grad by params: 10 numbers, off by ")
-    path.write_text(text.replace("sum += X[12*n_ + 4*k + i]", "sum -= X[12*n_ + 4*k + i]", 1))
+    path.write_text(
+        text.replace("sum += X[12*n_ + 4*i + k]*dt3", "sum -= X[12*n_ + 4*i + k]*dt3", 1)
+    )
     assert path.read_text() != text
     assert run(path).returncode == 1
 

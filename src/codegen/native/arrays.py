@@ -6,7 +6,7 @@
     rows     the addresses of those that have a row for each sample
     n        how many samples
     out      the results that are numbers, then n of each that is one per sample
-    scratch  room for the arrays that nothing else sees
+    scratch  room for the arrays that nothing else sees; what says to stop is the first there
 
 Samples are taken in blocks, whose arrays stay in the cache; within a block several are computed at
 once, one to a lane. A sum over the samples is continued from block to block in their order.
@@ -34,10 +34,32 @@ from .copies import CopyWriter, transposing
 from .functions import Functions
 from .lanes import Chooser, Lanes
 from .placing import placed, results_of
+from .products import (
+    Product,
+    ProductWriter,
+    declared,
+    product_of,
+    product_text,
+    room,
+    shared_product_text,
+    split,
+)
 from .stages import Group, grouped, stages, sums_samples, varies
 from .statements import SIGNATURE, NestWriter
 from .storage import Samples, Storage, in_order, inner, plain
-from .threads import ALONE, Parts, given, part_text, parts, shared_lines, shared_text
+from .threads import (
+    ALONE,
+    DECLARED,
+    NEVER,
+    STOP,
+    Parts,
+    given,
+    part_text,
+    parts,
+    possible,
+    shared_lines,
+    shared_text,
+)
 from .words import float_text, single
 
 CACHE: Final = 524_288
@@ -100,6 +122,7 @@ class _Emitter:
         self._copied: dict[tuple[str, int], str] = {}
         self._last: dict[str, int] = {}
         self._transposes = False
+        self._products, self._pack = 0, 0
         self._texts: list[str] = []
         self._readers: defaultdict[str, set[int]] = defaultdict(set)
         self._writers = Counter(s.array for s in self._stages.statements)
@@ -127,6 +150,13 @@ class _Emitter:
         function = self._function
         divided = self._parts()
         added = self._stage(self._sums_added()) if divided else []
+        if self._products:
+            rows, fused = max(1, self._code.sums // 2), self._functions.fused
+            written = product_text(self._kind, self._lanes, rows, fused)
+            if possible():
+                written += shared_product_text(self._kind, self._lanes, rows)
+            self._texts.append("\n".join(written))
+            self._functions.intrinsics |= declared(self._kind, self._lanes)
         if self._transposes:
             written, needed = transposing(self._kind)
             self._texts.append("\n".join(written))
@@ -138,6 +168,8 @@ class _Emitter:
             *self._texts,
             *self._run(calls, divided, added),
             *self._functions.text(),
+            NEVER,
+            *(DECLARED if self._threaded(divided) else ()),
             *self._tables.text(),
             *self._constants(),
             "!0 = !{}",
@@ -168,6 +200,9 @@ class _Emitter:
         lanes = [chooser.best(statement)[1] for statement in statements]
         found: list[tuple[Statement, Lanes, Statement]] = []
         for statement, chosen in zip(statements, lanes, strict=True):
+            if product_of(statement, self._code) is not None:
+                found.append((statement, chosen, statement))
+                continue
             made, rewritten = self._with_copies(statement, chosen, chooser)
             found += [(copy, chooser.best(copy)[1], copy) for copy in made]
             found.append((rewritten, chosen, statement))
@@ -276,6 +311,10 @@ class _Emitter:
             return not self._readers[array] <= origins or array in self._put_out
 
         first = group.statements[0]
+        if len(group.statements) == 1:
+            product = product_of(first, self._code)
+            if product is not None:
+                return self._product(first, product, origins)
         lines = self._transpose(name, first) if len(group.statements) == 1 else None
         if lines is None:
             writer = NestWriter(self._code, group.statements, lanes, kept, self._is_sole)
@@ -283,6 +322,28 @@ class _Emitter:
             self._functions.intrinsics |= writer.block.intrinsics
         self._texts.append("\n".join(lines))
         return f"  call void {name}({{given}})"
+
+    def _product(self, statement: Statement, product: Product, origins: set[int]) -> str:
+        """Write a product in blocks, and what else its statement adds; answers the calls."""
+        if not self._products:
+            self._pack = self._memory.room(room(self._lanes) + self._lanes, self._lanes)
+        self._products += 1
+        calls = []
+        before, after = split(statement, product)
+        if before is not None:
+            calls.append(self._nest(*self._alone(before), origins))
+        name = f"@nest.{len(self._texts)}"
+        writer = ProductWriter(self._code, statement, product, self._pack, possible())
+        self._texts.append("\n".join(writer.text(name, SIGNATURE)))
+        calls.append(f"  call void {name}({{given}})")
+        if after is not None:
+            calls.append(self._nest(*self._alone(after), origins))
+        return "\n".join(calls)
+
+    def _alone(self, statement: Statement) -> tuple[Group, list[Lanes]]:
+        """A statement as a nest of its own."""
+        lanes = Chooser(self._arrays, self._storages, self._lanes).best(statement)[1]
+        return Group((statement,), lanes.axis), [lanes]
 
     def _transpose(self, name: str, statement: Statement) -> list[str] | None:
         """The lines of a copy by tiles; None for what is no copy, or none of that kind."""
@@ -407,12 +468,18 @@ class _Emitter:
             "rows": True,
             "scratch_each": 0 if blocked else memory.each,
             "dtype": self._function.dtype,
-            "nests": len(self._texts) - self._transposes,
+            "nests": len(self._texts) - self._transposes - bool(self._products),
             "block": self._room() if blocked and self._stages.each else 0,
             "shapes": [list(g.row) for g in groups],
             "arrays": self._function.survey is None or self._kind == "s",
             "part": divided.least if divided else 0,
+            "threaded": self._threaded(divided),
+            "products": self._products,
         }
+
+    def _threaded(self, divided: Parts | None) -> bool:
+        """Whether the code may start threads."""
+        return divided is not None or (self._products > 0 and possible())
 
     def _count(self) -> tuple[int, int]:
         """About how many operations on vectors there are: once, and for a sample."""
@@ -461,13 +528,16 @@ class _Emitter:
             texts += part_text(calls["each"])
         if divided:
             each = self._memory.each * self._room()
-            texts += shared_text(divided, element, self._results.numbers, each, added)
+            texts += shared_text(
+                divided, element, self._results.numbers, self._memory.fixed, each, added
+            )
         lines = [
             *texts,
             f"define void @run({_ARGUMENTS}) {{",
             "  %results = getelementptr i8, ptr %out, i64 0",
+            *STOP,
             "  %at = ptrtoint ptr %scratch to i64",
-            "  %up = add i64 %at, 63",
+            "  %up = add i64 %at, 71",
             "  %even = and i64 %up, -64",
             "  %fixed = inttoptr i64 %even to ptr",
             f"  %each = getelementptr {element}, ptr %fixed, i64 {self._memory.fixed}",

@@ -1,10 +1,11 @@
 """A built-in function around machine code, which reads what it is given and makes what it answers.
 
-`call(self, args, nargs)` is written in IR once for all programs and told by numbers in memory what
-the arguments are and how the outputs are nested. It takes floats, lists and tuples of floats, and
-contiguous arrays of the code's own numbers; whatever else it is given, it answers
-`NotImplemented`, and Python's code looks closer. It reads of objects what CPython's and NumPy's
-headers lay open; where memory does not look as they say, there is no such function.
+`call(self, args, nargs, names)` is written in IR once for all programs and told by numbers in
+memory what the arguments are and how the outputs are nested. It takes floats, lists and tuples of
+floats, and contiguous arrays of the code's own numbers; whatever else it is given, it gives to a
+function of Python's that looks closer, or answers `NotImplemented` where there is none. It reads of
+objects what CPython's and NumPy's headers lay open; where memory does not look as they say, there
+is no such function.
 """
 
 from __future__ import annotations
@@ -34,17 +35,18 @@ _PLAIN: Final = 0x1 | 0x100
 _NEW_ARRAY, _NEW_SCALAR = 93, 60
 """The places of PyArray_New and PyArray_Scalar in NumPy's table of functions."""
 
-_FASTCALL: Final = 0x0080
+_FASTCALL: Final = 0x0080 | 0x0002
+"""Arguments as CPython has them in memory, named ones included."""
 _API: Final = (
     *("PyLong_AsVoidPtr", "PyFloat_FromDouble", "PyList_New", "PyList_Size", "PyList_GetItem"),
     *("PyList_SetItem", "PyTuple_Size", "PyTuple_GetItem", "PyDict_New", "PyDict_SetItem"),
     *("Py_IncRef", "Py_DecRef", "PyMem_RawMalloc", "PyMem_RawFree"),
-    *("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_NoMemory"),
+    *("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_NoMemory", "PyObject_Vectorcall"),
 )
 
 (_RUN, _GROUPS, _NUMBERS, _STACKS, _SCRATCH, _COLUMNS, _FIXED, _OUTPUTS, _WORK, _EACH) = range(10)
-_ROWS, _SCRATCH_EACH, _ARRAYS = 10, 11, 12
-_HEAD: Final = 13
+_ROWS, _SCRATCH_EACH, _ARRAYS, _OTHERWISE = 10, 11, 12, 13
+_HEAD: Final = 14
 _GROUP: Final = 4
 """What the numbers in memory are: so many, then four for each argument, then the outputs, then the
 shapes of the arguments, each after how many axes it has."""
@@ -71,13 +73,27 @@ class _Owner(int):
     kept: tuple[Any, ...]
 
 
-def function_of(code: Code, name: str) -> Callable[..., Any] | None:
-    """A built-in function that runs the code; None where this Python cannot have one."""
+def code_of(function: Any) -> Code | None:
+    """The code that a function of `function_of` runs; None of any other."""
+    owner = getattr(function, "__self__", None)
+    return owner.code if isinstance(owner, _Owner) else None
+
+
+def function_of(
+    code: Code, name: str, otherwise: Callable[..., Any] | None = None
+) -> Callable[..., Any] | None:
+    """A built-in function that runs the code; None where this Python cannot have one.
+
+    otherwise  is called with arguments that are not seen to fit
+    """
     caller = _caller(code.layout.dtype)
     if caller is None:
         return None
     keys: list[Any] = []
     numbers = _told(code, keys)
+    if otherwise is not None:
+        keys.append(otherwise)
+        numbers[_OTHERWISE] = id(otherwise)
     told = (ctypes.c_int64 * len(numbers))(*numbers)
     definition = _Definition(name.encode(), caller.address, _FASTCALL, None)
     owner = _Owner(ctypes.addressof(told))
@@ -239,6 +255,7 @@ class _Text(Builder):
             "PyEval_SaveThread": (p, []),
             "PyEval_RestoreThread": (nothing, [p]),
             "PyErr_NoMemory": (p, []),
+            "PyObject_Vectorcall": (p, [p, p, w, p]),
             "PyArray_New": (p, [p, self.small, p, self.small, p, p, self.small, self.small, p]),
             "PyArray_Scalar": (p, [p, p, p]),
             "memcpy": (p, [p, p, w]),
@@ -500,15 +517,20 @@ class _Text(Builder):
         return function
 
     def _write_call(self) -> None:
-        """call(self, args, nargs)."""
-        _, (owner, args, count), b = self.function("call", self.pointer, "ppw", public=True)
+        """call(self, args, nargs, names)."""
+        given = self.function("call", self.pointer, "ppwp", public=True)
+        _, (owner, args, count, names), b = given
         told = b.call(self.api["PyLong_AsVoidPtr"], [owner])
         groups = self.get(b, told, _GROUPS)
         refused = b.append_basic_block("refused")
         freed = b.append_basic_block("freed")
         known = b.append_basic_block("known")
-        b.cbranch(b.icmp_signed("==", count, groups), known, refused)
+        plain = b.icmp_unsigned("==", names, self.pointer(None))
+        b.cbranch(b.and_(plain, b.icmp_signed("==", count, groups)), known, refused)
         b.position_at_end(refused)
+        otherwise = self.get(b, told, _OTHERWISE, self.pointer)
+        with b.if_then(b.icmp_unsigned("!=", otherwise, self.pointer(None))):
+            b.ret(b.call(self.api["PyObject_Vectorcall"], [otherwise, args, count, names]))
         answer = self._fixed(b, NotImplemented)
         b.call(self.api["Py_IncRef"], [answer])
         b.ret(answer)
@@ -710,6 +732,7 @@ class _Text(Builder):
         """Run the code, without the interpreter's lock where it takes long."""
         as_rows = b.icmp_signed("==", self.get(b, told, _ROWS), self.number(1))
         batch = b.select(as_rows, parts["rows"], parts["samples"])
+        b.store(self.number(0), parts["scratch"])  # nothing says to stop
         given = [parts["addresses"], batch, samples, parts["out"], parts["scratch"]]
         run = Callee(self.get(b, told, _RUN, self.pointer), self.run_type())
         work = b.add(self.get(b, told, _WORK), b.mul(self.get(b, told, _EACH), samples))

@@ -18,7 +18,7 @@ from ..program import Program
 from ..target import Source, Target
 from . import emit as ir
 from .arrays import emit_arrays
-from .caller import function_of
+from .caller import code_of, function_of
 from .code import Code, compiled, told
 from .host import compiler, host
 
@@ -63,6 +63,14 @@ def prepare(program: Program | ArrayFunction) -> Callable[[Sequence[Any]], Seque
     return prepared
 
 
+def joined(
+    function: Callable[..., Any], otherwise: Callable[..., Any]
+) -> Callable[..., Any] | None:
+    """The loaded function as one that asks another where arguments are not seen to fit."""
+    code = code_of(function)
+    return function_of(code, function.__name__, otherwise) if code else None
+
+
 def _arrays(function: ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """A function that makes arguments floats, and arrays as they lie in memory."""
     import numpy
@@ -91,7 +99,7 @@ TARGET: Final = Target(
     emit_careful=lambda program: None,
     load=load,
     prepare=prepare,
-    direct=True,
+    joined=joined,
     rolled_from=LOOPS,
     told=told,
     machine=lambda: f"{host()} {compiler()}",
