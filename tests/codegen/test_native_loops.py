@@ -311,7 +311,7 @@ def test_machine_code_of_loops_is_kept_on_disk(tmp_path, monkeypatch):
     arguments = arguments_of(first.program, 9)
     single = made(dtype="float32")
     monkeypatch.setattr(code, "object_code", None)
-    monkeypatch.setattr(build, "array_function", None)
+    monkeypatch.setattr(build, "stages", None)
     again = made()
     assert again.program == first.program
     assert again.report() == first.report()

@@ -37,11 +37,6 @@ class ArrayGroup(Group):
             one = f"an array of shape {shape_text(self.row)}"
         return f"one row per sample, each {one}" if self.batched else one
 
-    @property
-    def whole(self) -> Shape:
-        """The shape of the argument, `BATCH` first if it is batched."""
-        return (BATCH, *self.row) if self.batched else self.row
-
 
 @dataclass(frozen=True, slots=True)
 class Element:

@@ -453,13 +453,12 @@ class _Emitter:
 
     def _layout(self, divided: Parts | None) -> dict[str, Any]:
         """What the caller has to know, ready to be written as JSON."""
-        given, whole = self._function.groups, self._function.survey is None
-        groups = [[prod(g.row), g.scalar and not g.row, g.batched] for g in given]
+        groups = self._function.groups
         memory, blocked = self._memory, self._stages.blocked
         spare = 4 * self._lanes
         once, each = self._count()
         return {
-            "groups": groups,
+            "groups": [[prod(g.row), g.scalar and not g.row, g.batched] for g in groups],
             "numbers": self._results.numbers,
             "stacks": self._results.each,
             "outputs": self._results.tree,
@@ -471,11 +470,11 @@ class _Emitter:
             "dtype": self._function.dtype,
             "nests": len(self._texts) - self._transposes - bool(self._products),
             "block": self._room() if blocked and self._stages.each else 0,
+            "shapes": [list(g.row) for g in groups],
+            "arrays": self._function.survey is None or self._kind == "s",
             "part": divided.least if divided else 0,
             "threaded": self._threaded(divided),
             "products": self._products,
-            "shapes": [list(g.row) for g in given],
-            "arrays": whole or self._kind == "s",
         }
 
     def _threaded(self, divided: Parts | None) -> bool:

@@ -67,11 +67,11 @@ class Layout:
     dtype: str = "float64"
     nests: int = 0
     block: int = 0
+    shapes: list[list[int]] = field(default_factory=list)
+    arrays: bool = False
     part: int = 0
     threaded: bool = False
     products: int = 0
-    shapes: list[list[int]] = field(default_factory=list)
-    arrays: bool = False
 
     @classmethod
     def of(cls, source: Source) -> Layout:
