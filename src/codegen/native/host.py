@@ -55,6 +55,14 @@ def host() -> Host:
     return Host(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
 
 
+def compiler() -> str:
+    """Which LLVM compiles, and by which llvmlite: object code is that of one of them."""
+    import llvmlite
+
+    version = ".".join(map(str, binding().llvm_version_info))
+    return f"LLVM {version}, llvmlite {llvmlite.__version__}"
+
+
 def available() -> bool:
     """Whether llvmlite is there."""
     try:
