@@ -215,30 +215,26 @@ def looped(column: Column) -> bool:
     return bool((steps > 0).all() or (steps < 0).all())
 
 
-def choose(
-    candidates: Sequence[tuple[Column, int]], count: int, fixed: Sequence[Key] = ()
-) -> tuple[list[int], bool]:
-    """Which of some columns of numbers from 0 to take as axes beside those that are `fixed`.
+def choose(candidates: Sequence[Column], count: int) -> tuple[list[int], bool]:
+    """Which of some columns of numbers from 0 to take as axes.
 
     Returns their positions and whether they tell all points apart. A column that is an affine map
     of the others goes first, then one that is not needed; what is no loop goes before what is.
     """
     import numpy
 
-    keys = [Key(str(i), column, int(column.max()) + 1) for i, (column, _) in enumerate(candidates)]
+    keys = [Key(str(i), column, int(column.max()) + 1) for i, column in enumerate(candidates)]
     kept = [i for i, key in enumerate(keys) if key.length > 1]
     rank = {i: (looped(keys[i].column), -len(numpy.unique(keys[i].column)), -i) for i in kept}
-    outer = [key.column for key in fixed]
     for i in sorted(kept, key=lambda i: rank[i]):
         rest = [j for j in kept if j != i]
-        others = [*fixed, *[keys[j] for j in rest]]
-        if affine(keys[i].column, others) is not None:
+        if affine(keys[i].column, [keys[j] for j in rest]) is not None:
             kept = rest
-    told_apart = distinct([*outer, *[keys[i].column for i in kept]], count)
+    told_apart = distinct([keys[i].column for i in kept], count)
     if told_apart:
         for i in sorted(kept, key=lambda i: (rank[i][0], -rank[i][1], -i)):
             rest = [j for j in kept if j != i]
-            if distinct([*outer, *[keys[j].column for j in rest]], count):
+            if distinct([keys[j].column for j in rest], count):
                 kept = rest
     return kept, told_apart
 

@@ -344,5 +344,5 @@ def test_a_sign_after_another_is_in_brackets_in_latex(formula, shown):
 def test_in_latex_a_sign_before_another_has_brackets_between():
     g = Graph()
     assert latex(-g.constant(-2.0)) == r"-\left(-2\right)"
-    negated = -g.input("x")
-    assert latex(-negated) == r"-\left(-x\right)"
+    minus = -g.input("x")
+    assert latex(-minus) == r"-\left(-x\right)"

@@ -23,12 +23,13 @@ from ...ops.scalar import ADD, MAXIMUM
 from ...ops.shapes import BATCH, shape_text
 from ..arguments import prepare
 from ..names import Namespace, called_elsewhere
-from ..program import flatten, map_nested
+from ..program import Program, flatten, map_nested
 from ..scalar.layout import Listing
 from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .function import ArrayFunction, Element, Vector, Whole, copied_by, truths
+from .irregular import emit_careful, emit_numbers
 from .reading import Code, Head, arranged, reshaped, taken, transposed, view
 from .recognise import Recogniser, _normal, is_number, number, on_shape, seen_through, where
 from .views import array_literal, strided_view
@@ -42,8 +43,13 @@ DEEPEST: Final = 12
 _NEEDS_OTHER_MEMORY: Final = ("np.dot(", "np.matmul(", "np.einsum(")
 
 
-def emit(function: ArrayFunction) -> Source:
-    """The statements as a Python function on NumPy arrays, after what it needs."""
+def emit(function: ArrayFunction | Program) -> Source:
+    """The statements as a Python function on NumPy arrays, after what it needs.
+
+    Of scalars among which few are alike, the operations one by one.
+    """
+    if isinstance(function, Program):
+        return emit_numbers(function)
     printer = _Printer(function)
     printer.write()
     constants = Listing()
@@ -418,6 +424,7 @@ class _Printer:
             array.shape,
             _lengths(statement),
             self.head,
+            writing=True,
         )
         split = code.text.startswith("x.reshape(") and code.text.count("(") == 1
         return (code.text == "x" or split) and set(code.axes) == {a.name for a in statement.axes}
@@ -438,7 +445,12 @@ class _Printer:
         grid = tuple(self.recogniser.grid(statement))
         if statement.place is not None:
             target = view(
-                Read(name, statement.place), Code("x"), array.shape, _lengths(statement), self.head
+                Read(name, statement.place),
+                Code("x"),
+                array.shape,
+                _lengths(statement),
+                self.head,
+                writing=True,
             )
             grid = target.axes
         lengths = [next(a.length for a in statement.axes if a.name == axis) for axis in grid]
@@ -773,4 +785,9 @@ def _same_axes(read: Read, statement: Statement) -> bool:
     return names == [axis.name for axis in statement.axes]
 
 
-TARGET: Final = Target("numpy", emit, load, prepare=prepare, arrays=True)
+def _emit_careful(function: ArrayFunction | Program) -> Source | None:
+    """The function that never raises, of numbers one by one; arrays never do."""
+    return emit_careful(function) if isinstance(function, Program) else None
+
+
+TARGET: Final = Target("numpy", emit, load, _emit_careful, prepare=prepare, arrays=True)

@@ -43,9 +43,6 @@ LARGE = 512
 SMALL = 8192
 """Products of the rows of matrices of at most so many elements are summed after they are made."""
 
-OUTER = 6
-"""So many outer products are one product of matrices, whose rows are put together for it."""
-
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
 
@@ -356,7 +353,7 @@ class Recogniser:
         self, terms: Sequence[Term], grid: Sequence[str], lengths: Mapping[str, int]
     ) -> list[tuple[int, Code]]:
         """Terms with their signs; those summed over the same axes are added before that."""
-        parts, terms = self._outer_products(terms, grid, lengths)
+        parts: list[tuple[int, Code]] = []
         alike: dict[tuple[object, ...], tuple[int, list[tuple[int, Code]]]] = {}
         for term in terms:
             code = self._to_be_summed(term, lengths)
@@ -375,35 +372,6 @@ class Recogniser:
                 inner = {**lengths, **{axis.name: axis.length for axis in over}}
                 parts[place] = (1, _over_axes(whole, names, "add", inner, self.head))
         return parts
-
-    def _outer_products(
-        self, terms: Sequence[Term], grid: Sequence[str], lengths: Mapping[str, int]
-    ) -> tuple[list[tuple[int, Code]], list[Term]]:
-        """Many outer products of vectors as one product of matrices, and the other terms."""
-        found: dict[tuple[str, str], list[tuple[Term, Code, Code]]] = {}
-        for term in terms if len(terms) >= OUTER else ():
-            if len(term.factors) == 2 and term.count == 1 and not (term.over or term.domain):
-                one, other = (self._operand(factor, lengths) for factor in term.factors)
-                axes = [axis for axis in grid if axis in (*one.axes, *other.axes)]
-                if len(one.axes) == len(other.axes) == 1 and len(axes) == 2:
-                    pair = (one, other) if one.axes[0] == axes[0] else (other, one)
-                    found.setdefault((axes[0], axes[1]), []).append((term, *pair))
-        parts, taken = [], set[int]()
-        for both, some in found.items():
-            sizes = [lengths[axis] for axis in both]
-            if len(some) < OUTER or BATCH in sizes:
-                continue
-            taken.update(id(term) for term, _, _ in some)
-            rows, columns = (
-                f"np.concatenate(({', '.join(code.text for code in codes)}))"
-                f".reshape({len(some)}, {size})"
-                for codes, size in zip(list(zip(*some, strict=True))[1:], sizes, strict=True)
-            )
-            inside = f"{rows}.T, {columns}"
-            depth = 1 + max(code.depth for _, *pair in some for code in pair)
-            filling = f"np.dot({inside}, out={{out}})"
-            parts.append((1, Code(f"np.dot({inside})", both, ATOM, "", filling, depth)))
-        return parts, [term for term in terms if id(term) not in taken]
 
     def _to_be_summed(self, term: Term, outer: Mapping[str, int]) -> Code | None:
         """What a term sums over all its axes element by element, if it is that."""
