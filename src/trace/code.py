@@ -77,6 +77,10 @@ class Code:
                 self.changed(self)
         return self.compiled(*arguments)
 
+    def compiled_anew(self) -> Compiled:
+        """What the code is, compiled from what it was compiled from."""
+        return _compiled(self._asked(), self.compiled.target, self._options)
+
     def _see_kind(self) -> None:
         compiled = self.compiled
         self.takes_arrays = compiled.takes_arrays or compiled.target == "native"

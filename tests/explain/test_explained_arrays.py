@@ -50,7 +50,7 @@ def step(lesson, array):
 
 def test_a_weight_matrix_gets_delta_transposed_times_x(lesson):
     found = step(lesson, "W")
-    assert found.statement.text == "∂L/∂W[i, j] = Σ_k X[k, j]·δt3[k, i]"
+    assert found.statement.text == "∂L/∂W[j, k] = Σ_i X[i, k]·δt3[i, j]"
     assert found.matrix.text == "∂L/∂W = δt3ᵀ X"
     (reading,) = found.readings
     assert (reading.element.text, reading.by.text) == ("W[j, k]", "t3[i, j]")
