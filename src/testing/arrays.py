@@ -69,7 +69,7 @@ class ArraySketch:
 
         >>> built = ArraySketch(4).build()
         >>> [leaf.shape for leaf in built.leaves], built.number.shape
-        ([(3,), (3, 2)], ())
+        ([(1,)], ())
         """
         rng = random.Random(self.seed)
         graph = graph or Graph()
