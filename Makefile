@@ -71,7 +71,7 @@ $(VENV_MADE):
 	@touch $@
 
 $(DEV_INSTALLED): pyproject.toml $(VENV_MADE)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,jax]'
 	@touch $@
 
 $(BENCH_INSTALLED): $(DEV_INSTALLED)

@@ -48,6 +48,12 @@ def snippets(text: str) -> list[Snippet]:
     ]
 
 
+def needed(text: str) -> list[str]:
+    """The packages that a page says it needs beyond those of `dev`: `<!-- needs: a, b -->`."""
+    found = re.search(r"<!-- needs: (.*) -->", text)
+    return found[1].split(", ") if found else []
+
+
 def run_page(page: Path, folder: Path) -> None:
     """Run the snippets of one page; the current folder must be `folder`."""
     namespace: dict[str, object] = {"__name__": "__main__"}
@@ -102,6 +108,8 @@ def run_commands(snippet: Snippet, page: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_snippets_run(page, tmp_path, monkeypatch):
+    for package in needed(page.read_text(encoding="utf-8")):
+        pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     run_page(page, tmp_path)
 

@@ -161,9 +161,9 @@ def build(recipe: Recipe) -> Built:
         simplify = target.arrays and options.rules is not None
         request = Request(
             *(recipe.outputs, recipe.signatures, options.name, simplify),
-            *(options.dtype, recipe.stacked),
+            *(options.dtype, recipe.stacked, target.rewrites),
         )
-        if target.arrays and options.dtype != "float32":
+        if target.arrays and not target.engine and options.dtype != "float32":
             program, left = array_function_if_regular(graph, request)
             told = () if left is None else (left,)
         else:

@@ -18,6 +18,7 @@ from ..errors import (
     InvalidNameError,
     NotALeafError,
     OperandError,
+    SettingError,
     ShapeError,
     SpellingError,
     UnknownNameError,
@@ -35,11 +36,23 @@ from ..graph.written import Report
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
 from ..simplify.pipeline import Rules, rules_named
-from ..storage import PathLike, write_text
+from ..storage import PathLike, write_bytes, write_text
 from .arguments import as_floats, flattened, float_check, in_order
 from .array.function import ArrayFunction
-from .build import Built, Derivatives, Options, Recipe, build, build_once, reduced
+from .array.statementpipeline import array_function
+from .build import (
+    Built,
+    Derivatives,
+    Options,
+    Recipe,
+    build,
+    build_once,
+    reduced,
+    simplified_graph,
+)
 from .cost import estimate, pass_text
+from .engines.autograd import derived, jax_function, torch_function
+from .engines.onnxfile import onnx_model
 from .export.c import c_text
 from .export.carrays import c_array_text
 from .export.module import module_text
@@ -198,6 +211,24 @@ class Compiled:
         lines += self._target.told(self._emitted)
         return Report("\n".join(lines))
 
+    def autograd(self, output: str | None = None) -> Callable[..., Any]:
+        """An output as a function that its engine differentiates by what was compiled with it.
+
+        output  the key of the output; needed where there are derivatives of more than one
+
+        For the targets "torch" and "jax". The derivatives among the outputs are computed in the
+        forward pass, as one function with it, and the backward pass multiplies the cotangent by
+        them: `loss.backward()` in torch and `jax.grad` run no derivative rule of their own. A
+        derivative that was not compiled is a `SettingError` where it is asked for.
+        """
+        wrap = {"torch": torch_function, "jax": jax_function}.get(self.target)
+        if wrap is None:
+            raise SettingError(
+                f"autograd of a function of the {self.target!r} target; only engines have one: "
+                "compile with target='torch' or target='jax'"
+            )
+        return wrap(derived(self, output))
+
     def save(self, path: PathLike, *, certificate: Any = True) -> Path:
         """Write a module that needs only Python, 3.8 or newer; answer its path.
 
@@ -208,12 +239,17 @@ class Compiled:
         checks its text, those numbers in units in the last place, and its gradients by finite
         differences. A certificate of something else is a `SettingError`.
 
+        A path that ends in ".onnx" gets an ONNX model of whole arrays, in opset 18 (the package
+        onnx writes it). Inputs are called as the arguments, outputs by their keys.
+
         A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
         compiled and run it checks its gradients by finite differences. Scalars are computed there
         operation by operation, bit for bit as the python target does; arrays as users write them,
         and what the native target makes loops of in graphs of more than 20,000 nodes, are loops
         there too, in float64.
         """
+        if os.fspath(path).endswith(".onnx"):
+            return write_bytes(path, onnx_model(_statements(self.recipe)))
         if os.fspath(path).endswith(".c"):
             program = self.program
             scalars = not self.recipe.graph.shapes and len(self.recipe.graph) <= WRITTEN_OUT
@@ -436,6 +472,18 @@ def _scalar_program(recipe: Recipe) -> Program:
     program = build(replace(recipe, options=options)).program
     assert isinstance(program, Program)
     return program
+
+
+def _statements(recipe: Recipe) -> ArrayFunction:
+    """The statements of the same outputs, as they are found."""
+    return array_function(
+        *(simplified_graph(recipe), recipe.outputs, recipe.signatures),
+        name=recipe.options.name,
+        simplify=recipe.options.rules is not None,
+        dtype=recipe.options.dtype,
+        stacked=recipe.stacked,
+        rewrites=False,
+    )
 
 
 def _unrolled(recipe: Recipe) -> Recipe:

@@ -6,6 +6,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final
@@ -54,6 +55,9 @@ class Target:
     Where the function can be given the caller's own, `joined`, given it and what is called instead
     if they have to be prepared, answers one function of both; else None. `machine` says for what
     machine code is made, where that matters.
+    Without `rewrites` statements are printed as they are found: what makes them quicker in NumPy is
+    for NumPy. An `engine` is a library of its own, so `verify` runs it only when it is asked for;
+    `computing` is the context in which the package itself calls its functions.
     One with a number in `rolled_from` prints `ArrayFunction`s where a graph of scalars has as many
     nodes and few statements come of it. `told` says more of the code, in lines for reports.
     """
@@ -68,6 +72,9 @@ class Target:
         lambda function, otherwise: None
     )
     machine: Callable[[], str] = lambda: ""
+    rewrites: bool = True
+    engine: bool = False
+    computing: Callable[[], AbstractContextManager[Any]] = nullcontext
     rolled_from: int | None = None
     told: Callable[[Source], Sequence[str]] = lambda source: ()
 
@@ -82,6 +89,8 @@ TARGETS: Final[Mapping[str, str]] = {
     "numpy": ".array.printer",
     "javascript": ".scalar.javascript",
     "native": ".native.native",
+    "jax": ".engines.jaxtarget",
+    "torch": ".engines.torchtarget",
 }
 """The module of each target; it is imported when used and holds the `Target` as `TARGET`."""
 

@@ -19,6 +19,15 @@ def _latex(name: str) -> Notation:
     return Notation(upright(name.replace("_", r"\_")) + r"\left({0}\right)")
 
 
+def _torch_elu(alpha: str, scale: str = "") -> Notation:
+    """elu in torch, whose own rounds exp(x) - 1 twice."""
+    below = f"{alpha} * torch.expm1(torch.clip({{0}}, max=0.0))"
+    return Notation(f"{scale}torch.where({{0}} <= 0.0, {below}, {{0}})", PRODUCT)
+
+
+_GELU = "0.5 * {0}.clip({{0}}, -1e30, {0}.inf) * {1}.special.erfc(-0.7071067811865476 * {{0}})"
+"""gelu by the error function's complement, which keeps its digits far below 0."""
+
 ELU = Op(
     name="elu",
     arity=1,
@@ -33,6 +42,8 @@ ELU = Op(
         "javascript": Notation("{0} <= 0 ? {alpha} * Math.expm1({0}) : {0}", 1),
         "c": Notation("{0} <= 0.0 ? {alpha} * expm1({0}) : {0}", 1),
         "numpy": own(carried.elu_of_arrays, "{0}", "{alpha}"),
+        "torch": _torch_elu("{alpha}"),
+        "onnx": call("Where", "LessOrEqual({0}, 0.0)", "Mul({alpha}, Sub(Exp({0}), 1.0))", "{0}"),
     },
     sentence="elu passes the cotangent where its operand is positive, else alpha·exp(x) times it",
     domain=(REAL,),
@@ -64,6 +75,7 @@ SELU = Op(
         "numpy": call(
             f"{_SCALE} * elu_of_arrays", "{0}", repr(_ALPHA), define=carried.elu_of_arrays
         ),
+        "torch": _torch_elu(repr(_ALPHA), f"{_SCALE} * "),
     },
     sentence="selu is elu with two fixed numbers that keep means and variances",
     domain=(REAL,),
@@ -86,6 +98,7 @@ MISH = Op(
         "javascript": call("mish", define=carried_javascript.MISH),
         "c": call("mish", define=carried_c.MISH),
         "numpy": own(carried.mish_of_arrays),
+        "torch": call("mish", define=carried.MISH_OF_TENSORS),
     },
     sentence="mish is a product: t plus x·(1 - t²)·sigmoid(x), where t = tanh(softplus(x))",
     domain=(REAL,),
@@ -113,6 +126,7 @@ SOFTSIGN = Op(
         "javascript": Notation("{0} / (1 + Math.abs({0}))", PRODUCT),
         "c": Notation("{0} / (1.0 + fabs({0}))", PRODUCT),
         "numpy": Notation("{0} / (1.0 + np.abs({0}))", PRODUCT, (PRODUCT,)),
+        "onnx": call("Div", "{0}", "Add(1.0, Abs({0}))"),
     },
     sentence="softsign divides the cotangent by the square of 1 + |x|",
     domain=(REAL,),
@@ -146,6 +160,7 @@ HARD_TANH = Op(
         "javascript": Notation("{0} < -1 ? -1 : {0} > 1 ? 1 : {0}", 1),
         "c": Notation("{0} < -1.0 ? -1.0 : {0} > 1.0 ? 1.0 : {0}", 1),
         "numpy": ufunc("clip", "{0}", "-1.0", "1.0"),
+        "onnx": call("Min", "Max({0}, -1.0)", "1.0"),
     },
     sentence="hard tanh passes the cotangent between -1 and 1, and nothing outside",
     domain=(REAL,),
@@ -171,6 +186,7 @@ HARD_SIGMOID = Op(
         "javascript": Notation("{0} < -3 ? 0 : {0} > 3 ? 1 : {0} / 6 + 0.5", 1),
         "c": Notation("{0} < -3.0 ? 0.0 : {0} > 3.0 ? 1.0 : {0} / 6.0 + 0.5", 1),
         "numpy": Notation("np.clip({0} / 6.0 + 0.5, 0.0, 1.0)", slots=(PRODUCT,)),
+        "onnx": call("Min", "Max(Add(Div({0}, 6.0), 0.5), 0.0)", "1.0"),
     },
     sentence="hard sigmoid passes a sixth of the cotangent between -3 and 3, and nothing outside",
     domain=((-5.0, 5.0),),
@@ -195,6 +211,8 @@ GELU_EXACT = Op(
         "javascript": call("gelu_exact", define=carried_javascript.GELU),
         "c": call("gelu_exact", define=carried_c.GELU),
         "numpy": own(carried.gelu_exact_of_arrays),
+        "jax": Notation(_GELU.format("jnp", "jax.scipy"), PRODUCT),
+        "torch": Notation(_GELU.format("torch", "torch"), PRODUCT),
     },
     sentence="gelu is x·Φ(x): the derivative is Φ(x) plus x times the bell curve of Φ",
     domain=(REAL,),

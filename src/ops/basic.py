@@ -40,6 +40,16 @@ _STRICT: Final = {"==": "===", "!=": "!=="}
 """How JavaScript writes a comparison that converts nothing."""
 
 
+_ONNX = {
+    "lt": "Less",
+    "le": "LessOrEqual",
+    "gt": "Greater",
+    "ge": "GreaterOrEqual",
+    "eq": "Equal",
+}
+_DIFFERENT = call("Not", "Equal({0}, {1})")
+
+
 def _comparison(name: str, sign: str, latex: str, interval: Callable[..., Any]) -> Op:
     """A comparison: 1.0 where it holds and 0.0 where not; flat, so no cotangent passes."""
     compare = {
@@ -65,6 +75,7 @@ def _comparison(name: str, sign: str, latex: str, interval: Callable[..., Any]) 
             javascript=Notation(f"{{0}} {_STRICT.get(sign, sign)} {{1}} ? 1 : 0", 1),
             c=Notation(f"{{0}} {sign} {{1}} ? 1.0 : 0.0", 1),
             numpy=sign_text,
+            onnx=call(_ONNX[name], "{0}", "{1}") if name in _ONNX else _DIFFERENT,
         ),
         sentence="a comparison is flat on both sides of its step: nothing passes back",
         domain=(REAL, REAL),
@@ -85,7 +96,12 @@ ADD = Op(
     kernel=lambda m, a, b: a + b,
     sympy=lambda sp, a, b: a + b,
     vjp=(lambda ct, out, a, b: ct, lambda ct, out, a, b: ct),
-    notation=arithmetic(infix(" + ", SUM), infix(" + ", SUM), numpy=operator(" + ", SUM, "add")),
+    notation=arithmetic(
+        infix(" + ", SUM),
+        infix(" + ", SUM),
+        numpy=operator(" + ", SUM, "add"),
+        onnx=call("Add", "{0}", "{1}"),
+    ),
     sentence="a sum hands its cotangent unchanged to both terms",
     domain=(REAL, REAL),
     interval=intervals.add,
@@ -103,7 +119,10 @@ SUB = Op(
     sympy=lambda sp, a, b: a - b,
     vjp=(lambda ct, out, a, b: ct, lambda ct, out, a, b: -ct),
     notation=arithmetic(
-        infix(" - ", SUM), infix(" - ", SUM), numpy=operator(" - ", SUM, "subtract")
+        infix(" - ", SUM),
+        infix(" - ", SUM),
+        numpy=operator(" - ", SUM, "subtract"),
+        onnx=call("Sub", "{0}", "{1}"),
     ),
     sentence="a difference hands its cotangent to the first term and its negative to the second",
     domain=(REAL, REAL),
@@ -123,6 +142,7 @@ MUL = Op(
         infix("*", PRODUCT),
         infix(r" \cdot ", PRODUCT),
         numpy=operator(" * ", PRODUCT, "multiply"),
+        onnx=call("Mul", "{0}", "{1}"),
     ),
     sentence="each factor gets the cotangent times the other factor",
     domain=(REAL, REAL),
@@ -143,6 +163,7 @@ DIV = Op(
         infix("/", PRODUCT),
         Notation(r"\frac{{{0}}}{{{1}}}", POWER, (0, 0)),
         numpy=operator(" / ", PRODUCT, "divide"),
+        onnx=call("Div", "{0}", "{1}"),
         **{"python-ieee": own(ieee.divide, "{0}", "{1}")},
     ),
     sentence="the numerator gets the cotangent over the denominator, the denominator minus that "
@@ -165,6 +186,7 @@ NEG = Op(
         Notation("-{0}", UNARY, (UNARY,)),
         Notation("-{0}", SUM, (PRODUCT,)),
         numpy=Notation("-{0}", UNARY, (UNARY,), ufunc("negative").out),
+        onnx=call("Neg"),
     ),
     sentence="a negation negates the cotangent",
     domain=(REAL,),
@@ -187,6 +209,36 @@ def _numpy_power(exponent: float) -> Notation:
         return ufunc("divide", "1.0", "{0}")
     known = {1: "positive", 2: "square", 0.5: "sqrt"}.get(exponent)
     return ufunc(known) if known else ufunc("power", "{0}", "{exponent}")
+
+
+def _engine_power(module: str) -> Callable[[float], Notation]:
+    """The same for an engine, whose functions are in a module."""
+
+    def notation(exponent: float) -> Notation:
+        if exponent == -1:
+            return Notation("1.0 / {0}", PRODUCT, (PRODUCT + 1,))
+        known = {2: "square", 0.5: "sqrt"}.get(exponent)
+        return call(f"{module}.{known}") if known else call(f"{module}.pow", "{0}", "{exponent}")
+
+    return notation
+
+
+_ONNX_LOG1P = call(
+    "Where",
+    "Equal(Add({0}, 1.0), 1.0)",
+    "{0}",
+    "Mul(Log(Add({0}, 1.0)), Div({0}, Sub(Add({0}, 1.0), 1.0)))",
+)
+"""log(1 + x) with the digits of x (Higham 2002, Accuracy and Stability, 1.14.1)."""
+
+
+_ONNX_EXPM1 = call(
+    "Where",
+    "Equal(Sub(Exp({0}), 1.0), -1.0)",
+    "-1.0",
+    "Where(Equal(Exp({0}), 1.0), {0}, Mul(Sub(Exp({0}), 1.0), Div({0}, Log(Exp({0})))))",
+)
+"""exp(x) - 1 with the digits of x (Higham 2002, Accuracy and Stability, 1.14.1)."""
 
 
 def _power_fault(a: intervals.Interval, n: float) -> str:
@@ -216,6 +268,9 @@ POW_CONST: Op = Op(
         ),
         "c": call("pow", "{0}", "{exponent}"),
         "numpy": _numpy_power,
+        "onnx": call("Pow", "{0}", "{exponent}"),
+        "jax": _engine_power("jnp"),
+        "torch": _engine_power("torch"),
     },
     sentence="the power rule: bring the exponent down and lower it by one",
     domain=(POSITIVE,),
@@ -246,6 +301,8 @@ POW: Op = Op(
         "javascript": _javascript_pow("{1}"),
         "c": call("pow", "{0}", "{1}"),
         "numpy": ufunc("power", "{0}", "{1}"),
+        "torch": call("torch.pow", "{0}", "{1}"),
+        "onnx": call("Pow", "{0}", "{1}"),
     },
     sentence="the base follows the power rule; the exponent gets the cotangent times the power "
     "itself times the logarithm of the base",
@@ -293,7 +350,10 @@ LOG1P = Op(
     kernel=kernels.log1p,
     sympy=lambda sp, x: sp.log(1 + x),
     vjp=(lambda ct, out, x: ct / (1 + x),),
-    notation=function("log1p", upright("log1p"), careful=ieee.safe_log1p),
+    notation={
+        **function("log1p", upright("log1p"), careful=ieee.safe_log1p),
+        "onnx": _ONNX_LOG1P,
+    },
     sentence="log1p divides the cotangent by one plus its operand",
     domain=((-0.8, 3.0),),
     interval=intervals.above(-1.0, intervals.rising(ieee.safe_log1p, zero=0.0)),
@@ -308,7 +368,10 @@ EXPM1 = Op(
     kernel=kernels.expm1,
     sympy=lambda sp, x: sp.exp(x) - 1,
     vjp=(lambda ct, out, x: ct * (out + 1),),
-    notation=function("expm1", upright("expm1"), careful=ieee.safe_expm1),
+    notation={
+        **function("expm1", upright("expm1"), careful=ieee.safe_expm1),
+        "onnx": _ONNX_EXPM1,
+    },
     sentence="its derivative is the exponential, which is its own result plus one",
     domain=(REAL,),
     interval=intervals.rising(ieee.safe_expm1, -1.0, zero=0.0),
@@ -329,6 +392,7 @@ SQRT = Op(
         "python": call("sqrt"),
         "python-ieee": own(ieee.safe_sqrt),
         "numpy": ufunc("sqrt"),
+        "onnx": call("Sqrt"),
         "javascript": call("Math.sqrt"),
         "c": call("sqrt"),
     },
@@ -392,6 +456,8 @@ SIGMOID = Op(
         **function("sigmoid", r"\sigma"),
         "python": own(ieee.sigmoid),
         "numpy": own(carried.sigmoid),
+        "jax": call("jax.nn.sigmoid"),
+        "torch": call("torch.sigmoid"),
         "javascript": Notation(
             "{0} >= 0 ? 1 / (1 + Math.exp(-{0})) : Math.exp({0}) / (1 + Math.exp({0}))", 1
         ),
@@ -414,6 +480,8 @@ SOFTPLUS = Op(
         **function("softplus", upright("softplus")),
         "python": own(ieee.softplus),
         "numpy": ufunc("logaddexp", "{0}", "0.0"),
+        "jax": call("jax.nn.softplus"),
+        "torch": call("torch.logaddexp", "{0}", "torch.zeros_like({0})"),
         "javascript": Notation("Math.max({0}, 0) + Math.log1p(Math.exp(-Math.abs({0})))", SUM),
         "c": Notation("({0} > 0.0 ? {0} : 0.0) + log1p(exp(-fabs({0})))", SUM),
     },
@@ -436,6 +504,8 @@ RELU = Op(
         "javascript": Notation("{0} <= 0 ? 0 : {0}", 1),
         "c": Notation("{0} <= 0.0 ? 0.0 : {0}", 1),
         "numpy": ufunc("maximum", "{0}", "0.0"),
+        "jax": call("jax.nn.relu"),
+        "torch": call("torch.relu"),
     },
     sentence="relu passes the cotangent where its operand is positive and nothing elsewhere",
     domain=(REAL,),
@@ -459,6 +529,7 @@ LEAKY_RELU = Op(
         "javascript": Notation("{0} <= 0 ? {slope} * {0} : {0}", 1),
         "c": Notation("{0} <= 0.0 ? {slope} * {0} : {0}", 1),
         "numpy": Notation("np.where({0} <= 0.0, {slope} * {0}, {0})", ATOM, (PRODUCT,)),
+        "onnx": call("Where", "LessOrEqual({0}, 0.0)", "Mul({slope}, {0})", "{0}"),
     },
     sentence="leaky relu passes the cotangent where its operand is positive, else slope times it",
     domain=(REAL,),
@@ -484,6 +555,7 @@ ABS = Op(
         "javascript": call("Math.abs"),
         "c": call("fabs"),
         "numpy": ufunc("abs"),
+        "onnx": call("Abs"),
     },
     sentence="the absolute value passes the cotangent with the sign of its operand",
     domain=(REAL,),
@@ -508,6 +580,7 @@ MAXIMUM = Op(
         "latex": Notation(r"\max\left({0}, {1}\right)"),
         "python": own(ieee.maximum, "{0}", "{1}"),
         "numpy": ufunc("maximum", "{0}", "{1}"),
+        "onnx": call("Max", "{0}", "{1}"),
         "javascript": Notation("{0} < {1} || {1} !== {1} ? {1} : {0}", 1),
         "c": Notation("{0} < {1} || {1} != {1} ? {1} : {0}", 1),
     },
@@ -535,6 +608,7 @@ MINIMUM = Op(
         "latex": Notation(r"\min\left({0}, {1}\right)"),
         "python": own(ieee.minimum, "{0}", "{1}"),
         "numpy": ufunc("minimum", "{0}", "{1}"),
+        "onnx": call("Min", "{0}", "{1}"),
         "javascript": Notation("{0} > {1} || {1} !== {1} ? {1} : {0}", 1),
         "c": Notation("{0} > {1} || {1} != {1} ? {1} : {0}", 1),
     },
@@ -574,6 +648,7 @@ WHERE = Op(
         "javascript": Notation("{0} !== 0 ? {1} : {2}", 1),
         "c": Notation("{0} != 0.0 ? {1} : {2}", 1),
         "numpy": call("np.where", "{0}", "{1}", "{2}"),
+        "onnx": call("Where", "{0}", "{1}", "{2}"),
     },
     sentence="only the branch that was taken gets the cotangent",
     domain=((-1.0, 1.0), REAL, REAL),
@@ -618,6 +693,9 @@ STOP_GRADIENT = Op(
         "latex": Notation(upright("sg") + r"\left({0}\right)"),
         "python": Notation("{0}", 1),
         "c": Notation("{0}", 1),
+        "jax": call("jax.lax.stop_gradient"),
+        "onnx": call("Identity"),
+        "torch": Notation("{0}.detach()", ATOM, (ATOM,)),
     },
     sentence="the value passes forward, nothing passes back: it counts as a constant",
     domain=(REAL,),

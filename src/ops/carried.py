@@ -132,6 +132,15 @@ def elu_of_arrays(x, alpha):  # type: ignore[no-untyped-def]
     return np.where(x <= 0.0, alpha * np.expm1(np.minimum(x, 0.0)), x)
 
 
+MISH_OF_TENSORS = """
+def mish(x):
+    n = torch.exp(torch.clip(x, max=20.0))
+    n = n * (n + 2.0)
+    far = torch.where(x < -800.0, -0.0, torch.clip(x, min=-800.0) * (n / (n + 2.0)))
+    return torch.where(x > 20.0, x, far)
+"""
+
+
 def mish_of_arrays(x):  # type: ignore[no-untyped-def]
     """x·tanh(softplus(x)), without overflow."""
     e = np.exp(np.minimum(x, 20.0))

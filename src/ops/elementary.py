@@ -12,7 +12,7 @@ from typing import Any
 from . import carried_c, carried_javascript, ieee, intervals, kernels
 from .basic import EXP, SQRT
 from .notations import POSITIVE, REAL, cost, function, irrational, own, upright
-from .record import POWER, Notation, Op, call, ufunc
+from .record import POWER, PRODUCT, Notation, Op, call, ufunc
 
 _UNIT = (-0.9, 0.9)
 
@@ -38,7 +38,10 @@ TAN = Op(
     kernel=kernels.tan,
     sympy=lambda sp, x: sp.tan(x),
     vjp=(lambda ct, out, x: ct * (1 + out * out),),
-    notation=_named("tan", careful=ieee.safe_tan),
+    notation={
+        **_named("tan", careful=ieee.safe_tan),
+        "onnx": call("Div", "Sin({0})", "Cos({0})"),
+    },
     sentence="the derivative of the tangent is one plus the square of its own result",
     domain=((-1.3, 1.3),),
     interval=intervals.tangent,
@@ -193,7 +196,10 @@ LOG2 = Op(
     kernel=kernels.libm("log2"),
     sympy=lambda sp, x: sp.log(x) / sp.log(2),
     vjp=(lambda ct, out, x: ct / (x * _ln(x, 2)),),
-    notation=_named("log2", latex=r"\log_{{2}}", careful=ieee.safe_log2),
+    notation={
+        **_named("log2", latex=r"\log_{{2}}", careful=ieee.safe_log2),
+        "onnx": call("Div", "Log({0})", repr(math.log(2.0))),
+    },
     sentence="the logarithm to base 2 divides the cotangent by its operand times log(2)",
     domain=(POSITIVE,),
     interval=intervals.above(0.0, intervals.rising(ieee.safe_log2, zero=1.0)),
@@ -208,7 +214,10 @@ LOG10 = Op(
     kernel=kernels.libm("log10"),
     sympy=lambda sp, x: sp.log(x) / sp.log(10),
     vjp=(lambda ct, out, x: ct / (x * _ln(x, 10)),),
-    notation=_named("log10", latex=r"\log_{{10}}", careful=ieee.safe_log10),
+    notation={
+        **_named("log10", latex=r"\log_{{10}}", careful=ieee.safe_log10),
+        "onnx": call("Div", "Log({0})", repr(math.log(10.0))),
+    },
     sentence="the logarithm to base 10 divides the cotangent by its operand times log(10)",
     domain=(POSITIVE,),
     interval=intervals.above(0.0, intervals.rising(ieee.safe_log10, zero=1.0)),
@@ -225,6 +234,7 @@ EXP2 = Op(
     vjp=(lambda ct, out, x: ct * (out * _ln(x, 2)),),
     notation={
         **_named("exp2", careful=ieee.safe_exp2),
+        "onnx": call("Pow", "2.0", "{0}"),
         "latex": Notation(r"{{2}}^{{{0}}}", POWER, (0,)),
         "javascript": call("Math.pow", "2", "{0}"),
     },
@@ -245,7 +255,12 @@ CBRT = Op(
         else sp.Piecewise((x ** sp.Rational(1, 3), x >= 0), (-((-x) ** sp.Rational(1, 3)), True))
     ),
     vjp=(lambda ct, out, x: ct / (3 * (out * out)),),
-    notation={**_named("cbrt"), "latex": Notation(r"\sqrt[3]{{{0}}}")},
+    notation={
+        **_named("cbrt"),
+        "latex": Notation(r"\sqrt[3]{{{0}}}"),
+        "torch": Notation("torch.sign({0}) * torch.pow(torch.abs({0}), 1.0 / 3.0)", PRODUCT),
+        "onnx": call("Mul", "Sign({0})", "Pow(Abs({0}), 0.3333333333333333)"),
+    },
     sentence="the cube root divides the cotangent by three times the square of the result",
     domain=(POSITIVE,),
     kink="infinite at 0",
@@ -267,6 +282,7 @@ HYPOT: Op = Op(
         "javascript": call("Math.hypot", "{0}", "{1}"),
         "c": call("hypot", "{0}", "{1}"),
         "numpy": ufunc("hypot", "{0}", "{1}"),
+        "onnx": call("Sqrt", "Add(Mul({0}, {0}), Mul({1}, {1}))"),
     },
     sentence="each leg gets its share of the length",
     domain=(POSITIVE, REAL),
@@ -291,6 +307,7 @@ LOGADDEXP = Op(
         "javascript": call("logaddexp", "{0}", "{1}", define=carried_javascript.LOGADDEXP),
         "c": call("logaddexp", "{0}", "{1}", define=carried_c.LOGADDEXP),
         "numpy": ufunc("logaddexp", "{0}", "{1}"),
+        "onnx": call("Add", "Max({0}, {1})", "Log(Add(1.0, Exp(Neg(Abs(Sub({0}, {1}))))))"),
     },
     sentence="each of the two gets the share that its exponential has in the sum",
     domain=(REAL, REAL),

@@ -30,6 +30,7 @@ def function(
         "javascript": call(f"Math.{name}"),
         "c": call(name),
         "numpy": ufunc(name),
+        "onnx": call(name.capitalize()),
     }
     if careful:
         notations["python-ieee"] = own(careful)

@@ -6,12 +6,13 @@ Abramowitz & Stegun, *Handbook of Mathematical Functions* (1964), chapters 6 and
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from . import carried, carried_c, carried_javascript, ieee, intervals, kernels, kernels_special
 from .basic import EXP
 from .notations import POSITIVE, REAL, cost, irrational, own, upright
-from .record import Notation, Op, call
+from .record import PRODUCT, Notation, Op, call
 
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
@@ -22,8 +23,10 @@ def _bell(x: Any) -> Any:
     return scale * EXP(-(x * x))
 
 
-def _carried(name: str, arrays: Any, javascript: str, latex: str = "") -> dict[str, Notation]:
-    """Notations of a function that NumPy and JavaScript lack, and C has."""
+def _carried(
+    name: str, arrays: Any, javascript: str, latex: str = "", engine: str = ""
+) -> dict[str, Notation]:
+    """Notations of a function that NumPy and JavaScript lack, and C and engines have."""
     return {
         "text": call(name),
         "latex": Notation((latex or upright(name)) + r"\left({0}\right)"),
@@ -31,6 +34,8 @@ def _carried(name: str, arrays: Any, javascript: str, latex: str = "") -> dict[s
         "javascript": call(name, define=javascript),
         "c": call(name),
         "numpy": own(arrays),
+        "jax": call(f"jax.scipy.special.{engine or name}"),
+        "torch": call(f"torch.special.{engine or name}"),
     }
 
 
@@ -41,7 +46,10 @@ ERF = Op(
     kernel=kernels_special.erf,
     sympy=lambda sp, x: sp.erf(x),
     vjp=(lambda ct, out, x: ct * _bell(x),),
-    notation=_carried("erf", carried.erf_of_arrays, carried_javascript.ERF),
+    notation={
+        **_carried("erf", carried.erf_of_arrays, carried_javascript.ERF),
+        "onnx": call("Erf"),
+    },
     sentence="the error function's derivative is the bell curve 2/√π·exp(-x²)",
     domain=(REAL,),
     interval=intervals.rising(math.erf, -1.0, 1.0, 0.0),
@@ -55,7 +63,10 @@ ERFC = Op(
     kernel=kernels_special.erfc,
     sympy=lambda sp, x: sp.erfc(x),
     vjp=(lambda ct, out, x: -(ct * _bell(x)),),
-    notation=_carried("erfc", carried.erfc_of_arrays, carried_javascript.ERF),
+    notation={
+        **_carried("erfc", carried.erfc_of_arrays, carried_javascript.ERF),
+        "onnx": call("Sub", "1.0", "Erf({0})"),
+    },
     sentence="erfc is 1 - erf, so its derivative is minus the bell curve 2/√π·exp(-x²)",
     domain=(REAL,),
     interval=intervals.loose(intervals.falling(math.erfc, 0.0, 2.0), 4e-15, 1e-322),
@@ -73,7 +84,8 @@ LGAMMA = Op(
     vjp=(lambda ct, out, x: ct * DIGAMMA(x),),
     notation={
         **_carried(
-            *("lgamma", carried.log_gamma_of_arrays, carried_javascript.LGAMMA), r"\log\Gamma"
+            *("lgamma", carried.log_gamma_of_arrays, carried_javascript.LGAMMA),
+            *(r"\log\Gamma", "gammaln"),
         ),
         "python-ieee": own(ieee.log_gamma),
     },
@@ -122,6 +134,19 @@ def _polygamma_within(a: intervals.Interval, order: float) -> intervals.Interval
     return rule()
 
 
+def _polygamma_in(module: str, library: str) -> Callable[[float], Notation]:
+    """polygamma by Hurwitz's zeta function, of which engines have more digits (6.4.10)."""
+
+    def notation(order: float) -> Notation:
+        if order not in range(1, 101):
+            return Notation(f"{module}.nan * {{0}}", PRODUCT, (PRODUCT,))
+        factor = float(math.factorial(int(order))) * (-1.0) ** (order + 1)
+        zeta = f"{factor!r} * {library}.special.zeta({order + 1.0!r}, {{0}})"
+        return Notation(f"{module}.where({{0}} > 0.0, {zeta}, {module}.nan)")
+
+    return notation
+
+
 POLYGAMMA: Op = Op(
     name="polygamma",
     arity=1,
@@ -136,6 +161,8 @@ POLYGAMMA: Op = Op(
         "javascript": call("polygamma", "{0}", "{order}", define=carried_javascript.POLYGAMMA),
         "c": call("polygamma", "{0}", "{order}", define=carried_c.POLYGAMMA),
         "numpy": own(carried.polygamma_of_arrays, "{0}", "{order}"),
+        "jax": _polygamma_in("jnp", "jax.scipy"),
+        "torch": _polygamma_in("torch", "torch"),
     },
     sentence="each polygamma function is the derivative of the one before it",
     domain=(POSITIVE,),

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..codegen.calls import called
 from ..codegen.compiled import Compiled, compile
 from ..codegen.cost import array_microseconds
 from ..codegen.program import Nested, flatten
+from ..codegen.target import find_target
 from ..graph.expr import Expr, Graph
 from ..train.choice import AUTO, SMALL, work_of
 
@@ -75,7 +77,7 @@ class Code:
             self._see_kind()
             if self.changed is not None:
                 self.changed(self)
-        return self.compiled(*arguments)
+        return called(self.compiled, arguments) if self._engine else self.compiled(*arguments)
 
     def compiled_anew(self) -> Compiled:
         """What the code is, compiled from what it was compiled from."""
@@ -83,6 +85,7 @@ class Code:
 
     def _see_kind(self) -> None:
         compiled = self.compiled
+        self._engine = find_target(compiled.recipe.options.target).engine
         self.takes_arrays = compiled.takes_arrays or compiled.target == "native"
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..codegen.compiled import Compiled
 from ..codegen.scalar.loop import Stopped
 from ..errors import SettingError, kind_of, shorten
 from ..storage import PathLike
@@ -24,6 +25,7 @@ from .data import read_rows, read_targets
 from .history import History, Standing
 from .interrupts import OneInterrupt
 from .losses import Loss, LossName, find_loss
+from .mesh import MeshStep, check_mesh
 from .optim import Optimizer, OptimizerName, find_optimizer
 from .run import ARRAYS, Bar, Callback, Run, Saved
 from .seeds import Seed, generator
@@ -64,6 +66,7 @@ def fit(
     resume: History | None = None,
     checkpoint: PathLike | None = None,
     checkpoint_every: int = 100,
+    mesh: Any = None,
     callback: Callback | None = None,
     progress: bool | None = None,
 ) -> History:
@@ -79,8 +82,8 @@ def fit(
     reduce      "sum" or "mean" of the samples' losses in a step; the gradient is that of the
                 reduced loss
     target      what the step is compiled to: "python", "numpy", "native" (whole epochs in machine
-                code; needs llvmlite), or "auto" for the one that is estimated to be fastest;
-                `history.target` and `history.reason` say which and why
+                code; needs llvmlite), "jax", "torch", or "auto" for the one that is estimated to
+                be fastest; `history.target` and `history.reason` say which and why
     sample_weight, class_weight
                 how much the losses of samples count: a number for each, and a dict from targets to
                 numbers, or "balanced"; a mean is still one over all samples
@@ -95,6 +98,9 @@ def fit(
     checkpoint  a file (.json or .safetensors) that the run is saved to, every `checkpoint_every`
                 epochs and at the end; where it exists already, the run in it is gone on with, and
                 `epochs` counts those in it as well
+    mesh        a `jax.sharding.Mesh`: each step's samples are shared among its devices along the
+                axis "batch", or its first one, and the parameters along "parameters", if it has
+                that axis; the target is then "jax"
     callback    called as callback(epoch, loss, net) after each epoch, counted from 0; an answer
                 that is true ends the training; it may change the parameters
     progress    whether to show a progress bar (tqdm); None means: when stderr is a terminal
@@ -119,6 +125,8 @@ def fit(
     numbers_of(parameters_of(net))
     chosen, rule = find_loss(loss), find_optimizer(optimizer)
     check_target(target)
+    if mesh is not None and target == AUTO:
+        target = "jax"
     for name, count in {"epochs": epochs, "checkpoint_every": checkpoint_every}.items():
         check_count(count, name)
     for name, number in {"batch_size": batch_size, "patience": patience}.items():
@@ -150,7 +158,11 @@ def fit(
     batches = kind(
         rows, targets if weights is None else with_weights(targets, weights), size, order
     )
-    run = Run(made.step, sample.parameters, rule.state(len(sample.parameters)), reduce == "mean")
+    step: Compiled | MeshStep = made.step
+    if mesh is not None:
+        check_mesh(mesh, target, batches.sizes, len(sample.parameters))
+        step = MeshStep(made.step, mesh)
+    run = Run(step, sample.parameters, rule.state(len(sample.parameters)), reduce == "mean")
     run.looks, run.patience = looks, patience
     if before is not None:
         run.go_on(before, batches)

@@ -13,16 +13,16 @@ from ..codegen.compiled import Compiled
 from ..codegen.native.loop import NativeLoop
 from ..codegen.scalar.loop import Loop, Progress, Stopped, take_steps
 from ..graph.value import Value
-from ..ops.shapes import is_array
 from ..terminal import shows_progress
 from .batches import ArrayBatches, Batches
 from .checkpoint import Checkpoint, save_checkpoint
+from .mesh import MeshStep
 from .step import numbers_of
 from .validation import Validation
 
 Callback = Callable[[int, float, Any], Any]
 
-ARRAYS: Final = ("numpy", "native")
+ARRAYS: Final = ("numpy", "native", "jax", "torch")
 """The targets whose steps take arrays."""
 
 
@@ -30,11 +30,12 @@ class Run:
     """Where a training run stands: the numbers that the last whole step left."""
 
     def __init__(
-        self, step: Compiled, parameters: list[Value], state: list[float], mean: bool
+        self, step: Compiled | MeshStep, parameters: list[Value], state: list[float], mean: bool
     ) -> None:
         self._step = step
-        self._loop = Loop(step) if step.target == "python" else None
-        self._native = NativeLoop(step) if step.target == "native" else None
+        plain = step if isinstance(step, Compiled) else None
+        self._loop = Loop(plain) if plain and plain.target == "python" else None
+        self._native = NativeLoop(plain) if plain and plain.target == "native" else None
         self._arrays = step.target in ARRAYS
         self._parameters = parameters
         self._params = self._numbers(numbers_of(parameters))
@@ -54,6 +55,10 @@ class Run:
         import numpy
 
         return numpy.array(numbers, numpy.float64)
+
+    def _fetched(self, numbers: Any) -> Any:
+        """Numbers that a step gave, all of them here."""
+        return self._step.fetched(numbers) if isinstance(self._step, MeshStep) else numbers
 
     def _take(self, batches: Batches, count: int) -> Progress:
         """Take the steps of so many epochs."""
@@ -78,7 +83,7 @@ class Run:
         """
         start, state = time.perf_counter(), batches.state()
         progress = self._take(batches, count)
-        if not _all_finite(progress.params):
+        if not _all_finite(self._fetched(progress.params)):
             batches.restore(state)
             progress = self._take_finite(batches, count, len(progress.losses), progress.stopped)
         self._seconds = max(1e-9, (time.perf_counter() - start) / count)
@@ -107,7 +112,7 @@ class Run:
         for batch in islice(steps, taken):
             progress = take_steps(self._step, params, state, [batch])
             losses += progress.losses
-            if progress.stopped == "diverged" or not _all_finite(progress.params):
+            if progress.stopped == "diverged" or not _all_finite(self._fetched(progress.params)):
                 return Progress(losses, params, state, "diverged")
             params, state = progress.params, progress.state
         return Progress(losses, params, state, stopped)
@@ -136,7 +141,7 @@ class Run:
     def look(self) -> Stopped:
         """Measure on the validation data; whether patience is at its end."""
         assert self.looks is not None
-        loss, epoch = self.looks.look(self._params), len(self.looks.loss)
+        loss, epoch = self.looks.look(self._fetched(self._params)), len(self.looks.loss)
         if self.patience is None:
             return "finished"
         if self._best is None or loss < self._best[0]:
@@ -165,6 +170,7 @@ class Run:
         )
 
     def _listed(self, numbers: Any) -> list[float]:
+        numbers = self._fetched(numbers)
         return [float(x) for x in (numbers.tolist() if self._arrays else numbers)]
 
     def consult(self, callback: Callback, net: Any) -> Stopped:
@@ -214,7 +220,7 @@ class Saved:
 
 def _all_finite(numbers: Any) -> bool:
     """Whether numbers are finite, by their sum; one by one where that alone is not."""
-    listed = numbers.tolist() if is_array(numbers) else numbers
+    listed = numbers.tolist() if hasattr(numbers, "tolist") else numbers
     return math.isfinite(sum(listed)) or all(map(math.isfinite, listed))
 
 

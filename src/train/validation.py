@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..codegen.compiled import Compiled, compile
+from ..codegen.target import find_target
 from ..errors import DataError, SettingError, UnknownNameError, kind_of, shorten
 from ..ops.shapes import is_array
 from .data import read_rows, read_targets
@@ -81,10 +82,11 @@ class Validation:
 
     def look(self, params: Any) -> float:
         """Note the loss and the metrics for these parameters; the loss."""
-        result = self.measure(params, *self.data)
-        self.loss.append(float(result["loss"]))
+        with find_target(self.measure.recipe.options.target).computing():
+            result = self.measure(params, *self.data)
+            self.loss.append(float(result["loss"]))
+            predictions = _listed(result["outputs"]) if self.metrics else []
         if self.metrics:
-            predictions = _listed(result["outputs"])
             for name, metric in self.metrics.items():
                 self.found.setdefault(name, []).append(float(metric(predictions, self.targets)))
         return self.loss[-1]
@@ -130,7 +132,7 @@ def prepare_validation(
 
 def _listed(outputs: Any) -> list[Any]:
     """Predictions, which come output by output, as numbers or as a list for each row."""
-    columns = [column.tolist() if is_array(column) else column for column in outputs]
+    columns = [c.tolist() if hasattr(c, "tolist") else c for c in outputs]
     if columns and isinstance(columns[0], list):
         return [list(row) for row in zip(*columns, strict=True)]
     return columns

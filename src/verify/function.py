@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..codegen.arguments import in_order
+from ..codegen.calls import called
 from ..codegen.compiled import Compiled
 from ..codegen.lower import Signature
 from ..codegen.program import flatten
@@ -220,16 +221,13 @@ def _call(f: Compiled, asked: Asked, arguments: Sequence[Any]) -> _Call:
 
 def _results(f: Compiled, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
     """What the function gives for each call, or the error that it raises."""
-    import numpy
-
     if f.target == "javascript":
         source = find_target("javascript").emit(f.program)
         return run_in_node([(source, list(calls))])[0]
     results: list[Any] = []
     for arguments in calls:
         try:
-            with numpy.errstate(all="ignore"):
-                results.append(f(*arguments))
+            results.append(called(f, arguments))
         except Exception as error:  # what a function raises is what is wrong with it
             results.append(error)
     return results

@@ -51,14 +51,16 @@ def array_function(
     simplify: bool = True,
     dtype: str = "float64",
     stacked: Sequence[bool] = (),
+    rewrites: bool = True,
 ) -> ArrayFunction:
     """The function for `graph.outputs`, which `outputs` has the nesting of.
 
     simplify  whether to rewrite statements where that makes a call cheaper, and to compute outputs
               in the stable form that the graph has of them
     stacked   which of them are one for each sample, whether they differ or not
+    rewrites  False to leave statements as they are all the same
     """
-    request = Request(outputs, signatures, name, simplify, dtype, stacked)
+    request = Request(outputs, signatures, name, simplify, dtype, stacked, rewrites)
     *_, last = stages(graph, request)
     return last.function
 
@@ -72,6 +74,7 @@ class Request(NamedTuple):
     simplify: bool = True
     dtype: str = "float64"
     stacked: Sequence[bool] = ()
+    rewrites: bool = True
 
 
 class Stage(NamedTuple):
@@ -115,7 +118,7 @@ def stages(graph: Graph, request: Request, rolling: Rolling | None = None) -> It
     if statements != program.statements:
         last = stage("domains", replace(program, statements=statements))
         yield last
-    if request.simplify:
+    if request.simplify and request.rewrites:
         for function in rewritten(last.function):
             yield Stage(function.passes[-1].name, function)
 

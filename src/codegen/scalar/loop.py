@@ -7,15 +7,15 @@ variables from the first step to the last.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ...errors import SpellingError
 from ..compiled import Compiled
 from ..names import Namespace
 from ..program import Program, flatten
-from ..target import Source
+from ..target import Source, find_target
 from .layout import INDENT, packed
 from .python import describe, load, source_of
 from .spelling import CAREFUL, FAST
@@ -99,8 +99,23 @@ class Loop:
         return self._careful(params, state, steps)
 
 
+class Step(Protocol):
+    """What `take_steps` calls."""
+
+    @property
+    def program(self) -> Any:
+        """What it was printed from."""
+
+    @property
+    def recipe(self) -> Any:
+        """What it was built from."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The loss, and the next parameters and state."""
+
+
 def take_steps(
-    step: Compiled,
+    step: Step,
     params: Any,
     state: Any,
     steps: Iterable[tuple[Any, ...]],
@@ -128,13 +143,16 @@ def take_steps(
     return Progress(losses, params, state, stopped)
 
 
-def _ieee(step: Compiled) -> AbstractContextManager[Any]:
-    """Where NumPy, if the step runs in it, computes without warnings, as Python targets do."""
+@contextmanager
+def _ieee(step: Step) -> Iterator[None]:
+    """Where arrays are computed without warnings, as Python targets do, and in float64."""
     if isinstance(step.program, Program):
-        return nullcontext()
+        yield
+        return
     from numpy import errstate
 
-    return errstate(all="ignore")
+    with errstate(all="ignore"), find_target(step.recipe.options.target).computing():
+        yield
 
 
 def emit_loop(program: Program, language: str) -> Source:

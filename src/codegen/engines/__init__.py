@@ -1,0 +1,1 @@
+"""Statements for engines that hold arrays of their own: JAX and torch."""
