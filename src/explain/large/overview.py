@@ -16,8 +16,8 @@ from ..words import counted, shown
 from .groups import Groups, span
 
 
-def overview(w: Lesson, groups: Groups | None = None) -> Iterator[Block]:
-    """The blocks of a walk-through that opens as layers."""
+def overview(w: Lesson, groups: Groups | None = None, *, page: bool = False) -> Iterator[Block]:
+    """The blocks of a walk-through that opens as layers; where to read on, unless on a page."""
     groups = Groups.of(w.derivation) if groups is None else groups
     yield from opening(w, groups)
     yield Heading(("Forward",))
@@ -29,8 +29,9 @@ def overview(w: Lesson, groups: Groups | None = None) -> Iterator[Block]:
     yield Line((why_backward(w),))
     yield _table(w, groups, backward=True)
     yield from _lines(passed)
-    yield Heading(("Closer",))
-    yield from closer(w)
+    if not page:
+        yield Heading(("Closer",))
+        yield from closer(w)
 
 
 def title(w: Lesson) -> Formula:

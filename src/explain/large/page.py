@@ -40,7 +40,7 @@ def html(w: Lesson) -> str:
     shared = read_text("shown.js") + read_text("play.js")
     own = _own("layout.js") + _own("large.js")
     code = f"{_programs(at_numbers, groups, tried=w.symbolic)}{shared}{own}"
-    _, _, *said = overview(at_numbers, groups)
+    _, _, *said = overview(at_numbers, groups, page=True)
     size = escape(counts(w, groups))
     return f"""<!doctype html>
 <html lang="en">

@@ -15,8 +15,24 @@
   let values = PROGRAM(...leaves);
   let at = 0;
   let printing = false;
+  let known = null;
 
   // -- numbers ----------------------------------------------------------------------------------
+
+  // What shows numbers, found once for each view.
+  function look() {
+    const place = (part, name) => Number(part.getAttribute(name));
+    return {
+      labels: all("[data-from]").map((label) => ({ label, from: place(label, "data-from") })),
+      spots: all("[data-n]").map((spot) => ({
+        spot,
+        place: place(spot, "data-n"),
+        from: place(spot, "data-at"),
+        bracketed: spot.hasAttribute("data-b"),
+      })),
+      locals: all("[data-local]").map((part) => ({ part, place: place(part, "data-local") })),
+    };
+  }
 
   // What has arrived at a box before its turn, with "…"; no answers where they are asked for.
   function soFar(spot) {
@@ -27,23 +43,30 @@
   }
 
   function renew() {
-    for (const label of all("[data-from]")) {
-      label.classList.toggle("later", Number(label.dataset.from) > at);
-    }
+    for (const { label, from } of known.labels) label.classList.toggle("later", from > at);
     if (view === "formulas") return;
     values = PROGRAM(...leaves);
-    for (const spot of all("[data-n]")) {
-      const place = Number(spot.getAttribute("data-n"));
+    const asking = one("predict").checked;
+    for (const seen of known.spots) {
+      const { spot, place, from, bracketed } = seen;
+      const later = from > at && !spot.dataset.far;
+      const plain = !asking && (from <= at || later);
+      const same = seen.plain && seen.later === later && Object.is(seen.number, values[place]);
+      if (plain && same) continue;
+      Object.assign(seen, { plain, later, number: values[place] });
       let text = shown(values[place]);
-      if ("at" in spot.dataset && Number(spot.dataset.at) > at) text = soFar(spot);
-      else if (kept(spot, place)) text = "?";
-      else if (spot.hasAttribute("data-b") && text.startsWith("−")) text = `(${text})`;
+      if (from > at) text = soFar(spot);
+      else if (asking && kept(spot, place)) text = "?";
+      else if (bracketed && text.startsWith("−")) text = `(${text})`;
+      const value = text === "?" ? "" : String(values[place]);
+      // What a page has many of is only touched where it changes.
+      if (seen.text === text && seen.value === value) continue;
+      [seen.text, seen.value] = [text, value];
       spot.textContent = text;
-      spot.setAttribute("data-value", text === "?" ? "" : String(values[place]));
+      spot.setAttribute("data-value", value);
       spot.classList.toggle("wrong", text !== "—" && !Number.isFinite(values[place]));
     }
-    for (const part of all("[data-local]")) {
-      const place = Number(part.getAttribute("data-local"));
+    for (const { part, place } of known.locals) {
       part.classList.toggle("blocked", values[place] === 0);
     }
     const moved = leaves.some((value, i) => !Object.is(value, given[i]));
@@ -108,6 +131,7 @@
     const id = steps[at].id;
     view = next;
     steps = all(".step");
+    known = look();
     list();
     show(Math.max(0, steps.findIndex((step) => step.id === id)), false);
   }
@@ -468,6 +492,7 @@
   }
 
   document.documentElement.classList.add("scripted");
+  known = look();
   list();
   listen();
   more();
