@@ -22,9 +22,9 @@ from problems import (
     regression,
     residual_network,
 )
-from scalars import convolution, exact_scalars, gpt, lstm
+from scalars import convolution, documents, exact_scalars, gpt, lstm
 
-NATIVE = "wengert native"
+NATIVE, NATIVE32 = "wengert native", "wengert native, float32"
 
 
 def best(factor: float) -> dict[str, float]:
@@ -161,6 +161,24 @@ CASES = (
         exact_scalars,
         {"numpy by hand": 1 / 1.3},
         ours="wengert numpy",
+    ),
+    Case(
+        "gpt-64",
+        "loss and all 53,632 gradients of a GPT on a document of 7 letters, width 64",
+        "scalars",
+        partial(gpt, 7, 64),
+        exact_scalars,
+        ours=NATIVE,
+        native={"plain class": 2400.0, "numpy by hand": 1.0},
+    ),
+    Case(
+        "gpt-batch",
+        "loss and all 4,192 gradients of the GPT on 16 documents of 7 letters each",
+        "documents",
+        partial(documents, 16, 7),
+        exact_scalars,
+        {"plain class": 10_000.0},
+        ours=NATIVE32,
     ),
     Case(
         "lstm",

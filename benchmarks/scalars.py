@@ -8,7 +8,7 @@ import importlib.util
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -94,10 +94,33 @@ def gpt_loss(weights, tokens, targets, functions, heads: int = 4):
 
     No maximum is subtracted before `exp`, by nobody who is measured: the numbers are small.
     """
-    exp, log, relu = (functions[name] for name in ("exp", "log", "relu"))
-    keys, values, losses = [], [], []
-    for place, (token, target) in enumerate(zip(tokens, targets, strict=True)):
-        x = mean_square_one(added(weights["wte"][token], weights["wpe"][place]))
+    rows = [weights["wte"][token] for token in tokens]
+    shares = gpt_shares(weights, rows, functions, heads)
+    log = functions["log"]
+    losses = [log(share[target]) for share, target in zip(shares, targets, strict=True)]
+    return sum(losses[1:], losses[0]) * (-1 / len(tokens))
+
+
+def documents_loss(weights, x, y, functions, heads: int = 4):
+    """The same of a document whose letters are rows of 0 and a 1, so that they may differ."""
+    letters = len(weights["wte"])
+    rows = [
+        [dot(column, hot) for column in zip(*weights["wte"], strict=True)]
+        for hot in cut_in(x, letters)
+    ]
+    log, losses = functions["log"], []
+    shares = gpt_shares(weights, rows, functions, heads)
+    for share, hot in zip(shares, cut_in(y, letters), strict=True):
+        losses.append(dot([log(number) for number in share], hot))
+    return sum(losses[1:], losses[0]) * (-1 / len(losses))
+
+
+def gpt_shares(weights, rows, functions, heads: int) -> list[list]:
+    """The probability of every letter after each of those whose embeddings are given."""
+    exp, relu = functions["exp"], functions["relu"]
+    keys, values, found = [], [], []
+    for place, row in enumerate(rows):
+        x = mean_square_one(added(row, weights["wpe"][place]))
         y = mean_square_one(x)
         query = linear(weights["wq"], y)
         keys.append(linear(weights["wk"], y))
@@ -111,8 +134,12 @@ def gpt_loss(weights, tokens, targets, functions, heads: int = 4):
         x = added(linear(weights["wo"], seen), x)
         hidden = [relu(h) for h in linear(weights["up"], mean_square_one(x))]
         x = added(linear(weights["down"], hidden), x)
-        losses.append(log(softmax(linear(weights["head"], x), exp)[target]))
-    return sum(losses[1:], losses[0]) * (-1 / len(tokens))
+        found.append(softmax(linear(weights["head"], x), exp))
+    return found
+
+
+def cut_in(flat, width: int) -> list:
+    return [flat[start : start + width] for start in range(0, len(flat), width)]
 
 
 def lstm_loss(weights, x, y, functions):
@@ -183,6 +210,18 @@ def gpt(places: int, width: int = 16, letters: int = 27, most: int = 16) -> Scal
         operations=5 * places * (used + places * width),
         indices=True,
     )
+
+
+def documents(count: int, places: int, width: int = 16, letters: int = 27) -> Scalars:
+    """So many documents of as many letters, as rows of 0 and a 1, and the GPT of `gpt`."""
+    one = gpt(places, width, letters, most=max(16, places))
+    source, X, Y = random.Random(26), [], []
+    for _ in range(count):
+        text = [source.randrange(letters) for _ in range(places + 1)]
+        hot = [[float(letter == other) for other in range(letters)] for letter in text]
+        X.append(tuple(number for row in hot[:-1] for number in row))
+        Y.append(tuple(number for row in hot[1:] for number in row))
+    return replace(one, loss=documents_loss, X=tuple(X), Y=tuple(Y), indices=False)
 
 
 def lstm(steps: int, inputs: int, width: int) -> Scalars:

@@ -150,4 +150,4 @@ slow, median = time.perf_counter() - start, statistics.median(seconds)
 print(
     f"loss and gradients: {1e3 * median:.2f} ms a step; as written {slow / median:.1f} times that"
 )
-print(loss.report())  # (compiled)
+print(loss.report(), loss.compiled.program, sep="\n")  # (compiled)

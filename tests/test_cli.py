@@ -457,7 +457,6 @@ def test_explain_shows_mistakes_and_asks(run, monkeypatch):
         (["w*x", "--mistake", "nope"], "nope"),
         (["w*", "--at", "w=1"], "not a formula"),
         (["w*x", "--html", "no/such/folder.html"], "No such file"),
-        ([f"tanh({'x*' * 20_400}x)"], "20,000"),
     ],
 )
 def test_what_cannot_be_explained(run, arguments, message):

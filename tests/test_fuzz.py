@@ -2,9 +2,11 @@
 
 import dataclasses
 import math
+import random
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from breaking import changed
 from hypothesis import given, settings
@@ -12,20 +14,28 @@ from hypothesis import given, settings
 import wengert as wg
 from wengert import testing
 from wengert.codegen.build import build_once
+from wengert.codegen.program import map_nested
 from wengert.codegen.scalar.node import find_node
+from wengert.graph.store import live_nodes
 from wengert.ops import ieee
 from wengert.ops import scalar as ops
 from wengert.ops.record import call
 from wengert.ops.scalar import ELEMENTWISE
 from wengert.testing import (
+    ArraySketch,
     Sketch,
     Step,
     check_agreement,
+    check_arrays,
+    check_elements,
+    check_gradient,
     check_in_node,
     check_operation,
     fuzz,
+    scalars,
     sketches,
 )
+from wengert.testing.arrays import Question
 
 SECONDS = 8
 
@@ -170,7 +180,7 @@ def test_an_operation_of_ones_own():
     ],
 )
 def test_a_mistake_in_an_operation_of_ones_own_is_found(changes, monkeypatch):
-    monkeypatch.setattr(testing, "RUNNABLE", ("python",))
+    monkeypatch.setattr(scalars, "RUNNABLE", ("python",))
     with pytest.raises(AssertionError):
         check_operation(square(**changes))
 
@@ -178,7 +188,7 @@ def test_a_mistake_in_an_operation_of_ones_own_is_found(changes, monkeypatch):
 def test_what_leaks_is_found(monkeypatch):
     kept = []
     monkeypatch.setattr(
-        testing,
+        scalars,
         "check_agreement",
         lambda s, run_on: kept.extend(s.build()[0].graph for _ in range(20)),
     )
@@ -205,3 +215,91 @@ def test_sketches_print_shortly():
 def test_hypothesis_is_imported_when_used():
     code = "import sys, wengert.testing; sys.exit('hypothesis' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# -- functions of arrays --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_gradients_of_random_functions_of_arrays_are_what_differences_say(seed):
+    check_gradient(ArraySketch(seed, steps=4 + seed % 12))
+
+
+@pytest.mark.parametrize("target", ["python", "numpy", "native"])
+@pytest.mark.parametrize("seed", range(10))
+def test_random_functions_of_arrays_element_by_element(seed, target):
+    check_elements(ArraySketch(seed, steps=4 + seed % 5), target)
+
+
+def test_what_is_asked_is_of_every_kind():
+    asked = []
+    for seed in range(300):
+        sketch = ArraySketch(seed)
+        built = sketch.build()
+        question = Question.draw(random.Random(seed), list(built.arguments), ["float64", "float32"])
+        asked.append((built, question))
+    questions = [question for _, question in asked]
+    assert {q.what for q in questions} == {"value", "gradient", "both", "second"}
+    assert {q.form for q in questions} == {"dict", "list", "nested", "one"}
+    assert {(q.reduce, bool(q.batched)) for q in questions} == {
+        (reduce, batched) for reduce in ("sum", "mean", None) for batched in (False, True)
+    }
+    assert any(0 < len(q.batched) < len(b.arguments) for b, q in asked)
+    assert {q.dtype for q in questions} == {"float64", "float32"}
+    assert any(isinstance(leaf, list) for b, _ in asked for leaf in b.arguments.values())
+    assert any(b.parameters for b, _ in asked)
+    live = [set(live_nodes(b.number.graph, [b.number.id])) for b, _ in asked]
+    assert any(leaf.id not in found for (b, _), found in zip(asked, live, strict=True)
+               for leaf in b.leaves)  # fmt: skip
+    drawn = {op.name for b, _ in asked for op in b.number.graph.ops}
+    assert {"matmul", "where", "gather", "scatter_add", "outer", "logsumexp", "stack"} <= drawn
+
+
+def test_a_wrong_gradient_of_an_array_is_found(mutate):
+    sketches_of_arrays = list(map(ArraySketch, range(20)))
+    mutate("tanh", vjp=(lambda ct, out, x: ct * (1 + out * out),))
+    with pytest.raises(AssertionError, match="by grad, off by"):
+        list(map(check_gradient, sketches_of_arrays))
+
+
+def check_many(target):
+    for seed in range(20):
+        check_arrays(ArraySketch(seed), target)
+
+
+MISTAKES = {
+    "numbers": lambda found: found * 1.001 + 1e-3,
+    "shapes": lambda found: found[..., None],
+    "nan": lambda found: found * math.nan,
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_target_that_is_wrong_about_batches_is_found(monkeypatch, mistake):
+    def compiled(*given, **options):
+        f = right(*given, **options)
+        if not options["batch"]:
+            return f
+        return lambda *rows: map_nested(f(*rows), lambda o: MISTAKES[mistake](np.asarray(o)))
+
+    right = testing.arrays.compile
+    monkeypatch.setattr(testing.arrays, "compile", compiled)
+    with pytest.raises(AssertionError, match="batched="):
+        check_many("numpy")
+
+
+def test_results_that_share_memory_are_found(monkeypatch):
+    def compiled(*given, **options):
+        f = right(*given, **options)
+
+        def same_memory(*rows):
+            kept = {}
+            found = map_nested(f(*rows), np.asarray)
+            return map_nested(found, lambda one: kept.setdefault(one.tobytes(), one))
+
+        return same_memory
+
+    right = testing.arrays.compile
+    monkeypatch.setattr(testing.arrays, "compile", compiled)
+    with pytest.raises(AssertionError, match="share memory"):
+        check_many("numpy")

@@ -14,6 +14,7 @@ import wengert
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src"
 sys.path.insert(0, str(ROOT / "scripts"))
+import operators  # noqa: E402  # the script that writes src/graph/binary.py
 import rooms  # noqa: E402  # the script that draws docs/rooms.svg
 
 LEVEL = {room: level for level, names in enumerate(rooms.ROOMS) for room in names}
@@ -161,6 +162,15 @@ def test_a_circle_is_found_where_only_types_close_it(tmp_path):
     arrows = networkx.DiGraph((a, b) for a, b, _ in rooms.imports(tmp_path))
     rings = [ring for ring in networkx.strongly_connected_components(arrows) if len(ring) > 1]
     assert rings == [{"graph.a", "graph.b", "graph.c"}]
+
+
+def test_operators_of_values_are_as_their_records_say(monkeypatch):
+    assert operators.main(["--check"]) == 0, "run: python scripts/operators.py"
+    for op, sign in operators.BETWEEN.values():
+        spelled = wengert.OPERATIONS[op.lower()].spelling("python").template
+        assert spelled.replace(" ", "") == f"{{0}}{sign}{{1}}"
+    monkeypatch.setitem(operators.BETWEEN, "mul", ("MUL", "+"))
+    assert operators.main(["--check"]) == 1
 
 
 def test_the_picture_of_the_rooms_is_what_the_imports_say():

@@ -147,8 +147,8 @@ def test_attention_becomes_as_many_statements_at_every_size(cells):
     shown = cells("matrices.ipynb")
     text = "\n".join(outputs(shown, "text/plain"))
     for line in (
-        "t9[i, i'] = exp(t8[i, i'])   for i' ≤ i",
-        "dwq[j, k] = Σ_i x[i, k]·(Σ_{i' ≤ i} t2[i', j]·t20[i, i'])",
+        "t6[i, j] = exp(t5[i, j])   for j ≤ i",
+        "dwq[l, m] = Σ_i x[i, m]·(Σ_{j ≤ i} k[j, l]·t17[i, j])",
     ):
         assert line in text
     assert text.count("node for node") == 2

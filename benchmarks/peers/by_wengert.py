@@ -186,7 +186,7 @@ def loss_of(kind: str, weights, X, Y):
     return sum(losses[1:], losses[0])
 
 
-def scalars(problem: Scalars, target: str = "python") -> Prepared:
+def scalars(problem: Scalars, target: str = "python", dtype: str = "float64") -> Prepared:
     """One sample's expression, for a batch if there are several; an argument for each weight."""
     graph = wg.Graph()
     leaves = {name: leaves_of(graph, name, shape) for name, shape in problem.shapes.items()}
@@ -203,11 +203,14 @@ def scalars(problem: Scalars, target: str = "python") -> Prepared:
     grad = {name: [next(slopes) for _ in part] for name, part in arguments.items()}
     if not problem.indices:
         arguments |= {"x": x, "y": y}
-    f = wg.compile(arguments, {"loss": loss, "grad": grad}, batch=batch, target=target)
+    outputs = {"loss": loss, "grad": grad}
+    f = wg.compile(arguments, outputs, batch=batch, target=target, dtype=dtype)
     given = [list(flattened(nest)) for nest in problem.weights(problem.params).values()]
     if not problem.indices:
         given += list(data_of(problem).values()) if batch else [problem.X[0], problem.Y[0]]
     given = as_taken(target, *given)
+    if dtype != "float64":
+        given = [part.astype(dtype) for part in given]
     return Prepared(lambda: f(*given), lambda r: [r["loss"], *chain(*r["grad"].values())])
 
 
@@ -263,6 +266,7 @@ COMPILED = {
     "adam": partial(step, optimizer=ADAM),
     "epoch": epoch,
     "scalars": scalars,
+    "documents": scalars,
     **{kind: partial(matrices, kind) for kind in MATRICES},
 }
 SCALARS = {"gradient": gradient, "hessian": hessian, **COMPILED}
@@ -288,5 +292,11 @@ PEERS = [
     Peer("wengert, data as arguments", "wengert", {"gradient": batched}, largest=500),
     Peer("wengert numpy", "wengert", offered(ARRAYS, "numpy")),
     Peer("wengert native", "llvmlite", offered(SCALARS, "native"), usable=has_llvm),
+    Peer(
+        "wengert native, float32",
+        "llvmlite",
+        {"documents": partial(scalars, target="native", dtype="float32")},
+        usable=has_llvm,
+    ),
     Peer("wengert eager", "wengert", EAGER, largest=500_000),
 ]

@@ -19,6 +19,9 @@ Column = Any
 _SAMPLE: Final = 256
 """How many points an affine map is first tried on."""
 
+EMPTY: Final = -1
+"""What a table of whole numbers holds in cells without a point."""
+
 _SPARE: Final = 8
 """How many times more cells than points a table of the cells may have."""
 
@@ -138,7 +141,7 @@ def _fitted(column: Column, keys: Sequence[Key]) -> Affine | None:
 
 
 def determined(column: Column, keys: Sequence[Key]) -> Column | None:
-    """The column as a table over axes, cells without a point being -1; None where it is none."""
+    """The column as a table over axes, `EMPTY` in cells without a point; None where it is none."""
     import numpy
 
     size = prod(key.length for key in keys)
@@ -147,7 +150,7 @@ def determined(column: Column, keys: Sequence[Key]) -> Column | None:
     total = numpy.zeros(len(column), numpy.int64)
     for key in keys:
         total = total * key.length + key.column
-    fill = -1 if column.dtype.kind == "i" else numpy.nan
+    fill = EMPTY if column.dtype.kind == "i" else numpy.nan
     table = numpy.full(size, fill, column.dtype)
     table[total] = column
     same = table[total] == column
@@ -212,30 +215,26 @@ def looped(column: Column) -> bool:
     return bool((steps > 0).all() or (steps < 0).all())
 
 
-def choose(
-    candidates: Sequence[tuple[Column, int]], count: int, fixed: Sequence[Key] = ()
-) -> tuple[list[int], bool]:
-    """Which of some columns of numbers from 0 to take as axes beside those that are `fixed`.
+def choose(candidates: Sequence[Column], count: int) -> tuple[list[int], bool]:
+    """Which of some columns of numbers from 0 to take as axes.
 
     Returns their positions and whether they tell all points apart. A column that is an affine map
     of the others goes first, then one that is not needed; what is no loop goes before what is.
     """
     import numpy
 
-    keys = [Key(str(i), column, int(column.max()) + 1) for i, (column, _) in enumerate(candidates)]
+    keys = [Key(str(i), column, int(column.max()) + 1) for i, column in enumerate(candidates)]
     kept = [i for i, key in enumerate(keys) if key.length > 1]
     rank = {i: (looped(keys[i].column), -len(numpy.unique(keys[i].column)), -i) for i in kept}
-    outer = [key.column for key in fixed]
     for i in sorted(kept, key=lambda i: rank[i]):
         rest = [j for j in kept if j != i]
-        others = [*fixed, *[keys[j] for j in rest]]
-        if affine(keys[i].column, others) is not None:
+        if affine(keys[i].column, [keys[j] for j in rest]) is not None:
             kept = rest
-    told_apart = distinct([*outer, *[keys[i].column for i in kept]], count)
+    told_apart = distinct([keys[i].column for i in kept], count)
     if told_apart:
         for i in sorted(kept, key=lambda i: (rank[i][0], -rank[i][1], -i)):
             rest = [j for j in kept if j != i]
-            if distinct([*outer, *[keys[j].column for j in rest]], count):
+            if distinct([keys[j].column for j in rest], count):
                 kept = rest
     return kept, told_apart
 

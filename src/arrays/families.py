@@ -8,6 +8,7 @@ sum, what varies is summed over; the place of a window within its terms is an ax
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -29,6 +30,7 @@ from ..ops.reads import (
 )
 from ..ops.scalar import ADD
 from .columns import (
+    EMPTY,
     Column,
     Key,
     affine,
@@ -50,47 +52,16 @@ _SPARSE: Final = 64
 """How many times more cells than elements an array may have."""
 
 
+_ONE: Final = struct.unpack("=q", struct.pack("=d", 1.0))[0]
+"""The bits of 1.0 as a whole number."""
+
 Numbers = tuple[float, ...]
-
-
-class Names:
-    """Which axes are the same: sets of numbers that are merged as equal columns turn up."""
-
-    def __init__(self) -> None:
-        self._parent: list[int] = []
-        self._parts: dict[tuple[int, int, str], int] = {}
-
-    def part(self, axis: int, width: int, which: str) -> int:
-        """The axis of the blocks of a width that an axis has, or of the places in a block."""
-        key = (self.find(axis), width, which)
-        if key not in self._parts:
-            self._parts[key] = self.new()
-        return self._parts[key]
-
-    def new(self) -> int:
-        """A new axis."""
-        self._parent.append(len(self._parent))
-        return len(self._parent) - 1
-
-    def find(self, axis: int) -> int:
-        """The axis that stands for all that are the same as this one."""
-        parent = self._parent
-        while parent[axis] != axis:
-            parent[axis] = parent[parent[axis]]
-            axis = parent[axis]
-        return axis
-
-    def merge(self, one: int, other: int) -> None:
-        """From now on the two are the same; the older stands for both."""
-        first, second = sorted((self.find(one), self.find(other)))
-        self._parent[second] = first
 
 
 class Layout(NamedTuple):
     """Where the elements of a family are: a column of coordinates per axis, and its length."""
 
     columns: list[Column]
-    axes: list[int]
     lengths: list[int]
 
 
@@ -104,14 +75,13 @@ class Copy(NamedTuple):
 
 @dataclass
 class Made:
-    """A statement whose axes and arrays have no names yet: arrays are numbers of families."""
+    """A statement whose arrays and tables have no names yet: arrays are numbers of families."""
 
     family: int
     axes: list[Axis]
     place: list[Index] | None
     value: Apply | Reduce
     domain: tuple[Condition, ...]
-    identity: dict[str, int]
 
 
 @dataclass
@@ -125,14 +95,23 @@ class _Part:
     group: Group
     rows: Column
     place: Column
-    factors: list[tuple[int, list[Column], list[int]]]
+    factors: list[tuple[int, list[Column]]]
     numbers: Column | None
     sign: int
     starts: Column
     kept: list[int]
     added: bool
-    varying: list[tuple[Column, int]] = field(default_factory=list)
-    constant: list[tuple[Column, int]] = field(default_factory=list)
+    varying: list[Column] = field(default_factory=list)
+    constant: list[Column] = field(default_factory=list)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether terms may differ in nothing but a number."""
+        import numpy
+
+        bits = numpy.int64
+        written = [columns[0].view(bits) for family, columns in self.factors if family == NONE]
+        return self.numbers is not None or any((c != c[0]).any() for c in written)
 
     def low(self, column: Column) -> Column:
         """The smallest number of a column among the terms of each element."""
@@ -164,7 +143,7 @@ class Families:
     def __init__(self, shapes: Shapes, keep: set[int], applied: set[int]) -> None:
         self._families = shapes.families
         self._keep, self._applied = keep, applied
-        self.names = Names()
+        self._summed = 0
         self.layouts: dict[int, Layout] = {}
         self.copies: dict[int, Copy] = {}
         self.numbers: dict[int, Column] = {}
@@ -184,8 +163,7 @@ class Families:
         if made.kind == LEAF:
             self._lay_out_leaf(made)
         elif made.kind == VECTOR:
-            column = numpy.arange(made.size)
-            self.layouts[number] = Layout([column], [self.names.new()], [made.size])
+            self.layouts[number] = Layout([numpy.arange(made.size)], [made.size])
         elif made.kind == APPLY:
             self._add_apply(made)
         else:
@@ -197,25 +175,24 @@ class Families:
         assert made.leaf is not None
         shape = made.leaf.shape
         columns = list(numpy.unravel_index(numpy.arange(made.size), shape)) if shape else []
-        axes = [self.names.new() for _ in shape]
-        self.layouts[made.number] = Layout(columns, axes, list(shape))
+        self.layouts[made.number] = Layout(columns, list(shape))
 
-    def _factor(self, family: int, lanes: Column) -> tuple[int, list[Column], list[int], int]:
+    def _factor(self, family: int, lanes: Column) -> tuple[int, list[Column], int]:
         """An element of a family at each point: its array, its coordinates, and a sign."""
         sign = 1
         copy = self.copies.get(family)
         if copy is not None:
             family, lanes, sign = copy.family, copy.lanes[lanes], copy.sign
         layout = self.layouts[family]
-        return family, [column[lanes] for column in layout.columns], layout.axes, sign
+        return family, [column[lanes] for column in layout.columns], sign
 
     def _add_apply(self, made: Family) -> None:
         import numpy
 
         count = made.size
         rows = numpy.array(made.rows, numpy.int64).reshape(count, -1)
-        slots: list[tuple[int, list[Column], list[int]] | Column] = []
-        candidates: list[tuple[Column, int]] = []
+        slots: list[tuple[int, list[Column]] | Column] = []
+        candidates: list[Column] = []
         for k, family in enumerate(made.inputs):
             if family == NONE:
                 slots.append(numpy.array(made.numbers[k]))
@@ -223,10 +200,10 @@ class Families:
             if family in self.numbers:
                 slots.append(self.numbers[family][rows[:, k]])
                 continue
-            family, columns, axes, _ = self._factor(family, rows[:, k])
-            slots.append((family, columns, axes))
-            candidates += zip(columns, axes, strict=True)
-        layout = self._layout(made.size, [candidates])
+            family, columns, _ = self._factor(family, rows[:, k])
+            slots.append((family, columns))
+            candidates += columns
+        layout = _layout(made.size, [candidates])
         self.layouts[made.number] = layout
 
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Apply:
@@ -243,8 +220,8 @@ class Families:
 
     def _add_reduce(self, made: Family) -> None:
         parts = self._parts(made)
-        if made.primal == NONE:
-            layout = self._layout(made.size, self._stages(parts))
+        if made.primal == NONE or self._families[made.primal].kind == LITERAL:
+            layout = _layout(made.size, _stages(parts))
         else:
             layout = self._layout_of_adjoints(made)
         self.layouts[made.number] = layout
@@ -260,14 +237,6 @@ class Families:
             if not done or _tables(self.made[-1]) >= _tables(simple):
                 self.made[len(self.made) - done :] = [simple]
 
-    def _stages(self, parts: Sequence[_Part]) -> list[list[tuple[Column, int]]]:
-        """Columns that may tell sums apart, the likeliest first."""
-        return [
-            [pair for part in parts for pair in part.constant],
-            [pair for part in parts for pair in _invariants(part)],
-            [pair for part in parts for pair in self._windows(part)],
-        ]
-
     def _make_reduce(
         self,
         made: Family,
@@ -275,14 +244,12 @@ class Families:
         layout: Layout,
         place: Sequence[Index] | None = None,
     ) -> None:
-        axes: dict[str, int] = {}
-
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Reduce:
             assert made.op is not None
-            terms = [self._term(part, keys, domain, axes) for part in parts]
+            terms = [self._term(part, keys, domain) for part in parts]
             return Reduce(made.op, tuple(terms) or (Term(1, (0.0,)),))
 
-        self._make(made, layout, value, axes, place)
+        self._make(made, layout, value, place)
 
     def _in_regions(
         self, made: Family, parts: Sequence[_Part], layout: Layout, regions: Sequence[Column]
@@ -295,10 +262,10 @@ class Families:
         found = []
         for region in regions:
             some = [self._some(p, region) for p in parts if region[p.place].any()]
-            own = self._layout(int(region.sum()), self._stages(some)) if some else None
+            own = _layout(int(region.sum()), _stages(some)) if some else None
             columns = [column[region] for column in layout.columns]
             if own is None:
-                own = Layout(columns, layout.axes, layout.lengths)
+                own = Layout(columns, layout.lengths)
             keys = _keys(own)
             place = [affine(column, keys) for column in columns]
             if None in place or not distinct(own.columns, int(region.sum())):
@@ -307,15 +274,6 @@ class Families:
         for some, own, place in found:
             self._make_reduce(made, some, own, [index for index in place if index is not None])
         return True
-
-    def _windows(self, part: _Part) -> list[tuple[Column, int]]:
-        """Where the window begins that an element sums over, for each varying column."""
-        found = []
-        for column, axis in part.varying:
-            low = part.low(column)
-            width = int((part.high(column) - low).max()) + 1
-            found.append((low, self.names.part(axis, width, "blocks")))
-        return found
 
     def _is_copy(self, made: Family, parts: Sequence[_Part]) -> bool:
         """Whether every element is one element of one other family; then there is no statement."""
@@ -376,103 +334,29 @@ class Families:
         starts = numpy.concatenate([[0], numpy.flatnonzero(numpy.diff(place)) + 1])
         sign = group.sign
         kept: list[int] = []
-        factors: list[tuple[int, list[Column], list[int]]] = []
+        factors: list[tuple[int, list[Column]]] = []
         for k, family in enumerate(group.factors):
             if family in self.numbers:
                 values = self.numbers[family][rows[:, 1 + k]]
                 if abs(values[0]) == 1.0 and (values == values[0]).all():
                     sign *= int(values[0])
                 else:
-                    factors.append((NONE, [values], []))
+                    factors.append((NONE, [values]))
                     kept.append(k)
                 continue
             kept.append(k)
-            family, columns, axes, factor = self._factor(family, rows[:, 1 + k])
+            family, columns, factor = self._factor(family, rows[:, 1 + k])
             sign *= factor
-            factors.append((family, columns, axes))
+            factors.append((family, columns))
         part = _Part(group, rows, place, factors, numbers, sign, starts, kept, added)
         everywhere = len(starts) == size
-        seen: dict[bytes, int] = {}
-        for family, columns, axes in factors:
-            if family == NONE:
-                continue
-            for column, axis in zip(columns, axes, strict=True):
-                text = column.tobytes()
-                if text in seen:
-                    self.names.merge(seen[text], axis)
-                    continue
-                seen[text] = axis
-                low = part.low(column)
-                if (low == part.high(column)).all():
-                    if everywhere:
-                        part.constant.append((low, axis))
-                else:
-                    part.varying.append((column, axis))
+        for column in _different([c for family, own in factors if family != NONE for c in own]):
+            low = part.low(column)
+            if not (low == part.high(column)).all():
+                part.varying.append(column)
+            elif everywhere:
+                part.constant.append(low)
         return part
-
-    def _layout(self, count: int, stages: Sequence[Sequence[tuple[Column, int]]]) -> Layout:
-        """Axes that tell some elements apart, from columns that come in stages."""
-        import numpy
-
-        if count == 1:
-            return Layout([], [], [])
-        dense: list[tuple[Column, int]] = []
-        sparse: list[tuple[Column, int]] = []
-        seen: dict[bytes, int] = {}
-        kept: list[int] = []
-        done = False
-        for stage in stages:
-            for column, axis in stage:
-                if (column == column[0]).all():
-                    continue
-                moved, whole = normal(column)
-                text = moved.tobytes()
-                if text in seen:
-                    self.names.merge(seen[text], axis)
-                    continue
-                seen[text] = axis
-                (dense if whole and looped(moved) else sparse).append((moved, axis))
-            kept, done = choose(dense, count)
-            if done:
-                break
-        chosen = [dense[i] for i in kept]
-        if not done:
-            chosen = self._completed(chosen, sparse, count)
-        lengths = [int(column.max()) + 1 for column, _ in chosen]
-        if prod(lengths) > _SPARSE * count + 4096:
-            chosen = [(numpy.arange(count), self.names.new())]
-        chosen.sort(key=lambda pair: int((pair[0][1:] != pair[0][:-1]).sum()))
-        return Layout(
-            [column for column, _ in chosen],
-            [axis for _, axis in chosen],
-            [int(column.max()) + 1 for column, _ in chosen],
-        )
-
-    def _completed(
-        self,
-        chosen: list[tuple[Column, int]],
-        sparse: Sequence[tuple[Column, int]],
-        count: int,
-    ) -> list[tuple[Column, int]]:
-        """Axes with one more: the rank among those alike, or the numbers that columns hold."""
-        import numpy
-
-        order = sorted(chosen, key=lambda pair: looped(pair[0]))
-        for left_out in (None, *order):
-            rest = [pair for pair in chosen if pair is not left_out]
-            rank = rank_among(codes([column for column, _ in rest], count)[0])
-            key = Key("", rank, int(rank.max()) + 1)
-            told = sparse if left_out is None else [*sparse, left_out]
-            size = key.length * prod([int(column.max()) + 1 for column, _ in rest])
-            if size == count and all(fewest(column, [key]) for column, _ in told):
-                return [*rest, (rank, self.names.new())]
-        coded = [(numpy.unique(column, return_inverse=True)[1], axis) for column, axis in sparse]
-        kept, done = choose([*chosen, *coded], count)
-        both = [[*chosen, *coded][i] for i in kept]
-        if done:
-            return both
-        total, _ = codes([column for column, _ in both], count)
-        return [*both, (rank_among(total), self.names.new())]
 
     def _layout_of_adjoints(self, made: Family) -> Layout:
         """Adjoints lie as their primals do; where one primal has several, one axis more."""
@@ -480,22 +364,17 @@ class Families:
 
         like = self.layouts[made.primal]
         places = numpy.array(made.places, numpy.int64)
-        layout = Layout([column[places] for column in like.columns], like.axes, like.lengths)
+        layout = Layout([column[places] for column in like.columns], like.lengths)
         if distinct(layout.columns, made.size):
             return layout
         rank = rank_among(places)
-        return Layout(
-            [rank, *layout.columns],
-            [self.names.new(), *layout.axes],
-            [int(rank.max()) + 1, *layout.lengths],
-        )
+        return Layout([rank, *layout.columns], [_length(rank), *layout.lengths])
 
     def _make(
         self,
         made: Family,
         layout: Layout,
         value: Any,
-        inner: dict[str, int] | None = None,
         where: Sequence[Index] | None = None,
     ) -> None:
         """Write the statement of a family; axes are split where indices go in blocks."""
@@ -503,43 +382,18 @@ class Families:
             return
         keys = _keys(layout)
         place: list[Index] = [along(key.name) for key in keys] if where is None else [*where]
-        identity = {key.name: axis for key, axis in zip(keys, layout.axes, strict=True)}
         found: Apply | Reduce | None = None
+        domain: tuple[Condition, ...] = ()
         while found is None:
             domain = conditions(keys)
             try:
                 found = value(keys, domain)
             except _Split as split:
-                keys, place = self._split(keys, place, identity, split)
+                keys, place = _split(keys, place, split)
         axes = [Axis(key.name, key.length) for key in keys]
-        identity.update(inner or {})
         names = [axis.name for axis in axes]
         simple = [index.axis if isinstance(index, Affine) else None for index in place] == names
-        domain = conditions(keys)
-        self.made.append(
-            Made(made.number, axes, None if simple else place, found, domain, identity)
-        )
-
-    def _split(
-        self,
-        keys: Sequence[Key],
-        place: Sequence[Index],
-        identity: dict[str, int],
-        split: _Split,
-    ) -> tuple[list[Key], list[Index]]:
-        outer, inner = f"{split.name}h", f"{split.name}l"
-        new: list[Key] = []
-        for key in keys:
-            if key.name != split.name:
-                new.append(key)
-                continue
-            new.append(Key(outer, key.column // split.width, key.length // split.width))
-            new.append(Key(inner, key.column % split.width, split.width))
-        axis = identity.pop(split.name)
-        identity[outer] = self.names.part(axis, split.width, "blocks")
-        identity[inner] = self.names.part(axis, split.width, "places")
-        places = [_substituted(index, split, outer, inner) for index in place]
-        return new, places
+        self.made.append(Made(made.number, axes, None if simple else place, found, domain))
 
     def _indices(self, columns: Sequence[Column], keys: Sequence[Key]) -> tuple[Index, ...]:
         found = []
@@ -558,13 +412,15 @@ class Families:
         """A number at each point as an operand: itself, or a read of an array of numbers."""
         import numpy
 
-        if (values == values[0]).all():
+        bits = values.view(numpy.int64)  # 0.0 and -0.0 are two numbers
+        if (bits == bits[0]).all():
             return float(values[0])
-        found = fewest(values.view(numpy.int64), keys)
+        found = fewest(bits, keys)
         if found is None:
             raise ValueError("numbers that do not follow from the axes")
         kept, table = found
         lengths = tuple(key.length for key in kept)
+        table[table == EMPTY] = _ONE  # where there is no point: whatever is done to it is finite
         name = f"c{len(self.literals)}"
         numbers = tuple(table.view(numpy.float64).tolist())
         name = self.literals.setdefault((lengths, tuple(table.tolist())), (name, numbers))[0]
@@ -575,11 +431,10 @@ class Families:
         part: _Part,
         keys: Sequence[Key],
         within: Sequence[Condition],
-        identity: dict[str, int],
     ) -> Term:
         """The terms of one shape as one term with axes to sum over."""
         outer = [Key(key.name, key.column[part.place], key.length) for key in keys]
-        inner, count = self._inner_axes(part, keys, outer, identity)
+        inner, count = self._inner_axes(part, keys, outer)
         rows: Any = slice(None)
         if count > 1:  # the same product several times
             total, _ = codes([part.place, *[key.column for key in inner]], len(part.place))
@@ -593,7 +448,7 @@ class Families:
             except _Split as split:
                 if all(key.name != split.name for key in inner):
                     raise
-                inner, _ = self._split(inner, [], identity, split)
+                inner, _ = _split(inner, [], split)
         sign = part.sign
         for k, factor in enumerate(factors):
             if part.added and isinstance(factor, float) and factor < 0.0:
@@ -603,28 +458,12 @@ class Families:
         axes = tuple([Axis(key.name, key.length) for key in inner])
         return Term(sign * count, tuple(factors) or (1.0,), axes, domain)
 
-    def _numbered(
-        self, part: _Part, chosen: Sequence[tuple[Column, int]]
-    ) -> list[tuple[Column, int]] | None:
-        """Terms counted one by one instead of by a column that says what they pick, if that fits.
-
-        A sum over tokens, two of which are equal, is one over their positions.
-        """
-        for left_out in chosen:
-            rest = [pair for pair in chosen if pair is not left_out]
-            rank = rank_among(codes([part.place, *[c for c, _ in rest]], len(part.place))[0])
-            key = Key("", rank, int(rank.max()) + 1)
-            size = len(part.starts) * key.length * prod([int(c.max()) + 1 for c, _ in rest])
-            if size == len(part.place) and fewest(left_out[0], [key]):
-                return [*rest, (rank, self.names.new())]
-        return None
-
     def _factors(self, part: _Part, rows: Any, keys: Sequence[Key]) -> list[Operand]:
         """What the terms of one shape multiply, at some of their rows."""
         factors: list[Operand] = []
         if part.numbers is not None:
             factors.append(self._number(part.numbers[rows], keys))
-        for family, columns, _ in part.factors:
+        for family, columns in part.factors:
             if family == NONE:
                 factors.append(self._number(columns[0][rows], keys))
             else:
@@ -633,11 +472,7 @@ class Families:
         return factors
 
     def _inner_axes(
-        self,
-        part: _Part,
-        keys: Sequence[Key],
-        outer: Sequence[Key],
-        identity: dict[str, int],
+        self, part: _Part, keys: Sequence[Key], outer: Sequence[Key]
     ) -> tuple[list[Key], int]:
         """The axes that a term is summed over, and how many times each product is added."""
         import numpy
@@ -647,35 +482,117 @@ class Families:
         at = part.place[part.starts]
         targets = [Key(key.name, key.column[at], key.length) for key in keys]
         candidates = []
-        for column, axis in part.varying:
+        lengths = numpy.diff(numpy.append(part.starts, len(part.place)))
+        for column in part.varying:
             low, width = part.low(column), part.high(column) - part.low(column)
             sliding = (width == width[0]).all() and affine(low, targets) is not None
-            lengths = numpy.diff(numpy.append(part.starts, len(part.place)))
             if sliding and not (low == low[0]).all():
                 column = column - numpy.repeat(low, lengths)
-                axis = self.names.part(axis, int(width[0]) + 1, "places")
-            candidates.append((column - column.min(), axis))
+            candidates.append(column - column.min())
         places = Key("", part.place, int(part.place.max()) + 1)
-        loops = [_in_order(column, part) for column, _ in candidates]
+        loops = [_in_order(column, part) for column in candidates]
         kept, told_apart = _choose_inner(candidates, loops, places, outer)
         chosen = [candidates[i] for i in kept]
         count = 1
         if not told_apart:
-            total, _ = codes([part.place, *[column for column, _ in chosen]], len(part.place))
+            total, _ = codes([part.place, *chosen], len(part.place))
             rank = rank_among(total)
             times = numpy.unique(total, return_counts=True)[1]
-            if part.added and part.numbers is None and (times == times[0]).all():
+            if part.added and not part.numbered and (times == times[0]).all():
                 count = int(times[0])
             else:
-                chosen = self._numbered(part, chosen) or [*chosen, (rank, self.names.new())]
-        if prod([int(c.max()) + 1 for c, _ in chosen]) * max(1, len(targets)) > 2**24:
-            chosen, count = [(rank_among(part.place), self.names.new())], 1
+                chosen = _numbered(part, chosen) or [*chosen, rank]
+        if prod(map(_length, chosen)) * max(1, len(targets)) > 2**24:
+            chosen, count = [rank_among(part.place)], 1
         inner = []
-        for column, axis in chosen:
-            name = f"s{len(identity)}"
-            identity[name] = axis
-            inner.append(Key(name, column, int(column.max()) + 1))
+        for column in chosen:
+            inner.append(Key(f"s{self._summed}", column, _length(column)))
+            self._summed += 1
         return inner, count
+
+
+def _layout(count: int, stages: Sequence[Sequence[Column]]) -> Layout:
+    """Axes that tell some elements apart, from columns that come in stages."""
+    import numpy
+
+    if count == 1:
+        return Layout([], [])
+    dense: list[Column] = []
+    sparse: list[Column] = []
+    seen: set[bytes] = set()
+    kept: list[int] = []
+    done = False
+    for stage in stages:
+        for column in stage:
+            if (column == column[0]).all():
+                continue
+            moved, whole = normal(column)
+            text = moved.tobytes()
+            if text not in seen:
+                seen.add(text)
+                (dense if whole and looped(moved) else sparse).append(moved)
+        kept, done = choose(dense, count)
+        if done:
+            break
+    chosen = [dense[i] for i in kept]
+    if not done:
+        chosen = _completed(chosen, sparse, count)
+    if prod(map(_length, chosen)) > _SPARSE * count + 4096:
+        chosen = [numpy.arange(count)]
+    chosen.sort(key=lambda column: int((column[1:] != column[:-1]).sum()))
+    return Layout(chosen, [*map(_length, chosen)])
+
+
+def _length(column: Column) -> int:
+    return int(column.max()) + 1
+
+
+def _different(columns: Sequence[Column]) -> list[Column]:
+    """Each column once."""
+    return list({column.tobytes(): column for column in columns}.values())
+
+
+def _completed(chosen: list[Column], sparse: Sequence[Column], count: int) -> list[Column]:
+    """Axes with one more: the rank among those alike, or the numbers that columns hold."""
+    import numpy
+
+    for left_out in (None, *sorted(chosen, key=looped)):
+        rest = [column for column in chosen if column is not left_out]
+        rank = rank_among(codes(rest, count)[0])
+        key = Key("", rank, _length(rank))
+        told = sparse if left_out is None else [*sparse, left_out]
+        if key.length * prod(map(_length, rest)) == count and all(
+            fewest(column, [key]) for column in told
+        ):
+            return [*rest, rank]
+    coded = [numpy.unique(column, return_inverse=True)[1] for column in sparse]
+    kept, done = choose([*chosen, *coded], count)
+    both = [[*chosen, *coded][i] for i in kept]
+    return both if done else [*both, rank_among(codes(both, count)[0])]
+
+
+def _stages(parts: Sequence[_Part]) -> list[list[Column]]:
+    """Columns that may tell sums apart, the likeliest first; where windows begin is the last."""
+    return [
+        [column for part in parts for column in part.constant],
+        [column for part in parts for column in _invariants(part)],
+        [part.low(column) for part in parts for column in part.varying],
+    ]
+
+
+def _numbered(part: _Part, chosen: Sequence[Column]) -> list[Column] | None:
+    """Terms counted one by one instead of by a column that says what they pick, if that fits.
+
+    A sum over tokens, two of which are equal, is one over their positions.
+    """
+    for left_out in chosen:
+        rest = [column for column in chosen if column is not left_out]
+        rank = rank_among(codes([part.place, *rest], len(part.place))[0])
+        key = Key("", rank, _length(rank))
+        size = len(part.starts) * key.length * prod(map(_length, rest))
+        if size == len(part.place) and fewest(left_out, [key]):
+            return [*rest, rank]
+    return None
 
 
 def _regions(made: Family, parts: Sequence[_Part]) -> list[Column]:
@@ -715,17 +632,17 @@ def _keys(layout: Layout) -> list[Key]:
 
 
 def _choose_inner(
-    candidates: Sequence[tuple[Column, int]],
+    candidates: Sequence[Column],
     loops: Sequence[bool],
     places: Key,
     outer: Sequence[Key],
 ) -> tuple[list[int], bool]:
     """Which columns to sum over: without those that are affine in the others and the outer axes."""
     unique: dict[bytes, int] = {}
-    for i, (column, _) in enumerate(candidates):
+    for i, column in enumerate(candidates):
         unique.setdefault(column.tobytes(), i)
     kept = list(unique.values())
-    keys = {i: Key(str(i), candidates[i][0], int(candidates[i][0].max()) + 1) for i in kept}
+    keys = {i: Key(str(i), candidates[i], _length(candidates[i])) for i in kept}
     count = len(places.column)
     order = sorted(kept, key=lambda i: (loops[i], -keys[i].length, -i))
     for i in order:
@@ -741,14 +658,14 @@ def _choose_inner(
     return kept, told_apart
 
 
-def _invariants(part: _Part) -> list[tuple[Column, int]]:
+def _invariants(part: _Part) -> list[Column]:
     """What two varying columns have in common within an element: i, where they are i + a and a."""
     import numpy
 
     found = []
     inside = numpy.diff(part.place) == 0
-    for u, axis in part.varying:
-        for v, _ in part.varying:
+    for u in part.varying:
+        for v in part.varying:
             if u is v:
                 continue
             steps = numpy.diff(v)
@@ -762,8 +679,23 @@ def _invariants(part: _Part) -> list[tuple[Column, int]]:
             same = u - (rise // step) * v
             low = part.low(same)
             if (low == part.high(same)).all() and not (low == low[0]).all():
-                found.append((low, axis))
+                found.append(low)
     return found
+
+
+def _split(
+    keys: Sequence[Key], place: Sequence[Index], split: _Split
+) -> tuple[list[Key], list[Index]]:
+    """The axes with one of them in blocks, and indices that say so."""
+    outer, inner = f"{split.name}h", f"{split.name}l"
+    new: list[Key] = []
+    for key in keys:
+        if key.name != split.name:
+            new.append(key)
+            continue
+        new.append(Key(outer, key.column // split.width, key.length // split.width))
+        new.append(Key(inner, key.column % split.width, split.width))
+    return new, [_substituted(index, split, outer, inner) for index in place]
 
 
 def _substituted(index: Index, split: _Split, outer: str, inner: str) -> Index:

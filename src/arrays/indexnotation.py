@@ -219,7 +219,11 @@ class Writer:
             level = SUM + 1 if term.count < 0 or written.binds < SUM else SUM
             if len(terms) == 1 and term.count == 1:
                 return written
-            parts.append(_signed(written.within(level), term.count, bool(parts)))
+            text = written.within(level)
+            if parts and term.count > 0 and text.startswith("-"):
+                parts.append(f" - {text[1:]}")
+            else:
+                parts.append(_signed(text, term.count, bool(parts)))
         return Written("".join(parts), SUM)
 
     def value(self, value: Value, scope: Scope = NO_AXES) -> str:

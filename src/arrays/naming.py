@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -11,18 +12,15 @@ from ..graph.store import is_name
 from ..ops.reads import (
     Affine,
     Among,
-    Apply,
-    AtLeast,
-    Axis,
     Condition,
-    Equal,
     Index,
-    Operand,
     Read,
     Reduce,
-    Table,
-    Term,
+    mapped,
+    mapped_condition,
+    reads_of,
 )
+from .axes import lettered
 from .families import Families, Made
 from .homes import name_and_place
 from .shapes import LEAF as LEAF_KIND
@@ -31,7 +29,8 @@ from .statements import LEAF, LITERAL, Array, ArrayProgram, Home, Output, Statem
 from .terms import NONE
 from .wholes import places_of
 
-_LETTERS: Final = "ijklmnpqrstuvabcdefghowxyz"
+_WEIGHTS: Final = re.compile("(|.*_)w([a-z][0-9]*)")
+"""A name of weights that says what is made with them."""
 
 
 class Taken:
@@ -39,6 +38,9 @@ class Taken:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._taken
 
     def name(self, wish: str) -> str:
         """The wished name, or the nearest that is free."""
@@ -75,8 +77,9 @@ class _Naming:
         self._graph, self._known, self._families = graph, known, families
         self._arrays: dict[str, Array] = {}
         self._names: dict[str, str] = {}
+        self._labels = {name_and_place(label)[0] for label in graph.labels.values()}
+        self._values = {made.family: made.value for made in families.made}
         self._tables: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
-        self._letters: dict[int, str] = {}
         leaves = {
             family.leaf.name
             for family in known.families
@@ -84,7 +87,6 @@ class _Naming:
         }
         self._vectors = {f.vector[0] for f in known.families if f.vector is not None}
         self._taken = Taken(leaves.union(arguments))
-        self._free = [x for x in _LETTERS if x not in leaves and x not in arguments]
         self._count = 0
         for (shape, _), (name, values) in families.literals.items():
             own = self._names[name] = self._taken.name(name)
@@ -119,10 +121,25 @@ class _Naming:
         if not stem and primal is not None:
             stem = f"d{primal}"
         if not stem:
+            stem = self._of_weights(number)
+        if not stem:
             self._count += 1
             stem = f"t{self._count}"
         name = self._names[str(number)] = self._taken.name(stem)
         self._arrays[name] = Array(name, shape, adjoint=primal)
+
+    def _of_weights(self, number: int) -> str:
+        """The name of what weights make: `q` of a product with `wq`, if nothing else is called so.
+
+        Nothing where there is more to it than a product with weights of such a name.
+        """
+        value = self._values.get(number)
+        if not isinstance(value, Reduce) or len(value.terms) != 1:
+            return ""
+        names = [self._names[read.array] for read in reads_of(value)]
+        found = [match for match in map(_WEIGHTS.fullmatch, names) if match]
+        name = f"{found[0][1]}{found[0][2]}" if len(found) == 1 else ""
+        return "" if name in self._taken or name in self._labels else name
 
     def _vector(self, name: str, length: int, primal: str) -> str:
         name = self._taken.name(name)
@@ -169,7 +186,7 @@ class _Naming:
         """All statements, and where the outputs are."""
         statements = tuple([self._statement(made) for made in self._families.made])
         outputs = tuple(self._outputs(roots))
-        return ArrayProgram(self._arrays, statements, outputs, tuple(self._arguments))
+        return lettered(ArrayProgram(self._arrays, statements, outputs, tuple(self._arguments)))
 
     def _outputs(self, roots: Sequence[int]) -> Iterable[Output]:
         runs: list[tuple[str, list[int]]] = []
@@ -201,108 +218,31 @@ class _Naming:
             self._arrays[name] = Array(name, (), LITERAL, values=(number,))
         return self._names[key]
 
-    def _letter(self, axis: int) -> str:
-        axis = self._families.names.find(axis)
-        if axis not in self._letters:
-            count = len(self._letters)
-            letter = self._free[count % len(self._free)]
-            self._letters[axis] = letter * (1 + count // len(self._free))
-        return self._letters[axis]
-
     def _statement(self, made: Made) -> Statement:
-        used: set[str] = set()
-        names: dict[str, str] = {}
-        for axis in made.axes:
-            names[axis.name] = self._axis_name(made, axis.name, used)
-        renaming = _Renaming(self, names)
-        value: Apply | Reduce
-        if isinstance(made.value, Apply):
-            value = Apply(made.value.op, renaming.operands(made.value.operands), made.value.statics)
-        else:
-            terms = []
-            for term in made.value.terms:
-                inner, also = dict(names), set(used)
-                for axis in term.over:
-                    inner[axis.name] = self._axis_name(made, axis.name, also)
-                terms.append(_Renaming(self, inner).term(term))
-            value = Reduce(made.value.op, tuple(terms))
         return Statement(
             self._names[str(made.family)],
-            renaming.axes(made.axes),
-            value,
-            None if made.place is None else tuple(map(renaming.index, made.place)),
-            renaming.domain(made.domain),
+            tuple(made.axes),
+            mapped(made.value, self._read, self._condition),
+            None if made.place is None else tuple(map(self._index, made.place)),
+            tuple(map(self._condition, made.domain)),
         )
 
-    def _axis_name(self, made: Made, name: str, used: set[str]) -> str:
-        letter = self._letter(made.identity[name])
-        while letter in used:
-            letter += "'"
-        used.add(letter)
-        return letter
+    def _read(self, read: Read) -> Read:
+        """A read of an array that has been called by number."""
+        name = self._names[read.array]
+        return Read(name, tuple([self._index(index, f"{name}_index") for index in read.index]))
 
-    def array(self, name: str) -> str:
-        """The name of an array that is called by number."""
-        return self._names[name]
+    def _condition(self, condition: Condition) -> Condition:
+        """A condition, a list of points with a name of its own."""
+        if isinstance(condition, Among):
+            return replace(condition, name=self._taken.name("points"))
+        return mapped_condition(condition, self._index)
 
-    def table(self, table: Table, wish: str) -> str:
-        """The name of a table: equal ones are one."""
-        key = (table.lengths, table.values)
+    def _index(self, index: Index, wish: str = "index") -> Index:
+        """An index, a table with its name: equal ones are one."""
+        if isinstance(index, Affine):
+            return index
+        key = (index.lengths, index.values)
         if key not in self._tables:
             self._tables[key] = self._taken.name(wish)
-        return self._tables[key]
-
-    def points(self, condition: Among) -> str:
-        """The name of a list of points."""
-        return self._taken.name("points")
-
-
-class _Renaming:
-    """Replaces the names of axes by others, and gives arrays and tables theirs."""
-
-    def __init__(self, naming: _Naming, names: Mapping[str, str]) -> None:
-        self._naming, self._names = naming, names
-
-    def index(self, index: Index, wish: str = "index") -> Index:
-        """An index."""
-        names = self._names
-        if isinstance(index, Affine):
-            return Affine(index.offset, tuple([(names[a], stride) for a, stride in index.terms]))
-        axes = tuple([names[axis] for axis in index.axes])
-        return Table(self._naming.table(index, wish), axes, index.lengths, index.values)
-
-    def operand(self, operand: Operand) -> Operand:
-        """A read or a number."""
-        if not isinstance(operand, Read):
-            return operand
-        name = self._naming.array(operand.array)
-        return Read(name, tuple([self.index(index, f"{name}_index") for index in operand.index]))
-
-    def operands(self, operands: Iterable[Operand]) -> tuple[Operand, ...]:
-        """Several reads or numbers."""
-        return tuple(map(self.operand, operands))
-
-    def axes(self, axes: Iterable[Axis]) -> tuple[Axis, ...]:
-        """Axes."""
-        return tuple([Axis(self._names[axis.name], axis.length) for axis in axes])
-
-    def domain(self, domain: Iterable[Condition]) -> tuple[Condition, ...]:
-        """Conditions."""
-        found: list[Condition] = []
-        for condition in domain:
-            if isinstance(condition, AtLeast):
-                expression = self.index(condition.expression)
-                assert isinstance(expression, Affine)
-                found.append(AtLeast(expression))
-            elif isinstance(condition, Equal):
-                found.append(Equal(self.index(condition.left), self.index(condition.right)))
-            else:
-                axes = tuple([self._names[axis] for axis in condition.axes])
-                found.append(Among(self._naming.points(condition), axes, condition.points))
-        return tuple(found)
-
-    def term(self, term: Term) -> Term:
-        """A term of a sum."""
-        return Term(
-            term.count, self.operands(term.factors), self.axes(term.over), self.domain(term.domain)
-        )
+        return replace(index, name=self._tables[key])

@@ -28,7 +28,7 @@ elements outside a statement's domain are not defined unless another statement w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -198,19 +198,27 @@ class ArrayProgram:
         """The statements in a notation, short ones that are read once where they are read."""
         return [line for _, line in self.lines(writer)]
 
-    def lines(self, writer: type[Writer] = Writer) -> Iterator[tuple[Statement, str]]:
-        """The statements that have a line of their own in `listing`, each with its line."""
-        inlined = self._inlined
+    def lines(
+        self, writer: Callable[[Mapping[str, Inlined]], Writer] = Writer, kept: Container[str] = ()
+    ) -> Iterator[tuple[Statement, str]]:
+        """The statements that have a line of their own in `listing`, each with its line.
+
+        kept  arrays that are not written where they are read, however short
+        """
+        inlined = self.inlined(kept) if kept else self._inlined
         for statement in self.statements:
             if statement.array not in inlined:
                 yield statement, statement.written(writer(inlined))
 
     @cached_property
     def _inlined(self) -> dict[str, Inlined]:
-        """The arrays that are written where they are read, the only time they are."""
+        return self.inlined()
+
+    def inlined(self, kept: Container[str] = ()) -> dict[str, Inlined]:
+        """The short arrays that are read once, and what is written where they are read."""
         writers = Counter(statement.array for statement in self.statements)
         reads = Counter(read.array for s in self.statements for read in s.reads)
-        kept = {output.array for output in self.outputs}
+        outputs = {output.array for output in self.outputs}
         plain = {
             read.array
             for statement in self.statements
@@ -221,7 +229,7 @@ class ArrayProgram:
         for s in self.statements:
             array = self.arrays[s.array]
             alone = writers[s.array] == 1 and s.place is None and array.home is None
-            if alone and s.array in plain and s.array not in kept:
+            if alone and s.array in plain and s.array not in outputs and s.array not in kept:
                 axes = tuple([axis.name for axis in s.axes])
                 if len(Writer(found).value(s.value, frozenset(axes))) <= LONGEST:
                     found[s.array] = Inlined(axes, s.value)

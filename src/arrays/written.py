@@ -20,7 +20,6 @@ from ..ops.reads import (
     Apply,
     Assignment,
     Condition,
-    Equal,
     Index,
     Operand,
     Read,
@@ -28,9 +27,12 @@ from ..ops.reads import (
     Table,
     Term,
     Value,
+    mapped,
+    mapped_condition,
 )
 from ..ops.scalar import ADD, MUL, NEG, SUB
 from ..ops.shapes import Shape
+from .axes import lettered
 from .naming import Taken
 from .statements import LEAF, LITERAL, Array, ArrayProgram, Home, Output, Statement
 
@@ -174,28 +176,15 @@ class _Writing:
     def _statement(
         self, name: str, assignment: Assignment, known: Mapping[str, str | float]
     ) -> Statement:
-        def operand(operand: Operand) -> Operand:
-            if not isinstance(operand, Read):
-                return operand
-            array = known[operand.array]
+        def operand(read: Read) -> Operand:
+            array = known[read.array]
             if not isinstance(array, str):
                 return array
-            return self._read(Read(array, tuple(map(self._index, operand.index))))
+            return self._read(Read(array, tuple(map(self._index, read.index))))
 
-        value = assignment.value
+        value = mapped(assignment.value, operand, self._condition)
         if isinstance(value, Apply):
-            operands = tuple(map(operand, value.operands))
-            value = _summed(replace(value, operands=operands))
-        else:
-            terms = [
-                replace(
-                    term,
-                    factors=tuple(map(operand, term.factors)),
-                    domain=tuple(map(self._condition, term.domain)),
-                )
-                for term in value.terms
-            ]
-            value = Reduce(value.op, tuple(terms))
+            value = _summed(value)
         place = assignment.place
         return Statement(
             name,
@@ -215,9 +204,7 @@ class _Writing:
         return replace(index, name=self.tables[key])
 
     def _condition(self, condition: Condition) -> Condition:
-        if isinstance(condition, Equal):
-            return Equal(self._index(condition.left), self._index(condition.right))
-        return condition
+        return mapped_condition(condition, self._index)
 
     def _read(self, read: Read) -> Read:
         """The same element where it comes from, if its array only has elements of another."""
@@ -244,7 +231,7 @@ class _Writing:
                 primal = array.adjoint if array.adjoint in used else None
                 arrays[name] = replace(array, adjoint=primal)
         names = tuple([a.name for a in self.arguments if not a.alone])
-        return ArrayProgram(arrays, tuple(statements), tuple(outputs), names)
+        return lettered(ArrayProgram(arrays, tuple(statements), tuple(outputs), names))
 
     def _output(self, root: int) -> str:
         if root in self.names:

@@ -143,16 +143,17 @@ def flattened(groups: Sequence[Group], arguments: Sequence[Any]) -> list[Any]:
     return found
 
 
-def prepare(program: ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
+def prepare(program: ArrayFunction | Program) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """A function that makes arguments the arrays of numbers which array targets take.
 
     Shapes that do not fit are a `ShapeError`.
     """
     import numpy
 
-    dtype = numpy.dtype(program.dtype)
+    shapes = program.shapes if isinstance(program, ArrayFunction) else {}
+    dtype = numpy.dtype(program.dtype if isinstance(program, ArrayFunction) else numpy.float64)
     wholes = [group.whole for group in program.groups]
-    floor = max((8 * abs(prod(s)) for s in program.shapes.values() if BATCH in s), default=0)
+    floor = max((8 * abs(prod(s)) for s in shapes.values() if BATCH in s), default=0)
 
     same = _comparison([whole == (0,) for whole in wholes])
     accepted: Any = None
@@ -242,7 +243,7 @@ def _comparison(empty: Sequence[bool]) -> Callable[[Sequence[Any], Any], bool]:
     return same
 
 
-def _too_large(program: ArrayFunction, samples: int, floor: int) -> SizeError:
+def _too_large(program: ArrayFunction | Program, samples: int, floor: int) -> SizeError:
     return SizeError(
         f"{program.name}: {samples:,} samples need an array of {samples * floor:,} bytes; the "
         f"limit for one array is {MAX_BYTES:,} bytes: pass fewer samples at a time"

@@ -20,7 +20,7 @@ from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
 from ..simplify.pipeline import Choice, rules_named, simplified
 from .array.function import ArrayFunction
-from .array.statementpipeline import array_function
+from .array.statementpipeline import Request, array_function_if_regular, stages
 from .lower import AFTER, EACH, Signature, lower, stages_of
 from .program import Nested, Program, flatten, map_nested
 from .target import Source, Target, find_target
@@ -152,27 +152,31 @@ def build(recipe: Recipe) -> Built:
     """Simplify, lower, emit and load."""
     options = recipe.options
     target = find_target(options.target)
-    if not target.arrays:
+    if not target.takes_statements:
         _check_scalars(recipe.graph, target.name)
     graph = simplified_graph(recipe)
     program: Program | ArrayFunction | None = None
+    told: tuple[Any, ...] = ()
     if _is_rolled(recipe):
-        program = array_function(
-            *(graph, recipe.outputs, recipe.signatures),
-            name=options.name,
-            simplify=target.arrays and options.rules is not None,
-            dtype=options.dtype,
-            stacked=recipe.stacked,
-            rewrites=target.rewrites,
+        simplify = target.arrays and options.rules is not None
+        request = Request(
+            *(recipe.outputs, recipe.signatures, options.name, simplify),
+            *(options.dtype, recipe.stacked, target.rewrites),
         )
-        if _is_irregular(program, recipe):
+        if target.arrays and not target.engine and options.dtype != "float32":
+            program, left = array_function_if_regular(graph, request)
+            told = () if left is None else (left,)
+        else:
+            *_, last = stages(graph, request)
+            program = last.function
+        if program is None or _is_irregular(program, recipe):
             program, graph = None, _simplified(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     if program is None:
         program = _scalar_program(graph, recipe)
     source = target.emit(program)
     known = () if any(recipe.stacked) else derivatives
-    passes = graph.passes
+    passes = (*told, *graph.passes)
     if isinstance(program, ArrayFunction):
         passes = (*passes, *program.records)
     return Built(program, source, target.load(source), known, passes)
@@ -190,13 +194,16 @@ def _is_rolled(recipe: Recipe) -> bool:
     """Whether the target prints statements, or looks for them in a graph as large."""
     graph, target = recipe.graph, find_target(recipe.options.target)
     single = recipe.options.dtype == "float32"  # which code for numbers one by one knows nothing of
-    large = target.rolled_from is not None and (single or len(graph) >= target.rolled_from)
-    return target.arrays or (large and not graph.shapes)
+    least = target.rolled_from
+    large = least is not None and (single or graph.shapes or len(graph) >= least)
+    return target.arrays or bool(large)
 
 
 def _is_irregular(function: ArrayFunction, recipe: Recipe) -> bool:
     """Whether statements stand for so few nodes that the target writes these one by one."""
     if find_target(recipe.options.target).arrays or recipe.options.dtype == "float32":
+        return False
+    if recipe.graph.shapes:
         return False
     count, nodes = len(function.instructions), len(recipe.graph)
     return count > MOST or count * OFTEN > nodes or _grids(function) > GRID * nodes

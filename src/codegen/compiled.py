@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from keyword import iskeyword
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ..errors import (
     DuplicateNameError,
@@ -54,13 +54,17 @@ from .cost import estimate, pass_text
 from .engines.autograd import derived, jax_function, torch_function
 from .engines.onnxfile import onnx_model
 from .export.c import c_text
+from .export.carrays import c_array_text
 from .export.module import module_text
 from .lower import Signature
 from .names import RESERVED
 from .program import Nested, Program, flatten, map_nested
-from .target import Target, find_target
+from .target import Source, Target, find_target
 
 __all__ = ["Compiled", "Derivatives", "compile"]
+
+WRITTEN_OUT: Final = 20_000
+"""The largest graph of scalars, in nodes, that is written out in C operation by operation."""
 
 
 class Compiled:
@@ -78,14 +82,14 @@ class Compiled:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: Recipe | Callable[[], Recipe],
         built: Built,
         target: Target,
         *,
         check: bool,
         values: Mapping[str, tuple[float | None, ...]],
     ) -> None:
-        self._recipe = recipe
+        self._made_from = recipe
         self.program = built.program
         self.function = built.function
         self.target = target.name
@@ -98,19 +102,20 @@ class Compiled:
         self._prepare = target.prepare(built.program) if target.prepare else None
         self._check = check
         arrays = check and isinstance(built.program, ArrayFunction)
-        self._scalars = partial(_scalar_program, recipe) if arrays else None
+        self._scalars = (lambda: _scalar_program(self.recipe)) if arrays else None
         quick = isinstance(built.program, Program) and self._prepare is None and not check
         self._are_floats = float_check(built.program.groups) if quick else None
         self.__signature__ = signature_of(built.program)
-        self._direct = built.function if target.direct and not check else None
 
     def __reduce__(self) -> Any:
-        return _compiled, (self._recipe, self._check, dict(self.values))
+        return _compiled, (self.recipe, self._check, dict(self.values))
 
     @property
     def recipe(self) -> Recipe:
-        """What it was built from."""
-        return self._recipe
+        """What it was built from; found again if the function was kept by another process."""
+        if not isinstance(self._made_from, Recipe):
+            self._made_from = self._made_from()
+        return self._made_from
 
     @property
     def takes_arrays(self) -> bool:
@@ -121,6 +126,11 @@ class Compiled:
     def source(self) -> str:
         """The text of the generated code."""
         return self._emitted.text
+
+    @property
+    def emitted(self) -> Source:
+        """The generated code, with what it carries along."""
+        return self._emitted
 
     def line_of(self, variable: str) -> int | None:
         """The line of `source`, from 1, that computes a variable; None for an unknown one."""
@@ -137,11 +147,7 @@ class Compiled:
         Arguments come in the order of the groups, or by their names. Sequences must match their
         groups: a wrong width is a `ShapeError` that names the row.
         """
-        direct, quick = self._direct, self._are_floats
-        if direct is not None and not named:
-            result = direct(*arguments)
-            if result is not NotImplemented:
-                return result
+        quick = self._are_floats
         if quick is not None and not named:
             try:
                 if quick(arguments):
@@ -156,16 +162,19 @@ class Compiled:
         if named:
             arguments = tuple(in_order(program, arguments, named))
         if self._prepare is not None and not self._check:
-            return self.function(*self._prepare(arguments))
-        if isinstance(program, Program):
-            arguments = tuple(as_floats(program, arguments))
+            arguments = tuple(self._prepare(arguments))
+        elif isinstance(program, Program):
+            given, arguments = arguments, tuple(as_floats(program, arguments))
             if self._check:
-                return program.run(*arguments, check=True)
+                found = program.run(*arguments, check=True)
+                if self._prepare is None:
+                    return found
+                arguments = tuple(self._prepare(given))
         elif self._check and isinstance(program, ArrayFunction):
             assert self._prepare is not None
             assert self._scalars is not None
             scalars = self._scalars()  # they know which rule each number is of
-            plain = self._prepare(arguments) if self._recipe.graph.shapes else arguments
+            plain = self._prepare(arguments) if self.recipe.graph.shapes else arguments
             scalars.run(*as_floats(scalars, flattened(program.groups, plain)), check=True)
             return self.function(*self._prepare(arguments))
         try:
@@ -198,7 +207,7 @@ class Compiled:
         lines = [pass_text(record) for record in self.passes]
         lines += [f"{len(self.program.instructions):,} operations: {counts}"]
         if self.target in ("python", "numpy"):
-            lines.append(estimate(self.program))
+            lines.append(estimate(self.program, self._target.arrays))
         lines += self._target.told(self._emitted)
         return Report("\n".join(lines))
 
@@ -234,16 +243,23 @@ class Compiled:
         onnx writes it). Inputs are called as the arguments, outputs by their keys.
 
         A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
-        compiled and run it checks its gradients by finite differences.
+        compiled and run it checks its gradients by finite differences. Scalars are computed there
+        operation by operation, bit for bit as the python target does; arrays as users write them,
+        and what the native target makes loops of in graphs of more than 20,000 nodes, are loops
+        there too, in float64.
         """
         if os.fspath(path).endswith(".onnx"):
-            return write_bytes(path, onnx_model(_statements(self._recipe)))
+            return write_bytes(path, onnx_model(_statements(self.recipe)))
         if os.fspath(path).endswith(".c"):
             program = self.program
-            if self.target == "native" and isinstance(program, ArrayFunction):
-                program = _scalar_program(self._recipe)
+            scalars = not self.recipe.graph.shapes and len(self.recipe.graph) <= WRITTEN_OUT
+            if self.target == "native" and isinstance(program, ArrayFunction) and scalars:
+                program = _scalar_program(self.recipe)
             if isinstance(program, Program):
                 return write_text(path, c_text(program, self.values, self.derivatives))
+            if self.target == "native":
+                text = c_array_text(program, self.values, self.derivatives)
+                return write_text(path, text)
         if self.target != "python" or not isinstance(self.program, Program):
             raise SpellingError(
                 f"a module of the {self.target!r} target cannot be saved as plain Python; "
@@ -251,6 +267,45 @@ class Compiled:
             )
         text = module_text(self.program, self.values, self.derivatives, certificate)
         return write_text(path, text)
+
+
+class DirectlyCompiled(Compiled):
+    """A compiled function whose call is that of another, without any code of Python's between."""
+
+    __slots__ = ("__call__",)
+
+    def __init__(self, recipe: Recipe, built: Built, target: Target, **options: Any) -> None:
+        super().__init__(recipe, built, target, **options)
+        assert self._prepare is not None
+        closer = partial(_prepared, built.program, self._prepare, built.function)
+        self.__call__ = target.joined(built.function, closer)  # type: ignore[method-assign, assignment]
+
+
+def _prepared(
+    program: Any,
+    prepare: Callable[[Sequence[Any]], Sequence[Any]],
+    function: Callable[..., Any],
+    *arguments: Any,
+    **named: Any,
+) -> Any:
+    """The call for arguments that have to be put in order or be converted first."""
+    if named:
+        arguments = tuple(in_order(program, arguments, named))
+    return function(*prepare(arguments))
+
+
+def made(
+    recipe: Recipe,
+    built: Built,
+    target: Target,
+    *,
+    check: bool,
+    values: Mapping[str, tuple[float | None, ...]],
+) -> Compiled:
+    """What was built as a function to be called."""
+    direct = not check and target.joined(built.function, repr) is not None
+    kind = DirectlyCompiled if direct else Compiled
+    return kind(recipe, built, target, check=check, values=values)
 
 
 def signature_of(program: Any) -> inspect.Signature:
@@ -340,7 +395,7 @@ def compile(
         built = build_cached(recipe, cache_dir)
     else:
         built = _built(recipe)
-    return Compiled(recipe, built, chosen, check=check, values=values)
+    return made(recipe, built, chosen, check=check, values=values)
 
 
 def _built(recipe: Recipe) -> Built:
@@ -352,7 +407,7 @@ def _compiled(
 ) -> Compiled:
     """The function of a recipe, built anew: what a pickle holds is no code."""
     target = find_target(recipe.options.target)
-    return Compiled(recipe, _built(recipe), target, check=check, values=values)
+    return made(recipe, _built(recipe), target, check=check, values=values)
 
 
 def recipe_of(

@@ -81,7 +81,13 @@ def array_microseconds(program: Any, samples: int) -> float:
     >>> 1 < array_microseconds(f.program, 1) < 20
     True
     """
-    return _STEP + len(program.groups) * _VIEW + statement_microseconds(program, samples)
+    given = _STEP + len(program.groups) * _VIEW
+    if not isinstance(program, Program):
+        return given + statement_microseconds(program, samples)
+    if not program.batched:
+        return given + python_microseconds(program)[0]
+    columns = sum(i.op.nanoseconds("numpy") / 1000 * samples for i in program.each)
+    return given + columns + _CALL * (len(program.instructions) + len(program.gathers))
 
 
 def elements(shape: Shape, samples: int) -> int:
@@ -102,8 +108,8 @@ def pass_text(record: Any) -> str:
     return str(record)
 
 
-def estimate(program: Program | ArrayFunction) -> str:
-    """The cost of a call in words.
+def estimate(program: Program | ArrayFunction, arrays: bool = False) -> str:
+    """The cost of a call in words, of scalars one by one in Python or, with `arrays`, in NumPy.
 
     >>> from wengert.codegen.compiled import compile
     >>> from wengert.graph.expr import Graph
@@ -111,7 +117,7 @@ def estimate(program: Program | ArrayFunction) -> str:
     >>> print(estimate(compile({"w": w, "x": x}, (w * x).tanh(), batch="x").program))
     about 0.31 µs a call and 0.097 µs a sample
     """
-    if not isinstance(program, Program):
+    if arrays or not isinstance(program, Program):
         one = array_microseconds(program, 1)
         batched = any(BATCH in group.whole for group in program.groups)
         many = f" with 1 sample, {duration(array_microseconds(program, 1000))} with 1,000"

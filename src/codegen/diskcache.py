@@ -30,7 +30,7 @@ from ..graph.store import Origin
 from ..ops.table import OPERATIONS
 from ..storage import PARTIAL, PathLike, is_left_over
 from .build import Built, Recipe, build, structure
-from .builttext import Load, built_of, text_of
+from .builttext import built_of, text_of
 from .target import Target, find_target
 
 FORMAT: Final = b"wengert function 1\n"
@@ -61,10 +61,9 @@ def build_cached(recipe: Recipe, directory: PathLike) -> Built:
         except OSError as error:
             _warn(directory, KEY, f"could not be written: {error}; nothing is kept")
             return build(recipe)
-        load = find_target(recipe.options.target).load
-        found = _read(place, name, key, directory, load)
+        found = _read(place, name, key, directory)
         if found is not None:
-            return found
+            return built_of(found, find_target(recipe.options.target).load)
         built = build(recipe)
         body = text_of(built).encode()
         try:
@@ -72,6 +71,29 @@ def build_cached(recipe: Recipe, directory: PathLike) -> Built:
         except OSError as error:
             _warn(directory, name, f"could not be written: {error}")
         return built
+
+
+def kept_text(directory: PathLike, name: str) -> str | None:
+    """What `keep_text` wrote under this name, with the checks of `build_cached`; None if nothing.
+
+    name    a digest of all that the text depends on
+    """
+    with _opened(directory) as place:
+        try:
+            key = _key(place, directory)
+        except OSError:
+            return None
+        return _read(place, name, key, directory)
+
+
+def keep_text(directory: PathLike, name: str, text: str) -> None:
+    """Keep a text for later processes; what cannot be written is a `CacheWarning`."""
+    with _opened(directory) as place:
+        try:
+            key, body = _key(place, directory), text.encode()
+            _write(place, name, FORMAT + _code(key, name, body) + b"\n" + body)
+        except OSError as error:
+            _warn(directory, name, f"could not be written: {error}")
 
 
 @contextmanager
@@ -159,8 +181,8 @@ def _replace_key(place: int, directory: PathLike, why: str) -> None:
     os.unlink(KEY, dir_fd=place)
 
 
-def _read(place: int, name: str, key: bytes, directory: PathLike, load: Load) -> Built | None:
-    """The function of an entry; None where there is none, or none that can be trusted."""
+def _read(place: int, name: str, key: bytes, directory: PathLike) -> str | None:
+    """The text of an entry; None where there is none, or none that can be trusted."""
     try:
         data = _bytes_of(place, name)
     except FileNotFoundError:
@@ -175,7 +197,7 @@ def _read(place: int, name: str, key: bytes, directory: PathLike, load: Load) ->
         why = "it was not written here, or it was changed since"
         _warn(directory, name, f"is not used: {why}; the function is built anew")
         return None
-    return built_of(body.decode(), load)
+    return body.decode()
 
 
 class _ForeignFileError(Exception):
@@ -251,7 +273,7 @@ def _name(recipe: Recipe) -> str | None:
         [(s.name, s.leaves, s.scalar, s.batched, s.shapes) for s in recipe.signatures],
         recipe.stacked,
         tuple(recipe.options),
-        _release(),
+        release(),
         find_target(recipe.options.target).machine(),
     )
     return hashlib.sha256(repr(rest).encode()).hexdigest()
@@ -264,7 +286,7 @@ def _told(origins: Sequence[Origin | None]) -> list[tuple[object, ...] | None]:
 
 
 @lru_cache(maxsize=1)
-def _release() -> str:
+def release() -> str:
     """Which Python this is, and which text of this package."""
     package = Path(__file__).resolve().parents[1]
     files = sorted(package.rglob("*.py"))

@@ -77,6 +77,10 @@ class Namespace:
         self._taken.add(name)
         return name
 
+    def is_free(self, name: str) -> bool:
+        """Whether nothing has a name yet, and Python needs it for nothing itself."""
+        return name not in self._taken and name not in RESERVED and not iskeyword(name)
+
     def number(self, stem: str) -> str:
         """The next free name of the series stem0, stem1 and so on."""
         count = self._next.get(f"{stem}#", 0)

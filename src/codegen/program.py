@@ -72,6 +72,11 @@ class Group:
         return () if self.scalar else (len(self.leaves),)
 
     @property
+    def whole(self) -> Shape:
+        """The shape of the argument as an array, `BATCH` first if it is batched."""
+        return (BATCH, *self.row_shape) if self.batched else self.row_shape
+
+    @property
     def shape(self) -> str:
         """What the argument looks like, for error texts and listings."""
         count = len(self.leaves)

@@ -52,8 +52,9 @@ class Target:
 
     A target with `arrays` prints `ArrayFunction`s. `prepare`, given a program, answers a function
     that makes the caller's arguments those of the printed function, or raises a `ShapeError`.
-    Where the function is `direct`, it is given the caller's own first, and answers `NotImplemented`
-    if they have to be prepared. `machine` says for what machine code is made, where that matters.
+    Where the function can be given the caller's own, `joined`, given it and what is called instead
+    if they have to be prepared, answers one function of both; else None. `machine` says for what
+    machine code is made, where that matters.
     Without `rewrites` statements are printed as they are found: what makes them quicker in NumPy is
     for NumPy. An `engine` is a library of its own, so `verify` runs it only when it is asked for;
     `computing` is the context in which the package itself calls its functions.
@@ -67,13 +68,20 @@ class Target:
     emit_careful: Callable[[Any], Source | None] = lambda program: None
     prepare: Callable[[Any], Callable[[Sequence[Any]], Sequence[Any]]] | None = None
     arrays: bool = False
-    direct: bool = False
+    joined: Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any] | None] = (
+        lambda function, otherwise: None
+    )
     machine: Callable[[], str] = lambda: ""
     rewrites: bool = True
     engine: bool = False
     computing: Callable[[], AbstractContextManager[Any]] = nullcontext
     rolled_from: int | None = None
     told: Callable[[Source], Sequence[str]] = lambda source: ()
+
+    @property
+    def takes_statements(self) -> bool:
+        """Whether it prints `ArrayFunction`s, always or of large graphs."""
+        return self.arrays or self.rolled_from is not None
 
 
 TARGETS: Final[Mapping[str, str]] = {

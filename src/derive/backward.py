@@ -271,7 +271,8 @@ def _sweep(
     try:
         for node in reversed(live):
             if node in needed and node in found:
-                _pull_back(graph, node, found, needed, guards)
+                concerned = guards is not None and node in guards.concerned
+                _pull_back(graph, node, found, needed, guards if concerned else None)
     finally:
         graph.deriving(None)
     _remember(graph, found)

@@ -66,6 +66,8 @@ class Guards:
     live     the nodes of the sweep, operands first; the last one is the output
     needed   those that get an adjoint
     targets  those whose adjoint is an answer
+
+    `concerned` are the nodes of which anything is to be guarded.
     """
 
     def __init__(
@@ -77,6 +79,9 @@ class Guards:
         self._moved: dict[tuple[int, int], Activity] = {}
         self._tests: dict[Activity, int] = {}
         self._shares: dict[tuple[int, int], Activity] = {}
+        self.concerned: set[int] = set()
+        rows = enumerate(graph.one_hot)
+        self._row_of = {leaf: (row, len(leaves)) for row, leaves in rows for leaf in leaves}
         self._find(live, needed, targets)
 
     def guarded(self, node: int, position: int, share: int) -> int:
@@ -121,7 +126,9 @@ class Guards:
             if node not in needed or node not in incoming:
                 continue
             edges = incoming.pop(node)
-            activity = self._union([edge[0] for edge in edges])
+            activity = edges[0][0] if edges else ALWAYS
+            if len(edges) > 1 and any(edge[0] is not activity for edge in edges):
+                activity = self._union([edge[0] for edge in edges])
             rules, moves = graph.ops[node].vjp, False
             for position, operand in enumerate(graph.operands[node]):
                 within = self._through(node, position, activity)
@@ -146,6 +153,7 @@ class Guards:
                 continue
             if within is not activity or has_to_be:
                 self._shares[node, position] = within
+                self.concerned.add(node)
             else:
                 all_exact = False
         return all_exact or activity is ALWAYS
@@ -162,6 +170,7 @@ class Guards:
         ):
             return activity
         found = Activity(ALWAYS, either=(activity,), edge=(node, position), shape=shape)
+        self.concerned.add(node)
         self._moved[node, position] = found
         return found
 
@@ -198,8 +207,12 @@ class Guards:
                     return ALWAYS
                 left[one.outer] = None
                 waiting.append(one.outer)
+        if self._row_of and len(left) > 1:
+            left = self._without_rows(left)
         if len(left) > 1:
             left = {one: None for one in left if left.keys().isdisjoint(_around(one))}
+        if ALWAYS in left:
+            return ALWAYS
         if len(left) == 1:
             return next(iter(left))
         members = frozenset(left)
@@ -207,6 +220,19 @@ class Guards:
             shape = broadcast("where", [one.shape for one in left])
             self._unions[members] = Activity(ALWAYS, either=tuple(left), shape=shape)
         return self._unions[members]
+
+    def _without_rows(self, left: dict[Activity, None]) -> dict[Activity, None]:
+        """The same with what holds around them in place of all conditions of one-hot rows."""
+        rows: dict[tuple[Activity, int], list[Activity]] = {}
+        for one in left:
+            if one.outer is not None and one.taken and one.condition in self._row_of:
+                rows.setdefault((one.outer, self._row_of[one.condition][0]), []).append(one)
+        for (outer, _), members in rows.items():
+            condition = members[0].condition
+            if condition is not None and len(members) == self._row_of[condition][1]:
+                left = {one: None for one in left if one not in members}
+                left[outer] = None
+        return left
 
     def _test(self, activity: Activity) -> int:
         """A node that is not 0 exactly where the activity holds."""

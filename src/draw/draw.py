@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..arrays.roll import Rolled
@@ -28,7 +29,7 @@ from .boxes import (
     record,
     short_formulas,
 )
-from .groups import MANY_NODES, draw_groups, groups_of, is_place
+from .groups import MANY_NODES, draw_groups, groups_of
 from .picture import new_picture
 from .statements import draw_statements
 
@@ -58,8 +59,9 @@ def draw_dot(
     backward  one picture of both passes of one output: a dashed edge back along each edge that a
               cotangent takes, with the local derivative that multiplies it, and in each box the
               derivative of the output. True for the derivatives by all leaves, or some leaves
-    collapse  "neuron" or "layer": one box for each, with the number of nodes in it. None does so to
-              networks of more than 150 nodes, False never does
+    collapse  "neuron", "layer" or "array": one box for each, with the number of nodes in it; an
+              array is all that is computed alike. None chooses for more than 150 nodes, by how
+              many boxes that makes, False draws every node
 
     The result is a `graphviz.Digraph`: `.render(outfile="o.svg")`, `.pipe()`, `.source`; notebooks
     show it. Errors: `ValueError` for a format or rankdir that does not exist; `SizeError` beyond
@@ -74,8 +76,9 @@ def draw_dot(
         draw_statements(picture, root.program)
         return picture
     roots = _roots(root)
-    if collapse not in (None, False, "neuron", "layer"):
-        raise UnknownNameError.of("way to collapse", collapse, ["neuron", "layer"])
+    ways = ["neuron", "layer", "array"]
+    if collapse not in (None, False, *ways):
+        raise UnknownNameError.of("way to collapse", collapse, ways)
     if backward is not False:
         draw_backward(picture, roots, backward, at or {})
     elif at is None and not collapse and all(map(_is_value, roots)) and _fits(roots, collapse):
@@ -92,11 +95,8 @@ def _is_value(thing: Any) -> bool:
 
 
 def _fits(roots: Sequence[Value], collapse: bool | str | None) -> bool:
-    """Whether the values are few enough to be drawn one by one, or tell nothing of neurons."""
-    if collapse is False:
-        return True
-    values = list(topological(*roots))
-    return len(values) <= MANY_NODES or not any(is_place(value.label) for value in values)
+    """Whether the values are few enough to be drawn one by one."""
+    return collapse is False or len(list(islice(topological(*roots), MANY_NODES + 1))) <= MANY_NODES
 
 
 def _roots(root: Any) -> list[Any]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import graphviz
 
 MANY_NODES: Final = 150
-"""Networks with more nodes are drawn by neuron, and with more neurons by layer."""
+"""More nodes are drawn by neuron, and with more neurons by layer; without these, by array."""
 
 MANY_ALONE, MANY_INSIDE = 16, 40
 """How many operations may have boxes of their own beside layers, and inside a neuron."""
@@ -37,45 +37,52 @@ Place = tuple[int, int]
 """A layer, and a neuron in it."""
 
 
-def is_place(label: object) -> bool:
-    """Whether a label tells a neuron.
-
-    >>> is_place("w0_2_1"), is_place("h1_0"), is_place("x1")
-    (True, True, False)
-    """
-    return isinstance(label, str) and _PLACE.fullmatch(label) is not None
-
-
 def groups_of(
     graph: Graph, live: Sequence[int], roots: Sequence[int], by: bool | str | None
 ) -> dict[int, str]:
     """The title of the box that each node goes into; empty where each has a box of its own.
 
-    by  "neuron", "layer", or None to collapse as much as is needed, if at all
+    by  "neuron", "layer", "array", or None to collapse as much as is needed, if at all
     """
     if by is None and len(live) <= MANY_NODES:
         return {}
     places = _places(graph, live)
-    if not places:
-        return {}
-    derived = _derived_places(graph, live, places)
     found: dict[int, str] = {}
-    for kind in ("neuron", "layer"):
+    for kind in ("neuron", "layer") if places else ():
         if by not in (None, kind):
             continue
-        found = _leaf_groups(graph, live, places)
-        found.update({node: _title(place, kind) for node, place in places.items()})
-        found.update(
-            {node: f"backward of {_title(place, kind)}" for node, place in derived.items()}
-        )
+        primal = {node: _title(place, kind) for node, place in places.items()}
+        found = _leaf_groups(graph, live, places) | _with_backward(graph, live, primal)
         if _boxes(live, found) <= MANY_NODES:
             break
-    if by is None and _boxes(live, found) > MANY_NODES:
+    if by == "array" or (by is None and not places):
+        found = _arrays(graph, live, roots)
+    if by is None and places and _boxes(live, found) > MANY_NODES:
         for node in live:
             if node not in found and graph.operands[node] and node not in roots:
                 found[node] = (
                     "the rest of it" if graph.origins[node] is None else "the rest, backward"
                 )
+    return found
+
+
+def _arrays(graph: Graph, live: Sequence[int], roots: Sequence[int]) -> dict[int, str]:
+    """What is computed alike, or else one after the other, with its backward pass."""
+    forward = [n for n in live if graph.operands[n] and graph.origins[n] is None]
+    inner = [node for node in forward if node not in roots]
+    titles = _gathered(graph, _keys(graph, [n for n in live if graph.origins[n] is None]), inner, 0)
+    found = _leaf_groups(graph, live, ()) | _with_backward(graph, live, titles)
+    alone = [n for n in live if graph.origins[n] is not None and n not in found and n not in roots]
+    return found | dict.fromkeys(alone, "the rest, backward") if len(alone) > MANY_ALONE else found
+
+
+def _with_backward(graph: Graph, live: Sequence[int], titles: Mapping[int, str]) -> dict[int, str]:
+    """The titles of nodes, and for what `grad` derived for them those of their backward passes."""
+    found = dict(titles)
+    for node in live:
+        origin = graph.origins[node]
+        if origin is not None and origin.primal is not None and origin.primal in titles:
+            found[node] = f"backward of {titles[origin.primal]}"
     return found
 
 
@@ -86,8 +93,8 @@ def nesting(graph: Graph, live: Sequence[int]) -> dict[int, tuple[str, ...]]:
     that are computed alike, if it is much; and if that still leaves many boxes, with those that are
     computed next to it. A node without an entry has a box of its own.
 
-    >>> g = Graph(); x, w = g.input("x"), g.parameter(label="w0_1_0", value=1.0)
-    >>> nesting(g, [0, 1, (w * x).id])
+    >>> g = Graph(); x, w = g.input("x"), g.parameter("w0_1_0", 1.0)
+    >>> nesting(g, [x.id, w.id, (w * x).id])
     {1: ('layer 0', 'neuron 1 of layer 0')}
     """
     places, keys = _places(graph, live), _keys(graph, live)
@@ -246,18 +253,6 @@ def _places(graph: Graph, live: Sequence[int]) -> dict[int, Place]:
             for operand in graph.operands[node]:
                 users.setdefault(operand, set()).add(places.get(node))
     return places
-
-
-def _derived_places(
-    graph: Graph, live: Sequence[int], places: Mapping[int, Place]
-) -> dict[int, Place]:
-    """The neuron whose backward pass each derived node is part of."""
-    derived = {}
-    for node in live:
-        origin = graph.origins[node]
-        if origin is not None and origin.primal is not None and origin.primal in places:
-            derived[node] = places[origin.primal]
-    return derived
 
 
 def _leaf_groups(graph: Graph, live: Sequence[int], places: Container[int]) -> dict[int, str]:

@@ -28,7 +28,8 @@ def explain(
 ) -> Walkthrough:
     """The chain rule on `output`, step by step, as the compiler carries it out.
 
-    output    an `Expr` or `Value`: an expression, a neuron's output, the loss of a small network
+    output    an `Expr` or `Value`: an expression, a neuron's output, the loss of a network. One of
+              arrays, or what `roll` answers, is explained in index notation
     wrt       the leaves (or their names) to differentiate by; all of them unless given
     at        leaf or name → number; what it leaves out contributes the number it carries.
               Without `at`, an expression with a leaf that carries none is explained in formulas
@@ -38,7 +39,7 @@ def explain(
     progress  whether to say what is being done; left out, on a terminal, for many operations
 
     Errors: `MissingInputError` names leaves without a value, `OperandError` a value that is no
-    number, `SizeError` says how large an expression is that has more than 150 operations.
+    number, `SizeError` says how large an expression is that has more than 20,000 operations.
 
     >>> from wengert.graph.expr import Graph
     >>> g = Graph(); a, b = g.input("a"), g.input("b")
@@ -48,19 +49,14 @@ def explain(
     >>> print(w.step("backward-n1").total)
     3 + 2 = 5, through v2 and v1
     """
-    from .derivation import derive
-    from .lesson import lesson
+    from .asked import explained
     from .outcome import RATES
-    from .telling import Telling
-    from .walkthrough import Walkthrough
 
     rates = RATES if rates is None else rates
     for rate in rates:
         if isinstance(rate, bool) or not isinstance(rate, (int, float)):
             raise OperandError(f"learning rate {shorten(rate)}: expected a number")
-    derivation = derive(output, wrt, at, part=part, collapse=collapse)
-    with Telling(progress, derivation) as tell:
-        return Walkthrough.of(lesson(derivation, rates, tell=tell))
+    return explained(output, wrt, at, rates, part=part, collapse=collapse, progress=progress)
 
 
 def __getattr__(name: str) -> Any:

@@ -43,6 +43,15 @@ class Deferred(Sequence[T]):
             self._made[index] = self._plans[index].make()
         return self._made[index]
 
+    def keep(self, id: str, made: T) -> T:
+        """Take what was made elsewhere for the item of this id, unless there is one; the item."""
+        place = next(i for i, plan in enumerate(self._plans) if plan.id == id)
+        return self._made.setdefault(place, made)
+
+    def has(self, id: str) -> bool:
+        """Whether the item of this id is made already."""
+        return any(self._plans[place].id == id for place in self._made)
+
     def of_part(self, part: int) -> tuple[T, ...]:
         """The items of one part."""
         return tuple(self[i] for i, plan in enumerate(self._plans) if plan.part == part)

@@ -94,6 +94,15 @@ class Derivation:
         return [node for node in reversed(self.live) if node in self.adjoint]
 
     @cached_property
+    def readers(self) -> dict[int, list[int]]:
+        """The nodes of the expression that each of them is an operand of."""
+        found: dict[int, list[int]] = {}
+        for node in self.live:
+            for operand in self.graph.operands[node]:
+                found.setdefault(operand, []).append(node)
+        return found
+
+    @cached_property
     def written(self) -> dict[int, Written]:
         """Every node by its name."""
         return {

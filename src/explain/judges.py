@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,6 +33,8 @@ MAX_PROOF, MAX_FORMULA, MAX_WORK = 70, 160, 4_000
 that are shown; nodes written out, for each leaf, that sympy is asked to differentiate."""
 
 _DRAWS: Final = 50
+_TOLD: Final = 20
+"""After how many derivatives it is said again how many are left."""
 
 GRAPH, SYMPY = "the backward pass", "sympy"
 CODE, QUOTIENT = "the compiled function", "the difference quotient"
@@ -58,8 +60,11 @@ def compiled_function(d: Derivation) -> Compiled:
     return compile(leaves, {"value": graph[claim.root], "gradient": gradient})
 
 
-def agreement(d: Derivation, compiled: Compiled) -> Agreement:
-    """Step 5."""
+def agreement(
+    d: Derivation, compiled: Compiled, tell: Callable[[str], None] = lambda what: None
+) -> Agreement:
+    """Step 5; `tell` is told what is done next."""
+    tell("asking sympy")
     point = point_of(d)
     values = d.at(point)
     names = {d.names[node]: point[node] for node in d.leaves}
@@ -68,8 +73,11 @@ def agreement(d: Derivation, compiled: Compiled) -> Agreement:
     by_code = compiled(*names.values())["gradient"]
     largest = max((abs(x) for x in found if math.isfinite(x)), default=0.0)
     rows = []
-    for leaf, graph, sympy, code in zip(d.wrt, found, by_sympy, by_code, strict=True):
-        difference = quotient(d, leaf, point)
+    judged = zip(d.wrt, found, by_sympy, by_code, strict=True)
+    for i, (leaf, graph, sympy, code) in enumerate(judged):
+        if i % _TOLD == 0:
+            tell(f"taking differences, {i:,} of {len(d.wrt):,}")
+        difference = quotient(d, leaf, values)
         ways = _ways(graph, sympy.number, difference, code)
         compared = len(ways) > 1
         wrong = _disagreeing(ways, difference, largest, code) if compared else []

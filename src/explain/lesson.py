@@ -160,10 +160,6 @@ def _plans(
     """How each step is made, in order."""
     lineage = Lineage.of(d)
 
-    def told(what: str, make: Callable[[], Step]) -> Step:
-        tell(what)
-        return make()
-
     yield Plan("question", 0, partial(task, d))
     for node in filter(d.computed, d.live):
         yield Plan(f"forward-n{node}", 1, partial(forward, d, node))
@@ -176,14 +172,19 @@ def _plans(
         yield Plan(f"paths-n{leaf}", 4, partial(paths, d, leaf))
     if len(d.wrt) > 1:
         yield Plan("directions", 4, partial(directions, d))
-    yield Plan("agreement", 5, partial(told, "asking sympy", partial(agreement, d, function)))
-    yield Plan("code", 6, partial(told, "reading the code", partial(code, d, function, lineage)))
+    yield Plan("agreement", 5, partial(_told, tell, "asking sympy", agreement, d, function))
+    yield Plan("code", 6, partial(_told, tell, "reading the code", code, d, function, lineage))
     if not d.symbolic:
         yield Plan("update", 7, partial(update, d, rates))
 
 
 def _same(step: Step) -> Step:
     return step
+
+
+def _told(tell: Callable[[str], None], what: str, make: Callable[..., Step], *of: Any) -> Step:
+    tell(what)
+    return make(*of)
 
 
 def _first_non_finite(d: Derivation) -> str | None:

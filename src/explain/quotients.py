@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ..graph.evaluation import node_values
 from ..ops.scalar import STOP_GRADIENT
 from .derivation import Derivation
 
@@ -29,18 +30,23 @@ class Quotient:
     kink: bool
 
 
-def quotient(d: Derivation, leaf: int, point: Mapping[int, float]) -> Quotient:
-    """The central difference of the output by one leaf; nan where no step can be taken."""
-    x = point[leaf]
+def quotient(d: Derivation, leaf: int, values: Mapping[int, float]) -> Quotient:
+    """The central difference of the output by one leaf; nan where no step can be taken.
+
+    `values` are those of all nodes where it is taken.
+    """
+    x = values[leaf]
     h = STEP * max(1.0, abs(x))
     if not math.isfinite(h) or x + h == x:
         return Quotient(math.nan, math.inf, False)
-    # What stop_gradient was applied to counts as a constant, for this judge too.
-    values = d.at(point)
-    held = {n: values[n] for n in d.live if d.graph.ops[n] is STOP_GRADIENT}
-    outer, below, here, above, other = (
-        d.output_at({**point, **held, leaf: x + step}) for step in (-2 * h, -h, 0.0, h, 2 * h)
+    moving = _moving(d, leaf)
+    still = {node: values[node] for node in d.live if node not in moving}
+    order = sorted(moving)
+    outer, below, above, other = (
+        node_values(d.graph, order, {**still, leaf: x + step}).get(d.root, values[d.root])
+        for step in (-2 * h, -h, h, 2 * h)
     )
+    here = values[d.root]
     width = (x + h) - (x - h)
     slope, wide = (above - below) / width, (other - outer) / (2 * width)
     rounding = 1e-15 * max(abs(above), abs(below)) / h
@@ -50,3 +56,14 @@ def quotient(d: Derivation, leaf: int, point: Mapping[int, float]) -> Quotient:
         return Quotient(slope, math.inf, False)
     # What is left of the curvature shows in how much a step twice as long changes the quotient.
     return Quotient(slope, abs(slope - wide) + 4 * rounding, kink)
+
+
+def _moving(d: Derivation, leaf: int) -> set[int]:
+    """The nodes that are computed from a leaf; what stop_gradient was applied to counts as none."""
+    found, stack = {leaf}, [leaf]
+    while stack:
+        for reader in d.readers.get(stack.pop(), ()):
+            if reader not in found and d.graph.ops[reader] is not STOP_GRADIENT:
+                found.add(reader)
+                stack.append(reader)
+    return found

@@ -14,18 +14,20 @@ _LONG: Final = 40
 
 
 class Telling:
-    """Calls with what is being done, shown on one line that is gone in the end; or nothing."""
+    """Called with what is being done, shows that on one line gone in the end; or nothing."""
 
     def __init__(self, progress: bool | None, d: Derivation) -> None:
-        self._bar: Any = None
         operations = sum(1 for node in d.live if d.computed(node))
-        if progress or (progress is None and operations >= _LONG and is_terminal(sys.stderr)):
+        self._operations = counted(operations, "operation")
+        self._asked = progress is True
+        self._long = progress is None and operations >= _LONG
+        self._bar: Any = None
+
+    def __enter__(self) -> Telling:
+        if self._asked or (self._long and is_terminal(sys.stderr)):
             from tqdm.auto import tqdm
 
             self._bar = tqdm(bar_format="{desc} {elapsed}", leave=False)
-            self._operations = counted(operations, "operation")
-
-    def __enter__(self) -> Telling:
         return self
 
     def __call__(self, what: str) -> None:
@@ -36,3 +38,4 @@ class Telling:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
+            self._bar = None

@@ -8,7 +8,10 @@ from typing import Any
 
 from ..errors import UnknownNameError
 from ..storage import write_text
+from .data import Agreement
+from .deferred import Deferred
 from .derivation import large
+from .judges import agreement
 from .large.overview import overview
 from .lesson import Lesson, with_values
 from .mistakes import MISTAKES, Mistake, mistake
@@ -18,6 +21,7 @@ from .render.document import document
 from .render.latex import latex
 from .render.markdown import markdown
 from .render.text import text
+from .telling import Telling
 
 
 class Walkthrough(Lesson):
@@ -105,6 +109,23 @@ class Walkthrough(Lesson):
             raise UnknownNameError.of("format of a walk-through", target.suffix, writers)
         written = writers[target.suffix.lower()]()
         return write_text(target, written.rstrip("\n") + "\n")
+
+    def judge(self, progress: bool | None = None) -> Agreement:
+        """Step 5: each derivative by sympy, by differences and by the compiled function.
+
+        Of a large expression it is made only on request, here or by `step`; `progress` says what is
+        being done, left out on a terminal.
+
+        >>> from wengert import explain, parse
+        >>> explain(parse("a*b"), at={"a": 2, "b": 3}).judge().conclusion
+        'They agree on every leaf.'
+        """
+        if isinstance(self.steps, Deferred) and not self.steps.has("agreement"):
+            with Telling(progress, self.derivation) as tell:
+                self.steps.keep("agreement", agreement(self.derivation, self.compiled, tell))
+        found = self.step("agreement")
+        assert isinstance(found, Agreement)
+        return found
 
     @property
     def mistakes(self) -> tuple[str, ...]:

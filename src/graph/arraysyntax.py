@@ -63,6 +63,15 @@ class ArraySyntax:
         return len(shape_of(self))
 
     @property
+    def size(self) -> int:
+        """How many elements it has; a number is one."""
+        from math import prod
+
+        from ..ops.shapes import shape_of
+
+        return prod(shape_of(self))
+
+    @property
     def T(self) -> Self:  # noqa: N802
         """The axes in reverse order, as NumPy has it: of a matrix, the transpose.
 
@@ -118,6 +127,12 @@ class ArraySyntax:
 
         return ravel(self)  # type: ignore[no-any-return]
 
+    flatten = ravel
+
+    def dot(self, other: Any) -> Self:
+        """The product `@`, as NumPy's `dot` is for vectors and matrices."""
+        return self.__matmul__(other)
+
     def squeeze(self, axis: Axes = None) -> Self:
         """Without the axes of length 1, or without those named, which have to be."""
         from ..ops.compositions import squeeze
@@ -131,9 +146,9 @@ class ArraySyntax:
         >>> Graph().array("X", (3, 4)).take([2, 0], axis=1).shape
         (3, 2)
         """
-        from ..ops.compositions import ravel, take
+        from ..ops.compositions import take
 
-        return take(ravel(self), indices, 0) if axis is None else take(self, indices, axis)  # type: ignore[no-any-return]
+        return take(self, indices, axis)  # type: ignore[no-any-return]
 
     def sum(self, axis: Axes = None, keepdims: bool = False) -> Self:
         """The sum over an axis or several, or of all elements.

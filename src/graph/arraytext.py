@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from ..ops.arrays import BROADCAST, GATHER, GATHER_ROWS, RESHAPE, STACK, STACK_ROWS, TRANSPOSE
+from ..ops.arrays import BROADCAST, GATHER, RESHAPE, SCATTER, STACK, TRANSPOSE
 from ..ops.indexing import Index, subscript, subscript_text
 from ..ops.record import ATOM, Notation
 from ..ops.shapes import Shape, shape_text
@@ -19,10 +19,13 @@ def array_notation(graph: Columns, node: int, language: str) -> Notation:
     op, statics = graph.ops[node], graph.statics.get(node, ())
     shapes = [graph.shapes.get(operand, ()) for operand in graph.operands[node]]
     latex = language == "latex"
-    if op in (GATHER, GATHER_ROWS):
-        return _chosen(op is GATHER_ROWS, statics[0], shapes[0], latex)
-    if op in (STACK, STACK_ROWS):
-        return _stacked(op.name, len(shapes), latex)
+    if op is GATHER:
+        index, kept = statics
+        return _chosen(index, kept, shapes[0], latex)
+    if op is STACK:
+        return _stacked(statics[0], len(shapes), latex)
+    if op is SCATTER and not statics[-1]:
+        statics = (*statics[:-1], None)
     if op is TRANSPOSE and len(shapes[0]) > 2 and not latex:
         return Notation("{0}.mT", ATOM, (ATOM,))
     if op is RESHAPE or op is BROADCAST:
@@ -63,32 +66,31 @@ def _nested(items: Any) -> str:
     return number_text(items)
 
 
-def _chosen(rows: bool, index: Index, shape: Shape, latex: bool) -> Notation:
+def _chosen(index: Index, kept: int, shape: Shape, latex: bool) -> Notation:
     """Elements by position: as a subscript where slices say it."""
-    key = subscript(index, shape[1:] if rows else shape)
+    key = subscript(index, shape[kept:])
     if key is None:
-        return _call("gather_rows" if rows else "gather", [_escaped(str(index))], latex)
-    if rows:
-        key = (slice(None), *key)
-    inside = subscript_text(key)
+        return _call("gather", _arguments(("index", "kept"), (index, kept or None)), latex)
+    inside = subscript_text((*[slice(None)] * kept, *key))
     if latex:
         return Notation(f"{{{{{{0}}}}}}_{{{{{inside}}}}}", ATOM, (ATOM,))
     return Notation(f"{{0}}[{inside}]", ATOM, (ATOM,))
 
 
-def _stacked(name: str, count: int, latex: bool) -> Notation:
+def _stacked(axis: int, count: int, latex: bool) -> Notation:
     places = [f"{{{i}}}" for i in range(count)]
     slots = (0,) * count
     if latex:
-        rows = (r" \\ " if name == "stack" else " & ").join(places)
+        rows = (" & " if axis else r" \\ ").join(places)
         return Notation(rf"\begin{{{{pmatrix}}}} {rows} \end{{{{pmatrix}}}}", ATOM, slots)
-    return Notation(f"{name}({', '.join(places)})", ATOM, slots)
+    places += [f"axis={axis}"] if axis else []
+    return Notation(f"stack({', '.join(places)})", ATOM, slots)
 
 
 def _arguments(names: tuple[str, ...], statics: tuple[Any, ...]) -> list[str]:
     """Static arguments as text: no axis is left out, several arguments are named."""
     return [
-        f"{name}={shown}" if name == "axis" else shown
+        f"{name}={shown}" if name in ("axis", "kept") else shown
         for name, static in zip(names, statics, strict=True)
         if static is not None
         for shown in [_escaped(shape_text(static) if isinstance(static, tuple) else str(static))]

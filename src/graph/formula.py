@@ -149,9 +149,11 @@ def write(
             form = notation(graph, term, language)
             parts = made[places[i]]
             slots = (*form.slots, *[0] * len(parts))
+            prefix = form.template.startswith("-")
             operands = [
                 _bracket(part.written, language)
-                if part.binds < slot or (place and slot and signs and part.written.startswith("-"))
+                if part.binds < slot
+                or ((place or prefix) and slot and signs and part.written.startswith("-"))
                 else part.written
                 for place, (part, slot) in enumerate(zip(parts, slots, strict=False))
             ]

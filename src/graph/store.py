@@ -9,11 +9,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain, compress
 from keyword import iskeyword
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import (
     DuplicateNameError,
@@ -39,8 +38,7 @@ _THREADS: Collection[Any] = getattr(threading, "_active", ())
 """The threads that run, as far as Python started them: looking takes a tenth of taking a lock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a derived node came from: which transform, for which primal node, by which rule.
 
     primal is None when a later transform dropped that node.
@@ -60,7 +58,8 @@ class Columns:
 
     `outputs` is set by transforms that make a graph for the sake of some of its nodes. A node
     that is not in `shapes` is a scalar; `arrays` holds the values of array leaves, read-only, and
-    `lanes` the names of the scalar leaves that an array leaf was made of, if it was.
+    `lanes` the names of the scalar leaves that an array leaf was made of, if it was. `one_hot` are
+    rows of leaves of which exactly one is not 0, as whoever gives them their numbers has promised.
 
     Threads may write to one graph, each whole step of a transform under its `lock`.
     """
@@ -73,6 +72,7 @@ class Columns:
         self.shapes: dict[int, Shape] = {}
         self.arrays: dict[int, Any] = {}
         self.lanes: dict[int, tuple[str, ...]] = {}
+        self.one_hot: list[tuple[int, ...]] = []
         self.labels: dict[int, str] = {}
         self.leaves: dict[str, int] = {}
         self.adjoint_of: dict[int, int] = {}

@@ -286,7 +286,7 @@ Value.grad = vars(Node)["_grad"]
 Value._result_kind = Value
 for _name, _method in written_out(Value).items():
     setattr(Value, _name, _method)
-_OF_INTERNAL = of_internal(Value)
+_OF_INTERNAL = of_internal()
 """For classes that only the package makes values of; arithmetic with them gives plain ones."""
 
 

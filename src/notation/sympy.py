@@ -7,7 +7,8 @@ the derivative by its own rules.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -21,7 +22,7 @@ from ..graph.expr import Expr, Graph, common_graph
 from ..graph.store import is_name, live_nodes
 from ..graph.unroll import unroll
 from ..ops.record import Op
-from ..ops.scalar import CONSTANT, POW, POW_CONST
+from ..ops.scalar import ADD, CONSTANT, MUL, NEG, POW, POW_CONST, SUB
 
 MAX_CONDITIONS = 4
 """Past this many different conditions in a formula, its regions are not tried one by one."""
@@ -37,6 +38,15 @@ _FAR = 1e-25
 
 MAX_KINKS: Final = 8
 """So often may maxima and cases stand in one another; sympy's time grows fourfold with each."""
+
+MAX_DEPTH: Final = 600
+"""So many operations may stand in one another, sums of sums and products of products being one."""
+
+LONG: Final = 32
+"""A chain of more additions than this, or multiplications, is made as one sum or product."""
+
+_SUMS: Final = frozenset((ADD, SUB, NEG))
+_PRODUCTS: Final = frozenset((MUL,))
 
 MAX_BITS: Final = 100_000
 """An exact number may have so many."""
@@ -70,7 +80,7 @@ def to_sympy(things: Any, *, exact: bool = False) -> Any:
         return to_sympy(unroll(things), exact=exact)
     named = any(isinstance(thing, Expr) for thing in flat)
     roots = [graph.node_of(thing) for thing in flat]
-    nodes = sympy_nodes(graph, live_nodes(graph, roots), exact=exact, named=named)
+    nodes = sympy_nodes(graph, live_nodes(graph, roots), exact=exact, named=named, wanted=roots)
     return _rebuilt(things, iter([nodes[root] for root in roots]))
 
 
@@ -81,14 +91,18 @@ def sympy_nodes(
     exact: bool = True,
     named: bool = True,
     opaque: frozenset[str] = frozenset(),
+    wanted: Collection[int] | None = None,
 ) -> dict[int, Any]:
     """The sympy expression of each node of `live`, ordered topologically and closed.
 
+    Where only some are `wanted`, what is but a link of a long sum or product may be left out.
     Without `named`, parameters that stand for a `Value` without an identifier for a label are their
     numbers. Operations named in `opaque` become fresh symbols: constants to sympy's derivative.
     """
     import sympy
 
+    _check_depth(graph, live)
+    links = set() if wanted is None else _links(graph, live, wanted)
     made: dict[int, Any] = {}
     numbers: dict[int, Any] = {}
     degrees: dict[int, float] = {}
@@ -108,6 +122,10 @@ def sympy_nodes(
             )
         if op.arity == 0:
             made[node] = _leaf(graph, node, exact, named)
+        elif node in links:
+            continue
+        elif any(operand in links for operand in operands):
+            made[node] = _as_one(graph, node, links, numbers)
         elif op.name in opaque:
             made[node] = sympy.Dummy(f"{op.name}_{node}", real=True)
         else:
@@ -127,6 +145,68 @@ def sympy_nodes(
                 ) from None
         numbers[node] = as_number(made[node])
     return made
+
+
+def _check_depth(graph: Graph, live: Sequence[int]) -> None:
+    """Refuse what sympy would recurse into too deeply, before it has begun.
+
+    A sum of sums is one level, since it is written as one sum, and so is a product of products.
+    """
+    depth: dict[int, int] = {}
+    for node in live:
+        op, operands = graph.ops[node], graph.operands[node]
+        inside = [depth[o] - (graph.ops[o] in _alike(op)) for o in operands]
+        depth[node] = max(inside, default=0) + 1
+        if depth[node] > MAX_DEPTH:
+            raise SizeError(
+                f"sympy cannot take an expression nested as deeply as node {node} ({op.name}) "
+                f"of {graph!r}; convert a shallower part, or evaluate or compile the whole"
+            )
+
+
+def _links(graph: Graph, live: Sequence[int], wanted: Collection[int]) -> set[int]:
+    """The sums that are part of one long sum and of nothing else, and products alike.
+
+    sympy makes each sum anew from all of its terms, in quadratic time for a chain of them.
+    """
+    uses = Counter(wanted)
+    length: dict[int, int] = {}
+    for node in live:
+        uses.update(graph.operands[node])
+    inner: dict[int, list[int]] = {}
+    for node in live:
+        alike = _alike(graph.ops[node])
+        inner[node] = [o for o in graph.operands[node] if uses[o] == 1 and graph.ops[o] in alike]
+        length[node] = 1 + sum(length[o] for o in inner[node])
+    links: set[int] = set()
+    for node in reversed(live):
+        if node in links or length[node] > LONG:
+            links.update(inner[node])
+    return links
+
+
+def _alike(op: Op) -> frozenset[Op]:
+    """The operations that are one with an operation that they stand in, as sums in a sum are."""
+    return _SUMS if op in _SUMS else _PRODUCTS if op is MUL else frozenset()
+
+
+def _as_one(graph: Graph, end: int, links: set[int], numbers: Mapping[int, Any]) -> Any:
+    """The sum, or the product, of all that the links to a node add up, or multiply."""
+    import sympy
+
+    parts = []
+    stack = [(1, end)]
+    while stack:
+        sign, node = stack.pop()
+        if node != end and node not in links:
+            parts.append(numbers[node] if sign > 0 else -numbers[node])
+            continue
+        op, operands = graph.ops[node], graph.operands[node]
+        signs = [sign] * len(operands)
+        if op in (SUB, NEG):
+            signs[-1] = -sign
+        stack += reversed(list(zip(signs, operands, strict=True)))
+    return (sympy.Mul if graph.ops[end] is MUL else sympy.Add)(*parts)
 
 
 def _check_power(base: Any, exponent: Any) -> None:
@@ -399,7 +479,9 @@ def _degree(graph: Graph, node: int, degrees: dict[int, float]) -> float:
     else:
         powers = _powers(op, graph.statics.get(node, ()))
         degree = max([float(sum(map(mul, term, operands))) for term in powers], default=1.0)
-    if not degree <= MAX_DEGREE:
+    if not math.isfinite(degree):
+        return 1.0  # sympy writes x**oo as it is
+    if degree > MAX_DEGREE:
         raise SizeError(
             f"node {node} of {graph!r} is a power of {degree:.3g}; "
             f"sympy takes up to {MAX_DEGREE:,}: it would write out the powers of numbers in it"

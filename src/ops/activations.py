@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from . import carried, carried_c, carried_javascript, ieee, intervals, kernels
+from . import carried, carried_c, carried_javascript, ieee, intervals, kernels, kernels_special
 from .basic import ABS, EXP, SIGMOID, SOFTPLUS, TANH, WHERE
 from .notations import REAL, cost, exact, irrational, own, upright
 from .record import COMPARISON, PRODUCT, Notation, Op, call, ufunc
@@ -201,7 +201,7 @@ GELU_EXACT = Op(
     name="gelu_exact",
     arity=1,
     evaluate=ieee.gelu_exact,
-    kernel=kernels.gelu_exact,
+    kernel=kernels_special.gelu_exact,
     sympy=lambda sp, x: x * sp.erfc(-x / sp.sqrt(2)) / 2,
     vjp=(lambda ct, out, x: ct * _gelu_slope(x),),
     notation={

@@ -21,8 +21,8 @@ from .arrayshapes import (
     broadcast_value,
     checked_axis,
     first_max_value,
-    gather_rows_shape,
     gather_shape,
+    gather_value,
     logsumexp_value,
     matmul_shape,
     numpy_call,
@@ -30,19 +30,16 @@ from .arrayshapes import (
     reduced_shape,
     reducing,
     reshape_shape,
-    scatter_rows_shape,
-    scatter_rows_value,
     scatter_shape,
     scatter_value,
-    stack_rows_shape,
-    stack_rows_value,
     stack_shape,
+    stack_value,
     transpose_shape,
 )
 from .indexing import Index, positions_of
 from .record import ATOM, PRODUCT, Notation, Op, call, infix
 from .scalar import ADD, MAXIMUM, exp, where
-from .shapes import BATCH, Shape, checked_shape, mismatch, shape_of, shape_text
+from .shapes import BATCH, Shape, broadcast, checked_shape, mismatch, shape_of, shape_text
 
 _TIGHT: Final = (ATOM,)
 
@@ -343,11 +340,12 @@ BROADCAST: Op = _of_array(
 
 GATHER: Op = _of_array(
     "gather",
-    lambda x, index: numpy_call("ravel", x)[index.array],
+    gather_value,
     gather_shape,
-    (lambda ct, out, x, index: SCATTER(ct, index, shape_of(x)),),
+    (lambda ct, out, x, index, kept: SCATTER(ct, index, shape_of(x)[kept:], kept),),
     "each element that was chosen gets the cotangents of the places it was put in",
-    statics=("index",),
+    statics=("index", "kept"),
+    defaults=(0,),
     linear="together",
     element=3.0,
     meaning=meanings.gather,
@@ -357,46 +355,23 @@ SCATTER: Op = _of_array(
     "scatter_add",
     scatter_value,
     scatter_shape,
-    (lambda ct, out, x, index, shape: GATHER(ct, index),),
+    (lambda ct, out, x, index, shape, kept: GATHER(ct, index, kept),),
     "each element takes the cotangent of the place it was added to",
-    statics=("index", "shape"),
+    statics=("index", "shape", "kept"),
+    defaults=(0,),
     linear="together",
     element=3.0,
     meaning=meanings.scatter,
 )
 
-GATHER_ROWS: Op = _of_array(
-    "gather_rows",
-    lambda x, index: numpy_call("reshape", x, (len(x), -1))[:, index.array],
-    gather_rows_shape,
-    (lambda ct, out, x, index: SCATTER_ROWS(ct, index, shape_of(x)[1:]),),
-    "each element that was chosen gets the cotangents of the places it was put in, row by row",
-    statics=("index",),
-    linear="together",
-    element=3.0,
-    meaning=meanings.gather_rows,
-)
 
-SCATTER_ROWS: Op = _of_array(
-    "scatter_rows",
-    scatter_rows_value,
-    scatter_rows_shape,
-    (lambda ct, out, x, index, shape: GATHER_ROWS(ct, index),),
-    "each element takes the cotangent of the place it was added to, row by row",
-    statics=("index", "shape"),
-    linear="together",
-    element=3.0,
-    meaning=meanings.scatter_rows,
-)
-
-
-def _row_of(position: int) -> Callable[..., Any]:
-    return lambda ct, out, *x: ct if not shape_of(ct) else take(ct, position)
-
-
-def _column_of(position: int) -> Callable[..., Any]:
-    def rule(ct: Any, out: Any, *x: Any) -> Any:
-        return sum_to(take(ct, (slice(None), position)), shape_of(x[position]))
+def _place_of(position: int) -> Callable[..., Any]:
+    def rule(ct: Any, out: Any, *given: Any) -> Any:
+        *operands, axis = given
+        if not shape_of(ct):
+            return ct
+        own = take(ct, (*[slice(None)] * axis, position))
+        return sum_to(own, shape_of(operands[position]))
 
     return rule
 
@@ -405,35 +380,27 @@ def _alone(op: Callable[[], Op]) -> Callable[[int], Callable[..., Any]]:
     """Forward rules of a stack: the tangent in its place, zeros in the others."""
 
     def make(position: int) -> Callable[..., Any]:
-        return lambda t, out, *x: op()(*[t if i == position else 0 * a for i, a in enumerate(x)])
+        def rule(t: Any, out: Any, *given: Any) -> Any:
+            *x, axis = given
+            return op()(*[t if i == position else 0 * a for i, a in enumerate(x)], axis)
+
+        return rule
 
     return make
 
 
 STACK: Op = _of_array(
     "stack",
-    lambda *x: numpy_call("stack", x),
+    stack_value,
     stack_shape,
-    EachOperand(_row_of),
-    "each operand gets its own row of the cotangent",
+    EachOperand(_place_of),
+    "each operand gets its own place of the cotangent",
     arity=-1,
+    statics=("axis",),
     jvp=EachOperand(_alone(lambda: STACK)),
     linear="together",
     chooses=True,
     meaning=meanings.stack,
-)
-
-STACK_ROWS: Op = _of_array(
-    "stack_rows",
-    stack_rows_value,
-    stack_rows_shape,
-    EachOperand(_column_of),
-    "each operand gets its own place in every row of the cotangent",
-    arity=-1,
-    jvp=EachOperand(_alone(lambda: STACK_ROWS)),
-    linear="together",
-    chooses=True,
-    meaning=meanings.stack_rows,
 )
 
 LENGTH: Op = _of_array(
@@ -456,11 +423,11 @@ def _raise(error: Exception) -> Any:
 
 ARRAY_OPERATIONS: Final = (
     *(MATMUL, OUTER, SUM, MEAN, MAX, FIRST_MAX, LOGSUMEXP, TRANSPOSE, RESHAPE, BROADCAST),
-    *(GATHER, SCATTER, GATHER_ROWS, SCATTER_ROWS, STACK, STACK_ROWS, LENGTH),
+    *(GATHER, SCATTER, STACK, LENGTH),
 )
 """The records of this file, in order."""
 
-matmul, outer, transpose, stack, stack_rows = MATMUL, OUTER, TRANSPOSE, STACK, STACK_ROWS
+matmul, outer, transpose = MATMUL, OUTER, TRANSPOSE
 
 
 Axes = int | Sequence[int] | None
@@ -474,7 +441,11 @@ def checked_axes(name: str, x: Any, axis: Any) -> tuple[int, ...]:
     >>> checked_axes("sum", np.zeros((2, 3)), -1), checked_axes("sum", np.zeros((2, 3)), None)
     ((1,), (0, 1))
     """
-    shape = shape_of(x)
+    return axes_within(name, shape_of(x), axis)
+
+
+def axes_within(name: str, shape: Shape, axis: Any) -> tuple[int, ...]:
+    """The same of a shape."""
     if axis is None:
         return tuple(range(len(shape)))
     given = tuple(axis) if isinstance(axis, Iterable) else (axis,)
@@ -582,6 +553,20 @@ def broadcast_to(x: Any, shape: Any) -> Any:
     return BROADCAST(x, checked_shape(shape, "broadcast_to's result", batched=True))
 
 
+def stack_rows(*operands: Any) -> Any:
+    """Arrays side by side in every row: along a new second axis, broadcast to one shape.
+
+    >>> import numpy as np
+    >>> stack_rows(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    array([[1., 3.],
+           [2., 4.]])
+    """
+    shapes = [shape_of(x) for x in operands]
+    if not broadcast("stack_rows", shapes):
+        raise mismatch("stack_rows", shapes, "expected an array with an axis of rows")
+    return STACK(*operands, 1)
+
+
 def gather(x: Any, index: Any) -> Any:
     """The elements of `x` at the positions `index`, counted row by row; the result has its shape.
 
@@ -622,7 +607,7 @@ def take(x: Any, key: Any) -> Any:
             "before it is; choose within each, as in x[:, 1]"
         )
     index = positions_of(shape[1:], tuple(rest))
-    return x if _is_all(index, shape[1:]) else GATHER_ROWS(x, index)
+    return x if _is_all(index, shape[1:]) else GATHER(x, index, 1)
 
 
 def _is_all(index: Index, shape: Shape) -> bool:

@@ -38,51 +38,31 @@ def reduced_shape(name: str, x: Shape, axis: int | None) -> Shape:
     return () if axis is None else (*x[:axis], *x[axis + 1 :])
 
 
-def gather_shape(x: Shape, index: Index) -> Shape:
-    """As many elements as there are positions."""
-    check_index("gather", index, x)
-    return index.shape
+def gather_shape(x: Shape, index: Index, kept: int) -> Shape:
+    """As many elements as there are positions, in each of what the axes that are kept hold."""
+    if len(x) < kept:
+        raise mismatch("gather", (x,), f"expected {kept} axes before those that are chosen from")
+    check_index("gather", index, x[kept:])
+    return (*x[:kept], *index.shape)
 
 
-def scatter_shape(x: Shape, index: Index, shape: Shape) -> Shape:
-    """The shape that is asked for, if there is a position for each element."""
+def scatter_shape(x: Shape, index: Index, shape: Shape, kept: int) -> Shape:
+    """The shape that is asked for, after axes that are kept, if each element has a position."""
     check_index("scatter_add", index, shape)
-    if x != index.shape:
+    if len(x) < kept or x[kept:] != index.shape:
         raise mismatch("scatter_add", (x, index.shape), "each element needs one position")
-    return shape
+    return (*x[:kept], *shape)
 
 
-def gather_rows_shape(x: Shape, index: Index) -> Shape:
-    """Every row has as many elements as there are positions."""
-    if not x:
-        raise mismatch("gather_rows", (x,), "expected an array with an axis of rows")
-    check_index("gather_rows", index, x[1:])
-    return (x[0], *index.shape)
-
-
-def scatter_rows_shape(x: Shape, index: Index, shape: Shape) -> Shape:
-    """Every row has the shape that is asked for."""
-    check_index("scatter_rows", index, shape)
-    if not x or x[1:] != index.shape:
-        raise mismatch("scatter_rows", (x, index.shape), "each element of a row needs one position")
-    return (x[0], *shape)
-
-
-def stack_shape(*shapes: Shape) -> Shape:
-    """A new leading axis before the shape that all operands have."""
-    if len(set(shapes)) > 1:
-        raise mismatch("stack", tuple(dict.fromkeys(shapes)), "all must be the same")
-    if shapes[0][:1] == (BATCH,):
+def stack_shape(*given: Any) -> Shape:
+    """A new axis in the one shape that all operands are broadcast to."""
+    *shapes, axis = given
+    whole = broadcast("stack", shapes)
+    if axis > len(whole):
+        raise mismatch("stack", shapes, f"there is no place for an axis {axis}")
+    if axis == 0 and whole[:1] == (BATCH,):
         raise mismatch("stack", shapes[:1], "a batch stays the leading axis: use stack_rows")
-    return (len(shapes), *shapes[0])
-
-
-def stack_rows_shape(*shapes: Shape) -> Shape:
-    """A new second axis, after the rows; operands are broadcast to one shape."""
-    rows = broadcast("stack_rows", shapes)
-    if not rows:
-        raise mismatch("stack_rows", shapes, "expected an array with an axis of rows")
-    return (rows[0], len(shapes), *rows[1:])
+    return (*whole[:axis], len(shapes), *whole[axis:])
 
 
 def outer_shape(a: Shape, b: Shape) -> Shape:
@@ -159,27 +139,26 @@ def first_max_value(x: Any, axis: int | None) -> Any:
     return mask
 
 
-def scatter_value(x: Any, index: Index, shape: Shape) -> Any:
+def gather_value(x: Any, index: Index, kept: int) -> Any:
+    """The elements at the positions, in each of what the axes that are kept hold."""
+    own = numpy_call("shape", x)[:kept]
+    return numpy_call("reshape", x, (*own, -1))[..., index.array]
+
+
+def scatter_value(x: Any, index: Index, shape: Shape, kept: int) -> Any:
     """Zeros, with each element added at its position."""
     import numpy
 
-    out = numpy.zeros(prod(shape))
-    numpy.add.at(out, index.array.ravel(), numpy.ravel(x))
-    return out.reshape(shape)
+    own = numpy.shape(x)[:kept]
+    out = numpy.zeros((*own, prod(shape)))
+    numpy.add.at(out.T, index.array.ravel(), numpy.reshape(x, (*own, -1)).T)
+    return out.reshape(*own, *shape)
 
 
-def scatter_rows_value(x: Any, index: Index, shape: Shape) -> Any:
-    """Zeros, with each element added at its position in its row."""
-    import numpy
-
-    out = numpy.zeros((len(x), prod(shape)))
-    numpy.add.at(out.T, index.array.ravel(), numpy.reshape(x, (len(x), -1)).T)
-    return out.reshape(len(x), *shape)
-
-
-def stack_rows_value(*operands: Any) -> Any:
-    """The operands side by side in every row."""
-    return numpy_call("stack", numpy_call("broadcast_arrays", *operands), axis=1)
+def stack_value(*given: Any) -> Any:
+    """The operands along a new axis."""
+    *operands, axis = given
+    return numpy_call("stack", numpy_call("broadcast_arrays", *operands), axis=axis)
 
 
 def broadcast_value(x: Any, shape: Shape) -> Any:

@@ -18,6 +18,7 @@ from .arrays import (
     STACK,
     TRANSPOSE,
     Axes,
+    axes_within,
     checked_axes,
     mean_over,
     reduced_over,
@@ -244,14 +245,11 @@ def stack(*operands: Any, axis: int = 0) -> Any:
     given = _several(operands)
     if not given:
         raise OperandError("stack of no arrays; expected one or more")
-    whole = STACK(*given)
-    count = len(shape_of(whole))
-    (place,) = checked_axes("stack", whole, axis)
-    return (
-        whole
-        if place == 0
-        else transpose(whole, [*range(1, place + 1), 0, *range(place + 1, count)])
-    )
+    shapes = [shape_of(one) for one in given]
+    if len(set(shapes)) > 1:
+        raise mismatch("stack", tuple(dict.fromkeys(shapes)), "all must be the same")
+    (place,) = axes_within("stack", (len(given), *shapes[0]), axis)
+    return STACK(*given, place)
 
 
 def concatenate(operands: Sequence[Any], axis: int | None = 0) -> Any:
@@ -290,8 +288,8 @@ def _taken(x: Any, places: Any, axis: int) -> Any:
     return arrays.take(x, (*[slice(None)] * axis, places))
 
 
-def take(x: Any, key: Any, axis: int | None = None) -> Any:
-    """Elements by a subscript, as x[key]; with an axis, by their places along it.
+def take(x: Any, places: Any, axis: int | None = None) -> Any:
+    """Elements by their places along an axis; of all elements row by row without one.
 
     >>> import numpy as np
     >>> take(np.array([[1.0, 2.0], [3.0, 4.0]]), [1, 0, 1], axis=1)
@@ -299,9 +297,9 @@ def take(x: Any, key: Any, axis: int | None = None) -> Any:
            [4., 3., 4.]])
     """
     if axis is None:
-        return arrays.take(x, key)
-    (place,) = checked_axes("take", x, axis)
-    return _taken(x, key, place)
+        return _taken(ravel(x), places, 0)
+    (one,) = checked_axes("take", x, axis)
+    return _taken(x, places, one)
 
 
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:

@@ -61,6 +61,13 @@ _COS: Final = (
 )
 """(cos x - 1 + x²/2) / x⁴ in x², for |x| ≤ π/4."""
 
+_ATAN: Final = (
+    *(-0.3333333333333333, 0.1999999999999552, -0.14285714284666542, 0.11111111015256361),
+    *(-0.09090904578123903, 0.07692183190826087, -0.06664511447381948, 0.0585814891280221),
+    *(-0.0508544973794026, 0.03923165829558719, -0.01917688711906226),
+)
+"""(atan t - t) / t³ in t², for |t| ≤ √2 - 1."""
+
 _TWO_OVER_PI: Final = 0.6366197723675814
 _HALF_PI: Final = (
     *(1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21),
@@ -71,7 +78,7 @@ _MANY_TURNS: Final = 2.0**19
 """Up to here whole multiples of those parts are exact."""
 
 
-def _polynomial(m: Any, x: Any, coefficients: Sequence[float]) -> Any:
+def polynomial(m: Any, x: Any, coefficients: Sequence[float]) -> Any:
     """The polynomial in x, constant term first, by Estrin's scheme: short chains, few roundings."""
     terms: list[Any] = list(coefficients)
     while len(terms) > 1:
@@ -95,25 +102,29 @@ def _power_of_two(m: Any, exponent: Any) -> Any:
     return m.number((exponent + 1023) << 52)
 
 
-def _exp(m: Any, x: Any) -> tuple[Any, Any]:
-    """e to the power x as an unevaluated sum: 2ᵏ·eʳ with the whole number k nearest to x / ln 2."""
-    x = _at_least(m, _at_most(m, x, 710.0), -746.0)
+def exp_pair(m: Any, x: Any, fewer: int = 0) -> tuple[Any, Any]:
+    """e to the power x as an unevaluated sum: 2ᵏ·eʳ with the whole number k nearest to x / ln 2.
+
+    It is halved as often as `fewer` says, before it would overflow.
+    """
+    x = _at_least(m, _at_most(m, x, 710.0 + fewer), -746.0)
     rounded = m.fma(x, _LOG2_E, _ROUND)
     k = rounded - _ROUND
     whole = m.bits(rounded) - _ROUND_BITS
     near = m.fma(k, -_LN2_HIGH, x)
     low = k * _LN2_LOW
     r = near - low
-    above = r + m.fma(r * r, _polynomial(m, r, _EXP), (near - r) - low)
+    above = r + m.fma(r * r, polynomial(m, r, _EXP), (near - r) - low)
     power = 1.0 + above
     half = whole >> 1
-    first, second = _power_of_two(m, half), _power_of_two(m, whole - half)
+    rest = whole - half - fewer if fewer else whole - half
+    first, second = _power_of_two(m, half), _power_of_two(m, rest)
     return power * first * second, (above - (power - 1.0)) * first * second
 
 
 def exp(m: Any, x: Any) -> Any:
     """e to the power x."""
-    return _exp(m, x)[0]
+    return exp_pair(m, x)[0]
 
 
 def _half_expm1(m: Any, x: Any) -> tuple[Any, Any]:
@@ -124,7 +135,7 @@ def _half_expm1(m: Any, x: Any) -> tuple[Any, Any]:
     near = m.fma(k, -_LN2_HIGH, x)
     low = k * _LN2_LOW
     r = near - low
-    rest = m.fma(r * r, _polynomial(m, r, _EXP), (near - r) - low)
+    rest = m.fma(r * r, polynomial(m, r, _EXP), (near - r) - low)
     whole, part = scale - 0.5, scale * r
     high = whole + part
     return high, m.fma(scale, rest, part - (high - whole))
@@ -158,7 +169,7 @@ def _log_of(m: Any, k: Any, f: Any, correction: Any) -> Any:
     s = f / (2.0 + f)
     square = s * s
     half = 0.5 * f * f
-    series = half + square * _polynomial(m, square, _LOG)
+    series = half + square * polynomial(m, square, _LOG)
     inner = m.fma(s, series, m.fma(k, _LN2_LOW, correction))
     return m.fma(k, _LN2_HIGH, f - (half - inner))
 
@@ -187,7 +198,7 @@ def log1p(m: Any, x: Any) -> Any:
 
 def sigmoid(m: Any, x: Any) -> Any:
     """1 / (1 + e) or e / (1 + e) with e = exp(-|x|); where e is small, the latter as e - e·(…)."""
-    e, low = _exp(m, -m.abs(x))
+    e, low = exp_pair(m, -m.abs(x))
     ratio = m.select(x >= 0.0, 1.0, e) / (1.0 + e)
     careful = e - m.fma(e, ratio, -low)
     return m.select(x < -1.0, careful, ratio)
@@ -198,7 +209,7 @@ def softplus(m: Any, x: Any) -> Any:
     return m.select(x > 0.0, x, 0.0) + log1p(m, exp(m, -m.abs(x)))
 
 
-def _difference(a: Any, b: Any) -> tuple[Any, Any]:
+def difference(a: Any, b: Any) -> tuple[Any, Any]:
     """a - b, and what it rounds away (Knuth's two-sum)."""
     high = a - b
     back = high - a
@@ -210,26 +221,35 @@ def _quarter_turns(m: Any, x: Any) -> tuple[Any, Any, Any]:
     rounded = m.fma(x, _TWO_OVER_PI, _ROUND)
     k = rounded - _ROUND
     first, second, third, fourth = _HALF_PI
-    high, lost = _difference(m.fma(k, -first, x), k * second)
-    high, more = _difference(high, k * third)
+    high, lost = difference(m.fma(k, -first, x), k * second)
+    high, more = difference(high, k * third)
     low = (lost + more) - k * fourth
     y = high + low
     return m.bits(rounded) & 3, y, (high - y) + low
 
 
-def _sine(m: Any, x: Any, ahead: int) -> Any:
-    """The sine of x and so many quarter turns."""
+_Pair = tuple[Any, Any]
+"""An unevaluated sum, the larger number first."""
+
+
+def _circle(m: Any, x: Any) -> tuple[Any, _Pair, _Pair]:
+    """How many quarter turns are nearest to x, and the sine and cosine of the rest."""
     turns, y, low = _quarter_turns(m, x)
-    turns = turns + ahead
     square = y * y
     cube = y * square
-    more = m.fma(square, _polynomial(m, square, _SIN[1:]), 0.0) * cube
-    sine = y + (m.fma(cube, _SIN[0], more) + m.fma(-0.5 * square, low, low))
+    more = m.fma(square, polynomial(m, square, _SIN[1:]), 0.0) * cube
+    sine = y, m.fma(cube, _SIN[0], more) + m.fma(-0.5 * square, low, low)
     half = 0.5 * square
     one = 1.0 - half
-    rest = m.fma(square * square, _polynomial(m, square, _COS), -(y * low))
-    cosine = one + (((1.0 - one) - half) + rest)
-    value = m.select((turns & 1) == 0, sine, cosine)
+    rest = m.fma(square * square, polynomial(m, square, _COS), -(y * low))
+    return turns, sine, (one, ((1.0 - one) - half) + rest)
+
+
+def _sine(m: Any, x: Any, ahead: int) -> Any:
+    """The sine of x and so many quarter turns."""
+    turns, sine, cosine = _circle(m, x)
+    turns = turns + ahead
+    value = m.select((turns & 1) == 0, sine[0] + sine[1], cosine[0] + cosine[1])
     signed = m.select((turns & 2) == 0, value, -value)
     return m.rare(m.abs(x) > _MANY_TURNS, signed)
 
@@ -242,6 +262,62 @@ def sin(m: Any, x: Any) -> Any:
 def cos(m: Any, x: Any) -> Any:
     """The cosine of x radians."""
     return _sine(m, x, 1)
+
+
+def _quotient(above: _Pair, below: _Pair) -> Any:
+    """A quotient of sums, with what these round away divided too."""
+    a, b = above[0] + above[1], below[0] + below[1]
+    lost, more = above[1] - (a - above[0]), below[1] - (b - below[0])
+    found = a / b
+    return found + (lost - found * more) / b
+
+
+def tan(m: Any, x: Any) -> Any:
+    """The tangent of x radians."""
+    turns, sine, cosine = _circle(m, x)
+    odd = (turns & 1) != 0
+    above = [m.select(odd, -c, s) for s, c in zip(sine, cosine, strict=True)]
+    below = [m.select(odd, s, c) for s, c in zip(sine, cosine, strict=True)]
+    found = m.select(m.abs(x) < 2.0**-27, x, _quotient((above[0], above[1]), (below[0], below[1])))
+    return m.rare(m.abs(x) > _MANY_TURNS, found)
+
+
+def cotangent(m: Any, x: Any) -> Any:
+    """1 divided by the tangent of x, for |x| ≤ 4."""
+    turns, sine, cosine = _circle(m, x)
+    s, c = sine[0] + sine[1], cosine[0] + cosine[1]
+    odd = (turns & 1) != 0
+    return m.select(odd, -s, c) / m.select(odd, c, s)
+
+
+def sinh(m: Any, x: Any) -> Any:
+    """h + h / (2 h + 1) with h = (exp(|x|) - 1) / 2, for large x the half of exp(|x|)."""
+    size = m.abs(x)
+    high, low = _half_expm1(m, _at_most(m, size, 22.0))
+    half = high + low
+    near = high + (low + half / (2.0 * half + 1.0))
+    found = m.select(size > 22.0, exp_pair(m, size, 1)[0], near)
+    return m.copysign(m.select(size < 2.0**-27, size, found), x)
+
+
+def cosh(m: Any, x: Any) -> Any:
+    """e + 1 / (4 e) with e the half of exp(|x|)."""
+    e, low = exp_pair(m, m.abs(x), 1)
+    finite = e < math.inf
+    return m.select(finite, e + (low + 0.25 / e), e)
+
+
+def atan(m: Any, x: Any) -> Any:
+    """The angle of a tangent, from those of at most √2 - 1 by quarters of a half turn."""
+    size = m.abs(x)
+    large, small = size > 2.414213562373095, size <= 0.41421356237309503
+    over = m.select(large, -1.0, m.select(small, size, size - 1.0))
+    t = over / m.select(large, size, m.select(small, 1.0, size + 1.0))
+    square = t * t
+    base, rest = 0.7853981633974483, 3.061616997868383e-17
+    high = m.select(large, 2.0 * base, m.select(small, 0.0, base))
+    low = m.select(large, 2.0 * rest, m.select(small, 0.0, rest))
+    return m.copysign(high + (t + m.fma(t * square, polynomial(m, square, _ATAN), low)), x)
 
 
 _FEW: Final = {
@@ -368,9 +444,3 @@ def hard_tanh(m: Any, x: Any) -> Any:
 def hard_sigmoid(m: Any, x: Any) -> Any:
     """x/6 + 1/2 between 0 and 1."""
     return m.select(x < -3.0, 0.0, m.select(x > 3.0, 1.0, x / 6.0 + 0.5))
-
-
-def gelu_exact(m: Any, x: Any) -> Any:
-    """x times the normal distribution function, by the C library's erfc."""
-    share = m.libm("erfc", -0.7071067811865476 * x)
-    return None if share is None else m.select(x == -math.inf, -0.0, 0.5 * x * share)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import prod
+from sys import float_info
 from typing import Any, Final
 
 from ..errors import OperandError
@@ -29,11 +30,10 @@ from .reads import (
     Reduce,
     Table,
     Term,
-    Value,
     along,
 )
 from .record import Op
-from .scalar import ADD, DIV, EQ, EXP, GT, LOG, MAXIMUM, STOP_GRADIENT, SUB
+from .scalar import ADD, DIV, EQ, EXP, GT, LOG, MAXIMUM, MINIMUM, STOP_GRADIENT, SUB
 from .shapes import Shape
 
 OUT: Final = "out"
@@ -178,7 +178,11 @@ def mean(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
 
 
 def logsumexp(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
-    """The largest element taken out first."""
+    """The largest element taken out first, or the largest float where that is infinite.
+
+    What is less infinite than that is then as far below it, so that the sum is ∞, or of no element
+    but -∞ the 0 whose logarithm is -∞.
+    """
     axes, over, read = _line(shapes[0], axis)
     whole = grid(shapes[0])
     top, shifted, sized = (
@@ -186,10 +190,12 @@ def logsumexp(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
         Read("shifted", _at(whole)),
         Read("exps", _at(whole)),
     )
-    sums = Read("sum", _at(axes))
+    sums, largest = Read("sum", _at(axes)), Read("largest", _at(axes))
+    lowest, highest = Term(1, (-float_info.max,)), Term(1, (float_info.max,))
     return (
-        Assignment("largest", axes, Reduce(MAXIMUM, (Term(1, (read,), over),))),
-        Assignment("top", axes, Apply(STOP_GRADIENT, (Read("largest", _at(axes)),))),
+        Assignment("largest", axes, Reduce(MAXIMUM, (Term(1, (read,), over), lowest))),
+        Assignment("finite", axes, Reduce(MINIMUM, (Term(1, (largest,)), highest))),
+        Assignment("top", axes, Apply(STOP_GRADIENT, (Read("finite", _at(axes)),))),
         Assignment("shifted", whole, Apply(SUB, (read, top))),
         Assignment("exps", whole, Apply(EXP, (shifted,))),
         Assignment("sum", axes, product_of(sized, over=over)),
@@ -348,28 +354,17 @@ def broadcast(out: Shape, shapes: Shapes, shape: Shape) -> Meaning:
     return (Assignment(OUT, axes, _copied(stretched("0", shapes[0], axes))),)
 
 
-def gather(out: Shape, shapes: Shapes, index: Positions) -> Meaning:
+def gather(out: Shape, shapes: Shapes, index: Positions, kept: int) -> Meaning:
     """Elements by their positions: slices and steps where these are regular, tables otherwise."""
     axes = grid(out)
-    return (Assignment(OUT, axes, _copied(Read("0", _chosen(index, shapes[0], axes)))),)
+    inside = _chosen(index, shapes[0][kept:], axes[kept:])
+    return (Assignment(OUT, axes, _copied(Read("0", (*_at(axes[:kept]), *inside)))),)
 
 
-def gather_rows(out: Shape, shapes: Shapes, index: Positions) -> Meaning:
-    """The same in each row."""
-    axes = grid(out)
-    inside = _chosen(index, shapes[0][1:], axes[1:])
-    return (Assignment(OUT, axes, _copied(Read("0", (along(axes[0].name), *inside)))),)
-
-
-def scatter(out: Shape, shapes: Shapes, index: Positions, shape: Shape) -> Meaning:
+def scatter(out: Shape, shapes: Shapes, index: Positions, shape: Shape, kept: int) -> Meaning:
     """What is added at each place: the sum of the elements whose position it is."""
-    return (_scattered(grid(out), (), index),)
-
-
-def scatter_rows(out: Shape, shapes: Shapes, index: Positions, shape: Shape) -> Meaning:
-    """The same in each row."""
     axes = grid(out)
-    return (_scattered(axes[1:], axes[:1], index),)
+    return (_scattered(axes[kept:], axes[:kept], index),)
 
 
 def _scattered(inner: tuple[Axis, ...], rows: tuple[Axis, ...], index: Positions) -> Assignment:
@@ -444,28 +439,18 @@ def _index(numbers: Any, axes: Sequence[Axis]) -> Index:
     )
 
 
-def stack(out: Shape, shapes: Shapes) -> Meaning:
-    """Each operand in its own place along a new first axis."""
-    axes = grid(out)[1:]
-    return tuple(
-        [
-            Assignment(OUT, axes, _copied(Read(str(place), _at(axes))), (Affine(place), *_at(axes)))
-            for place in range(len(shapes))
-        ]
-    )
-
-
-def stack_rows(out: Shape, shapes: Shapes) -> Meaning:
-    """Each operand in its own place of every row."""
-    rows, _, *inner = grid(out)
-    axes = (rows, *inner)
+def stack(out: Shape, shapes: Shapes, axis: int) -> Meaning:
+    """Each operand in its own place along a new axis."""
+    whole = grid(out)
+    axes = (*whole[:axis], *whole[axis + 1 :])
+    own = _at(axes)
     return tuple(
         [
             Assignment(
                 OUT,
                 axes,
                 _copied(stretched(str(place), shape, axes)),
-                (along(rows.name), Affine(place), *_at(inner)),
+                (*own[:axis], Affine(place), *own[axis:]),
             )
             for place, shape in enumerate(shapes)
         ]
@@ -475,24 +460,3 @@ def stack_rows(out: Shape, shapes: Shapes) -> Meaning:
 def length(out: Shape, shapes: Shapes) -> Meaning:
     """How many rows there are, a number."""
     return (Assignment(OUT, (), product_of(float(shapes[0][0]))),)
-
-
-def join(out: Shape, shapes: Shapes, places: Sequence[Positions], size: int) -> Meaning:
-    """Each operand at its own places of a vector."""
-    made = []
-    for number, (shape, positions) in enumerate(zip(shapes, places, strict=True)):
-        axes = grid(shape)
-        place = _index(positions.array.reshape(shape), axes)
-        made.append(Assignment(OUT, axes, _copied(Read(str(number), _at(axes))), (place,)))
-    return tuple(made)
-
-
-def with_ones(out: Shape, shapes: Shapes, axis: int) -> Meaning:
-    """The operand, and a row or column of ones after it."""
-    axes = grid(shapes[0])
-    rest = (*axes[:axis], *axes[axis + 1 :])
-    end = Affine(shapes[0][axis])
-    place = (*_at(axes[:axis]), end, *_at(axes[axis + 1 :]))
-    ones: Value = product_of(1.0)
-    copied = Assignment(OUT, axes, _copied(Read("0", _at(axes))), _at(axes))
-    return (copied, Assignment(OUT, rest, ones, place))

@@ -11,7 +11,7 @@ a statement runs over. It is an affine map of those axes or a table of whole num
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -190,35 +190,66 @@ def renamed_index(index: Index, names: Mapping[str, str]) -> Index:
     return Table(index.name, axes, index.lengths, index.values)
 
 
-def renamed(value: Value, names: Mapping[str, str]) -> Value:
-    """A value with other names for its axes; an axis that is summed over keeps its own."""
+def mapped(
+    value: Value, read: Callable[[Read], Operand], condition: Callable[[Condition], Condition]
+) -> Value:
+    """A value with something else in place of each read and of each condition."""
+    if isinstance(value, Apply):
+        operands = [read(one) if isinstance(one, Read) else one for one in value.operands]
+        return Apply(value.op, tuple(operands), value.statics)
+    return Reduce(value.op, tuple([mapped_term(term, read, condition) for term in value.terms]))
 
-    def operand(operand: Operand, names: Mapping[str, str]) -> Operand:
-        if not isinstance(operand, Read):
-            return operand
-        return Read(operand.array, tuple([renamed_index(i, names) for i in operand.index]))
 
-    def condition(condition: Condition, names: Mapping[str, str]) -> Condition:
-        if isinstance(condition, AtLeast):
-            index = renamed_index(condition.expression, names)
-            assert isinstance(index, Affine)
-            return AtLeast(index)
-        if isinstance(condition, Equal):
-            return Equal(
-                renamed_index(condition.left, names), renamed_index(condition.right, names)
-            )
+def mapped_term(
+    term: Term, read: Callable[[Read], Operand], condition: Callable[[Condition], Condition]
+) -> Term:
+    """The same for a term."""
+    factors = [read(one) if isinstance(one, Read) else one for one in term.factors]
+    return Term(term.count, tuple(factors), term.over, tuple(map(condition, term.domain)))
+
+
+def mapped_condition(condition: Condition, index: Callable[[Index], Index]) -> Condition:
+    """A condition with something else in place of each of its indices; a list has none."""
+    if isinstance(condition, AtLeast):
+        expression = index(condition.expression)
+        assert isinstance(expression, Affine)
+        return AtLeast(expression)
+    if isinstance(condition, Equal):
+        return Equal(index(condition.left), index(condition.right))
+    return condition
+
+
+def renamed_condition(condition: Condition, names: Mapping[str, str]) -> Condition:
+    """A condition with other names for its axes."""
+    if isinstance(condition, Among):
         axes = tuple([names.get(axis, axis) for axis in condition.axes])
         return Among(condition.name, axes, condition.points)
+    return mapped_condition(condition, lambda index: renamed_index(index, names))
 
-    if isinstance(value, Apply):
-        return Apply(value.op, tuple([operand(o, names) for o in value.operands]), value.statics)
-    terms = []
-    for term in value.terms:
-        factors = tuple([operand(factor, names) for factor in term.factors])
-        domain = tuple([condition(c, names) for c in term.domain])
-        over = tuple([Axis(names.get(axis.name, axis.name), axis.length) for axis in term.over])
-        terms.append(Term(term.count, factors, over, domain))
-    return Reduce(value.op, tuple(terms))
+
+def renamed_axes(axes: Iterable[Axis], names: Mapping[str, str]) -> tuple[Axis, ...]:
+    """Axes with other names."""
+    return tuple([Axis(names.get(axis.name, axis.name), axis.length) for axis in axes])
+
+
+def renamed_read(read: Read, names: Mapping[str, str]) -> Read:
+    """A read with other names for the axes of its indices."""
+    return Read(read.array, tuple([renamed_index(index, names) for index in read.index]))
+
+
+def renamed_term(term: Term, names: Mapping[str, str]) -> Term:
+    """A term with other names for its axes, those that it is summed over included."""
+    found = mapped_term(
+        term, lambda read: renamed_read(read, names), lambda one: renamed_condition(one, names)
+    )
+    return Term(found.count, found.factors, renamed_axes(found.over, names), found.domain)
+
+
+def renamed(value: Value, names: Mapping[str, str]) -> Value:
+    """A value with other names for its axes; an axis without another keeps its own."""
+    if isinstance(value, Reduce):
+        return Reduce(value.op, tuple([renamed_term(term, names) for term in value.terms]))
+    return mapped(value, lambda read: renamed_read(read, names), lambda condition: condition)
 
 
 def summed_over(value: Value) -> tuple[str, ...]:

@@ -264,7 +264,8 @@ class Op:
             if apply is not None:
                 return apply(arguments[0], self, arguments)
         arguments = self._complete(arguments)
-        operands = arguments[: self.arity] if self.arity > 0 else arguments
+        count = self.arity if self.arity > 0 else len(arguments) - len(self.statics)
+        operands = arguments[:count]
         carrier = max(operands, key=_rank)
         rank = _rank(carrier)
         statics = arguments[len(operands) :]

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from . import carried, carried_c, carried_javascript, ieee, intervals, kernels
+from . import carried, carried_c, carried_javascript, ieee, intervals, kernels, kernels_special
 from .basic import EXP
 from .notations import POSITIVE, REAL, cost, irrational, own, upright
 from .record import PRODUCT, Notation, Op, call
@@ -43,7 +43,7 @@ ERF = Op(
     name="erf",
     arity=1,
     evaluate=math.erf,
-    kernel=kernels.libm("erf"),
+    kernel=kernels_special.erf,
     sympy=lambda sp, x: sp.erf(x),
     vjp=(lambda ct, out, x: ct * _bell(x),),
     notation={
@@ -60,7 +60,7 @@ ERFC = Op(
     name="erfc",
     arity=1,
     evaluate=math.erfc,
-    kernel=kernels.libm("erfc"),
+    kernel=kernels_special.erfc,
     sympy=lambda sp, x: sp.erfc(x),
     vjp=(lambda ct, out, x: -(ct * _bell(x)),),
     notation={
@@ -107,6 +107,7 @@ DIGAMMA: Op = Op(
     name="digamma",
     arity=1,
     evaluate=ieee.digamma,
+    kernel=kernels_special.digamma,
     sympy=lambda sp, x: sp.polygamma(0, x),
     vjp=(lambda ct, out, x: ct * POLYGAMMA(x, 1),),
     notation={
@@ -150,6 +151,7 @@ POLYGAMMA: Op = Op(
     name="polygamma",
     arity=1,
     evaluate=ieee.polygamma,
+    kernel=kernels_special.polygamma,
     sympy=lambda sp, x, order: sp.polygamma(order, x),
     vjp=(lambda ct, out, x, order: ct * POLYGAMMA(x, order + 1),),
     notation={

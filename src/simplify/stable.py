@@ -119,6 +119,8 @@ ARRAY_LOG_SUM_EXP: Final = "log-sum-exp-array"
 """log Σ exp over an axis becomes the operation `logsumexp`, which is defined as that."""
 ARRAY_SOFTMAX: Final = "softmax-array"
 """exp(a)/Σ exp(z) becomes exp(a - logsumexp(z))."""
+_SHIFTED: Final = frozenset({LOG, LOG1P, DIV, MUL, SQRT, POW_CONST})
+"""The operations of which something may be shifted, or guarded."""
 _LAYOUTS: Final = frozenset({RESHAPE, BROADCAST, GATHER, TRANSPOSE})
 
 
@@ -154,13 +156,17 @@ def shift_sums(graph: Graph) -> Rewritten:
     >>> print(small.passes[-1].rewrites)
     {'log-sum-exp-shifted': 1}
     """
-    work = live_part(graph)
+    return _shifted(live_part(graph), graph)
+
+
+def _shifted(work: Rewritten, before: Graph) -> Rewritten:
+    """What `shift_sums` makes of a graph that is at its disposal; it came of the one before."""
     shift = _Shift(work.graph)
     if not shift.applied:
-        return unchanged(graph)
+        return unchanged(before)
     roots = [shift.images[root] for root in work.graph.outputs]
     made = work.then(Rewritten(work.graph, (shift.images,))).then(rewritten(work.graph, roots))
-    add_record("shift-sums", graph, made.graph, shift.applied)
+    add_record("shift-sums", before, made.graph, shift.applied)
     return made
 
 
@@ -174,7 +180,7 @@ def stable_rewriting(graph: Graph, root: int) -> Rewritten:
     """
     small = rewritten(graph, [root])
     made = small.then(STABLE_PASS(small.graph))
-    return made.then(shift_sums(made.graph))
+    return made.then(_shifted(unchanged(made.graph), made.graph))
 
 
 def stable_rules(graph: Graph) -> Counter[str]:
@@ -260,12 +266,16 @@ class _Shift:
         graph, operands = self.graph, self.graph.operands[node]
         if not operands:
             return node
-        shifted = self._array_form(graph.ops[node], operands)
-        shifted = self._shifted_form(node) if shifted is None else shifted
-        if shifted is not None:
-            return shifted.id
-        same = all(self.images[operand] == operand for operand in operands)
-        return node if same else walk.copy(node)
+        if graph.ops[node] in _SHIFTED:
+            shifted = self._array_form(graph.ops[node], operands)
+            shifted = self._shifted_form(node) if shifted is None else shifted
+            if shifted is not None:
+                return shifted.id
+        images = self.images
+        for operand in operands:
+            if images[operand] != operand:
+                return walk.copy(node)
+        return node
 
     def _shifted_form(self, node: int) -> Expr | None:
         op, operands = self.graph.ops[node], self.graph.operands[node]

@@ -79,6 +79,10 @@ class Code:
                 self.changed(self)
         return called(self.compiled, arguments) if self._engine else self.compiled(*arguments)
 
+    def compiled_anew(self) -> Compiled:
+        """What the code is, compiled from what it was compiled from."""
+        return _compiled(self._asked(), self.compiled.target, self._options)
+
     def _see_kind(self) -> None:
         compiled = self.compiled
         self._engine = find_target(compiled.recipe.options.target).engine

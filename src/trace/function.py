@@ -9,22 +9,25 @@ from threading import RLock
 from types import MethodType
 from typing import Any, Final, overload
 
-from ..codegen.compiled import Compiled, paused_collection
+from ..codegen.compiled import Compiled
 from ..errors import OperandError, TracingError, kind_of, shorten
 from ..graph.doors import View
 from ..graph.value import Value
 from ..graph.written import Report
 from ..train.choice import AUTO, check_target
 from ..train.optim import Optimizer, find_optimizer
+from .active import tracing
 from .code import Options
+from .fingerprint import fingerprint
+from .kept import Kept
+from .making import made
 from .moments import Moments
 from .moving import listed
 from .outcome import Slopes
-from .program import Program, traced
+from .program import Program, Trace, Written, written_of
 from .reach import broken, reach_of
 from .recording import Recording
 from .structure import Flat, described, leaf_paths, named_arguments, structure_of
-from .watch import tracing
 
 MAX_STRUCTURES: Final = 64
 """For how many structures of arguments a function is compiled; others run as plain Python."""
@@ -42,6 +45,7 @@ class Function:
     _repr_mimebundle_ = View()
 
     __name__: str
+    __qualname__: str
 
     def __init__(self, python: Callable[..., Any], options: Options) -> None:
         update_wrapper(self, python)
@@ -58,6 +62,11 @@ class Function:
         self._moments: dict[type[Optimizer], Moments] = {}
         self._plain_calls = 0
         self._told = False
+        self._untold: str | None = None
+
+    def __reduce__(self) -> str:
+        """By its name, as Python's functions are pickled; copies are the function itself."""
+        return self.__qualname__
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """As a method: the function of the instance, which is then an argument."""
@@ -137,10 +146,11 @@ class Function:
         for program in self.traces:
             arguments, integers = self._shown[program]
             trace, code = program.trace, program.code
+            kept = " from disk" if program.from_disk else ""
             picked = f" and {trace.picked:,} picked from tables" if trace.picked else ""
             lines.append(
                 f"({arguments}): {trace.nodes:,} operations -> {code.compiled.target} in "
-                f"{program.seconds:.2g} s, since {code.reason}; {len(trace.parameters):,} "
+                f"{program.seconds:.2g} s{kept}, since {code.reason}; {len(trace.parameters):,} "
                 f"parameters{picked}; {program.calls:,} calls"
             )
             for place, seen in trace.specialised.items():
@@ -151,6 +161,8 @@ class Function:
             f"compiled anew {count} times because {name} was bound anew"
             for name, count in self._rebound.items()
         ]
+        if self._untold is not None:
+            lines.append(f"not kept on disk: {self._untold}")
         if self._plain_calls:
             lines.append(f"{self._plain_calls:,} calls ran as plain Python: {self._limit_text()}")
         return Report("\n".join(lines))
@@ -164,7 +176,9 @@ class Function:
 
     def _program(self, arguments: Any, named: Any, flat: Flat) -> Program | None:
         """The code for these arguments, made now if there is none; None to run plain Python."""
-        key = (structure_of(arguments, flat), structure_of(dict(sorted(named.items())), flat))
+        key = structure_of(arguments, flat)
+        if named:
+            key = key, structure_of(dict(sorted(named.items())), flat)
         if flat.symbolic:
             return None
         program = self._compiled_for(key, flat)
@@ -192,11 +206,19 @@ class Function:
 
     def _traced(self, key: Any, arguments: Any, named: Any, flat: Flat) -> Program:
         """Trace the function on these arguments, and compile what was recorded."""
-        recording = Recording(flat.integers)
         reach = reach_of(self.__wrapped__, flat.objects)
-        with paused_collection():
+
+        def record() -> tuple[Trace, Written]:
+            recording = Recording(flat.integers)
             recording.run(self.__wrapped__, arguments, named, reach)
-            program = traced(recording, reach, self.__name__, self._options)
+            return written_of(recording, reach, self.__name__)
+
+        kept = None
+        if self._options.cache_dir is not None:
+            found = fingerprint(self.__wrapped__, arguments, named, reach)
+            self._untold = found.reason
+            kept = None if found.reason else Kept.of(found, self._options)
+        program = made(record, reach, flat, self._options, kept)
         places = tuple(sorted(program.trace.specialised))
         known = self._known.setdefault(key, [])
         same = next((one for one in known if one.places == places), None)
@@ -282,7 +304,9 @@ def function(
 
     target     "auto" for the one that is estimated to be faster, which becomes machine code after
                as many calls as pay for it, or one of `wengert.targets()`
-    cache_dir  a directory of yours alone, in which compiled code is kept for later processes
+    cache_dir  a directory of yours alone, in which what was traced and compiled is kept for later
+               processes, as long as nothing changes that it rests on; what the function reads from
+               files, or by names that are put together, is not seen
 
     The function may loop, call others, and use lists, dicts, objects and NumPy arrays of Values, as
     any Python does. Leaf Values that it finds outside are its parameters, and are read as they are

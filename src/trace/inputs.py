@@ -52,14 +52,14 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Integers:
-    """Whole numbers that are computed with, by their steps."""
+    """Whole numbers that are computed with; the places are those of their steps."""
 
-    steps: tuple[int, ...]
+    places: tuple[int, ...]
     trained = False
 
     def found(self, flat: Flat, wholes: list[int]) -> Sequence[Any]:
         """The Values, or numbers, of a call."""
-        return [float(wholes[step]) for step in self.steps]
+        return [float(wholes[step]) for step in self.places]
 
 
 @dataclass(frozen=True, slots=True)

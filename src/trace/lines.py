@@ -30,12 +30,31 @@ _PACKAGE: Final = str(Path(line_of.__code__.co_filename).parents[1])
 """Where this package is, as frames say it: a link counts for itself, not for what it leads to."""
 
 
+_OURS: Final = __name__.partition(".")[0]
+_FOREIGN: Final = frozenset(sys.stdlib_module_names) - {"__main__"} | {_OURS, "numpy", "sympy"}
+
+
+def is_foreign(module: str | None) -> bool:
+    """Whether what a module defines is not looked into: this package's and Python's own.
+
+    >>> is_foreign("collections.abc"), is_foreign("__main__")
+    (True, False)
+    """
+    return (module or "").partition(".")[0] in _FOREIGN
+
+
 def user_frame() -> FrameType | None:
-    """The innermost frame outside of this package; None if there is none."""
+    """The innermost frame of the user's own code; None if there is none."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _PACKAGE in map(str, Path(frame.f_code.co_filename).parents):
+    while frame is not None and _is_beneath(frame):
         frame = frame.f_back
     return frame
+
+
+def _is_beneath(frame: FrameType) -> bool:
+    """Whether a frame is of this package, or of what is called by way of Python's own."""
+    ours = _PACKAGE in map(str, Path(frame.f_code.co_filename).parents)
+    return ours or is_foreign(frame.f_globals.get("__name__"))
 
 
 def user_line() -> Line:

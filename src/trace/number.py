@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, ClassVar, Final, NoReturn, Protocol
 
-from ..errors import TracingError
 from ..graph.arithmetic import Arithmetic
 from ..graph.value import Value, on_objects
 from ..ops.record import Op
-from .lines import user_line
+from .active import refuse
 from .wholes import COMPUTED, NUMBER
 
 CURE: Final = (
@@ -110,9 +109,9 @@ class Number(Arithmetic):
         return self
 
     def _unknown(self, what: str) -> NoReturn:
-        raise TracingError(
-            f"{user_line()}\n{what} a number that is known only when the function runs: what it "
-            f"depends on may be another at the next call, so it cannot be read now. {CURE}"
+        refuse(
+            f"{what} a number that is known only when the function runs: what it depends on may be "
+            f"another at the next call, so it cannot be read now. {CURE}"
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from ..graph.expr import Expr, Graph
 from ..graph.store import is_name
 from ..graph.value import Value
 from ..simplify.stable import stable_form
-from .code import Asked, Code, Options
+from .code import Asked, Code
 from .inputs import Chosen, Floats, Given, Inputs, Integers, Lookup, Parameters, Rows, Source
 from .lines import Line
 from .moving import numbers_of, vector, vector_of
@@ -98,6 +97,7 @@ class Program:
     code         computes the output and its derivatives, or all outputs where there are several
     pull         gives the code of the derivatives of several outputs
     seconds      how long tracing and compiling took
+    from_disk    whether another process has done that
     """
 
     def __init__(
@@ -107,11 +107,14 @@ class Program:
         code: Code,
         pull: Callable[[], Code],
         seconds: float,
+        *,
+        from_disk: bool = False,
     ) -> None:
         self.trace = trace
         self.assumptions = assumptions
         self.code = code
         self.seconds = seconds
+        self.from_disk = from_disk
         self.calls = 0
         self._pull: Callable[[], Code] | Code = pull
         self._outside = [value for value in trace.parameters if value._a is not None]
@@ -204,20 +207,6 @@ class Program:
         return _slopes(groups, self._pull([*numbers, taken]))
 
 
-def traced(recording: Recording, reach: Reach, name: str, options: Options) -> Program:
-    """A recording as compiled code."""
-    start = time.perf_counter()
-    trace, written = written_of(recording, reach, name)
-    code = Code.of(written.asked(trace), options)
-
-    def pull() -> Code:
-        return Code.of(written.pulled(trace), options)
-
-    if trace.single:
-        del written  # and with it the graph: nothing else will be derived
-    return Program(trace, reach.assumptions, code, pull, time.perf_counter() - start)
-
-
 def written_of(recording: Recording, reach: Reach, name: str) -> tuple[Trace, Written]:
     """What a recording told and what it computes; a `TracingError` if there is nothing to learn."""
     outside = {value for value in reach.names if value._a is not None}
@@ -245,6 +234,9 @@ def written_of(recording: Recording, reach: Reach, name: str) -> tuple[Trace, Wr
     )
     graph = Graph()
     leaves = _adopted(graph, groups, _names(recording, reach))
+    for chosen in recording.chosen:
+        if all(leaf in graph for leaf in chosen.leaves):
+            graph.one_hot.append(tuple(map(graph.node_of, chosen.leaves)))
     outputs = [stable_form(graph[graph.node_of(value)]) for value in recording.outputs]
     return trace, Written(graph, leaves, outputs)
 

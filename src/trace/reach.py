@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dis
 import re
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
 from ..ops.shapes import is_array
 from .contents import Variable
+from .lines import is_foreign
 from .structure import MAX_DEPTH
 
 MAX_LOOKED_AT: Final = 300_000
@@ -30,11 +30,11 @@ MAX_LOOKED_AT: Final = 300_000
 MAX_COPIED: Final = 20_000
 """How many numbers a container may hold to be compared number by number at each call."""
 
+_LOADS: Final = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 _SIMPLE: Final = (int, float, bool, str, bytes, type(None))
 _CONTAINERS: Final = (list, tuple, dict)
 _MISSING: Final = object()
 _OURS: Final = __name__.partition(".")[0]
-_FOREIGN: Final = frozenset(sys.stdlib_module_names) - {"__main__"} | {_OURS, "numpy", "sympy"}
 
 
 Assumption = tuple[Callable[[], Any], Any, str]
@@ -396,11 +396,6 @@ def _wrapped(thing: Any) -> Any:
     return getattr(thing, "__wrapped__", None) if callable(thing) else None
 
 
-def is_foreign(module: str | None) -> bool:
-    """Whether what a module defines is not looked into: this package's and Python's own."""
-    return (module or "").partition(".")[0] in _FOREIGN
-
-
 def _codes(code: CodeType) -> Iterator[CodeType]:
     """The code of a function, and of the functions and comprehensions written inside of it."""
     stack = [code]
@@ -413,7 +408,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 def _loaded(code: CodeType) -> Iterator[str]:
     """The globals and attributes that a piece of code reads; not those that it only assigns."""
     for instruction in dis.get_instructions(code):
-        if instruction.opname.startswith(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD")):
+        if instruction.opname.startswith(_LOADS):
             yield str(instruction.argval)
 
 

@@ -72,6 +72,7 @@ class Recording:
                               what class what is computed from each would be
     result                    the nesting of what came back, with `Output` where these stood
     specialised               places of the integers that Python needed to know, with the lines
+    refused                   what Python needed to know first and could not be told, if anything
     steps                     what gives the whole numbers that are looked up, or computed with
     """
 
@@ -89,6 +90,7 @@ class Recording:
     result: Any = None
     specialised: dict[int, list[Line]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    refused: TracingError | None = None
     _sites: dict[Any, list[int]] = field(default_factory=dict)
     _known: dict[Any, Any] = field(default_factory=dict)
     _integers: int = 0
@@ -104,6 +106,8 @@ class Recording:
             with watched(self):
                 result = function(*self.arguments, **self.named)
                 self.result = nested(result, self._output)
+            if self.refused is not None:  # and caught by the function itself
+                raise self.refused
             _check_written(given, outside, reach)
         except BaseException:
             outside.restore()

@@ -9,8 +9,8 @@ from ..errors import OperandError, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..ops.scalar import equal, where
 from ..ops.shapes import is_array
+from .active import tracing
 from .number import Index
-from .watch import tracing
 
 
 class Table(Sequence[Any]):

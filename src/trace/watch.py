@@ -12,28 +12,15 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import reduce
 from threading import Lock
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, NoReturn
 
-from ..errors import TracingError
 from ..graph.own import OWN
 from ..graph.value import Value
 from ..ops.scalar import CONSTANT, MAXIMUM, MINIMUM, STOP_GRADIENT
-from .lines import user_line
+from .active import Watching, refuse, tracing
 from .number import Index, Number
-
-
-class Watching(Protocol):
-    """What goes on while something is traced."""
-
-    def born(self, value: Value) -> None:
-        """A leaf was made."""
-
-
-tracing: Final[ContextVar[Watching | None]] = ContextVar("tracing", default=None)
-"""The recording of this thread, if it is tracing."""
 
 _lock: Final = Lock()
 _watched: Final[list[int]] = [0]
@@ -43,6 +30,8 @@ _raw_grad = vars(Value)["grad"]
 _raw_init = Value.__init__
 _raw_backward = Value.backward
 _raw_repr = Value.__repr__
+_raw_deepcopy = Value.__deepcopy__
+_raw_reduce = Value.__reduce_ex__
 _raw_max, _raw_min = builtins.max, builtins.min
 
 
@@ -170,6 +159,8 @@ def _chosen(plain: Callable[..., Any], op: Any) -> Callable[..., Any]:
             for x in things
         )
         if dynamic and not options:
+            if all(map(_is_data, things)):  # of data as one, which `stable_form` knows for a shift
+                return Number(STOP_GRADIENT(reduce(op, [x.value.operands[0] for x in things])))
             return reduce(op, things)
         return plain(things, **options)
 
@@ -177,8 +168,25 @@ def _chosen(plain: Callable[..., Any], op: Any) -> Callable[..., Any]:
     return chosen
 
 
+def _deepcopy(value: Value, memo: dict[int, Any]) -> Value:
+    if tracing.get() is not None:
+        _refuse("deepcopy", "no gradient passes through a copy, nor through `stop_gradient(x)`")
+    return _raw_deepcopy(value, memo)
+
+
+def _reduce(value: Value, protocol: Any) -> Any:
+    if tracing.get() is not None:
+        _refuse("pickling a Value", "return it, and write what comes back")
+    return _raw_reduce(value, protocol)
+
+
+def _is_data(thing: Any) -> bool:
+    """Whether it is what `.data` of a computed or given Value gave."""
+    return type(thing) is Number and thing.value.op is STOP_GRADIENT
+
+
 def _refuse(what: str, instead: str) -> NoReturn:
-    raise TracingError(f"{user_line()}\n{what} in a function that is being traced: {instead}")
+    refuse(f"{what} in a function that is being traced: {instead}")
 
 
 _STANDING_IN: Final[dict[str, Any]] = {
@@ -186,6 +194,8 @@ _STANDING_IN: Final[dict[str, Any]] = {
     "grad": property(_read_grad, _write_grad),
     "backward": _backward,
     "__repr__": _repr,
+    "__deepcopy__": _deepcopy,
+    "__reduce_ex__": _reduce,
     "__init__": _init,
 }
 _RAW: Final[dict[str, Any]] = {
@@ -193,5 +203,7 @@ _RAW: Final[dict[str, Any]] = {
     "grad": _raw_grad,
     "backward": _raw_backward,
     "__repr__": _raw_repr,
+    "__deepcopy__": _raw_deepcopy,
+    "__reduce_ex__": _raw_reduce,
     "__init__": _raw_init,
 }

@@ -65,7 +65,7 @@ for a sample, those of eight; and for each of the update."""
 _NEST, _LOOPED = 2.0, 1 / 150
 """Microseconds of a step in loops: in any case, and for each that Python takes."""
 
-_LOADING, _COMPILING, _ROLLING = 250_000.0, 200.0, 60.0
+_LOADING, _COMPILING, _ROLLING = 250_000.0, 200.0, 20.0
 """Microseconds: to load LLVM, to compile an operation, and to find its array and compile that."""
 
 _CARRIED: Final = 0.01

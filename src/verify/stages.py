@@ -210,7 +210,7 @@ def target_checks(
         try:
             functions = [job.compiled(name) for job in jobs]
             results = _results(functions, [job.calls for job in jobs])
-            if claim.arrays is not None and find_target(name).arrays:
+            if claim.arrays is not None and find_target(name).takes_statements:
                 jobs_here = [*jobs, replace(jobs[0], written="as arrays")]
                 results.append(_array_results(claim.arrays, claim, points, name))
         except Exception as error:

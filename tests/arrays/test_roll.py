@@ -17,6 +17,7 @@ from wengert.arrays.canonical import fingerprints
 from wengert.arrays.interpret import run
 from wengert.arrays.roll import Rolled, check_roll, roll
 from wengert.arrays.statements import ArrayProgram
+from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
 from wengert.errors import OperandError, ShapeError
 from wengert.graph.evaluation import evaluate
@@ -263,3 +264,13 @@ def test_fingerprints_do_not_depend_on_order(coefficients, shuffle):
     right = tanh(written(terms))
     found = fingerprints(g, [left.id, right.id])
     assert found[left.id] == found[right.id]
+
+
+def test_equal_products_of_different_numbers_are_not_one_twice():
+    g = Graph()
+    x, y = g.input("x"), g.input("y")
+    one = g.constant(1.0)
+    outputs = [one * 0.25 * x + one * 1.5 * x, (one * 0.5 + one * 3.0) * y]
+    assert check_roll(outputs, roll(outputs))
+    f = compile({"x": x, "y": y}, outputs, target="numpy", simplify=False)
+    assert list(f(2.0, 10.0)) == [3.5, 35.0]

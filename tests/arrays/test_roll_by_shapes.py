@@ -335,13 +335,13 @@ def test_leaves_without_telling_names_get_their_indices_from_their_use(width):
     assert_right(program, outputs)
     assert str(program).splitlines() == [
         "t2[i] = tanh(Σ_j x[j]·v[4i + j] + v[4i + 3])",
-        f"t3[i] = Σ_k v[{width}i + k + {4 * width}]·t2[k]",
-        "t4 = Σ_i t3[i]·t3[i]",
-        "dt3[i] = 2·t3[i]",
-        f"dt1[i] = (Σ_{{i'}} v[i + {width}i' + {4 * width}]·dt3[i'])·(1 - t2[i]·t2[i])",
+        f"t3[h] = Σ_i v[{width}h + i + {4 * width}]·t2[i]",
+        "t4 = Σ_h t3[h]·t3[h]",
+        "dt3[h] = 2·t3[h]",
+        f"dt1[i] = (Σ_h v[i + {width}h + {4 * width}]·dt3[h])·(1 - t2[i]·t2[i])",
         "dv[4i + j] = x[j]·dt1[i]",
         "dv[4i + 3] = dt1[i]",
-        f"dv[{width}i + i' + {4 * width}] = t2[i']·dt3[i]",
+        f"dv[{width}h + i + {4 * width}] = t2[i]·dt3[h]",
     ]
 
 
@@ -392,11 +392,11 @@ def test_a_gpt_is_listed_on_two_screens_and_reads_like_the_formulas():
     text = str(rolled(source.with_gradient(loss)))
     lines = text.splitlines()
     assert len(lines) <= 60
-    assert "t1[i, j] = wte[wte_index[i], j] + wpe[i, j]" in lines
-    assert any(line.startswith("t12[i, k] = Σ_j wq0[k, j]·t11[i, j]") for line in lines)
-    scores = "t16[i, m, i'] = Σ_n t12[i, 3m + n]·t13[i', 3m + n]/1.7320508075688772   for i' ≤ i"
+    assert "t1[p, e] = wte[wte_index[p], e] + wpe[p, e]" in lines
+    assert "q0[p, q] = Σ_e wq0[q, e]·t11[p, e]" in lines
+    scores = "t13[p, h, r] = Σ_i q0[p, 3h + i]·k0[r, 3h + i]/1.7320508075688772   for r ≤ p"
     assert scores in lines
-    assert "dwq0[k, j] = Σ_i t11[i, j]·dt12[i, k]" in lines
+    assert "dwq0[q, e] = Σ_p t11[p, e]·dq0[p, q]" in lines
 
 
 def test_a_survey_says_what_is_irregular():
@@ -421,7 +421,7 @@ def test_windows_over_large_grids_have_conditions_and_no_lists_of_points():
     source, loss = programs.convolution(600, 2, pad=1)
     lines = str(rolled(source.with_gradient(loss))).splitlines()
     assert lines[0] == ("t1[i, j] = Σ_{k: 1 ≤ j + k, j + k ≤ 600} x[j + k - 1]·w[i, k] + b[i]")
-    assert lines[4] == "dw[i, k] = Σ_{j: j ≤ k + 598, k ≤ j + 1} x[j]·dt1[i, j - k + 1]"
+    assert lines[4] == "dw[i, k] = Σ_{l: l ≤ k + 598, k ≤ l + 1} x[l]·dt1[i, l - k + 1]"
 
 
 def test_a_long_chain_is_surveyed_without_recursion():

@@ -112,7 +112,7 @@ def test_what_only_moves_elements_is_read_where_it_is_needed():
 def test_rows_that_are_picked_are_a_table():
     g = wg.Graph()
     X = g.array("X", (5, 2))
-    program = written_program(g, [wa.take(X, [4, 0, 3, 4]).id])
+    program = written_program(g, [wa.take(X, [4, 0, 3, 4], axis=0).id])
     (table,) = program.tables.values()
     assert table == Table("index", ("i",), (4,), (4, 0, 3, 4))
 

@@ -129,7 +129,7 @@ def test_whatever_changes_the_code_is_another_entry(place):
 
 def test_another_version_of_the_package_is_another_entry(place, monkeypatch):
     made(place)
-    monkeypatch.setattr(diskcache, "_release", lambda: "another")
+    monkeypatch.setattr(diskcache, "release", lambda: "another")
     made(place)
     assert len(entries(place)) == 2
 

@@ -263,6 +263,15 @@ def test_float32_stays_float32():
         np.testing.assert_allclose(result["loss"], expected["loss"], 1e-5)
 
 
+def test_wrong_arguments_are_refused_in_float32_too():
+    _, _, inputs, value = network([5, 17, 2])
+    f = compile(inputs, value, target=LOOPS, batch=("x", "y"), dtype="float32")
+    params, X, Y = arguments_of(f.program, 3)
+    for wrong in ((params, X, Y[:-1]), (params[1:], X, Y), (params, X[:, 1:], Y), (params, X)):
+        with pytest.raises(ShapeError):
+            f(*wrong)
+
+
 def test_the_same_program_gives_the_same_text():
     texts = []
     for _ in range(2):
@@ -302,7 +311,7 @@ def test_machine_code_of_loops_is_kept_on_disk(tmp_path, monkeypatch):
     arguments = arguments_of(first.program, 9)
     single = made(dtype="float32")
     monkeypatch.setattr(code, "object_code", None)
-    monkeypatch.setattr(build, "array_function", None)
+    monkeypatch.setattr(build, "stages", None)
     again = made()
     assert again.program == first.program
     assert again.report() == first.report()

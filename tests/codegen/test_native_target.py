@@ -1,7 +1,9 @@
 """The native target: the interpreter's numbers from machine code, however it is called."""
 
 import gc
+import inspect
 import math
+import pickle
 import random
 import sys
 import threading
@@ -20,6 +22,7 @@ from test_python_target import APPLIED, EXTREMES, notebook_neuron, same
 import wengert as wg
 from wengert.codegen.compiled import compile
 from wengert.codegen.native import caller, code, emit, native
+from wengert.codegen.native.host import object_code
 from wengert.derive.backward import grad
 from wengert.errors import MissingExtraError, ShapeError, SizeError
 from wengert.graph.expr import Graph
@@ -228,6 +231,7 @@ def test_pieces_leave_each_other_every_value(monkeypatch, size):
     whole, params = steps("native")
     expected = whole(params, X, Y)
     monkeypatch.setattr(emit, "PIECE", size)
+    monkeypatch.setattr(emit, "WHOLE", 0)
     source = emit.emit(whole.program, whole.source.count("llvm.fma") > 0)
     assert source.text != whole.source
     assert code.Code(source).run((params, X, Y)) == expected
@@ -244,9 +248,9 @@ def test_the_generic_call_gives_the_same_as_the_built_in_one():
 
 def test_where_objects_look_otherwise_there_is_no_built_in_function(monkeypatch):
     monkeypatch.setattr(caller, "_TYPE", 0)
-    assert not caller._as_in_the_headers()
+    assert not caller.as_in_the_headers()
     monkeypatch.undo()
-    assert caller._as_in_the_headers()
+    assert caller.as_in_the_headers()
 
 
 def test_without_optimization_the_numbers_are_the_same(monkeypatch):
@@ -255,6 +259,44 @@ def test_without_optimization_the_numbers_are_the_same(monkeypatch):
     monkeypatch.setattr(code, "QUICK", 0)
     slow = code.Code(emit.emit(f.program, f.source.count("llvm.fma") > 0))
     assert slow.run((params, X, Y)) == f(params, X, Y)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_numbers_packed_into_lanes_are_the_same(seed, monkeypatch):
+    inputs, outputs = random_graph(seed, 120)
+    f = compile({"x": inputs}, outputs, target="native")
+    packed, loose = (object_code(f.source, 2, packed=way) for way in (True, False))
+    assert packed != loose
+    assert packed == code.compiled(replace(f._emitted, binary=b""))
+    draw = random.Random(seed)
+    plain = code.Code(replace(f._emitted, binary=loose))
+    for _ in range(20):
+        point = [draw.uniform(-3, 3) for _ in inputs]
+        assert repr(plain.call(point)) == repr(f(point))
+    monkeypatch.setattr(code, "PACKED", 0)
+    assert code.compiled(replace(f._emitted, binary=b"")) == loose
+
+
+def test_a_call_goes_to_machine_code_at_once_and_by_name_or_by_other_numbers_through_python():
+    f, params = steps("native")
+    X, Y = data(3)
+    assert type(f.__call__) is type(len)
+    assert f(params, X, Y) == f(y=Y, params=params, x=X) == f(params, X, [np.float64(y) for y in Y])
+    assert str(inspect.signature(f)) == "(params, x, y)"
+    copied = pickle.loads(pickle.dumps(f))
+    assert copied(params, X, Y) == f(params, X, Y)
+    with pytest.raises(wg.WengertError):
+        f(params, X, z=Y)
+    checked = steps("native", check=True)[0]
+    assert checked(params, X, Y)["loss"] == pytest.approx(f(params, X, Y)["loss"])
+    gc.collect()
+    gc.disable()
+    try:
+        gone = weakref.ref(f)
+        del f
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_an_operation_without_a_kernel_is_asked_for_its_value():

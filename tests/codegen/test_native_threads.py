@@ -14,7 +14,8 @@ pytest.importorskip("llvmlite")
 from test_statement_target import arguments_of, network
 
 from wengert.codegen.compiled import compile
-from wengert.codegen.native import threads
+from wengert.codegen.native import caller, threads
+from wengert.codegen.native import code as native_code
 from wengert.derive.backward import grad
 from wengert.errors import SettingError
 
@@ -35,13 +36,18 @@ def gradient_of(sizes, seen, monkeypatch, **options):
     return compile(inputs, outputs, target="native", batch=("x", "y"), **options)
 
 
+SIZES = ([8, 32, 8], [3, 4, 2])
+"""A network that becomes loops, and one that is written one operation a line."""
+
+
+@pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize(
     "options", [{}, {"reduce": None}, {"reduce": "mean"}, {"dtype": "float32"}]
 )
-def test_results_do_not_depend_on_the_number_of_threads(options, monkeypatch):
+def test_results_do_not_depend_on_the_number_of_threads(options, sizes, monkeypatch):
     found = []
     for seen in (1, 2, 5):
-        f = gradient_of([8, 32, 8], seen, monkeypatch, **options)
+        f = gradient_of(sizes, seen, monkeypatch, **options)
         arguments = arguments_of(f.program, 1601)
         results = [f(*arguments) for _ in range(5)]
         flat = [np.concatenate([np.ravel(r[key]) for key in r]) for r in results]
@@ -49,10 +55,11 @@ def test_results_do_not_depend_on_the_number_of_threads(options, monkeypatch):
     assert len(set(found)) == 1
 
 
-def test_what_parts_come_to_is_what_the_whole_comes_to(monkeypatch):
-    f = gradient_of([8, 32, 8], 2, monkeypatch)
+@pytest.mark.parametrize("sizes", SIZES)
+def test_what_parts_come_to_is_what_the_whole_comes_to(sizes, monkeypatch):
+    f = gradient_of(sizes, 2, monkeypatch)
     monkeypatch.undo()
-    whole = gradient_of([8, 32, 8], 2, monkeypatch, name="other")
+    whole = gradient_of(sizes, 2, monkeypatch, name="other")
     assert "on up to 2 threads" in f.report()
     assert f.report() != whole.report()
     for samples in (0, 1, 511, 512, 513, 1600, 9001):
@@ -72,10 +79,10 @@ def test_callers_on_several_threads_and_in_a_forked_process(monkeypatch):
         found.extend(f(*arguments)["grad"].tobytes() for _ in range(10))
 
     callers = [threading.Thread(target=work) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
+    for one in callers:
+        one.start()
+    for one in callers:
+        one.join()
     assert set(found) == {expected}
     assert len(found) == 40
     if hasattr(os, "fork"):
@@ -90,6 +97,26 @@ def test_callers_on_several_threads_and_in_a_forked_process(monkeypatch):
         )
         done = subprocess.run([sys.executable, "-c", script, *sys.path], timeout=60)
         assert done.returncode == 0
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_a_call_that_is_told_to_stop_ends_after_a_block(sizes, monkeypatch):
+    f = gradient_of(sizes, 1, monkeypatch, name="stopping")
+    code = caller.code_of(f.function)
+    params, X, Y = arguments_of(f.program, 511)
+    X, Y = X * 0 + 1, Y * 0 + 2
+    losses = []
+    for flag in (ctypes.c_int64(0), ctypes.c_int64(1)):
+        layout = code.layout
+        batch = native_code._addresses([X, Y]) if layout.rows else code.blocks([X, Y])
+        groups, scratch = native_code._addresses([params]), np.empty(layout.room(511))
+        out = np.empty(layout.numbers)
+        scratch.view(np.int64)[0] = ctypes.addressof(flag)
+        places = [array.ctypes.data for array in (groups, batch, out, scratch)]
+        code._run(places[0], places[1], 511, places[2], places[3])
+        losses.append(out[0])
+    assert losses[0] == pytest.approx(f(params, X, Y)["loss"])
+    assert losses[1] <= 0.6 * losses[0]
 
 
 def test_small_work_stays_on_one_thread():
@@ -122,5 +149,5 @@ def test_without_threads_of_the_system_all_is_one_part(monkeypatch):
 
 def test_the_number_of_threads_is_set_where_code_is_loaded(monkeypatch):
     f = gradient_of([8, 32, 8], 7, monkeypatch, name="seven")
-    code = f.function.__self__.code
+    code = caller.code_of(f.function)
     assert ctypes.c_int64.from_address(code._library["threads"]).value == 7

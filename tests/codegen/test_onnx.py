@@ -61,7 +61,8 @@ def test_the_file_says_its_opset_and_is_the_same_each_time(tmp_path):
 DOUBLE = (
     "add sub mul div neg pow_const pow exp log log1p sqrt sin cos tanh sigmoid relu leaky_relu abs "
     "maximum minimum lt le gt ge eq ne where sign floor ceil mod clip logical_and logical_or "
-    "logical_not logical_xor expm1 tan softsign hard_tanh hard_sigmoid hypot log2 log10 exp2 cbrt elu logaddexp stop_gradient"
+    "logical_not logical_xor expm1 tan softsign hard_tanh hard_sigmoid hypot log2 log10 exp2 cbrt "
+    "elu logaddexp stop_gradient"
 ).split()
 """The operations that onnxruntime computes in double."""
 

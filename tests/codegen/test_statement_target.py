@@ -14,10 +14,12 @@ from wengert.codegen.array.scaling import scaled
 from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError
+from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
 from wengert.ops.record import call
 from wengert.ops.scalar import TOTAL
+from wengert.testing import ArraySketch, check_elements
 from wengert.train.losses import LOSSES, find_loss
 from wengert.train.nn import MLP
 from wengert.train.optim import SGD, Adam, AdamW, Momentum
@@ -350,17 +352,90 @@ def test_rows_are_summed_by_products_with_ones(dtype):
     np.testing.assert_allclose(found[1], np.tanh(table).sum(axis=0), rtol=1e-6)
 
 
-def test_many_outer_products_are_one_product_of_matrices():
-    graph = Graph()
-    w = [graph.inputs(f"w{k}", 3) for k in range(3)]
-    state = graph.inputs("x", 3)
+def recurrent(steps, size=4):
+    """A recurrent network's loss and its arguments: weights, inputs of all steps, a bias."""
+    g = Graph()
+    w, u = ([g.inputs(f"{name}_{k}_", size) for k in range(size)] for name in "wu")
+    b, x = g.inputs("b_", size), g.inputs("x", steps * size)
+    state = [0.1 * one for one in b]
+    for step in range(steps):
+        now = x[step * size : (step + 1) * size]
+        sums = [
+            sum(p * q for p, q in zip(row, now, strict=True))
+            + sum(p * q for p, q in zip(other, state, strict=True))
+            for row, other in zip(w, u, strict=True)
+        ]
+        state = [(one + two).tanh() for one, two in zip(sums, b, strict=True)]
+    inputs = {
+        "w": [a for row in w for a in row],
+        "u": [a for row in u for a in row],
+        "b": b,
+        "x": x,
+    }
+    return inputs, sum(a * a for a in state)
+
+
+@pytest.mark.parametrize("steps", [6, 9])
+def test_what_does_not_need_the_step_before_is_done_for_all_steps_at_once(steps):
+    inputs, loss = recurrent(steps)
+    slopes = iter(grad(loss, [leaf for name in ("w", "u", "b") for leaf in inputs[name]]))
+    gradients = {name: [next(slopes) for _ in inputs[name]] for name in ("w", "u", "b")}
+    f, _ = both(inputs, {"loss": loss, "grad": gradients})
+    assert f.source.count("np.tanh(") == steps
+    assert f"np.dot(x.reshape({steps}, 4), w_.T)" in f.source, f.source
+    assert f.source.count(f"_steps.reshape({steps}, 4).T, ") == 1, f.source
+    assert "concatenate" not in f.source
+    assert f.source.count("1.0 - ") <= 2, f.source
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_cells(seed):
+    """Sums of products, functions of parts of them, gates, and losses at some or all steps."""
+    draw = random.Random(seed)
+    size, steps, g = draw.choice([2, 4]), draw.randint(5, 8), Graph()
+    w = [g.inputs(f"w_{k}_", size) for k in range(2 * size)]
+    u = [g.inputs(f"u_{k}_", size) for k in range(2 * size)]
+    x, c = g.inputs("x", steps * size), [g.constant(0.5)] * size
+    chosen = [draw.choice(["tanh", "sigmoid", "relu", "sin"]) for _ in range(3)]
+    backwards, gated, everywhere = (draw.random() < 0.5 for _ in range(3))
+    h, total = [one * 0.25 for one in x[:size]], []
+    for step in range(steps)[:: -1 if backwards else 1]:
+        now = x[step * size : (step + 1) * size]
+        sums = [
+            sum(a * b for a, b in zip(row, now, strict=True))
+            + sum(a * b for a, b in zip(other, h, strict=True))
+            for row, other in zip(w, u, strict=True)
+        ]
+        one, two = (
+            [getattr(a, name)() for a in part]
+            for name, part in zip(chosen, (sums[:size], sums[size:]), strict=False)
+        )
+        c = [a * b + (p * q if gated else p) for a, b, p, q in zip(c, one, two, now, strict=True)]
+        h = [getattr(a, chosen[2])() / (1 + b * b) for a, b in zip(c, one, strict=True)]
+        total += [(a - b) ** 2 for a, b in zip(h, now, strict=True)]
+    loss = sum(total if everywhere else total[-size:])
+    inputs = {"w": [a for row in w for a in row], "u": [a for row in u for a in row], "x": x}
+    slopes = iter(grad(loss, [leaf for group in inputs.values() for leaf in group]))
+    both(inputs, {"loss": loss, "grad": {n: [next(slopes) for _ in inputs[n]] for n in inputs}})
+
+
+def test_few_steps_stay_as_they_are():
+    inputs, loss = recurrent(3)
+    f, _ = both(inputs, {"loss": loss, "grad": grad(loss, inputs["w"])})
+    assert "_steps" not in f.source
+
+
+def test_steps_that_need_each_other_are_not_done_at_once():
+    g = Graph()
+    x, y = g.inputs("x_", 4), g.inputs("y_", 4)
+    first, total = x, []
     for _ in range(8):
-        state = [sum(a * b for a, b in zip(row, state, strict=True)).tanh() for row in w]
-    params = [a for row in w for a in row]
-    loss = sum(a * a for a in state)
-    inputs = {"w": params, "x": [graph[graph.leaves[f"x{k}"]] for k in range(3)]}
-    f, _ = both(inputs, {"loss": loss, "grad": grad(loss, params)})
-    assert f.source.count("np.concatenate(") == 2, f.source
+        x = [(a * b).tanh() for a, b in zip(x, y, strict=True)]
+        total.append([a.exp() for a in x])
+    out = [sum(row[k] for row in total) for k in range(4)]
+    f, _ = both({"x": first, "y": y}, out)
+    assert f.source.count("np.tanh(") == 8
+    assert f.source.count("np.exp(") == 1, f.source
 
 
 def test_matrices_side_by_side_have_a_product_each_in_the_backward_pass():
@@ -482,3 +557,41 @@ def test_large_data_are_not_copied_so_that_a_bias_rides_along(width, rides):
     inputs = {"params": net.parameters(), "x": x}
     f = compile(inputs, grad(loss, net.parameters()), batch="x", target="numpy")
     assert ("w0b0" in f.source) == rides, f.source
+
+
+def test_numbers_alone_are_floats_of_numpy():
+    g = Graph()
+    x, zero, one = g.inputs("x", 2), g.constant(0.0), g.constant(1.0)
+    share = zero / (2.0 + zero * zero)
+    chosen = [ops.where(ops.not_equal(share, 0.0), x[0], x[1]), ops.where(share > x[0], share, 3.0)]
+    outputs = [*chosen, x[0] + one / zero, ops.not_equal(share, 0.0) + share * share]
+    for simplify in (True, False):
+        f = compile({"x": x}, outputs, target="numpy", simplify=simplify)
+        assert list(map(float, f([1.0, 2.0]))) == [2.0, 3.0, float("inf"), 0.0]
+
+
+def test_numbers_of_points_on_part_of_a_grid_are_finite_beside_it():
+    g = Graph()
+    x = g.inputs("x", 3)
+    pairs = [(x[2] * x[0], 1.32), (x[0] * x[1], 1.66), (x[0] * x[0], 2.0)]
+    y = sum(-p / (2.0 + p * p) * number for p, number in pairs)
+    at = [0.5, -1.5, 2.5]
+    f = compile({"x": x}, y, target="numpy")
+    assert float(f(at)) == pytest.approx(evaluate(y, dict(zip(x, at, strict=True))), rel=1e-12)
+
+
+# Vectors whose parts lie otherwise, adjoints of numbers, nan beside a domain, constants in batches.
+@pytest.mark.parametrize("seed", [94, 133, 134, 1493, 1626, 1775, 1877, 4202])
+def test_what_random_functions_found_stays_right(seed):
+    check_elements(ArraySketch(seed, steps=4 + seed % 12), "numpy")
+
+
+def test_the_sign_of_a_zero_and_infinite_powers_are_kept():
+    g = Graph()
+    x = g.input("x")
+    outputs = [-0.0 * x, 1.0 / (-0.0 * x), x ** float("inf"), 0.0 * x]
+    for simplify in (True, False):
+        f = compile({"x": x}, outputs, target="numpy", simplify=simplify)
+        for at in (1.5, -0.5):
+            wanted = evaluate(outputs, {x: at})
+            assert list(map(str, map(float, f(at)))) == list(map(str, wanted))

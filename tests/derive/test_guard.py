@@ -56,7 +56,7 @@ def random_branches(rng):
                 arrays.scatter_add(
                     x, np.reshape(np.arange(count) // 2, shape_of(x)), (-(-count // 2),)
                 ),
-                arrays.stack(x, x * 2),
+                wg.arrays.stack(x, x * 2),
                 arrays.broadcast_to(x, (2, *shape_of(x))),
             ]
         if len(shape_of(x)) == 1:
@@ -314,7 +314,7 @@ NAN_AT_1 = np.array([2.0, -1.0, 3.0])
         lambda a, b, s: wg.where(
             a > 0, arrays.sum_over(arrays.outer(wg.sqrt(a), b), 1), arrays.sum_over(b) * s
         ),
-        lambda a, b, s: wg.where(a > 0, arrays.stack(wg.sqrt(a) * s, b * wg.log(a)), b),
+        lambda a, b, s: wg.where(a > 0, wg.arrays.stack(wg.sqrt(a) * s, b * wg.log(a)), b),
         lambda a, b, s: wg.where(a > 0, wg.where(b > s, wg.sqrt(a) * s, wg.log(a)), s * b),
         lambda a, b, s: wg.where(a > 0, wg.where(s > 0, wg.sqrt(a) * s, wg.log(a)), s * b),
         lambda a, b, s: wg.where(a > 0, wg.where(s < 0, b, wg.log(a * s) * s), s * b),

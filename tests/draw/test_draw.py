@@ -337,17 +337,38 @@ def chain(length: int, start: Value | None = None) -> Value:
 
 def test_a_picture_nobody_can_read_is_refused():
     with pytest.raises(SizeError, match=f"100,001 boxes.*{MAX_BOXES:,}.*one neuron"):
-        draw_dot(chain(100_000))
+        draw_dot(chain(100_000), collapse=False)
     g = Graph()
     x = g.input("x")
     for _ in range(MAX_BOXES):
         x = x + 1
     with pytest.raises(SizeError, match="4,001 boxes"):
-        draw_dot(x)
+        draw_dot(x, collapse=False)
 
 
 def test_the_deepest_picture_that_is_drawn():
-    assert draw_dot(chain(MAX_BOXES - 1)).source.count("record") == MAX_BOXES
+    assert draw_dot(chain(MAX_BOXES - 1), collapse=False).source.count("record") == MAX_BOXES
+
+
+def test_what_is_in_no_layer_is_drawn_as_arrays_with_their_backward_passes():
+    w, b = Value(0.3, label="w"), Value(0.1, label="b")
+    xs = [Value(i / 10, label=f"x{i}") for i in range(40)]
+    loss = sum((w * x + b).tanh() for x in xs)
+    drawn = draw_dot([loss, *grad(loss, [w, b])]).source
+    assert "40 × tanh" in drawn
+    assert "x0 to x39" in drawn
+    backward = next(line for line in drawn.splitlines() if "backward of 40 × tanh" in line)
+    assert "dashed" in backward
+    assert drawn.count("shape=record") < 20
+    few = sum((w * x + b).tanh() for x in xs[:3])
+    assert "3 × tanh" in draw_dot(few, collapse="array").source
+    assert "3 × tanh" not in draw_dot(few).source
+
+
+def test_a_long_chain_is_drawn_in_runs():
+    drawn = draw_dot(chain(3_000)).source
+    assert "operations 1 to 188" in drawn
+    assert drawn.count("record") < 25
 
 
 @pytest.mark.parametrize("rankdir", ["LEFT", "lr", "", None, 3])

@@ -51,9 +51,9 @@ def shown(tab, tmp_path):
 def boxes(tab):
     """The names of the boxes that can be seen, groups by their titles."""
     found = tab.run(
-        "[...document.querySelectorAll('#graph .node')].map(g => g.getAttribute('aria-label'))"
+        "[...document.querySelectorAll('#graph .node')].map(g => g.getAttribute('data-name'))"
     )
-    return [name.split(":")[0] for name in found]
+    return list(found)
 
 
 def press(tab, selector):
@@ -131,8 +131,12 @@ def test_the_first_number_that_is_not_finite_is_named():
     assert "The first that is not" in w.text(width=100, color=False)
 
 
-def test_judges_are_asked_only_on_request(network, monkeypatch):
-    judgement = network.step("agreement")
+def test_judges_are_asked_only_on_request_and_say_how_far_they_are(capsys):
+    network = wg.explain(moons())
+    assert not network.steps.has("agreement")
+    judgement = network.judge(progress=True)
+    assert "taking differences, 100 of" in capsys.readouterr().err
+    assert network.step("agreement") is judgement
     assert len(judgement.rows) == len(network.derivation.wrt)
     assert all(row.agrees for row in judgement.rows)
     assert judgement.rows[0].judgement == "by the chain rule, to 50 digits"
@@ -165,10 +169,10 @@ def test_it_opens_as_layers_and_expands_in_place(shown, network):
     assert boxes(tab)[2:5] == ["layer 0", "layer 1", "layer 2"]
     assert "8 neurons" in tab.run("document.getElementById('graph').textContent")
     before = tab.run("document.getElementById('place').textContent")
-    press(tab, '#graph [aria-label^="layer 1"]')
+    press(tab, '#graph [data-name^="layer 1"]')
     assert "neuron 3 of layer 1" in boxes(tab)
     assert tab.run("document.getElementById('place').textContent") != before
-    press(tab, '#graph [aria-label^="neuron 3 of layer 1"]')
+    press(tab, '#graph [data-name^="neuron 3 of layer 1"]')
     assert "n1_3" in boxes(tab)
     press(tab, "#close")
     assert "neuron 3 of layer 1" not in boxes(tab)
@@ -179,7 +183,7 @@ def test_every_layer_neuron_and_node_is_found_by_name(shown, network):
     assert find(tab, "n1_3") == ["n1_3: add"]
     assert heading(tab).startswith("n1,3=")
     assert tab.run("document.querySelector('.node.current').id") == tab.run(
-        "'figure-' + document.querySelector('[aria-label=n1_3]').dataset.unit"
+        "'figure-' + document.querySelector('[data-name=n1_3]').dataset.unit"
     )
     assert len(find(tab, "w1")) == 12
     assert find(tab, "nobody") == ["nothing has that name"]
@@ -260,7 +264,7 @@ def test_keys_walk_and_open(shown, network):
     tab = shown(network)
     tab.press("ArrowRight")
     assert heading(tab) == "layer 0, forward"
-    tab.run("document.querySelector('#graph [aria-label^=\"layer 0\"]').focus()")
+    tab.run("document.querySelector('#graph [data-name^=\"layer 0\"]').focus()")
     tab.press("Enter")
     assert heading(tab) == "neuron 0 of layer 0, forward"
     assert tab.run("document.activeElement.getAttribute('aria-expanded')") == "true"

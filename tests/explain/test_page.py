@@ -175,6 +175,35 @@ def test_the_picture_shows_what_is_known_so_far(shown, colah):
     assert tab.run(digits) == "2 2 1 5 3 2 2 3 6 1"
 
 
+def test_contributions_accumulate_in_the_boxes(shown, colah):
+    tab = shown(colah)
+    box = f"document.querySelector('#figure-{colah.by_name('b').id} .number.derived').textContent"
+    seen = []
+    for _ in colah.steps:
+        seen.append(tab.run(box))
+        tab.press("ArrowRight")
+    assert list(dict.fromkeys(seen)) == ["—", "3 …", "5 …", "5"]
+    tab.press("Home")
+    tab.run("document.getElementById('predict').click()")
+    tab.run("location.hash = '#step-backward-n4'")
+    tab.run("new Promise((done) => setTimeout(done, 0))")
+    assert tab.run(box) == "—"
+
+
+def test_a_nudge_is_shown_beside_what_the_slope_promises(shown):
+    tab = shown(explain(parse("w*w*x"), at={"w": 3, "x": 1}))
+    tab.run("document.querySelector('#slope summary').click()")
+    tab.run("new Promise((done) => setTimeout(done, 50))")
+    said = "document.getElementById('slope-said').textContent"
+    assert tab.run(said) == "Nudged by 0.5, the slope 6 promises a change of 3; it is 3.25."
+    assert tab.run("document.querySelectorAll('#slope-curve .tangent').length") == 1
+    move(tab, 0, 1.0)
+    assert "the slope 2 promises a change of 1; it is 1.25" in tab.run(said)
+    tab.run("document.getElementById('slope-leaf').value = '1'")
+    tab.run("document.getElementById('slope-leaf').dispatchEvent(new Event('input'))")
+    assert "the slope 1 promises a change of 0.5; it is 0.5" in tab.run(said)
+
+
 def test_each_step_marks_its_node_its_edges_and_its_line(shown, neuron):
     tab = shown(neuron)
     (code,) = [step for step in neuron.steps if isinstance(step, Code)]
@@ -494,6 +523,45 @@ def test_steps_downhill_are_taken_by_the_compiled_program(shown):
     tab.run("document.getElementById('start-again').click()")
     assert tab.run("document.getElementById('trained').textContent") == ""
     assert row(tab, "w")[0] == "3"
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_practice_is_fresh_and_its_answers_are_right(shown, colah, level):
+    tab = shown(colah)
+    made = tab.run(
+        f"""Array.from({{ length: 8 }}, () => {{
+          const found = PRACTICE.fresh({level});
+          const line = (n, i) => n.kind ? [`${{n.name}} = ${{PRACTICE.text(found, i)}}`] : [];
+          const lines = found.nodes.flatMap(line);
+          const leaves = found.nodes.filter((n) => !n.kind).map((n) => [n.name, n.value]);
+          return [lines.join("; "), leaves, found.nodes[found.asked].name, found.answer];
+        }})"""
+    )
+    assert len({text for text, *_ in made}) > 4
+    for text, leaves, asked, answer in made:
+        output = read_formulas(text)
+        at = {name: value for name, value in leaves if name in output.graph.leaves}
+        assert explain(output, at=at).by_name(asked).adjoint == pytest.approx(answer, rel=1e-9)
+        if level > 1:
+            assert len(re.findall(rf"\b{asked}\b", text)) > 1
+
+
+def test_practice_judges_what_is_typed_and_shows_how(shown, colah):
+    tab = shown(colah)
+    tab.run("document.querySelector('#practice summary').click()")
+    tab.run("new Promise((done) => setTimeout(done, 50))")
+    typed = (
+        "document.getElementById('typed').value = {!r};"
+        "document.getElementById('answer').requestSubmit();"
+        "document.getElementById('judged').textContent"
+    )
+    assert tab.run(typed.format("1234567")).startswith("Not 1234567. Which shares arrive at ")
+    tab.run("document.getElementById('solve').click()")
+    assert tab.run("document.querySelectorAll('#solution li').length") > 4
+    last = tab.run("[...document.querySelectorAll('#solution math')].map((m) => m.textContent)")
+    name = tab.run("document.getElementById('asked').textContent").strip().split("∂")[2][0]
+    answer = next(line for line in last if line.startswith(f"∂L∂{name}=")).split("=")[-1]
+    assert tab.run(typed.format(answer)).startswith(f"Right: {answer}. 0 of 1 without looking")
 
 
 def test_what_is_pointed_at_lights_up_in_the_picture(shown, colah):

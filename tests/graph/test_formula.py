@@ -339,3 +339,10 @@ def test_a_doubling_expression_prints_within_bounds():
 )
 def test_a_sign_after_another_is_in_brackets_in_latex(formula, shown):
     assert latex(parse(formula)) == shown
+
+
+def test_in_latex_a_sign_before_another_has_brackets_between():
+    g = Graph()
+    assert latex(-g.constant(-2.0)) == r"-\left(-2\right)"
+    minus = -g.input("x")
+    assert latex(-minus) == r"-\left(-x\right)"

@@ -1,5 +1,6 @@
 """What pickles, copies and other processes give back."""
 
+import copy
 import pickle
 import subprocess
 import sys
@@ -119,3 +120,15 @@ def test_another_process_takes_a_function():
         [sys.executable, "-c", code], input=pickle.dumps(f), capture_output=True, check=True
     )
     assert float(done.stdout) == f(0.5, 2.0)
+
+
+@wg.function
+def traced(a, b):
+    return wg.tanh(a * b)
+
+
+def test_functions_are_pickled_by_their_name_as_pythons_are():
+    assert again(traced) is traced
+    assert copy.deepcopy(traced) is traced
+    a, b = wg.Value(0.5), wg.Value(2.0)
+    assert again(traced)(a, b).data == traced(a, b).data

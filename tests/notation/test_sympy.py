@@ -1,10 +1,12 @@
 """The bridge to sympy: names, numbers, conditions, sharing, and what it refuses."""
 
 import math
+import operator
 import random
 import subprocess
 import sys
 import time
+from functools import reduce
 
 import mpmath
 import pytest
@@ -16,12 +18,14 @@ from wengert.derive.backward import grad, hessian
 from wengert.errors import SizeError
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
+from wengert.graph.store import live_nodes
 from wengert.graph.value import Value
 from wengert.notation.sympy import (
     is_piecewise,
     is_zero,
     prove_rule,
     regions,
+    sympy_nodes,
     sympy_number,
     to_sympy,
 )
@@ -340,3 +344,39 @@ def test_what_would_take_sympy_minutes_is_refused_at_once(refused, taken):
     with pytest.raises(wg.SizeError, match="sympy would"):
         wg.to_sympy(refused)
     assert wg.to_sympy(taken) is not None
+
+
+def test_long_sums_and_products_are_what_they_are_step_by_step():
+    g = Graph()
+    x, w = g.inputs("x", 50), g.input("w")
+    up = w - x[0]
+    for i, a in enumerate(x[1:]):
+        up = up - (a - w) * 2 if i % 3 else -(up + a)
+    around = x[0]
+    for a in x[1:]:
+        around = around * (a + 1) if a is x[9] else a * around
+    shared = sum(x[:40])
+    outputs = [up, around * w, shared * shared, shared + up]
+    graph, live = g, live_nodes(g, [e.id for e in outputs])
+    each = sympy_nodes(graph, live)
+    for formula, e in zip(to_sympy(outputs), outputs, strict=True):
+        assert sympy.expand(formula - each[e.id]) == 0
+
+
+@pytest.mark.parametrize("combine", [operator.add, operator.mul], ids=["sum", "product"])
+def test_wide_sums_and_products_are_converted(combine):
+    x = Graph().inputs("x", 3000)
+    assert len(to_sympy(reduce(combine, x)).args) == 3000
+
+
+def test_what_is_nested_too_deeply_is_refused_before_sympy_sees_it(monkeypatch):
+    x = Graph().input("x")
+    y = reduce(lambda y, _: ops.tanh(x * y), range(5_000), x)
+    monkeypatch.setattr(sympy, "tanh", None)
+    with pytest.raises(SizeError, match="nested as deeply as node"):
+        to_sympy(y)
+
+
+def test_infinite_powers_are_sympys():
+    x = Graph().input("x")
+    assert to_sympy(x**math.inf) == sympy.Symbol("x", real=True) ** sympy.oo

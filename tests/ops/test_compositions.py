@@ -27,6 +27,14 @@ CASES = {
         lambda x: np.expand_dims(x, (0, -1)),
     ),
     "take": ([(2, 4)], lambda x: x.take([3, 0, 3], axis=1), lambda x: x.take([3, 0, 3], axis=1)),
+    "take of all, as a function": (
+        [(2, 4)],
+        lambda x: wa.take(x, [7, 0]),
+        lambda x: np.take(x, [7, 0]),
+    ),
+    "flatten": ([(2, 3)], lambda x: x.flatten(), lambda x: x.flatten()),
+    "dot": ([(2, 3), (3,)], lambda x, y: x.dot(y), lambda x, y: x.dot(y)),
+    "size": ([(2, 3)], lambda x: x * x.size, lambda x: x * x.size),
     "take of all": ([(2, 4)], lambda x: x.take([[7, 0]]), lambda x: x.take([[7, 0]])),
     "clip": ([(3, 4)], lambda x: x.clip(-0.5, 0.4), lambda x: x.clip(-0.5, 0.4)),
     "clip from below": ([(3, 4)], lambda x: wa.clip(x, -0.2), lambda x: np.clip(x, -0.2, None)),
@@ -113,8 +121,13 @@ def test_derivatives_are_those_of_differences(case):
     weights = np.linspace(0.3, 2.0, np.size(numpys(*points))).reshape(out.shape)
     loss = (out * weights).sum() if out.shape else out * float(weights)
     gradient = wg.grad(loss, leaves)
-    f = wg.compile({leaf.label: leaf for leaf in leaves}, {"g": gradient}, target="numpy")
-    for found in (wg.evaluate(gradient, dict(zip(leaves, points, strict=True))), f(*points)["g"]):
+    groups, outputs = {leaf.label: leaf for leaf in leaves}, {"out": out, "g": gradient}
+    results = [wg.evaluate(gradient, dict(zip(leaves, points, strict=True)))]
+    for target in ("numpy", "native"):
+        result = wg.compile(groups, outputs, target=target)(*points)
+        np.testing.assert_allclose(result["out"], numpys(*points), rtol=1e-12, atol=1e-14)
+        results.append(result["g"])
+    for found in results:
         for place, (derivative, point) in enumerate(zip(found, points, strict=True)):
             assert np.shape(derivative) == point.shape
             for index in np.ndindex(point.shape):

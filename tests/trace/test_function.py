@@ -1,6 +1,8 @@
 """`wg.function`: a user's own Python function gives compiled what it gives as plain Python."""
 
+import copy
 import math
+import pickle
 import random
 import threading
 import warnings
@@ -373,6 +375,52 @@ def test_a_table_of_arguments():
 # nothing is frozen --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("target", ["python", "numpy"])
+def test_what_was_not_picked_passes_nothing_back_even_if_it_is_not_finite(target):
+    w = weights(3)
+
+    def picked(x, i, j):
+        roots = [(w[0] * x).sqrt(), (w[1] * 0).sqrt() + w[2], (w[2] * x).log()]
+        shifted = [root / (w[1] * x - 1.0) for root in roots]
+        return wg.pick(roots, i) * wg.pick(shifted, j) + wg.pick([*roots, w[0]], j) * wg.pick(w, i)
+
+    w[0].data, w[1].data, w[2].data = 0.5, 2.0, 0.25
+    compiled = wg.function(target=target)(picked)
+    for i, j in ((0, 0), (0, 2), (2, 0), (2, 2)):
+        for f in (picked, compiled):
+            zero(w)
+            out = f(2.0, i, j)
+            out.backward()
+            found = [out.data, *grads(w)]
+            if f is picked:
+                expected = found
+        assert found == close(expected)
+        assert all(map(math.isfinite, found))
+    assert len(compiled.traces) == 1
+
+
+def test_picks_leave_as_many_statements_at_every_length():
+    rows, out = weights(5, 4, seed=1), weights(5, 4, seed=2)
+    table = wg.table(rows)
+
+    @wg.function(target="numpy")
+    def loss(tokens):
+        total = 0.0
+        for token, after in pairwise(tokens):
+            x = [v.tanh() for v in table[token]]
+            logits = [sum(a * b for a, b in zip(x, row, strict=True)) for row in out]
+            total = total - wg.pick(softmax(logits), after).log()
+        return total
+
+    counts = []
+    for length in (4, 6, 9):
+        loss([k % 5 for k in range(length)])
+        counts.append(len(loss.compiled.program.instructions))
+    assert len(set(counts)) == 1, counts
+    assert counts[0] < 30
+    assert "wher" in loss.source
+
+
 def test_the_largest_logit_is_found_at_each_call():
     w = [Value(1000.0), Value(0.0), Value(-5.0)]
     f = wg.function(lambda: softmax(w)[0] + softmax(w)[1] * 2)
@@ -457,6 +505,31 @@ def test_any_exception_leaves_everything_as_it_was():
         wg.function(loss)(1.0)
     w.data += 1.0
     assert w.data == 3.0
+
+
+def test_what_is_refused_cannot_be_caught():
+    w = Value(2.0)
+
+    @wg.function
+    def careful(x):
+        try:
+            shift = math.log((w * x).data)
+        except Exception:
+            shift = 0.0
+        return w * x + shift
+
+    with pytest.raises(TracingError, match=r"test_function.py:\d+: shift = math.log"):
+        careful(1.0)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+def test_copies_that_no_gradient_passes_through_are_refused(copied):
+    w = Value(2.0)
+    said = r"test_function.py:\d+(.|\n)*in a function that is being traced"
+    with pytest.raises(TracingError, match=said):
+        wg.function(lambda x: [w * x, copied(w * x)])(1.0)
+    assert copy.deepcopy(w).data == 2.0
+    assert wg.function(lambda x: copy.copy(w * x))(3.0).data == 6.0
 
 
 def test_a_value_made_with_local_gradients_is_traced_through():

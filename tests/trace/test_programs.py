@@ -205,6 +205,117 @@ def adversaries(scalar, function, table):
     return [p for layers in (maker, judge) for layer in layers for row in layer for p in row], calls
 
 
+def normalised_batch(scalar, function, table):
+    """A layer with batch normalization, its samples in columns."""
+    draw = random.Random(3)
+
+    class Norm:
+        def __init__(self, n):
+            self.gain, self.shift = [scalar(1.0) for _ in range(n)], [scalar(0.0) for _ in range(n)]
+
+        def __call__(self, samples):
+            columns = []
+            for column, gain, shift in zip(
+                zip(*samples, strict=True), self.gain, self.shift, strict=True
+            ):
+                mean = sum(column) / len(column)
+                spread = (sum((x - mean) ** 2 for x in column) / len(column) + 1e-5) ** 0.5
+                columns.append([(x - mean) / spread * gain + shift for x in column])
+            return list(zip(*columns, strict=True))
+
+    inner = [[scalar(draw.uniform(-1, 1)) for _ in range(2)] for _ in range(3)]
+    outer, norm = [scalar(draw.uniform(-1, 1)) for _ in range(3)], Norm(3)
+
+    @function
+    def loss(samples, targets):
+        hidden = [[sum(w * x for w, x in zip(r, s, strict=True)) for r in inner] for s in samples]
+        hidden = [[h.tanh() for h in row] for row in norm(hidden)]
+        found = [sum(w * h for w, h in zip(outer, row, strict=True)) for row in hidden]
+        return sum((p - t) ** 2 for p, t in zip(found, targets, strict=True)) / len(targets)
+
+    calls = [
+        lambda k=k: loss([[k, 0.5], [-1.0, k], [0.2, 0.3]], [1.0, 0.0, -k]) for k in (0.4, 1.5)
+    ]
+    return [*(w for row in inner for w in row), *outer, *norm.gain, *norm.shift], calls
+
+
+def low_rank(scalar, function, table):
+    """A frozen matrix of numbers, and what is learned beside it as two thin ones of scalars."""
+    draw = np.random.default_rng(4)
+    frozen = draw.normal(size=(3, 3))
+    down, up = (
+        np.array([[scalar(float(x)) for x in row] for row in draw.normal(size=shape)])
+        for shape in ((1, 3), (3, 1))
+    )
+
+    @function
+    def loss(x, y):
+        return (((frozen + 0.5 * (up @ down)) @ x - y) ** 2).sum()
+
+    calls = [lambda x=x: loss(x, x[::-1]) for x in draw.normal(size=(2, 3)) / 3]
+    return [*down.ravel(), *up.ravel()], calls
+
+
+def memory(scalar, function, table):
+    """A memory network: words of sentences are looked up, and sentences attended to, twice."""
+    draw = random.Random(5)
+    keys, values, answers = (
+        [[scalar(draw.gauss(0, 0.5)) for _ in range(2)] for _ in range(6)] for _ in range(3)
+    )
+    key, value = table(keys), table(values)
+
+    def together(rows, words):
+        return [sum(column) for column in zip(*[rows[word] for word in words], strict=True)]
+
+    def softmax(scores):
+        largest = max(s.data for s in scores)
+        powers = [(s - largest).exp() for s in scores]
+        return [power / sum(powers) for power in powers]
+
+    def against(rows, u):
+        return softmax([sum(a * b for a, b in zip(row, u, strict=True)) for row in rows])
+
+    @function
+    def loss(story, question, answer):
+        u = together(key, question)
+        for _ in range(2):
+            shares = against([together(key, sentence) for sentence in story], u)
+            read = [together(value, sentence) for sentence in story]
+            u = [
+                a + sum(s * row[k] for s, row in zip(shares, read, strict=True))
+                for k, a in enumerate(u)
+            ]
+        return -table(against(answers, u))[answer].log()
+
+    stories = ([[0, 1], [2, 3], [4, 5]], [1, 2], 3), ([[5, 1], [2, 0], [4, 4]], [0, 2], 1)
+    return [p for rows in (keys, values, answers) for row in rows for p in row], [
+        lambda story=story: loss(*story) for story in stories
+    ]
+
+
+def tree(scalar, function, table):
+    """A recursive network: a nesting of words is told by what calls itself."""
+    draw = random.Random(6)
+    words, weights = (
+        [[scalar(draw.gauss(0, 1)) for _ in range(n)] for _ in range(m)]
+        for m, n in ((4, 2), (2, 4))
+    )
+
+    def told(thing):
+        if not isinstance(thing, (list, tuple)):
+            return table(words)[thing]
+        both = told(thing[0]) + told(thing[1])
+        return [sum(w * x for w, x in zip(row, both, strict=True)).tanh() for row in weights]
+
+    @function
+    def loss(nesting, target):
+        a, b = told(nesting)
+        return (a - b - target) ** 2
+
+    calls = [lambda t=t: loss(t, 0.5) for t in ([[0, 1], [2, 3]], [[3, 1], [2, 0]])]
+    return [p for rows in (words, weights) for row in rows for p in row], calls
+
+
 def trained(program, scalar, function, table):
     """The losses and gradients of three rounds of gradient descent."""
     parameters, calls = program(scalar, function, table)
@@ -220,7 +331,10 @@ def trained(program, scalar, function, table):
     return found
 
 
-@pytest.mark.parametrize("program", [gated_unit, clipped_policy, adversaries])
+PROGRAMS = [gated_unit, clipped_policy, adversaries, normalised_batch, low_rank, memory, tree]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_learns_the_same_on_its_own_class_on_values_and_traced(program):
     def as_it_is(thing):
         return thing

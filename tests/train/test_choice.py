@@ -53,7 +53,7 @@ def test_a_small_step_is_not_even_rolled(monkeypatch):
     def rolled(*asked):
         raise AssertionError("rolled")
 
-    monkeypatch.setattr(statementpipeline, "rolled_nodes", rolled)
+    monkeypatch.setattr(statementpipeline, "roll_if_regular", rolled)
     assert trained([2, 16, 16, 1], 1).target == "python"
     with pytest.raises(AssertionError, match="rolled"):
         trained([2, 16, 16, 1], 100)

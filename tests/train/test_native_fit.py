@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import wengert as wg
+from wengert.codegen.native import loop
 from wengert.codegen.native.loop import NativeLoop
 from wengert.errors import SpellingError
 from wengert.train.step import training_step
@@ -86,7 +87,9 @@ def test_a_loss_that_is_infinite_ends_it_before_the_step_is_taken():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_ctrl_c_leaves_the_parameters_of_a_whole_step():
+@pytest.mark.parametrize("watched", [loop.WATCHED, 0])
+def test_ctrl_c_leaves_the_parameters_of_a_whole_step(watched, monkeypatch):
+    monkeypatch.setattr(loop, "WATCHED", watched)
     X, Y = data(9)
     trained("native", X, Y, epochs=1, optimizer=wg.SGD(1e-4))  # compiled before the alarm is set
     main = threading.main_thread().ident
@@ -101,6 +104,20 @@ def test_ctrl_c_leaves_the_parameters_of_a_whole_step():
     # Each epoch is one step, and the parameters are those after as many.
     _, expected = trained("native", X, Y, epochs=history.epochs, optimizer=wg.SGD(1e-4))
     assert got == expected
+
+
+@pytest.mark.parametrize("size", [None, 5])
+def test_steps_that_may_take_long_are_the_same_steps(size, monkeypatch):
+    X, Y = data(37)
+    found = []
+    for watched in (loop.WATCHED, 0):
+        monkeypatch.setattr(loop, "WATCHED", watched)
+        history, params = trained("native", X, Y, epochs=7, batch_size=size, seed=1)
+        found.append((history.loss, params))
+    assert found[0] == found[1]
+    for optimizer in (wg.SGD(1e6), wg.SGD(1e-3)):
+        history, _ = trained("native", X, [y * 1e200 for y in Y], epochs=30, optimizer=optimizer)
+        assert history.stopped == "diverged"
 
 
 def test_the_same_seed_gives_the_same_bits():

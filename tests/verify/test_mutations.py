@@ -233,13 +233,18 @@ def array_failures():
 
 
 def test_a_roll_that_counts_a_term_twice(monkeypatch):
-    before = statementpipeline.rolled_nodes
+    always, regular = statementpipeline.rolled_nodes, statementpipeline.roll_if_regular
 
     def wrong(*asked):
-        program, survey = before(*asked)
+        program, survey = always(*asked)
         return doubled(program), survey
 
+    def wrong_if_regular(*asked):
+        rolling = regular(*asked)
+        return replace(rolling, program=doubled(rolling.program))
+
     monkeypatch.setattr(statementpipeline, "rolled_nodes", wrong)
+    monkeypatch.setattr(statementpipeline, "roll_if_regular", wrong_if_regular)
     assert {name for name, _ in array_failures()} == {"roll", "compiled"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 from ...arrays.interpret import run
@@ -12,7 +13,7 @@ from ...arrays.rolling import Survey
 from ...arrays.statements import Array, ArrayProgram, Output, Statement
 from ...ops.reads import Apply, Read
 from ...ops.scalar import STOP_GRADIENT
-from ...ops.shapes import BATCH, Shape
+from ...ops.shapes import BATCH, Shape, shape_text
 from ..program import Group, Nested, check_arguments, map_nested
 
 
@@ -28,9 +29,13 @@ class ArrayGroup(Group):
         return self.row
 
     @property
-    def whole(self) -> Shape:
-        """The shape of the argument, `BATCH` first if it is batched."""
-        return (BATCH, *self.row) if self.batched else self.row
+    def shape(self) -> str:
+        """What the argument looks like, for error texts and listings."""
+        count = prod(self.row)
+        one = f"{count} number{'s' * (count != 1)}" if self.row else "a number"
+        if self.scalar and self.row:
+            one = f"an array of shape {shape_text(self.row)}"
+        return f"one row per sample, each {one}" if self.batched else one
 
 
 @dataclass(frozen=True, slots=True)

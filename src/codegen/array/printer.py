@@ -7,7 +7,7 @@ needed again works in that operand's memory; parts of a vector are computed in p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from math import inf, prod
 from typing import Final
@@ -23,14 +23,15 @@ from ...ops.scalar import ADD, MAXIMUM
 from ...ops.shapes import BATCH, shape_text
 from ..arguments import prepare
 from ..names import Namespace, called_elsewhere
-from ..program import flatten, map_nested
+from ..program import Program, flatten, map_nested
 from ..scalar.layout import Listing
 from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .function import ArrayFunction, Element, Vector, Whole, copied_by, truths
+from .irregular import emit_careful, emit_numbers
 from .reading import Code, Head, arranged, reshaped, taken, transposed, view
-from .recognise import Recogniser, _normal, number, on_shape, seen_through, where
+from .recognise import Recogniser, _normal, is_number, number, on_shape, seen_through, where
 from .views import array_literal, strided_view
 
 LONGEST: Final = 70
@@ -42,8 +43,13 @@ DEEPEST: Final = 12
 _NEEDS_OTHER_MEMORY: Final = ("np.dot(", "np.matmul(", "np.einsum(")
 
 
-def emit(function: ArrayFunction) -> Source:
-    """The statements as a Python function on NumPy arrays, after what it needs."""
+def emit(function: ArrayFunction | Program) -> Source:
+    """The statements as a Python function on NumPy arrays, after what it needs.
+
+    Of scalars among which few are alike, the operations one by one.
+    """
+    if isinstance(function, Program):
+        return emit_numbers(function)
     printer = _Printer(function)
     printer.write()
     constants = Listing()
@@ -56,6 +62,20 @@ def emit(function: ArrayFunction) -> Source:
     lines = {name: line + offset for name, line in printer.listing.found.items()}
     text = top + "\n\n\n" + "\n".join(printer.listing.lines) + "\n"
     return Source(text, function.name, lines)
+
+
+def _whole_columns(columns: Set[str], arrays: Mapping[str, Array]) -> frozenset[str]:
+    """Those with the samples last, without vectors and their parts that do not all lie so.
+
+    A part of one number a sample may be read either way.
+    """
+    vectors = {name: array.home.vector for name, array in arrays.items() if array.home is not None}
+    mixed = {
+        vector
+        for name, vector in vectors.items()
+        if (name in columns) != (vector in columns) and len(arrays[name].shape) > 1
+    }
+    return frozenset(name for name in columns if vectors.get(name, name) not in mixed)
 
 
 class _Printer:
@@ -72,11 +92,7 @@ class _Printer:
         samples = f"len({batched[0]})" if batched else "1"
         taken = {function.name, "np", *own, *self._names.values()}
         self.head = Head(taken, samples, function.dtype)
-        self._columns = frozenset(
-            name
-            for name in function.columns
-            if (home := self._arrays[name].home) is None or home.vector in function.columns
-        )
+        self._columns = _whole_columns(function.columns, self._arrays)
         self.recogniser = Recogniser(
             self.program, self.source, self.head, function.dtype, self._columns
         )
@@ -371,6 +387,8 @@ class _Printer:
         if array.home is not None or self._writers[name] > 1 or not self._is_whole(statement):
             self._fill(statement, code)
             return
+        if is_number(code) and not array.shape:  # Python's own raise at 1 / 0
+            code = Code(f"np.{self.function.dtype}({code.text})")
         self._assign(place, statement, code)
 
     def _outside_set(self, statement: Statement, code: Code) -> Code:
@@ -406,6 +424,7 @@ class _Printer:
             array.shape,
             _lengths(statement),
             self.head,
+            writing=True,
         )
         split = code.text.startswith("x.reshape(") and code.text.count("(") == 1
         return (code.text == "x" or split) and set(code.axes) == {a.name for a in statement.axes}
@@ -426,7 +445,12 @@ class _Printer:
         grid = tuple(self.recogniser.grid(statement))
         if statement.place is not None:
             target = view(
-                Read(name, statement.place), Code("x"), array.shape, _lengths(statement), self.head
+                Read(name, statement.place),
+                Code("x"),
+                array.shape,
+                _lengths(statement),
+                self.head,
+                writing=True,
             )
             grid = target.axes
         lengths = [next(a.length for a in statement.axes if a.name == axis) for axis in grid]
@@ -653,9 +677,11 @@ class _Printer:
             return f"np.reshape({flat}, (-1, 1))" if stacked else flat
         flat = code.tight
         if len(array.shape) == 1:
-            return flat
+            return flat if stacked else f"{flat}[0]"
         if len(array.shape) > 2:
             flat = f"{flat}.reshape({self.head.samples}, {size})"
+        if not stacked:  # what is the same for all samples, beside what is not
+            return f"{flat}[0]" if whole else f"{flat}[0, {inside}]"
         return f"{flat}.T" if whole else f"{flat}.T[{inside}]"
 
     def _element(self, output: Element) -> str:
@@ -759,4 +785,9 @@ def _same_axes(read: Read, statement: Statement) -> bool:
     return names == [axis.name for axis in statement.axes]
 
 
-TARGET: Final = Target("numpy", emit, load, prepare=prepare, arrays=True)
+def _emit_careful(function: ArrayFunction | Program) -> Source | None:
+    """The function that never raises, of numbers one by one; arrays never do."""
+    return emit_careful(function) if isinstance(function, Program) else None
+
+
+TARGET: Final = Target("numpy", emit, load, _emit_careful, prepare=prepare, arrays=True)

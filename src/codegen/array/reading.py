@@ -123,9 +123,16 @@ def view(
     axes = [axis for index in read.index for axis in index.axes]
     tables = [index for index in read.index if isinstance(index, Table)]
     plain = len(axes) == len(set(axes)) and len(tables) <= 1
-    several = [i for i in read.index if isinstance(i, Affine) and len(i.terms) > 1]
-    windows = [i for i in several if _radix(i, lengths) is None]
-    if windows and (writing or tables or len(windows) < len(several)):
+    several = [
+        (index, length)
+        for index, length in zip(read.index, shape, strict=True)
+        if isinstance(index, Affine) and len(index.terms) > 1
+    ]
+    odd = [(i, length) for i, length in several if _radix(i, lengths) is None]
+    windows = [
+        one for one in odd if not _is_window(one[0]) or _rows(one[0], lengths, one[1]) is None
+    ]
+    if (odd and writing) or (windows and (tables or len(windows) < len(several))):
         plain = False
     if plain and all(
         _fits(index, length, lengths) for index, length in zip(read.index, shape, strict=True)
@@ -213,6 +220,17 @@ def _is_window(index: Affine) -> bool:
     return len(index.terms) == 2 and all(stride > 0 for _, stride in index.terms)
 
 
+def _rows(index: Affine, lengths: Mapping[str, int], length: int) -> tuple[int, str] | None:
+    """Where rows begin, and the part of each that is read, where an index is of no two rows."""
+    (slow, long), (fast, short) = sorted(index.terms, key=lambda term: -term[1])
+    start = min(index.offset, length - long * lengths[slow])
+    first = index.offset - start
+    last = first + short * (lengths[fast] - 1)
+    if start < 0 or short < 1 or last >= long:
+        return None
+    return start, _slice(first, lengths[fast], short, long)
+
+
 def _slice(offset: int, count: int, step: int, length: int) -> str:
     """`offset, offset + step, …`, `count` of them, of an axis of this length."""
     if count == 1:
@@ -232,6 +250,7 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
     sizes: list[int] = []
     counts: list[int] = []
     split, windows = False, []
+    within: dict[int, str] = {}
     table: tuple[int, Table] | None = None
     for index, length in zip(read.index, shape, strict=True):
         if index.terms if isinstance(index, Affine) else True:
@@ -259,6 +278,14 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
             axes += names
             sizes += [lengths[name] for name in names]
             split = True
+        elif (rows := _rows(index, lengths, length)) is not None:
+            (slow, long), (fast, _) = sorted(index.terms, key=lambda term: -term[1])
+            start, inner = rows
+            keys.append(_slice(start, long * lengths[slow], 1, length))
+            within[len(axes) + 1] = inner
+            axes += [slow, fast]
+            sizes += [lengths[slow], long]
+            split = True
         else:
             (slow, long), (fast, short) = sorted(index.terms, key=lambda term: -term[1])
             keys.append(_slice(index.offset, length - index.offset, 1, length))
@@ -285,6 +312,9 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
         shown = ", ".join(map(head.length, sizes))
         before = replace(code, axes=()), tuple(counts)
         code = replace(code.through(f".reshape({shown})", axes), base=before)
+    if within:
+        inside = ", ".join([within.get(place, ":") for place in range(max(within) + 1)])
+        code = replace(code.through(f"[{inside}]", axes), base=None)
     if table is None:
         return code
     place, index = table

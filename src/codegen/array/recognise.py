@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf, isfinite, prod
+from functools import reduce
+from math import copysign, inf, isfinite, prod
+from operator import add
 
 from ...arrays.statements import LITERAL, ArrayProgram, Statement
 from ...ops.reads import (
@@ -40,9 +42,6 @@ LARGE = 512
 
 SMALL = 8192
 """Products of the rows of matrices of at most so many elements are summed after they are made."""
-
-OUTER = 6
-"""So many outer products are one product of matrices, whose rows are put together for it."""
 
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
@@ -116,7 +115,7 @@ class Recogniser:
         """An element of an array at every point, as a view; truth values as numbers."""
         array = self.program.arrays[read.array]
         constant = all(isinstance(i, Affine) and not i.terms for i in read.index)
-        if array.kind == LITERAL and (constant or len(set(array.values)) == 1):
+        if array.kind == LITERAL and (constant or _all_alike(array.values)):
             place = 0
             for index, length in zip(read.index, array.shape, strict=True):
                 place = place * length + (index.offset if constant else 0)  # type: ignore[union-attr]
@@ -136,7 +135,7 @@ class Recogniser:
             code = source.renamed(renaming)
         else:
             code = self.viewed(read, source, lengths)
-        if read.array in self.truths and not truth and not _is_number(code):
+        if read.array in self.truths and not truth and not is_number(code):
             code = code.through(f".astype(np.{self.dtype})", code.axes)
             code = replace(code, memory="")
         return code
@@ -238,7 +237,7 @@ class Recogniser:
         slots = (*form.slots, *[0] * len(operands))
         shown = [arranged(code, axes) for code in operands]
         fixed = {
-            name: repr(float(static))
+            name: number(float(static)).text
             for name, static in zip(value.op.statics, value.statics, strict=True)
         }
         texts = [code.within(slot) for code, slot in zip(shown, slots, strict=False)]
@@ -261,7 +260,7 @@ class Recogniser:
     def _of_own_type(self, operands: list[Code], conditions: Sequence[int]) -> list[Code]:
         """Numbers to choose between as numbers of the function's type, where all are numbers."""
         chosen = [k for k in range(len(operands)) if k not in conditions]
-        if not all(_is_number(operands[k]) for k in chosen):
+        if not all(is_number(operands[k]) for k in chosen):
             return operands
         made = list(operands)
         for k in chosen:
@@ -286,8 +285,15 @@ class Recogniser:
     def _sum(self, parts: Sequence[tuple[int, Code]], grid: Sequence[str]) -> Code:
         """Terms with their signs added up; truth values count as 1 and 0 beside other numbers.
 
-        A sum starts with what is added and has all axes, so that nothing is turned or grown.
+        A sum starts with what is added and has all axes, so that nothing is turned or grown. One of
+        numbers alone is a number.
         """
+        constants = [_constant(code) for _, code in parts]
+        if parts and None not in constants:
+            signed = [
+                sign * c for (sign, _), c in zip(parts, constants, strict=True) if c is not None
+            ]
+            return number(reduce(add, signed))
         counted = [(sign, code, _counted(code)) for sign, code in parts]
         if any(how is None for _, _, how in counted):
             numbers = [(sign, code) for sign, code, how in counted if how is None]
@@ -347,7 +353,7 @@ class Recogniser:
         self, terms: Sequence[Term], grid: Sequence[str], lengths: Mapping[str, int]
     ) -> list[tuple[int, Code]]:
         """Terms with their signs; those summed over the same axes are added before that."""
-        parts, terms = self._outer_products(terms, grid, lengths)
+        parts: list[tuple[int, Code]] = []
         alike: dict[tuple[object, ...], tuple[int, list[tuple[int, Code]]]] = {}
         for term in terms:
             code = self._to_be_summed(term, lengths)
@@ -366,35 +372,6 @@ class Recogniser:
                 inner = {**lengths, **{axis.name: axis.length for axis in over}}
                 parts[place] = (1, _over_axes(whole, names, "add", inner, self.head))
         return parts
-
-    def _outer_products(
-        self, terms: Sequence[Term], grid: Sequence[str], lengths: Mapping[str, int]
-    ) -> tuple[list[tuple[int, Code]], list[Term]]:
-        """Many outer products of vectors as one product of matrices, and the other terms."""
-        found: dict[tuple[str, str], list[tuple[Term, Code, Code]]] = {}
-        for term in terms if len(terms) >= OUTER else ():
-            if len(term.factors) == 2 and term.count == 1 and not (term.over or term.domain):
-                one, other = (self._operand(factor, lengths) for factor in term.factors)
-                axes = [axis for axis in grid if axis in (*one.axes, *other.axes)]
-                if len(one.axes) == len(other.axes) == 1 and len(axes) == 2:
-                    pair = (one, other) if one.axes[0] == axes[0] else (other, one)
-                    found.setdefault((axes[0], axes[1]), []).append((term, *pair))
-        parts, taken = [], set[int]()
-        for both, some in found.items():
-            sizes = [lengths[axis] for axis in both]
-            if len(some) < OUTER or BATCH in sizes:
-                continue
-            taken.update(id(term) for term, _, _ in some)
-            rows, columns = (
-                f"np.concatenate(({', '.join(code.text for code in codes)}))"
-                f".reshape({len(some)}, {size})"
-                for codes, size in zip(list(zip(*some, strict=True))[1:], sizes, strict=True)
-            )
-            inside = f"{rows}.T, {columns}"
-            depth = 1 + max(code.depth for _, *pair in some for code in pair)
-            filling = f"np.dot({inside}, out={{out}})"
-            parts.append((1, Code(f"np.dot({inside})", both, ATOM, "", filling, depth)))
-        return parts, [term for term in terms if id(term) not in taken]
 
     def _to_be_summed(self, term: Term, outer: Mapping[str, int]) -> Code | None:
         """What a term sums over all its axes element by element, if it is that."""
@@ -422,7 +399,7 @@ class Recogniser:
         for code in codes:
             if code.minus is not None:
                 code, scale = code.minus, -scale
-            if code.text.startswith("np.") or not _is_number(code):
+            if code.text.startswith("np.") or not is_number(code):
                 factors.append(code)
             else:
                 scale *= float(code.text)
@@ -434,7 +411,7 @@ class Recogniser:
                 factors.append(Code(f"np.{self.dtype}({self.head.samples})"))  # may be 0
             else:
                 scale *= lengths[axis]
-        sign = -1 if scale < 0 else 1
+        sign = 1 if copysign(1.0, scale) > 0 else -1
         return sign, contracted(factors, over, grid, lengths, abs(scale), self.head)
 
     def _mask_of(self, term: Term, lengths: Mapping[str, int]) -> Code | None:
@@ -485,6 +462,13 @@ class Recogniser:
         return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])
 
 
+def _all_alike(values: Sequence[float]) -> bool:
+    """Whether numbers are all the same, the sign of a zero counting."""
+    if len(set(values)) != 1:
+        return False
+    return values[0] != 0.0 or len({copysign(1.0, value) for value in values}) == 1
+
+
 def number(value: float) -> Code:
     """A number as NumPy code."""
     if value != value:
@@ -498,10 +482,11 @@ def number(value: float) -> Code:
 def _constant(code: Code) -> float | None:
     """The number that an expression is, if it is one."""
     bare = replace(code, text=code.text.replace("np.", ""))
-    return float(bare.text) if _is_number(bare) else None
+    return float(bare.text) if is_number(bare) else None
 
 
-def _is_number(code: Code) -> bool:
+def is_number(code: Code) -> bool:
+    """Whether the code is a number as it is written."""
     if code.memory:
         return False
     try:
@@ -515,7 +500,7 @@ def scaled(code: Code, scale: float) -> Code:
     """Some times it."""
     if scale == 1.0:
         return code
-    if _is_number(code):
+    if is_number(code):
         return number(scale * float(code.text))
     filling = f"np.multiply({number(scale).text}, {code.text}, out={{out}})"
     text = f"{number(scale).text} * {code.within(PRODUCT + 1)}"

@@ -15,6 +15,7 @@ from .pieces import in_pieces
 from .quotients import divided_late
 from .scaling import scaled
 from .statementcost import microseconds
+from .steps import all_at_once
 from .sums import flattened
 from .windows import unfolded
 
@@ -71,10 +72,10 @@ def turned(function: ArrayFunction) -> ArrayFunction:
     fixed = {output.array for output in program.outputs}
     for statement in program.statements:
         array = program.arrays[statement.array]
-        if statement.place is not None:
-            fixed.add(array.name)
-        elif array.home is not None and _copies_leaf(statement, program.arrays):
-            fixed.update((array.home.vector, *[p.name for p in program.parts(array.home.vector)]))
+        copied = array.home is not None and _copies_leaf(statement, program.arrays)
+        if copied or statement.place is not None:
+            whole = array.name if array.home is None else array.home.vector
+            fixed.update((whole, *[part.name for part in program.parts(whole)]))
     names = {array.name for array in varying if len(array.shape) == 2}
     tables = names - fixed - function.columns
     return replace(function, columns=function.columns | tables) if tables else function
@@ -96,6 +97,7 @@ REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
     ("pieces", in_pieces),
     ("quotients", divided_late),
     ("sums", flattened),
+    ("steps", all_at_once),
     ("windows", unfolded),
     ("factors", scaled),
     ("outputs", joined),

@@ -8,7 +8,7 @@ multiplication of the first cotangent does for all of them.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Final, NamedTuple
@@ -22,6 +22,9 @@ from .recognise import SAMPLES
 
 STEPS: Final = 100_000
 """How many statements may be looked at in all; the search ends there, with what it has found."""
+
+FEW: Final = 16
+"""Of more terms than this, those that read an array are found by its name."""
 
 ROUNDS: Final = 16
 """How many factors are moved, one after another."""
@@ -99,6 +102,25 @@ class _Search:
         for place, statement in enumerate(self.statements):
             for name in dict.fromkeys(read.array for read in statement.reads):
                 self.readers[name].append(place)
+        self.terms: dict[int, defaultdict[str, list[int]]] = {}
+
+    def _terms_reading(self, number: int, names: Set[str]) -> list[int]:
+        """The places of the terms of a sum that read one of some arrays; few of many quickly."""
+        value = self.statements[number].value
+        assert isinstance(value, Reduce)
+        terms = value.terms
+        if len(terms) < FEW:
+            return list(range(len(terms)))
+        if number not in self.terms:
+            known = self.terms[number] = defaultdict(list)
+            for place, term in enumerate(terms):
+                for factor in term.factors:
+                    if isinstance(factor, Read):
+                        known[factor.array].append(place)
+        known = self.terms[number]
+        if len(names) > len(known):
+            names = known.keys() & names
+        return sorted({place for name in names if name in known for place in known[name]})
 
     def best(self) -> _Plan | None:
         """The plan that saves most, if any saves something."""
@@ -222,7 +244,8 @@ class _Search:
                     known = plan.aliases[read.array][1] if read.array in plan.aliases else ONE
                     exits.append((number, -1, known, ONE))
             return True
-        for place, term in enumerate(value.terms):
+        for place in self._terms_reading(number, ours):
+            term = value.terms[place]
             mine = [f for f in term.factors if isinstance(f, Read) and f.array in ours]
             for read in mine:
                 known = plan.aliases[read.array][1] if read.array in plan.aliases else ONE

@@ -11,7 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from ...arrays.batched import batched
-from ...arrays.rolling import Survey, rolled_nodes
+from ...arrays.rolling import Rolling, Survey, roll_if_regular, rolled_nodes
 from ...arrays.statements import ArrayProgram
 from ...arrays.written import Argument, written_program
 from ...graph.expr import Graph
@@ -22,7 +22,24 @@ from ..names import Namespace, called_elsewhere
 from ..program import Nested, map_nested
 from .domains import tables_named, tightened
 from .function import ArrayFunction, ArrayGroup, Element, Vector, Whole
+from .irregular import LeftAlone, is_irregular
 from .rewriting import rewritten
+
+
+def array_function_if_regular(
+    graph: Graph, request: Request
+) -> tuple[ArrayFunction | None, LeftAlone | None]:
+    """The function for a graph's outputs, or why there is none: few scalars are alike."""
+    if graph.shapes:
+        *_, last = stages(graph, request)
+        return last.function, None
+    asked, roots = _with_all_leaves(graph, computed(graph, request.simplify), request.signatures)
+    arguments = {s.name: [asked.leaves[leaf] for leaf in s.leaves] for s in request.signatures}
+    rolling = roll_if_regular(asked, roots, arguments)
+    if rolling.program is None or is_irregular(rolling.survey):
+        return None, LeftAlone(rolling.survey)
+    *_, last = stages(graph, request, rolling)
+    return last.function, None
 
 
 def array_function(
@@ -67,10 +84,11 @@ class Stage(NamedTuple):
     function: ArrayFunction
 
 
-def stages(graph: Graph, request: Request) -> Iterator[Stage]:
+def stages(graph: Graph, request: Request, rolling: Rolling | None = None) -> Iterator[Stage]:
     """Roll, the axis of samples, smaller domains, and the rewrites that are tried.
 
-    Each computes what the one before it does: `verify` compares them.
+    Each computes what the one before it does: `verify` compares them. What is `rolling` already is
+    not looked for again.
     """
     signatures = request.signatures
     space = Namespace({request.name, "np"} | called_elsewhere(graph.ops))
@@ -85,7 +103,10 @@ def stages(graph: Graph, request: Request) -> Iterator[Stage]:
         made = ArrayFunction(request.name, groups, program, results, values, request.dtype)
         return Stage(name, replace(made, survey=survey))
 
-    program, survey = _statements(graph, computed(graph, request.simplify), signatures)
+    if rolling is None or rolling.program is None:
+        program, survey = _statements(graph, computed(graph, request.simplify), signatures)
+    else:
+        program, survey = rolling.program, rolling.survey
     last = stage("arrays" if graph.shapes else "roll", program)
     yield last
     one = program

@@ -68,11 +68,12 @@ def array_literal(array: Any, dtype: str) -> str:
     flat = array.ravel()
     kind = "" if dtype in ("float64", "int64") else f", dtype=np.{dtype}"
     size = array.shape[0] if array.ndim == 1 else array.shape
-    if array.size > 2 and numpy.array_equal(flat, numpy.arange(array.size)):
+    signs = numpy.signbit(flat)  # 0.0 and -0.0 are two numbers
+    if array.size > 2 and numpy.array_equal(flat, numpy.arange(array.size)) and not signs[0]:
         stop = f"{array.size}" if dtype == "int64" else f"{float(array.size)!r}"
         shaped = "" if array.ndim == 1 else f".reshape({', '.join(map(str, array.shape))})"
         return f"np.arange({stop}{kind}){shaped}"
-    if array.size > 1 and (flat == flat[0]).all():
+    if array.size > 1 and ((flat == flat[0]) & (signs == signs[0])).all():
         return f"np.full({size}, {_number(flat[0])}{kind})"
     return f"np.array({_number(array.tolist())}{kind})"
 

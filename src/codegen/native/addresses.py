@@ -235,9 +235,12 @@ class Addressing:
         name = f"%{kind}.{number}"
         element = "double" if self._code.kind == "f" else "float"
         if kind == "stack":
+            assert storage.samples is not None
+            size = 1 if storage.samples.in_lanes else storage.samples.stride
             lines = [
                 f"  {name}.skip = mul i64 %total, {number}",
-                f"  {name}.first = add i64 {name}.skip, %from",
+                f"  {name}.before = mul i64 %from, {size}",
+                f"  {name}.first = add i64 {name}.skip, {name}.before",
                 f"  {name} = getelementptr {element}, ptr %results, i64 {name}.first",
             ]
         elif kind == "group" or kind == "rows":

@@ -6,7 +6,7 @@
     rows     the addresses of those that have a row for each sample
     n        how many samples
     out      the results that are numbers, then n of each that is one per sample
-    scratch  room for the arrays that nothing else sees
+    scratch  room for the arrays that nothing else sees; what says to stop is the first there
 
 Samples are taken in blocks, whose arrays stay in the cache; within a block several are computed at
 once, one to a lane. A sum over the samples is continued from block to block in their order.
@@ -34,10 +34,32 @@ from .copies import CopyWriter, transposing
 from .functions import Functions
 from .lanes import Chooser, Lanes
 from .placing import placed, results_of
+from .products import (
+    Product,
+    ProductWriter,
+    declared,
+    product_of,
+    product_text,
+    room,
+    shared_product_text,
+    split,
+)
 from .stages import Group, grouped, stages, sums_samples, varies
 from .statements import SIGNATURE, NestWriter
-from .storage import Samples, Storage, in_order, inner
-from .threads import ALONE, Parts, given, part_text, parts, shared_lines, shared_text
+from .storage import Samples, Storage, in_order, inner, plain
+from .threads import (
+    ALONE,
+    DECLARED,
+    NEVER,
+    STOP,
+    Parts,
+    given,
+    part_text,
+    parts,
+    possible,
+    shared_lines,
+    shared_text,
+)
 from .words import float_text, single
 
 CACHE: Final = 524_288
@@ -82,7 +104,7 @@ class _Emitter:
         self._kind = "f" if function.dtype == "float64" else "s"
         self._lanes = 8 if self._kind == "f" else 16
         self._stages = stages(function.program)
-        self._results = results_of(function.outputs)
+        self._results = results_of(function.outputs, function.program.arrays)
         self._memory = placed(function, self._stages, self._results, self._lanes)
         self._arrays: dict[str, Array] = dict(self._stages.arrays)
         self._storages = self._memory.storages
@@ -100,6 +122,7 @@ class _Emitter:
         self._copied: dict[tuple[str, int], str] = {}
         self._last: dict[str, int] = {}
         self._transposes = False
+        self._products, self._pack = 0, 0
         self._texts: list[str] = []
         self._readers: defaultdict[str, set[int]] = defaultdict(set)
         self._writers = Counter(s.array for s in self._stages.statements)
@@ -112,7 +135,7 @@ class _Emitter:
             if array.home is not None or self._storages.get(name, _NOWHERE).base == "out"
         }
         self._put_out |= {copied.array for copied in self._results.copies}
-        self._put_out |= {array for array, _ in self._results.stacks}
+        self._put_out |= {stack.array for stack in self._results.stacks}
         self._put_out |= {a.home.vector for a in self._arrays.values() if a.home is not None}
 
     def source(self) -> Source:
@@ -127,6 +150,13 @@ class _Emitter:
         function = self._function
         divided = self._parts()
         added = self._stage(self._sums_added()) if divided else []
+        if self._products:
+            rows, fused = max(1, self._code.sums // 2), self._functions.fused
+            written = product_text(self._kind, self._lanes, rows, fused)
+            if possible():
+                written += shared_product_text(self._kind, self._lanes, rows)
+            self._texts.append("\n".join(written))
+            self._functions.intrinsics |= declared(self._kind, self._lanes)
         if self._transposes:
             written, needed = transposing(self._kind)
             self._texts.append("\n".join(written))
@@ -138,6 +168,8 @@ class _Emitter:
             *self._texts,
             *self._run(calls, divided, added),
             *self._functions.text(),
+            NEVER,
+            *(DECLARED if self._threaded(divided) else ()),
             *self._tables.text(),
             *self._constants(),
             "!0 = !{}",
@@ -168,6 +200,9 @@ class _Emitter:
         lanes = [chooser.best(statement)[1] for statement in statements]
         found: list[tuple[Statement, Lanes, Statement]] = []
         for statement, chosen in zip(statements, lanes, strict=True):
+            if product_of(statement, self._code) is not None:
+                found.append((statement, chosen, statement))
+                continue
             made, rewritten = self._with_copies(statement, chosen, chooser)
             found += [(copy, chooser.best(copy)[1], copy) for copy in made]
             found.append((rewritten, chosen, statement))
@@ -256,8 +291,7 @@ class _Emitter:
             return Storage("fixed", shape, strides, offset=start, padded=True)
         first = array.shape.index(BATCH)
         if place == first:
-            plain = in_order(shape, range(len(shape)), shape[-1] if shape else 1)
-            strides = tuple([lanes * stride for stride in plain])
+            strides = tuple([lanes * stride for stride in plain(shape)])
             before = self._memory.room_each(prod(shape))
             samples = Samples(True, lanes * prod(shape))
             return Storage("each", shape, strides, before, samples=samples, padded=True)
@@ -277,6 +311,10 @@ class _Emitter:
             return not self._readers[array] <= origins or array in self._put_out
 
         first = group.statements[0]
+        if len(group.statements) == 1:
+            product = product_of(first, self._code)
+            if product is not None:
+                return self._product(first, product, origins)
         lines = self._transpose(name, first) if len(group.statements) == 1 else None
         if lines is None:
             writer = NestWriter(self._code, group.statements, lanes, kept, self._is_sole)
@@ -284,6 +322,28 @@ class _Emitter:
             self._functions.intrinsics |= writer.block.intrinsics
         self._texts.append("\n".join(lines))
         return f"  call void {name}({{given}})"
+
+    def _product(self, statement: Statement, product: Product, origins: set[int]) -> str:
+        """Write a product in blocks, and what else its statement adds; answers the calls."""
+        if not self._products:
+            self._pack = self._memory.room(room(self._lanes) + self._lanes, self._lanes)
+        self._products += 1
+        calls = []
+        before, after = split(statement, product)
+        if before is not None:
+            calls.append(self._nest(*self._alone(before), origins))
+        name = f"@nest.{len(self._texts)}"
+        writer = ProductWriter(self._code, statement, product, self._pack, possible())
+        self._texts.append("\n".join(writer.text(name, SIGNATURE)))
+        calls.append(f"  call void {name}({{given}})")
+        if after is not None:
+            calls.append(self._nest(*self._alone(after), origins))
+        return "\n".join(calls)
+
+    def _alone(self, statement: Statement) -> tuple[Group, list[Lanes]]:
+        """A statement as a nest of its own."""
+        lanes = Chooser(self._arrays, self._storages, self._lanes).best(statement)[1]
+        return Group((statement,), lanes.axis), [lanes]
 
     def _transpose(self, name: str, statement: Statement) -> list[str] | None:
         """The lines of a copy by tiles; None for what is no copy, or none of that kind."""
@@ -328,7 +388,7 @@ class _Emitter:
         if storage.places:
             found = [storage.places[p] for p in places]
         else:
-            steps = in_order(shape, range(len(shape)), shape[-1] if shape else 1)
+            steps = plain(shape)
             found = [
                 storage.offset
                 + sum(
@@ -347,8 +407,11 @@ class _Emitter:
     def _write_stacks(self) -> list[str]:
         """Results that are one number for each sample, for a block of them."""
         statements = []
-        for number, (array, place) in enumerate(self._results.stacks):
+        for number, (array, place, start) in enumerate(self._results.stacks):
             name = f"stack {number}"
+            if place is None:
+                statements.append(self._stacked(array, name, start))
+                continue
             source = self._elements(array, (place,), f"{name} of")
             varying = BATCH in self._arrays[source].shape
             index = (*((along("n"),) if varying else ()), Affine(0))
@@ -356,13 +419,28 @@ class _Emitter:
             statements.append(Statement(name, (Axis("n", BATCH),), read))
             self._arrays[name] = Array(name, (BATCH,))
             self._storages[name] = Storage(
-                "stack", (), (), number, self._results.numbers, Samples(True, self._lanes)
+                "stack", (), (), start, self._results.numbers, Samples(True, self._lanes)
             )
             self._put_out.add(name)
         calls = []
-        for start in range(0, len(statements), _STACKS):
-            calls += self._stage(statements[start : start + _STACKS])
+        for first in range(0, len(statements), _STACKS):
+            calls += self._stage(statements[first : first + _STACKS])
         return calls
+
+    def _stacked(self, array: str, name: str, start: int) -> Statement:
+        """The copy of an array to the results, for each sample of a block."""
+        given = self._arrays[array].shape
+        shape = inner(given)
+        axes = [Axis("n", BATCH)] + [Axis(f"a{k}", length) for k, length in enumerate(shape)]
+        own = iter(axes[1:])
+        index = tuple([along("n" if length == BATCH else next(own).name) for length in given])
+        samples = Samples(False, prod(shape))
+        self._arrays[name] = Array(name, (BATCH, *shape))
+        self._storages[name] = Storage(
+            "stack", shape, plain(shape), start, self._results.numbers, samples
+        )
+        self._put_out.add(name)
+        return Statement(name, tuple(axes), Reduce(ADD, (Term(1, (Read(array, index),)),)))
 
     # the whole
 
@@ -375,25 +453,33 @@ class _Emitter:
 
     def _layout(self, divided: Parts | None) -> dict[str, Any]:
         """What the caller has to know, ready to be written as JSON."""
-        groups = [[len(g.leaves), g.scalar, g.batched] for g in self._function.groups]
+        groups = self._function.groups
         memory, blocked = self._memory, self._stages.blocked
         spare = 4 * self._lanes
-        whole, each = self._count()
+        once, each = self._count()
         return {
-            "groups": groups,
+            "groups": [[prod(g.row), g.scalar and not g.row, g.batched] for g in groups],
             "numbers": self._results.numbers,
-            "stacks": len(self._results.stacks),
+            "stacks": self._results.each,
             "outputs": self._results.tree,
             "scratch": memory.fixed + spare + memory.each * (self._room() if blocked else 0),
-            "instructions": whole + each,
+            "instructions": once + each,
             "each": each,
             "rows": True,
             "scratch_each": 0 if blocked else memory.each,
             "dtype": self._function.dtype,
-            "nests": len(self._texts) - self._transposes,
+            "nests": len(self._texts) - self._transposes - bool(self._products),
             "block": self._room() if blocked and self._stages.each else 0,
+            "shapes": [list(g.row) for g in groups],
+            "arrays": self._function.survey is None or self._kind == "s",
             "part": divided.least if divided else 0,
+            "threaded": self._threaded(divided),
+            "products": self._products,
         }
+
+    def _threaded(self, divided: Parts | None) -> bool:
+        """Whether the code may start threads."""
+        return divided is not None or (self._products > 0 and possible())
 
     def _count(self) -> tuple[int, int]:
         """About how many operations on vectors there are: once, and for a sample."""
@@ -442,13 +528,16 @@ class _Emitter:
             texts += part_text(calls["each"])
         if divided:
             each = self._memory.each * self._room()
-            texts += shared_text(divided, element, self._results.numbers, each, added)
+            texts += shared_text(
+                divided, element, self._results.numbers, self._memory.fixed, each, added
+            )
         lines = [
             *texts,
             f"define void @run({_ARGUMENTS}) {{",
             "  %results = getelementptr i8, ptr %out, i64 0",
+            *STOP,
             "  %at = ptrtoint ptr %scratch to i64",
-            "  %up = add i64 %at, 63",
+            "  %up = add i64 %at, 71",
             "  %even = and i64 %up, -64",
             "  %fixed = inttoptr i64 %even to ptr",
             f"  %each = getelementptr {element}, ptr %fixed, i64 {self._memory.fixed}",

@@ -1,24 +1,26 @@
 """A built-in function around machine code, which reads what it is given and makes what it answers.
 
-`call(self, args, nargs)` is written in IR once for all programs and told by numbers in memory what
-the arguments are and how the outputs are nested. It takes floats, lists and tuples of floats, and
-contiguous arrays of float64; whatever else it is given, it answers `NotImplemented`, and Python's
-code looks closer. It reads of objects what CPython's and NumPy's headers lay open; where memory
-does not look as they say, there is no such function.
+`call(self, args, nargs, names)` is written in IR once for all programs and told by numbers in
+memory what the arguments are and how the outputs are nested. It takes floats, lists and tuples of
+floats, and contiguous arrays of the code's own numbers; whatever else it is given, it gives to a
+function of Python's that looks closer, or answers `NotImplemented` where there is none. It reads of
+objects what CPython's and NumPy's headers lay open; where memory does not look as they say, there
+is no such function.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib import import_module
+from math import prod
 from typing import Any, Final, NamedTuple
 
 from .builder import Builder, Callee
 from .code import SPARE, Code
-from .host import link, object_code
+from .host import library_address, link, object_code
 from .words import LANES
 
 _RELEASED: Final = 20_000
@@ -30,25 +32,26 @@ _DATA, _AXES, _LENGTHS, _DESCR, _FLAGS = 16, 24, 32, 56, 64
 """Where an array's fields are."""
 _PLAIN: Final = 0x1 | 0x100
 """The flags of an array that is contiguous and aligned."""
-_NEW_ARRAY: Final = 93
-"""The place of PyArray_New in NumPy's table of functions."""
-_DOUBLE: Final = 12
-"""NumPy's number for float64."""
+_NEW_ARRAY, _NEW_SCALAR = 93, 60
+"""The places of PyArray_New and PyArray_Scalar in NumPy's table of functions."""
 
-_FASTCALL: Final = 0x0080
+_FASTCALL: Final = 0x0080 | 0x0002
+"""Arguments as CPython has them in memory, named ones included."""
 _API: Final = (
     *("PyLong_AsVoidPtr", "PyFloat_FromDouble", "PyList_New", "PyList_Size", "PyList_GetItem"),
     *("PyList_SetItem", "PyTuple_Size", "PyTuple_GetItem", "PyDict_New", "PyDict_SetItem"),
     *("Py_IncRef", "Py_DecRef", "PyMem_RawMalloc", "PyMem_RawFree"),
-    *("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_NoMemory"),
+    *("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_NoMemory", "PyObject_Vectorcall"),
 )
 
 (_RUN, _GROUPS, _NUMBERS, _STACKS, _SCRATCH, _COLUMNS, _FIXED, _OUTPUTS, _WORK, _EACH) = range(10)
-_ROWS, _SCRATCH_EACH = 10, 11
-_HEAD: Final = 12
-"""What the numbers in memory are: these, then three for each argument, then the outputs."""
+_ROWS, _SCRATCH_EACH, _ARRAYS, _OTHERWISE = 10, 11, 12, 13
+_HEAD: Final = 14
+_GROUP: Final = 4
+"""What the numbers in memory are: so many, then four for each argument, then the outputs, then the
+shapes of the arguments, each after how many axes it has."""
 
-_ONE, _MANY, _STACK, _LIST, _DICT = range(5)
+_ONE, _MANY, _STACK, _WHOLE, _STACKED, _LIST, _DICT = range(7)
 """How outputs are nested: in what order their kinds, and what belongs to each, are listed."""
 
 
@@ -70,13 +73,27 @@ class _Owner(int):
     kept: tuple[Any, ...]
 
 
-def function_of(code: Code, name: str) -> Callable[..., Any] | None:
-    """A built-in function that runs the code; None where this Python cannot have one."""
-    caller = _caller()
-    if caller is None or code.layout.dtype != "float64":
+def code_of(function: Any) -> Code | None:
+    """The code that a function of `function_of` runs; None of any other."""
+    owner = getattr(function, "__self__", None)
+    return owner.code if isinstance(owner, _Owner) else None
+
+
+def function_of(
+    code: Code, name: str, otherwise: Callable[..., Any] | None = None
+) -> Callable[..., Any] | None:
+    """A built-in function that runs the code; None where this Python cannot have one.
+
+    otherwise  is called with arguments that are not seen to fit
+    """
+    caller = _caller(code.layout.dtype)
+    if caller is None:
         return None
     keys: list[Any] = []
     numbers = _told(code, keys)
+    if otherwise is not None:
+        keys.append(otherwise)
+        numbers[_OTHERWISE] = id(otherwise)
     told = (ctypes.c_int64 * len(numbers))(*numbers)
     definition = _Definition(name.encode(), caller.address, _FASTCALL, None)
     owner = _Owner(ctypes.addressof(told))
@@ -100,6 +117,9 @@ def _told(code: Code, keys: list[Any]) -> list[int]:
             outputs += [_MANY, *rest]
         elif kind == "s":
             outputs += [_STACK, rest[0]]
+        elif kind in "ab":
+            start, shape = rest
+            outputs += [_WHOLE if kind == "a" else _STACKED, start, prod(shape), len(shape), *shape]
         elif kind == "l":
             outputs += [_LIST, len(rest[0])]
             waiting += reversed(rest[0])
@@ -110,7 +130,12 @@ def _told(code: Code, keys: list[Any]) -> list[int]:
             keys.append(rest[0])
             outputs.append(id(rest[0]))
     fixed = [count for count, _, batched in layout.groups if not batched]
-    groups = [int(number) for group in layout.groups for number in group]
+    shapes: list[int] = []
+    groups: list[int] = []
+    first = _HEAD + _GROUP * len(layout.groups) + len(outputs)
+    for group, shape in zip(layout.groups, layout.rows_of, strict=True):
+        groups += [*map(int, group), first + len(shapes)]
+        shapes += [len(shape), *shape]
     head = [0] * _HEAD
     head[_RUN], head[_GROUPS], head[_NUMBERS] = code.address, len(layout.groups), layout.numbers
     head[_SCRATCH], head[_COLUMNS], head[_FIXED] = layout.scratch, layout.columns, sum(fixed)
@@ -118,7 +143,8 @@ def _told(code: Code, keys: list[Any]) -> list[int]:
     head[_WORK], head[_EACH] = layout.instructions - layout.each, layout.each
     head[_STACKS] = layout.stacks
     head[_ROWS], head[_SCRATCH_EACH] = int(layout.rows), layout.scratch_each
-    return [*head, *groups, *outputs]
+    head[_ARRAYS] = int(layout.arrays)
+    return [*head, *groups, *outputs, *shapes]
 
 
 class _Caller(NamedTuple):
@@ -128,14 +154,16 @@ class _Caller(NamedTuple):
     kept: Any
 
 
-@lru_cache(maxsize=1)
-def _caller() -> _Caller | None:
+@lru_cache(maxsize=2)
+def _caller(dtype: str) -> _Caller | None:
     if sys.implementation.name != "cpython" or not as_in_the_headers():
         return None
-    text = _Text().text()
+    text = _Text(dtype).text()
     api = ctypes.pythonapi
     needs = {name: ctypes.cast(getattr(api, name), ctypes.c_void_p).value or 0 for name in _API}
-    needs["PyArray_New"] = _array_maker()
+    needs["PyArray_New"] = _of_numpy(_NEW_ARRAY)
+    needs["PyArray_Scalar"] = _of_numpy(_NEW_SCALAR)
+    needs["memcpy"] = library_address("memcpy")
     library = link(object_code(text, 2, tidy=True), needs, ["call"])
     return _Caller(library["call"], library)
 
@@ -170,8 +198,8 @@ def as_in_the_headers() -> bool:
     return True
 
 
-def _array_maker() -> int:
-    """The address of PyArray_New."""
+def _of_numpy(place: int) -> int:
+    """The address of one of NumPy's functions, by its place in their table."""
     import numpy
 
     inside = "numpy._core" if int(numpy.__version__.split(".")[0]) >= 2 else "numpy.core"
@@ -179,15 +207,19 @@ def _array_maker() -> int:
     kind = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
     pointer = kind(("PyCapsule_GetPointer", ctypes.pythonapi))
     table = pointer(core._ARRAY_API, None)
-    return ctypes.c_int64.from_address(table + 8 * _NEW_ARRAY).value
+    return ctypes.c_int64.from_address(table + 8 * place).value
 
 
 class _Text(Builder):
-    """Writes `call` and what it needs."""
+    """Writes `call` and what it needs, for code that computes with numbers of a type."""
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: str) -> None:
+        import numpy
+
         super().__init__()
         self.api: dict[str, Any] = {}
+        self.dtype = numpy.dtype(dtype)
+        self.element = self.double if dtype == "float64" else self.ir.FloatType()
         self._declare()
 
     def text(self) -> str:
@@ -197,6 +229,7 @@ class _Text(Builder):
         self.length = self._write_length()
         self.rows = self._write_rows()
         self.plain = self._write_plain()
+        self.array = self._write_array()
         self.many = self._write_many()
         self.build = self._write_build()
         self._write_call()
@@ -222,7 +255,10 @@ class _Text(Builder):
             "PyEval_SaveThread": (p, []),
             "PyEval_RestoreThread": (nothing, [p]),
             "PyErr_NoMemory": (p, []),
+            "PyObject_Vectorcall": (p, [p, p, w, p]),
             "PyArray_New": (p, [p, self.small, p, self.small, p, p, self.small, self.small, p]),
+            "PyArray_Scalar": (p, [p, p, p]),
+            "memcpy": (p, [p, p, w]),
         }
         for name, (result, given) in kinds.items():
             kind = self.ir.FunctionType(result, given)
@@ -241,6 +277,12 @@ class _Text(Builder):
         found = self._read(b, thing, _TYPE, self.whole)
         return b.icmp_unsigned("==", found, self.number(id(kind)))
 
+    def _put(self, b: Any, number: Any, place: Any) -> None:
+        """Store a float64 as one of the code's numbers."""
+        if self.element is not self.double:
+            number = b.fptrunc(number, self.element)
+        b.store(number, place)
+
     def _refuse_unless(self, b: Any, condition: Any, answer: int = 0) -> None:
         with b.if_then(b.not_(condition), likely=False):
             b.ret(self.number(answer))
@@ -256,32 +298,32 @@ class _Text(Builder):
                     item = b.call(self.api[f"{name}_GetItem"], [row, i])
                     self._refuse_unless(b, self._is(b, item, float))
                     number = self._read(b, item, _FLOAT_VALUE, self.double)
-                    b.store(number, self.at(b, to, b.mul(i, stride), self.double))
+                    self._put(b, number, self.at(b, to, b.mul(i, stride), self.element))
                 b.ret(self.number(1))
         b.ret(self.number(0))
         return function
 
     def _write_table(self) -> Any:
-        """table(thing, axes, width): the address of an array's numbers, 0 where it is not one.
+        """table(thing, batched, shape): the address of an array's numbers, 0 where it is not one.
 
-        It must have so many axes, the last of them so long where there are two or width is not -1.
+        It must have this shape, which begins with how many axes there are, or rows of it.
         """
         import numpy
 
-        function, (thing, axes, width), b = self.function("table", self.whole, "pww")
+        function, (thing, batched, shape), b = self.function("table", self.whole, "pwp")
         self._refuse_unless(b, self._is(b, thing, numpy.ndarray))
         found = b.zext(self._read(b, thing, _AXES, self.small), self.whole)
-        self._refuse_unless(b, b.icmp_signed("==", found, axes))
+        axes = self.get(b, shape, 0)
+        self._refuse_unless(b, b.icmp_signed("==", found, b.add(axes, batched)))
         descr = self._read(b, thing, _DESCR, self.whole)
-        known = self.number(id(numpy.dtype(numpy.float64)))
-        self._refuse_unless(b, b.icmp_signed("==", descr, known))
+        self._refuse_unless(b, b.icmp_signed("==", descr, self.number(id(self.dtype))))
         flags = b.and_(self._read(b, thing, _FLAGS, self.small), self.small(_PLAIN))
         self._refuse_unless(b, b.icmp_signed("==", flags, self.small(_PLAIN)))
-        any_width = b.icmp_signed("==", width, self.number(-1))
-        with b.if_then(b.not_(any_width)):
-            lengths = self._read(b, thing, _LENGTHS, self.pointer)
-            last = self.get(b, lengths, b.sub(axes, self.number(1)))
-            self._refuse_unless(b, b.icmp_signed("==", last, width))
+        lengths = self._read(b, thing, _LENGTHS, self.pointer)
+        with self.loop(b, axes) as i:
+            length = self.get(b, lengths, b.add(i, batched))
+            wanted = self.get(b, shape, b.add(i, self.number(1)))
+            self._refuse_unless(b, b.icmp_signed("==", length, wanted))
         b.ret(self._read(b, thing, _DATA, self.whole))
         return function
 
@@ -301,15 +343,13 @@ class _Text(Builder):
         return function
 
     def _write_rows(self) -> Any:
-        """rows(thing, n, width, one, samples, columns, column): copy rows of samples to blocks.
+        """rows(thing, n, width, one, shape, samples, columns, column): rows of samples to blocks.
 
         Answers 1 for lists, 2 for an array, and 0 where they are neither.
         """
-        function, given, b = self.function("rows", self.whole, "pwwwpww")
-        thing, n, width, one, samples, columns, column = given
-        axes = b.sub(self.number(2), one)
-        last = b.select(b.icmp_signed("==", one, self.number(1)), self.number(-1), width)
-        data = b.call(self.table, [thing, axes, last])
+        function, given, b = self.function("rows", self.whole, "pwwwppww")
+        thing, n, width, one, shape, samples, columns, column = given
+        data = b.call(self.table, [thing, self.number(1), shape])
         with b.if_then(b.icmp_signed("!=", data, self.number(0))):
             source = b.inttoptr(data, self.pointer)
             with self.loop(b, n) as row:
@@ -337,50 +377,73 @@ class _Text(Builder):
         return function
 
     def _write_plain(self) -> Any:
-        """plain(thing, n, width, one, to): copy lists of rows side by side; whether it is one."""
-        function, given, b = self.function("plain", self.whole, "pwwwp")
-        thing, n, width, one, to = given
+        """plain(thing, n, width, one, shape, to): copy lists of rows; whether they fit.
+
+        Lists within rows do not.
+        """
+        function, given, b = self.function("plain", self.whole, "pwwwpp")
+        thing, n, width, one, shape, to = given
+        flat = b.icmp_signed("<=", self.get(b, shape, 0), self.number(1))
+        self._refuse_unless(b, flat)
         with b.if_then(b.icmp_signed("==", one, self.number(1))):
             b.ret(b.call(self.take, [thing, n, to, self.number(1)]))
         for kind, name in ((list, "PyList"), (tuple, "PyTuple")):
             with b.if_then(self._is(b, thing, kind)):
                 with self.loop(b, n) as row:
                     item = b.call(self.api[f"{name}_GetItem"], [thing, row])
-                    start = self.at(b, to, b.mul(row, width), self.double)
+                    start = self.at(b, to, b.mul(row, width), self.element)
                     taken = b.call(self.take, [item, width, start, self.number(1)])
                     self._refuse_unless(b, b.icmp_signed("==", taken, self.number(1)))
                 b.ret(self.number(1))
         b.ret(self.number(0))
         return function
 
-    def _write_many(self) -> Any:
-        """many(numbers, n, arrays): n numbers as a list, or as an array where `arrays` is not 0."""
+    def _write_array(self) -> Any:
+        """array(numbers, n, axes, lengths): a new array of n numbers."""
         import numpy
 
+        function, given, b = self.function("array", self.pointer, "pwwp")
+        numbers, n, axes, lengths = given
+        nothing, none = self.pointer(None), self.small(0)
+        count, kind = b.trunc(axes, self.small), self.small(self.dtype.num)
+        head = [self._fixed(b, numpy.ndarray), count, lengths, kind]
+        made = b.call(self.api["PyArray_New"], [*head, nothing, nothing, none, none, nothing])
+        with b.if_then(b.icmp_unsigned("!=", made, nothing)):
+            data = self._read(b, made, _DATA, self.pointer)
+            b.call(self.api["memcpy"], [data, numbers, b.mul(n, self._size())])
+        b.ret(made)
+        return function
+
+    def _size(self) -> Any:
+        """How many bytes a number has."""
+        return self.number(self.dtype.itemsize)
+
+    def _write_many(self) -> Any:
+        """many(numbers, n, arrays): n numbers as a list, or as an array where `arrays` is not 0."""
         function, (numbers, n, arrays), b = self.function("many", self.pointer, "pww")
         nothing = self.pointer(None)
         with b.if_then(b.icmp_signed("!=", arrays, self.number(0))):
             length = b.alloca(self.whole)
             b.store(n, length)
-            none = self.small(0)
-            given = [self._fixed(b, numpy.ndarray), self.small(1), length, self.small(_DOUBLE)]
-            made = b.call(self.api["PyArray_New"], [*given, nothing, nothing, none, none, nothing])
-            with b.if_then(b.icmp_unsigned("!=", made, nothing)):
-                data = self._read(b, made, _DATA, self.pointer)
-                with self.loop(b, n) as i:
-                    b.store(self.get(b, numbers, i, self.double), self.at(b, data, i, self.double))
-            b.ret(made)
+            b.ret(b.call(self.array, [numbers, n, self.number(1), length]))
         made = b.call(self.api["PyList_New"], [n])
         with b.if_then(b.icmp_unsigned("==", made, nothing)):
             b.ret(nothing)
         with self.loop(b, n) as i:
-            number = b.call(self.api["PyFloat_FromDouble"], [self.get(b, numbers, i, self.double)])
+            number = self._float(b, self.at(b, numbers, i, self.element))
             with b.if_then(b.icmp_unsigned("==", number, nothing), likely=False):
                 b.call(self.api["Py_DecRef"], [made])
                 b.ret(nothing)
             b.call(self.api["PyList_SetItem"], [made, i, number])
         b.ret(made)
         return function
+
+    def _float(self, b: Any, place: Any) -> Any:
+        """A number as an object: a float, or NumPy's scalar of another type."""
+        if self.element is self.double:
+            return b.call(self.api["PyFloat_FromDouble"], [b.load(place, typ=self.double)])
+        descr, nothing = self._fixed(b, self.dtype), self.pointer(None)
+        return b.call(self.api["PyArray_Scalar"], [place, descr, nothing])
 
     def _write_build(self) -> Any:
         """build(at, out, numbers, n, arrays): the outputs from the place in the list on.
@@ -396,8 +459,7 @@ class _Text(Builder):
         for number in (_ONE, _MANY, _STACK):
             with b.if_then(b.icmp_signed("==", kind, self.number(number))):
                 if number == _ONE:
-                    value = self.get(b, out, first, self.double)
-                    b.ret(b.call(self.api["PyFloat_FromDouble"], [value]))
+                    b.ret(self._float(b, self.at(b, out, first, self.element)))
                     continue
                 start, count = first, n
                 if number == _MANY:
@@ -405,8 +467,25 @@ class _Text(Builder):
                     b.store(self.at(b, place, 3, self.whole), at)
                 else:
                     start = b.add(numbers, b.mul(first, n))
-                where = self.at(b, out, start, self.double)
+                where = self.at(b, out, start, self.element)
                 b.ret(b.call(self.many, [where, count, arrays]))
+        for number in (_WHOLE, _STACKED):
+            with b.if_then(b.icmp_signed("==", kind, self.number(number))):
+                count, axes = self.get(b, place, 2), self.get(b, place, 3)
+                lengths = self.at(b, place, 4, self.whole)
+                b.store(self.at(b, lengths, axes, self.whole), at)
+                if number == _WHOLE:
+                    where = self.at(b, out, first, self.element)
+                    b.ret(b.call(self.array, [where, count, axes, lengths]))
+                    continue
+                whole = b.alloca(self.whole, b.add(axes, one))
+                b.store(n, whole)
+                with self.loop(b, axes) as i:
+                    length = self.get(b, lengths, i)
+                    b.store(length, self.at(b, whole, b.add(i, one), self.whole))
+                where = self.at(b, out, b.add(numbers, b.mul(first, n)), self.element)
+                given = [where, b.mul(count, n), b.add(axes, one), whole]
+                b.ret(b.call(self.array, given))
         with b.if_then(b.icmp_signed("==", kind, self.number(_LIST))):
             made = b.call(self.api["PyList_New"], [first])
             with b.if_then(b.icmp_unsigned("==", made, nothing)):
@@ -438,15 +517,20 @@ class _Text(Builder):
         return function
 
     def _write_call(self) -> None:
-        """call(self, args, nargs)."""
-        _, (owner, args, count), b = self.function("call", self.pointer, "ppw", public=True)
+        """call(self, args, nargs, names)."""
+        given = self.function("call", self.pointer, "ppwp", public=True)
+        _, (owner, args, count, names), b = given
         told = b.call(self.api["PyLong_AsVoidPtr"], [owner])
         groups = self.get(b, told, _GROUPS)
         refused = b.append_basic_block("refused")
         freed = b.append_basic_block("freed")
         known = b.append_basic_block("known")
-        b.cbranch(b.icmp_signed("==", count, groups), known, refused)
+        plain = b.icmp_unsigned("==", names, self.pointer(None))
+        b.cbranch(b.and_(plain, b.icmp_signed("==", count, groups)), known, refused)
         b.position_at_end(refused)
+        otherwise = self.get(b, told, _OTHERWISE, self.pointer)
+        with b.if_then(b.icmp_unsigned("!=", otherwise, self.pointer(None))):
+            b.ret(b.call(self.api["PyObject_Vectorcall"], [otherwise, args, count, names]))
         answer = self._fixed(b, NotImplemented)
         b.call(self.api["Py_IncRef"], [answer])
         b.ret(answer)
@@ -469,10 +553,13 @@ class _Text(Builder):
         b.call(self.api["PyMem_RawFree"], [memory])
         b.ret(result)
 
-    def _group(self, b: Any, told: Any, g: Any) -> list[Any]:
-        """How many numbers argument g is, whether one by itself, whether a row per sample."""
-        start = b.add(self.number(_HEAD), b.mul(g, self.number(3)))
-        return [self.get(b, told, b.add(start, self.number(i))) for i in range(3)]
+    def _group(self, b: Any, told: Any, g: Any) -> tuple[Any, Any, Any, Any]:
+        """Of an argument: how many numbers, whether one by itself, a row per sample; its shape."""
+        start = b.add(self.number(_HEAD), b.mul(g, self.number(_GROUP)))
+        width, single, batched, place = [
+            self.get(b, told, b.add(start, self.number(i))) for i in range(_GROUP)
+        ]
+        return width, single, batched, self.at(b, told, place, self.whole)
 
     def _count_samples(self, b: Any, told: Any, args: Any, groups: Any, refused: Any) -> Any:
         """How many samples the batched arguments have; 1 without any."""
@@ -502,7 +589,7 @@ class _Text(Builder):
         b.store(self.get(b, told, _COLUMNS), found)
         as_rows = b.icmp_signed("==", self.get(b, told, _ROWS), self.number(1))
         with b.if_then(as_rows), self.loop(b, groups) as g:
-            width, _, batched = self._group(b, told, g)
+            width, _, batched, _ = self._group(b, told, g)
             array = self._is(b, self.get(b, args, g, self.pointer), numpy.ndarray)
             with b.if_then(b.and_(b.icmp_signed("==", batched, self.number(1)), array)):
                 b.store(b.sub(b.load(found, typ=self.whole), width), found)
@@ -513,16 +600,17 @@ class _Text(Builder):
         eight = self.number(LANES)
         blocks = b.sdiv(b.add(samples, self.number(LANES - 1)), eight)
         spare = b.mul(b.add(samples, self.number(SPARE)), self.get(b, told, _SCRATCH_EACH))
-        counts = {
-            "addresses": self.get(b, told, _GROUPS),
-            "rows": self.get(b, told, _GROUPS),
+        stacked = b.mul(self.get(b, told, _STACKS), samples)
+        numbers = {
             "numbers": self.get(b, told, _FIXED),
             "samples": b.mul(b.mul(blocks, columns), eight),
             "scratch": b.add(self.get(b, told, _SCRATCH), spare),
+            "out": b.add(self.get(b, told, _NUMBERS), stacked),
         }
-        outputs = self.get(b, told, _NUMBERS)
-        stacked = b.mul(self.get(b, told, _STACKS), samples)
-        counts["out"] = b.add(outputs, stacked)
+        counts = {name: self.get(b, told, _GROUPS) for name in ("addresses", "rows")}
+        for name, count in numbers.items():
+            size = b.add(b.mul(count, self._size()), self.number(7))
+            counts[name] = b.sdiv(size, eight)
         total: Any = self.number(1)
         starts = {}
         for name, count in counts.items():
@@ -542,28 +630,28 @@ class _Text(Builder):
         arrays, used, fixed, column = (b.alloca(self.whole) for _ in range(4))
         for variable in (arrays, used, fixed, column):
             b.store(self.number(0), variable)
+        b.store(self.get(b, told, _ARRAYS), arrays)
         where, next_rows = b.alloca(self.pointer), b.alloca(self.pointer)
         b.store(parts["rows"], next_rows)
         columns, one = self.get(b, told, _COLUMNS), self.number(1)
         as_rows = b.icmp_signed("==", self.get(b, told, _ROWS), one)
         with self.loop(b, groups) as g:
-            width, single, batched = self._group(b, told, g)
+            width, single, batched, shape = self._group(b, told, g)
             thing = self.get(b, args, g, self.pointer)
             with b.if_else(b.icmp_signed("==", batched, one)) as (rows, numbers):
                 with rows:
                     at = b.load(column, typ=self.whole)
                     with b.if_else(as_rows) as (plain, blocks):
                         with plain:
-                            start = self.at(b, parts["samples"], b.mul(at, samples), self.double)
-                            address = self._rows_of(
-                                b, thing, samples, width, single, start, arrays, where, freed
-                            )
+                            start = self.at(b, parts["samples"], b.mul(at, samples), self.element)
+                            given = [thing, samples, width, single, shape, start]
+                            address = self._rows_of(b, given, arrays, where, freed)
                             place = b.load(next_rows, typ=self.pointer)
                             b.store(address, place)
                             b.store(self.at(b, place, 1, self.pointer), next_rows)
                         with blocks:
-                            given = [thing, samples, width, single, parts["samples"], columns, at]
-                            taken = b.call(self.rows, given)
+                            given = [thing, samples, width, single, shape]
+                            taken = b.call(self.rows, [*given, parts["samples"], columns, at])
                             self._go_on_if(b, b.icmp_signed("!=", taken, self.number(0)), freed)
                             with b.if_then(b.icmp_signed("==", taken, self.number(2))):
                                 b.store(one, arrays)
@@ -572,9 +660,10 @@ class _Text(Builder):
                     b.store(b.add(at, skipped), column)
                 with numbers:
                     start = b.load(used, typ=self.whole)
-                    own = self.at(b, parts["numbers"], start, self.double)
+                    own = self.at(b, parts["numbers"], start, self.element)
                     b.store(b.add(start, width), used)
-                    address = self._numbers_of(b, thing, width, single, own, arrays, where, freed)
+                    given = [thing, width, single, shape, own]
+                    address = self._numbers_of(b, given, arrays, where, freed)
                     number = b.load(fixed, typ=self.whole)
                     b.store(address, self.at(b, parts["addresses"], number, self.pointer))
                     b.store(b.add(number, one), fixed)
@@ -585,58 +674,42 @@ class _Text(Builder):
         b.cbranch(condition, good, otherwise)
         b.position_at_end(good)
 
-    def _rows_of(
-        self,
-        b: Any,
-        thing: Any,
-        samples: Any,
-        width: Any,
-        single: Any,
-        own: Any,
-        arrays: Any,
-        where: Any,
-        freed: Any,
-    ) -> Any:
-        """The address of rows of samples: an array's own, or those copied to `own`."""
+    def _rows_of(self, b: Any, given: Sequence[Any], arrays: Any, where: Any, freed: Any) -> Any:
+        """The address of rows of samples: an array's own, or those that are copied."""
+        thing, samples, width, single, shape, own = given
         b.store(own, where)
-        axes = b.sub(self.number(2), single)
-        last = b.select(b.icmp_signed("==", single, self.number(1)), self.number(-1), width)
-        data = b.call(self.table, [thing, axes, last])
+        data = b.call(self.table, [thing, self.number(1), shape])
         with b.if_else(b.icmp_signed("!=", data, self.number(0))) as (array, row):
             with array:
                 b.store(b.inttoptr(data, self.pointer), where)
                 b.store(self.number(1), arrays)
             with row:
-                taken = b.call(self.plain, [thing, samples, width, single, own])
+                taken = b.call(self.plain, [thing, samples, width, single, shape, own])
                 self._go_on_if(b, b.icmp_signed("==", taken, self.number(1)), freed)
         return b.load(where, typ=self.pointer)
 
-    def _numbers_of(
-        self,
-        b: Any,
-        thing: Any,
-        width: Any,
-        single: Any,
-        own: Any,
-        arrays: Any,
-        where: Any,
-        freed: Any,
-    ) -> Any:
-        """The address of an argument's numbers: an array's own, or those copied to `own`."""
+    def _numbers_of(self, b: Any, given: Sequence[Any], arrays: Any, where: Any, freed: Any) -> Any:
+        """The address of an argument's numbers: an array's own, or those that are copied."""
+        thing, width, single, shape, own = given
+        one, none = self.number(1), self.number(0)
         b.store(own, where)
-        with b.if_else(b.icmp_signed("==", single, self.number(1))) as (alone, several):
+        with b.if_else(b.icmp_signed("==", single, one)) as (alone, several):
             with alone:
                 self._go_on_if(b, self._is(b, thing, float), freed)
-                b.store(self._read(b, thing, _FLOAT_VALUE, self.double), own)
+                self._put(b, self._read(b, thing, _FLOAT_VALUE, self.double), own)
             with several:
-                data = b.call(self.table, [thing, self.number(1), width])
-                with b.if_else(b.icmp_signed("!=", data, self.number(0))) as (array, row):
+                data = b.call(self.table, [thing, none, shape])
+                with b.if_else(b.icmp_signed("!=", data, none)) as (array, row):
                     with array:
                         b.store(b.inttoptr(data, self.pointer), where)
-                        b.store(self.number(1), arrays)
+                        b.store(one, arrays)
                     with row:
-                        taken = b.call(self.take, [thing, width, own, self.number(1)])
-                        self._go_on_if(b, b.icmp_signed("==", taken, self.number(1)), freed)
+                        # to `take`, lists within lists are no numbers, and other lists of as many
+                        # numbers as a matrix has are no matrix
+                        flat = b.icmp_signed("==", self.get(b, shape, 0), one)
+                        self._go_on_if(b, flat, freed)
+                        taken = b.call(self.take, [thing, width, own, one])
+                        self._go_on_if(b, b.icmp_signed("==", taken, one), freed)
         return b.load(where, typ=self.pointer)
 
     def _pad(self, b: Any, told: Any, samples: Any, blocks: Any) -> None:
@@ -659,6 +732,7 @@ class _Text(Builder):
         """Run the code, without the interpreter's lock where it takes long."""
         as_rows = b.icmp_signed("==", self.get(b, told, _ROWS), self.number(1))
         batch = b.select(as_rows, parts["rows"], parts["samples"])
+        b.store(self.number(0), parts["scratch"])  # nothing says to stop
         given = [parts["addresses"], batch, samples, parts["out"], parts["scratch"]]
         run = Callee(self.get(b, told, _RUN, self.pointer), self.run_type())
         work = b.add(self.get(b, told, _WORK), b.mul(self.get(b, told, _EACH), samples))

@@ -6,7 +6,9 @@ import ctypes
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
+from math import prod
 from typing import Any, Final
 
 from ..target import Source
@@ -16,6 +18,10 @@ from .words import LANES
 
 QUICK: Final = 10_000
 """Programs of more instructions are compiled without optimization, which takes a third the time."""
+
+PACKED: Final = 2_000
+"""In those of no more, LLVM looks for numbers that are treated alike: a quarter less time for a
+call, and half as much again to compile."""
 
 NESTS: Final = 2_000
 """The same of more nests of loops."""
@@ -45,8 +51,12 @@ class Layout:
     scratch_each  how many numbers of memory more it needs for each sample
     dtype    what the numbers are
     nests    how many nests of loops there are
+    shapes   of each argument its shape, or that of a sample's row; none where all are vectors
+    arrays   whether outputs are arrays whatever the arguments are
     block    how many samples are taken at a time; 0 where all are
     part     how many samples, at the least, threads take at a time; 0 where one thread takes all
+    threaded whether it may start threads
+    products how many products of matrices are computed in blocks
     """
 
     groups: list[tuple[int, bool, bool]]
@@ -61,7 +71,11 @@ class Layout:
     dtype: str = "float64"
     nests: int = 0
     block: int = 0
+    shapes: list[list[int]] = field(default_factory=list)
+    arrays: bool = False
     part: int = 0
+    threaded: bool = False
+    products: int = 0
 
     @classmethod
     def of(cls, source: Source) -> Layout:
@@ -73,6 +87,11 @@ class Layout:
     def columns(self) -> int:
         """How many numbers a sample has."""
         return sum(count for count, _, batched in self.groups if batched)
+
+    @property
+    def rows_of(self) -> list[list[int]]:
+        """The shape of each argument, or of a sample's row of it."""
+        return self.shapes or [[] if single else [count] for count, single, _ in self.groups]
 
     def room(self, samples: int) -> int:
         """How many numbers of memory the code needs for so many samples."""
@@ -87,18 +106,22 @@ class Layout:
 def told(source: Source) -> list[str]:
     """What there is to say of code that is made of loops."""
     layout = Layout.of(source)
+    shared = ""
+    if layout.part:
+        shared = f"{2 * layout.part:,} samples or more on up to {threads()} threads"
     if not layout.rows:
-        return []
+        return [f"machine code: {shared}"] if shared else []
     once = layout.instructions - layout.each
     work = f"about {once:,} operations on vectors a call"
     if layout.batched:
         work += f" and {layout.each:,} a sample"
     blocks = f", over blocks of up to {layout.block:,} samples" if layout.block else ""
-    shared = ""
-    if layout.part:
-        shared = f"; {2 * layout.part:,} samples or more on up to {threads()} threads"
+    if layout.products:
+        blocks = f"{blocks}; {layout.products:,} products of matrices in blocks"
+        if layout.threaded:
+            blocks = f"{blocks}, large ones on up to {threads()} threads"
     nests = f"{layout.nests:,} nests of loops in {layout.dtype}"
-    return [f"machine code: {nests}{blocks}; {work}{shared}"]
+    return [f"machine code: {nests}{blocks}; {work}{'; ' * bool(shared)}{shared}"]
 
 
 class Code:
@@ -112,16 +135,43 @@ class Code:
             for i, function in enumerate(self._callbacks)
         }
         needs |= library_addresses(source.text)
-        names = ["run", "threads"] if self.layout.part else ["run"]
+        names = ["run", "threads"] if self.layout.threaded else ["run"]
         self._library = link(source.binary or compiled(source), needs, names)
         self.address: int = self._library["run"]
-        if self.layout.part:
+        if self.layout.threaded:
             ctypes.c_int64.from_address(self._library["threads"]).value = threads()
         self._run = _RUN(self.address)
 
     def call(self, *arguments: Any) -> Any:
-        """What `run` gives."""
-        return self.run(arguments)
+        """What `run` gives; `NotImplemented` for arguments that have to be prepared."""
+        return self.run(arguments) if self._fit(arguments) else NotImplemented
+
+    def _fit(self, arguments: Sequence[Any]) -> bool:
+        """Whether arguments are floats, lists of them and arrays, of the right types and shapes."""
+        import numpy
+
+        layout, lengths = self.layout, set()
+        if len(arguments) != len(layout.groups):
+            return False
+        each = zip(arguments, layout.groups, layout.rows_of, strict=True)
+        for argument, (_, single, batched), row in each:
+            if single and not batched:
+                if type(argument) is not float:
+                    return False
+                continue
+            if type(argument) is not numpy.ndarray and not _are_floats(argument):
+                return False
+            try:
+                array = numpy.asarray(argument)
+            except ValueError:
+                return False
+            exact = array.dtype.isnative and array.dtype in (numpy.float64, layout.dtype)
+            if batched and array.ndim:
+                lengths.add(len(array))
+            empty = batched and not len(argument) and type(argument) is not numpy.ndarray
+            if not exact or (array.shape[batched:] != tuple(row) and not empty):
+                return False
+        return len(lengths) <= 1
 
     def run(self, arguments: Sequence[Any]) -> Any:
         """The outputs for arguments that fit: floats, sequences of them, arrays.
@@ -140,10 +190,11 @@ class Code:
         samples = _addresses(batch) if layout.rows else self.blocks(batch)
         out = numpy.empty(layout.numbers + layout.stacks * n, kind)
         scratch = numpy.empty(layout.room(n), kind)
+        scratch[:2] = 0  # nothing says to stop
         given = (_addresses(groups), samples, out, scratch)
         where = [array.ctypes.data for array in given]
         self._run(where[0], where[1], n, where[2], where[3])
-        arrays = any(isinstance(argument, numpy.ndarray) for argument in arguments)
+        arrays = layout.arrays or any(isinstance(a, numpy.ndarray) for a in arguments)
         return self._nested(self.layout.outputs, out if arrays else out.tolist(), n)
 
     def blocks(self, batch: Sequence[Any]) -> Any:
@@ -172,17 +223,30 @@ class Code:
         if kind == "s":
             start = self.layout.numbers + rest[0] * n
             return out[start : start + n]
+        if kind in "ab":
+            start, shape = rest
+            if kind == "b":
+                start, shape = self.layout.numbers + start * n, [n, *shape]
+            return out[start : start + prod(shape)].reshape(shape).copy()
         if kind == "l":
             return [self._nested(item, out, n) for item in rest[0]]
         return {key: self._nested(item, out, n) for key, item in rest[0]}
+
+
+def _are_floats(argument: Any) -> bool:
+    """Whether this is a list or a tuple of floats, or of such rows."""
+    if type(argument) not in (list, tuple):
+        return False
+    rows = [row for row in argument if type(row) in (list, tuple)]
+    return all(type(item) is float for item in (chain(*rows) if rows else argument))
 
 
 def compiled(source: Source) -> bytes:
     """The machine code of a text, for the processor at hand."""
     layout = Layout.of(source)
     quick = layout.nests <= NESTS if layout.rows else layout.instructions <= QUICK
-    effort = 2 if quick else 0
-    return object_code(source.text, effort)
+    packed = not layout.rows and layout.instructions <= PACKED
+    return object_code(source.text, 2 if quick else 0, packed=packed)
 
 
 def _addresses(arrays: Sequence[Any]) -> Any:

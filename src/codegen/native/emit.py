@@ -6,7 +6,7 @@
     samples  those that are not, eight samples to a block: all numbers of a row, eight of each
     n        how many samples; what fills the last block up counts nothing
     out      the results that are numbers, then n of each that is one per sample
-    scratch  room for what pieces leave to each other
+    scratch  room for what pieces leave to each other; what says to stop is the first there
 
 Eight samples are computed at once. Over the samples, number i is added to partial sum i mod 8, and
 those to ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7)), on every processor. Everything else is
@@ -26,10 +26,24 @@ from ..target import Source
 from .functions import Functions
 from .pieces import Numbers, Piece, Place, Vectors
 from .plan import Unit, chunks, one_by_one, units
+from .threads import (
+    ALONE,
+    DECLARED,
+    NEVER,
+    STOP,
+    STOPPED,
+    Parts,
+    parts,
+    shared_lines,
+    shared_text,
+)
 from .words import LANES
 
 PIECE: Final = 250
 """Instructions in a piece: LLVM's time for one grows faster than its length."""
+
+WHOLE: Final = 1_000
+"""A program of no more instructions is in one piece, so that all it computes stays in registers."""
 
 MAX_INSTRUCTIONS: Final = 300_000
 """The longest program that is compiled: that takes about half a minute."""
@@ -79,7 +93,7 @@ class _Emitter:
     def __init__(self, program: Program, fused: bool) -> None:
         self.program = program
         self.functions = Functions(fused)
-        self.memory = _Memory()
+        self.memory = _Memory(used=LANES)
         self.texts: list[str] = []
         self.results, self.stacks, self.tree = _results(program)
         self.positions: dict[Operand, list[int]] = {}
@@ -90,6 +104,7 @@ class _Emitter:
         varying |= {leaf for group in program.groups if group.batched for leaf in group.leaves}
         self.looped = [g for g in program.gathers if g.stacked or g.operand in varying]
         self.summed = [g for g in self.looped if not g.stacked]
+        self._divided: Parts | None = None
         self.same = [g for g in program.gathers if not g.stacked and g.operand not in varying]
 
     def _place_leaves(self) -> None:
@@ -108,6 +123,8 @@ class _Emitter:
         program = self.program
         long = self.functions.is_long
         body = [
+            "  %fixed = getelementptr i8, ptr %scratch, i64 0",
+            *STOP,
             *self._stage("once", units(program.once, lambda i: long(i.op, i.statics)), 1),
             *self._samples(),
             *self._stage("after", units(program.after, lambda i: True), 1),
@@ -124,6 +141,8 @@ class _Emitter:
             "}",
             "",
             *self.functions.text(),
+            NEVER,
+            *(DECLARED if self._divided else ()),
             "!0 = !{}",
         ]
         text = "\n".join(lines) + "\n"
@@ -146,12 +165,15 @@ class _Emitter:
             "scratch": self.memory.used,
             "instructions": len(self.program.instructions),
             "each": len(self.program.each),
+            "part": self._divided.least if self._divided else 0,
+            "threaded": self._divided is not None,
         }
 
     def _stage(self, name: str, ordered: Sequence[Unit], lanes: int) -> list[str]:
         """The pieces of a stage; answers the lines that call them."""
         calls = []
-        pieces = chunks(ordered, PIECE)
+        short = len(self.program.instructions) <= WHOLE
+        pieces = chunks(ordered, max(PIECE, WHOLE) if short else PIECE)
         self._leave_room(pieces, lanes)
         waiting = self._waiting() if lanes > 1 else {}
         for number, piece in enumerate(pieces):
@@ -213,8 +235,8 @@ class _Emitter:
 
     def _write(self, name: str, piece: Piece, given: str = _GIVEN) -> str:
         """Write a piece as a function; answers the line that calls it."""
-        self.texts += [f"define internal void {name}({given}) {{", *piece.lines(), "  ret void"]
-        self.texts += ["}", ""]
+        head = f"define internal void {name}({given}) noinline {{"
+        self.texts += [head, *piece.lines(), "  ret void", "}", ""]
         self.functions.intrinsics |= piece.block.intrinsics
         passed = given if "%first" in given else given.replace("%block", "%samples")
         return f"  call void {name}({passed})"
@@ -232,25 +254,52 @@ class _Emitter:
         memory.align()
         memory.room([g.name for g in self.same], 1)
         calls = self._stage("each", one_by_one(program.each), LANES)
-        width = sum(len(group.leaves) for group in program.groups if group.batched)
         first = memory.places[_partial(self.summed[0])].offset if self.summed else 0
-        cleared = 8 * LANES * len(self.summed)
+        count = LANES * len(self.summed)
+        self.texts += self._part(calls, first, count)
+        if not self.functions.asked:
+            each = len(program.each) / LANES
+            self._divided = parts(each, memory.used, 8, LANES)
+        if self._divided is not None:
+            added = _added(first, count)
+            self.texts += shared_text(self._divided, "double", 0, memory.used, 0, added)
+        return [
+            "  %rows = getelementptr i8, ptr %samples, i64 0",
+            "  %results = getelementptr i8, ptr %out, i64 0",
+            "  %each = getelementptr i8, ptr %scratch, i64 0",
+            "  %total = add i64 %n, 0",
+            f"  %room = add i64 {LANES}, 0",
+            *(shared_lines(self._divided) if self._divided else [ALONE]),
+            *self._folds(sums),
+        ]
+
+    def _part(self, calls: Sequence[str], first: int, count: int) -> list[str]:
+        """The function that computes the samples of a part, a vector of them at a time.
+
+        first, count  where the partial sums are, and how many numbers
+        """
+        width = sum(len(group.leaves) for group in self.program.groups if group.batched)
         self.functions.intrinsics.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
         return [
+            "define internal void @part(ptr %groups, ptr %samples, i64 %n, ptr %out, ptr %own, "
+            "ptr %scratch, ptr %each, i64 %room, i64 %from, i64 %end, ptr %stop) noinline {",
             f"  %sums = getelementptr double, ptr %scratch, i64 {first}",
-            f"  call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {cleared}, i1 false)",
-            "  %any = icmp sgt i64 %n, 0",
-            "  br i1 %any, label %more, label %done",
-            "more:",
-            "  %first = phi i64 [0, %0], [%next, %more]",
+            f"  call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {8 * count}, i1 false)",
+            "  %any = icmp slt i64 %from, %end",
+            "  br i1 %any, label %block.of, label %done",
+            "block.of:",
+            "  %first = phi i64 [%from, %0], [%next, %block.of]",
             f"  %start = mul i64 %first, {width}",
             "  %block = getelementptr double, ptr %samples, i64 %start",
             *calls,
             f"  %next = add i64 %first, {LANES}",
-            "  %again = icmp slt i64 %next, %n",
-            "  br i1 %again, label %more, label %done",
+            "  %more = icmp slt i64 %next, %end",
+            *STOPPED,
+            "  br i1 %again, label %block.of, label %done",
             "done:",
-            *self._folds(sums),
+            "  ret void",
+            "}",
+            "",
         ]
 
     def _folds(self, sums: int) -> list[str]:
@@ -275,6 +324,22 @@ class _Emitter:
             writer.copy(wanted[start : start + PIECE])
             calls.append(self._write(f"@copy.{number}", writer))
         return calls
+
+
+def _added(first: int, count: int) -> list[str]:
+    """The lines that add the partial sums of a part to those so far."""
+    whole, lines = f"<{LANES} x double>", []
+    for number in range(first, first + count, LANES):
+        names = [f"%sum.{number}.{place}" for place in range(5)]
+        lines += [
+            f"  {names[0]} = getelementptr double, ptr %fixed, i64 {number}",
+            f"  {names[1]} = getelementptr double, ptr %own.fixed, i64 {number}",
+            f"  {names[2]} = load {whole}, ptr {names[0]}, align 8",
+            f"  {names[3]} = load {whole}, ptr {names[1]}, align 8",
+            f"  {names[4]} = fadd {whole} {names[2]}, {names[3]}",
+            f"  store {whole} {names[4]}, ptr {names[0]}, align 8",
+        ]
+    return lines
 
 
 def _partial(gather: Gather) -> str:

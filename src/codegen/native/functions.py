@@ -60,7 +60,11 @@ class Functions:
             calls = self._calls[name]
             if calls:
                 inline = calls <= _INLINED and not any(line.endswith(":") for line in body)
-                lines += [f"{self._heads[name]}{' alwaysinline' if inline else ''} {{", *body, "}"]
+                lines += [
+                    f"{self._heads[name]}{' alwaysinline' if inline else ' noinline'} {{",
+                    *body,
+                    "}",
+                ]
                 lines += [""]
         for place, (op, _) in enumerate(self.asked):
             given = ", ".join(["double"] * op.arity)

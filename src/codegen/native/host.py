@@ -89,21 +89,27 @@ def _linker() -> Any:
 
 
 def object_code(
-    text: str, effort: int = 2, chosen: Host | None = None, tidy: bool = False
+    text: str,
+    effort: int = 2,
+    chosen: Host | None = None,
+    tidy: bool = False,
+    packed: bool = False,
 ) -> bytes:
     """IR as machine code for a processor, the one at hand unless another is given.
 
     effort  LLVM's level of optimization, 0 to 3; nothing is reordered or fused at any
     tidy    whether the text has variables in memory that should be in registers
+    packed  whether single numbers that are treated alike become lanes of vectors
     """
     llvm = binding()
     machine = _machine(chosen or host(), effort)
     module = llvm.parse_assembly(text)
     module.triple = machine.triple
     module.data_layout = str(machine.target_data)
-    tuning = llvm.create_pipeline_tuning_options(speed_level=0)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=int(packed))
+    tuning.slp_vectorization = packed
     builder = llvm.create_pass_builder(machine, tuning)
-    passes = llvm.create_new_module_pass_manager()
+    passes = builder.getModulePassManager() if packed else llvm.create_new_module_pass_manager()
     passes.add_always_inliner_pass()
     if tidy:
         passes.add_sroa_pass()

@@ -83,6 +83,9 @@ class Chooser:
         """The cheapest way, and its cost."""
         value = statement.value
         batch = [k for k, axis in enumerate(statement.axes) if axis.length == BATCH]
+        samples = self.storages[statement.array].samples
+        if batch and samples is not None and not samples.in_lanes:  # rows, written one by one
+            return 0.0, Lanes(None, (None,) * _terms(statement))
         if batch:
             chosen = Lanes(batch[0], (None,) * _terms(statement))
             return self._cost(statement, chosen), chosen

@@ -1,12 +1,15 @@
 """Whole epochs in machine code: samples are put in order, steps taken, losses noted.
 
 Python is asked only between calls of some hundredths of a second, so that Ctrl-C finds whole steps.
+Where a step may take longer, steps are taken on another thread, and one that Ctrl-C finds under way
+is given up: the parameters stay those of the step before.
 """
 
 from __future__ import annotations
 
 import ctypes
 import math
+import threading
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -23,11 +26,16 @@ from .words import LANES
 _TURN: Final = 0.05
 """About how many seconds of steps are taken before Python looks for Ctrl-C."""
 
+WATCHED: Final = 20_000_000
+"""Steps of more operations on vectors may take longer than that: they are watched."""
+
 _DIVERGED: Final = 1
+_STOPPED: Final = 2
 _FIELDS: Final = (
     *("run", "groups", "out", "scratch", "samples", "losses", "orders", "x", "y", "params"),
     *("state", "n", "size", "steps", "x_width", "y_width", "params_count", "state_count"),
     *("params_at", "state_at", "loss_at", "packed", "next", "last", "order_row", "as_rows"),
+    "stop",
 )
 _AT: Final = {name: place for place, name in enumerate(_FIELDS)}
 """What the loop is told in memory: addresses, lengths, positions among the results, and how far."""
@@ -61,6 +69,12 @@ class NativeLoop:
         self._places = dict(widths)
         self._speed = math.inf
 
+    def _is_long(self, samples: int) -> bool:
+        """Whether a step over so many samples may take long."""
+        layout = self._code.layout
+        each = layout.each if layout.rows else layout.each / LANES
+        return layout.instructions - layout.each + each * samples > WATCHED
+
     def __call__(
         self, params: Any, state: Any, data: tuple[Any, Any], size: int, orders: Any, count: int
     ) -> Progress:
@@ -77,23 +91,28 @@ class NativeLoop:
         steps = -(-len(X) // size)
         losses = numpy.empty(count * steps)
         told, kept = self._told((X, Y), (params, state), losses, size, orders)
-        progress = ctypes.c_int64 * 1
-        done = progress.from_buffer(told, 8 * _AT["next"])
-        stopped: Stopped = "finished"
-        try:
-            while done[0] < count * steps:
-                told[_AT["last"]] = min(count * steps, done[0] + self._ahead())
-                before, start = done[0], time.perf_counter()
-                diverged = _steps().function(ctypes.addressof(told)) == _DIVERGED
-                self._speed = (time.perf_counter() - start) / max(1, done[0] - before)
-                if diverged:
-                    stopped = "diverged"
-                    break
-        except KeyboardInterrupt:
-            stopped = "interrupted"
+        if self._is_long(min(size, len(X))):
+            stopped = _watched(told, kept, count * steps)
+        else:
+            stopped = self._in_turns(told, count * steps)
         del kept
-        taken = done[0] + (stopped == "diverged")
+        taken = told[_AT["next"]] + (stopped == "diverged")
         return Progress(losses[:taken].tolist(), params, state, stopped)
+
+    def _in_turns(self, told: Any, steps: int) -> Stopped:
+        """Take so many steps, some at a time."""
+        try:
+            while told[_AT["next"]] < steps:
+                told[_AT["last"]] = min(steps, told[_AT["next"]] + self._ahead())
+                before, start = told[_AT["next"]], time.perf_counter()
+                diverged = _steps().function(ctypes.addressof(told)) == _DIVERGED
+                taken = max(1, told[_AT["next"]] - before)
+                self._speed = (time.perf_counter() - start) / taken
+                if diverged:
+                    return "diverged"
+        except KeyboardInterrupt:
+            return "interrupted"
+        return "finished"
 
     def _ahead(self) -> int:
         """How many steps take about a turn; one while that is not known."""
@@ -148,9 +167,37 @@ class NativeLoop:
             "last": 0,
             "order_row": 0 if orders is None else len(X),
             "as_rows": int(layout.rows),
+            "stop": 0,
         }
         told = (ctypes.c_int64 * len(_FIELDS))(*[numbers[name] for name in _FIELDS])
+        scratch.view(numpy.int64)[0] = ctypes.addressof(told) + 8 * _AT["stop"]
         return told, (arrays, self._code)
+
+
+def _watched(told: Any, kept: Any, steps: int) -> Stopped:
+    """Take so many steps on a thread, while this one waits for its end or for Ctrl-C."""
+    told[_AT["last"]] = steps
+    ends: list[int] = []
+    function = _steps().function
+
+    def take() -> None:
+        ends.append(function(ctypes.addressof(told)))
+        assert kept  # what is told of lives as long as this
+
+    thread = threading.Thread(target=take)
+    begun = interrupted = False
+    while not begun or thread.is_alive():
+        try:
+            if not begun:
+                begun = True
+                thread.start()
+            thread.join(_TURN)
+        except KeyboardInterrupt:
+            interrupted = True
+            told[_AT["stop"]] = 1
+    if ends == [_DIVERGED]:
+        return "diverged"
+    return "interrupted" if interrupted else "finished"
 
 
 @lru_cache(maxsize=1)
@@ -248,6 +295,9 @@ class _Text(Builder):
                     b.call(self.fill, [*rows, columns, column])
             given = [get["groups"], get["samples"], count, get["out"], get["scratch"]]
             b.call(Callee(get["run"], self.run_type()), given)
+            given_up = b.icmp_signed("!=", self.get(b, told, _AT["stop"]), self.number(0))
+            with b.if_then(given_up, likely=False):
+                b.ret(self.number(_STOPPED))
             loss = self.get(b, get["out"], get["loss_at"], self.double)
             b.store(loss, self.at(b, get["losses"], step, self.double))
             finite = b.fcmp_ordered("<", b.call(size_of, [loss]), infinite)

@@ -18,7 +18,7 @@ from ..program import Program
 from ..target import Source, Target
 from . import emit as ir
 from .arrays import emit_arrays
-from .caller import function_of
+from .caller import code_of, function_of
 from .code import Code, compiled, told
 from .host import host
 
@@ -47,15 +47,41 @@ def load(source: Source) -> Callable[..., Any]:
 
 
 def prepare(program: Program | ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """A function that makes arguments floats, lists of them and arrays of float64."""
-    if isinstance(program, ArrayFunction) and program.dtype != "float64":
-        return arrays_of(cast(Any, program))
+    """A function that makes arguments floats, lists of them and arrays of the code's numbers."""
+    if isinstance(program, ArrayFunction) and (
+        program.survey is None or program.dtype == "float32"
+    ):
+        return _arrays(program)
 
     def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
         plain = as_floats(cast(Any, program), arguments)
         return [
             _as_array(number) if hasattr(argument, "__array_interface__") else number
             for argument, number in zip(arguments, plain, strict=True)
+        ]
+
+    return prepared
+
+
+def joined(
+    function: Callable[..., Any], otherwise: Callable[..., Any]
+) -> Callable[..., Any] | None:
+    """The loaded function as one that asks another where arguments are not seen to fit."""
+    code = code_of(function)
+    return function_of(code, function.__name__, otherwise) if code else None
+
+
+def _arrays(function: ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """A function that makes arguments floats, and arrays as they lie in memory."""
+    import numpy
+
+    checked = arrays_of(function)
+    alone = [not group.whole for group in function.groups]
+
+    def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
+        return [
+            float(array) if single else numpy.require(array, requirements=["C", "A"])
+            for array, single in zip(checked(arguments), alone, strict=True)
         ]
 
     return prepared
@@ -73,7 +99,7 @@ TARGET: Final = Target(
     emit_careful=lambda program: None,
     load=load,
     prepare=prepare,
-    direct=True,
+    joined=joined,
     rolled_from=LOOPS,
     told=told,
     machine=lambda: repr(host()),

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ...arrays.statements import COMPUTED, LITERAL, Array, Home
 from ...errors import MissingInputError
 from ...graph.store import listing
 from ...ops.shapes import BATCH
-from ..array.function import ArrayFunction, Element, Vector
+from ..array.function import ArrayFunction, Element, Vector, Whole
 from .lanes import orders, width
 from .stages import Stages
-from .storage import Samples, Storage, in_order, inner
+from .storage import Samples, Storage, in_order, inner, plain
 
 ALIGNED: Final = 8
 """Arrays begin at multiples of so many elements."""
@@ -29,22 +29,43 @@ class Copied:
     position: int
 
 
+class Stacked(NamedTuple):
+    """A result that is a number, or an array, for each sample.
+
+    place  which element of the array; None for all of it
+    start  how many numbers of a sample come before it
+    """
+
+    array: str
+    place: int | None
+    start: int
+
+
 @dataclass
 class Results:
     """The outputs: how they are nested, and what is copied to where.
 
-    tree     as in `wengert.codegen.native.emit`
+    tree     as in `wengert.codegen.native.emit`; ["a", i, shape] is an array, and ["b", i, shape]
+             one for each sample
     numbers  how many results are numbers
-    stacks   the array and the place of each result that is one number per sample
+    stacks   those of which there is one per sample
+    each     how many numbers of a sample they are
     """
 
     tree: Any = None
     numbers: int = 0
     copies: list[Copied] = field(default_factory=list)
-    stacks: list[tuple[str, int]] = field(default_factory=list)
+    stacks: list[Stacked] = field(default_factory=list)
+    each: int = 0
+
+    def stack(self, array: str, place: int | None, size: int) -> int:
+        """Note a result for each sample; answers how many numbers come before it."""
+        self.stacks.append(Stacked(array, place, self.each))
+        self.each += size
+        return self.stacks[-1].start
 
 
-def results_of(outputs: Any) -> Results:
+def results_of(outputs: Any, arrays: Mapping[str, Array]) -> Results:
     """What becomes of nested outputs."""
     results = Results()
 
@@ -53,13 +74,14 @@ def results_of(outputs: Any) -> Results:
             return ["d", [[key, told(item)] for key, item in nested.items()]]
         if isinstance(nested, Element):
             if nested.stacked:
-                results.stacks.append((nested.array, nested.place))
-                return ["s", len(results.stacks) - 1]
+                return ["s", results.stack(nested.array, nested.place, 1)]
             results.copies.append(Copied(nested.array, (nested.place,), results.numbers))
             results.numbers += 1
             return ["n", results.numbers - 1]
         if isinstance(nested, Vector):
             return _vector_told(nested, results)
+        if isinstance(nested, Whole):
+            return _whole_told(nested, results, arrays[nested.array])
         return ["l", [told(item) for item in nested]]
 
     results.tree = told(outputs)
@@ -69,14 +91,22 @@ def results_of(outputs: Any) -> Results:
 def _vector_told(vector: Vector, results: Results) -> list[Any]:
     elements = [(array, place) for array, places in vector.pieces for place in places]
     if vector.stacked:
-        first = len(results.stacks)
-        results.stacks += elements
-        return ["l", [["s", first + k] for k in range(len(elements))]]
+        return ["l", [["s", results.stack(array, place, 1)] for array, place in elements]]
     start = results.numbers
     for array, places in vector.pieces:
         results.copies.append(Copied(array, tuple(places), results.numbers))
         results.numbers += len(places)
     return ["v", start, results.numbers - start]
+
+
+def _whole_told(whole: Whole, results: Results, array: Array) -> list[Any]:
+    shape = inner(array.shape)
+    size = prod(shape)
+    if whole.stacked:
+        return ["b", results.stack(whole.array, None, size), list(shape)]
+    results.copies.append(Copied(whole.array, tuple(range(size)), results.numbers))
+    results.numbers += size
+    return ["a", results.numbers - size, list(shape)]
 
 
 @dataclass
@@ -126,7 +156,7 @@ class _Placing:
         read = {r.array for s in self._stages.statements for r in s.reads}
         needed = read | {s.array for s in self._stages.statements}
         needed |= {c.array for c in self._results.copies}
-        needed |= {array for array, _ in self._results.stacks}
+        needed |= {stack.array for stack in self._results.stacks}
         needed |= {arrays[name].home.vector for name in needed if arrays[name].home}  # type: ignore[union-attr]
         for name, array in arrays.items():
             if name in needed and array.kind != COMPUTED:
@@ -163,15 +193,14 @@ class _Placing:
         groups = self._function.groups
         for group in groups:
             if group.name in (array.name, array.home.vector if array.home else ""):
-                whole = max(1, len(group.leaves))
+                whole = max(1, prod(group.row))
                 number = [g.name for g in groups if g.batched == group.batched].index(group.name)
-                strides = in_order((whole,), (0,), whole)
-                base = Storage("rows" if group.batched else "group", (whole,), strides, number)
+                base = Storage("rows" if group.batched else "group", (whole,), (1,), number)
                 if group.batched:
                     base = replace(base, samples=Samples(False, whole))
                 if array.home is not None:
                     return part(base, array, array.home)
-                return replace(base, shape=shape, strides=strides[: len(shape)])
+                return replace(base, shape=shape, strides=plain(shape))
         values = self._function.values
         missing = [name for name in array.elements if name not in values]
         if missing or not array.elements:
@@ -185,9 +214,7 @@ class _Placing:
         number = self._numbers.setdefault(numbers, len(self._numbers))
         if number == len(self._memory.constants):
             self._memory.constants.append(numbers)
-        shape = array.shape
-        strides = in_order(shape, range(len(shape)), shape[-1] if shape else 1)
-        return Storage("constant", shape, strides, number)
+        return Storage("constant", array.shape, plain(array.shape), number)
 
     def _place_results(self, needed: set[str]) -> None:
         """Arrays that are computed where they are put out."""
@@ -204,9 +231,8 @@ class _Placing:
                 and copied.array not in memory.storages
             ):
                 shape = array.shape
-                strides = in_order(shape, range(len(shape)), shape[-1] if shape else 1)
                 memory.storages[copied.array] = Storage(
-                    "out", shape, strides, offset=copied.position
+                    "out", shape, plain(shape), offset=copied.position
                 )
             else:
                 kept.append(copied)
@@ -215,8 +241,7 @@ class _Placing:
     def _in_lanes(self, array: Array) -> Storage:
         """An array whose numbers of a block of samples are side by side."""
         shape, lanes = inner(array.shape), self._lanes
-        plain = in_order(shape, range(len(shape)), shape[-1] if shape else 1)
-        strides = tuple([lanes * stride for stride in plain])
+        strides = tuple([lanes * stride for stride in plain(shape)])
         samples = Samples(True, lanes * prod(shape))
         before = self._memory.room_each(prod(shape))
         return Storage("each", shape, strides, before, samples=samples, padded=True)

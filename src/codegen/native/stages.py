@@ -53,7 +53,7 @@ def stages(program: ArrayProgram) -> Stages:
     statements = [
         part
         for statement in program.statements
-        for part in _parted(_listed_as_tables(statement), arrays)
+        for part in _parted(listed_as_tables(statement), arrays)
     ]
     if not program.batched:
         return Stages(arrays, tuple(statements), (), (), True)
@@ -121,7 +121,7 @@ def _levels(statements: Iterable[Statement], arrays: Mapping[str, Array]) -> Map
     return levels
 
 
-def _listed_as_tables(statement: Statement) -> Statement:
+def listed_as_tables(statement: Statement) -> Statement:
     """The statement with tables of 0 and 1 for lists of points."""
     lengths = {axis.name: axis.length for axis in statement.axes}
     value = statement.value

@@ -64,6 +64,15 @@ def in_order(shape: Sequence[int], order: Sequence[int], last: int) -> tuple[int
     return tuple(strides)
 
 
+def plain(shape: Sequence[int]) -> tuple[int, ...]:
+    """The strides of an array in C order.
+
+    >>> plain((2, 3, 4))
+    (12, 4, 1)
+    """
+    return in_order(shape, range(len(shape)), shape[-1] if shape else 1)
+
+
 def inner(shape: Shape) -> Shape:
     """A shape without the axis of samples."""
     return tuple([length for length in shape if length != BATCH])

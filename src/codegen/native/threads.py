@@ -43,17 +43,15 @@ _LIBRARY: Final = ("malloc", "free", "pthread_create", "pthread_join")
 class Parts(NamedTuple):
     """How a batch is divided.
 
-    least    samples of a part at the least, a multiple of a block
-    most     parts of a batch at the most
-    own      numbers of memory that a part has of its own
+    least  samples of a part at the least, a multiple of a block
+    most   parts of a batch at the most
     """
 
     least: int
     most: int
-    own: int
 
 
-def parts(each: int, own: int, size: int, block: int) -> Parts | None:
+def parts(each: float, own: int, size: int, block: int) -> Parts | None:
     """How batches are divided; None on a system without threads of the kind known here.
 
     each   operations on vectors that a sample takes
@@ -61,13 +59,28 @@ def parts(each: int, own: int, size: int, block: int) -> Parts | None:
     block  samples of a block
 
     >>> parts(1_000, 10_000, 8, 256)  # doctest: +SKIP
-    Parts(least=768, most=32, own=10000)
+    Parts(least=768, most=32)
     """
-    if not all(map(library_address, _LIBRARY)):
+    if not possible():
         return None
-    samples = max(WORTH, MOVED * own) // max(1, each) + 1
+    samples = int(max(WORTH, MOVED * own) / max(0.1, each)) + 1
     most = min(MOST_PARTS, max(2, MEMORY // (size * max(1, own))))
-    return Parts(samples + -samples % block, most, own)
+    return Parts(samples + -samples % block, most)
+
+
+DECLARED: Final = (
+    "@threads = global i64 1",
+    "declare ptr @malloc(i64)",
+    "declare void @free(ptr)",
+    "declare i32 @pthread_create(ptr, ptr, ptr, ptr)",
+    "declare i32 @pthread_join(i64, ptr)",
+)
+"""What code on several threads needs of its own and of the C library."""
+
+
+def possible() -> bool:
+    """Whether the system has threads of the kind known here."""
+    return all(map(library_address, _LIBRARY))
 
 
 def threads() -> int:
@@ -100,7 +113,7 @@ def part_text(calls: Sequence[str]) -> list[str]:
     told = given("%from", "%count", "%first")
     return [
         "define internal void @part(ptr %groups, ptr %rows, i64 %total, ptr %results, ptr %out, "
-        "ptr %fixed, ptr %each, i64 %room, i64 %start, i64 %end) {",
+        "ptr %fixed, ptr %each, i64 %room, i64 %start, i64 %end, ptr %stop) {",
         "  br label %block",
         "block:",
         "  %from = phi i64 [%start, %0], [%next, %block]",
@@ -110,7 +123,8 @@ def part_text(calls: Sequence[str]) -> list[str]:
         "  %first = icmp eq i64 %from, %start",
         *[line.format(given=told) for line in calls],
         "  %next = add i64 %from, %room",
-        "  %again = icmp slt i64 %next, %end",
+        "  %more = icmp slt i64 %next, %end",
+        *STOPPED,
         "  br i1 %again, label %block, label %done",
         "done:",
         "  ret void",
@@ -119,11 +133,30 @@ def part_text(calls: Sequence[str]) -> list[str]:
     ]
 
 
+STOPPED: Final = (
+    "  %flag = load volatile i64, ptr %stop",
+    "  %going = icmp eq i64 %flag, 0",
+    "  %again = and i1 %more, %going",
+)
+"""The lines that tell whether there is more to do, or whoever calls wants it no more."""
+
 ALONE: Final = (
     "  call void @part(ptr %groups, ptr %rows, i64 %total, ptr %results, ptr %out, ptr %fixed, "
-    "ptr %each, i64 %room, i64 0, i64 %total)"
+    "ptr %each, i64 %room, i64 0, i64 %total, ptr %stop)"
 )
 """The line that computes a batch in one part."""
+
+STOP: Final = (
+    "  %told.stop = load ptr, ptr %scratch",
+    "  %told.none = icmp eq ptr %told.stop, null",
+    "  %stop = select i1 %told.none, ptr @never, ptr %told.stop",
+)
+"""The lines that find what says to stop. Its address is the first of the memory that `run` gets,
+or nothing; where it becomes other than 0, the call ends soon, and what it has put out means
+nothing."""
+
+NEVER: Final = "@never = internal global i64 0"
+"""Where nothing says to stop."""
 
 
 def shared_lines(found: Parts) -> list[str]:
@@ -134,7 +167,7 @@ def shared_lines(found: Parts) -> list[str]:
         "  br i1 %several, label %share, label %alone",
         "share:",
         "  %shared = call i1 @shared(ptr %groups, ptr %rows, i64 %total, ptr %out, ptr %fixed, "
-        "ptr %each, i64 %room, i64 %possible)",
+        "ptr %each, i64 %room, i64 %possible, ptr %stop)",
         "  br i1 %shared, label %after, label %alone",
         "alone:",
         ALONE,
@@ -144,18 +177,19 @@ def shared_lines(found: Parts) -> list[str]:
 
 
 def shared_text(
-    found: Parts, element: str, numbers: int, each: int, add: Sequence[str]
+    found: Parts, element: str, numbers: int, fixed: int, each: int, add: Sequence[str]
 ) -> list[str]:
     """The functions that divide a batch: what a thread does, and what starts them.
 
     numbers  how many results are numbers
+    fixed    numbers of memory that are the same for all samples
     each     numbers of memory that the arrays of a block take
     add      the lines that add the sums of a part, whose memory `%table` tells, to those so far
     """
     size = 8 if element == "double" else 4
     wide = 64 // size
     front = numbers + -numbers % wide
-    shadow = front + found.own + -found.own % wide
+    shadow = front + fixed + -fixed % wide
     block = each + -each % wide
     called = given().replace("ptr %groups", "ptr %table")
     told: Mapping[str, object] = {
@@ -166,7 +200,7 @@ def shared_text(
         "BLOCK": block,
         "SIZE": size,
         "OUT_BYTES": numbers * size,
-        "FIXED_BYTES": found.own * size,
+        "FIXED_BYTES": fixed * size,
         "THREADS": MOST_THREADS,
         "LAST": MOST_THREADS - 1,
         "ADD": "\n".join(line.format(given=called) for line in add),
@@ -178,14 +212,8 @@ def shared_text(
 
 
 _TEXT: Final = """\
-@threads = global i64 1
+%job = type { ptr, ptr, i64, ptr, ptr, ptr, i64, i64, i64, i64, ptr }
 
-%job = type { ptr, ptr, i64, ptr, ptr, ptr, i64, i64, i64, i64 }
-
-declare ptr @malloc(i64)
-declare void @free(ptr)
-declare i32 @pthread_create(ptr, ptr, ptr, ptr)
-declare i32 @pthread_join(i64, ptr)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
 ; a thread takes the next part until there is none; given the job and memory for a block
@@ -211,6 +239,8 @@ define internal ptr @work(ptr %given) {
   %length.at = getelementptr %job, ptr %job, i64 0, i32 8
   %length = load i64, ptr %length.at
   %next.at = getelementptr %job, ptr %job, i64 0, i32 9
+  %stop.at = getelementptr %job, ptr %job, i64 0, i32 10
+  %stop = load ptr, ptr %stop.at
   br label %more
 more:
   %part = atomicrmw add ptr %next.at, i64 1 acq_rel
@@ -235,7 +265,7 @@ compute:
   %less = icmp slt i64 %whole, %total
   %end = select i1 %less, i64 %whole, i64 %total
   call void @part(ptr %groups, ptr %rows, i64 %total, ptr %results, ptr %out, ptr %fixed, \
-ptr %each, i64 %room, i64 %start, i64 %end)
+ptr %each, i64 %room, i64 %start, i64 %end, ptr %stop)
   br label %more
 done:
   ret ptr null
@@ -243,7 +273,7 @@ done:
 
 ; whether a batch was computed in parts: not where there is no memory for them
 define internal i1 @shared(ptr %groups, ptr %rows, i64 %total, ptr %results, ptr %fixed, \
-ptr %each, i64 %room, i64 %possible) {
+ptr %each, i64 %room, i64 %possible, ptr %stop) {
   %job = alloca %job
   %given = alloca [<THREADS> x [2 x ptr]]
   %names = alloca [<THREADS> x i64]
@@ -300,6 +330,8 @@ with:
   store i64 %length, ptr %length.at
   %next.at = getelementptr %job, ptr %job, i64 0, i32 9
   store i64 0, ptr %next.at
+  %stop.at = getelementptr %job, ptr %job, i64 0, i32 10
+  store ptr %stop, ptr %stop.at
   br label %start
 start:
   %thread = phi i64 [1, %with], [%thread.next, %started], [%thread.next, %refused]

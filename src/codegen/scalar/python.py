@@ -69,10 +69,15 @@ def _moved(code: CodeType, lines: int) -> CodeType:
 
 
 def source_of(
-    program: Program, language: str, function: str, listings: Sequence[Listing]
+    program: Program,
+    language: str,
+    function: str,
+    listings: Sequence[Listing],
+    head: str | None = None,
 ) -> Source:
-    """The text of functions, the last of which is wanted, after what they need."""
-    head = preamble(program, language)
+    """The text of functions, the last of which is wanted, after what they need: `head`."""
+    if head is None:
+        head = preamble(program, language)
     found: dict[str, int] = {}
     texts = [head] if head else []
     line = head.count("\n") + 3 if head else 0

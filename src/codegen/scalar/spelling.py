@@ -12,6 +12,9 @@ from ..program import Program, flatten
 
 FAST, CAREFUL = "python", "python-ieee"
 
+_OTHERWISE: Final = {"numpy": "numpy"}
+"""In which notation operations are written that lack one in a language, where not in Python's."""
+
 _SLOT: Final = re.compile(r"\{(\d+)\}")
 
 
@@ -64,7 +67,7 @@ def form_of(op: Op, statics: tuple[float, ...], language: str) -> Form:
 
 def spelling_of(op: Op, language: str, statics: tuple[float, ...]) -> Notation:
     """How the operation is written in Python; a `SpellingError` when its record does not say."""
-    return op.spelled(language, statics) or op.spelling(FAST, statics)
+    return op.spelled(language, statics) or op.spelling(_OTHERWISE.get(language, FAST), statics)
 
 
 def repeats(op: Op, language: str, statics: tuple[float, ...]) -> list[int]:

@@ -194,7 +194,8 @@ class Writer:
         if form is None:
             form = self._forms[key] = form_of(op, instruction.statics, self.language)
             if number:
-                form = self._forms[key] = form.inside("float")
+                number_of = "np.float64" if self.language == "numpy" else "float"
+                form = self._forms[key] = form.inside(number_of)
         written: list[str] = []
         reads: list[str] = []
         depth = 0

@@ -57,12 +57,11 @@ class Groups:
                 members.setdefault(path[:length], []).append(node)
         ordered = sorted(members, key=lambda path: (len(path), max(members[path])))
         place = {path: i for i, path in enumerate(ordered)}
-        read = _readers(d)
         groups = []
         for path in ordered:
             nodes = members[path]
             within = set(nodes)
-            ends = [n for n in nodes if n == d.root or not within.issuperset(read.get(n, ()))]
+            ends = [n for n in nodes if n == d.root or not within.issuperset(d.readers.get(n, ()))]
             groups.append(Group(path[-1], place.get(path[:-1]), tuple(nodes), tuple(ends)))
         inside = {node: place[paths[node]] for node in shown if paths.get(node)}
         return cls(d, tuple(groups), inside)
@@ -160,14 +159,6 @@ def _split(lines: Iterable[_Said]) -> tuple[list[Formula], list[Formula]]:
     for line in lines:
         (backward if line.of else forward).append(line.formula)
     return forward, backward
-
-
-def _readers(d: Derivation) -> dict[int, list[int]]:
-    readers: dict[int, list[int]] = {}
-    for node in d.live:
-        for operand in d.graph.operands[node]:
-            readers.setdefault(operand, []).append(node)
-    return readers
 
 
 def span(values: Iterable[float | None]) -> Sequence[float]:

@@ -221,7 +221,7 @@
     }
     if (kind === "stable") return ["The stable form", DATA.stable];
     if (kind === "check") {
-      return ["Is it right?", para(`Each of the ${DATA.asked.length.toLocaleString("en")} derivatives beside a difference quotient (f(x + h) − f(x − h))/2h, which knows no calculus. sympy judges the same in Python: <code>w.step("agreement")</code>.`) +
+      return ["Is it right?", para(`Each of the ${DATA.asked.length.toLocaleString("en")} derivatives beside a difference quotient (f(x + h) − f(x − h))/2h, which knows no calculus. sympy judges the same in Python: <code>w.judge()</code>.`) +
         '<p><button type="button" id="judge">Compare them all</button></p><p><progress id="progress" max="1" value="0" hidden aria-label="Compared"></progress></p><p id="verdict" role="status"></p>'];
     }
     return ["Steps downhill", update()];
@@ -276,7 +276,7 @@
   // The words and the picture of the step, at the numbers as they are now.
   function renew() {
     const [title, words] = worded(steps[at]);
-    one("step").innerHTML = `<p class="part">${PARTS[steps[at].kind]}</p><h2 id="heading" tabindex="-1">${title}</h2>${words}`;
+    one("step").innerHTML = `<p class="part" id="part">${PARTS[steps[at].kind]}</p><h2 id="heading" aria-labelledby="part heading" tabindex="-1">${title}</h2>${words}`;
     markGraph();
     if (steps[at].kind === "update") curve();
   }
@@ -369,10 +369,10 @@
         text(box.x + 8, box.y + 33, "what value", "value") +
         text(box.x + box.width - 8, box.y + 33, "number value", "—") +
         (DATA.wanted[node] ? text(box.x + 8, box.y + 50, "what derived", names[node].length + names[root].length < 12 ? `∂${names[root]}/∂${names[node]}` : "derivative") + text(box.x + box.width - 8, box.y + 50, "number derived", "—") : "");
-      return `<g class="node" id="figure-${unit}" data-unit="${unit}" role="button" tabindex="0" aria-label="${safe(names[node])}">${frame}${lines}</g>`;
+      return `<g class="node" id="figure-${unit}" data-unit="${unit}" role="button" tabindex="0" data-name="${safe(names[node])}">${frame}${lines}</g>`;
     }
     const group = groups[Number(unit.slice(1))];
-    const label = `aria-label="${safe(group.title)}: ${safe(group.counts)}" aria-expanded="${box.open}"`;
+    const label = `data-name="${safe(group.title)}" aria-expanded="${box.open}"`;
     if (box.open) {
       return `<g class="group open" id="figure-${unit}" data-unit="${unit}" role="button" tabindex="0" ${label}>${frame}${text(box.x + 10, box.y + 18, "title", `− ${cut(group.title, 60)}`)}</g>`;
     }

@@ -102,7 +102,7 @@ def closer(w: Lesson) -> Iterator[Block]:
     """Where to read on."""
     yield Line(("One step of it: w.step(…), w.by_name(…); all of them: w.steps.",), 1)
     yield Line(("As a page that opens layer by layer, and computes: w.save('page.html').",), 1)
-    yield Line(("sympy and the other judges are asked by w.step('agreement').",), 1)
+    yield Line(("sympy and the other judges are asked by w.judge().",), 1)
     parts = [w.derivation.graph.labels.get(n, "") for n in w.derivation.live]
     named = next((label for label in parts if label.startswith("h")), "")
     if named:
@@ -116,7 +116,8 @@ def _table(w: Lesson, groups: Groups, *, backward: bool) -> Table:
         numbers = [d.adjoint.get(n) for n in group.ends] if backward else group.ends
         if backward and not any(n in d.adjoint for n in group.nodes):
             continue
-        rows.append((group.title, groups.counts(group), _range([d.value(n) for n in numbers])))
+        cells = group.title, groups.counts(group), _range([d.value(n) for n in numbers])
+        rows.append(tuple((cell,) for cell in cells))
     what = f"d {d.names[d.root]} / d its outputs" if backward else "its outputs"
     return Table(("part", "made of", what), tuple(rows[::-1] if backward else rows))
 

@@ -18,7 +18,7 @@ from .. import quotients
 from ..data import Formula, Update, plain
 from ..judges import point_of
 from ..lesson import Lesson, with_values
-from ..page.page import PLAY, font_style, policy
+from ..page.page import PLAY, font_style, label_of, policy
 from ..page.script import read_text
 from ..render.document import stable_blocks
 from ..render.html import blocks_html, inline_html
@@ -52,7 +52,7 @@ def html(w: Lesson) -> str:
 <style>{style}</style>
 </head>
 <body class="large">
-<header><h1 id="title">{inline_html((title(w),))}</h1><p class="given">{size}</p></header>
+<header><h1{label_of(title(w))}>{inline_html((title(w),))}</h1><p class="given">{size}</p></header>
 <main>
 <section class="walk script" aria-label="The steps" hidden>
 {_CONTROLS}

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ...draw.picture import new_picture
 from ..data import Backward, Contribution, Node
 from ..lesson import Lesson
+from ..steps import edge_id
 from .numbers import LiveNumbers
 
 _MARGIN: Final = 4
@@ -204,10 +205,23 @@ def _node(node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[str, int],
         )
     if node.adjoint_number is not None and not w.symbolic:
         what, at = _derivative(w, node), known.get(f"d{node.id}", 0)
-        lines.append(
-            _line(what, node.adjoint_number, left, top + 50, box.width, numbers, at, "derived")
-        )
+        line = _line(what, node.adjoint_number, left, top + 50, box.width, numbers, at, "derived")
+        lines.append(_arriving(line, w, node, numbers, known))
     return f'<g class="node {node.kind}" id="figure-{node.id}">{frame}{"".join(lines)}</g>'
+
+
+def _arriving(
+    line: str, w: Lesson, node: Node, numbers: LiveNumbers, known: Mapping[str, int]
+) -> str:
+    """The last line of a box with what has arrived at it after which step, until all has."""
+    d = w.derivation
+    arrivals = {edge_id(node.number, *edge): edge for edge in d.arrivals[node.number]}
+    totals = [
+        f"{known[id]}:{numbers.place(d.totals[edge])}"
+        for id, edge in arrivals.items()
+        if id in known
+    ]
+    return line.replace(" data-at=", f' data-far="{" ".join(totals)}" data-at=') if totals else line
 
 
 def _line(

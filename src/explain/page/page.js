@@ -18,6 +18,14 @@
 
   // -- numbers ----------------------------------------------------------------------------------
 
+  // What has arrived at a box before its turn, with "…"; no answers where they are asked for.
+  function soFar(spot) {
+    if (one("predict").checked || !spot.dataset.far) return "—";
+    const arrived = spot.dataset.far.split(" ").map((part) => part.split(":").map(Number));
+    const now = arrived.filter(([step]) => step <= at);
+    return now.length ? `${shown(values[now[now.length - 1][1]])} …` : "—";
+  }
+
   function renew() {
     for (const label of all("[data-from]")) {
       label.classList.toggle("later", Number(label.dataset.from) > at);
@@ -27,7 +35,7 @@
     for (const spot of all("[data-n]")) {
       const place = Number(spot.getAttribute("data-n"));
       let text = shown(values[place]);
-      if ("at" in spot.dataset && Number(spot.dataset.at) > at) text = "—";
+      if ("at" in spot.dataset && Number(spot.dataset.at) > at) text = soFar(spot);
       else if (kept(spot, place)) text = "?";
       else if (spot.hasAttribute("data-b") && text.startsWith("−")) text = `(${text})`;
       spot.textContent = text;
@@ -41,6 +49,7 @@
     const moved = leaves.some((value, i) => !Object.is(value, given[i]));
     for (const note of all(".stale")) note.hidden = !moved;
     judge(moved);
+    slope();
     markFirst(moved);
   }
 
@@ -392,6 +401,16 @@
     for (const part of all(`.step.current [data-edge="${id}"]`)) part.classList.add("pointed");
   }
 
+  // The output as one leaf moves, its tangent, and what a nudge does beside what that promises.
+  function slope() {
+    if (!one("slope").open) return;
+    const [, leaf, place] = DATA.judges.rows[Number(one("slope-leaf").value)];
+    const nudge = Number(one("nudge").value);
+    const found = CURVE.draw(leaves, leaf, values[place], nudge);
+    one("slope-curve").innerHTML = found.picture;
+    one("slope-said").textContent = found.said;
+  }
+
   // Steps downhill by the simplified program, the one that the generated Python is printed from.
   const course = [];
 
@@ -434,6 +453,9 @@
 
   function more() {
     play.listen();
+    PRACTICE.listen(one);
+    one("slope").addEventListener("toggle", slope);
+    for (const id of ["slope-leaf", "nudge"]) one(id).addEventListener("input", slope);
     for (const kind of ["pointerover", "pointerdown"]) document.addEventListener(kind, point);
     document.addEventListener("click", (event) => {
       if (event.target.matches(".train")) train(Number(event.target.dataset.steps));

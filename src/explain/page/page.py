@@ -16,10 +16,10 @@ from importlib.resources import files
 from typing import Final
 
 from ...graph.numbertext import number_text
-from ..data import Agreement, Backward, Code, Forward, Seed, Task
+from ..data import Agreement, Backward, Code, Formula, Forward, Seed, Task
 from ..lesson import Lesson, with_values
 from ..mistakes import MISTAKES, mistake
-from ..render.blocks import Heading
+from ..render.blocks import Heading, Spot
 from ..render.document import opening
 from ..render.equations import name
 from ..render.html import blocks_html, inline_html, table_html
@@ -27,6 +27,7 @@ from ..words import ordinal
 from .figure import figure
 from .numbers import LiveNumbers
 from .panel import step_html
+from .practice import PRACTICE
 from .script import read_text, script
 
 _MANY_LEAVES: Final = 16
@@ -44,7 +45,8 @@ def html(w: Lesson) -> str:
     drawn = _drawn(w, LiveNumbers(w)) if w.symbolic else live
     style = f"{font_style()}{read_text('page.css')}"
     code = script(w, at_numbers, numbers)
-    heading = blocks_html([next(opening(w))]).replace("<h1>", '<h1 id="title">')
+    (formula,) = next(block.parts for block in opening(w) if isinstance(block, Heading))
+    heading = f"<h1{label_of(formula)}>{inline_html((formula,))}</h1>"
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -63,13 +65,17 @@ def html(w: Lesson) -> str:
 </section>
 <section class="picture" aria-label="The graph">
 <figure id="figure">{drawn["figure"]}</figure>
+<div class="hands">
 {_sliders(at_numbers, tried=w.symbolic)}
+{_slope(at_numbers)}
+</div>
 </section>
 {_code(w)}
 <section class="more">
 <details open><summary><h2>The picture as a table</h2></summary><div id="table">{drawn["table"]}\
 </div></details>
 {_mistakes(w)}
+{PRACTICE}
 </section>
 </main>
 {_template(live) if w.symbolic else ""}<script>{code}</script>
@@ -124,7 +130,9 @@ _LEGEND: Final = (
     "<span>× on an edge: its local derivative</span>"
 )
 
-_LEGEND_NUMBERS: Final = " <span>—: not computed yet</span>"
+_LEGEND_NUMBERS: Final = (
+    " <span>—: not computed yet</span> <span>3 …: what has arrived so far</span>"
+)
 
 PLAY: Final = """<button type="button" id="play" aria-pressed="false">Play</button>
 <select id="speed" aria-label="Speed of playing">
@@ -223,6 +231,25 @@ def _sliders(w: Lesson, *, tried: bool) -> str:
     )
 
 
+def _slope(w: Lesson) -> str:
+    """A picture of the output as one leaf moves; the script draws it."""
+    task = w.steps[0]
+    assert isinstance(task, Task)
+    leaves = "".join(
+        f'<option value="{i}">{escape(w.node(id).name)}</option>' for i, id in enumerate(task.wrt)
+    )
+    output = escape(w.nodes[-1].name)
+    return (
+        '<details class="script" id="slope" hidden><summary>A derivative is a slope</summary>'
+        f'<p><label>{output} as <select id="slope-leaf">{leaves}</select> moves</label> '
+        '<label class="nudge">nudge it <input type="range" id="nudge" min="-1" max="1" step="0.01" '
+        'value="0.5"></label></p>'
+        '<svg id="slope-curve" viewBox="0 0 320 180" width="320" height="180" role="img" '
+        'aria-label="The output as the leaf moves, and its tangent"></svg>'
+        '<p id="slope-said" class="note" role="status"></p></details>'
+    )
+
+
 _MOVE: Final = ("Move the leaves", "Back to the given values")
 
 
@@ -274,6 +301,12 @@ def _known_from(w: Lesson) -> dict[str, int]:
         if isinstance(step, Backward):
             known.update((passed.edge, i) for passed in step.passes)
     return known
+
+
+def label_of(formula: str | Formula | Spot) -> str:
+    """Attributes of the title: what is read out for a formula."""
+    text = escape(str(formula.part if isinstance(formula, Spot) else formula), quote=True)
+    return f' id="title" aria-label="{text}"'
 
 
 def policy(style: str, script: str) -> str:

@@ -75,10 +75,11 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
     mark = ""
     if step.id == w.first_non_finite:
         mark = '<p class="wrong first">Here the first number that is not finite appears.</p>'
+    part = f'<p class="part" id="part-{index}">{step.part} · {PARTS[step.part]}</p>'
+    title = f'id="heading-{index}" aria-labelledby="part-{index} heading-{index}" tabindex="-1"'
     return (
         f'<section class="step" id="step-{step.id}" data-title="{escape(spoken, quote=True)}"'
-        f'{about}{_edges(step)}><p class="part">{step.part} · {PARTS[step.part]}</p>'
-        f'<h2 id="heading-{index}" tabindex="-1">{heading}</h2>{mark}{body}</section>'
+        f"{about}{_edges(step)}>{part}<h2 {title}>{heading}</h2>{mark}{body}</section>"
     )
 
 

@@ -14,6 +14,7 @@ from ..lesson import Lesson
 from ..predict import Question, questions
 from ..render.equations import JUDGE_DIGITS
 from .numbers import LiveNumbers
+from .practice import practice_source
 from .programs import (
     forward_source,
     simplified_source,
@@ -54,9 +55,23 @@ def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
         "SYMPY": sympy_source(d),
         "STEADY": steady_source(d),
         "FUNCTIONS": typed_functions(w.graph),
+        "OPERATIONS": practice_source(),
     }
     emitted = "".join(f"const {name} = (\n{text}\n);\n" for name, text in programs.items())
-    written = "".join(map(read_text, ("shown.js", "play.js", "judges.js", "answers.js", "page.js")))
+    written = "".join(
+        map(
+            read_text,
+            (
+                "shown.js",
+                "play.js",
+                "slope.js",
+                "judges.js",
+                "answers.js",
+                "practice.js",
+                "page.js",
+            ),
+        )
+    )
     return f"const DATA = {text};\n{emitted}{written}"
 
 

@@ -51,17 +51,33 @@ def table_html(
     header: Sequence[str], rows: Sequence[Sequence[str]], styles: Sequence[str] = ()
 ) -> str:
     """A table of cells that are HTML, with a class for each row; it scrolls where it is wide."""
-    heads = "".join(f'<th scope="col">{escape(head)}</th>' for head in header)
+    heads = "".join(
+        f'<th scope="col">{escape(head)}</th>' if head else "<td></td>" for head in header
+    )
     body = ""
     for i, row in enumerate(rows):
         first, *rest = row
-        cells = f'<th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest)
+        head = f'<th scope="row">{_named(first)}</th>' if first else "<td></td>"
+        cells = head + "".join(f"<td>{cell}</td>" for cell in rest)
         style = styles[i] if i < len(styles) else ""
         body += f'<tr class="{style}">{cells}</tr>' if style else f"<tr>{cells}</tr>"
     return (
         '<div class="scroll"><table>'
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _named(cell: str) -> str:
+    """A head of a row whose names are text, not maths: not everything that reads heads reads that.
+
+    >>> _named("<math><msub><mi>v</mi><mn>1</mn></msub></math> → <math><mi>L</mi></math>")
+    '<i>v</i><sub>1</sub> → <i>L</i>'
+    """
+    if not set(_TAG.findall(cell)) <= {"math", "msub", "mi", "mn", "mrow", "mo"}:
+        return cell
+    below = _BELOW.sub(r"\1<sub>\2</sub>", cell)
+    italic = below.replace("<mi>", "<i>").replace("</mi>", "</i>")
+    return _MATHS.sub("", italic)
 
 
 def inline_html(parts: Inline, slot: Slot = None) -> str:
@@ -107,6 +123,9 @@ _LONG: Final = 100
 _NESTING: Final = re.compile(
     r"\\left|\\right|\\begin|\\end|\\[{}]|[{}]| = | \+ | - | \\cdot | \\times "
 )
+_TAG: Final = re.compile("</?([a-z]+)[^>]*>")
+_MATHS: Final = re.compile("</?m[a-z]+>")
+_BELOW: Final = re.compile("<msub>(.*?</mi>)(<mn>.*?</mn>|<mrow>.*?</mrow>)</msub>")
 _OPENING: Final = frozenset((r"\left", r"\begin", "{"))
 _CLOSING: Final = frozenset((r"\right", r"\end", "}"))
 

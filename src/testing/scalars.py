@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import random
 import sys
 import time
@@ -22,29 +21,26 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from .codegen.compiled import compile
-from .codegen.program import flatten
-from .codegen.scalar.javascript import emit
-from .codegen.scalar.node import find_node, run_in_node
-from .codegen.target import Target, find_target, targets
-from .derive.backward import grad
-from .errors import MissingExtraError
-from .graph.evaluation import evaluate, node_values
-from .graph.expr import Expr, Graph
-from .graph.store import live_nodes
-from .notation.sympy import is_piecewise, prove_rule
-from .ops import arrays, compositions
-from .ops import scalar as ops
-from .ops.intervals import Interval, interval_of
-from .ops.record import Op
-from .ops.scalar import ELEMENTWISE, STOP_GRADIENT, TOTAL
-from .proof.precise import chain_rule, meaning, partial, precise_values
-from .proof.rounding import point_intervals
+from ..codegen.compiled import compile
+from ..codegen.scalar.javascript import emit
+from ..codegen.scalar.node import find_node, run_in_node
+from ..codegen.target import find_target, targets
+from ..derive.backward import grad
+from ..errors import MissingExtraError
+from ..graph.evaluation import node_values
+from ..graph.expr import Expr, Graph
+from ..graph.store import live_nodes
+from ..notation.sympy import is_piecewise, prove_rule
+from ..ops.intervals import Interval, interval_of
+from ..ops.record import Op
+from ..ops.scalar import ELEMENTWISE, STOP_GRADIENT, TOTAL
+from ..proof.precise import chain_rule, meaning, partial, precise_values
+from ..proof.rounding import point_intervals
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-    from .codegen.target import Source
+    from ..codegen.target import Source
 
 SCALAR_OPERATIONS: Final = tuple(op for op in ELEMENTWISE.values() if op is not TOTAL)
 """What sketches are drawn from unless they are told otherwise: all that works on single numbers."""
@@ -315,316 +311,6 @@ def same(a: float, b: float) -> bool:
     return (a == b and math.copysign(1.0, a) == math.copysign(1.0, b)) or (a != a and b != b)
 
 
-@dataclass(frozen=True)
-class ArraySketch:
-    """A function of arrays that can be built anywhere: what it draws depends on its seed alone.
-
-    steps   how many operations there are, besides those that make shapes fit
-    """
-
-    seed: int
-    steps: int = 8
-
-    def build(self, graph: Graph | None = None) -> tuple[list[Expr], list[Expr]]:
-        """The inputs x0, x1, … in a graph, and two outputs: what was made last, and one number.
-
-        >>> leaves, (array, number) = ArraySketch(3).build()
-        >>> [leaf.shape for leaf in leaves], number.shape
-        ([(2, 3)], ())
-        """
-        rng = random.Random(self.seed)
-        graph = graph or Graph()
-        shapes = [_array_shape(rng) for _ in range(rng.randint(1, 3))]
-        leaves = [
-            graph.array(f"x{i}", shape) if shape else graph.input(f"x{i}")
-            for i, shape in enumerate(shapes)
-        ]
-        made = list(leaves)
-        for _ in range(self.steps):
-            move = rng.choice(ARRAY_MOVES)
-            last = made[-1 - min(len(made) - 1, rng.randrange(3))]
-            new = move(rng, last, rng.choice(made))
-            if new is not None and 0 < math.prod(new.shape) <= MAX_ELEMENTS:
-                made.append(new)
-        number = made[-1] if not made[-1].shape else (made[-1] * _weights(made[-1].shape)).sum()
-        for leaf in leaves:  # so that every leaf is needed
-            number = number + (0.1 * leaf if not leaf.shape else 0.1 * leaf.sum())
-        return leaves, [made[-1], number]
-
-    def point(self, sample: int = 0) -> list[Any]:
-        """A value for each input, others for each sample."""
-        import numpy
-
-        draw = numpy.random.default_rng([self.seed, sample])
-        return [
-            draw.normal(size=leaf.shape) if leaf.shape else float(draw.normal())
-            for leaf in self.build()[0]
-        ]
-
-
-MAX_ELEMENTS: Final = 60
-"""The largest array of a sketch."""
-
-
-def _array_shape(rng: random.Random) -> tuple[int, ...]:
-    return tuple(rng.choice((1, 2, 3, 4)) for _ in range(rng.choice((0, 1, 1, 2, 2, 2, 3))))
-
-
-def _weights(shape: tuple[int, ...]) -> Any:
-    import numpy
-
-    return numpy.linspace(0.3, 2.0, math.prod(shape)).reshape(shape)
-
-
-Move = Callable[[random.Random, Expr, Expr], "Expr | None"]
-
-
-def _array_only(move: Move) -> Move:
-    return lambda rng, x, y: move(rng, x, y) if x.shape else None
-
-
-def _fitting(rng: random.Random, x: Expr, y: Expr) -> tuple[Expr, Expr]:
-    """The two in shapes that broadcast: means of the second, where it does not fit or by chance."""
-    if not y.shape:
-        return x, y
-    for axis in range(1, len(y.shape) + 1):
-        mine = x.shape[-axis] if axis <= len(x.shape) else None
-        own = y.shape[-axis]
-        clash = mine is not None and 1 not in (mine, own) and mine != own
-        if clash or (own > 1 and rng.random() < 0.2):
-            kept = y.shape[: len(y.shape) - axis], y.shape[len(y.shape) - axis + 1 :]
-            y = y.mean(len(y.shape) - axis)
-            y = arrays.reshape(y, (*kept[0], 1, *kept[1]))
-    return (x, y) if rng.random() < 0.5 else (y, x)
-
-
-def _of_two(function: Callable[[Any, Any], Any]) -> Move:
-    return lambda rng, x, y: function(*_fitting(rng, x, y))
-
-
-def _chosen_by(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    a, b = _fitting(rng, x, y)
-    branches = (a, rng.choice((b, 0.0))) if rng.random() < 0.5 else (rng.choice((b, -1.0)), a)
-    return ops.where(a > rng.choice((b, 0.2)), *branches)  # type: ignore[no-any-return]
-
-
-def _product(rng: random.Random, x: Expr, y: Expr) -> Expr | None:
-    """A matrix product, of which the second factor is brought into a shape that fits."""
-    if not x.shape or not y.shape:
-        return None
-    if x.shape[-1] == y.shape[max(0, len(y.shape) - 2)] and len(y.shape) < 3:
-        return x @ y
-    other = ops.sin(x)
-    return x @ (other if len(x.shape) == 1 else arrays.transpose(other))  # type: ignore[no-any-return]
-
-
-def _reduced(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    functions = (
-        *(arrays.sum_over, arrays.mean_over, arrays.max_over, arrays.logsumexp),
-        *(compositions.min_over, compositions.prod_over, compositions.var, compositions.any_over),
-    )
-    count = len(x.shape)
-    axis = rng.choice((None, *range(-count, count), tuple(range(0, count, 2))))
-    return rng.choice(functions)(x, axis, rng.random() < 0.4)  # type: ignore[no-any-return]
-
-
-def _turned(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    order = rng.sample(range(len(x.shape)), len(x.shape))
-    return rng.choice((x.T, x.transpose(order), compositions.expand_dims(x, -1), x.squeeze()))
-
-
-def _together(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    axis = rng.randrange(-len(x.shape), len(x.shape))
-    part = x.take([0], axis)
-    return compositions.concatenate(rng.choice(([x, part], [x, ops.sin(x)], [part, x, part])), axis)  # type: ignore[no-any-return]
-
-
-def _einsum(rng: random.Random, x: Expr, y: Expr) -> Expr | None:
-    """A product of the array with itself, summed over any of its axes."""
-    if len(x.shape) > 3:
-        return None
-    letters = "abc"[: len(x.shape)]
-    kept = "".join(letter for letter in letters if rng.random() < 0.6)
-    other = rng.choice((letters, letters[:-1] + "z"))
-    result = "".join(rng.sample(kept, len(kept))) + "z" * (other != letters and rng.random() < 0.5)
-    return compositions.einsum(f"{letters},{other}->{result}", x, ops.tanh(x))  # type: ignore[no-any-return]
-
-
-def _reshaped(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    left, shape = math.prod(x.shape), []
-    while left > 1:
-        length = rng.choice([n for n in range(2, left + 1) if left % n == 0])
-        shape.append(length)
-        left //= length
-    for _ in range(rng.choice((0, 0, 1, 2))):
-        shape.insert(rng.randint(0, len(shape)), 1)
-    return arrays.reshape(x, tuple(shape))  # type: ignore[no-any-return]
-
-
-def _repeated(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    shape = tuple(rng.choice((2, 3)) if length == 1 else length for length in x.shape)
-    return arrays.broadcast_to(x, (*rng.choice(((), (2,))), *shape))  # type: ignore[no-any-return]
-
-
-def _subscripted(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    key: list[Any] = []
-    for length in x.shape:
-        first = rng.randrange(length)
-        kinds = (slice(None), slice(None), slice(None, None, -1), slice(first, None), first)
-        key.append(rng.choice((*kinds, slice(None, first + 1, 2), None)))
-        if key[-1] is None:
-            key.append(slice(None))
-    return x[tuple(key)]
-
-
-def _gathered(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    size = math.prod(x.shape)
-    if rng.random() < 0.5:
-        rows = [rng.randrange(x.shape[0]) for _ in range(rng.randint(1, 4))]
-        return x[rows]
-    return arrays.gather(x, [[rng.randrange(size) for _ in range(2)] for _ in range(3)])  # type: ignore[no-any-return]
-
-
-def _scattered(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    shape = _array_shape(rng) or (2,)
-    flat = arrays.reshape(x, (-1,))
-    places = [rng.randrange(math.prod(shape)) for _ in range(math.prod(x.shape))]
-    return arrays.scatter_add(flat, places, shape)  # type: ignore[no-any-return]
-
-
-def _stacked(rng: random.Random, x: Expr, y: Expr) -> Expr:
-    parts = [rng.choice((x, ops.tanh(x), 2.0 * x)) for _ in range(rng.randint(1, 3))]
-    if len(x.shape) > 0 and rng.random() < 0.3:
-        return arrays.stack_rows(*parts)  # type: ignore[no-any-return]
-    return arrays.stack(*parts)  # type: ignore[no-any-return]
-
-
-def _outer(rng: random.Random, x: Expr, y: Expr) -> Expr | None:
-    if not y.shape:
-        return None
-    flat = [arrays.reshape(part, (-1,))[: rng.randint(1, 6)] for part in (x, y)]
-    return arrays.outer(*flat)  # type: ignore[no-any-return]
-
-
-ARRAY_MOVES: Final[tuple[Move, ...]] = (
-    lambda rng, x, y: rng.choice((ops.tanh, ops.sigmoid, ops.sin, abs))(x),
-    lambda rng, x, y: x * x + rng.choice((0.5, -1.0, 3)),
-    lambda rng, x, y: ops.log(x * x + 1.0) - ops.exp(-x * x),
-    lambda rng, x, y: -x / (2.0 + x * x),
-    _of_two(lambda a, b: a + b),
-    _of_two(lambda a, b: a - b),
-    _of_two(lambda a, b: a * b),
-    _of_two(lambda a, b: a / (b * b + 1.0)),
-    _of_two(lambda a, b: ops.maximum(a, b)),
-    _chosen_by,
-    _product,
-    *map(_array_only, (_reduced, _reduced, _reshaped, _repeated, _subscripted, _subscripted)),
-    *map(_array_only, (_gathered, _scattered, _outer, _turned, _together, _einsum)),
-    _array_only(lambda rng, x, y: x.cumsum(rng.choice((None, -1, 0)))),
-    lambda rng, x, y: compositions.clip(x, -0.7, rng.choice((0.9, None))),
-    _stacked,
-    _array_only(lambda rng, x, y: arrays.transpose(x) if len(x.shape) > 1 else None),
-)
-"""What a step of an `ArraySketch` may be, of what was made last and of something else."""
-
-
-def check_arrays(sketch: ArraySketch, target: str | Target) -> None:
-    """An `AssertionError` unless a target agrees with the interpreter about a function of arrays.
-
-    About its values alone, its gradient alone and both; one call after another; on a batch
-    of samples, with their sum and without; and that no two results share memory.
-
-    >>> from wengert.codegen.array.printer import TARGET
-    >>> check_arrays(ArraySketch(3), TARGET)
-    """
-    leaves, (array, number) = sketch.build()
-    point = sketch.point()
-    gradient = grad(number, leaves)
-    given = {leaf.label: leaf for leaf in leaves}
-    asked: dict[str, dict[str, Any]] = {
-        "value": {"array": array, "number": number},
-        "gradient": {"gradient": _by_name(gradient)},
-        "both": {"array": array, "again": array, "number": number, "gradient": _by_name(gradient)},
-    }
-    for what, outputs in asked.items():
-        wanted = _evaluated_arrays(outputs, dict(zip(given, point, strict=True)), given)
-        f = compile(given, outputs, target=target)
-        found = f(*point)
-        _check_near(f(*point), outputs, wanted, f"{sketch}: {what}")
-        _check_near(found, outputs, wanted, f"{sketch}: {what}, after another call")
-        _check_memory(found, point, f"{sketch}: {what}")
-    _check_batch(sketch, target)
-
-
-def _check_batch(sketch: ArraySketch, target: str | Target) -> None:
-    leaves, (array, number) = sketch.build()
-    outputs = {"array": array, "number": number, "gradient": _by_name(grad(number, leaves))}
-    rng = random.Random(sketch.seed)
-    batched = {leaf.label for leaf in leaves if rng.random() < 0.6} or {leaves[0].label}
-    given = {leaf.label: leaf for leaf in leaves}
-    shared, *others = [dict(zip(given, sketch.point(n), strict=True)) for n in range(3)]
-    samples = [shared, *[{n: (s if n in batched else shared)[n] for n in given} for s in others]]
-    each = [_evaluated_arrays(outputs, sample, given) for sample in samples]
-    arguments = [
-        _stack_of([sample[name] for sample in samples]) if name in batched else shared[name]
-        for name in given
-    ]
-    reductions: dict[str | None, Callable[[list[Any]], Any]] = {
-        "sum": sum,
-        "mean": lambda values: sum(values) / len(values),
-        None: _stack_of,
-    }
-    for reduce, function in reductions.items():
-        f = compile(given, outputs, target=target, batch=sorted(batched), reduce=reduce)
-        wanted = [function(list(values)) for values in zip(*each, strict=True)]
-        where = f"{sketch}: batch of {sorted(batched)}, reduce={reduce}"
-        _check_near(f(*arguments), outputs, wanted, where)
-
-
-def _stack_of(values: list[Any]) -> Any:
-    import numpy
-
-    return numpy.stack(values)
-
-
-def _by_name(gradient: Sequence[Expr]) -> dict[str, Expr]:
-    return {f"d{number}": derivative for number, derivative in enumerate(gradient)}
-
-
-def _evaluated_arrays(
-    outputs: Mapping[str, Any], point: Mapping[str, Any], given: Mapping[str, Expr]
-) -> list[Any]:
-    """The interpreter's value of each output, in order."""
-    wanted = [expr for _, expr in flatten(outputs)]
-    live = set(live_nodes(wanted[0].graph, [expr.id for expr in wanted]))
-    at = {given[name]: value for name, value in point.items() if given[name].id in live}
-    return list(evaluate(wanted, at))
-
-
-def _check_near(
-    found: Any, outputs: Any, wanted: Sequence[Any], where: str, tolerance: float = 1e-9
-) -> None:
-    import numpy
-
-    for (path, expr), right in zip(flatten(outputs), wanted, strict=True):
-        one = found
-        for key in path:
-            one = one[key]
-        size = max(1.0, float(numpy.abs(right).max(initial=0.0)))
-        assert numpy.shape(one) == numpy.shape(right), f"{where}: {path}: shape {numpy.shape(one)}"
-        near = numpy.allclose(one, right, rtol=tolerance, atol=tolerance * size)
-        assert near, f"{where}: {path}: {expr!r} is {one}, expected {right}"
-
-
-def _check_memory(found: Any, point: Sequence[Any], where: str) -> None:
-    import numpy
-
-    results = [one for _, one in flatten(found) if numpy.ndim(one)]
-    for number, one in enumerate(results):
-        for other in (*results[:number], *[given for given in point if numpy.ndim(given)]):
-            assert not numpy.shares_memory(one, other), f"{where}: two results share memory"
-
-
 def fuzz(
     seconds: float,
     operations: Sequence[Op] = SCALAR_OPERATIONS,
@@ -839,37 +525,3 @@ def _hypothesis() -> Any:
             'wengert.testing needs hypothesis: pip install "wengert[testing]"'
         ) from None
     return hypothesis
-
-
-def main() -> int:
-    """Fuzz for FUZZ_SECONDS, an hour by default, from FUZZ_SEED, the clock by default."""
-    seconds = float(os.environ.get("FUZZ_SECONDS", "3600"))
-    seed = int(os.environ.get("FUZZ_SEED", str(int(time.time()))))
-    out = sys.stdout
-    out.write(f"fuzzing for {seconds:,.0f} s from seed {seed}\n")
-
-    def say(line: str) -> None:
-        out.write(line + "\n")
-        out.flush()
-
-    checked = fuzz(seconds, seed=seed, say=say)
-    out.write(f"{checked:,} graphs, and everything agreed\n")
-    return 0
-
-
-__all__ = [
-    "EXTREMES",
-    "RUNNABLE",
-    "SCALAR_OPERATIONS",
-    "Sketch",
-    "Step",
-    "check_agreement",
-    "check_in_node",
-    "check_operation",
-    "fuzz",
-    "same",
-    "sketches",
-]
-
-if __name__ == "__main__":
-    sys.exit(main())

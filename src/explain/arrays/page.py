@@ -1,0 +1,117 @@
+"""A walk-through in index notation as one HTML page, which needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any, Final
+
+from ..data import PARTS, Formula
+from ..page.page import PLAY, font_style, label_of, policy
+from ..page.script import read_text
+from ..render.html import blocks_html, inline_html
+from .document import NOTATION, judged_blocks, step_blocks
+from .lesson import ArrayStep, Judged
+
+_CELLS: Final = 64
+_CELL: Final = 9
+
+
+def html(
+    formula: Formula, asked: str, steps: Sequence[ArrayStep], judgements: Sequence[Judged]
+) -> str:
+    """The page: its steps one at a time with a script, one after another without."""
+    style = f"{font_style()}{read_text('page.css')}{_own('arrays.css')}"
+    code = read_text("play.js") + _own("arrays.js")
+    sections = [_section(step) for step in steps]
+    if judgements:
+        body = blocks_html(judged_blocks(judgements))
+        sections.append(_framed("step-agreement", 5, "Beside differences", body))
+    listing = "".join(
+        f'<li><a href="#step-{escape(step.id)}"><span class="visually-hidden">Step {i}: </span>'
+        f"{inline_html((step.statement,))}</a></li>"
+        for i, step in enumerate(steps, 1)
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy(style, code)}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(asked)}</title>
+<style>{style}</style>
+</head>
+<body class="arrays">
+<header><h1{label_of(formula)}>{inline_html((formula,))}</h1><p>{escape(asked)}</p>
+<p class="note">{escape(NOTATION)}</p></header>
+<main>
+<section class="walk" aria-label="The steps">
+{_CONTROLS}
+<div id="steps">{"".join(sections)}</div>
+</section>
+<section class="picture" aria-label="All statements"><h2>The program</h2>
+<ol class="program">{listing}</ol></section>
+</main>
+<script>{code}</script>
+</body>
+</html>
+"""
+
+
+_CONTROLS: Final = f"""<nav class="script" hidden aria-label="Steps">
+<button type="button" id="previous" aria-keyshortcuts="ArrowLeft">← Previous</button>
+<button type="button" id="next" aria-keyshortcuts="ArrowRight">Next →</button>
+<span id="place"></span>
+{PLAY}
+</nav>
+<p id="status" class="visually-hidden" role="status" aria-live="polite"></p>"""
+
+
+def _section(step: ArrayStep) -> str:
+    _, *said = step_blocks(step)
+    body = blocks_html(said) + _heat(step)
+    return _framed(f"step-{step.id}", step.part, inline_html((step.statement,)), body)
+
+
+def _framed(id: str, part: int, heading: str, body: str) -> str:
+    return (
+        f'<section class="step" id="{escape(id)}">'
+        f'<p class="part" id="part-{escape(id)}">{part} · {PARTS[part]}</p>'
+        f'<h2 id="heading-{escape(id)}" aria-labelledby="part-{escape(id)} heading-{escape(id)}" '
+        f'tabindex="-1">{heading}</h2>{body}</section>'
+    )
+
+
+def _heat(step: ArrayStep) -> str:
+    """A matrix at a glance: blue is positive, orange negative, strong is large."""
+    rows = _rows(step)
+    if not rows or len(rows) > _CELLS or len(rows[0]) > _CELLS or len(rows) * len(rows[0]) < 2:
+        return ""
+    largest = max((abs(x) for row in rows for x in row if x - x == 0), default=0.0) or 1.0
+    cells = "".join(
+        f'<rect x="{_CELL * j}" y="{_CELL * i}" width="{_CELL - 1}" height="{_CELL - 1}" '
+        f'fill="{"#d55e00" if x < 0 else "#0072b2"}" '
+        f'fill-opacity="{0.06 + 0.94 * min(abs(x) / largest, 1.0) if x - x == 0 else 1.0:.2f}"/>'
+        for i, row in enumerate(rows)
+        for j, x in enumerate(row)
+    )
+    width, height = _CELL * len(rows[0]), _CELL * len(rows)
+    return (
+        f'<svg class="heat" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        f'role="img" aria-label="{len(rows)} rows of {len(rows[0])} numbers, blue positive, '
+        f'orange negative">{cells}</svg>'
+    )
+
+
+def _rows(step: ArrayStep) -> list[list[Any]]:
+    if step.values is None or not 1 <= len(step.shape) <= 2:
+        return []
+    return [step.values] if len(step.shape) == 1 else step.values
+
+
+@cache
+def _own(name: str) -> str:
+    """A file beside this one."""
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,191 @@
+"""An expression and its derivatives as one program in index notation, and how it is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from ...arrays.indexnotation import Inlined, LatexWriter, Writer
+from ...arrays.rolling import rolled_nodes
+from ...arrays.statements import COMPUTED, LEAF, ArrayProgram, Statement
+from ...arrays.written import written_program
+from ...derive.backward import grad
+from ...graph.expr import Expr, Graph
+from ...graph.formula import name_latex
+from ...graph.rewrite import extract
+from ...simplify.pipeline import rules_named, simplified
+from ..data import Formula
+
+OUTPUT: Final = "L"
+"""What an output without a label is called."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The statements that compute an output and its derivatives.
+
+    whole    the program
+    output   the array that is differentiated
+    slopes   array → the leaf that it is the derivative by
+    deltas   array → the computed array that it is the cotangent of
+    """
+
+    whole: ArrayProgram
+    output: str
+    slopes: Mapping[str, str]
+    deltas: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """What the output is called."""
+        taken = {*self.whole.arrays} - {self.output}
+        made = self.output[:1] == "t" and self.output[1:].isdigit()
+        return OUTPUT if made and OUTPUT not in taken else self.output
+
+    @cached_property
+    def inlined(self) -> Mapping[str, Inlined]:
+        """What is written where it is read: short arrays, but cotangents and what they are of."""
+        return self.whole.inlined({*self.deltas, *self.deltas.values(), self.output})
+
+    @cached_property
+    def statements(self) -> tuple[Statement, ...]:
+        """The statements that have a line of their own."""
+        return tuple(s for s in self.whole.statements if s.array not in self.inlined)
+
+    def is_backward(self, array: str) -> bool:
+        """Whether an array belongs to the backward pass."""
+        return array in self._backward
+
+    @cached_property
+    def _backward(self) -> set[str]:
+        found = {*self.slopes, *self.deltas}
+        forward = self._forward
+        found.update(s.array for s in self.whole.statements if s.array not in forward)
+        return found
+
+    @cached_property
+    def _forward(self) -> set[str]:
+        """What the output is computed from."""
+        reads: dict[str, set[str]] = {}
+        for statement in self.whole.statements:
+            reads.setdefault(statement.array, set()).update(r.array for r in statement.reads)
+        found, stack = {self.output}, [self.output]
+        while stack:
+            for array in reads.get(stack.pop(), ()):
+                if array not in found:
+                    found.add(array)
+                    stack.append(array)
+        return found
+
+    def write(self, statement: Statement) -> Formula:
+        """A statement in index notation."""
+        return Formula(statement.written(TextNames(self)), statement.written(LatexNames(self)))
+
+    def shape(self, array: str) -> str:
+        """The shape of an array in words."""
+        return " × ".join(map(str, self.whole.arrays[array].shape)) or "a number"
+
+
+class TextNames(Writer):
+    """Index notation for a terminal, derivatives by what they are of."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program.inlined)
+        self._program = program
+
+    def name(self, name: str) -> str:
+        """The name of an array."""
+        program = self._program
+        if name in program.slopes:
+            return f"∂{program.name}/∂{program.slopes[name]}"
+        if name in program.deltas:
+            return f"δ{program.deltas[name]}"
+        return program.name if name == program.output else name
+
+
+class LatexNames(LatexWriter):
+    """The same in LaTeX."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program.inlined)
+        self._program = program
+
+    def name(self, name: str) -> str:
+        """The name of an array."""
+        program = self._program
+        if name in program.slopes:
+            above, below = name_latex(program.name), name_latex(program.slopes[name])
+            return rf"\frac{{\partial {above}}}{{\partial {below}}}"
+        if name in program.deltas:
+            return rf"\delta {name_latex(program.deltas[name])}"
+        return name_latex(program.name if name == program.output else name)
+
+    def element(self, array: str, indices: Sequence[str]) -> str:
+        """An element of an array; of a derivative, the indices are those of the leaf."""
+        program = self._program
+        if array in program.slopes and indices:
+            leaf = super().element(program.slopes[array], indices)
+            return rf"\frac{{\partial {name_latex(program.name)}}}{{\partial {leaf}}}"
+        numbered = _NUMBERED.fullmatch(self.name(array))
+        if numbered and indices:  # as layers are written: W with (1) above and i, j below
+            return rf"{{{numbered[1]}}}^{{({numbered[2]})}}_{{{', '.join(indices)}}}"
+        return super().element(array, indices)
+
+
+_NUMBERED: Final = re.compile(r"(.*)_\{(\d+)\}")
+
+
+def program_of(graph: Graph, root: int, leaves: Sequence[Expr]) -> Program:
+    """The program of one output of a graph of arrays or scalars, and of its derivatives by leaves.
+
+    It is simplified as it is for compiling.
+    """
+    slopes = grad(graph[root], list(leaves))
+    rules = rules_named(True)
+    assert rules is not None
+    made = simplified(extract([graph[root], *slopes]), rules).graph
+    if any(node in made.shapes for node in range(len(made))):
+        whole = written_program(made, made.outputs)
+    else:
+        whole, _ = rolled_nodes(made, made.outputs)
+    return read_program(whole)
+
+
+def read_program(whole: ArrayProgram) -> Program:
+    """A program of an output and, after it, its derivatives."""
+    kinds = {name: array.kind for name, array in whole.arrays.items()}
+    slopes: dict[str, str] = {}
+    deltas: dict[str, str] = {}
+    computed = dict.fromkeys(statement.array for statement in whole.statements)
+    for name, array in whole.arrays.items():
+        of = array.adjoint
+        if name in computed and of is not None:
+            if kinds.get(of) == LEAF:
+                slopes[name] = of
+            elif of in computed:
+                deltas[name] = of
+    for name in computed:
+        # What a pass made anew keeps the name of the leaf, not the mark.
+        if name not in slopes and name[:1] == "d" and kinds.get(name[1:]) == LEAF:
+            slopes[name] = name[1:]
+    order = [output.array for output in whole.outputs]
+    slopes = {name: slopes[name] for name in dict.fromkeys(order) if name in slopes} | slopes
+    return Program(whole, whole.outputs[0].array, slopes, deltas)
+
+
+def elements_named(names: Iterable[str], program: ArrayProgram) -> list[str]:
+    """The elements of the arrays among some names, other names as they are."""
+    found: list[str] = []
+    for name in names:
+        array = program.arrays.get(name)
+        found += array.elements if array is not None and array.elements else [name]
+    return found
+
+
+def computed_arrays(whole: ArrayProgram) -> list[str]:
+    """The arrays that statements write, each once, in order."""
+    written = dict.fromkeys(statement.array for statement in whole.statements)
+    return [name for name in written if whole.arrays[name].kind == COMPUTED]

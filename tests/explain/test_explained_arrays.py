@@ -1,0 +1,199 @@
+"""Walk-throughs in index notation: the statements, their matrices, their words and numbers."""
+
+import json
+import re
+
+import browser
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.explain.arrays.readings import readings
+
+R = np.random.default_rng(0)
+AT = {
+    "X": R.normal(size=(4, 3)),
+    "W": R.normal(size=(2, 3)),
+    "b": np.array([0.1, 0.2]),
+    "T": R.normal(size=(4, 2)),
+}
+
+
+def layer():
+    g = wg.Graph()
+    X, W, b, T = g.array("X", (4, 3)), g.array("W", (2, 3)), g.array("b", 2), g.array("T", (4, 2))
+    H = wg.tanh(X @ W.T + b)
+    H.label = "H"
+    E = H - T
+    return (E * E).sum(), W, b
+
+
+def attention():
+    g = wg.Graph()
+    X = g.array("X", (5, 4))
+    weights = [g.array(name, (4, 3)) for name in ("Wq", "Wk", "Wv")]
+    Q, K, V = (X @ W for W in weights)
+    A = wg.exp(Q @ K.T / 2.0)
+    out = (A / A.sum(axis=1, keepdims=True)) @ V
+    return (out * out).sum(), weights
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    loss, W, b = layer()
+    return wg.explain(loss, wrt=[W, b], at=AT)
+
+
+def step(lesson, array):
+    return next(s for s in lesson.steps if s.array == array and s.kind == "backward")
+
+
+def test_a_weight_matrix_gets_delta_transposed_times_x(lesson):
+    found = step(lesson, "W")
+    assert found.statement.text == "∂L/∂W[j, k] = Σ_i X[i, k]·δt3[i, j]"
+    assert found.matrix.text == "∂L/∂W = δt3ᵀ X"
+    (reading,) = found.readings
+    assert (reading.element.text, reading.by.text) == ("W[j, k]", "t3[i, j]")
+    assert (reading.local.text, reading.over) == ("X[i, k]", ("i",))
+    assert "read at every i" in found.sentence
+
+
+def test_a_bias_is_added_over_the_rows(lesson):
+    found = step(lesson, "b")
+    assert found.matrix.text == "∂L/∂b = δt3ᵀ 1"
+    assert found.readings[0].over == ("i",)
+    assert found.readings[0].local.text == "1"
+
+
+def test_forward_statements_are_written_in_matrices(lesson):
+    forms = [s.matrix.text for s in lesson.steps if s.kind == "forward"]
+    assert forms == ["t3 = X Wᵀ + 1 bᵀ", "H = tanh(t3)", "t5 = H - T", "L = 1ᵀ (t5 ⊙ t5) 1"]
+
+
+def test_its_numbers_are_those_of_the_gradient(lesson):
+    loss, W, b = layer()
+    for leaf, expected in zip("Wb", wg.evaluate(wg.grad(loss, [W, b]), AT), strict=True):
+        np.testing.assert_allclose(step(lesson, leaf).values, expected, rtol=1e-12)
+    assert all(judged.agrees for judged in lesson.judgements())
+    moved = lesson.at({"b": [1.0, 2.0]})
+    expected = wg.evaluate(wg.grad(loss, [b]), {**AT, "b": [1.0, 2.0]})[0]
+    np.testing.assert_allclose(step(moved, "b").values, expected, rtol=1e-12)
+
+
+def numpy_text(form):
+    """A matrix form as NumPy code: juxtaposition is @."""
+    right = form.partition(" = ")[2]
+    code = re.sub(r"(?<=[\wᵀ)]) (?=[\w(δ∂])", " @ ", right)
+    code = code.replace("⊙", "*").replace("⊘", "/").replace("∂L/∂", "slope_")
+    return re.sub(r"ᵀ", ".T", code)
+
+
+@pytest.mark.parametrize("make", [lambda: layer()[0], lambda: attention()[0]])
+def test_every_matrix_form_gives_the_numbers_of_its_statement(make):
+    loss = make()
+    shapes = {name: loss.graph.shapes[node] for name, node in loss.graph.leaves.items()}
+    at = {name: R.normal(size=shape) for name, shape in shapes.items()}
+    lesson = wg.explain(loss, at=at)
+    known = {"tanh": np.tanh, "exp": np.exp, **at}
+    steps = {s.id.partition("-")[2]: s for s in lesson.steps if s.kind != "seed"}
+    for name, s in steps.items():
+        of = lesson.program.deltas.get(name)
+        known[f"δ{of}" if of else name] = np.array(s.values)
+    checked = 0
+    for s in steps.values():
+        code = numpy_text(s.matrix.text) if s.matrix else "1 @"
+        if not re.search(r"(?<![\w.])1(\.T)? @|@ 1(?![\w.])", code):  # ones of a length unsaid
+            found = eval(code, {"__builtins__": {}}, known)  # noqa: S307
+            np.testing.assert_allclose(found, np.array(s.values), rtol=1e-9)
+            checked += 1
+    assert checked >= 4
+
+
+def test_attention_has_its_three_products():
+    loss, weights = attention()
+    lesson = wg.explain(loss, wrt=weights)
+    forms = {s.array: s.matrix.text for s in lesson.steps if s.kind == "backward" and s.matrix}
+    assert forms["t3"] == "δt3 = t17ᵀ δt18"
+    assert forms["Wv"] == "∂L/∂Wv = Xᵀ δt3"
+    assert re.fullmatch(r"∂L/∂Wk = Xᵀ δ\w+ᵀ t1", forms["Wk"])
+    assert re.fullmatch(r"δt1 = δ\w+ t2", forms["t1"])
+    assert lesson.symbolic
+    assert "the compiler differentiates the stable form" in lesson.text(width=200, color=False)
+
+
+def test_a_rolled_network_is_explained_layer_by_layer():
+    net = wg.MLP(3, [4, 2, 1], seed=0)
+    loss = (net([0.5, -0.25, 1.0]) - 1.0) ** 2
+    lesson = wg.explain(wg.roll(loss))
+    assert step(lesson, "w1").matrix.text.endswith("ᵀ")
+    assert re.search(r"∂L/∂w0\[\w, \w\] = ", lesson.text(color=False))
+    values = {name: 0.1 * i for i, name in enumerate(lesson.elements.graph.leaves)}
+    at = wg.explain(wg.roll(loss), wrt="w1", at=values)
+    assert [s.array for s in at.steps if s.array[0] == "w" and s.kind == "backward"] == ["w1"]
+    assert all(judged.agrees for judged in at.judgements())
+    assert at.elements.by_name("w1_0_1").adjoint == pytest.approx(step(at, "w1").values[0][1])
+
+
+def test_elements_are_a_walk_through_of_their_own(lesson):
+    assert lesson.by_name("W_0_1").adjoint == pytest.approx(step(lesson, "W").values[0][1])
+    assert len(lesson.elements.steps) > len(lesson.steps)
+    assert lesson.judge().conclusion.startswith("They agree")
+
+
+def test_an_array_of_any_size_has_the_same_steps():
+    def of(rows):
+        g = wg.Graph()
+        X, W = g.array("X", (rows, 30)), g.array("W", (20, 30))
+        return wg.explain((wg.tanh(X @ W.T) ** 2).sum(), wrt=W)
+
+    assert [s.statement.text for s in of(2).steps] == [s.statement.text for s in of(500).steps]
+
+
+def test_all_formats(lesson, tmp_path):
+    for suffix in (".txt", ".md", ".tex", ".json", ".html"):
+        text = lesson.save(tmp_path / f"lesson{suffix}").read_text(encoding="utf-8")
+        assert "W" in text
+    data = json.loads((tmp_path / "lesson.json").read_text(encoding="utf-8"))
+    assert {step["array"] for step in data["steps"]} >= {"H", "W", "b"}
+    long = [line for line in lesson.text(width=60, color=False).splitlines() if len(line) > 60]
+    assert not long
+
+
+def test_what_cannot_be_explained_names_it():
+    loss, _, _ = layer()
+    with pytest.raises(wg.UnknownNameError, match="'V'"):
+        wg.explain(loss, wrt="V")
+    with pytest.raises(wg.MissingInputError, match="no value for W"):
+        wg.explain(loss, at={"X": AT["X"], "b": AT["b"], "T": AT["T"]})
+    other = loss.graph.array("Z", 3)
+    with pytest.raises(wg.DisconnectedInputError, match="does not depend on Z"):
+        wg.explain(loss, wrt=other)
+    x, y = wg.Graph().inputs("x", 2)
+    with pytest.raises(wg.UnknownNameError, match="'z'"):
+        wg.explain(wg.roll(x * y), wrt="z")
+
+
+def test_the_page_shows_a_statement_at_a_time(lesson, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(lesson.html(), encoding="utf-8")
+    with browser.chromium() as tab:
+        tab.open(page)
+        seen = "[...document.querySelectorAll('.step')].filter(s => s.offsetHeight).length"
+        assert tab.run(seen) == 1
+        tab.press("End")
+        tab.press("ArrowLeft")
+        assert "∂" in tab.run("document.querySelector('.step.current h2').textContent")
+        assert tab.run("document.querySelectorAll('.program .current').length") == 1
+        tab.run("location.hash = 'step-seed'")
+        tab.run("new Promise((done) => setTimeout(done, 50))")
+        assert tab.run("document.querySelector('.step.current').id") == "step-seed"
+        assert tab.complaints() == []
+        tab.open(page, scripts=False)
+        tab.send("Emulation.setScriptExecutionDisabled", value=False)
+        assert tab.run(seen) == len(lesson.steps) + 1
+
+
+def test_what_is_read_through_an_inlined_array_is_found(lesson):
+    (found,) = readings(lesson.program, "X")
+    assert found.local.text == "W[j, k]"
+    assert found.over == ("j",)
