@@ -12,6 +12,8 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from ..codegen.build import Built, Recipe
@@ -47,9 +49,7 @@ class Kept:
     @classmethod
     def of(cls, found: Fingerprint, options: Options) -> Kept:
         """The place for a function that has this fingerprint."""
-        numpy = sys.modules.get("numpy")
-        versions = release(), sys.version, getattr(numpy, "__version__", "")
-        asked = found.digest, options.target, available(), versions
+        asked = found.digest, options.target, available(), release(), sys.version, _numpy()
         return cls(hashlib.sha256(repr(asked).encode()).hexdigest(), found.things, options)
 
     def trace(self, integers: Sequence[int]) -> tuple[Trace, str] | None:
@@ -112,6 +112,15 @@ class Kept:
 
     def _under(self, integers: object) -> str:
         return hashlib.sha256(repr((self.name, integers)).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _numpy() -> str:
+    """Which NumPy there is, loaded or not: its functions of arrays of Values are traced as well."""
+    try:
+        return version("numpy")
+    except PackageNotFoundError:
+        return ""
 
 
 def part_of(name: str, part: str) -> str:

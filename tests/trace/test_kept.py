@@ -11,6 +11,9 @@ import pytest
 
 import wengert as wg
 from wengert.codegen.diskcache import CacheWarning
+from wengert.trace.code import Options
+from wengert.trace.fingerprint import Fingerprint
+from wengert.trace.kept import Kept
 from wengert.train import choice
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
@@ -188,6 +191,13 @@ def test_a_value_that_is_another_one_is_traced_anew(place, monkeypatch):
 
     f, module = load(place, monkeypatch, change=change)
     assert not agree(f, module)
+
+
+def test_names_of_entries_do_not_tell_what_else_is_loaded(monkeypatch):
+    found = Fingerprint("digest", [])
+    name = Kept.of(found, Options()).name
+    monkeypatch.delitem(sys.modules, "numpy")
+    assert Kept.of(found, Options()).name == name
 
 
 def test_code_elsewhere_in_the_file_is_not_looked_at(place, monkeypatch):
