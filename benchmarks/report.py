@@ -96,6 +96,7 @@ def native_goals(rows: Sequence[Mapping], wanted: Mapping[str, float]) -> list[s
 def goals(rows: Sequence[Mapping], wanted: Mapping[str, float]) -> list[str]:
     """Which goals wengert met in this case, and which not, as sentences."""
     found = {row["peer"]: number(row["ratio"]) for row in rows if not row["failure"]}
+    found = {peer: ratio for peer, ratio in found.items() if not math.isnan(ratio)}
     lines = []
     for met in (True, False):
         listed = [

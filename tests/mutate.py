@@ -57,6 +57,8 @@ TESTS = {
     "src/codegen/native/pieces.py": "test_native_target",
     "src/codegen/native/plan.py": "test_native_target",
     "src/codegen/native/loop.py": "test_native_fit",
+    "src/codegen/native/threads.py": "test_native_threads test_native_products",
+    "src/codegen/native/products.py": "test_native_products",
     "src/codegen/export/c.py": "test_c_export",
     "src/derive/backward.py": f"test_backward {_GUARDS} test_random_gradients",
     "src/simplify/rules.py": "test_rules test_passes test_stable test_arrays",

@@ -158,7 +158,7 @@ def test_attention_becomes_as_many_statements_at_every_size(cells):
         ("7,861", "30"),
     ]
     (formulas,) = [tex for tex in outputs(shown, "text/latex") if "aligned" in tex]
-    assert r"{\mathrm{dwq}}_{j, k} &= \sum_{i}" in formulas
+    assert r"{\mathrm{dwq}}_{l, m} &= \sum_{i}" in formulas
 
 
 def test_the_gradient_is_read_edited_and_exported(cells):

@@ -242,8 +242,8 @@ def _check_scalars(graph: Graph, target: str) -> None:
             expr = graph[node]
             raise ShapeError(
                 f"{shorten(expr)} is an array of shape {shape_text(expr.shape)}, and the {target} "
-                "target computes with numbers: compile with target='numpy', or write the arrays "
-                "out as scalars first, with wengert.unroll"
+                "target computes with numbers: compile with target='numpy' or 'native', or write "
+                "the arrays out as scalars first, with wengert.unroll"
             )
 
 

@@ -274,7 +274,13 @@ class DirectlyCompiled(Compiled):
 
     __slots__ = ("__call__",)
 
-    def __init__(self, recipe: Recipe, built: Built, target: Target, **options: Any) -> None:
+    def __init__(
+        self,
+        recipe: Recipe | Callable[[], Recipe],
+        built: Built,
+        target: Target,
+        **options: Any,
+    ) -> None:
         super().__init__(recipe, built, target, **options)
         assert self._prepare is not None
         closer = partial(_prepared, built.program, self._prepare, built.function)
@@ -295,7 +301,7 @@ def _prepared(
 
 
 def made(
-    recipe: Recipe,
+    recipe: Recipe | Callable[[], Recipe],
     built: Built,
     target: Target,
     *,

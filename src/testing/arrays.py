@@ -67,9 +67,9 @@ class ArraySketch:
     def build(self, graph: Graph | None = None) -> BuiltSketch:
         """The inputs x0, x1, … in a graph, a group s of numbers or none, and what is made of them.
 
-        >>> built = ArraySketch(4).build()
+        >>> built = ArraySketch(11).build()
         >>> [leaf.shape for leaf in built.leaves], built.number.shape
-        ([(3,), (3, 2)], ())
+        ([(4, 4, 2), (4,)], ())
         """
         rng = random.Random(self.seed)
         graph = graph or Graph()

@@ -85,7 +85,7 @@ class Code:
 
     def _see_kind(self) -> None:
         compiled = self.compiled
-        self._engine = find_target(compiled.recipe.options.target).engine
+        self._engine = find_target(compiled.target).engine
         self.takes_arrays = compiled.takes_arrays or compiled.target == "native"
 
 

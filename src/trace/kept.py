@@ -16,7 +16,7 @@ from typing import Any
 
 from ..codegen.build import Built, Recipe
 from ..codegen.builttext import built_of, text_of
-from ..codegen.compiled import Compiled
+from ..codegen.compiled import Compiled, made
 from ..codegen.diskcache import keep_text, kept_text, release
 from ..codegen.native.host import available
 from ..codegen.target import find_target
@@ -89,7 +89,7 @@ class Kept:
         def recipe() -> Recipe:
             return codes[0].compiled_anew().recipe
 
-        compiled = Compiled(recipe, built, target, check=False, values=values)
+        compiled = made(recipe, built, target, check=False, values=values)
         code = Code(compiled, told["reason"], told["turn"], asked, self.options)
         codes.append(code)
         return code

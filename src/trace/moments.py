@@ -33,31 +33,51 @@ class Moments:
 
         indices = [self._indices(values) for values, _ in slopes]
         count = len(self._places)
-        grown = [numpy.zeros(count) for _ in rule.slots]
-        for new, old in zip(grown, self._slots, strict=False):
-            new[: len(old)] = old
+        if len(self._listed) != count or len(self._slots) != len(rule.slots):
+            self._grow(count, len(rule.slots))
         gradient = numpy.zeros(count + 1)
         for places, (_, part) in zip(indices, slopes, strict=True):
-            gradient += numpy.bincount(places, part, count + 1)
-        if len(self._listed) != count:
-            self._listed = tuple(self._places)
+            if isinstance(places, slice):
+                gradient[places] += part
+            else:
+                gradient += numpy.bincount(places, part, count + 1)
         now = numpy.asarray(vector_of(self._listed), float)
         once = tuple(rule.state(0)) if self._once is None else self._once
-        moved, self._slots, self._once = rule.step_arrays(now, gradient[1:], tuple(grown), once)
+        moved, self._slots, self._once = rule.step_arrays(
+            now, gradient[1:], tuple(self._slots), once
+        )
         write_numbers(self._listed, moved)
 
+    def _grow(self, count: int, slots: int) -> None:
+        """Room for so many leaves, and so many numbers for each; new ones are 0."""
+        import numpy
+
+        grown = [numpy.zeros(count) for _ in range(slots)]
+        for new, old in zip(grown, self._slots, strict=False):
+            new[: len(old)] = old
+        self._slots, self._listed = grown, tuple(self._places)
+
     def _indices(self, values: Sequence[Value]) -> Any:
-        """Where the numbers of these Values are, from 1; 0 for those that are no leaves."""
+        """Where the numbers of these Values are, from 1; 0 for those that are no leaves.
+
+        A slice where they are one after another, each of them once.
+        """
         import numpy
 
         known = self._known.get(id(values))
         if known is not None:
             return known[1]
         places = self._places
-        for value in values:
-            if value.is_leaf:
-                places.setdefault(value, len(places) + 1)
-        found = numpy.array([places.get(value, 0) for value in values])
-        if isinstance(values, tuple):  # the parameters of a program, the same at each call
-            self._known[id(values)] = values, found
+        at = [places.get(value, 0) for value in values]
+        if not all(at):
+            for value in values:
+                if value.is_leaf:
+                    places.setdefault(value, len(places) + 1)
+            at = [places.get(value, 0) for value in values]
+        if not isinstance(values, tuple):
+            return numpy.array(at)
+        # the parameters of a program, the same at each call
+        row = bool(at[0]) and at == list(range(at[0], at[0] + len(at)))
+        found = slice(at[0], at[0] + len(at)) if row else numpy.array(at)
+        self._known[id(values)] = values, found
         return found

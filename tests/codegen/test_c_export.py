@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import os
 import random
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from wengert.graph.expr import Graph
 from wengert.ops import call
 from wengert.ops import scalar as ops
 
-CC = shutil.which("gcc") or shutil.which("clang") or shutil.which("cc")
+CC = next(filter(None, map(shutil.which, (os.environ.get("CC", "gcc"), "clang", "cc"))), None)
 STRICT = ["-std=c99", "-O1", "-Wall", "-Wextra", "-pedantic", "-Werror", "-ffp-contract=off"]
 
 pytestmark = pytest.mark.skipif(CC is None, reason="no C compiler")

@@ -210,6 +210,22 @@ def test_only_large_regular_graphs_become_loops(monkeypatch):
     assert not isinstance(f.program, ArrayFunction)
 
 
+def test_sums_whose_terms_are_listed_on_a_large_grid_are_no_loops(monkeypatch):
+    monkeypatch.undo()
+    g, draw = Graph(), np.random.default_rng(0)
+    x = g.inputs("x", 200)
+    functions = [ops.TANH, ops.EXP, ops.SIN, ops.COS]
+    terms = [functions[draw.integers(4)](v * draw.random()) * x[draw.integers(200)] for v in x]
+    total = sum(terms[1:], terms[0])
+    outputs = {"s": total, "g": grad(total, x)}
+    kinds = []
+    for most in (build.GRID, 0):
+        monkeypatch.setattr(build, "GRID", most)
+        f = compile({"x": x}, outputs, target="native", name=f"most_{most}")
+        kinds.append(isinstance(f.program, ArrayFunction))
+    assert kinds == [True, False]
+
+
 def test_lists_arrays_and_other_numbers_as_arguments():
     net, _, inputs, value = network([3, 4, 2], "tanh", "squared_error")
     outputs = {"loss": value, "grad": grad(value, net.parameters())}

@@ -261,9 +261,10 @@ def test_machine_code_is_kept_when_it_has_paid(place, monkeypatch):
     assert f.compiled.target != "native"
     agree(f, module)
     assert f.compiled.target == "native"
+    called = type(f.compiled)
     f, module = load(place, monkeypatch)
     assert agree(f, module)
-    assert f.compiled.target == "native"
+    assert (f.compiled.target, type(f.compiled)) == ("native", called)
 
 
 MINE = """

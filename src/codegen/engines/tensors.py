@@ -233,6 +233,9 @@ class Builder:
             return self.number(float(op.evaluate(*known, *statics)))
         if op is POW_CONST and tuple(statics) == (1.0,):
             return operands[0]
+        if op is WHERE and numbers[0] is not None:
+            shape = broadcast(op.name, [one.shape for one in operands])
+            return self.grown(self.as_number(operands[1 if numbers[0] != 0.0 else 2]), shape)
         if op is MUL and 1.0 in known:
             return operands[1] if numbers[0] == 1.0 else operands[0]
         given = [
