@@ -194,6 +194,11 @@ def test_draw(run, tmp_path):
     ]
 
 
+def test_a_large_formula_is_drawn_as_arrays(run, tmp_path):
+    assert run("draw", "+".join(["x*2"] * 900), "--out", str(tmp_path / "x.dot"))[0] == 0
+    assert (tmp_path / "x.dot").read_text(encoding="utf-8").count("record") < 20
+
+
 def test_draw_without_a_program_to_draw_with(run, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(rendering, "_graphviz_pure", lambda: None)
