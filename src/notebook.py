@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
+from .arrays.indexnotation import LatexWriter
 from .arrays.roll import Rolled
+from .arrays.statements import Statement
 from .codegen.compiled import Compiled
 from .draw.draw import draw_dot
 from .errors import WengertError
 from .graph.expr import Graph
 from .graph.value import Value
+from .notation.mathml import from_latex
 from .ops.scalar import CONSTANT
 from .proof.ranges import Ranges
 from .trace.function import Function
@@ -46,6 +49,7 @@ def open_doors() -> None:
         Graph: _graph,
         Network: _network,
         Rolled: _rolled,
+        Statement: lambda statement: _html(from_latex(statement.latex())),
         Compiled: lambda function: _html(listing(function.source)),
         Function: _function,
         Verification: _verification,
@@ -73,7 +77,12 @@ def _svg(draw: Callable[[], graphviz.Digraph]) -> str:
         text: str = picture.pipe(format="svg", encoding="utf-8")
     except (WengertError, graphviz.ExecutableNotFound, graphviz.CalledProcessError):
         return ""
-    return text[text.index("<svg") :]
+    # Boxes are as wide as Helvetica needs; in place of it a browser may have a wider font.
+    return text[text.index("<svg") :].replace("<svg", f'<svg style="{_AS_WIDE}"', 1)
+
+
+_AS_WIDE: Final = "font-size-adjust: ch-width 0.556"
+"""A zero as wide as Helvetica's."""
 
 
 def _picture(draw: Callable[[], graphviz.Digraph]) -> Bundle:
@@ -108,8 +117,11 @@ def _network(net: Network) -> Bundle:
 
 
 def _rolled(rolled: Rolled) -> Bundle:
-    """The arrays as a picture, and under it the same in index notation."""
-    return _html(_svg(lambda: draw_dot(rolled)) + rolled.program.html())
+    """The arrays as a picture, and under it the same in index notation, as MathML."""
+    lines = (from_latex(line) for line in rolled.program.listing(LatexWriter))
+    items = "".join(f"<li>{line}</li>" for line in lines)
+    listed = f'<ol class="statements">{items}</ol>'
+    return _html(_svg(lambda: draw_dot(rolled)) + listed)
 
 
 # -- text -----------------------------------------------------------------------------------------

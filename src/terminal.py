@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import textwrap
+from importlib.util import find_spec
 from typing import Any, Final
 
 MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 20, 80, 120
@@ -17,6 +18,14 @@ RESET: Final = "\x1b[0m"
 def is_terminal(stream: Any = None) -> bool:
     """Whether somebody reads along; of the standard output unless another stream is given."""
     return bool(getattr(sys.stdout if stream is None else stream, "isatty", lambda: False)())
+
+
+def shows_progress(stream: Any = None) -> bool:
+    """Whether a bar that moves is seen: in a terminal, or in a notebook that has widgets for it."""
+    if is_terminal(sys.stderr if stream is None else stream):
+        return True
+    notebook = type(sys.stderr if stream is None else stream).__module__.startswith("ipykernel")
+    return notebook and find_spec("ipywidgets") is not None
 
 
 def columns(elsewhere: int = DEFAULT_WIDTH, most: int = MAX_WIDTH) -> int:

@@ -5,6 +5,7 @@ Each takes two sizes and returns a source of leaves and a loss; `plain` adds the
 """
 
 import random
+from functools import reduce
 
 import wengert as wg
 from wengert.ops.scalar import (
@@ -79,7 +80,7 @@ class Source:
 
     def with_step(self, loss, optimizer):
         """The loss, and all parameters and the optimizer's memory after one step."""
-        grads = wg.grad(loss, self.parameters)
+        grads = wg.grad(loss, self.parameters, allow_unused=True)
         state = []
         for k, number in enumerate(optimizer.state(len(self.parameters))):
             noise = 0.0 if k < len(optimizer.shared) else self.rng.random()
@@ -291,6 +292,39 @@ def convolution_2d(n, m, pool="max"):
                     features.append(sum(window) / 4)
     v = s.weights("v", 2, len(features))
     return s, sum(a * a for a in linear(features, v))
+
+
+def padded_images(n, m, stride=1, dilation=1, pool="mean"):
+    """A convolution of every channel, padded by leaving out what lies outside; windows overlap."""
+    s = Source()
+    x, w = s.inputs("x", 2, n, n), s.weights("w", m, 2, 3, 3)
+    size = (n - 1) // stride + 1
+    places = range(size)
+
+    def window(i):
+        return [(a, p) for a in range(3) if 0 <= (p := stride * i + dilation * (a - 1)) < n]
+
+    out = []
+    for k in range(m):
+        y = [
+            [
+                tanh(
+                    sum(
+                        w[k][c][a][b] * x[c][p][q]
+                        for c in range(2)
+                        for a, p in window(i)
+                        for b, q in window(j)
+                    )
+                )
+                for j in places
+            ]
+            for i in places
+        ]
+        for i in range((size - 3) // 2 + 1):
+            for j in range((size - 3) // 2 + 1):
+                seen = [y[2 * i + a][2 * j + b] for a in range(3) for b in range(3)]
+                out.append(reduce(maximum, seen) if pool == "max" else sum(seen) / 9)
+    return s, sum(a * a for a in out)
 
 
 def _mean(x):

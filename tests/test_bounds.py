@@ -15,6 +15,8 @@ from functools import reduce
 import pytest
 
 import wengert as wg
+from wengert.codegen.export.c import c_text
+from wengert.notation.mathml import mathml
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs processes to limit")
 
@@ -93,6 +95,18 @@ JOBS = {
     "pickle": lambda y, x, at: pickle.loads(pickle.dumps(y)),
     "deepcopy": lambda y, x, at: copy.deepcopy(y),
     "verify": lambda y, x, at: wg.verify(y, x[:2], seconds=0.2),
+    "explain": lambda y, x, at: wg.explain(y, at=at).text(),
+    "page": lambda y, x, at: wg.explain(y, wrt=x[0], at=at).html(),
+    "mathml": lambda y, x, at: mathml(y),
+    "parse": lambda y, x, at: wg.parse(str(y)),
+    "hessian": lambda y, x, at: wg.hessian(y, x[:2]),
+    "jacobian": lambda y, x, at: wg.jacobian([y, y], x[:2]),
+    "from_sympy": lambda y, x, at: wg.from_sympy(wg.to_sympy(y)),
+    "check": lambda y, x, at: compiled(y, x, check=True)([0.5] * len(x)),
+    "check_roll": lambda y, x, at: wg.check_roll([y], wg.roll([y])),
+    "native": lambda y, x, at: compiled(y, x, "native")([0.5] * len(x)),
+    "c": lambda y, x, at: c_text((f := compiled(y, x)).program, f.values, f.derivatives),
+    "subs": lambda y, x, at: str(y.subs({x[0]: 0.5})),
     "f.verify": lambda y, x, at: wg.compile({"x": x}, y).verify(seconds=0.2),
 }
 

@@ -1,13 +1,17 @@
 """What notebooks show: something worth reading of every object, and no error where it is not."""
 
+import io
+import json
 import re
 
+import browser
 import graphviz
 import pytest
 
 import wengert as wg
 from wengert.draw import picture
 from wengert.notebook import MAX_LINES, MAX_PARAMETERS, listing
+from wengert.terminal import shows_progress
 
 
 def shown(thing):
@@ -51,10 +55,12 @@ def test_a_large_network_is_drawn_by_layers_and_a_larger_one_not_at_all():
     assert shown(net) == {}
 
 
-def test_what_has_too_many_boxes_is_text():
+def test_what_has_too_many_boxes_is_drawn_in_runs_or_is_text(monkeypatch):
     total = x = wg.Value(1.0, label="x")
     for _ in range(MAX_LINES):
         total = total * x + x
+    assert shown(total)["image/svg+xml"].count('class="node"') < 20
+    monkeypatch.setattr("wengert.notebook.MAX_LINES", 3)
     assert shown(total) == {}
 
 
@@ -80,8 +86,45 @@ def test_a_rolled_graph_is_a_picture_and_index_notation():
     rolled = wg.roll([wg.MLP(3, [4, 1], seed=0)(g.inputs("x", 3))])
     html = shown(rolled)["text/html"]
     assert "<svg" in html
-    assert "Σ<sub>" in html
+    assert "<mo>∑</mo>" in html
     assert "rounded: an array" in wg.draw_dot(rolled).source
+
+
+def test_statements_are_set_as_maths():
+    a = wg.Graph().inputs("a", 3)
+    rolled = wg.roll([x.tanh() for x in a])
+    markup = shown(rolled.statements[0])["text/html"]
+    assert markup.startswith("<math><msub>")
+    assert markup in shown(rolled)["text/html"]
+
+
+def test_the_words_of_a_picture_stay_in_their_boxes_in_any_font():
+    page = shown(wg.roll([sum(x * x.tanh() for x in wg.Graph().inputs("x", 4))]))
+    with browser.chromium() as tab:
+        tab.open("about:blank")
+        markup = page["text/html"].replace("Helvetica", "DejaVu Sans")
+        tab.run(f"document.body.innerHTML = {json.dumps(markup)}, 1")
+        over = tab.run(
+            """[...document.querySelectorAll("svg .node")].flatMap((node) => {
+              const box = node.querySelector("path, polygon").getBoundingClientRect();
+              return [...node.querySelectorAll("text")].filter((text) => {
+                const words = text.getBoundingClientRect();
+                return words.left < box.left || words.right > box.right;
+              }).map((text) => text.textContent);
+            })"""
+        )
+    assert over == []
+
+
+def test_bars_are_seen_in_terminals_and_in_notebooks_with_widgets(monkeypatch):
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    assert not shows_progress()
+    stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("wengert.terminal.find_spec", lambda name: None)
+    assert not shows_progress()
+    monkeypatch.setattr("wengert.terminal.find_spec", lambda name: name)
+    assert shows_progress()
 
 
 def test_a_compiled_function_is_its_code_in_colours(y):

@@ -32,7 +32,7 @@ from ..ops.reads import (
     renamed_index,
     renamed_term,
 )
-from .statements import LEAF, ArrayProgram, Statement
+from .statements import LEAF, Array, Statement
 
 _SAMPLES: Final = "n"
 """The letter that the samples of a batch take."""
@@ -112,17 +112,18 @@ class _Same:
         return [self.find(part) for part in found]
 
 
-def lettered(program: ArrayProgram) -> ArrayProgram:
-    """The program with other names for its axes."""
-    scopes = [list(_scopes(k, s)) for k, s in enumerate(program.statements)]
-    same = _merged(program, [scope for own in scopes for scope in own])
+def lettered(statements: Sequence[Statement], arrays: Mapping[str, Array]) -> tuple[Statement, ...]:
+    """The statements of a program on some arrays with other names for their axes."""
+    scopes = [list(_scopes(k, s)) for k, s in enumerate(statements)]
+    same = _merged(arrays, [scope for own in scopes for scope in own])
     used = [[same.find(thing) for thing in scope.things] for own in scopes for scope in own]
-    letters = _Letters(program, same, used)
-    statements = [
-        _relettered(statement, [_names(scope, same, letters) for scope in own])
-        for statement, own in zip(program.statements, scopes, strict=True)
-    ]
-    return replace(program, statements=tuple(statements))
+    letters = _Letters(arrays, same, used)
+    return tuple(
+        [
+            _relettered(statement, [_names(scope, same, letters) for scope in own])
+            for statement, own in zip(statements, scopes, strict=True)
+        ]
+    )
 
 
 def _scopes(number: int, statement: Statement) -> Iterable[_Scope]:
@@ -148,11 +149,11 @@ def _placed(operands: Iterable[Any]) -> Iterable[tuple[Index, str, int]]:
                 yield index, operand.array, k
 
 
-def _merged(program: ArrayProgram, scopes: Sequence[_Scope]) -> _Same:
-    """Which things are the same: found again until nothing more is."""
-    same, more = _Same(), True
-    for array in program.arrays.values():
-        primal = program.arrays.get(array.adjoint or "")
+def _merged(arrays: Mapping[str, Array], scopes: Sequence[_Scope]) -> _Same:
+    """Which things are the same: found again until nothing more is, if some are parts of others."""
+    same, more, parts = _Same(), True, False
+    for array in arrays.values():
+        primal = arrays.get(array.adjoint or "")
         if primal is not None and primal.shape == array.shape:
             for k in range(len(array.shape)):
                 same.merge(_Dimension(primal.name, k), _Dimension(array.name, k))
@@ -163,7 +164,9 @@ def _merged(program: ArrayProgram, scopes: Sequence[_Scope]) -> _Same:
             things = dict(zip(lengths, scope.things, strict=True))
             for index, array_name, number in scope.indices:
                 for name, thing in _meant(index, _Dimension(array_name, number), lengths, same):
-                    more |= same.merge(things[name], thing)
+                    new = same.merge(things[name], thing)
+                    parts = parts or isinstance(thing, _Part)
+                    more = more or (new and parts)
     return same
 
 
@@ -174,6 +177,11 @@ def _meant(
     if isinstance(index, Table):
         for number, name in enumerate(index.axes):
             yield name, _Dimension(index.name, number)
+        return
+    if len(index.terms) == 1:
+        ((name, stride),) = index.terms
+        if abs(stride) == 1:
+            yield name, at
         return
     terms = sorted([(abs(stride), name) for name, stride in index.terms])
     unit = 1
@@ -189,18 +197,23 @@ class _Letters:
     """The letters of each thing, as many as there are axes over it in one place."""
 
     def __init__(
-        self, program: ArrayProgram, same: _Same, scopes: Sequence[Sequence[Thing]]
+        self, arrays: Mapping[str, Array], same: _Same, scopes: Sequence[Sequence[Thing]]
     ) -> None:
-        self._taken = {*program.arrays, _SAMPLES}
+        self._taken = {*arrays, _SAMPLES}
         self._beside: defaultdict[Thing, set[Thing]] = defaultdict(set)
         counts: Counter[Thing] = Counter()
         for things in scopes:
             for thing, times in Counter(things).items():
                 counts[thing] = max(counts[thing], times)
                 self._beside[thing].update(other for other in things if other != thing)
-        self._found: dict[Thing, list[str]] = {thing: [] for thing in counts}
-        said = _said(program, same)
-        shares = {thing: _largest_share(said.get(thing, ())) for thing in counts}
+        said = _said(arrays, same)
+        for array in arrays.values():
+            own = {same.find(_Dimension(array.name, k)) for k in range(len(array.shape))}
+            for thing in own:
+                self._beside[thing] |= own - {thing}
+        shares = {thing: _largest_share(said.get(thing, ())) for thing in (*said, *counts)}
+        self._found: defaultdict[Thing, list[str]] = defaultdict(list)
+        self._everywhere: set[str] = set()
         for thing in sorted(shares, key=lambda thing: -shares[thing]):
             self._take(thing, self._told(thing, said.get(thing, ())))
         for part in same.blocks():
@@ -222,6 +235,7 @@ class _Letters:
     def _take(self, thing: Thing, letter: str) -> None:
         if letter and self._free(thing, letter):
             self._found[thing].append(letter)
+            self._everywhere.add(letter)
 
     def _told(self, thing: Thing, names: Sequence[str]) -> str:
         """The letter that the most names say, if it is half of them, or no other is said twice."""
@@ -237,18 +251,17 @@ class _Letters:
         own = self._found[thing]
         after = ascii_lowercase.partition(own[-1])[2] if own else ""
         usual = [x for x in after + _UNTOLD if x in _UNTOLD and self._free(thing, x)]
-        everywhere = {letter for letters in self._found.values() for letter in letters}
-        fresh = [x for x in usual if x not in everywhere]
+        fresh = [x for x in usual if x not in self._everywhere]
         numbered = (f"i{number}" for number in count(1))
         return next((x for x in (*fresh, *usual)), "") or next(
             x for x in numbered if self._free(thing, x)
         )
 
 
-def _said(program: ArrayProgram, same: _Same) -> dict[Thing, list[str]]:
+def _said(arrays: Mapping[str, Array], same: _Same) -> dict[Thing, list[str]]:
     """What the names of leaves say of each thing; names that differ in numbers are one."""
     found: dict[Thing, dict[str, str]] = {}
-    for array in program.arrays.values():
+    for array in arrays.values():
         if array.kind == LEAF:
             for number in range(len(array.shape)):
                 thing = same.find(_Dimension(array.name, number))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 from math import prod
 from typing import Any, Final
@@ -14,16 +14,20 @@ from .columns import Key, codes, fewest
 _LARGEST: Final = 4_000_000
 """The most cells of a grid on which conditions are tried out."""
 
-_MOST: Final = 256
-"""The most conditions that are tried to be left out."""
+TableValues = tuple[tuple[int, ...], tuple[int, ...]]
+"""What a table holds: the lengths of its axes, and its values."""
 
 
 def conditions(
-    keys: Sequence[Key], indices: Iterable[Index] = (), within: Sequence[Condition] = ()
+    keys: Sequence[Key],
+    indices: Iterable[Index] = (),
+    within: Sequence[Condition] = (),
+    known: Collection[TableValues] = (),
 ) -> tuple[Condition, ...]:
     """Conditions under which a grid, where `within` holds, has exactly the points of `keys`.
 
-    indices   affine maps that are likely to have bounds, such as those of windows
+    indices  affine maps that are likely to have bounds, such as those of windows
+    known    tables that are read elsewhere: one of them says more than bounds that happen to hold
     """
     import numpy
 
@@ -43,6 +47,7 @@ def conditions(
                 group,
                 [index for index in indices if own.issuperset(index.axes)],
                 [condition for condition in within if own.issuperset(condition.axes)],
+                known,
             )
         return tuple(found)
     if size > _LARGEST:
@@ -62,6 +67,10 @@ def conditions(
     if not outside.any():
         return ()
     points = {name: column[outside] for name, column in grid.items()}
+    for table, name in _told(keys) if known else ():
+        equal = Equal(table, along(name))
+        if (table.lengths, table.values) in known and not holds(equal, points).any():
+            return (equal,)
     tried = [(condition, ~holds(condition, points)) for condition in _bounds(keys, indices)]
     kept = _enough(tried, int(outside.sum()))
     if kept is not None:
@@ -163,13 +172,19 @@ def _tables(keys: Sequence[Key]) -> Iterable[Condition]:
         values = sorted({*key.column.tolist()})
         if len(values) < key.length:
             yield Among("", (key.name,), tuple([(value,) for value in values]))
+    for table, name in _told(keys):
+        yield Equal(table, along(name))
+
+
+def _told(keys: Sequence[Key]) -> Iterable[tuple[Table, str]]:
+    """Axes that others determine, each with the table that says which number it is."""
     for key in sorted(keys, key=lambda key: -key.length):
         others = [other for other in keys if other is not key]
         found = fewest(key.column, others)
         if found is not None:
             kept, table = found
             names, lengths = tuple([k.name for k in kept]), tuple([k.length for k in kept])
-            yield Equal(Table("", names, lengths, tuple(table.tolist())), along(key.name))
+            yield Table("", names, lengths, tuple(table.tolist())), key.name
 
 
 def _listed(keys: Sequence[Key]) -> Among:

@@ -44,7 +44,7 @@ from .columns import (
     normal,
     rank_among,
 )
-from .domains import conditions
+from .domains import TableValues, conditions
 from .shapes import APPLY, LEAF, LITERAL, VECTOR, Family, Group, Shapes
 from .terms import NONE
 
@@ -144,6 +144,7 @@ class Families:
         self._families = shapes.families
         self._keep, self._applied = keep, applied
         self._summed = 0
+        self._tables: set[TableValues] = set()
         self.layouts: dict[int, Layout] = {}
         self.copies: dict[int, Copy] = {}
         self.numbers: dict[int, Column] = {}
@@ -301,6 +302,10 @@ class Families:
             lanes = inner[lanes]
         if sign < 0 and made.number in self._applied:
             return False
+        if made.primal != NONE and self._families[made.primal].kind == LEAF:
+            keys = _keys(self.layouts[made.number])
+            if any(affine(c[lanes], keys) is None for c in self.layouts[source].columns):
+                return False  # through a table, as a sum would be if a row were used twice
         self.copies[made.number] = Copy(source, lanes, sign)
         return True
 
@@ -402,6 +407,7 @@ class Families:
             if index is None:
                 raise ValueError("coordinates that do not follow from the axes")
             if isinstance(index, Table):
+                self._tables.add((index.lengths, index.values))
                 width = block(index)
                 if width is not None:
                     raise _Split(index.axes[0], width)
@@ -454,7 +460,7 @@ class Families:
             if part.added and isinstance(factor, float) and factor < 0.0:
                 factors[k], sign = -factor, -sign
         affine_maps = [index for f in factors if isinstance(f, Read) for index in f.index]
-        domain = conditions([*outer, *inner], affine_maps, within)
+        domain = conditions([*outer, *inner], affine_maps, within, self._tables)
         axes = tuple([Axis(key.name, key.length) for key in inner])
         return Term(sign * count, tuple(factors) or (1.0,), axes, domain)
 

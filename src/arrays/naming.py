@@ -186,7 +186,8 @@ class _Naming:
         """All statements, and where the outputs are."""
         statements = tuple([self._statement(made) for made in self._families.made])
         outputs = tuple(self._outputs(roots))
-        return lettered(ArrayProgram(self._arrays, statements, outputs, tuple(self._arguments)))
+        statements = lettered(statements, self._arrays)
+        return ArrayProgram(self._arrays, statements, outputs, tuple(self._arguments))
 
     def _outputs(self, roots: Sequence[int]) -> Iterable[Output]:
         runs: list[tuple[str, list[int]]] = []

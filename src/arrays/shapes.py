@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any, Final
+from typing import Any
 
 from ..graph.expr import Graph
 from ..ops.record import Op
@@ -24,8 +24,6 @@ from .homes import LeafArray
 from .terms import NONE, Product, Scalars
 
 LEAF, LITERAL, APPLY, REDUCE, VECTOR = "leaf", "literal", "apply", "reduce", "vector"
-_ROW: Final = 3
-"""How many numbers a term of a `Group` takes: its element, and one of each factor."""
 
 
 @dataclass(slots=True)

@@ -35,6 +35,7 @@ from math import prod
 from typing import Final, NamedTuple
 
 from ..errors import InvalidNameError, OperandError, ShapeError, UnknownNameError, shorten
+from ..graph.doors import View
 from ..ops.reads import (
     Affine,
     Among,
@@ -121,6 +122,8 @@ class Statement(Assignment):
     >>> print(Statement("e", (Axis("p", 3),), Apply(EXP, (Read("s", (along("p"),)),))))
     e[p] = exp(s[p])
     """
+
+    _repr_mimebundle_ = View()
 
     def written(self, writer: Writer = TEXT) -> str:
         """The statement in a notation."""

@@ -7,7 +7,8 @@ unchanged is a sum of one term as well. Nothing depends on how a sum was written
 Python's `sum` has it, is no term.
 
 Only what adds from one end is merged: in `a + (b - c)` the parentheses may be there to keep a
-cancellation exact, so the difference stays a sum of its own.
+cancellation exact, so the difference stays a sum of its own, as it does in `a + -(b - c)`. The
+first of several differences that are added up stays one as well: all are elements of one array.
 """
 
 from __future__ import annotations
@@ -70,6 +71,9 @@ def scalars(graph: Graph, roots: Sequence[int]) -> Scalars:
 
 _SUMS: Final = frozenset((ADD, SUB, NEG))
 _EXTREMES: Final = frozenset((MAXIMUM, MINIMUM))
+
+
+_Signature = tuple[Op, tuple[Op, ...]]
 
 
 class _Shared(NamedTuple):
@@ -156,12 +160,18 @@ class _Collapse:
         self.merged, mixed = bytearray(size), bytearray(size)
         merged, ops, operands, uses = self.merged, self.ops, self.operands, self.uses
         kept = self._boundaries
+        alike: dict[int, _Signature] = {}
         for node in self.live:
             op = ops[node]
             if op in _SUMS:
                 mixed[node] = op is SUB
+                alone = self._first_alike(node, mixed, alike)
                 for place, operand in enumerate(operands[node]):
                     inner = ops[operand]
+                    if operand == alone:
+                        continue
+                    if place == 1 and inner is NEG and mixed[operand]:
+                        self._set_apart(operand, mixed)
                     if uses[operand] == 1 and operand not in kept:
                         if inner is MUL:
                             merged[operand] = True
@@ -185,6 +195,48 @@ class _Collapse:
                 for operand in operands[node]:
                     if ops[operand] is NEG and uses[operand] == 1 and operand not in kept:
                         merged[operand] = not merged[operands[operand][0]]
+
+    def _first_alike(self, node: int, mixed: bytearray, alike: dict[int, _Signature]) -> int:
+        """The first operand of a sum where it is a term like the others, itself a sum; else `NONE`.
+
+        The first of several differences that are added up would be merged, since it is at the end
+        from which they are added, and be no element of the array that the others are.
+
+        alike   by sum, what its terms are like where they have been found to be alike; added to
+        """
+        if len(self.operands[node]) < 2:
+            return NONE
+        first, second = self.operands[node]
+        body = self._without_sign(first)
+        if self.ops[body] not in _SUMS or self.uses[body] > 1:
+            return NONE
+        own, other = self._signature(body), self._without_sign(second)
+        apart = self.ops[node] is SUB or mixed[second]
+        starts = self.ops[second] is CONSTANT and self.graph.value(second) == 0.0
+        if (
+            not starts
+            and own != alike.get(second)
+            and not (apart and own == self._signature(other))
+        ):
+            return NONE
+        alike[node] = own
+        if body == first:
+            return first
+        self._set_apart(first, mixed)
+        return NONE
+
+    def _set_apart(self, sign: int, mixed: bytearray) -> None:
+        """Let what a minus sign stands before be a sum of its own, as it is without the sign."""
+        self.merged[self._without_sign(sign)] = mixed[sign] = False
+
+    def _without_sign(self, node: int) -> int:
+        while self.ops[node] is NEG and self.uses[node] == 1:
+            (node,) = self.operands[node]
+        return node
+
+    def _signature(self, node: int) -> _Signature:
+        """What an operation is like: its name and those of its operands."""
+        return self.ops[node], tuple([self.ops[operand] for operand in self.operands[node]])
 
     def _owners(self, nodes: Iterable[int]) -> dict[int, int]:
         """The sums that links of chains and products are part of; each node's own where it is none.

@@ -231,7 +231,7 @@ class _Writing:
                 primal = array.adjoint if array.adjoint in used else None
                 arrays[name] = replace(array, adjoint=primal)
         names = tuple([a.name for a in self.arguments if not a.alone])
-        return lettered(ArrayProgram(arrays, tuple(statements), tuple(outputs), names))
+        return ArrayProgram(arrays, lettered(statements, arrays), tuple(outputs), names)
 
     def _output(self, root: int) -> str:
         if root in self.names:

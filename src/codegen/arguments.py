@@ -150,10 +150,10 @@ def prepare(program: ArrayFunction | Program) -> Callable[[Sequence[Any]], Seque
     """
     import numpy
 
-    shapes = program.shapes if isinstance(program, ArrayFunction) else {}
+    held = program.held if isinstance(program, ArrayFunction) else []
     dtype = numpy.dtype(program.dtype if isinstance(program, ArrayFunction) else numpy.float64)
     wholes = [group.whole for group in program.groups]
-    floor = max((8 * abs(prod(s)) for s in shapes.values() if BATCH in s), default=0)
+    floor = max((8 * abs(prod(shape)) for shape in held if BATCH in shape), default=0)
 
     same = _comparison([whole == (0,) for whole in wholes])
     accepted: Any = None

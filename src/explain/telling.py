@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, Final
 
-from ..terminal import is_terminal
+from ..terminal import shows_progress
 from .derivation import Derivation
 from .words import counted
 
@@ -24,7 +23,7 @@ class Telling:
         self._bar: Any = None
 
     def __enter__(self) -> Telling:
-        if self._asked or (self._long and is_terminal(sys.stderr)):
+        if self._asked or (self._long and shows_progress()):
             from tqdm.auto import tqdm
 
             self._bar = tqdm(bar_format="{desc} {elapsed}", leave=False)

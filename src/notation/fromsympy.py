@@ -75,7 +75,7 @@ def _rebuilt(things: Any, found: Iterator[Expr]) -> Any:
 
 def _leaves(parts: Sequence[Any], order: Iterable[Any] | None, sympy: Any) -> dict[Any, str]:
     """The leaf of each symbol, in the order in which they are made."""
-    free = set().union(*(part.free_symbols for part in parts))
+    free = _free_symbols(parts, sympy)
     symbols = sorted(free, key=lambda s: (str(s), sympy.default_sort_key(s)))
     by_name = {str(symbol): symbol for symbol in symbols}
     first = [
@@ -96,6 +96,22 @@ def _leaves(parts: Sequence[Any], order: Iterable[Any] | None, sympy: Any) -> di
             )
         taken[name], leaves[symbol] = symbol, name
     return leaves
+
+
+def _free_symbols(parts: Sequence[Any], sympy: Any) -> set[Any]:
+    """The symbols that formulas depend on, shared parts looked at once, as sympy does not."""
+    plain = (  # others bind some of the symbols in them
+        *(sympy.Add, sympy.Mul, sympy.Pow, sympy.core.function.Application),
+        *(sympy.core.relational.Relational, sympy.functions.elementary.piecewise.ExprCondPair),
+    )
+
+    def following(part: Any) -> Sequence[Any]:
+        return tuple(part.args) if isinstance(part, plain) else ()
+
+    found: dict[Any, set[Any]] = {}
+    for part in depth_first(parts, following, found):
+        found[part] = set() if isinstance(part, plain) else part.free_symbols
+    return set().union(*found.values())
 
 
 def _build(parts: Sequence[Any], graph: Graph, leaves: Mapping[Any, str]) -> list[Expr]:

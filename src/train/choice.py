@@ -258,7 +258,7 @@ the limit for one array is 2,147,483,648 bytes: take fewer samples to a step
     if isinstance(step.program, Program):
         return
     program = step.program
-    shapes = [*program.shapes.values(), *(group.whole for group in program.groups)]
+    shapes = [*program.held, *(group.whole for group in program.groups)]
     need = 8 * max((elements(shape, samples) for shape in shapes), default=0)
     if need > MAX_BYTES:
         raise SizeError(

@@ -13,6 +13,7 @@ from ..codegen.compiled import Compiled
 from ..codegen.native.loop import NativeLoop
 from ..codegen.scalar.loop import Loop, Progress, Stopped, take_steps
 from ..graph.value import Value
+from ..terminal import shows_progress
 from .batches import ArrayBatches, Batches
 from .checkpoint import Checkpoint, save_checkpoint
 from .mesh import MeshStep
@@ -228,7 +229,7 @@ class Bar:
 
     def __init__(self, epochs: int, progress: bool | None, done: int) -> None:
         self._bar: Any = None
-        if progress or (progress is None and sys.stderr.isatty()):
+        if progress or (progress is None and shows_progress()):
             from tqdm.auto import tqdm
 
             # What counts stands first: a narrow terminal cuts the end.

@@ -10,7 +10,6 @@ stage of the compiler is compared with the one before it, and each target with t
 from __future__ import annotations
 
 import random
-import sys
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -28,6 +27,7 @@ from ..proof.claim import MAX_DRAWS, Claim, claim_of, random_points
 from ..proof.differences import difference
 from ..proof.nodes import node_checks
 from ..proof.symbolic import AGREE, judge_by_sympy
+from ..terminal import shows_progress
 from .certificate import MAX_LISTED, Sample, Verification
 from .function import CALLS, derivations, formula, function_check
 from .stages import step_checks, target_checks
@@ -193,7 +193,7 @@ class _Bar:
 
     def __init__(self, progress: bool | None, nodes: int) -> None:
         self._bar: Any = None
-        if progress or (progress is None and nodes >= _LONG and sys.stderr.isatty()):
+        if progress or (progress is None and nodes >= _LONG and shows_progress()):
             from tqdm.auto import tqdm
 
             form = "{desc}: {n_fmt} of {total_fmt} |{bar}| {elapsed}{postfix}"

@@ -87,6 +87,17 @@ PROGRAMS = {
         for heads in (1, 3)
         for causal in (False, True)
     },
+    "lstm-adam": (programs.lstm, (4, 5), (7, 6), programs.OPTIMIZERS["adam"]),
+    "images-adam": (programs.padded_images, (5, 2), (6, 3), programs.OPTIMIZERS["adam"]),
+    **{
+        f"padded-images-stride{stride}-dilation{dilation}-{pool}": (
+            partial(programs.padded_images, stride=stride, dilation=dilation, pool=pool),
+            (9, 2),
+            (11, 3),
+            None,
+        )
+        for stride, dilation, pool in ((1, 1, "max"), (2, 1, "mean"), (1, 2, "mean"), (2, 2, "max"))
+    },
     **{
         f"gpt-{layers}-layers": (partial(programs.gpt, layers=layers), (3, 2), (5, 4), None)
         for layers in (1, 2)
@@ -431,3 +442,32 @@ def test_a_long_chain_is_surveyed_without_recursion():
     for _ in range(5_000):
         y = wg.sin(y)
     assert roll_if_regular(graph, [y.id]).program is None
+
+
+@pytest.mark.parametrize("first", ["first", "0"])
+@pytest.mark.parametrize("add", ["+", "-", "right"])
+def test_a_loss_is_a_sum_over_positions_however_it_is_added_up(first, add):
+    graph = wg.Graph()
+    rows = [graph.inputs(f"z_{p}_", 3) for p in range(4)]
+    losses = [
+        wg.log(sum(map(wg.exp, row))) - row[k] for k, row in zip((2, 0, 1, 1), rows, strict=True)
+    ]
+    if first == "first":
+        total, *losses = losses
+        total = -total if add == "-" else total
+    else:
+        total = 0
+    for loss in losses:
+        total = total - loss if add == "-" else loss + total if add == "right" else total + loss
+    sign = "-" if add == "-" else ""
+    assert str(rolled([total])) == f"t5 = {sign}Σ_i (log(Σ_j exp(z[i, j])) - z[i, z_index[i]])"
+
+
+@pytest.mark.parametrize("tokens", [(1, 5, 5), (2, 2, 5), (3, 1, 4, 1)])
+def test_tokens_that_lie_within_bounds_by_chance_are_those_of_their_table(tokens):
+    source = programs.Source()
+    table, last = source.weights("wte", 7, 3), source.weights("fc", 3)
+    rows = [[wg.tanh(a) for a in table[token]] for token in tokens]
+    loss = sum(programs.dot(row, last) ** 2 for row in rows)
+    lines = str(rolled(source.with_gradient(loss))).splitlines()
+    assert any("Σ_{wte_index[i] = t} " in line for line in lines)

@@ -7,13 +7,14 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+import test_native_loops
 from test_printed_statements import PARAMS, drawn, function, names
 
 from wengert.arrays.interpret import run
 from wengert.arrays.statements import Output
 from wengert.codegen.array.function import ArrayGroup, Vector
 from wengert.codegen.compiled import compile
-from wengert.codegen.native import caller, native, products, threads
+from wengert.codegen.native import arrays, caller, native, products, threads
 from wengert.derive.backward import grad
 from wengert.graph.expr import Graph
 
@@ -112,6 +113,66 @@ def test_a_network_of_arrays_and_its_gradient(monkeypatch, request):
     assert found[0]["loss"] == found[1]["loss"]
     for one, other in zip(found[0]["grad"], found[1]["grad"], strict=True):
         assert one.tobytes() == other.tobytes()
+
+
+@pytest.fixture
+def by_rows(small, monkeypatch):
+    """Every matrix is taken for wide: the numbers of a sample lie side by side."""
+    monkeypatch.setattr(arrays, "WIDE", 0)
+    monkeypatch.setattr(arrays, "is_wide", lambda stages: stages.blocked and bool(stages.each))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_programs_of_a_batch_by_rows(seed, by_rows):
+    test_native_loops.test_random_programs_of_a_batch(seed)
+
+
+def wide(batch):
+    g = Graph()
+    shapes = {"W": (29, 40), "u": (40,), "V": (40, 9), "x": (29,), "y": (9,)}
+    W, u, V, x, y = inputs = [g.array(name, shape) for name, shape in shapes.items()]
+    error = (x @ W + u).tanh() @ V - y
+    loss = (error**2).sum()
+    outputs = {"loss": loss, "grad": grad(loss, [W, u, V]), "error": error}
+    options = {"batch": ("x", "y"), "reduce": batch}
+    return dict(zip(shapes, inputs, strict=True)), outputs, options
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("reduce", ["sum", None])
+def test_wide_networks_by_rows(reduce, dtype, by_rows, monkeypatch):
+    monkeypatch.setattr(threads, "WORTH", 1)
+    monkeypatch.setattr(threads, "MOVED", 0)
+    inputs, outputs, options = wide(reduce)
+    plain = compile(inputs, outputs, target="numpy", **options)
+    found, draw = {}, np.random.default_rng(3)
+    samples = [(n, [draw.normal(size=(n, w)) for w in (29, 9)]) for n in (0, 1, 7, 300, 1025)]
+    params = [draw.normal(size=s) / 5 for s in ((29, 40), (40,), (40, 9))]
+    for count in (1, 2, 5):
+        monkeypatch.setenv(threads.VARIABLE, str(count))
+        options |= {"dtype": dtype, "name": f"by_rows_{count}"}
+        f = compile(inputs, outputs, target="native", **options)
+        assert blocks(f) >= 2
+        for n, data in samples:
+            given = [part.astype(dtype) for part in (*params, *data)]
+            result = f(*given)
+            flat = np.concatenate([np.ravel(part) for part in (result["loss"], *result["grad"])])
+            assert found.setdefault(n, flat.tobytes()) == flat.tobytes()
+            expected = plain(*params, *data)
+            least = 1e-11 if dtype == "float64" else 2e-3
+            np.testing.assert_allclose(result["loss"], expected["loss"], least, least)
+            for one, other in zip(result["grad"], expected["grad"], strict=True):
+                np.testing.assert_allclose(one, other, least, 50 * least)
+            np.testing.assert_allclose(result["error"], expected["error"], least, 50 * least)
+
+
+def test_samples_lie_by_rows_where_a_matrix_is_wide(monkeypatch):
+    texts = []
+    for least in (29 * 40, 29 * 40 + 1):
+        monkeypatch.setattr(arrays, "WIDE", least)
+        inputs, outputs, options = wide("sum")
+        texts.append(compile(inputs, outputs, target="native", name=f"w{least}", **options).source)
+    assert texts[0].replace("w1160", "w1161") != texts[1]
 
 
 def test_small_products_are_plain_loops():

@@ -21,6 +21,7 @@ from test_python_target import APPLIED, EXTREMES, notebook_neuron, same
 
 import wengert as wg
 from wengert.codegen.compiled import compile
+from wengert.codegen.diskcache import CacheWarning
 from wengert.codegen.native import caller, code, emit, native
 from wengert.codegen.native.host import object_code
 from wengert.derive.backward import grad
@@ -415,3 +416,12 @@ def test_machine_code_is_kept_on_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(native, "TARGET", replace(native.TARGET, machine=lambda: "another"))
     assert made()([1.5, 2.0]) == expected
     assert len([entry for entry in place.iterdir() if entry.name != "key"]) == 2
+    monkeypatch.undo()
+    monkeypatch.setattr("llvmlite.__version__", "0.0")
+    assert made()([1.5, 2.0]) == expected
+    entries = [entry for entry in place.iterdir() if entry.name != "key"]
+    assert len(entries) == 3
+    for entry in entries:  # what is changed is not run
+        entry.write_bytes(entry.read_bytes().replace(b"native", b"NATIVE", 1)[:-40] + b"0" * 40)
+    with pytest.warns(CacheWarning, match="changed since"):
+        assert made()([1.5, 2.0]) == expected

@@ -1,5 +1,6 @@
 """Networks by way of statements: the same numbers as the python target, in good NumPy."""
 
+import math
 import random
 import warnings
 from dataclasses import replace
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 import scalar_programs as programs
 
+from wengert.codegen import arguments
 from wengert.codegen.array.printer import TARGET
 from wengert.codegen.array.scaling import scaled
 from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
-from wengert.errors import MissingInputError, NonFiniteError, ShapeError
+from wengert.errors import MissingInputError, NonFiniteError, ShapeError, SizeError
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
@@ -295,6 +297,18 @@ def test_a_convolution_looks_up_its_windows_once():
     assert f.source.count(".take(windows, axis=1)") == 1, f.source
     assert f.source.count("np.dot(x_windows") + f.source.count("x_windows.reshape(-1, 3)") > 1
     assert "tensordot" not in f.source
+
+
+def test_what_is_gathered_in_between_counts_as_memory(monkeypatch):
+    g, draw = Graph(), random.Random(1)
+    x, w = g.inputs("x_", 5), g.inputs("w_", 99)
+    y = sum(a * x[draw.randrange(5)] for a in w)
+    f = compile({"x": x, "w": w}, y, target="numpy", batch="x")
+    assert max(abs(math.prod(shape)) for shape in f.program.shapes.values() if -1 in shape) == 5
+    assert f(np.ones((10, 5)), np.ones(99)) == pytest.approx(990)
+    monkeypatch.setattr(arguments, "MAX_BYTES", 8 * 10 * 99 - 1)
+    with pytest.raises(SizeError, match="10 samples need an array of 7,920 bytes"):
+        compile({"x": x, "w": w}, y, target="numpy", batch="x")(np.ones((10, 5)), np.ones(99))
 
 
 def test_attention_is_masked_and_needs_no_tables():

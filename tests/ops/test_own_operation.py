@@ -479,11 +479,13 @@ ELSEWHERE = {
     "graph/operators.py": "Python's signs, and methods",
     "notation/fromsympy.py": "sympy's names",
     "notation/parse.py": "Python's signs",
+    "notation/sympy.py": "sums and products, put together for sympy at once",
     "proof/adjoints.py": "chains of sums, taken apart: a judge reads no record",
     "proof/ranges.py": "which comparison is the mirror image, and which the opposite",
     "simplify/exponentials.py": "products and sums of exponentials, taken apart",
     "simplify/norms.py": "products, quotients and roots of sums of squares, taken apart",
     "simplify/stable.py": "which factors rules about products read",
+    "trace/wholes.py": "Python's operators on integers",
     "train/nn.py": "how the notebook calls its activations",
     "explain/page/figure.py": "what stands beside an arrow",
 }

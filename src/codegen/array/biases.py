@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from ...arrays.statements import COMPUTED, LEAF, Array, ArrayProgram, Home, Statement
-from ...ops.reads import Affine, Axis, Read, Reduce, Term, along
+from ...ops.reads import Axis, Read, Reduce, Term, along
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
-from .function import ArrayFunction
+from .function import ArrayFunction, axes_of, free_name
 
 RIDES: Final = "a feature more, of ones: the bias rides along in the product"
 """The note on an input with ones."""
@@ -97,7 +97,7 @@ class _Folding:
                 return None
             weights, source = self.arrays[one.array], self.arrays[other.array]
             if weights.kind == LEAF and weights.home and self._is_row(source, other, term.over[0]):
-                return (one, other) if _plain(one) else None
+                return (one, other) if axes_of(one) is not None else None
         return None
 
     def _is_row(self, array: Array, read: Read, axis: Axis) -> bool:
@@ -112,12 +112,15 @@ class _Folding:
             and all(s.place is None for s in self.program.statements if s.array == array.name)
         )
         return (
-            array.shape == shape and single and _plain(read) and read.index[1].axes == (axis.name,)
+            array.shape == shape
+            and single
+            and axes_of(read) is not None
+            and read.index[1].axes == (axis.name,)
         )
 
     def _beside(self, weights: Read, bias: Read, term: Term, other: Term) -> bool:
         """Whether a bias is one for each row of the weights, and lies at the end of each."""
-        if other.over or other.domain or other.count != 1 or not _plain(bias):
+        if other.over or other.domain or other.count != 1 or axes_of(bias) is None:
             return False
         (summed,) = term.over
         rows = tuple([index for index in weights.index if index.axes != (summed.name,)])
@@ -179,7 +182,7 @@ class _Folding:
     def _feature_axis(self, statement: Statement, term: Term, source: str) -> int | None:
         """Which axis of a derivative by weights counts the features of the input."""
         read = next(f for f in term.factors if isinstance(f, Read) and f.array == source)
-        if not _plain(read):
+        if axes_of(read) is None:
             return None
         (name,) = read.index[1].axes
         return next((k for k, a in enumerate(statement.axes) if a.name == name), None)
@@ -254,7 +257,7 @@ class _Folding:
         home, shape = found
         one, vector = self.arrays[weights], self.arrays[home.vector]
         elements = tuple([vector.elements[k] for k in home.places]) if vector.elements else ()
-        name = self._free(wish)
+        name = free_name(wish, self.arrays)
         self.arrays[name] = Array(name, shape, one.kind, elements, home=home)
         return name
 
@@ -287,39 +290,28 @@ class _Folding:
             return self._ones[source]
         array = self.arrays[source]
         width = array.shape[1]
-        wide = self._ones[source] = self._free(f"{source}_1")
+        wide = self._ones[source] = free_name(f"{source}_1", self.arrays)
         self._notes[wide] = RIDES
         part, places = source, Home(wide, tuple(range(width)))
         if array.kind == LEAF:
-            part = self._free(f"{source}_part")
+            part = free_name(f"{source}_part", self.arrays)
             n, j = Axis("n", BATCH), Axis("j", width)
             copy = Reduce(ADD, (Term(1, (Read(source, (along("n"), along("j"))),)),))
             self.arrays[part] = Array(part, array.shape, home=places)
             self._first.append(Statement(part, (n, j), copy))
         else:
             self.arrays[source] = replace(array, home=places)
-        ones = self._free(f"{source}_ones")
+        ones = free_name(f"{source}_ones", self.arrays)
         self.arrays[ones] = Array(ones, (BATCH,), home=Home(wide, (width,)))
         self._first.append(Statement(ones, (Axis("n", BATCH),), Reduce(ADD, (Term(1, ()),))))
         self.arrays[wide] = Array(wide, (BATCH, width + 1))
         return wide
-
-    def _free(self, wish: str) -> str:
-        while wish in self.arrays:
-            wish += "_"
-        return wish
 
 
 def _is_sum(statement: Statement) -> bool:
     value = statement.value
     plain = statement.place is None and not statement.domain
     return isinstance(value, Reduce) and value.op is ADD and plain
-
-
-def _plain(read: Read) -> bool:
-    """Whether a read goes along axes as they are, each its own."""
-    names = [i.axis if isinstance(i, Affine) else None for i in read.index]
-    return None not in names and len(set(names)) == len(names)
 
 
 def _only_term(statement: Statement) -> Term | None:
@@ -337,7 +329,7 @@ def _other_factor(term: Term, source: str) -> Read | None:
     if len(term.factors) != 2 or len(others) != 1:
         return None
     (found,) = others
-    return found if isinstance(found, Read) and _plain(found) else None
+    return found if isinstance(found, Read) and axes_of(found) is not None else None
 
 
 def _same_cotangent(weights: Statement, read: Read, bias: Statement, axis: int) -> bool:
@@ -345,7 +337,7 @@ def _same_cotangent(weights: Statement, read: Read, bias: Statement, axis: int) 
     term = _only_term(bias)
     assert term is not None
     (other,) = term.factors
-    if not isinstance(other, Read) or other.array != read.array or not _plain(other):
+    if not isinstance(other, Read) or other.array != read.array or axes_of(other) is None:
         return False
 
     def rows(statement: Statement, factor: Read, skip: int | None) -> Sequence[int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from ...arrays.interpret import run
 from ...arrays.rolling import Survey
 from ...arrays.statements import Array, ArrayProgram, Output, Statement
-from ...ops.reads import Apply, Read
+from ...ops.reads import Affine, Apply, Operand, Read, Reduce, Table, Term, Value
 from ...ops.scalar import STOP_GRADIENT
 from ...ops.shapes import BATCH, Shape, shape_text
 from ..program import Group, Nested, check_arguments, map_nested
@@ -123,6 +123,22 @@ class ArrayFunction:
         """The shape of each array."""
         return {name: array.shape for name, array in self.program.arrays.items()}
 
+    @property
+    def held(self) -> list[Shape]:
+        """The shapes of what a call holds in memory: arrays, and what is gathered in between."""
+        found = list(self.shapes.values())
+        for statement in self.instructions:
+            own = {axis.name: axis.length for axis in statement.axes}
+            value = statement.value
+            for term in value.terms if isinstance(value, Reduce) else (value,):
+                over = term.over if isinstance(term, Term) else ()
+                lengths = {**own, **{axis.name: axis.length for axis in over}}
+                for read in operands_of(term):
+                    axes = dict.fromkeys(name for index in read.index for name in index.axes)
+                    if any(isinstance(i, Table) or len(i.terms) > 1 for i in read.index):
+                        found.append(tuple([lengths[name] for name in axes]))
+        return found
+
     def counts(self) -> Counter[str]:
         """How many statements there are of each operation, the most frequent first."""
         return Counter(statement.value.op.name for statement in self.program.statements)
@@ -225,6 +241,31 @@ def free_name(wish: str, arrays: Mapping[str, Array]) -> str:
     while wish in arrays:
         wish += "_"
     return wish
+
+
+def operands_of(part: Apply | Term) -> list[Read]:
+    """What an operation, or a term of a sum, reads."""
+    operands = part.operands if isinstance(part, Apply) else part.factors
+    return [operand for operand in operands if isinstance(operand, Read)]
+
+
+def with_reads(value: Value, reads: Iterable[Read]) -> Value:
+    """A value with other reads in the places of its own, in order."""
+    given = iter(reads)
+
+    def put(operands: Iterable[Operand]) -> tuple[Operand, ...]:
+        return tuple([next(given) if isinstance(o, Read) else o for o in operands])
+
+    if isinstance(value, Apply):
+        return replace(value, operands=put(value.operands))
+    return replace(value, terms=tuple([replace(t, factors=put(t.factors)) for t in value.terms]))
+
+
+def axes_of(read: Read) -> tuple[str, ...] | None:
+    """The axes along which an array is read, if each index is one of them as it is, and no two."""
+    names = [index.axis if isinstance(index, Affine) else None for index in read.index]
+    found = tuple([name for name in names if name is not None])
+    return found if len(set(found)) == len(names) else None
 
 
 def copied_by(statement: Statement) -> str | None:

@@ -10,7 +10,7 @@ from ...ops.reads import Axis, Read, Reduce, Term, along
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from ..program import flatten, map_nested
-from .function import ArrayFunction, Element, Vector, Whole
+from .function import ArrayFunction, Element, Vector, Whole, free_name
 
 
 def joined(function: ArrayFunction) -> ArrayFunction:
@@ -91,7 +91,7 @@ class _Joining:
             if BATCH in array.shape or list(places) != list(range(array.size)):
                 return output
         self.found = True
-        vector, start = self._free(output.name or "out"), 0
+        vector, start = free_name(output.name or "out", self.arrays), 0
         self.arrays[vector] = Array(vector, (output.length,))
         for name, places in output.pieces:
             self._put(name, Home(vector, tuple(range(start, start + len(places)))))
@@ -104,13 +104,8 @@ class _Joining:
         if own and name in self._single and self._uses[name] == 1:
             self.arrays[name] = replace(array, home=home)
             return
-        part = self._free(f"{name}_part")
+        part = free_name(f"{name}_part", self.arrays)
         self.arrays[part] = Array(part, array.shape, home=home)
         axes = tuple([Axis(f"i{k}", length) for k, length in enumerate(array.shape)])
         read = Read(name, tuple([along(axis.name) for axis in axes]))
         self.copies.append(Statement(part, axes, Reduce(ADD, (Term(1, (read,)),))))
-
-    def _free(self, wish: str) -> str:
-        while wish in self.arrays:
-            wish += "_"
-        return wish

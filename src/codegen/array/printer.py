@@ -28,7 +28,7 @@ from ..scalar.layout import Listing
 from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
-from .function import ArrayFunction, Element, Vector, Whole, copied_by, truths
+from .function import ArrayFunction, Element, Vector, Whole, axes_of, copied_by, truths
 from .irregular import emit_careful, emit_numbers
 from .reading import Code, Head, arranged, reshaped, taken, transposed, view
 from .recognise import Recogniser, _normal, is_number, number, on_shape, seen_through, where
@@ -516,7 +516,7 @@ class _Printer:
                 and name not in self._fixed
                 and name not in self.recogniser.truths
                 and (self._writers[name] == 1 or vector)
-                and _same_axes(read, statement)
+                and axes_of(read) == tuple([axis.name for axis in statement.axes])
             ):
                 return name
         return None
@@ -746,12 +746,8 @@ def _lengths(statement: Statement) -> dict[str, int]:
 
 def _whole(read: Read, array: Array, lengths: Mapping[str, int]) -> bool:
     """Whether a read is of all of an array, its axes in any order, summed ones among them."""
-    names = [index.axis if isinstance(index, Affine) else None for index in read.index]
-    return (
-        None not in names
-        and len(set(names)) == len(names)
-        and all(lengths[str(n)] == m for n, m in zip(names, array.shape, strict=True))
-    )
+    names = axes_of(read)
+    return names is not None and tuple([lengths[name] for name in names]) == array.shape
 
 
 def _read_at(statement: Statement) -> Iterator[tuple[int, Read, dict[str, int]]]:
@@ -778,11 +774,6 @@ def _reaches_all(statement: Statement, term: Term) -> bool:
     found = points([*outer, *[a for a in term.over if a.name in named]], term.domain)
     rows = set(zip(*[found[axis.name].tolist() for axis in outer], strict=True))
     return len(rows) == prod(axis.length for axis in outer)
-
-
-def _same_axes(read: Read, statement: Statement) -> bool:
-    names = [index.axis if isinstance(index, Affine) else None for index in read.index]
-    return names == [axis.name for axis in statement.axes]
 
 
 def _emit_careful(function: ArrayFunction | Program) -> Source | None:

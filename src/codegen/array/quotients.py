@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from ...arrays.statements import Array, ArrayProgram, Statement
-from ...ops.reads import Affine, Apply, Operand, Read, Reduce, Term, renamed_index
+from ...ops.reads import Apply, Operand, Read, Reduce, Term, renamed_index
 from ...ops.scalar import ADD, DIV
-from .function import ArrayFunction, free_name, pruned
+from .function import ArrayFunction, axes_of, free_name, pruned
 
 MOST: Final = 4
 """Terms with more divisors stay as they are."""
@@ -152,10 +152,8 @@ def _is_quotient(statement: Statement) -> bool:
 
 def _places(read: Read) -> dict[str, str] | None:
     """By the places of an array's axes, the axes along which it is read; None for other indices."""
-    names = [index.axis if isinstance(index, Affine) else None for index in read.index]
-    if None in names or len(set(names)) < len(names):
-        return None
-    return {str(place): str(name) for place, name in enumerate(names)}
+    names = axes_of(read)
+    return None if names is None else {str(place): name for place, name in enumerate(names)}
 
 
 def _on_places(read: Read, statement: Statement) -> Read | None:

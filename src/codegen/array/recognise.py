@@ -32,6 +32,7 @@ from ...ops.reads import (
 from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH
+from .function import axes_of
 from .reading import Code, Head, arranged, reshaped, table_constant, transposed, view
 
 MANY = 12
@@ -121,17 +122,10 @@ class Recogniser:
                 place = place * length + (index.offset if constant else 0)  # type: ignore[union-attr]
             return number(array.values[place])
         source = self.source(read.array)
-        names = [i.axis if isinstance(i, Affine) else None for i in read.index]
+        names = axes_of(read)
         own = [str(axis) for axis in range(len(array.shape))]
-        if (
-            None not in names
-            and len(set(names)) == len(names)
-            and all(
-                lengths[str(name)] == length
-                for name, length in zip(names, array.shape, strict=True)
-            )
-        ):
-            renaming = dict(zip(own, map(str, names), strict=True))
+        if names is not None and tuple([lengths[name] for name in names]) == array.shape:
+            renaming = dict(zip(own, names, strict=True))
             code = source.renamed(renaming)
         else:
             code = self.viewed(read, source, lengths)

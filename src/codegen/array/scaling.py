@@ -8,26 +8,20 @@ multiplication of the first cotangent does for all of them.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Final, NamedTuple
 
 from ...arrays.statements import COMPUTED, Array, ArrayProgram, Statement
-from ...ops.reads import Apply, Operand, Read, Reduce, Term, Value, along
+from ...ops.reads import Apply, Operand, Read, Reduce, Term, Value, along, reads_of
 from ...ops.scalar import ADD, DIV, MUL
 from ...ops.shapes import BATCH
-from .function import ArrayFunction
+from .function import ArrayFunction, free_name, pruned, with_reads
 from .recognise import SAMPLES
 
-STEPS: Final = 100_000
-"""How many statements may be looked at in all; the search ends there, with what it has found."""
-
-FEW: Final = 16
-"""Of more terms than this, those that read an array are found by its name."""
-
-ROUNDS: Final = 16
-"""How many factors are moved, one after another."""
+CALL: Final = 1000
+"""As many elements are multiplied in the time that a call takes."""
 
 
 class Factor(NamedTuple):
@@ -49,414 +43,327 @@ class Factor(NamedTuple):
 ONE: Final = Factor()
 
 
+class Use(NamedTuple):
+    """Where an array is read, by what it is scaled there, and about how long that takes.
+
+    term  the number of the term of a sum; None for a statement that does nothing but scaling
+    """
+
+    number: int
+    term: int | None
+    factor: Factor
+    cost: int
+
+
 def scaled(function: ArrayFunction) -> ArrayFunction:
     """The function with factors moved to where the fewest elements are scaled, or itself.
 
     d[i, j] = Σ_n e[n, i]·x[n, j]           e'[n, i] = 0.1·e[n, i]
-    new[i, j] = w[i, j] - 0.1·d[i, j]       d'[i, j] = Σ_n e'[n, i]·x[n, j]
-                                            new[i, j] = w[i, j] - d'[i, j]
+    new[i, j] = w[i, j] - 0.1·d[i, j]       d[i, j] = Σ_n e'[n, i]·x[n, j]
+                                            new[i, j] = w[i, j] - d[i, j]
     """
-    budget = [STEPS]
-    for _ in range(ROUNDS):
-        plan = _Search(function.program, budget).best()
-        if plan is None:
-            break
-        function = _applied(function, plan)
-    return function
+    work = _Sweep(function)
+    for number in reversed(range(len(function.instructions))):
+        work.look_at(number)
+    return work.result()
 
 
-@dataclass
-class _Plan:
-    """A factor to apply at `start`, and no longer at what reads what is made of it.
+class _Sweep:
+    """From the last statement to the first: what all readers scale alike is made scaled."""
 
-    inside    the arrays that are scaled by it from now on
-    aliases   arrays that were others times a factor: they are those now
-    absorbed  by statement, the places of terms whose own numbers and scalars go
-    moved     the statements of scalars that have to come before
-    own       what is scaled at the start already, and by what
-    """
-
-    start: int
-    factor: Factor = ONE
-    inside: set[str] = field(default_factory=set)
-    aliases: dict[str, tuple[str, Factor]] = field(default_factory=dict)
-    absorbed: dict[int, set[int]] = field(default_factory=dict)
-    moved: list[int] = field(default_factory=list)
-    own: tuple[str, Factor] | None = None
-    gain: int = 0
-
-
-class _Search:
-    """What is known of one program while factors are followed upstream."""
-
-    def __init__(self, program: ArrayProgram, budget: list[int]) -> None:
-        self.program, self.budget = program, budget
-        self.arrays, self.statements = program.arrays, program.statements
+    def __init__(self, function: ArrayFunction) -> None:
+        self.function, program = function, function.program
+        self.arrays = dict(program.arrays)
+        self.scales: dict[str, Factor] = {}
+        self.places: dict[int, dict[str, list[int]]] = {}
+        self.known: dict[Factor, tuple[int, Read | None]] = {}
+        self.statements: list[Statement | None] = list(_scalars_first(program))
         self.kept = {output.array for output in program.outputs}
-        self.readers: defaultdict[str, list[int]] = defaultdict(list)
-        self.writers = Counter(s.array for s in self.statements)
-        self.parts: defaultdict[str, list[str]] = defaultdict(list)
-        for array in self.arrays.values():
-            if array.home is not None:
-                self.parts[array.home.vector].append(array.name)
-        for place, statement in enumerate(self.statements):
-            for name in dict.fromkeys(read.array for read in statement.reads):
-                self.readers[name].append(place)
-        self.terms: dict[int, defaultdict[str, list[int]]] = {}
+        self.before: defaultdict[int, list[Statement]] = defaultdict(list)
+        self.columns, self.fixed = set(function.columns), set[str]()
+        self.changed = False
+        self._done: set[str] = set()
+        self.writers: defaultdict[str, list[int]] = defaultdict(list)
+        self.readers: defaultdict[str, set[int]] = defaultdict(set)
+        for number, statement in enumerate(_scalars_first(program)):
+            self.writers[statement.array].append(number)
+            for read in statement.reads:
+                self.readers[read.array].add(number)
 
-    def _terms_reading(self, number: int, names: Set[str]) -> list[int]:
-        """The places of the terms of a sum that read one of some arrays; few of many quickly."""
-        value = self.statements[number].value
-        assert isinstance(value, Reduce)
-        terms = value.terms
-        if len(terms) < FEW:
-            return list(range(len(terms)))
-        if number not in self.terms:
-            known = self.terms[number] = defaultdict(list)
-            for place, term in enumerate(terms):
-                for factor in term.factors:
-                    if isinstance(factor, Read):
-                        known[factor.array].append(place)
-        known = self.terms[number]
-        if len(names) > len(known):
-            names = known.keys() & names
-        return sorted({place for name in names if name in known for place in known[name]})
+    def look_at(self, number: int) -> None:
+        """Scale what a statement computes, and what lies with it, if all readers do."""
+        statement = self.statements[number]
+        home = None if statement is None else self.arrays[statement.array].home
+        if statement is None or statement.array in self._done:
+            return
+        names = [statement.array]
+        if home is not None:
+            names = [home.vector, *[p.name for p in self.function.program.parts(home.vector)]]
+        self._done.update(names)
+        uses = list(self._uses(names))
+        factors = {use.factor for use in uses}
+        if len(factors) != 1 or ONE in factors or self.kept.intersection(names):
+            return
+        (factor,) = factors
+        makers = [n for name in names for n in self.writers[name]]
+        early = all(
+            max(self.writers[name], default=-1) < min(makers)
+            for name in (*factor.above, *factor.below)
+        )
+        if not early or sum(use.cost for use in uses) < self._price(names, makers):
+            return
+        self.changed = True
+        for use in uses:
+            self._unscale(use)
+        for maker in makers:
+            self._scale(maker, factor)
 
-    def best(self) -> _Plan | None:
-        """The plan that saves most, if any saves something."""
-        largest = max((self._saved(s) for s in self.statements), default=0)
-        found: _Plan | None = None
-        if not largest:
-            return None
-        for place in reversed(range(len(self.statements))):
-            plan = self._plan(place)
-            if plan is not None and plan.gain > (found.gain if found else 0):
-                found = plan
-            if self.budget[0] < 0:
-                break
-        return found
+    def _uses(self, names: Sequence[str]) -> Iterator[Use]:
+        """Where arrays are read; `ONE` is the factor where they are not scaled, or not alone.
 
-    def _saved(self, statement: Statement) -> int:
-        """How many elements are scaled where nothing but a scaling is done, at most."""
-        if isinstance(statement.value, Apply):
-            return self._size(statement.array) if self._scaling(statement) else 0
-        terms = [term for term in statement.value.terms if self._own_factor(term, set()) != ONE]
-        return self._size(statement.array) * len(terms)
-
-    def _size(self, name: str) -> int:
-        return prod(SAMPLES if n == BATCH else n for n in self.arrays[name].shape)
-
-    def _plan(self, place: int) -> _Plan | None:
-        """What becomes of scaling what a statement computes; None where that does not work."""
-        first = self.statements[place]
-        array = self.arrays[first.array]
-        if self.writers[array.name] > 1 or first.place is not None or not array.shape:
-            return None
-        if isinstance(first.value, Reduce) and first.value.op is not ADD:
-            return None
-        plan = _Plan(place)
-        exits: list[tuple[int, int, Factor, Factor]] = []
-        if not self._follow(plan, exits) or not exits:
-            return None
-        for alone in (False, True):
-            whole, *others = {one[2] if alone else one[3] for one in exits}
-            if not others and whole != ONE:
-                plan.factor = whole
-                if not alone:
-                    for number, term, known, own in exits:
-                        if own == known:
-                            continue
-                        plan.absorbed.setdefault(number, set()).add(term)
-                return plan if self._works(plan) else None
-        return None
-
-    def _follow(self, plan: _Plan, exits: list[tuple[int, int, Factor, Factor]]) -> bool:
-        """Find all that is linear in what is scaled, and where it is read otherwise."""
-        name = self.statements[plan.start].array
-        pending = [name]
-        inside, seen = plan.inside, set[int]()
-        complete: Counter[str] = Counter()
+        What is linear in one of them passes a factor on, to where that is read.
+        """
+        ours, passing, pending = dict.fromkeys(names), set[int](), list(names)
         while pending:
             name = pending.pop()
-            if name in self.kept or name in inside:
-                return False
-            inside.add(name)
-            home = self.arrays[name].home
-            if home is not None:
-                complete[home.vector] += 1
-                if home.vector not in inside and complete[home.vector] == len(
-                    self.parts[home.vector]
-                ):
-                    pending.append(home.vector)
-            # a statement that reads several is looked at when the last of them is inside
-            for number in self.readers[name]:
-                self.budget[0] -= 1
-                if self.budget[0] < 0:
-                    return False
+            for number in self.readers[name] - passing:
                 statement = self.statements[number]
-                if number in seen:
-                    continue
-                if self._linear(statement, inside) and self._can_scale(statement):
-                    seen.add(number)
+                if statement is not None and self._passes_on(statement, name):
+                    passing.add(number)
+                    ours[statement.array] = None
                     pending.append(statement.array)
-        return self._exits(plan, seen, complete, exits)
+        if not self.fixed.isdisjoint(ours):
+            yield Use(-1, None, ONE, 0)
+        for number in sorted({number for name in ours for number in self.readers[name]}):
+            statement = self.statements[number]
+            mine = [place for name in ours for place in self._places(number).get(name, ())]
+            if statement is None or not mine:
+                continue
+            value, scaling = statement.value, self._scaling(statement)
+            if number in passing:
+                yield from [Use(number, None, ONE, 0)] if len(mine) > 1 else []
+            elif scaling is not None and statement.array not in self.kept:
+                yield Use(number, None, scaling, self._size(statement) + CALL)
+            elif isinstance(value, Apply) or value.op is not ADD:
+                yield Use(number, None, ONE, 0)
+            else:
+                for place, times in Counter(mine).items():
+                    term = value.terms[place]
+                    own = self._own(term) if times == 1 else ONE
+                    yield Use(number, place, own, self._cost(statement, term) + CALL)
 
-    def _can_scale(self, statement: Statement) -> bool:
-        return (
-            self.writers[statement.array] == 1
-            and statement.array not in self.kept
-            and self._scaling(statement) is None
-        )
+    def _places(self, number: int) -> dict[str, list[int]]:
+        """By array, the terms of a statement that read it, once for each time."""
+        statement = self.statements[number]
+        if statement is None:
+            return {}
+        if number not in self.places:
+            value, found = statement.value, defaultdict[str, list[int]](list)
+            parts: list[Value] = [value]
+            if isinstance(value, Reduce):
+                parts = [replace(value, terms=(term,)) for term in value.terms]
+            for place, part in enumerate(parts):
+                for read in reads_of(part):
+                    found[read.array].append(place)
+            self.places[number] = found
+        return self.places[number]
 
-    def _exits(
-        self,
-        plan: _Plan,
-        seen: set[int],
-        complete: Counter[str],
-        exits: list[tuple[int, int, Factor, Factor]],
-    ) -> bool:
-        """Where what is inside is read by what is not, and by what factors each is scaled there."""
-        if any(count < len(self.parts[vector]) for vector, count in complete.items()):
+    def _passes_on(self, statement: Statement, name: str) -> bool:
+        """Whether scaling an array scales all that a statement computes."""
+        value, array = statement.value, self.arrays[statement.array]
+        alone = array.home is None and len(self.writers[array.name]) == 1
+        if not isinstance(value, Apply) or not alone or array.name in self.kept:
             return False
-        for name in plan.inside:
-            for number in self.readers[name]:
-                if number in seen:
-                    continue
-                statement = self.statements[number]
-                scaling = self._scaling(statement)
-                if scaling is None or statement.array in self.kept:
-                    if not self._exit(plan, number, exits):
-                        return False
-                    continue
-                plan.aliases[statement.array] = scaling
-                plan.gain += self._size(statement.array)
-                for reader in self.readers[statement.array]:
-                    self._exit(plan, reader, exits)
-        return True
+        places = [
+            k for k, o in enumerate(value.operands) if isinstance(o, Read) and o.array == name
+        ]
+        linear = value.op.linear == "each" or (value.op.linear == "first" and places == [0])
+        return linear and len(places) == 1 and self._scaling(statement) is None
 
-    def _exit(self, plan: _Plan, number: int, exits: list[tuple[int, int, Factor, Factor]]) -> bool:
-        """Note what a statement reads of what is inside; whether it can read it scaled."""
-        value = self.statements[number].value
-        ours = plan.inside | plan.aliases.keys()
-        if isinstance(value, Apply) or value.op is not ADD:
-            for read in self.statements[number].reads:
-                if read.array in ours:
-                    known = plan.aliases[read.array][1] if read.array in plan.aliases else ONE
-                    exits.append((number, -1, known, ONE))
-            return True
-        for place in self._terms_reading(number, ours):
-            term = value.terms[place]
-            mine = [f for f in term.factors if isinstance(f, Read) and f.array in ours]
-            for read in mine:
-                known = plan.aliases[read.array][1] if read.array in plan.aliases else ONE
-                whole = known.times(self._own_factor(term, ours)) if len(mine) == 1 else ONE
-                exits.append((number, place, known, whole))
-        return True
-
-    def _own_factor(self, term: Term, ours: set[str] | frozenset[str]) -> Factor:
+    def _own(self, term: Term) -> Factor:
         """The numbers and scalars that a term multiplies by."""
         found = ONE
         for factor in term.factors:
             if not isinstance(factor, Read):
                 found = found.times(Factor(factor))
-            elif not self.arrays[factor.array].shape and factor.array not in ours:
-                found = found.times(Factor(1.0, (factor.array,)))
+            elif not self.arrays[factor.array].shape:
+                plain = Factor(1.0, (factor.array,))
+                found = found.times(self.scales.get(factor.array, plain))
         return found if found.number and len(term.factors) > 1 else ONE
 
-    def _scaling(self, statement: Statement) -> tuple[str, Factor] | None:
-        """The array that a statement scales by numbers and scalars, if that is all, and by what."""
-        array = self.arrays[statement.array]
-        if array.home is not None or statement.place is not None or statement.domain:
-            return None
-        value = statement.value
-        if isinstance(value, Apply):
-            if value.op not in (DIV, MUL):
+    def _scaling(self, statement: Statement) -> Factor | None:
+        """By what a statement divides or multiplies all of an array, if it does nothing else."""
+        value, array = statement.value, self.arrays[statement.array]
+        plain = array.home is None and statement.place is None and not statement.domain
+        if isinstance(value, Reduce):
+            (term, *others) = value.terms
+            if not plain or others or value.op is not ADD or term.over or term.domain:
                 return None
-            one, other = value.operands
-            if value.op is MUL and not self._is_scalar(other):
-                one, other = other, one
-            if not self._is_scalar(other) or not self._whole(one, statement):
-                return None
-            assert isinstance(one, Read)
-            if isinstance(other, Read):
-                names = (other.array,)
-                factor = Factor(1.0, (), names) if value.op is DIV else Factor(1.0, names)
-                return one.array, factor
-            if not other:
-                return None
-            return one.array, Factor(1.0 / other if value.op is DIV else other)
-        if value.op is not ADD or len(value.terms) != 1:
+            large = [f for f in term.factors if not self._is_scalar(f)]
+            whole = [f for f in large if isinstance(f, Read) and self._is_whole(f, statement)]
+            own = self._own(term).times(Factor(float(term.count)))
+            return own if len(large) == len(whole) == 1 and own != ONE else None
+        if not plain or value.op not in (DIV, MUL):
             return None
-        (term,) = value.terms
-        large = [f for f in term.factors if not self._is_scalar(f)]
-        if term.over or term.domain or len(large) != 1 or not self._whole(large[0], statement):
+        one, other = value.operands
+        if value.op is MUL and not self._is_scalar(other):
+            one, other = other, one
+        if not isinstance(one, Read) or not self._is_scalar(other):
             return None
-        (one,) = large
-        assert isinstance(one, Read)
-        factor = self._own_factor(term, set()).times(Factor(float(term.count)))
-        return (one.array, factor) if factor != ONE else None
+        if not self._is_whole(one, statement):
+            return None
+        if isinstance(other, Read):
+            names = (other.array,)
+            return Factor(1.0, (), names) if value.op is DIV else Factor(1.0, names)
+        return Factor(1.0 / other if value.op is DIV else other) if other else None
+
+    def _is_whole(self, read: Read, statement: Statement) -> bool:
+        same = self.arrays[read.array].shape == self.arrays[statement.array].shape
+        return read.index == statement.target and same
 
     def _is_scalar(self, operand: Operand) -> bool:
         return not isinstance(operand, Read) or not self.arrays[operand.array].shape
 
-    def _whole(self, operand: Operand, statement: Statement) -> bool:
-        if not isinstance(operand, Read):
-            return False
-        own = tuple([along(axis.name) for axis in statement.axes])
-        same = self.arrays[operand.array].shape == self.arrays[statement.array].shape
-        return operand.index == own and same
+    def _size(self, statement: Statement) -> int:
+        return prod(SAMPLES if axis.length == BATCH else axis.length for axis in statement.axes)
 
-    def _linear(self, statement: Statement, inside: set[str]) -> bool:
-        """Whether scaling all that is inside scales what a statement computes."""
+    def _cost(self, statement: Statement, term: Term) -> int:
+        """About how many elements a factor of a term is applied to, and a call."""
+        axes = {axis.name: axis.length for axis in (*statement.axes, *term.over)}
+        sizes = [self._size(statement)]
+        for factor in term.factors:
+            if isinstance(factor, Read) and factor.index:
+                lengths = [axes[name] for index in factor.index for name in index.axes]
+                sizes.append(prod(SAMPLES if n == BATCH else n for n in lengths))
+        return min(sizes)
 
-        def scales(operand: Operand) -> bool:
-            return isinstance(operand, Read) and operand.array in inside
-
-        value = statement.value
-        if isinstance(value, Reduce):
+    def _price(self, names: Sequence[str], makers: Sequence[int]) -> float:
+        """About what it costs to make arrays scaled; without bound where that cannot be done."""
+        total = 0.0
+        for maker in makers:
+            statement = self.statements[maker]
+            if statement is None or (not statement.axes and len(names) == 1):
+                return float("inf")
+            value = statement.value
+            if isinstance(value, Apply):
+                if len(names) > 1 or statement.place is not None or len(makers) > 1:
+                    return float("inf")
+                total += self._size(statement) + CALL + 1 if self._scaling(statement) is None else 0
+                continue
             if value.op is not ADD:
-                return False
-            return all(sum(map(scales, term.factors)) == 1 for term in value.terms)
-        op, operands = value.op, value.operands
-        if op.linear == "each":
-            return sum(map(scales, operands)) == 1
-        if op.linear == "first":
-            return scales(operands[0]) and not any(map(scales, operands[1:]))
-        if op.linear == "together":
-            return all(
-                not scales(o) if place in op.conditions else scales(o) or o == 0.0
-                for place, o in enumerate(operands)
-            )
-        return False
+                return float("inf")
+            fresh = [term for term in value.terms if self._own(term) == ONE]
+            call = CALL if len(names) == 1 else 0  # those of a vector's parts are moved on
+            total += sum(self._cost(statement, term) + call for term in fresh)
+        return total
 
-    def _works(self, plan: _Plan) -> bool:
-        """Whether the factor can be had before the start, and fewer elements are scaled then."""
-        factor, start = plan.factor, plan.start
-        plan.own = self._scaling(self.statements[start])
-        for name in (*factor.above, *factor.below):
-            if name in plan.inside or (
-                self.arrays[name].kind == COMPUTED and not self._early(name, plan)
-            ):
-                return False
-        ours = plan.inside | plan.aliases.keys()
-        for number, places in plan.absorbed.items():
-            value = self.statements[number].value
-            terms = [value.terms[k] for k in places] if isinstance(value, Reduce) else []
-            scalings = [term for term in terms if self._own_factor(term, ours) != ONE]
-            plan.gain += self._size(self.statements[number].array) * len(scalings)
-        if plan.own is None:
-            plan.gain -= self._size(self.statements[start].array)
-        return plan.gain > 0
-
-    def _early(self, name: str, plan: _Plan) -> bool:
-        """Whether a scalar is computed before the start, or could be."""
-        places = [k for k, s in enumerate(self.statements) if s.array == name]
-        if len(places) != 1:
-            return False
-        (place,) = places
-        if place < plan.start:
-            return True
-        before = {s.array for s in self.statements[: plan.start]}
-        for read in self.statements[place].reads:
-            array = self.arrays[read.array]
-            if array.kind == COMPUTED and (read.array not in before or self.parts[read.array]):
-                return False
-        plan.moved.append(place)
-        return True
-
-
-def _applied(function: ArrayFunction, plan: _Plan) -> ArrayFunction:
-    program = function.program
-    arrays = {n: a for n, a in program.arrays.items() if n not in plan.aliases}
-    made: list[Statement] = []
-    for place, statement in enumerate(program.statements):
-        if place == plan.start:
-            made += [program.statements[k] for k in plan.moved]
-            made += _at_start(statement, plan, arrays)
-            continue
-        if place in plan.moved or statement.array in plan.aliases:
-            continue
+    def _unscale(self, use: Use) -> None:
+        """A reader without the factor; one that did nothing else is gone."""
+        statement = self.statements[use.number]
+        assert statement is not None
         value = statement.value
-        if place in plan.absorbed:
+        if use.term is not None:
             assert isinstance(value, Reduce)
-            value = _without(value, plan.absorbed[place], plan, program.arrays)
-        made.append(replace(statement, value=_renamed(value, plan.aliases)))
-    columns = function.columns
-    if program.statements[plan.start].array in columns:
-        columns |= {name for name in arrays if name not in program.arrays and arrays[name].shape}
-    program = ArrayProgram(arrays, tuple(made), program.outputs, program.arguments)
-    return replace(function, program=program, columns=columns)
+            terms = list(value.terms)
+            factors = [f for f in terms[use.term].factors if not self._is_scalar(f)]
+            terms[use.term] = replace(terms[use.term], factors=tuple(factors))
+            self.statements[use.number] = replace(
+                statement, value=replace(value, terms=tuple(terms))
+            )
+            return
+        source = next(read.array for read in statement.reads if read.index)
+        self.statements[use.number] = None
+        del self.arrays[statement.array]
+        for number in self.readers.pop(statement.array, set()):
+            reader = self.statements[number]
+            if reader is not None:
+                reads = [
+                    replace(read, array=source) if read.array == statement.array else read
+                    for read in reader.reads
+                ]
+                self.statements[number] = replace(reader, value=with_reads(reader.value, reads))
+                self.readers[source].add(number)
+                self.places.pop(number, None)
+
+    def _operands(self, factor: Factor, first: int) -> list[Operand]:
+        """A factor as operands of products, after the statements that compute it."""
+        number, reads = factor.number, list(map(Read, factor.above))
+        if not factor.below:
+            return [*([number] if number != 1.0 else []), *reads]
+        first_known, known = self.known.get(factor, (first + 1, None))
+        if known is not None and first_known <= first:
+            return [known]
+        one: Operand = number
+        if reads:
+            one = self._scalar(first, Reduce(ADD, (Term(1, (number, *reads)),)))
+        for name in factor.below:
+            one = self._scalar(first, Apply(DIV, (one, Read(name))))
+        assert isinstance(one, Read)
+        self.scales[one.array] = factor
+        self.known[factor] = first, one
+        return [one]
+
+    def _scalar(self, first: int, value: Apply | Reduce) -> Read:
+        """A scalar that is computed before a statement."""
+        name = free_name("scale", self.arrays)
+        self.arrays[name] = Array(name, ())
+        self.before[first].append(Statement(name, (), value))
+        return Read(name)
+
+    def _scale(self, number: int, factor: Factor) -> None:
+        """Make what a statement computes scaled."""
+        statement = self.statements[number]
+        assert statement is not None
+        value = statement.value
+        if isinstance(value, Apply):
+            scaling = self._scaling(statement)
+            name = statement.array
+            if scaling is not None:
+                (read,) = [r for r in statement.reads if r.index]
+                factor = factor.times(scaling)
+            else:
+                name = free_name(f"{name}_unscaled", self.arrays)
+                self.arrays[name] = Array(name, self.arrays[statement.array].shape)
+                self.before[number].append(replace(statement, array=name))
+                self.fixed.update([read.array for read in statement.reads])
+                self.columns.update([name] if statement.array in self.columns else [])
+                read = Read(name, tuple([along(axis.name) for axis in statement.axes]))
+            term = Term(1, (read, *self._operands(factor, number)))
+            self.statements[number] = replace(statement, value=Reduce(ADD, (term,)))
+            self.places.pop(number, None)
+        else:
+            terms = []
+            for term in value.terms:
+                large = [f for f in term.factors if not self._is_scalar(f)]
+                own = self._own(term)
+                more = [f for f in term.factors if self._is_scalar(f)] if own == ONE else []
+                scale = self._operands(own.times(factor), number)
+                terms.append(replace(term, factors=(*large, *more, *scale)))
+            self.statements[number] = replace(statement, value=replace(value, terms=tuple(terms)))
+
+    def result(self) -> ArrayFunction:
+        """The function with the factors moved, itself where none is."""
+        if not self.changed:
+            return self.function
+        made: list[Statement] = []
+        for number, statement in enumerate(self.statements):
+            made += self.before[number]
+            made += [statement] if statement is not None else []
+        program = self.function.program
+        program = ArrayProgram(self.arrays, tuple(made), program.outputs, program.arguments)
+        return replace(self.function, program=pruned(program), columns=frozenset(self.columns))
 
 
-def _at_start(statement: Statement, plan: _Plan, arrays: dict[str, Array]) -> Iterator[Statement]:
-    """The statements that compute an array scaled."""
-    whole = tuple([along(axis.name) for axis in statement.axes])
-    factor, value = plan.factor, statement.value
-    if plan.own is not None:
-        source, own = plan.own
-        factor = factor.times(own)
-        value = Reduce(ADD, (Term(1, (Read(source, whole),)),))
-    elif isinstance(value, Apply) or len(value.terms) > 1:
-        name = _free(f"{statement.array}_unscaled", arrays)
-        arrays[name] = Array(name, arrays[statement.array].shape)
-        yield replace(statement, array=name)
-        value = Reduce(ADD, (Term(1, (Read(name, whole),)),))
-    by = [] if factor.number == 1.0 and not factor.below else [factor.number]
-    more: tuple[Operand, ...] = (*by, *map(Read, factor.above))
-    for place, below in enumerate(factor.below):
-        name = _free("scale", arrays)
-        arrays[name] = Array(name, ())
-        one: Operand = factor.number
-        if len(more) > 1:
-            product = _free("scale", arrays)
-            arrays[product] = Array(product, ())
-            yield Statement(product, (), Reduce(ADD, (Term(1, more),)))
-            one = Read(product)
-        elif place:
-            one = more[0]
-        yield Statement(name, (), Apply(DIV, (one, Read(below))))
-        more = (Read(name),)
-    (term,) = value.terms
-    term = replace(term, factors=(*term.factors, *more))
-    yield replace(statement, value=replace(value, terms=(term,)))
-
-
-def _free(wish: str, arrays: Mapping[str, Array]) -> str:
-    while wish in arrays:
-        wish += "_"
-    return wish
-
-
-def _without(value: Reduce, places: set[int], plan: _Plan, arrays: Mapping[str, Array]) -> Reduce:
-    """A sum some of whose terms have lost their numbers and scalars."""
-    ours = plan.inside | plan.aliases.keys()
-    terms = []
-    for place, term in enumerate(value.terms):
-        if place in places:
-            factors = [
-                f
-                for f in term.factors
-                if isinstance(f, Read) and (f.array in ours or arrays[f.array].shape)
-            ]
-            term = replace(term, factors=tuple(factors))
-        terms.append(term)
-    return replace(value, terms=tuple(terms))
-
-
-def _renamed(value: Value, aliases: Mapping[str, tuple[str, Factor]]) -> Value:
-    """A value that reads arrays themselves instead of what was they times a factor."""
-    if not aliases:
-        return value
-
-    def operand(operand: Operand) -> Operand:
-        if isinstance(operand, Read) and operand.array in aliases:
-            return replace(operand, array=aliases[operand.array][0])
-        return operand
-
-    def operands(given: Sequence[Operand]) -> tuple[Operand, ...]:
-        return tuple(map(operand, given))
-
-    if isinstance(value, Apply):
-        return replace(value, operands=operands(value.operands))
-    terms = [replace(term, factors=operands(term.factors)) for term in value.terms]
-    return replace(value, terms=tuple(terms))
+def _scalars_first(program: ArrayProgram) -> list[Statement]:
+    """The statements, those of scalars that are made of leaves before all others."""
+    known = {name for name, array in program.arrays.items() if array.kind != COMPUTED}
+    first, others = [], []
+    for statement in program.statements:
+        array = program.arrays[statement.array]
+        plain = not array.shape and array.home is None and statement.place is None
+        if plain and all(read.array in known for read in statement.reads):
+            known.add(array.name)
+            first.append(statement)
+        else:
+            others.append(statement)
+    return [*first, *others]

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Mapping
 from math import prod
 
 from ...arrays.statements import COMPUTED, LITERAL, Array, Statement
-from ...ops.reads import Affine, Apply, Axis, Operand, Read, Reduce, Term
+from ...ops.reads import Apply, Axis, Operand, Read, Reduce, Term
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from ..program import flatten
-from .function import ArrayFunction, Element, Vector, Whole
+from .function import ArrayFunction, Element, Vector, Whole, axes_of
 from .recognise import SAMPLES
 
 _CALL, _VIEW, _STRETCH, _MEMORY, _REDUCTION, _WHOLE = 0.5, 0.2, 0.25, 0.3, 1.0, 0.8
@@ -101,7 +101,7 @@ class _Estimate:
             return 0.0
         shared = [f for f in factors if over.intersection(_axes(f))]
         if len(shared) > 1 and value.op is ADD:
-            gathered = sum(1 for f in shared if not _is_plain(f)) * (_CALL + _ELEMENT * size)
+            gathered = sum(1 for f in shared if axes_of(f) is None) * (_CALL + _ELEMENT * size)
             products = (len(factors) - 1) * _CALL + scalings
             return products + gathered + _MULTIPLY_ADD * size + self._order(shared, grid)
         time = sum(self._stretch(f, [*grid, *over]) for f in factors)
@@ -137,7 +137,7 @@ class _Estimate:
         if not operand.index:
             return 0.0
         axes = self._in_memory(operand)
-        plain = _is_plain(operand) and axes == grid[len(grid) - len(axes) :]
+        plain = axes_of(operand) is not None and axes == grid[len(grid) - len(axes) :]
         wide = plain and len(axes) < len(grid)
         return 0.0 if plain and not wide else _STRETCH if wide else _STRETCH + _VIEW
 
@@ -147,7 +147,3 @@ class _Estimate:
 
 def _axes(read: Read) -> Collection[str]:
     return [axis for index in read.index for axis in index.axes]
-
-
-def _is_plain(read: Read) -> bool:
-    return all(isinstance(index, Affine) and index.axis is not None for index in read.index)

@@ -12,7 +12,7 @@ a sum over one more axis; what does not need the step before is one statement.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
@@ -34,7 +34,7 @@ from ...ops.reads import (
 )
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
-from .function import ArrayFunction, free_name
+from .function import ArrayFunction, free_name, with_reads
 
 LEAST: Final = 6
 """Fewer steps stay as they are."""
@@ -308,7 +308,7 @@ class _Steps:
         known = [read for read in reads if read is not None]
         if len(known) < len(reads):
             return None
-        return _Changed(_with_reads(values[0], iter(known)), arrays, order)
+        return _Changed(with_reads(values[0], known), arrays, order)
 
     def _order(self, slots: Sequence[Sequence[Read]]) -> list[int] | None:
         """The values in the order of steps: of their places in what they read, or of that."""
@@ -426,21 +426,10 @@ def _in_its_axes(value: Value, names: Mapping[str, str]) -> tuple[str, Value]:
     return step, renamed(value, {**{new: old for old, new in names.items()}, STEP: step})
 
 
-def _with_reads(value: Value, reads: Iterator[Read]) -> Value:
-    """A value with other reads in the places of its own."""
-
-    def put(operands: Iterable[Operand]) -> tuple[Operand, ...]:
-        return tuple([next(reads) if isinstance(o, Read) else o for o in operands])
-
-    if isinstance(value, Apply):
-        return replace(value, operands=put(value.operands))
-    return replace(value, terms=tuple([replace(t, factors=put(t.factors)) for t in value.terms]))
-
-
 def _from_rows(value: Value, rows: Mapping[str, int], name: str) -> Value:
     """A value that reads rows of an array in the place of arrays."""
     reads = [
         Read(name, (Affine(rows[read.array]), *read.index)) if read.array in rows else read
         for read in reads_of(value)
     ]
-    return _with_reads(value, iter(reads))
+    return with_reads(value, reads)

@@ -15,7 +15,7 @@ from ...arrays.statements import COMPUTED, Array, ArrayProgram, Statement
 from ...ops.reads import Affine, Axis, Operand, Read, Reduce, Term, along
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
-from .function import ArrayFunction
+from .function import ArrayFunction, free_name
 
 Key = tuple[str, tuple[tuple[int, tuple[tuple[int, int], ...]], ...]]
 """An array, and for each index its offset and the strides and lengths of its axes."""
@@ -116,9 +116,7 @@ class _Unfolding:
         ]
         samples = [one for one in ordered if lengths[one[2]] == BATCH]
         ordered = [*samples, *[one for one in ordered if one not in samples]]
-        name = f"{read.array.rstrip('_')}_windows"
-        while name in self._arrays:
-            name += "_"
+        name = free_name(f"{read.array.rstrip('_')}_windows", self._arrays)
         axes = tuple([Axis(axis, lengths[axis]) for _, _, axis in ordered])
         self._arrays[name] = Array(name, tuple([axis.length for axis in axes]), COMPUTED)
         self._before.append(Statement(name, axes, Reduce(ADD, (Term(1, (read,)),))))

@@ -44,7 +44,7 @@ from .products import (
     shared_product_text,
     split,
 )
-from .stages import Group, grouped, stages, sums_samples, varies
+from .stages import Group, Stages, grouped, stages, sums_samples, varies
 from .statements import SIGNATURE, NestWriter
 from .storage import Samples, Storage, in_order, inner, plain
 from .threads import (
@@ -64,6 +64,13 @@ from .words import float_text, single
 
 CACHE: Final = 524_288
 """About how many bytes the arrays of a block of samples take."""
+
+WIDE_CACHE: Final = 16_777_216
+"""The same where products are computed in blocks of their own."""
+
+WIDE: Final = 131_072
+"""From how many numbers on a matrix is wide that samples are multiplied with: they fill half of a
+processor's second cache, and would be read from further away for every few samples."""
 
 LONGEST_BLOCK: Final = 256
 """The most samples in a block."""
@@ -105,7 +112,8 @@ class _Emitter:
         self._lanes = 8 if self._kind == "f" else 16
         self._stages = stages(function.program)
         self._results = results_of(function.outputs, function.program.arrays)
-        self._memory = placed(function, self._stages, self._results, self._lanes)
+        self._by_rows = is_wide(self._stages)
+        self._memory = placed(function, self._stages, self._results, self._lanes, self._by_rows)
         self._arrays: dict[str, Array] = dict(self._stages.arrays)
         self._storages = self._memory.storages
         self._functions = Functions(fused)
@@ -196,11 +204,11 @@ class _Emitter:
         """Write the nests of a stage; answers the lines that call them."""
         if not statements:
             return []
-        chooser = Chooser(self._arrays, self._storages, self._lanes)
+        chooser = Chooser(self._arrays, self._storages, self._lanes, self._by_rows)
         lanes = [chooser.best(statement)[1] for statement in statements]
         found: list[tuple[Statement, Lanes, Statement]] = []
         for statement, chosen in zip(statements, lanes, strict=True):
-            if product_of(statement, self._code) is not None:
+            if self._in_blocks(statement) is not None:
                 found.append((statement, chosen, statement))
                 continue
             made, rewritten = self._with_copies(statement, chosen, chooser)
@@ -312,7 +320,7 @@ class _Emitter:
 
         first = group.statements[0]
         if len(group.statements) == 1:
-            product = product_of(first, self._code)
+            product = self._in_blocks(first)
             if product is not None:
                 return self._product(first, product, origins)
         lines = self._transpose(name, first) if len(group.statements) == 1 else None
@@ -322,6 +330,12 @@ class _Emitter:
             self._functions.intrinsics |= writer.block.intrinsics
         self._texts.append("\n".join(lines))
         return f"  call void {name}({{given}})"
+
+    def _in_blocks(self, statement: Statement) -> Product | None:
+        """The statement as a product that is computed in blocks; None where it is not."""
+        if sums_samples(statement) and not self._by_rows:
+            return None  # a block has few samples: the sums would be moved for little
+        return product_of(statement, self._code)
 
     def _product(self, statement: Statement, product: Product, origins: set[int]) -> str:
         """Write a product in blocks, and what else its statement adds; answers the calls."""
@@ -333,7 +347,9 @@ class _Emitter:
         if before is not None:
             calls.append(self._nest(*self._alone(before), origins))
         name = f"@nest.{len(self._texts)}"
-        writer = ProductWriter(self._code, statement, product, self._pack, possible())
+        sampled = varies(statement) or sums_samples(statement)
+        shared = possible() and not sampled  # samples are shared out already
+        writer = ProductWriter(self._code, statement, product, self._pack, shared)
         self._texts.append("\n".join(writer.text(name, SIGNATURE)))
         calls.append(f"  call void {name}({{given}})")
         if after is not None:
@@ -342,7 +358,8 @@ class _Emitter:
 
     def _alone(self, statement: Statement) -> tuple[Group, list[Lanes]]:
         """A statement as a nest of its own."""
-        lanes = Chooser(self._arrays, self._storages, self._lanes).best(statement)[1]
+        chooser = Chooser(self._arrays, self._storages, self._lanes, self._by_rows)
+        lanes = chooser.best(statement)[1]
         return Group((statement,), lanes.axis), [lanes]
 
     def _transpose(self, name: str, statement: Statement) -> list[str] | None:
@@ -447,7 +464,8 @@ class _Emitter:
     def _room(self) -> int:
         """How many samples a block has room for."""
         size = 8 if self._kind == "f" else 4
-        most = CACHE // (size * max(1, self._memory.each))
+        room = WIDE_CACHE if self._by_rows else CACHE
+        most = room // (size * max(1, self._memory.each))
         most = min(LONGEST_BLOCK, max(self._lanes, most))
         return most - most % self._lanes
 
@@ -562,6 +580,18 @@ def _lying(storage: Storage, places: Sequence[int]) -> Storage:
     if step > 0 and list(places) == list(range(first, first + step * count, step)):
         return replace(storage, strides=(step,), offset=first, places=())
     return replace(storage, strides=(0,), offset=0, places=tuple(places))
+
+
+def is_wide(stages: Stages) -> bool:
+    """Whether samples are multiplied with a matrix that is wide."""
+    if not stages.blocked:
+        return False
+    return any(
+        BATCH not in stages.arrays[read.array].shape and stages.arrays[read.array].size >= WIDE
+        for statement in stages.each
+        if varies(statement) and _is_product(statement)
+        for read in statement.reads
+    )
 
 
 def operations(statement: Statement) -> int:

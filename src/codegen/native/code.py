@@ -12,16 +12,12 @@ from math import prod
 from typing import Any, Final
 
 from ..target import Source
-from .host import library_address, link, object_code
+from .host import PACKED, library_address, link, object_code
 from .threads import threads
 from .words import LANES
 
 QUICK: Final = 10_000
 """Programs of more instructions are compiled without optimization, which takes a third the time."""
-
-PACKED: Final = 2_000
-"""In those of no more, LLVM looks for numbers that are treated alike: a quarter less time for a
-call, and half as much again to compile."""
 
 NESTS: Final = 2_000
 """The same of more nests of loops."""

@@ -24,6 +24,7 @@ from ...errors import SizeError
 from ..program import Gather, Operand, Program
 from ..target import Source
 from .functions import Functions
+from .host import PACKED
 from .pieces import Numbers, Piece, Place, Vectors
 from .plan import Unit, chunks, one_by_one, units
 from .threads import (
@@ -140,7 +141,7 @@ class _Emitter:
             "  ret void",
             "}",
             "",
-            *self.functions.text(),
+            *self.functions.text(inlined=len(program.instructions) > PACKED),
             NEVER,
             *(DECLARED if self._divided else ()),
             "!0 = !{}",

@@ -53,19 +53,19 @@ class Functions:
         self._calls[written.name] += 1
         return block.call(written.name, words)
 
-    def text(self) -> list[str]:
-        """The definitions of the functions, and the declarations of what they need."""
+    def text(self, inlined: bool = True) -> list[str]:
+        """The definitions of the functions, and the declarations of what they need.
+
+        inlined  whether those that are called seldom are to be copied to where they are called
+        """
         lines: list[str] = []
         for name, body in self._texts.items():
             calls = self._calls[name]
             if calls:
-                inline = calls <= _INLINED and not any(line.endswith(":") for line in body)
-                lines += [
-                    f"{self._heads[name]}{' alwaysinline' if inline else ' noinline'} {{",
-                    *body,
-                    "}",
-                ]
-                lines += [""]
+                inline = inlined and calls <= _INLINED
+                inline = inline and not any(line.endswith(":") for line in body)
+                how = "alwaysinline" if inline else "noinline"
+                lines += [f"{self._heads[name]} {how} {{", *body, "}", ""]
         for place, (op, _) in enumerate(self.asked):
             given = ", ".join(["double"] * op.arity)
             lines.append(f"declare double @evaluate.{place}({given})  ; {op.name}")

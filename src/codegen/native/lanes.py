@@ -71,13 +71,18 @@ def width(length: int, lanes: int) -> int:
 class Chooser:
     """Finds the best lanes for statements, given where arrays are.
 
-    copied  the arrays and axes of them that are copied to lie side by side, by statement
+    by_rows  whether the numbers of each sample lie side by side, not those of several samples
     """
 
     def __init__(
-        self, arrays: Mapping[str, Array], storages: Mapping[str, Storage], lanes: int
+        self,
+        arrays: Mapping[str, Array],
+        storages: Mapping[str, Storage],
+        lanes: int,
+        by_rows: bool,
     ) -> None:
         self._arrays, self.storages, self._lanes = arrays, storages, lanes
+        self._by_rows = by_rows
 
     def best(self, statement: Statement) -> tuple[float, Lanes]:
         """The cheapest way, and its cost."""
@@ -86,7 +91,7 @@ class Chooser:
         samples = self.storages[statement.array].samples
         if batch and samples is not None and not samples.in_lanes:  # rows, written one by one
             return 0.0, Lanes(None, (None,) * _terms(statement))
-        if batch:
+        if batch and not self._by_rows:
             chosen = Lanes(batch[0], (None,) * _terms(statement))
             return self._cost(statement, chosen), chosen
         none = (None,) * _terms(statement)
@@ -96,6 +101,8 @@ class Chooser:
             for place, axis in enumerate(statement.axes)
             if axis.length > 1 and self._possible(statement, axis)
         ]
+        if batch:  # always possible
+            options[0] = Lanes(batch[0], none)
         if isinstance(value, Reduce):
             along = tuple([self._summed(statement, term) for term in value.terms])
             if any(along):
@@ -296,6 +303,7 @@ def orders(
     storages: dict[str, Storage],
     choices: Mapping[str, Sequence[Storage]],
     lanes: int,
+    by_rows: bool,
 ) -> dict[str, Storage]:
     """Where the arrays are that may be in one of several ways: the cheapest for all statements."""
     touching: defaultdict[str, list[Statement]] = defaultdict(list)
@@ -304,7 +312,7 @@ def orders(
             if name in choices:
                 touching[name].append(statement)
     chosen = dict(storages)
-    chooser = Chooser(arrays, chosen, lanes)
+    chooser = Chooser(arrays, chosen, lanes, by_rows)
     for _ in range(2):
         changed = False
         for name, options in choices.items():

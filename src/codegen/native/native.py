@@ -20,7 +20,7 @@ from . import emit as ir
 from .arrays import emit_arrays
 from .caller import code_of, function_of
 from .code import Code, compiled, told
-from .host import host
+from .host import compiler, host
 
 LOOPS: Final = 1_500
 """A graph of so many nodes, if it is regular, becomes loops over arrays; a smaller one a line for
@@ -102,6 +102,6 @@ TARGET: Final = Target(
     joined=joined,
     rolled_from=LOOPS,
     told=told,
-    machine=lambda: repr(host()),
+    machine=lambda: f"{host()} {compiler()}",
 )
 """The target's record."""

@@ -136,17 +136,27 @@ class Memory:
         return start
 
 
-def placed(function: ArrayFunction, stages: Stages, results: Results, lanes: int) -> Memory:
-    """Places for all arrays. What is copied to the results as it is, is computed there at once."""
-    return _Placing(function, stages, results, lanes).memory()
+def placed(
+    function: ArrayFunction, stages: Stages, results: Results, lanes: int, by_rows: bool
+) -> Memory:
+    """Places for all arrays. What is copied to the results as it is, is computed there at once.
+
+    by_rows  whether the numbers of each sample lie side by side, not those of several samples
+    """
+    return _Placing(function, stages, results, lanes, by_rows).memory()
 
 
 class _Placing:
     def __init__(
-        self, function: ArrayFunction, stages: Stages, results: Results, lanes: int
+        self,
+        function: ArrayFunction,
+        stages: Stages,
+        results: Results,
+        lanes: int,
+        by_rows: bool,
     ) -> None:
         self._function, self._stages, self._results = function, stages, results
-        self._lanes = lanes
+        self._lanes, self._by_rows = lanes, by_rows
         self._memory = Memory({})
         self._numbers: dict[tuple[float, ...], int] = {}
 
@@ -167,14 +177,16 @@ class _Placing:
             if name in memory.storages or name not in needed or array.home is not None:
                 continue
             if BATCH in array.shape:
-                memory.storages[name] = self._in_lanes(array)
+                laid = self._in_rows if self._by_rows else self._in_lanes
+                memory.storages[name] = laid(array)
             else:
                 choices[name] = self._options(array)
                 memory.storages[name] = choices[name][0]
         for name, array in arrays.items():
             if name in needed and name not in memory.storages and array.home is not None:
                 memory.storages[name] = part(memory.storages[array.home.vector], array, array.home)
-        chosen = orders(self._stages.statements, arrays, memory.storages, choices, self._lanes)
+        statements, lanes = self._stages.statements, self._lanes
+        chosen = orders(statements, arrays, memory.storages, choices, lanes, self._by_rows)
         for name in choices:
             storage = chosen[name]
             start = memory.room(_extent(storage), self._lanes)
@@ -246,6 +258,16 @@ class _Placing:
         before = self._memory.room_each(prod(shape))
         return Storage("each", shape, strides, before, samples=samples, padded=True)
 
+    def _in_rows(self, array: Array) -> Storage:
+        """An array whose numbers of a sample are side by side."""
+        shape = inner(array.shape)
+        last = shape[-1] if shape else 1
+        end = last + -last % width(last, self._lanes)
+        strides = in_order(shape, range(len(shape)), end)
+        size = end * prod(shape[:-1])
+        before = self._memory.room_each(size)
+        return Storage("each", shape, strides, before, samples=Samples(False, size), padded=True)
+
     def _options(self, array: Array) -> list[Storage]:
         """An array in each order that its axes may have: as they are, and any of them last."""
         shape = array.shape
@@ -281,5 +303,5 @@ def part(vector: Storage, array: Array, home: Home) -> Storage:
     first, strides = found
     offset = vector.offset + step * first
     strides = tuple([step * stride for stride in strides])
-    padded = vector.base == "each"
+    padded = vector.base == "each" and vector.samples is not None and vector.samples.in_lanes
     return replace(vector, shape=shape, strides=strides, offset=offset, padded=padded)

@@ -20,8 +20,10 @@ from ...ops.reads import Affine, Axis, Read, Reduce, Term
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from .addresses import Addressing, Code, Places, Where
+from .nests import Whole
 from .storage import stride_along
 from .threads import MOST_THREADS
+from .words import Word
 
 DEEP: Final = 192
 """How long a part of k a block has: a tile's numbers of a and of b fit the first cache."""
@@ -31,6 +33,9 @@ BROAD: Final = 16
 
 LEAST, ROWS = 262_144, 64
 """From how many products of two numbers, and rows, on blocks are worth the copies: 64×64×64."""
+
+SAMPLES: Final = 256
+"""How many samples a block is taken to have where it is decided what is worth what."""
 
 SHARED: Final = 16_777_216
 """From how many products of two numbers on several threads compute: they take about 0.5 ms."""
@@ -73,18 +78,22 @@ def product_of(statement: Statement, code: Code) -> Product | None:
     axes = (*statement.axes, *term.over)
     if len(term.factors) != 2 or len(reads) != 2 or len(term.over) != 1 or abs(term.count) != 1:
         return None
-    if found[0] not in (0, len(value.terms) - 1) or any(axis.length == BATCH for axis in axes):
+    if found[0] not in (0, len(value.terms) - 1):
         return None
-    if prod(axis.length for axis in axes) < LEAST:
+    if term.over[0].length == BATCH and len(value.terms) > 1:
+        return None
+    if prod(_length(axis) for axis in axes) < LEAST:
         return None
     whole = (Read(statement.array, statement.target), *reads)
     if any(not isinstance(index, Affine) for read in whole for index in read.index):
         return None
     if any(code.storages[read.array].places for read in whole):
         return None
+    if any((s := code.storages[r.array].samples) is not None and s.in_lanes for r in whole):
+        return None
     for columns in statement.axes:
         if along(whole[0], columns, code) != 1 or columns.length < code.lanes:
-            continue
+            continue  # what is one for each sample is less than 0 long
         for left, right in ((reads[0], reads[1]), (reads[1], reads[0])):
             if along(left, columns, code) or not along(right, columns, code):
                 continue
@@ -93,11 +102,16 @@ def product_of(statement: Statement, code: Code) -> Product | None:
                 for axis in statement.axes
                 if along(left, axis, code) and not along(right, axis, code)
             ]
-            rows = [axis for axis in rows if axis.length >= ROWS]
+            rows = [axis for axis in rows if _length(axis) >= ROWS]
             if rows and along(left, term.over[0], code) and along(right, term.over[0], code):
-                longest = max(rows, key=lambda axis: axis.length)
+                longest = max(rows, key=_length)
                 return Product(found[0], longest, columns, term.over[0], left, right)
     return None
+
+
+def _length(axis: Axis) -> int:
+    """How long an axis is, or about how long where it is one of samples."""
+    return SAMPLES if axis.length == BATCH else axis.length
 
 
 def along(read: Read, axis: Axis, code: Code) -> int:
@@ -155,8 +169,8 @@ class ProductWriter(Addressing):
     def _over(self, axes: Sequence[Axis], places: Places) -> None:
         if axes:
             axis, *others = axes
-            with self._turns(0, axis.length, 1, []) as turn:
-                where = Where(self.block.whole(turn.index))
+            with self._turns(0, self._size(axis), 1, []) as turn:
+                where = Where(self.block.whole(turn.index), samples=axis.length == BATCH)
                 self._over(others, {**places, axis.name: where})
             return
         found, code, block = self._found, self._code, self.block
@@ -170,6 +184,8 @@ class ProductWriter(Addressing):
         value = self._statement.value
         assert isinstance(value, Reduce)
         begins = "true" if found.term == 0 else "false"
+        if found.inner.length == BATCH:
+            begins = "%first"
         minus = "true" if value.terms[found.term].count < 0 else "false"
         pack = block.address("%fixed", self._pack, code.kind)
         strides = [
@@ -179,12 +195,16 @@ class ProductWriter(Addressing):
             along(found.right, found.columns, code),
             along(target, found.rows, code),
         ]
-        sizes = [axis.length for axis in three]
+        sizes = [self.block.whole(self._size(axis)).text for axis in three]
         block.lines.append(
             f"  call void {self._called}(ptr {a}, i64 {strides[0]}, i64 {strides[1]}, ptr {b}, "
             f"i64 {strides[2]}, i64 {strides[3]}, ptr {c}, i64 {strides[4]}, i64 {sizes[0]}, "
             f"i64 {sizes[1]}, i64 {sizes[2]}, ptr {pack}, i1 {begins}, i1 {minus})"
         )
+
+    def _size(self, axis: Axis) -> Whole:
+        """How long an axis is, in a block of samples."""
+        return Word(self.block, "%n", "i", 1) if axis.length == BATCH else axis.length
 
 
 def room(lanes: int) -> int:
@@ -295,7 +315,12 @@ def _tile(element: str, lanes: int, rows: int, fused: bool) -> list[str]:
             f"  %old.{row}.{half} = call {vector} @llvm.masked.load.{short}.p0("
             f"ptr %c.{row}.{half}, i32 {size}, {mask} %read.{half}, {vector} zeroinitializer)"
         )
-    lines += ["  br label %turn", "turn:", "  %k = phi i64 [0, %0], [%k.next, %turn]"]
+    lines += [
+        "  %any = icmp sgt i64 %inner, 0",
+        "  br i1 %any, label %turn, label %done",
+        "turn:",
+        "  %k = phi i64 [0, %0], [%k.next, %turn]",
+    ]
     lines.append("  %at.a = phi ptr [%a, %0], [%at.a.next, %turn]")
     lines.append("  %at.b = phi ptr [%b, %0], [%at.b.next, %turn]")
     for row, half in cells:
@@ -340,7 +365,12 @@ def _tile(element: str, lanes: int, rows: int, fused: bool) -> list[str]:
     ]
     for row, half in cells:
         lines.append(
-            f"  call void @llvm.masked.store.{short}.p0({vector} %new.{row}.{half}, "
+            f"  %end.{row}.{half} = phi {vector} [%old.{row}.{half}, %0], "
+            f"[%new.{row}.{half}, %turn]"
+        )
+    for row, half in cells:
+        lines.append(
+            f"  call void @llvm.masked.store.{short}.p0({vector} %end.{row}.{half}, "
             f"ptr %c.{row}.{half}, i32 {size}, {mask} %used.{half})"
         )
     return [*lines, "  ret void", "}", ""]
@@ -363,7 +393,8 @@ _TEXT: Final = """\
 define internal void @pack(ptr %b, i64 %b.inner, i64 %b.column, ptr noalias %to, i64 %inner, \
 i64 %columns, i1 %minus) noinline {
   %sign = select i1 %minus, <ELEMENT> -1.0, <ELEMENT> 1.0
-  br label %panel
+  %any = icmp sgt i64 %inner, 0
+  br i1 %any, label %panel, label %done
 panel:
   %p = phi i64 [0, %0], [%p.next, %panel.done]
   %line.start = mul i64 %p, %b.column
@@ -445,7 +476,8 @@ define internal void @product(<GIVEN>) noinline {
   %up = add i64 %at, 63
   %even = and i64 %up, -64
   %block = inttoptr i64 %even to ptr
-  br label %across
+  %any = icmp sgt i64 %rows, 0
+  br i1 %any, label %across, label %done
 across:
   %j = phi i64 [0, %0], [%j.next, %across.next]
   %j.left = sub i64 %columns, %j
