@@ -123,7 +123,9 @@ def test_an_unknown_target_lists_what_there_is():
         UnknownNameError, match=r"'nunpy'; did you mean 'numpy'\? Known: auto, .*py"
     ):
         trained([2, 1], 1, target="nunpy")
-    with pytest.raises(UnknownNameError, match="Known: auto, javascript, native, numpy, python"):
+    with pytest.raises(
+        UnknownNameError, match="Known: auto, javascript, jax, native, numpy, python, torch"
+    ):
         check_target(["python"])
     check_target("auto")
 
