@@ -15,12 +15,13 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import ShapeError, UnknownNameError, shorten
 from ..graph.expr import Graph
+from ..graph.rewrite import rewritten
 from ..ops.reads import Among, Reduce
 from ..ops.scalar import DIV, TOTAL
 from ..ops.shapes import shape_text
 from ..simplify.pipeline import Choice, rules_named, simplified
 from .array.function import ArrayFunction
-from .array.statementpipeline import Request, array_function_if_regular, stages
+from .array.statementpipeline import Request, array_function_if_regular, computed, stages
 from .lower import AFTER, EACH, Signature, lower, stages_of
 from .program import Nested, Program, flatten, map_nested
 from .target import Source, Target, find_target
@@ -173,7 +174,8 @@ def build(recipe: Recipe) -> Built:
             program, graph = None, _simplified(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     if program is None:
-        program = _scalar_program(graph, recipe)
+        nodes = computed(graph, target.arrays)
+        program = _scalar_program(graph, nodes, recipe)
     source = target.emit(program)
     known = () if any(recipe.stacked) else derivatives
     passes = (*told, *graph.passes)
@@ -224,11 +226,21 @@ def _grids(function: ArrayFunction) -> int:
 
 
 def _simplified(recipe: Recipe) -> Graph:
-    rules = recipe.options.rules
+    """The recipe's graph simplified, and with it the stable forms that outputs are computed in."""
+    graph, rules = recipe.graph, recipe.options.rules
     if rules is None:
-        return recipe.graph
+        return graph
     samples = [leaf for s in recipe.signatures if s.batched for leaf in s.leaves]
-    return simplified(recipe.graph, rules, samples).graph
+    count, known = len(graph.outputs), graph.stable_forms
+    stable = [k for k, node in enumerate(graph.outputs) if node in known]
+    if stable:
+        forms = [known[graph.outputs[k]] for k in stable]
+        graph = rewritten(graph, [*graph.outputs, *forms]).graph
+    made = simplified(graph, rules, samples).graph
+    if stable:
+        made.outputs, forms = made.outputs[:count], list(made.outputs[count:])
+        made.stable_forms.update(zip([made.outputs[k] for k in stable], forms, strict=True))
+    return made
 
 
 build_once = lru_cache(maxsize=64)(build)
@@ -247,9 +259,9 @@ def _check_scalars(graph: Graph, target: str) -> None:
             )
 
 
-def _scalar_program(graph: Graph, recipe: Recipe) -> Program:
-    iterator = iter(graph.outputs)
-    stacked = zip(graph.outputs, recipe.stacked, strict=True)
+def _scalar_program(graph: Graph, nodes: Sequence[int], recipe: Recipe) -> Program:
+    iterator = iter(nodes)
+    stacked = zip(nodes, recipe.stacked, strict=True)
     return lower(
         graph,
         map_nested(recipe.outputs, lambda _: next(iterator)),

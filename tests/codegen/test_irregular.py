@@ -161,3 +161,13 @@ def test_numbers_of_float32_are_statements():
     f = compiled(x, y, batch="x", dtype="float32")
     assert isinstance(f.program, ArrayFunction)
     assert f(np.ones((2, len(x))))["grad"].dtype == np.float32
+
+
+def test_a_function_is_computed_as_its_derivative_reads_it():
+    x, y = tangle(1_300, 3)
+    bounded = [ops.tanh(y), ops.sin(y), ops.cos(y)]
+    loss = ops.log(sum(ops.exp(900.0 + part) for part in bounded))
+    outputs = {"loss": loss, "grad": grad(loss, x, allow_unused=True)}
+    f = compile({"x": x}, outputs, target="numpy")
+    assert isinstance(f.program, Program)
+    assert 899 < f(np.full(len(x), 0.3))["loss"] < 903

@@ -491,6 +491,16 @@ def test_a_function_is_computed_as_its_derivative_reads_it(batch):
     assert plain.source.count("np.exp(") == 2
 
 
+def test_a_function_of_arrays_is_computed_as_its_derivative_reads_it():
+    graph = Graph()
+    x = graph.array("x", (3, 4))
+    loss = ops.log(ops.exp(x).sum(1)).sum()
+    f = compile({"x": x}, {"loss": loss, "dx": grad(loss, x)}, target="numpy")
+    found = f(np.full((3, 4), 1000.0))
+    assert found["loss"] == pytest.approx(3 * (1000 + np.log(4)), rel=1e-15)
+    assert f.source.count("np.exp(") == 2
+
+
 def test_inf_and_nan_come_without_a_warning():
     g = Graph()
     x = g.inputs("x", 3)
