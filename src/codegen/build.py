@@ -174,7 +174,7 @@ def build(recipe: Recipe) -> Built:
             program, graph = None, _simplified(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     if program is None:
-        nodes = computed(graph, target.arrays)
+        nodes = computed(graph, True) if target.arrays else graph.outputs
         program = _scalar_program(graph, nodes, recipe)
     source = target.emit(program)
     known = () if any(recipe.stacked) else derivatives

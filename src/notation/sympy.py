@@ -24,6 +24,9 @@ from ..graph.unroll import unroll
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, MUL, NEG, POW, POW_CONST, SUB
 
+MAX_TERMS: Final = 1_000
+"""How many terms a power is multiplied out to, in order to show that a formula is 0."""
+
 MAX_CONDITIONS = 4
 """Past this many different conditions in a formula, its regions are not tried one by one."""
 
@@ -430,7 +433,8 @@ def regions(*formulas: Any) -> Iterator[tuple[Any, ...]]:
 def is_zero(formula: Any) -> bool:
     """Whether sympy can show that a formula without conditions is 0, the cheap ways first.
 
-    It tries no longer where the formula is another number than 0 at some point.
+    It tries no longer where the formula is another number than 0 at some point, and not at all
+    where a power would be a sum of more than `MAX_TERMS` terms.
 
     >>> import sympy; x = sympy.Symbol("x", real=True)
     >>> is_zero(sympy.tanh(x) ** 2 + 1 / sympy.cosh(x) ** 2 - 1), is_zero(x - 1)
@@ -438,7 +442,11 @@ def is_zero(formula: Any) -> bool:
     """
     import sympy
 
-    if formula == 0 or sympy.expand(formula) == 0:
+    if formula == 0:
+        return True
+    if _expands_far(formula):
+        return False
+    if sympy.expand(formula) == 0:
         return True
     ways = (
         lambda f: sympy.cancel(sympy.together(f)),
@@ -446,6 +454,19 @@ def is_zero(formula: Any) -> bool:
         lambda f: sympy.simplify(f.rewrite(sympy.exp)),
     )
     return not _differs_from_zero(formula) and any(way(formula) == 0 for way in ways)
+
+
+def _expands_far(formula: Any) -> bool:
+    """Whether a power in a formula is a sum of very many terms, which all ways multiply out."""
+    import sympy
+
+    for power in formula.atoms(sympy.Pow):
+        if not power.exp.is_Integer or abs(power.exp) < 2:
+            continue
+        terms = max((len(part.args) for part in power.base.atoms(sympy.Add)), default=1)
+        if math.comb(abs(int(power.exp)) + terms - 1, terms - 1) > MAX_TERMS:
+            return True
+    return False
 
 
 def _differs_from_zero(formula: Any) -> bool:

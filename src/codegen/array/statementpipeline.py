@@ -30,16 +30,21 @@ def array_function_if_regular(
     graph: Graph, request: Request
 ) -> tuple[ArrayFunction | None, LeftAlone | None]:
     """The function for a graph's outputs, or why there is none: few scalars are alike."""
-    if graph.shapes:
-        *_, last = stages(graph, request)
-        return last.function, None
+    rolling = None if graph.shapes else rolling_if_regular(graph, request)
+    if isinstance(rolling, LeftAlone):
+        return None, rolling
+    *_, last = stages(graph, request, rolling)
+    return last.function, None
+
+
+def rolling_if_regular(graph: Graph, request: Request) -> Rolling | LeftAlone:
+    """The statements of a graph of scalars, or why there are none: few scalars are alike."""
     asked, roots = _with_all_leaves(graph, computed(graph, request.simplify), request.signatures)
     arguments = {s.name: [asked.leaves[leaf] for leaf in s.leaves] for s in request.signatures}
     rolling = roll_if_regular(asked, roots, arguments)
     if rolling.program is None or is_irregular(rolling.survey):
-        return None, LeftAlone(rolling.survey)
-    *_, last = stages(graph, request, rolling)
-    return last.function, None
+        return LeftAlone(rolling.survey)
+    return rolling
 
 
 def array_function(
