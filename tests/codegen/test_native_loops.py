@@ -372,3 +372,16 @@ def test_threads_may_call_at_once():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [7, 9, 24])
+def test_what_is_read_once_and_then_in_lanes_is_read_twice(n, dtype):
+    g = Graph()
+    rows, u = [g.inputs(f"a{p}_", n) for p in range(n)], g.inputs("u", n)
+    y = [sum(row[t] * u[t] for t in range(p + 1)) for p, row in enumerate(rows)]
+    outputs = {"y": y, "dy": grad(sum(q * q for q in y), u)}
+    inputs = {"a": [one for row in rows for one in row], "u": u}
+    f = compile(inputs, outputs, target="native", dtype=dtype, name=f"triangle_{n}")
+    found = f(np.ones(n * n), np.arange(1.0, n + 1))
+    assert list(found["y"]) == list(np.cumsum(np.arange(1.0, n + 1)))

@@ -428,10 +428,10 @@ def names_of(read: Read) -> set[str]:
 
 
 def standing(names: Sequence[str], places: Places) -> tuple[object, ...]:
-    """Where some axes are, as what values are remembered by."""
+    """Where some axes are, and which of them has a place in each lane: what values are known by."""
     return tuple(
         [
-            (where.word.text if where.word is not None else "", where.offset)
+            (where.word.text if where.word is not None else "", where.offset, where.lanes)
             for where in (places[name] for name in names)
         ]
     )

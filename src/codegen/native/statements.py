@@ -275,7 +275,14 @@ class NestWriter(Addressing):
         if held is not None:
             return held[standing([index.axes[0] for index in operand.index], places)]
         names = sorted(names_of(operand))
-        key = ("read", operand, standing(names, places), mask.text if mask is not None else None)
+        part = tail if any(places[name].lanes for name in names) else None
+        key = (
+            "read",
+            operand,
+            standing(names, places),
+            part,
+            mask.text if mask is not None else None,
+        )
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = self._loaded(operand, places, tail, mask)
