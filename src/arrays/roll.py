@@ -93,5 +93,7 @@ def _wanted(exprs: Any) -> tuple[Graph, list[int]]:
             f"sequence of them or a Graph with outputs{formula_hint(exprs)}"
         )
     wanted = [exprs] if isinstance(exprs, (Arithmetic, Real)) else list(exprs)
+    if not wanted:
+        raise OperandError("nothing to roll: give an expression, a sequence of them or a Graph")
     graph = common_graph(wanted)
     return graph, [graph.node_of(thing) for thing in wanted]

@@ -211,6 +211,16 @@ class Compiled:
         lines += self._target.told(self._emitted)
         return Report("\n".join(lines))
 
+    def _savable(self) -> str:
+        """What else may be done where no module of Python can be made."""
+        arrays = bool(self.recipe.graph.shapes)
+        ways = [] if arrays else ["compile with target='python'"]
+        if self.target == "native":
+            ways.append("give a path that ends in '.c'")
+        if arrays or isinstance(self.program, ArrayFunction):
+            ways.append("give a path that ends in '.onnx'")
+        return ", or ".join(ways)
+
     def autograd(self, output: str | None = None) -> Callable[..., Any]:
         """An output as a function that its engine differentiates by what was compiled with it.
 
@@ -263,7 +273,7 @@ class Compiled:
         if self.target != "python" or not isinstance(self.program, Program):
             raise SpellingError(
                 f"a module of the {self.target!r} target cannot be saved as plain Python; "
-                "compile with target='python'"
+                f"{self._savable()}"
             )
         text = module_text(self.program, self.values, self.derivatives, certificate)
         return write_text(path, text)
@@ -393,7 +403,7 @@ def compile(
     """
     chosen = find_target(target)
     rules = rules_named(simplify)
-    options = Options(target, name, rules, dtype)
+    options = Options(target, name, rules, _dtype_named(dtype, chosen))
     recipe, values = recipe_of(inputs, outputs, options, batch=batch, reduce=reduce)
     if cache_dir is not None:
         from .diskcache import build_cached
@@ -402,6 +412,20 @@ def compile(
     else:
         built = _built(recipe)
     return made(recipe, built, chosen, check=check, values=values)
+
+
+def _dtype_named(dtype: Any, target: Target) -> str:
+    """The name of a kind of numbers that the target computes in, given as a name or NumPy's."""
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
+    name = getattr(dtype, "__name__", None) if name is None else name
+    if name == "float64" or (name == "float32" and target.takes_statements):
+        return str(name)
+    if name == "float32":
+        raise SettingError(
+            f"dtype 'float32' of the {target.name!r} target, which computes in float64; "
+            "targets that compute with arrays have it, such as 'numpy'"
+        )
+    raise SettingError(f"dtype is {shorten(dtype)}; expected 'float64' or 'float32'")
 
 
 def _built(recipe: Recipe) -> Built:

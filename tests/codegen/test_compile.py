@@ -261,3 +261,23 @@ def test_rows_of_any_width_are_read_by_the_loop_over_the_samples(nin):
     rows = [[0.1 * i + j for i in range(nin)] for j in range(3)]
     expected = sum(net(row).data for row in rows)
     assert f([p.data for p in net.parameters()], rows) == pytest.approx(expected)
+
+
+def test_the_kind_of_numbers_is_named_and_the_target_has_it():
+    g = Graph()
+    x = g.input("x")
+    for given in ("float16", "int", "", None, 64):
+        for target in ("python", "numpy"):
+            with pytest.raises(wg.SettingError, match="expected 'float64' or 'float32'"):
+                compile({"x": x}, x * x, target=target, dtype=given)
+    with pytest.raises(wg.SettingError, match="'python' target, which computes in float64"):
+        compile({"x": x}, x * x, dtype="float32")
+    for given in ("float32", np.float32, np.dtype("float32")):
+        assert compile({"x": x}, x * x, target="numpy", dtype=given).program.dtype == "float32"
+
+
+def test_a_report_counts_sums_and_products_of_arrays():
+    g = Graph()
+    X, W = g.array("X", (2, 3)), g.array("W", (4, 3))
+    f = compile({"X": X, "W": W}, {"y": X @ W.T, "s": X.sum(), "p": X * X}, target="numpy")
+    assert f.program.counts() == {"contraction": 1, "sum": 1, "mul": 1}

@@ -12,7 +12,7 @@ from ...arrays.interpret import run
 from ...arrays.rolling import Survey
 from ...arrays.statements import Array, ArrayProgram, Output, Statement
 from ...ops.reads import Affine, Apply, Operand, Read, Reduce, Table, Term, Value
-from ...ops.scalar import STOP_GRADIENT
+from ...ops.scalar import ADD, STOP_GRADIENT
 from ...ops.shapes import BATCH, Shape, shape_text
 from ..program import Group, Nested, check_arguments, map_nested
 
@@ -140,8 +140,11 @@ class ArrayFunction:
         return found
 
     def counts(self) -> Counter[str]:
-        """How many statements there are of each operation, the most frequent first."""
-        return Counter(statement.value.op.name for statement in self.program.statements)
+        """How many statements there are of each kind, the most frequent first.
+
+        Sums of products are contractions.
+        """
+        return Counter(map(_kind, self.program.statements))
 
     def check_arguments(self, arguments: Sequence[Any]) -> None:
         """Raise a `ShapeError` unless there is one array of the right shape per group."""
@@ -281,3 +284,16 @@ def copied_by(statement: Statement) -> str | None:
     if not alone or not isinstance(factor, Read):
         return None
     return factor.array
+
+
+def _kind(statement: Statement) -> str:
+    """What a statement does: the name of its operation, or what kind of sum of products it is."""
+    value = statement.value
+    if not isinstance(value, Reduce) or value.op is not ADD:
+        return value.op.name
+    products = max((len(term.factors) for term in value.terms), default=0) > 1
+    if any(term.over for term in value.terms):
+        return "contraction" if products else "sum"
+    if len(value.terms) > 1:
+        return "add"
+    return "mul" if products else "copy"

@@ -28,7 +28,7 @@ from ...ops.reads import (
 )
 from ...ops.record import Op
 from ...ops.scalar import ADD, MAXIMUM
-from ...ops.shapes import BATCH
+from ...ops.shapes import BATCH, shape_text
 from ..array.function import ArrayFunction, Element, Vector, Whole
 from ..build import Derivatives
 from ..names import Namespace
@@ -211,10 +211,13 @@ class _Writer:
         """The numbers that a leaf carries which is no argument."""
         values = self._function.values
         missing = [name for name in array.elements if name not in values]
-        if missing or not array.elements:
+        if not array.elements:
             raise MissingInputError(
-                f"no value for {listing(missing or [array.name])}; give each a number"
+                f"{array.name!r} is an array of shape {shape_text(array.shape)} that no input "
+                "names; add it to inputs"
             )
+        if missing:
+            raise MissingInputError(f"no value for {listing(missing)}; give each a number")
         return [values[name] for name in array.elements]
 
     def _constant(self, array: Array, numbers: Sequence[float]) -> _Place:

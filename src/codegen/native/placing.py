@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from ...arrays.statements import COMPUTED, LITERAL, Array, Home
 from ...errors import MissingInputError
 from ...graph.store import listing
-from ...ops.shapes import BATCH
+from ...ops.shapes import BATCH, shape_text
 from ..array.function import ArrayFunction, Element, Vector, Whole
 from .lanes import orders, width
 from .stages import Stages
@@ -215,10 +215,13 @@ class _Placing:
                 return replace(base, shape=shape, strides=plain(shape))
         values = self._function.values
         missing = [name for name in array.elements if name not in values]
-        if missing or not array.elements:
+        if not array.elements:
             raise MissingInputError(
-                f"no value for {listing(missing or [array.name])}; give each a number"
+                f"{array.name!r} is an array of shape {shape_text(array.shape)} that no input "
+                "names; add it to inputs"
             )
+        if missing:
+            raise MissingInputError(f"no value for {listing(missing)}; give each a number")
         return self._constant([values[name] for name in array.elements], array)
 
     def _constant(self, values: Sequence[float], array: Array) -> Storage:
