@@ -22,6 +22,7 @@ from ..graph.expr import Graph
 from ..graph.store import live_nodes
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, SUB
+from ..simplify.zeros import shown_zeros
 
 NONE: Final = -1
 """Stands where a term has no factor or no number."""
@@ -89,6 +90,7 @@ class _Collapse:
 
     def __init__(self, graph: Graph, roots: Sequence[int]) -> None:
         self.graph = graph
+        self._shown: set[int] | None = None
         self.ops, self.operands = graph.ops, graph.operands
         found = live_nodes(graph, roots)
         there = set(found)
@@ -407,7 +409,20 @@ class _Collapse:
                     terms.append(Product(sign, node, NONE, NONE))
             else:
                 terms.append(Product(sign, NONE, self._seen_by(user, node), NONE))
-        return terms or [Product(1, zero, NONE, NONE)]
+        if not terms or (zero != NONE and len(terms) == 1 and self._shows_zero(end, zero)):
+            terms.insert(0, Product(1, zero, NONE, NONE))
+        return terms
+
+    def _shows_zero(self, end: int, zero: int) -> bool:
+        """Whether the 0 of 0 - x or x + 0 stays, since the sign of a zero shows.
+
+        That of 0 + x never does: so begins what `sum` of Python makes.
+        """
+        if zero != self.operands[end][self.ops[end] is ADD]:
+            return False
+        if self._shown is None:
+            self._shown = shown_zeros(self.graph, self.live)
+        return end in self._shown
 
     def _product(self, sign: int, node: int) -> Product:
         """A product of two factors as a term, negations and one number taken out."""

@@ -188,16 +188,26 @@ class Program:
         """A `NonFiniteError` where finite numbers of the samples have an infinite sum."""
         for gather in self.gathers:
             total = values[gather.name]
-            if not gather.stacked and not math.isfinite(total):
+            if gather.stacked:
+                wrong = [place for place, item in enumerate(total) if not math.isfinite(item)]
+                if wrong:
+                    raise NonFiniteError(
+                        f"{gather.operand} = {total[wrong[0]]!r}, sample {wrong[0]}: an output "
+                        "that is not computed is not finite"
+                    )
+            elif not math.isfinite(total):
                 raise NonFiniteError(
                     f"{gather.name}, the sum of {gather.operand} over the samples, is {total!r}; "
                     "the first result that is not finite"
                 )
 
     def _check_leaves(self, values: Mapping[str, Any]) -> None:
-        """A `NonFiniteError` where an argument that is an output as it is, is not finite."""
+        """A `NonFiniteError` where what is an output as it is given or written, is not finite."""
         leaves = {leaf for group in self.groups for leaf in group.leaves}
-        for _, operand in flatten(self.outputs):
+        for path, operand in flatten(self.outputs):
+            if isinstance(operand, float) and not math.isfinite(operand):
+                where = "".join(f"[{key!r}]" for key in path)
+                raise NonFiniteError(f"output{where} is the constant {operand!r}: not finite")
             if operand in leaves and not math.isfinite(values[operand]):
                 raise NonFiniteError(f"{operand} = {values[operand]!r}: an argument is not finite")
 

@@ -281,3 +281,17 @@ def test_a_report_counts_sums_and_products_of_arrays():
     X, W = g.array("X", (2, 3)), g.array("W", (4, 3))
     f = compile({"X": X, "W": W}, {"y": X @ W.T, "s": X.sum(), "p": X * X}, target="numpy")
     assert f.program.counts() == {"contraction": 1, "sum": 1, "mul": 1}
+
+
+@pytest.mark.parametrize("target", ["python", "numpy"])
+def test_a_constant_that_is_not_finite_is_found_by_a_check(target):
+    g = Graph()
+    x = g.input("x")
+    for outputs in ([g.constant(math.nan), x], {"a": {"b": g.constant(math.inf) * 1.0}, "x": x}):
+        with pytest.raises(wg.NonFiniteError, match="is the constant"):
+            compile({"x": x}, outputs, target=target, check=True)(1.0)
+    f = compile(
+        {"x": x}, [g.constant(math.nan), x], target=target, check=True, batch="x", reduce=None
+    )
+    with pytest.raises(wg.NonFiniteError, match="sample 0"):
+        f([1.0, 2.0])

@@ -619,3 +619,18 @@ def test_the_sign_of_a_zero_and_infinite_powers_are_kept():
         for at in (1.5, -0.5):
             wanted = evaluate(outputs, {x: at})
             assert list(map(str, map(float, f(at)))) == list(map(str, wanted))
+
+
+def test_a_zero_is_taken_from_where_its_sign_shows():
+    graph = Graph()
+    x, q = graph.input("x"), graph.inputs("q", 4)
+    for shown, point, wanted in (
+        (ops.where(1 / (0 - x) > 0, 1.0, 2.0), 0.0, 1.0),
+        (1 / (x + 0.0), -0.0, math.inf),
+        (ops.atan2(0 - x, -1), 0.0, math.pi),
+    ):
+        assert compile({"x": x}, shown, target="numpy")(point) == wanted
+    f = compile({"q": q}, [1 / (0 - one) for one in q], target="numpy")
+    assert f(np.zeros(4)).tolist() == [math.inf] * 4
+    hidden = compile({"q": q}, [ops.exp(0 - one) for one in q], target="numpy")
+    assert "0.0 - " not in hidden.source
