@@ -56,7 +56,9 @@ def _read(thing: Any, what: str, error: type[WengertError], depth: int) -> Any:
     found = _array_of(thing, what, error)
     if found is not None:
         return _numbers(found, what, error, depth)
-    if isinstance(thing, (Sequence, typed_array, memoryview)):
+    if isinstance(thing, memoryview):
+        return _read(thing.tolist(), what, error, depth)
+    if isinstance(thing, (Sequence, typed_array)):
         return _read(list(thing), what, error, depth)
     return thing
 
@@ -77,6 +79,7 @@ def _array_of(thing: Any, what: str, error: type[WengertError]) -> Any:
         return None
     import numpy
 
+    _refuse_nulls(thing, what, error)
     try:
         if hasattr(thing, "column_names") and hasattr(thing, "columns"):  # pyarrow's tables
             columns = [numpy.asarray(column.to_pylist()) for column in thing.columns]
@@ -94,6 +97,17 @@ def _array_of(thing: Any, what: str, error: type[WengertError]) -> Any:
     except (TypeError, ValueError, RuntimeError, BufferError) as problem:
         raise error(f"{what} is {kind_of(thing)}, which NumPy cannot read: {problem}") from None
     return None
+
+
+def _refuse_nulls(thing: Any, what: str, error: type[WengertError]) -> None:
+    """An error for missing entries of polars, which NumPy would be told are nan."""
+    columns = thing.get_columns() if hasattr(thing, "get_columns") else [thing]
+    missing = sum(c.null_count() for c in columns if callable(getattr(c, "null_count", None)))
+    if missing:
+        raise error(
+            f"{what} has missing entries (null), {missing:,} in all, which are no numbers; give it "
+            "without them, or with numbers in their place: x.fill_null(0.0)"
+        )
 
 
 def _numbers(found: Any, what: str, error: type[WengertError], depth: int) -> Any:

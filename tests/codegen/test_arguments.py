@@ -289,3 +289,15 @@ def test_an_empty_list_beside_arrays_is_taken_at_each_call_and_checked_like_the_
         step(params[1:], [], X, Y)
     with pytest.raises(wg.ShapeError, match="different numbers of rows"):
         step(params, [], X, Y[1:])
+
+
+@pytest.mark.parametrize("target", ["python", "numpy"])
+def test_missing_entries_of_polars_are_refused_and_views_of_memory_taken(target):
+    polars = pytest.importorskip("polars")
+    x = wg.Graph().inputs("x", 2)
+    f = wg.compile({"x": x}, x[0] * x[1], target=target, batch="x")
+    assert f(memoryview(np.ones((3, 2)))) == 3.0
+    table = polars.DataFrame({"a": [1.0, None], "b": [5.0, 2.0]})
+    with pytest.raises(ShapeError, match=r"missing entries \(null\), 1 in all"):
+        f(table)
+    assert f(table.fill_null(3.0)) == 11.0
