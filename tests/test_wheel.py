@@ -88,7 +88,7 @@ def run(*command: object, cwd: Path) -> str:
     return outcome.stdout
 
 
-LEFT_OUT = (".*", "__pycache__", "*.egg-info", "build", "dist", "wengert-demo")
+LEFT_OUT = (".*", "__pycache__", "*.egg-info", "build", "dist", "node_modules", "wengert-demo")
 """What of a checkout is not published: what tools make, and what is the repository's own."""
 
 
