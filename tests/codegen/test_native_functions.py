@@ -10,7 +10,8 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from wengert.codegen.native import code, host
+from wengert.codegen.native import host
+from wengert.codegen.native.code import library_addresses
 from wengert.codegen.native.functions import Functions
 from wengert.codegen.native.words import Block
 from wengert.ops.scalar import ELEMENTWISE
@@ -61,7 +62,7 @@ def evaluated(name, lanes, fused, chosen, points, statics=()):
     ]
     addresses = {
         f"evaluate.{i}": ctypes.cast(c, ctypes.c_void_p).value for i, c in enumerate(asked)
-    } | code.library_addresses(text)
+    } | library_addresses(text)
     library = host.link(host.object_code(text, 2, chosen), addresses, ["g"])
     run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (op.arity + 1))(library["g"])
     found = np.empty(len(given))
