@@ -54,7 +54,7 @@ def gelu_exact_of_arrays(x):  # type: ignore[no-untyped-def]
 
 
 def log_gamma_of_arrays(x):  # type: ignore[no-untyped-def]
-    """log|Γ(x)|: SciPy's where it is installed, else Python's, number by number."""
+    """log|Γ(x)|: divided by its zeros about them, else SciPy's, or Python's number by number."""
     try:
         from scipy.special import gammaln
     except ImportError:
@@ -69,36 +69,54 @@ def log_gamma_of_arrays(x):  # type: ignore[no-untyped-def]
         gammaln = np.vectorize(one, otypes=[np.float64])
     size = np.abs(x)
     with np.errstate(all="ignore"):
-        near = np.where(size < 1e-300, -np.log(size), gammaln(x))  # where SciPy's is infinite
-    near = np.where(np.isinf(near), np.inf, near)  # SciPy's is -inf at the largest numbers below 0
-    return np.asarray(near, np.asarray(x).dtype)[()]
+        far = np.where(size < 1e-300, -np.log(size), gammaln(x))  # where SciPy's is infinite
+        far = np.where(np.isinf(far), np.inf, far)  # SciPy's is -inf at the largest below 0
+        y = np.clip(x, 0.875, 2.5)
+        found = np.polyval(
+            (
+                *(-0.04309464501772271, 0.03682073609981845, -0.02982449842090226),
+                *(0.030503399279259772, -0.03750627472996889, 0.036287277955459545),
+                *(-0.043814602261997994, 0.04232377288044374, -0.05319504827320413),
+                *(0.05091582403781707, -0.0676948982710846, 0.06382811945997269),
+                *(-0.09321052275357046, 0.08530564282065815, -0.15080363092780924),
+                *(0.12832292192815084, -0.4378796877429185, 0.4831289505409809),
+            ),
+            (y - 1.5) / (y + 1.5),
+        )
+        found = np.where(np.equal(x, y), (y - 1.0) * (y - 2.0) * found, far)
+    return np.asarray(found, np.asarray(x).dtype)[()]
 
 
 def digamma_of_arrays(x):  # type: ignore[no-untyped-def]
-    """The derivative of log Γ: reflection, recurrence, asymptotic series, Taylor at its zero."""
+    """The derivative of log Γ: divided by its zero, recurrence, reflection, asymptotic series."""
     with np.errstate(all="ignore"):
         below = np.less_equal(x, 0.0)
-        d = x - 1.4616321449683622 - 9.549995429965698e-17
-        taylor = np.polyval(
-            (
-                *(-0.033161126474847359, 0.048804288164143107, -0.07219956125645471),
-                *(0.10782405069126237, -0.16394270544240653, 0.258499760955651),
-                *(-0.4427631689835921, 0.9676722454476212, 0.0),
-            ),
-            d,
-        )
-        found = np.where(below, -np.pi / np.tan(np.pi * np.fmod(x, 1.0)), 0.0)
-        y = np.where(below, 1.0 - x, x)
-        for _ in range(10):
-            small = y < 10.0
-            found = found - np.where(small, 1.0 / y, 0.0)
-            y = y + small
-        z = 1.0 / (y * y)
+        part = np.fmod(x, 1.0)
+        reflected = np.where(below, -np.pi / np.tan(np.pi * part), 0.0)
+        w = np.where(below, 1.0 - x, x)
+        z = 1.0 / (w * w)
         tail = np.polyval((-0.0211, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12, 0.0), z)
-        found = found + np.log(y) - 0.5 / y - tail
-        found = np.where(np.abs(d) < 0.02, taylor, found)
-        pole = below & ((np.fmod(x, 1.0) == 0.0) | np.isinf(x))
-        found = np.where(pole, np.nan, found)
+        far = np.log(w) - 0.5 / w - tail
+        added = np.where(w < 1.0, -1.0 / w, 0.0)
+        y = np.where(w < 1.0, w + 1.0, np.minimum(w, 10.0))
+        for _ in range(8):
+            late = y > 2.5
+            y = y - late
+            added = added + np.where(late, 1.0 / y, 0.0)
+        found = np.polyval(
+            (
+                *(-0.7314369048024542, 1.056352943373226, -0.9625154669040252),
+                *(0.9025078347978388, -0.9101233081750377, 0.9102661909648035),
+                *(-0.9149113269612862, 0.9091852950690988, -0.9159314858250285),
+                *(0.9075830916621495, -0.9182042025345016, 0.9043231263147221),
+                *(-0.9236820278768948, 0.897052723968552, -0.9480504699669621),
+                *(0.8940000943227161, -1.2708822638443806, 0.9510558760318328),
+            ),
+            (y - 1.5) / (y + 1.5),
+        )
+        found = added + (y - 1.4616321449683622 - 9.549995429965697e-17) * found
+        found = reflected + np.where(w < 10.0, found, far)
+        found = np.where(below & ((part == 0.0) | np.isinf(x)), np.nan, found)
         found = np.where(np.equal(x, 0.0), np.copysign(np.inf, -x), found)
         return np.asarray(found, np.asarray(x).dtype)[()]
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
 from typing import Final
+
+from . import kernels_special
 
 ERF: Final = """
 function erf(x) {
@@ -32,58 +36,85 @@ function erfc(x) {
 
 GELU: Final = f"""
 function gelu_exact(x) {{
-    return x === -Infinity ? -0 : 0.5 * x * erfc(-0.7071067811865476 * x);
+    if (!(x < -37.5)) return 0.5 * x * erfc(-0.7071067811865476 * x);
+    x = Math.max(x, -64);
+    const head = Math.ceil(16 * x) / 16, z = 1 / (x * x);
+    const tail = 1 - z * (3 - z * (15 - z * (105 - z * (945 - z * 10395))));
+    const share = 0.3989422804014327 * Math.exp(0.5 * (head - x) * (head + x)) * (1 - z * tail);
+    return -(Math.exp(-0.5 * head * head) * share);
 }}
 
 {ERF.strip()}
 """
 
-LGAMMA: Final = """
-function lgamma(x) {
-    if (x === Infinity || x === -Infinity) return Infinity;
-    if (x === 1 || x === 2) return 0;
-    if (x <= 0) {
-        if (x % 1 === 0) return Infinity;
-        return Math.log(Math.PI / Math.abs(Math.sin(Math.PI * (x % 1)))) - lgamma(1 - x);
-    }
-    let product = 1, y = x;
-    while (y < 15) {
-        product *= y;
-        y += 1;
-    }
-    const z = 1 / (y * y);
-    const series = 1 / 12 - z * (1 / 360 - z * (1 / 1260 - z * (1 / 1680 - z * (1 / 1188))));
-    return y * (Math.log(y) - 1) - 0.5 * Math.log(y) + 0.9189385332046728 + series / y
-        - Math.log(product);
-}
-"""
-"""Stirling's series from 15 on: Abramowitz & Stegun 6.1.41 and 6.1.17."""
 
-DIGAMMA: Final = """
-function digamma(x) {
-    let found = 0;
-    if (x <= 0) {
+def _numbers(numbers: Sequence[float]) -> str:
+    """Coefficients as lines of JavaScript, the highest power first."""
+    text = textwrap.fill(", ".join(map(repr, reversed(numbers))), 88, break_on_hyphens=False)
+    return textwrap.indent(text, " " * 8)
+
+
+LGAMMA: Final = f"""
+function lgamma(x) {{
+    const below = x <= 0, horner = (z) => (total, c) => total * z + c;
+    let reflected = 0, added = 0;
+    if (below) {{
+        const part = -x % 1;
+        if (x === -Infinity || part === 0) return Infinity;
+        const sine = Math.sin(Math.PI * (part > 0.5 ? 1 - part : part));
+        reflected = x < -1e-17 ? Math.log(Math.PI / sine) : -Math.log(-x);
+        x = 1 - x;
+    }}
+    if (x >= 8) {{
+        const tail = [
+{_numbers(kernels_special.STIRLING)}
+        ].reduce(horner(1 / (x * x)), 0);
+        const found = (x - 0.5) * (Math.log(x) - 1) + (0.4189385332046727 + tail / x);
+        return below ? reflected - found : found;
+    }}
+    if (x < 0.875) {{
+        added = -Math.log(x);
+        x += 1;
+    }} else if (x > 2.5) {{
+        let product = 1;
+        while (x > 2.5) product *= x -= 1;
+        added = Math.log(product);
+    }}
+    const found = added + (x - 1) * (x - 2) * [
+{_numbers(kernels_special.LGAMMA)}
+    ].reduce(horner((x - 1.5) / (x + 1.5)), 0);
+    return below ? reflected - found : found;
+}}
+"""
+
+DIGAMMA: Final = f"""
+function digamma(x) {{
+    const horner = (z) => (total, c) => total * z + c;
+    let found = 0, added = 0;
+    if (x <= 0) {{
         if (x === 0) return Object.is(x, 0) ? -Infinity : Infinity;
         if (x === -Infinity || x % 1 === 0) return NaN;
         found = -Math.PI / Math.tan(Math.PI * (x % 1));
         x = 1 - x;
-    } else if (Math.abs(x - 1.4616321449683622) < 0.02) {
-        const d = x - 1.4616321449683622 - 9.549995429965698e-17;
-        return [
-            -0.033161126474847359, 0.048804288164143107, -0.07219956125645471,
-            0.10782405069126237, -0.16394270544240653, 0.258499760955651,
-            -0.4427631689835921, 0.9676722454476212,
-        ].reduce((total, term) => total * d + term, 0) * d;
-    }
-    while (x < 10) {
-        found -= 1 / x;
+    }}
+    if (x >= 10) {{
+        const z = 1 / (x * x);
+        const tail = [-0.0211, 1 / 132, -1 / 240, 1 / 252, -1 / 120, 1 / 12].reduce(horner(z), 0);
+        return found + (Math.log(x) - 0.5 / x - tail * z);
+    }}
+    if (x < 1) {{
+        added = -1 / x;
         x += 1;
-    }
-    const z = 1 / (x * x);
-    const tail = z * (1 / 12 - z * (1 / 120 - z * (1 / 252 - z * (1 / 240 - z * (1 / 132
-        - z * 0.0211)))));
-    return found + Math.log(x) - 0.5 / x - tail;
-}
+    }}
+    while (x > 2.5) {{
+        x -= 1;
+        added += 1 / x;
+    }}
+    const d = x - 1.4616321449683622 - 9.549995429965697e-17;
+    return found + (added + d * [
+{_numbers(kernels_special.DIGAMMA)}
+    ].reduce(horner((x - 1.5) / (x + 1.5)), 0));
+}}
 """
 
 POLYGAMMA: Final = """
@@ -141,8 +172,12 @@ function clipped(x, low, high) {
 MISH: Final = """
 function mish(x) {
     if (x > 20) return x;
-    if (x < -800) return -0;
+    if (x < -36) {
+        x = Math.max(x, -1600);
+        const half = Math.exp(0.5 * x);
+        return x * half * half;
+    }
     const e = Math.exp(x), n = e * (e + 2);
-    return x * n / (n + 2);
+    return x < 0 ? x * (e - e * (e * (e + 1) / (n + 2))) : x * n / (n + 2);
 }
 """

@@ -10,8 +10,8 @@ They are the `kernel`s of records, from which native code is made. Each is writt
     m.bits(x), m.number(i) a float64 as a whole number of 64 bits, and back
     m.abs, m.sqrt, m.copysign
     m.flag(c), m.truth(x)  a comparison as 1.0 or 0.0; whether x counts as true
-    m.rare(c, x)           x, except where c holds: there the record's own `evaluate` is asked
-    m.libm(name, *x)    a function of the C library, one number at a time; None where it is not
+    m.rare(c, x, f)        x, except where c holds: there f(), which is only computed for those
+    m.libm(name, *x)       a function of the C library, one number at a time; None where it is not
 
 The elementary ones stay within 2 units in the last place of the true value (the tests measure it),
 whether or not the machine fuses. Reductions are Cody & Waite's with constants of few bits, sums
@@ -251,7 +251,7 @@ def _sine(m: Any, x: Any, ahead: int) -> Any:
     turns = turns + ahead
     value = m.select((turns & 1) == 0, sine[0] + sine[1], cosine[0] + cosine[1])
     signed = m.select((turns & 2) == 0, value, -value)
-    return m.rare(m.abs(x) > _MANY_TURNS, signed)
+    return m.rare(m.abs(x) > _MANY_TURNS, signed, lambda: m.libm("cos" if ahead else "sin", x))
 
 
 def sin(m: Any, x: Any) -> Any:
@@ -279,15 +279,7 @@ def tan(m: Any, x: Any) -> Any:
     above = [m.select(odd, -c, s) for s, c in zip(sine, cosine, strict=True)]
     below = [m.select(odd, s, c) for s, c in zip(sine, cosine, strict=True)]
     found = m.select(m.abs(x) < 2.0**-27, x, _quotient((above[0], above[1]), (below[0], below[1])))
-    return m.rare(m.abs(x) > _MANY_TURNS, found)
-
-
-def cotangent(m: Any, x: Any) -> Any:
-    """1 divided by the tangent of x, for |x| ≤ 4."""
-    turns, sine, cosine = _circle(m, x)
-    s, c = sine[0] + sine[1], cosine[0] + cosine[1]
-    odd = (turns & 1) != 0
-    return m.select(odd, -s, c) / m.select(odd, c, s)
+    return m.rare(m.abs(x) > _MANY_TURNS, found, lambda: m.libm("tan", x))
 
 
 def sinh(m: Any, x: Any) -> Any:
@@ -418,10 +410,17 @@ def logical_not(m: Any, x: Any) -> Any:
 
 
 def logaddexp(m: Any, a: Any, b: Any) -> Any:
-    """log(exp(a) + exp(b)), the larger taken out."""
+    """log(exp(a) + exp(b)), the larger taken out; with its record's digits where it cancels."""
     larger = m.select(a > b, a, b)
-    found = larger + log1p(m, exp(m, -m.abs(a - b)))
-    return m.select(a == b, a + 0.6931471805599453, found)
+    more = log1p(m, exp(m, -m.abs(a - b)))
+    found = larger + more
+    found = m.select(a == b, a + 0.6931471805599453, found)
+
+    def precisely() -> Any:
+        other = larger + m.libm("log1p", m.libm("exp", -m.abs(a - b)))
+        return m.select(a == b, a + 0.6931471805599453, other)
+
+    return m.rare(m.abs(found) < more, found, precisely)
 
 
 def elu(m: Any, x: Any, alpha: float, scale: float = 1.0) -> Any:
@@ -430,10 +429,17 @@ def elu(m: Any, x: Any, alpha: float, scale: float = 1.0) -> Any:
 
 
 def mish(m: Any, x: Any) -> Any:
-    """x·n/(n + 2), n = e·(e + 2), e = exp(x)."""
+    """x·n/(n + 2), n = e·(e + 2), e = exp(x); below 0 as e less a small part of it."""
     e = exp(m, x)
     n = e * (e + 2.0)
-    return m.select(x > 20.0, x, m.select(x < -800.0, -0.0, x * n / (n + 2.0)))
+    near = m.select(x < 0.0, x * (e - e * (e * (e + 1.0) / (n + 2.0))), x * n / (n + 2.0))
+
+    def far() -> Any:
+        above = m.select(x < -1600.0, -1600.0, x)
+        half = m.libm("exp", 0.5 * above)
+        return above * half * half
+
+    return m.rare(x < -36.0, m.select(x > 20.0, x, near), far)
 
 
 def hard_tanh(m: Any, x: Any) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from .kernels import cotangent, difference, exp_pair, log, polynomial
+from .kernels import ceil, difference, exp_pair, log, polynomial
 
 _ERF: Final = (
     *(-0.37612638903183754, 0.112837916709551, -0.02686617064510409, 0.005223977624325344),
@@ -32,13 +33,33 @@ divided by q: the function that Shepherd and Laframboise expand, *Mathematics of
 _NEAR: Final = 0.46875
 """Up to here erf is its series, beyond it 1 - erfc."""
 _HALF_BITS: Final = -(2**27)
-_ZERO: Final = 1.4616321449683622
-_ZERO_REST: Final = 9.549995429965698e-17
-_AT_ZERO: Final = (
-    *(0.9676722454476212, -0.4427631689835921, 0.258499760955651, -0.16394270544240653),
-    *(0.10782405069126237, -0.07219956125645471, 0.048804288164143107, -0.033161126474847359),
+_ZERO, _ZERO_REST = 1.4616321449683622, 9.549995429965697e-17
+"""The zero of the digamma function above 0, in two parts."""
+
+DIGAMMA: Final = (
+    *(0.9510558760318328, -1.2708822638443806, 0.8940000943227161, -0.9480504699669621),
+    *(0.897052723968552, -0.9236820278768948, 0.9043231263147221, -0.9182042025345016),
+    *(0.9075830916621495, -0.9159314858250285, 0.9091852950690988, -0.9149113269612862),
+    *(0.9102661909648035, -0.9101233081750377, 0.9025078347978388, -0.9625154669040252),
+    *(1.056352943373226, -0.7314369048024542),
 )
-"""The digamma function about its zero above 0, divided by the distance."""
+"""The digamma function divided by what its zero is from x, in (x - 1.5)/(x + 1.5), 1 ≤ x ≤ 2.5."""
+
+LGAMMA: Final = (
+    *(0.4831289505409809, -0.4378796877429185, 0.12832292192815084, -0.15080363092780924),
+    *(0.08530564282065815, -0.09321052275357046, 0.06382811945997269, -0.0676948982710846),
+    *(0.05091582403781707, -0.05319504827320413, 0.04232377288044374, -0.043814602261997994),
+    *(0.036287277955459545, -0.03750627472996889, 0.030503399279259772, -0.02982449842090226),
+    *(0.03682073609981845, -0.04309464501772271),
+)
+"""log Γ(x) / ((x - 1)·(x - 2)) in (x - 1.5)/(x + 1.5), for 0.875 ≤ x ≤ 2.5."""
+
+STIRLING: Final = (
+    *(0.0833333333333333, -0.002777777777606242, 0.0007936506649481122),
+    *(-0.0005952025950762167, 0.0008372834445598766, -0.0016526002910866372),
+)
+"""What log Γ(x) is beyond (x - 1/2)·(log x - 1) + log √(2π/e), times x, in 1/x², for x ≥ 8."""
+
 _MOST: Final = 4
 """The highest order of a polygamma function that is written out; it takes 20 + 2·order steps."""
 _BERNOULLI: Final = (
@@ -86,33 +107,95 @@ def erfc(m: Any, x: Any) -> Any:
 def gelu_exact(m: Any, x: Any) -> Any:
     """x times the normal distribution function."""
     share = erfc(m, -0.7071067811865476 * x)
-    return m.select(x == -math.inf, -0.0, 0.5 * x * share)
+    return m.rare(x < -37.5, 0.5 * x * share, lambda: _gelu_tail(m, x))
+
+
+def _gelu_tail(m: Any, x: Any) -> Any:
+    x = m.select(x < -64.0, -64.0, x)
+    head = ceil(m, 16.0 * x) / 16.0
+    z = 1.0 / (x * x)
+    tail = 1.0 - z * (3.0 - z * (15.0 - z * (105.0 - z * (945.0 - z * 10395.0))))
+    share = m.libm("exp", 0.5 * (head - x) * (head + x))
+    return -(m.libm("exp", -0.5 * head * head) * (0.3989422804014327 * share * (1.0 - z * tail)))
+
+
+_Function = Callable[[Any], Any]
+
+
+def _horner(x: Any, coefficients: Sequence[float]) -> Any:
+    """The polynomial in x, constant term first, rounded as its record rounds it."""
+    total: Any = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        total = total * x + coefficient
+    return total
+
+
+def log_gamma(m: Any, x: Any) -> Any:
+    """The logarithm of |Γ(x)|, as its record computes it."""
+    found = _log_gamma_above(m, x, lambda y: log(m, y))
+    return m.rare(x <= 0.0, found, lambda: _log_gamma_below(m, x))
+
+
+def _log_gamma_above(m: Any, x: Any, log: _Function) -> Any:
+    far, small = x >= 8.0, x < 0.875
+    y, product = m.select(far, 2.0, x), 1.0
+    for _ in range(6):
+        late = y > 2.5
+        y = m.select(late, y - 1.0, y)
+        product = m.select(late, y * product, product)
+    logarithm = log(m.select(small, x, m.select(far, x, product)))
+    y = m.select(small, y + 1.0, y)
+    tail = _horner(1.0 / (x * x), STIRLING) / x
+    stirling = (x - 0.5) * (logarithm - 1.0) + (0.4189385332046727 + tail)
+    near = (y - 1.0) * (y - 2.0) * _horner((y - 1.5) / (y + 1.5), LGAMMA)
+    return m.select(far, stirling, m.select(small, -logarithm, logarithm) + near)
+
+
+def _log_gamma_below(m: Any, x: Any) -> Any:
+    """By the reflection, in which digits cancel: with its record's own functions."""
+    tiny = x >= -1e-17
+    part = -_fraction(m, x)
+    sine = m.libm("sin", math.pi * m.select(part > 0.5, 1.0 - part, part))
+    reflected = m.libm("log", m.select(tiny, -x, math.pi / sine))
+    above = _log_gamma_above(m, 1.0 - x, lambda y: m.libm("log", y))
+    found = m.select(tiny, -reflected, reflected) - above
+    return m.select(part == 0.0, math.inf, found)
 
 
 def digamma(m: Any, x: Any) -> Any:
-    """The derivative of the logarithm of the gamma function, as its record computes it.
+    """The derivative of log Γ, as its record computes it."""
+    found = _digamma_above(m, x, lambda y: log(m, y), 0.0)
+    return m.rare(x <= 0.0, found, lambda: _digamma_below(m, x))
 
-    Abramowitz & Stegun 6.3.7, 6.3.5 and 6.3.18.
-    """
-    size = m.abs(x)
-    whole = m.select(size < 2.0**52, m.copysign(_truncated(m, size), x), x)
-    part = x - whole
-    below = x <= 0.0
-    y = m.select(below, 1.0 - x, x)
-    found = m.select(below, -math.pi * cotangent(m, math.pi * part), 0.0)
-    for _ in range(10):
-        early = y < 10.0
-        found = m.select(early, found - 1.0 / y, found)
-        y = m.select(early, y + 1.0, y)
-    z = 1.0 / (y * y)
-    tail = z * (1 / 132 - z * 0.0211)
-    for number in (1 / 240, 1 / 252, 1 / 120, 1 / 12):
-        tail = z * (number - tail)
-    found = found + log(m, y) - 0.5 / y - tail
-    d = (x - _ZERO) - _ZERO_REST
-    found = m.select(m.abs(x - _ZERO) < 0.02, d * polynomial(m, d, _AT_ZERO), found)
-    pole = m.select(x == 0.0, -1.0 / x, math.nan)
-    return m.select(below, m.select(part == 0.0, pole, found), found)
+
+def _digamma_above(m: Any, x: Any, log: _Function, more: Any) -> Any:
+    """The derivative of log Γ(x), and `more`."""
+    far, small = x >= 10.0, x < 1.0
+    y = m.select(far, 2.0, x)
+    added = m.select(small, -1.0 / x, 0.0)
+    y = m.select(small, y + 1.0, y)
+    for _ in range(8):
+        late = y > 2.5
+        y = m.select(late, y - 1.0, y)
+        added = m.select(late, added + 1.0 / y, added)
+    z = 1.0 / (x * x)
+    tail = _horner(z, (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -0.0211)) * z
+    near = (y - _ZERO - _ZERO_REST) * _horner((y - 1.5) / (y + 1.5), DIGAMMA)
+    return m.select(far, log(x) - 0.5 / x - tail, added + near) + more
+
+
+def _digamma_below(m: Any, x: Any) -> Any:
+    """By the reflection, in which digits cancel: with its record's own functions."""
+    part = _fraction(m, x)
+    reflected = -math.pi / m.libm("tan", math.pi * part)
+    found = _digamma_above(m, 1.0 - x, lambda y: m.libm("log", y), reflected)
+    return m.select(part == 0.0, m.select(x == 0.0, -1.0 / x, math.nan), found)
+
+
+def _fraction(m: Any, x: Any) -> Any:
+    """What x, up to 0, is beyond the whole number above it."""
+    whole = ceil(m, x)
+    return m.select(whole == x, 0.0, x - whole)
 
 
 def _truncated(m: Any, size: Any) -> Any:

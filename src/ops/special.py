@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from . import carried, carried_c, carried_javascript, ieee, intervals, kernels, kernels_special
+from . import carried, carried_c, carried_javascript, ieee, intervals, kernels_special
 from .basic import EXP
 from .notations import POSITIVE, REAL, cost, irrational, own, upright
 from .record import PRODUCT, Notation, Op, call
@@ -77,7 +77,7 @@ LGAMMA = Op(
     name="lgamma",
     arity=1,
     evaluate=ieee.log_gamma,
-    kernel=kernels.libm("lgamma"),
+    kernel=kernels_special.log_gamma,
     sympy=lambda sp, x: (
         sp.loggamma(x) if getattr(x, "is_positive", None) else sp.log(sp.Abs(sp.gamma(x)))
     ),
@@ -87,7 +87,8 @@ LGAMMA = Op(
             *("lgamma", carried.log_gamma_of_arrays, carried_javascript.LGAMMA),
             *(r"\log\Gamma", "gammaln"),
         ),
-        "python-ieee": own(ieee.log_gamma),
+        "python": own(ieee.log_gamma),
+        "c": call("log_gamma", define=carried_c.LGAMMA),
     },
     sentence="the logarithm of the gamma function has the digamma function for a derivative",
     domain=(POSITIVE,),

@@ -143,47 +143,46 @@ def test_lanes_do_not_change_a_bit():
         assert list(map(repr, one)) == list(map(repr, many)), name
 
 
-# Units in the last place beside the record, which is itself off by as much or more.
-BESIDE = {
-    "hypot": 1,
-    "pow_const": 3,
-    "elu": 3,
-    "selu": 4,
-    "mish": 6,
-    "lgamma": 8,
-    "logaddexp": 3,
-    "erfc": 4,
-    "gelu_exact": 6,
-    "digamma": 8,
-    "polygamma": 4,
-}
-DIFFERENCES = ("lgamma", "logaddexp", "digamma")
+FUNCTIONS = {*EXACT, "elu", "selu", "mish", "lgamma", "logaddexp", "gelu_exact", "digamma"}
+FUNCTIONS |= {"polygamma", "pow_const", "hypot"}
+
+
+def zero(arity, r):
+    """A point where a function of one or two operands is near 0, or near the least number."""
+    if arity > 1:
+        a = -r.expovariate(1.0)
+        return [a, math.log(-math.expm1(a)) * (1 + r.uniform(-1, 1) * 2.0 ** -r.randint(0, 50)), 0][
+            :arity
+        ]
+    zeros = (1.0, 2.0, 1.4616321449683622, -0.5040830082644554, -2.4570247382208, -2.74768264672)
+    zeros += (-19.5, -37.9, -38.3, -712.0, -740.0)
+    return [r.choice(zeros) + r.uniform(-0.3, 0.3) * 2.0 ** -r.randint(0, 50)]
 
 
 @pytest.mark.parametrize("name", [name for name in ELEMENTWISE if name != "total"])
 @pytest.mark.parametrize("lanes", [1, 8])
-def test_every_operation_is_that_of_its_record(name, lanes):
+def test_every_operation_is_within_four_units_of_its_record(name, lanes):
     op, r = OPERATIONS[name], random.Random(name)
     odd = [*ODD, *EDGES, math.nan, 0.5, 1.5, -2.5, 1e15 + 0.5, 2.0**52 + 1, -801.0, 21.0]
     points = [[x, *r.choices(odd, k=op.arity - 1)] for x in odd]
     points += [r.choices(odd, k=op.arity) for _ in range(150)]
     points += [[r.uniform(-4, 4) for _ in range(op.arity)] for _ in range(300)]
     points += [[r.uniform(-40, 40)] * op.arity for _ in range(50)]
+    points += [zero(op.arity, r) for _ in range(200)]
     for statics in op.settings:
         found = evaluated(name, lanes, host.host().fused, None, points, statics)
         for point, got in zip(points, found, strict=True):
             expected = op.evaluate(*point, *statics)
-            least = 2.0**-52 if name in DIFFERENCES else 0.0
-            room = BESIDE.get(name, 3 if name in EXACT else 0)
+            room = 4 if name in FUNCTIONS else 0
             assert (
                 got == expected
                 or (got != got and expected != expected)
-                or (abs(got - expected) <= room * max(math.ulp(expected), least))
+                or (abs(got - expected) <= room * math.ulp(expected))
             ), (point, statics, got, expected)
             assert got != got or math.copysign(1, got) == math.copysign(1, expected), point
 
 
-def test_only_gamma_functions_are_asked_of_records():
+def test_no_function_of_the_table_is_asked_of_its_record():
     asked = set()
     for op in ELEMENTWISE.values():
         functions, block = Functions(True), Block(True)
@@ -191,4 +190,4 @@ def test_only_gamma_functions_are_asked_of_records():
         for statics in op.settings:
             functions.apply(block, op, words, statics)
         asked |= {op.name for op, _ in functions.asked}
-    assert asked == {"total", "stop_gradient", "sin", "cos", "tan"}
+    assert asked == {"total", "stop_gradient"}

@@ -25,8 +25,8 @@ class _Written(NamedTuple):
 class Functions:
     """Writes operations: short ones in place, others as functions, each written once.
 
-    `asked` are the operations whose record is called back, with their static arguments: where it
-    has no kernel, and where the kernel answers for rare operands that it is not for.
+    `asked` are the operations whose record is called back, with their static arguments, because it
+    has no kernel.
     """
 
     def __init__(self, fused: bool) -> None:
@@ -88,7 +88,7 @@ class Functions:
         if value is None:
             value = self._every_lane(block, op, operands, statics)
         elif block.rarely:
-            value = self._with_rare(block, op, operands, statics, value)
+            value = self._with_rare(block, value)
         kind = type_of("f", lanes)
         given = ", ".join(operand.typed for operand in operands)
         self._heads[name] = f"define internal {kind} {name}({given})"
@@ -108,24 +108,16 @@ class Functions:
         """The record's own value, lane by lane."""
         return block.lane_by_lane(f"@evaluate.{self._place(op, statics)}", operands)
 
-    def _with_rare(
-        self,
-        block: Block,
-        op: Op,
-        operands: Sequence[Word],
-        statics: tuple[float, ...],
-        value: Word,
-    ) -> Word:
-        """The value, and where an operand is not for the kernel that of the record."""
-        (condition,) = block.rarely
+    def _with_rare(self, block: Block, value: Word) -> Word:
+        """The value, and where an operand is not for the kernel another."""
+        ((condition, instead),) = block.rarely
         found = condition
         if condition.lanes > 1:
             name = f"@llvm.vector.reduce.or.v{condition.lanes}i1"
             block.intrinsics.add(f"declare i1 {name}({condition.type})")
             found = block.assign(f"call i1 {name}({condition.typed})", "b", 1)
         block.lines += [f"  br i1 {found.text}, label %rare, label %usual", "rare:"]
-        asked = self._every_lane(block, op, operands, statics)
-        chosen = block.select(condition, asked, value)
+        chosen = block.select(condition, instead(), value)
         block.lines += [f"  ret {chosen.typed}", "usual:"]
         return value
 

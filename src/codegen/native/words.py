@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from .host import library_address
@@ -159,7 +159,7 @@ class Block:
         self.fused = fused
         self.lines: list[str] = []
         self.intrinsics: set[str] = set()
-        self.rarely: list[Word] = []
+        self.rarely: list[tuple[Word, Callable[[], Word]]] = []
         self._stem = stem
         self._count = 0
 
@@ -288,9 +288,9 @@ class Block:
         """Whether a number counts as true: every one but 0."""
         return x.bit if x.bit is not None else x != 0.0
 
-    def rare(self, condition: Word, x: Word) -> Word:
-        """x; where the condition holds, the function's value is its record's instead."""
-        self.rarely.append(condition)
+    def rare(self, condition: Word, x: Word, instead: Callable[[], Word]) -> Word:
+        """x; where the condition holds, the function's value is another, written apart."""
+        self.rarely.append((condition, instead))
         return x
 
 
