@@ -279,7 +279,7 @@ def test_what_is_killed_while_saving_leaves_what_can_be_read(name, tmp_path):
     size = path.stat().st_size
     tests = str(Path(__file__).parent)
     command = [sys.executable, "-c", KILLED, tests, name, str(path)]
-    for delay in (0.0, 0.004, 0.05):
+    for delay in (0.002, 0.05):
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
             child.stdout.readline()
             time.sleep(delay)
