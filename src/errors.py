@@ -128,6 +128,15 @@ def kind_of(thing: object) -> str:
     return f"{'an' if spoken_with_a_vowel else 'a'} {name}"
 
 
+def not_as_expected(thing: object, what: str, expected: str) -> str:
+    """The text of an error about `thing`, which stands where something else was expected.
+
+    >>> not_as_expected(None, "the value of x", "a number")
+    'the value of x is None, a NoneType; expected a number'
+    """
+    return f"{what} is {shorten(thing)}, {kind_of(thing)}; expected {expected}"
+
+
 def formula_hint(thing: object) -> str:
     """What to add to an error about something that is no expression: where text would be read.
 

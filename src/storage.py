@@ -9,11 +9,11 @@ import math
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from .errors import SaveFileError, shorten
+from .errors import SaveFileError, SettingError, UnknownNameError, kind_of, shorten
 
 PathLike = str | os.PathLike[str]
 
@@ -22,6 +22,40 @@ PARTIAL: Final = ".partial"
 
 _STALE: Final = 3600.0
 """After so many seconds nobody writes to such a file any more: a process was killed."""
+
+
+def path_text(path: PathLike) -> str:
+    """A path as text; a `SettingError` for what is none, or holds what no path can.
+
+    >>> path_text(Path("a", "b.json")), path_text(b"c.json")
+    ('a/b.json', 'c.json')
+    """
+    try:
+        text = os.fsdecode(path)
+    except TypeError:
+        raise SettingError(
+            f"the path of a file is {shorten(path)}, {kind_of(path)}; expected text or a Path"
+        ) from None
+    if "\0" in text:
+        raise SettingError(f"the path of a file is {shorten(text)}; no path has a character 0")
+    return text
+
+
+def format_of(path: PathLike, what: str, known: Iterable[str]) -> str:
+    """The ending of a path, in small letters: one that is `known` for `what`, or none at all.
+
+    >>> format_of("model.PY", "model", [".py", ".c"]), format_of("model", "model", [".py", ".c"])
+    ('.py', '')
+    >>> format_of("model.js", "model", [".py", ".c"])
+    Traceback (most recent call last):
+        ...
+    wengert.errors.UnknownNameError: unknown format of a model '.js'; known: .c, .py
+    """
+    ending = Path(path_text(path)).suffix
+    if ending and ending.lower() not in known:
+        listed = ", ".join(sorted(known))
+        raise UnknownNameError(f"unknown format of a {what} {shorten(ending)}; known: {listed}")
+    return ending.lower()
 
 
 def write_document(
@@ -53,9 +87,10 @@ def write_bytes(path: PathLike, data: bytes) -> Path:
     The data goes to a new file beside `path`, which then takes its place, and its permissions, in
     one step: whoever reads `path` sees the old file or the new one. What is no file, such as a pipe
     or /dev/stdout, is written to as it is. What cannot be written is the `OSError` of Python's
-    `open`, which names `path`.
+    `open`, which names `path`; what is no path is a `SettingError`.
     """
-    _check_not_directory(path)
+    path = path_text(path)
+    _check_place(path)
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as stream:
             stream.write(data)
@@ -96,17 +131,25 @@ def _sweep(folder: Path, stem: str) -> None:
                 os.unlink(entry.path)
 
 
-def _check_not_directory(path: PathLike) -> None:
+def _check_place(path: str) -> None:
     """Raise as `open` does for a path that is empty or a directory: those have no file beside."""
-    if not os.fspath(path):
+    if not path:
         raise _os_error(errno.ENOENT, path)
     if os.path.isdir(path):
         raise _os_error(errno.EISDIR, path)
 
 
-def _os_error(number: int, path: PathLike) -> OSError:
-    """The `OSError`, of the class Python has for this number, about `path`."""
-    return OSError(number, os.strerror(number), os.fspath(path))
+def _os_error(number: int, path: str) -> OSError:
+    """The `OSError`, of the class Python has for this number, about `path`, and what to do."""
+    folder = shorten(os.path.dirname(path) or os.curdir)
+    advice = {
+        errno.ENOENT: f"make the folder {folder} first" if path else "give the file a name",
+        errno.EISDIR: "give the path of a file in it",
+        errno.ENOTDIR: f"part of {folder} is a file",
+        errno.EACCES: f"writing takes permission to make files in {folder}",
+    }.get(number)
+    said = os.strerror(number)
+    return OSError(number, f"{said}; {advice}" if advice else said, path)
 
 
 def read_document(path: PathLike, kind: str, version: int, what: str) -> dict[str, Any]:
@@ -115,7 +158,7 @@ def read_document(path: PathLike, kind: str, version: int, what: str) -> dict[st
     A file that is truncated, not JSON, of another format or of another version is a `SaveFileError`
     that names `path` and what is wrong; a file that cannot be opened is the `OSError` Python gives.
     """
-    with open(os.fspath(path), "rb") as file:  # a number would be a file that is open already
+    with open(path_text(path), "rb") as file:
         raw = file.read()
     try:
         document = json.loads(raw.decode("utf-8"))

@@ -37,12 +37,12 @@ from wengert.testing import (
 )
 from wengert.testing.arrays import Question
 
-SECONDS = 8
+SECONDS = 4
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_everything_agrees_for_some_seconds(seed):
-    assert fuzz(SECONDS, seed=1000 * seed) > 20
+    assert fuzz(SECONDS, seed=1000 * seed) > 8
 
 
 @pytest.mark.parametrize("op", testing.SCALAR_OPERATIONS, ids=lambda op: op.name)

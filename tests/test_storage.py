@@ -15,6 +15,7 @@ import pytest
 
 import wengert as wg
 from wengert.cli import main
+from wengert.errors import SettingError, UnknownNameError
 from wengert.storage import write_bytes, write_text
 
 
@@ -279,7 +280,7 @@ def test_what_is_killed_while_saving_leaves_what_can_be_read(name, tmp_path):
     size = path.stat().st_size
     tests = str(Path(__file__).parent)
     command = [sys.executable, "-c", KILLED, tests, name, str(path)]
-    for delay in (0.0, 0.004, 0.05):
+    for delay in (0.002, 0.05):
         with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
             child.stdout.readline()
             time.sleep(delay)
@@ -328,3 +329,46 @@ def test_a_picture_without_room_leaves_the_old_one(format, tmp_path, monkeypatch
     saved = wg.draw_dot(x * 3 + x).save(tmp_path / "new" / "graph.gv")
     assert "digraph" in (tmp_path / "new" / "graph.gv").read_text()
     assert saved == str(tmp_path / "new" / "graph.gv")
+
+
+def savers():
+    x = wg.Graph().input("x")
+    y = wg.tanh(x) * 2
+    for target in ("python", "numpy", "javascript"):
+        yield f"a function of {target}", wg.compile({"x": x}, y, target=target).save
+    yield "a network", wg.MLP(2, [1], seed=0).save
+    yield "a walk-through", wg.explain(y, at={"x": 0.5}).save
+    yield "a certificate", wg.verify(y, [x]).save
+
+
+SAVERS = dict(savers())
+
+
+@pytest.mark.parametrize("what", SAVERS)
+@pytest.mark.parametrize("path", [None, 3, ["a"], "a\0b.html", b"a\0b.html"])
+def test_what_is_no_path_is_refused_by_name(what, path):
+    with pytest.raises(SettingError, match="the path of a file is"):
+        SAVERS[what](path)
+
+
+@pytest.mark.parametrize("what", ["a function of python", "a network", "a certificate"])
+def test_where_no_file_can_be_the_error_says_what_to_do(what, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    for path, kind, said in (
+        (tmp_path / "no" / "a.py", FileNotFoundError, "make the folder '.*no' first"),
+        (tmp_path, IsADirectoryError, "give the path of a file in it"),
+        (tmp_path / "file" / "a.py", NotADirectoryError, "part of '.*file' is a file"),
+        ("", FileNotFoundError, "give the file a name"),
+    ):
+        with pytest.raises(kind, match=said):
+            SAVERS[what](path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("what", [what for what in SAVERS if "function" in what or "walk" in what])
+@pytest.mark.parametrize("ending", [".js", ".xyz", ".json5"])
+def test_an_ending_that_is_not_known_is_refused_for_every_target(what, ending, tmp_path):
+    with pytest.raises(UnknownNameError, match=f"unknown format of a .* '{ending}'; known: "):
+        SAVERS[what](tmp_path / f"a{ending}")
+    assert not list(tmp_path.iterdir())

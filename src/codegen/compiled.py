@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -36,7 +35,7 @@ from ..graph.written import Report
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
 from ..simplify.pipeline import Rules, rules_named
-from ..storage import PathLike, write_bytes, write_text
+from ..storage import PathLike, format_of, write_bytes, write_text
 from .arguments import as_floats, flattened, float_check, in_order
 from .array.function import ArrayFunction
 from .array.statementpipeline import array_function
@@ -211,11 +210,13 @@ class Compiled:
         lines += self._target.told(self._emitted)
         return Report("\n".join(lines))
 
-    def _savable(self) -> str:
-        """What else may be done where no module of Python can be made."""
+    def _savable(self, ending: str) -> str:
+        """What else may be done where no file of this ending can be made."""
         arrays = bool(self.recipe.graph.shapes)
         ways = [] if arrays else ["compile with target='python'"]
-        if self.target == "native":
+        if ending == ".c" and arrays:
+            ways.append("compile with target='native'")
+        if self.target == "native" and ending != ".c":
             ways.append("give a path that ends in '.c'")
         if arrays or isinstance(self.program, ArrayFunction):
             ways.append("give a path that ends in '.onnx'")
@@ -258,25 +259,25 @@ class Compiled:
         and what the native target makes loops of in graphs of more than 20,000 nodes, are loops
         there too, in float64.
         """
-        if os.fspath(path).endswith(".onnx"):
+        ending = format_of(path, "compiled function", (".c", ".onnx", ".py"))
+        if ending == ".onnx":
             return write_bytes(path, onnx_model(_statements(self.recipe)))
-        if os.fspath(path).endswith(".c"):
-            program = self.program
+        program = self.program
+        if ending == ".c":
             scalars = not self.recipe.graph.shapes and len(self.recipe.graph) <= WRITTEN_OUT
             if self.target == "native" and isinstance(program, ArrayFunction) and scalars:
                 program = _scalar_program(self.recipe)
             if isinstance(program, Program):
                 return write_text(path, c_text(program, self.values, self.derivatives))
             if self.target == "native":
-                text = c_array_text(program, self.values, self.derivatives)
-                return write_text(path, text)
-        if self.target != "python" or not isinstance(self.program, Program):
-            raise SpellingError(
-                f"a module of the {self.target!r} target cannot be saved as plain Python; "
-                f"{self._savable()}"
-            )
-        text = module_text(self.program, self.values, self.derivatives, certificate)
-        return write_text(path, text)
+                return write_text(path, c_array_text(program, self.values, self.derivatives))
+        elif self.target == "python" and isinstance(program, Program):
+            text = module_text(program, self.values, self.derivatives, certificate)
+            return write_text(path, text)
+        raise SpellingError(
+            f"a module of the {self.target!r} target cannot be saved as "
+            f"{'C' if ending == '.c' else 'plain Python'}; {self._savable(ending)}"
+        )
 
 
 class DirectlyCompiled(Compiled):

@@ -7,19 +7,20 @@ R. E. Wengert, "A simple automatic derivative evaluation program", CACM 7(8), 19
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..errors import InvalidNameError, NonFiniteError, ShapeError, kind_of, shorten
+from ..errors import InvalidNameError, NonFiniteError, ShapeError, not_as_expected
 from ..graph.expr import Expr, Graph
 from ..graph.store import Origin
 from ..graph.written import text
 from ..ops.record import Op
 from ..ops.scalar import WHERE
-from ..ops.shapes import BATCH, Shape, shape_text
+from ..ops.shapes import BATCH, Shape, is_row, nested, shape_text
 from ..ops.table import OPERATIONS
 
 Operand = str | float
@@ -345,21 +346,21 @@ def _check_array(group: Group, argument: Any, what: str) -> None:
     """A `ShapeError` unless the argument is an array of numbers, or nested lists, of its shape."""
     import numpy
 
-    try:
-        array = numpy.array(argument, dtype=object)
-    except ValueError:
-        raise ShapeError(f"{what} is {shorten(argument)}, whose rows differ in length") from None
     wanted = (BATCH, *group.row_shape) if group.batched else group.row_shape
-    fits = len(array.shape) == len(wanted) and all(
-        length in (BATCH, found) for length, found in zip(wanted, array.shape, strict=True)
+    with contextlib.suppress(ValueError, TypeError):
+        if is_array_of(group, numpy.asarray(argument)):
+            return
+    found, entries = nested(argument, what, f"numbers of shape {shape_text(wanted)}", ShapeError)
+    fits = len(found) == len(wanted) and all(
+        length in (BATCH, given) for length, given in zip(wanted, found, strict=True)
     )
-    if not fits:
+    if not fits and found != (0,) * group.batched:
         raise ShapeError(
-            f"{what} has shape {shape_text(array.shape)}, expected {shape_text(wanted)}; "
+            f"{what} has shape {shape_text(found)}, expected {shape_text(wanted)}; "
             "nothing is cut off or filled in"
         )
-    for place, number in numpy.ndenumerate(array):
-        _check_number(number, f"{what}, entry {list(place)}")
+    for place, number in entries:
+        _check_number(number, f"{what}, entry {place}")
 
 
 def _check_row(shape: Shape, row: Any, what: str) -> None:
@@ -369,22 +370,20 @@ def _check_row(shape: Shape, row: Any, what: str) -> None:
         return
     (count,) = shape
     numbers = _check_sequence(row, what, f"{count} number{'s' * (count != 1)}")
-    if len(numbers) != count:
-        raise ShapeError(
-            f"{what} has {len(numbers)} numbers, expected {count}; "
-            "nothing is cut off or filled in: give one number for each leaf"
-        )
     if not _FLOATS.issuperset(map(type, numbers)):
         for i, number in enumerate(numbers):
             _check_number(number, f"{what}, entry {i}")
+    if len(numbers) != count:
+        raise ShapeError(
+            f"{what} has {len(numbers)} number{'s' * (len(numbers) != 1)}, expected {count}; "
+            "nothing is cut off or filled in: give one number for each leaf"
+        )
 
 
 def _check_sequence(rows: Any, what: str, expected: str) -> Sequence[Any]:
     """`rows` if it has a length and an order, else a `ShapeError`."""
-    if isinstance(rows, (str, bytes, Mapping, Set)) or not hasattr(rows, "__getitem__"):
-        raise ShapeError(f"{what} is {shorten(rows)}, {kind_of(rows)}; expected {expected}")
-    if not hasattr(rows, "__len__") or getattr(rows, "shape", None) == ():
-        raise ShapeError(f"{what} is {shorten(rows)}, {kind_of(rows)}; expected {expected}")
+    if not is_row(rows):
+        raise ShapeError(not_as_expected(rows, what, expected))
     return rows  # type: ignore[no-any-return]
 
 
@@ -402,7 +401,7 @@ def _check_number(number: Any, what: str) -> None:
             ) from None
         except (TypeError, ValueError):
             pass
-    raise ShapeError(f"{what} is {shorten(number)}, {kind_of(number)}; expected a number")
+    raise ShapeError(not_as_expected(number, what, "a number"))
 
 
 def map_nested(nested: Nested, function: Callable[[Any], Any]) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UnknownNameError
-from ..storage import write_text
+from ..storage import format_of, write_text
 from .data import Agreement
 from .deferred import Deferred
 from .derivation import large
@@ -97,7 +97,6 @@ class Walkthrough(Lesson):
 
     def save(self, path: str | Path) -> Path:
         """Write it in the format of the suffix, .txt .md .tex .json or .html; answer the path."""
-        target = Path(path)
         writers = {
             ".txt": lambda: self.text(width=80, color=False),
             ".md": self.markdown,
@@ -105,10 +104,10 @@ class Walkthrough(Lesson):
             ".json": self.json,
             ".html": self.html,
         }
-        if target.suffix.lower() not in writers:
-            raise UnknownNameError.of("format of a walk-through", target.suffix, writers)
-        written = writers[target.suffix.lower()]()
-        return write_text(target, written.rstrip("\n") + "\n")
+        ending = format_of(path, "walk-through", writers)
+        if not ending:
+            raise UnknownNameError.of("format of a walk-through", ending, writers)
+        return write_text(path, writers[ending]().rstrip("\n") + "\n")
 
     def judge(self, progress: bool | None = None) -> Agreement:
         """Step 5: each derivative by sympy, by differences and by the compiled function.

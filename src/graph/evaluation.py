@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import MissingInputError, NotALeafError, OperandError, ShapeError, kind_of, shorten
+from ..errors import (
+    MissingInputError,
+    NotALeafError,
+    OperandError,
+    ShapeError,
+    not_as_expected,
+)
 from ..ops import scalar as ops
 from ..ops.record import evaluate_arrays
-from ..ops.shapes import BATCH, Shape, frozen_array, shape_text
+from ..ops.shapes import BATCH, Shape, frozen_array, is_row, shape_text
 from .expr import Expr, Graph, common_graph
 from .store import leaf_named, listing, live_nodes, real_number, unknown_leaf
 from .value import Value
@@ -40,9 +46,8 @@ def evaluate(
 def given_values(graph: Graph, at: Mapping[Any, Any]) -> dict[int, Any]:
     """The numbers of `at` by node, its keys being leaves or names of leaves of `graph`."""
     if not isinstance(at, Mapping):
-        raise OperandError(
-            f"{shorten(at)} is {kind_of(at)}; expected a dict: leaf, or its name, to its value"
-        )
+        expected = "a dict: leaf, or its name, to its value"
+        raise OperandError(not_as_expected(at, "at", expected))
     given: dict[int, Any] = {}
     for key, number in at.items():
         node = leaf_named(graph, key) if isinstance(key, str) else graph.find(key)
@@ -55,6 +60,9 @@ def given_values(graph: Graph, at: Mapping[Any, Any]) -> dict[int, Any]:
             )
         what = f"the value of {graph.labels[node]}"
         shape = graph.shapes.get(node)
+        if shape is None and is_row(number):
+            one = "a number: one sample, or compile(..., batch=...) for rows of them"
+            raise OperandError(not_as_expected(number, what, one))
         given[node] = real_number(number, what) if shape is None else _fitting(number, shape, what)
     _check_batch(graph, given)
     return given

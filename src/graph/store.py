@@ -19,7 +19,7 @@ from ..errors import (
     InvalidNameError,
     OperandError,
     UnknownNameError,
-    kind_of,
+    not_as_expected,
     shorten,
 )
 from ..ops import scalar as ops
@@ -372,4 +372,4 @@ def real_number(number: Any, what: str) -> float:
     plain = unboxed(number)
     if plain is not number:
         return real_number(plain, what)
-    raise OperandError(f"{what} is {shorten(number)}, {kind_of(number)}; expected a number")
+    raise OperandError(not_as_expected(number, what, "a number"))

@@ -5,12 +5,12 @@ Broadcasting is NumPy's: shapes are aligned at their last axes, and an axis of l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from math import prod
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final
 
-from ..errors import OperandError, ShapeError, SizeError, kind_of, shorten
+from ..errors import OperandError, ShapeError, SizeError, WengertError, not_as_expected, shorten
 from .data import read_data
 
 if TYPE_CHECKING:
@@ -123,6 +123,50 @@ lengths must be equal or 1
     return result
 
 
+def is_row(thing: Any) -> bool:
+    """Whether something has a length and an order, and is no text."""
+    return (
+        not isinstance(thing, (str, bytes, Mapping, Set))
+        and hasattr(thing, "__getitem__")
+        and hasattr(thing, "__len__")
+        and getattr(thing, "shape", None) != ()
+    )
+
+
+def nested(
+    data: Any, what: str, expected: str, error: type[WengertError]
+) -> tuple[Shape, Sequence[tuple[list[int], Any]]]:
+    """The shape of nested rows, and their entries, each with its place.
+
+    What is no row, and rows of different lengths, are an `error` that names the first of them.
+
+    >>> nested([[1.0, 2.0]], "A", "numbers", ShapeError)
+    ((1, 2), [([0, 0], 1.0), ([0, 1], 2.0)])
+    >>> nested([[1.0, 2.0], [3.0]], "A", "numbers", ShapeError)
+    Traceback (most recent call last):
+        ...
+    wengert.errors.ShapeError: A: entry [1] has length 1, but entry [0] has 2; expected numbers
+    """
+    if not is_row(data):
+        raise error(not_as_expected(data, what, expected))
+    level: Sequence[tuple[list[int], Any]] = [([], data)]
+    shape: list[int] = []
+    while any(is_row(item) for _, item in level):
+        first, row = next((place, item) for place, item in level if is_row(item))
+        for place, item in level:
+            if not is_row(item):
+                wanted = f"a row, as entry {first} is, of {expected}"
+                raise error(not_as_expected(item, f"{what}, entry {place}", wanted))
+            if len(item) != len(row):
+                raise error(
+                    f"{what}: entry {place} has length {len(item)}, but entry {first} has "
+                    f"{len(row)}; expected {expected}"
+                )
+        shape.append(len(row))
+        level = [([*place, i], item[i]) for place, item in level for i in range(len(row))]
+    return tuple(shape), level
+
+
 def mismatch(name: str, shapes: Sequence[Shape], expected: str) -> ShapeError:
     """The error of an operation whose operands have shapes that do not fit."""
     shown = " and ".join(map(shape_text, shapes))
@@ -142,9 +186,12 @@ def frozen_array(data: Any, what: str) -> numpy.ndarray[Any, Any]:
     except (ValueError, OverflowError):
         array = numpy.array(None)
     if array.dtype.kind not in "biuf":
-        raise OperandError(
-            f"{what} is {shorten(data)}, {kind_of(data)}; expected an array of real numbers"
-        )
+        expected = "an array of real numbers"
+        for place, number in nested(plain, what, expected, OperandError)[1]:
+            if not isinstance(number, Real):
+                at = f"{what}, entry {place}"
+                raise OperandError(not_as_expected(number, at, "a real number"))
+        raise OperandError(not_as_expected(data, what, expected))
     array = array.astype(numpy.float64)
     checked_shape(array.shape, what)
     array.flags.writeable = False

@@ -23,7 +23,6 @@ from .kept import Kept
 from .making import made
 from .moments import Moments
 from .moving import listed
-from .outcome import Slopes
 from .program import Program, Trace, Written, written_of
 from .reach import broken, reach_of
 from .recording import Recording
@@ -97,7 +96,8 @@ class Function:
         >>> number, slopes[w]
         (18.0, 12.0)
         """
-        number, slopes = self._slopes(arguments, named)
+        program, flat = self._learning(arguments, named)
+        number, slopes = program.value_and_slopes(flat)
         found: dict[Value, float] = {}
         for values, part in slopes:
             for value, slope in zip(values, listed(part), strict=True):
@@ -118,9 +118,11 @@ class Function:
         (4.0, 2.0, 1.0, 1.5)
         """
         rule = find_optimizer(optimizer)
-        number, slopes = self._slopes(arguments, named)
+        program, flat = self._learning(arguments, named)
+        number, slopes = program.value_and_slopes(flat)
         with self._lock:
-            self._moments.setdefault(type(rule), Moments()).step(rule, slopes)
+            soon = program.compiled.target == "native"
+            self._moments.setdefault(type(rule), Moments()).step(rule, slopes, soon)
         return number
 
     @property
@@ -167,12 +169,13 @@ class Function:
             lines.append(f"{self._plain_calls:,} calls ran as plain Python: {self._limit_text()}")
         return Report("\n".join(lines))
 
-    def _slopes(self, arguments: Any, named: Any) -> tuple[float, Slopes]:
+    def _learning(self, arguments: Any, named: Any) -> tuple[Program, Flat]:
+        """The code for these arguments, and what it is called with; there has to be some."""
         flat = Flat()
         program = None if tracing.get() is not None else self._program(arguments, named, flat)
         if program is None:
             raise TracingError(f"{self.__name__} was not compiled for these arguments")
-        return program.value_and_slopes(flat)
+        return program, flat
 
     def _program(self, arguments: Any, named: Any, flat: Flat) -> Program | None:
         """The code for these arguments, made now if there is none; None to run plain Python."""

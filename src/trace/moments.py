@@ -9,6 +9,7 @@ from ..graph.value import Value
 from ..train.optim import Optimizer
 from .moving import vector_of, write_numbers
 from .outcome import Slopes
+from .updates import Updates
 
 
 class Moments:
@@ -26,9 +27,13 @@ class Moments:
         self._slots: Sequence[Any] = ()
         self._known: dict[int, tuple[Sequence[Value], Any]] = {}
         self._once: tuple[Any, ...] | None = None
+        self._updates = Updates()
 
-    def step(self, rule: Optimizer, slopes: Slopes) -> None:
-        """Move every leaf seen so far; the gradient of those that are not listed is 0."""
+    def step(self, rule: Optimizer, slopes: Slopes, soon: bool = False) -> None:
+        """Move every leaf seen so far; the gradient of those that are not listed is 0.
+
+        `soon` says that the derivatives come from machine code, so that the update may be some too.
+        """
         import numpy
 
         indices = [self._indices(values) for values, _ in slopes]
@@ -43,8 +48,8 @@ class Moments:
                 gradient += numpy.bincount(places, part, count + 1)
         now = numpy.asarray(vector_of(self._listed), float)
         once = tuple(rule.state(0)) if self._once is None else self._once
-        moved, self._slots, self._once = rule.step_arrays(
-            now, gradient[1:], tuple(self._slots), once
+        moved, self._slots, self._once = self._updates.step(
+            rule, now, gradient[1:], self._slots, once, soon
         )
         write_numbers(self._listed, moved)
 

@@ -6,7 +6,7 @@ update becomes part of the compiled training step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, Literal
@@ -17,6 +17,7 @@ from .schedules import Schedule, check_rate, rate_at
 from .settings import FRACTION, NOT_NEGATIVE, POSITIVE, Range, is_number
 
 Scalars = tuple[Any, ...]
+Summed = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,28 @@ class Optimizer:
         >>> SGD(0.5).step_arrays(numpy.array([1.0, 2.0]), numpy.array([2.0, -2.0]), (), ())
         (array([0., 3.]), (), ())
         """
+        import numpy
+
+        rule, shared, after = self.at_step(once)
+        return *rule.update_all(parameters, gradients, slots, shared, numpy.sum), after
+
+    def at_step(self, once: Scalars) -> tuple[Optimizer, Scalars, Scalars]:
+        """What the numbers kept once say of the next step, and what they are after it.
+
+        This is the optimizer with its learning rate at that step, and the shared numbers.
+
+        >>> SGD(lambda step: 1 / (step + 1)).at_step((3.0,))
+        (SGD(lr=0.25), (), (4.0,))
+        """
         shared, steps = self.advance(once[: len(self.shared)]), once[len(self.shared) :]
         rule = self._at(*steps) if steps else self
-        moved, slots = rule.update(parameters, gradients, slots, shared)
-        return moved, slots, (*shared, *(step + 1 for step in steps))
+        return rule, shared, (*shared, *(step + 1 for step in steps))
+
+    def update_all(
+        self, parameters: Any, gradients: Any, slots: Scalars, shared: Scalars, summed: Summed
+    ) -> tuple[Any, Scalars]:
+        """`update` of parameters that stand side by side, over all of which `summed` adds up."""
+        return self.update(parameters, gradients, slots, shared)
 
     def _at(self, step: Any) -> Optimizer:
         """The same with the learning rate of a step, which may be a graph's node."""
@@ -235,7 +254,7 @@ class AdamW(Adam):
 
 
 @dataclass(frozen=True)
-class _Around(Optimizer):
+class Around(Optimizer):
     """An optimizer that is given other gradients; it remembers what the one inside does."""
 
     optimizer: Optimizer
@@ -257,22 +276,33 @@ class _Around(Optimizer):
         """The step of the optimizer inside, with the gradients that it is given here."""
         return self.optimizer.step(parameters, self.gradients(parameters, gradients), state)
 
-    def step_arrays(
-        self, parameters: Any, gradients: Any, slots: Scalars, once: Scalars
-    ) -> tuple[Any, Scalars, Scalars]:
-        """The same of arrays."""
-        import numpy
+    def at_step(self, once: Scalars) -> tuple[Optimizer, Scalars, Scalars]:
+        """The same around what the optimizer inside is at that step."""
+        inside, shared, after = self.optimizer.at_step(once)
+        rule = copy(self)
+        object.__setattr__(rule, "optimizer", inside)
+        return rule, shared, after
 
-        given = numpy.array(self.gradients(parameters, gradients), float)
-        return self.optimizer.step_arrays(parameters, given, slots, once)
+    def update_all(
+        self, parameters: Any, gradients: Any, slots: Scalars, shared: Scalars, summed: Summed
+    ) -> tuple[Any, Scalars]:
+        """The update of the optimizer inside, with the gradients that it is given here."""
+        given = self.gradients_of_all(parameters, gradients, summed)
+        return self.optimizer.update_all(parameters, given, slots, shared, summed)
 
     def gradients(self, parameters: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
         """The gradients in the place of those that were derived."""
         raise NotImplementedError
 
+    def gradients_of_all(self, parameters: Any, gradients: Any, summed: Summed) -> Any:
+        """The same of parameters that stand side by side."""
+        import numpy
+
+        return numpy.array(self.gradients(parameters, gradients), float)
+
 
 @dataclass(frozen=True)
-class Clipped(_Around):
+class Clipped(Around):
     """Gradients that are longer than `norm` are scaled down to it, all by the same factor.
 
     Their length is the Euclidean norm of all of them together; the optimizer inside takes the step
@@ -287,13 +317,20 @@ class Clipped(_Around):
 
     def gradients(self, parameters: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
         """The gradients, no longer than `norm` together."""
-        length = sqrt(sum(g * g for g in gradients))
-        scale = self.norm / maximum(length, self.norm)
+        scale = self._scale(sum(g * g for g in gradients))
         return [g * scale for g in gradients]
+
+    def gradients_of_all(self, parameters: Any, gradients: Any, summed: Summed) -> Any:
+        """The same of gradients that stand side by side."""
+        return gradients * self._scale(summed(gradients * gradients))
+
+    def _scale(self, squares: Any) -> Any:
+        """What gradients are multiplied by whose squares add up to this."""
+        return self.norm / maximum(sqrt(squares), self.norm)
 
 
 @dataclass(frozen=True)
-class Decayed(_Around):
+class Decayed(Around):
     """Parameters are pulled towards 0: the gradient of weight_decay·p²/2 is added to each.
 
     This is L2 regularisation of a loss that is not averaged over the parameters; for `AdamW` decay
@@ -308,7 +345,11 @@ class Decayed(_Around):
     def gradients(self, parameters: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
         """The gradients of the loss and of the penalty."""
         pairs = zip(parameters, gradients, strict=True)
-        return [gradient + self.weight_decay * parameter for parameter, gradient in pairs]
+        return [self.gradients_of_all(parameter, gradient, sum) for parameter, gradient in pairs]
+
+    def gradients_of_all(self, parameters: Any, gradients: Any, summed: Summed) -> Any:
+        """The same of gradients that stand side by side."""
+        return gradients + self.weight_decay * parameters
 
 
 _RANGES: Final[dict[str, Range]] = {

@@ -301,3 +301,42 @@ def test_missing_entries_of_polars_are_refused_and_views_of_memory_taken(target)
     with pytest.raises(ShapeError, match=r"missing entries \(null\), 1 in all"):
         f(table)
     assert f(table.fill_null(3.0)) == 11.0
+
+
+ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+
+NO_ARRAYS = {
+    "None": (None, "'A' is None, a NoneType; expected numbers of shape"),
+    "a number": (1.0, "'A' is 1.0, a float; expected numbers of shape"),
+    "ragged": ([[1.0, 2.0], [3.0]], r"entry \[1\] has length 1, but entry \[0\] has 2"),
+    "ragged below": ([ROWS, [[1.0] * 3, [1.0]]], r"entry \[1, 1\] has length 1, but entry"),
+    "a row missing": ([ROWS[0], None], r"entry \[1\] is None, a NoneType; expected a row, as"),
+    "text below": ([[1.0, 2.0, "3"], ROWS[1]], r"entry \[0, 2\] is '3', a str"),
+    "narrow": (np.zeros((2, 1)), r"has shape \(2, 1\), expected \("),
+    "a row": ([1.0, 2.0, 3.0], r"has shape \(3,\), expected \("),
+    "an axis more": ([[ROWS], [ROWS]], r"has shape \(2, 1, 2, 3\), expected \("),
+}
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@pytest.mark.parametrize("case", NO_ARRAYS)
+def test_what_is_no_array_is_refused_in_the_same_words_and_told_where(case, batched):
+    given, said = NO_ARRAYS[case]
+    A = wg.Graph().array("A", (2, 3))
+    found = set()
+    for target in ("numpy", "native"):
+        f = wg.compile({"A": A}, A.sum(), batch="A" if batched else (), target=target)
+        with pytest.raises(
+            ShapeError, match=said.replace("0, 2", "0, 0, 2" if batched else "0, 2")
+        ) as e:
+            f([given] if batched and case == "text below" else given)
+        found.add(str(e.value))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("target", ["numpy", "native"])
+def test_no_samples_are_an_empty_list_or_an_array_of_length_zero(target):
+    A = wg.Graph().array("A", (2, 3))
+    f = wg.compile({"A": A}, {"s": A.sum(), "t": A * 2}, batch="A", target=target)
+    for nobody in ([], (), np.zeros(0), np.zeros((0, 2, 3))):
+        assert f(nobody)["s"] == 0.0

@@ -265,14 +265,13 @@ def test_a_long_row_of_a_batch_is_taken_apart_on_several_lines():
 
 
 def statements(source):
-    """The text of the simple statement, or the head of the compound one, on each line."""
-    found = {}
+    """The lines of the simple statement, or of the head of the compound one, on each line."""
+    found, lines = {}, source.splitlines()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.stmt):
             end = node.body[0].lineno - 1 if hasattr(node, "body") else node.end_lineno
-            found |= dict.fromkeys(
-                range(node.lineno, end + 1), ast.get_source_segment(source, node)
-            )
+            text = "\n".join(lines[node.lineno - 1 : node.end_lineno]).strip()
+            found |= dict.fromkeys(range(node.lineno, end + 1), text)
     return found
 
 

@@ -117,7 +117,7 @@ def test_first_non_finite_instruction_is_named():
     ("arguments", "message"),
     [
         (([1.0, 2.0], [[1.0, 2.0]], [1.0]), r"argument 'w' has 2 numbers, expected 3"),
-        (([1.0] * 3, [[1.0, 2.0], [1.0]], [1.0, 2.0]), r"row 1 of 'x' has 1 numbers, expected 2"),
+        (([1.0] * 3, [[1.0, 2.0], [1.0]], [1.0, 2.0]), r"row 1 of 'x' has 1 number, expected 2"),
         (([1.0] * 3, [[1.0, 2.0, 3.0]], [1.0]), r"row 0 of 'x' has 3 numbers, expected 2"),
         (([1.0] * 3, [[1.0, 2.0]], [1.0, 2.0]), r"x has 1, y has 2"),
         (([1.0] * 3, [[1.0, 2.0]]), r"takes 3 arguments, got 2"),

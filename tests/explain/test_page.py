@@ -781,6 +781,11 @@ def test_a_page_in_formulas_turns_to_numbers_and_back(shown, formula):
     w = explain(parse(formula))
     tab = shown(w)
     tab.press("ArrowRight")
+    # What is out of sight is left out of innerText until it is drawn.
+    tab.run(
+        "for (const part of document.querySelector('.more').children) "
+        "part.style.contentVisibility = 'visible'"
+    )
     before = tab.run("document.querySelector('main').innerText")
     point = dict(w.step("agreement").point)
     assert tab.run("document.getElementById('reset').offsetHeight") == 0

@@ -503,3 +503,18 @@ def test_values_that_no_leaf_is_named_for_are_refused(at):
     x = Graph().input("x")
     with pytest.raises(OperandError, match="expected a dict: leaf, or its name, to its value"):
         evaluate(x * x, at)
+
+
+def test_values_that_do_not_fit_are_told_where_and_what_to_do():
+    graph = Graph()
+    x, A = graph.input("x"), graph.array("A", (2, 3))
+    for given, said in (
+        ({x: [1.0, 2.0]}, "one sample, or compile"),
+        ({x: np.ones(2)}, "one sample, or compile"),
+        ({A: [[1.0, 2.0], [3.0]]}, r"entry \[1\] has length 1, but entry \[0\] has 2"),
+        ({A: [[1.0, 2.0, 3.0], None]}, r"entry \[1\] is None, a NoneType"),
+        ({A: [[1.0, 2.0, "3"], [1.0] * 3]}, r"entry \[0, 2\] is '3', a str"),
+        ({A: None}, "the value of A is None, a NoneType"),
+    ):
+        with pytest.raises(OperandError, match=said):
+            evaluate([x, A.sum()], {x: 0.5, A: np.ones((2, 3))} | given)

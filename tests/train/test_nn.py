@@ -354,7 +354,7 @@ def test_foreign_files(path, raw):
 
 
 def test_a_number_is_no_path_though_open_takes_it_for_a_file():
-    with pytest.raises(TypeError, match="PathLike"):
+    with pytest.raises(SettingError, match="the path of a file is 1000000, an int"):
         load(1_000_000)
 
 

@@ -16,6 +16,10 @@
   let at = 0;
   let printing = false;
   let known = null;
+  let foundFirst = null;
+  let forms = [];
+  let pointed = [];
+  let lit = null;
 
   // -- numbers ----------------------------------------------------------------------------------
 
@@ -31,6 +35,11 @@
         bracketed: spot.hasAttribute("data-b"),
       })),
       locals: all("[data-local]").map((part) => ({ part, place: place(part, "data-local") })),
+      stale: all(".stale"),
+      judged: all("[data-live]"),
+      firsts: all(".first"),
+      wide: all(".more .scroll, h1"),
+      inSteps: steps.map((step) => all("[data-n]", step).map((spot) => place(spot, "data-n"))),
     };
   }
 
@@ -70,7 +79,7 @@
       part.classList.toggle("blocked", values[place] === 0);
     }
     const moved = leaves.some((value, i) => !Object.is(value, given[i]));
-    for (const note of all(".stale")) note.hidden = !moved;
+    for (const note of known.stale) note.hidden = !moved;
     judge(moved);
     slope();
     markFirst(moved);
@@ -83,7 +92,7 @@
       ...JUDGES.agreement(leaves, values),
       ...JUDGES.update(leaves, values),
     };
-    for (const spot of all("[data-live]")) {
+    for (const spot of known.judged) {
       spot.dataset.given ??= spot.textContent;
       const said = moved && found[spot.dataset.live];
       spot.dataset.value = typeof said === "number" ? String(said) : "";
@@ -102,18 +111,18 @@
 
   // The first step with a number that is not finite says so.
   function markFirst(moved) {
-    for (const mark of all(".first")) {
-      if (mark.dataset.made) mark.remove();
-      else mark.hidden = moved;
-    }
+    for (const mark of known.firsts) mark.hidden = moved;
+    foundFirst?.remove();
     if (!moved) return;
-    const counts = (step, i) => [1, 2, 3].includes(DATA.views[view].steps[i][0]);
-    const first = steps.find((step, i) => counts(step, i) && step.querySelector(".wrong[data-n]"));
+    const first = steps.find(
+      (_, i) =>
+        [1, 2, 3].includes(DATA.views[view].steps[i][0]) &&
+        known.inSteps[i].some((place) => !Number.isFinite(values[place])),
+    );
     if (!first) return;
-    const mark = element("p", "Here the first number that is not finite appears.");
-    mark.className = "wrong first";
-    mark.dataset.made = "here";
-    first.querySelector("h2").after(mark);
+    const text = "Here the first number that is not finite appears.";
+    foundFirst = element("p", text, { className: "wrong first" });
+    first.querySelector("h2").after(foundFirst);
   }
 
   // -- formulas and numbers ---------------------------------------------------------------------
@@ -155,7 +164,7 @@
   // -- steps ------------------------------------------------------------------------------------
 
   function mark(name, ids) {
-    for (const part of all(`svg .${name}`)) part.classList.remove(name);
+    for (const part of all(`.${name}`, one("figure"))) part.classList.remove(name);
     for (const id of ids) one(`figure-${id}`)?.classList.add(name);
   }
 
@@ -171,12 +180,13 @@
     const node = step.dataset.node;
     mark("current", [...(node ? [node] : []), ...words(step.dataset.edges)]);
     mark("turn", node && (part === 2 || part === 3) ? [node] : []);
-    mark("feeds", part === 1 ? all(`svg .edge[id*="-${node}-"]`).map((e) => e.id.slice(7)) : []);
+    mark("feeds", part === 1 ? all(`.edge[id*="-${node}-"]`, one("figure")).map((e) => e.id.slice(7)) : []);
     mark("on-path", []);
     const first = step.querySelector("li[data-edges]");
     if (part === 4 && first) path(first);
-    for (const lit of all(".line.lit")) lit.classList.remove("lit");
-    if (line) light(one(`line-${line}`));
+    lit?.classList.remove("lit");
+    lit = line ? one(`line-${line}`) : null;
+    if (lit) light(lit);
     const note = one("line-note");
     if (note) {
       note.hidden = part < 1 || part > 3;
@@ -215,7 +225,8 @@
 
   // What can be scrolled can be reached by keys.
   function reachable() {
-    for (const part of all(".step.current :is(.scroll, dd, td, .formula, .entry, h2), .more .scroll, h1")) {
+    const inside = all(":is(.scroll, dd, td, .formula, .entry, h2)", steps[at]);
+    for (const part of [...inside, ...known.wide]) {
       const wide = part.scrollWidth > part.clientWidth + 1;
       if (wide && part.tabIndex < 0) {
         part.tabIndex = 0;
@@ -266,12 +277,14 @@
   }
 
   function ask(step) {
-    for (const old of all(".question")) old.remove();
+    for (const old of forms) old.remove();
+    forms = [];
     if (!one("predict").checked) return;
     const id = step.id.slice("step-".length);
     for (const question of questions) {
-      if (question.step === id && question.open) step.append(form(question));
+      if (question.step === id && question.open) forms.push(form(question));
     }
+    step.append(...forms);
   }
 
   function element(tag, text, properties = {}) {
@@ -416,13 +429,14 @@
 
   // What is pointed at among the words lights up in the picture, and the other way round.
   function point(event) {
-    for (const lit of all(".pointed")) lit.classList.remove("pointed");
+    for (const part of pointed) part.classList.remove("pointed");
+    pointed = [];
     const pass = event.target.closest("[data-edge]");
     const edge = event.target.closest("svg .edge");
     const id = pass ? pass.dataset.edge : edge ? edge.id.slice("figure-".length) : "";
     if (!id) return;
-    one(`figure-${id}`)?.classList.add("pointed");
-    for (const part of all(`.step.current [data-edge="${id}"]`)) part.classList.add("pointed");
+    pointed = [one(`figure-${id}`), ...all(`[data-edge="${id}"]`, steps[at])].filter(Boolean);
+    for (const part of pointed) part.classList.add("pointed");
   }
 
   // The output as one leaf moves, its tangent, and what a nudge does beside what that promises.
@@ -469,9 +483,9 @@
 
   // The sliders stand where the leaves are.
   function follow() {
-    leaves.forEach((value, leaf) => {
-      for (const field of all(`.sliders [data-leaf="${leaf}"]`)) field.value = String(value);
-    });
+    for (const field of all("[data-leaf]", document.querySelector(".sliders"))) {
+      field.value = String(leaves[Number(field.dataset.leaf)]);
+    }
     renew();
   }
 

@@ -1,0 +1,71 @@
+"""An optimizer's step on arrays: machine code takes the same one, whatever its settings become."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+import wengert as wg
+from wengert.codegen.native.host import available
+from wengert.trace.updates import Updates
+from wengert.train.optim import SGD, Adam, AdamW, Clipped, Decayed, Momentum, Optimizer
+
+COUNT = 70
+
+
+@dataclass(frozen=True)
+class Signs(Optimizer):
+    """A rule of a user's own, which is run as it is written: it may read what changes."""
+
+    lr: float = 0.01
+
+    def update(self, parameter, gradient, slots, shared):
+        return parameter - self.lr * (2 * (gradient > 0) - 1), ()
+
+
+RULES = {
+    "sgd": lambda k: SGD(0.1 / (k + 1)),
+    "momentum": lambda k: Momentum(0.1, 0.5 + 0.1 * k),
+    "adam": lambda k: Adam(0.1 - 0.01 * k, 0.85, 0.99, 1e-8 * (k + 1)),
+    "adamw": lambda k: AdamW(0.1, weight_decay=0.1 * k),
+    "clipped": lambda k: Clipped(Adam(0.1), norm=1.0 + k),
+    "decayed": lambda k: Decayed(Clipped(SGD(0.1), norm=2.0), weight_decay=0.1 * k),
+    "scheduled": lambda k: Adam(lambda step: 0.1 / (step + 1)),
+    "own": lambda k: Signs(0.1),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_it_takes_the_steps_that_are_taken_one_by_one(name):
+    rng = np.random.default_rng(1)
+    steps, moved, updates = RULES[name], rng.normal(size=COUNT), Updates()
+    expected, state = moved.tolist(), steps(0).state(COUNT)
+    slots = [np.zeros(COUNT) for _ in steps(0).slots]
+    once = tuple(steps(0).state(0))
+    for k in range(4):
+        gradient = rng.normal(size=COUNT)
+        rule = steps(k)
+        moved, slots, once = updates.step(rule, moved, gradient, slots, once, True)
+        expected, state = rule.step(expected, gradient.tolist(), state)
+        np.testing.assert_allclose(moved, expected, rtol=1e-14, atol=1e-15)
+        np.testing.assert_allclose([*once, *np.ravel(slots)], state, rtol=1e-13, atol=1e-15)
+    assert len(updates._known) == (available() and name != "own")
+
+
+def test_a_functions_step_is_the_same_as_machine_code():
+    def trained(target, rule, steps):
+        w = [wg.Value(0.01 * k - 0.3) for k in range(COUNT)]
+
+        @wg.function(target=target)
+        def loss(x):
+            return sum(wg.tanh(p * x + 0.1 * k) ** 2 for k, p in enumerate(w))
+
+        losses = [loss.step(rule(k), 0.5 + 0.1 * k) for k in range(steps)]
+        w[3].data = 0.25  # what the user writes between steps is what the next one starts from
+        losses += [loss.step(rule(k), 0.3) for k in range(steps, 2 * steps)]
+        return [*losses, *(p.data for p in w)]
+
+    rates = lambda k: Adam(0.1 / (k + 1))  # noqa: E731
+    native = "native" if available() else "numpy"
+    expected = trained("python", rates, 4)
+    assert trained(native, rates, 4) == pytest.approx(expected, rel=1e-12)
