@@ -136,6 +136,7 @@ class _Wholes:
         """
         found, start = self._found, 0
         self._next_known = self._known_after()
+        self._computed = set(self._elements.values())
         while start < len(found.roots):
             key = self._vector_from(start)
             if key is None:
@@ -145,7 +146,9 @@ class _Wholes:
             for place in range(self._lengths[name]):
                 root = found.roots[start + place]
                 if root not in self._elements:
-                    found.zeros.setdefault(key, []).append(place)
+                    zeros = found.zeros.setdefault(key, [])
+                    if place not in zeros:
+                        zeros.append(place)
                     self._elements[root] = (name, level, place)
                 found.roots[start + place] = self._element(root)
                 if self._is_number(root):
@@ -163,9 +166,11 @@ class _Wholes:
         if level == 0 or place != known - start or start + length > len(roots):
             return None
         for place in range(length):
-            mine = self._elements.get(roots[start + place])
-            if mine != (name, level, place) and not (
-                mine is None and self._is_zero(roots[start + place])
+            root, element = roots[start + place], (name, level, place)
+            known_zero = root not in self._elements and self._is_zero(root)
+            # of two rows of second derivatives one may be 0 where the other is not
+            if self._elements.get(root) != element and (
+                not known_zero or element in self._computed
             ):
                 return None
         return name, level

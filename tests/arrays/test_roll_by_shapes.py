@@ -471,3 +471,20 @@ def test_tokens_that_lie_within_bounds_by_chance_are_those_of_their_table(tokens
     loss = sum(programs.dot(row, last) ** 2 for row in rows)
     lines = str(rolled(source.with_gradient(loss))).splitlines()
     assert any("Σ_{wte_index[i] = t} " in line for line in lines)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [2, 0, 1], [4, 3, 2], [2, 2, 1, 1], [3, 0, 3]])
+def test_rows_of_zeros_in_different_places_are_different_vectors(order):
+    graph = wg.Graph()
+    p, x = graph.inputs("p", 3), graph.input("x")
+    loss = wg.tanh(p[0] * x) * p[1] + p[2] ** 3
+    gradient = wg.grad(loss, p)
+    rows = [*wg.hessian(loss, p), gradient, wg.grad(loss - p[2] ** 3, p, allow_unused=True)]
+    outputs = [rows[k] for k in order]
+    at = [0.1, 0.2, 0.3]
+    f = wg.compile({"p": p, "x": x}, outputs, target="numpy")
+    expected = wg.evaluate(
+        [e for row in outputs for e in row], {x: 2.0, **dict(zip(p, at, strict=True))}
+    )
+    found = [float(number) for row in f(at, 2.0) for number in row]
+    assert found == pytest.approx(expected, rel=1e-14)
