@@ -58,7 +58,7 @@ class Function:
         # Objects among arguments are told apart by where they are, so they must not go away.
         self._kept: dict[Program, list[Any]] = {}
         self._rebound: dict[str, int] = {}
-        self._moments: dict[type[Optimizer], Moments] = {}
+        self._moments: dict[tuple[type[Optimizer], ...], Moments] = {}
         self._plain_calls = 0
         self._told = False
         self._untold: str | None = None
@@ -118,11 +118,11 @@ class Function:
         (4.0, 2.0, 1.0, 1.5)
         """
         rule = find_optimizer(optimizer)
-        program, flat = self._learning(arguments, named)
-        number, slopes = program.value_and_slopes(flat)
-        with self._lock:
+        with self._lock:  # derivatives at the parameters that are then moved
+            program, flat = self._learning(arguments, named)
+            number, slopes = program.value_and_slopes(flat)
             soon = program.compiled.target == "native"
-            self._moments.setdefault(type(rule), Moments()).step(rule, slopes, soon)
+            self._moments.setdefault(rule.kinds, Moments()).step(rule, slopes, soon)
         return number
 
     @property

@@ -47,7 +47,8 @@ class Moments:
             else:
                 gradient += numpy.bincount(places, part, count + 1)
         now = numpy.asarray(vector_of(self._listed), float)
-        once = tuple(rule.state(0)) if self._once is None else self._once
+        fresh, before = rule.state(0), self._once or ()
+        once = (*before[: len(fresh)], *fresh[len(before) :])  # a rate may become a schedule
         moved, self._slots, self._once = self._updates.step(
             rule, now, gradient[1:], self._slots, once, soon
         )

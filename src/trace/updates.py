@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..codegen.compiled import Compiled, compile
 from ..codegen.native.host import available
 from ..graph.expr import Graph
-from ..train.optim import OPTIMIZERS, Around, Optimizer
+from ..train.optim import OPTIMIZERS, Optimizer
 from ..train.settings import is_number
 from .moving import MANY
 
@@ -48,58 +48,47 @@ class Updates:
         >>> Updates().step(SGD(0.5), numpy.ones(2), numpy.array([2.0, -2.0]), (), (), False)
         (array([0., 2.]), (), ())
         """
-        import numpy
-
         self._steps += 1
-        if len(parameters) < MANY or self._steps < (2 if soon else PAYS):
-            return rule.step_arrays(parameters, gradients, tuple(slots), once)
-        rule, shared, after = rule.at_step(once)
-        while isinstance(rule, Around):
-            gradients = rule.gradients_of_all(parameters, gradients, numpy.sum)
-            rule = rule.optimizer
-        moved, columns = self._moved(rule, parameters, gradients, slots, shared)
+        inside, shared, after = rule.at_step(once)
+        inside, given = inside.innermost(parameters, gradients)
+        update = None
+        if len(parameters) >= MANY and self._steps >= (2 if soon else PAYS):
+            update = self._machine(inside)
+        if update is None:
+            return *inside.update(parameters, given, tuple(slots), shared), after
+        settings = [float(getattr(inside, f.name)) for f in fields(inside)]
+        moved, *columns = update(parameters, given, *slots, [*settings, *shared])
         return moved, columns, after
 
-    def _moved(
-        self,
-        rule: Optimizer,
-        parameters: Any,
-        gradients: Any,
-        slots: Sequence[Any],
-        shared: Scalars,
-    ) -> tuple[Any, Sequence[Any]]:
-        names = [f.name for f in fields(rule)]
-        settings = [getattr(rule, name) for name in names]
-        # A rule of the user's own may read what is outside of it, which code would not see change.
-        known = type(rule) in OPTIMIZERS.values() and all(map(is_number, settings))
-        if not known or not available():
-            return rule.update(parameters, gradients, tuple(slots), shared)
-        update = self._known.get(type(rule))
-        if update is None:
-            update = self._known[type(rule)] = _compiled(rule, names)
-        columns = [parameters, gradients, *slots]
-        found = update(*columns, [*map(float, settings), *shared])
-        return found[0], found[1:]
+    def _machine(self, rule: Optimizer) -> Compiled | None:
+        """The machine code of a rule; None for one of the user's own.
+
+        Such a one may read what is outside of it, which code would not see change.
+        """
+        kind = type(rule)
+        numbers = all(is_number(getattr(rule, f.name)) for f in fields(rule))
+        if kind not in OPTIMIZERS.values() or not numbers or not available():
+            return None
+        if kind not in self._known:
+            self._known[kind] = _compiled(rule)
+        return self._known[kind]
 
 
-def _compiled(rule: Optimizer, names: Sequence[str]) -> Compiled:
+def _compiled(rule: Optimizer) -> Compiled:
     """The update of one parameter, for as many as there are; settings are arguments."""
     graph = Graph()
     parameter, gradient = graph.input("parameter"), graph.input("gradient")
     slots = [graph.input(name) for name in rule.slots]
-    settings = [graph.input(name) for name in names]
+    settings = {f.name: graph.input(f.name) for f in fields(rule)}
     shared = [graph.input(name) for name in rule.shared]
     written = copy(rule)
-    for name, leaf in zip(names, settings, strict=True):
+    for name, leaf in settings.items():
         object.__setattr__(written, name, leaf)
     moved, after = written.update(parameter, gradient, tuple(slots), tuple(shared))
-    columns = {
-        "parameters": parameter,
-        "gradients": gradient,
-        **dict(zip(rule.slots, slots, strict=True)),
-    }
+    columns = {"parameters": parameter, "gradients": gradient}
+    columns |= dict(zip(rule.slots, slots, strict=True))
     return compile(
-        {**columns, "settings": [*settings, *shared]},
+        {**columns, "settings": [*settings.values(), *shared]},
         [moved, *after],
         target="native",
         batch=tuple(columns),

@@ -6,7 +6,7 @@ update becomes part of the compiled training step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, Literal
@@ -17,7 +17,6 @@ from .schedules import Schedule, check_rate, rate_at
 from .settings import FRACTION, NOT_NEGATIVE, POSITIVE, Range, is_number
 
 Scalars = tuple[Any, ...]
-Summed = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,15 @@ class Optimizer:
         (('beta1_power', 'beta2_power'), ('steps',))
         """
         return (*self.shared, "steps") if self._is_scheduled else self.shared
+
+    @property
+    def kinds(self) -> tuple[type[Optimizer], ...]:
+        """Its class, and those of the optimizers inside of it.
+
+        >>> [kind.__name__ for kind in Clipped(Adam()).kinds]
+        ['Clipped', 'Adam']
+        """
+        return (type(self),)
 
     @property
     def _is_scheduled(self) -> bool:
@@ -110,20 +118,6 @@ class Optimizer:
         once = [*shared, *(step + 1 for step in steps)]
         return [parameter for parameter, _ in moved], [*once, *slots]
 
-    def step_arrays(
-        self, parameters: Any, gradients: Any, slots: Scalars, once: Scalars
-    ) -> tuple[Any, Scalars, Scalars]:
-        """The same of arrays: the parameters, the slots, and the numbers kept once, after a step.
-
-        >>> import numpy
-        >>> SGD(0.5).step_arrays(numpy.array([1.0, 2.0]), numpy.array([2.0, -2.0]), (), ())
-        (array([0., 3.]), (), ())
-        """
-        import numpy
-
-        rule, shared, after = self.at_step(once)
-        return *rule.update_all(parameters, gradients, slots, shared, numpy.sum), after
-
     def at_step(self, once: Scalars) -> tuple[Optimizer, Scalars, Scalars]:
         """What the numbers kept once say of the next step, and what they are after it.
 
@@ -136,11 +130,14 @@ class Optimizer:
         rule = self._at(*steps) if steps else self
         return rule, shared, (*shared, *(step + 1 for step in steps))
 
-    def update_all(
-        self, parameters: Any, gradients: Any, slots: Scalars, shared: Scalars, summed: Summed
-    ) -> tuple[Any, Scalars]:
-        """`update` of parameters that stand side by side, over all of which `summed` adds up."""
-        return self.update(parameters, gradients, slots, shared)
+    def innermost(self, parameters: Any, gradients: Any) -> tuple[Optimizer, Any]:
+        """The optimizer that moves an array of parameters, and the gradients that it is given.
+
+        >>> import numpy
+        >>> Clipped(SGD(1.0), norm=1.0).innermost(numpy.zeros(2), numpy.array([3.0, -4.0]))
+        (SGD(lr=1.0), array([ 0.6, -0.8]))
+        """
+        return self, gradients
 
     def _at(self, step: Any) -> Optimizer:
         """The same with the learning rate of a step, which may be a graph's node."""
@@ -254,7 +251,7 @@ class AdamW(Adam):
 
 
 @dataclass(frozen=True)
-class Around(Optimizer):
+class _Around(Optimizer):
     """An optimizer that is given other gradients; it remembers what the one inside does."""
 
     optimizer: Optimizer
@@ -265,6 +262,11 @@ class Around(Optimizer):
         for name, thing in known.items():
             object.__setattr__(self, name, thing)
         super().__post_init__()
+
+    @property
+    def kinds(self) -> tuple[type[Optimizer], ...]:
+        """Its class, and those of the optimizers inside of it."""
+        return (type(self), *self.optimizer.kinds)
 
     def state(self, parameters: int) -> list[float]:
         """The state of the optimizer inside."""
@@ -283,26 +285,23 @@ class Around(Optimizer):
         object.__setattr__(rule, "optimizer", inside)
         return rule, shared, after
 
-    def update_all(
-        self, parameters: Any, gradients: Any, slots: Scalars, shared: Scalars, summed: Summed
-    ) -> tuple[Any, Scalars]:
-        """The update of the optimizer inside, with the gradients that it is given here."""
-        given = self.gradients_of_all(parameters, gradients, summed)
-        return self.optimizer.update_all(parameters, given, slots, shared, summed)
+    def innermost(self, parameters: Any, gradients: Any) -> tuple[Optimizer, Any]:
+        """That of the optimizer inside, with the gradients that it is given here."""
+        return self.optimizer.innermost(parameters, self.gradients_of_all(parameters, gradients))
 
     def gradients(self, parameters: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
         """The gradients in the place of those that were derived."""
         raise NotImplementedError
 
-    def gradients_of_all(self, parameters: Any, gradients: Any, summed: Summed) -> Any:
-        """The same of parameters that stand side by side."""
+    def gradients_of_all(self, parameters: Any, gradients: Any) -> Any:
+        """The same of arrays."""
         import numpy
 
         return numpy.array(self.gradients(parameters, gradients), float)
 
 
 @dataclass(frozen=True)
-class Clipped(Around):
+class Clipped(_Around):
     """Gradients that are longer than `norm` are scaled down to it, all by the same factor.
 
     Their length is the Euclidean norm of all of them together; the optimizer inside takes the step
@@ -320,9 +319,9 @@ class Clipped(Around):
         scale = self._scale(sum(g * g for g in gradients))
         return [g * scale for g in gradients]
 
-    def gradients_of_all(self, parameters: Any, gradients: Any, summed: Summed) -> Any:
-        """The same of gradients that stand side by side."""
-        return gradients * self._scale(summed(gradients * gradients))
+    def gradients_of_all(self, parameters: Any, gradients: Any) -> Any:
+        """The same of arrays."""
+        return gradients * self._scale((gradients * gradients).sum())
 
     def _scale(self, squares: Any) -> Any:
         """What gradients are multiplied by whose squares add up to this."""
@@ -330,7 +329,7 @@ class Clipped(Around):
 
 
 @dataclass(frozen=True)
-class Decayed(Around):
+class Decayed(_Around):
     """Parameters are pulled towards 0: the gradient of weight_decay·p²/2 is added to each.
 
     This is L2 regularisation of a loss that is not averaged over the parameters; for `AdamW` decay
@@ -345,10 +344,10 @@ class Decayed(Around):
     def gradients(self, parameters: Sequence[Any], gradients: Sequence[Any]) -> list[Any]:
         """The gradients of the loss and of the penalty."""
         pairs = zip(parameters, gradients, strict=True)
-        return [self.gradients_of_all(parameter, gradient, sum) for parameter, gradient in pairs]
+        return [self.gradients_of_all(parameter, gradient) for parameter, gradient in pairs]
 
-    def gradients_of_all(self, parameters: Any, gradients: Any, summed: Summed) -> Any:
-        """The same of gradients that stand side by side."""
+    def gradients_of_all(self, parameters: Any, gradients: Any) -> Any:
+        """The same of arrays."""
         return gradients + self.weight_decay * parameters
 
 

@@ -65,7 +65,33 @@ def test_a_functions_step_is_the_same_as_machine_code():
         losses += [loss.step(rule(k), 0.3) for k in range(steps, 2 * steps)]
         return [*losses, *(p.data for p in w)]
 
-    rates = lambda k: Adam(0.1 / (k + 1))  # noqa: E731
+    def falling(k):
+        return Adam(0.1 / (k + 1))
+
     native = "native" if available() else "numpy"
-    expected = trained("python", rates, 4)
-    assert trained(native, rates, 4) == pytest.approx(expected, rel=1e-12)
+    expected = trained("python", falling, 4)
+    assert trained(native, falling, 4) == pytest.approx(expected, rel=1e-12)
+
+
+def test_what_an_optimizer_remembers_outlasts_its_settings():
+    w = [wg.Value(0.01 * k) for k in range(3)]
+
+    @wg.function
+    def loss():
+        return sum((p - 1.0) ** 2 for p in w)
+
+    rules = [Clipped(SGD(0.1)), Clipped(Adam(0.1)), Adam(0.1), Adam(lambda step: 0.1 / (step + 1))]
+    losses = [loss.step(rule) for rule in [*rules, *rules]]
+    assert losses == sorted(losses, reverse=True)
+    assert np.isfinite(losses).all()
+
+
+def test_what_optimizers_remember_is_kept_apart_by_what_is_inside_of_them():
+    def trained(first):
+        w = [wg.Value(0.01 * k) for k in range(3)]
+        loss = wg.function(lambda: sum((p - 1.0) ** 2 for p in w))
+        loss.step(first)
+        loss.step(Clipped(Adam(0.1), norm=1e9))
+        return [p.data for p in w]
+
+    assert trained(Clipped(Momentum(0.01), norm=1e9)) == trained(Momentum(0.01))
