@@ -116,15 +116,20 @@ def _sentence(program: Program, statement: Statement, found: Sequence[Reading]) 
     if not program.is_backward(name):
         return f"{many}."
     if not found:
-        return f"{many}. The backward pass needs it: the compiler differentiates the stable form."
+        readers = program.needed_by(name)
+        verb = "is" if len(readers) == 1 else "are"
+        return f"{many}. An intermediate result, from which {listed(readers)} {verb} computed."
     over = [axis for reading in found for axis in reading.over]
     if over:
         return (
             f"{many}. The same element is read at every {listed(dict.fromkeys(over))}: what the "
             "readings pass back is added."
         )
-    if len(found) > 1:
-        return f"{many}. It is read {len(found)} times: what the readings pass back is added."
+    times = sum(reading.times for reading in found)
+    if times > 1:
+        return f"{many}. It is read {times} times: what the readings pass back is added."
+    if not found[0].every:
+        return f"{many}. An element that is read once gets one product; one that is not gets 0."
     return f"{many}. Each element is read once, so one product passes back to it."
 
 

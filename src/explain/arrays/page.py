@@ -12,7 +12,7 @@ from ..data import PARTS, Formula
 from ..page.page import PLAY, font_style, label_of, policy
 from ..page.script import read_text
 from ..render.html import blocks_html, inline_html
-from .document import NOTATION, judged_blocks, step_blocks
+from .document import AGREEMENT, judged_blocks, notation, step_blocks
 from .lesson import ArrayStep, Judged
 
 _CELLS: Final = 64
@@ -28,7 +28,7 @@ def html(
     sections = [_section(step) for step in steps]
     if judgements:
         body = blocks_html(judged_blocks(judgements))
-        sections.append(_framed("step-agreement", 5, "Beside differences", body))
+        sections.append(_framed("step-agreement", AGREEMENT, PARTS[5], "Beside differences", body))
     listing = "".join(
         f'<li><a href="#step-{escape(step.id)}"><span class="visually-hidden">Step {i}: </span>'
         f"{inline_html((step.statement,))}</a></li>"
@@ -45,7 +45,7 @@ def html(
 </head>
 <body class="arrays">
 <header><h1{label_of(formula)}>{inline_html((formula,))}</h1><p>{escape(asked)}</p>
-<p class="note">{escape(NOTATION)}</p></header>
+<p class="note">{escape(notation(steps))}</p></header>
 <main>
 <section class="walk" aria-label="The steps">
 {_CONTROLS}
@@ -72,13 +72,15 @@ _CONTROLS: Final = f"""<nav class="script" hidden aria-label="Steps">
 def _section(step: ArrayStep) -> str:
     _, *said = step_blocks(step)
     body = blocks_html(said) + _heat(step)
-    return _framed(f"step-{step.id}", step.part, inline_html((step.statement,)), body)
+    return _framed(
+        f"step-{step.id}", step.part, PARTS[step.part], inline_html((step.statement,)), body
+    )
 
 
-def _framed(id: str, part: int, heading: str, body: str) -> str:
+def _framed(id: str, number: int, part: str, heading: str, body: str) -> str:
     return (
         f'<section class="step" id="{escape(id)}">'
-        f'<p class="part" id="part-{escape(id)}">{part} · {PARTS[part]}</p>'
+        f'<p class="part" id="part-{escape(id)}">{number} · {part}</p>'
         f'<h2 id="heading-{escape(id)}" aria-labelledby="part-{escape(id)} heading-{escape(id)}" '
         f'tabindex="-1">{heading}</h2>{body}</section>'
     )

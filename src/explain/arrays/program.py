@@ -66,6 +66,20 @@ class Program:
         found.update(s.array for s in self.whole.statements if s.array not in forward)
         return found
 
+    def needed_by(self, array: str) -> list[str]:
+        """What the statements compute that read an array, themselves or where it is inlined."""
+        found: dict[str, None] = {}
+        stack = [array]
+        while stack:
+            read = stack.pop()
+            readers = [
+                s.array for s in self.whole.statements if any(r.array == read for r in s.reads)
+            ]
+            found.update(dict.fromkeys(name for name in readers if name not in self.inlined))
+            stack += [name for name in readers if name in self.inlined]
+        names = TextNames(self)
+        return [names.name(name) for name in found]
+
     @cached_property
     def _forward(self) -> set[str]:
         """What the output is computed from."""
@@ -167,6 +181,8 @@ def read_program(whole: ArrayProgram) -> Program:
                 slopes[name] = of
             elif of in computed:
                 deltas[name] = of
+    # Of several that are marked as the cotangent of one array, the last is all of it.
+    deltas = {name: of for of, name in {of: name for name, of in deltas.items()}.items()}
     for name in computed:
         # What a pass made anew keeps the name of the leaf, not the mark.
         if name not in slopes and name[:1] == "d" and kinds.get(name[1:]) == LEAF:
