@@ -41,9 +41,7 @@ def array_document(
     steps: Sequence[ArrayStep], asked: str, judgements: Sequence[Judged]
 ) -> Iterator[Block]:
     """The whole walk-through."""
-    output = next(step for step in reversed(steps) if step.part == 1)
-    yield Heading((output.statement,), 1)
-    yield Line((asked,))
+    yield Heading((asked,), 1)
     yield Line((notation(steps),), style="dim")
     for part in (1, 2, 3):
         yield Heading((f"{part}  {PARTS[part]}",))

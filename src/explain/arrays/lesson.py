@@ -119,6 +119,7 @@ def _sentence(program: Program, statement: Statement, found: Sequence[Reading]) 
         readers = program.needed_by(name)
         verb = "is" if len(readers) == 1 else "are"
         return f"{many}. An intermediate result, from which {listed(readers)} {verb} computed."
+    it = "It" if shape == "a number" else "Each element"
     over = [axis for reading in found for axis in reading.over]
     if over:
         return (
@@ -126,11 +127,12 @@ def _sentence(program: Program, statement: Statement, found: Sequence[Reading]) 
             "readings pass back is added."
         )
     times = sum(reading.times for reading in found)
+    if not all(reading.every for reading in found):
+        places = f" in {times} places" if times > 1 else ""
+        return f"{many}. Some elements are read{places}: what passes back there is added, else 0."
     if times > 1:
-        return f"{many}. It is read {times} times: what the readings pass back is added."
-    if not found[0].every:
-        return f"{many}. An element that is read once gets one product; one that is not gets 0."
-    return f"{many}. Each element is read once, so one product passes back to it."
+        return f"{many}. {it} is read {times} times: what the readings pass back is added."
+    return f"{many}. {it} is read once, so one product passes back to it."
 
 
 def _values(program: Program, leaves: Mapping[str, Any]) -> dict[str, Any]:

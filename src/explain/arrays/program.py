@@ -128,25 +128,29 @@ class LatexNames(LatexWriter):
         self._program = program
 
     def name(self, name: str) -> str:
-        """The name of an array."""
+        """The name of an array; the number of one that is no scalar above, as layers have it."""
         program = self._program
         if name in program.slopes:
-            above, below = name_latex(program.name), name_latex(program.slopes[name])
-            return rf"\frac{{\partial {above}}}{{\partial {below}}}"
+            below = self._plain(program.slopes[name])
+            return rf"\frac{{\partial {name_latex(program.name)}}}{{\partial {below}}}"
         if name in program.deltas:
-            return rf"\delta {name_latex(program.deltas[name])}"
-        return name_latex(program.name if name == program.output else name)
+            return rf"\delta {self._plain(program.deltas[name])}"
+        return name_latex(program.name) if name == program.output else self._plain(name)
+
+    def _plain(self, name: str) -> str:
+        written = name_latex(name)
+        numbered = _NUMBERED.fullmatch(written)
+        if numbered and self._program.whole.arrays[name].shape:
+            return rf"{{{numbered[1]}}}^{{({numbered[2]})}}"
+        return written
 
     def element(self, array: str, indices: Sequence[str]) -> str:
         """An element of an array; of a derivative, the indices are those of the leaf."""
         program = self._program
         if array in program.slopes and indices:
-            leaf = super().element(program.slopes[array], indices)
+            leaf = self.element(program.slopes[array], indices)
             return rf"\frac{{\partial {name_latex(program.name)}}}{{\partial {leaf}}}"
-        numbered = _NUMBERED.fullmatch(self.name(array))
-        if numbered and indices:  # as layers are written: W with (1) above and i, j below
-            return rf"{{{numbered[1]}}}^{{({numbered[2]})}}_{{{', '.join(indices)}}}"
-        return super().element(array, indices)
+        return f"{self.name(array)}_{{{', '.join(indices)}}}" if indices else self.name(array)
 
 
 _NUMBERED: Final = re.compile(r"(.*)_\{(\d+)\}")
