@@ -18,8 +18,8 @@ from ..ops.record import Op
 from ..ops.scalar import CBRT, EXP, EXP2, LOG, LOG2, MUL, POW_CONST, SQRT, absolute, where
 from .exponentials import scale_of
 
-_INVERSES: Final[dict[Op, Op]] = {EXP: LOG, EXP2: LOG2}
-_READ: Final[frozenset[Op]] = frozenset({MUL, SQRT, CBRT, POW_CONST, *_INVERSES})
+_EXPONENTIALS: Final[frozenset[Op]] = frozenset({EXP, EXP2})
+_READ: Final[frozenset[Op]] = _EXPONENTIALS | {MUL, SQRT, CBRT, POW_CONST}
 _ROOTS: Final[frozenset[Op]] = _READ - {MUL}
 _EVEN, _ODD, _NAN = 0, 1, 2
 _MOST: Final = 10**6
@@ -80,7 +80,7 @@ def written(power: Power, base: Any) -> Any:
 
 def _parts(graph: Graph, node: int) -> Iterable[int]:
     op, operands = graph.ops[node], graph.operands[node]
-    if op in _INVERSES:
+    if op in _EXPONENTIALS:
         inner = _logarithm(graph, node)
         return () if inner is None else graph.operands[inner[0]]
     return operands if op in _READ else ()
@@ -88,7 +88,8 @@ def _parts(graph: Graph, node: int) -> Iterable[int]:
 
 def _logarithm(graph: Graph, node: int) -> tuple[int, Fraction] | None:
     """The logarithm that an exponential is of, and what it is multiplied by."""
-    inverse, (inner,), times = _INVERSES[graph.ops[node]], graph.operands[node], Fraction(1)
+    inverse = LOG if graph.ops[node] is EXP else LOG2
+    (inner,), times = graph.operands[node], Fraction(1)
     scaled = scale_of(graph, inner)
     if scaled is not None and math.isfinite(scaled[1]):
         inner, times = scaled[0], Fraction(scaled[1])
@@ -105,7 +106,7 @@ def _read(graph: Graph, node: int, known: dict[int, Power], loose: bool) -> Powe
 def _composed(graph: Graph, node: int, known: dict[int, Power], loose: bool) -> Power | None:
     """The power of what a power or product is of; None for what is read as itself."""
     op, operands = graph.ops[node], graph.operands[node]
-    if op in _INVERSES:
+    if op in _EXPONENTIALS:
         inner = _logarithm(graph, node)
         if inner is None or inner[1] <= 0:
             return None
