@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.codegen.build import build_once
 from wengert.codegen.target import find_target
 from wengert.ops.scalar import LEAVES, TANH
 from wengert.ops.table import OPERATIONS
@@ -91,6 +92,33 @@ def test_a_pickled_function_holds_no_code():
     data = pickle.dumps(wg.compile({"x": x, "y": y}, e))
     assert b"def f" not in data
     assert b"import" not in data
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"name": "f(x):\n    raise SystemExit\ndef g"}, wg.InvalidNameError),
+        ({"name": "math"}, wg.InvalidNameError),
+        ({"dtype": "float64'); raise SystemExit; ('"}, wg.SettingError),
+        ({"target": "python; raise SystemExit"}, wg.UnknownNameError),
+    ],
+)
+def test_a_file_with_code_for_a_name_is_refused(options, error):
+    x, y, e, _ = formula()
+    f = wg.compile({"x": x, "y": y}, e, target="numpy")
+    f._made_from = replace(f.recipe, options=f.recipe.options._replace(**options))
+    data = pickle.dumps(f)
+    with pytest.raises(error):
+        pickle.loads(data)
+
+
+def test_a_file_cannot_pass_for_another_function():
+    x, y, e, _ = formula()
+    right, other = (wg.compile({"x": x, "y": y}, out) for out in (e, e + 1))
+    other._made_from = replace(other.recipe, structure=right.recipe.structure)
+    build_once.cache_clear()
+    assert again(other)(0.5, 2.0) == other(0.5, 2.0)
+    assert wg.compile({"x": x, "y": y}, e)(0.5, 2.0) == right(0.5, 2.0)
 
 
 def test_rolled_graphs_walkthroughs_verifications_and_steps():
