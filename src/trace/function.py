@@ -18,15 +18,17 @@ from ..train.choice import AUTO, check_target
 from ..train.optim import Optimizer, find_optimizer
 from .active import tracing
 from .code import Options
+from .contents import first_line
 from .fingerprint import fingerprint
 from .kept import Kept
 from .making import made
 from .moments import Moments
 from .moving import listed
 from .program import Program, Trace, Written, written_of
-from .reach import broken, reach_of
+from .reach import Reach, broken, reach_of
 from .recording import Recording
 from .structure import Flat, described, leaf_paths, named_arguments, structure_of
+from .unsteady import unsteady
 
 MAX_STRUCTURES: Final = 64
 """For how many structures of arguments a function is compiled; others run as plain Python."""
@@ -61,6 +63,7 @@ class Function:
         self._moments: dict[tuple[type[Optimizer], ...], Moments] = {}
         self._plain_calls = 0
         self._told = False
+        self._unsteady: dict[str, None] = {}
         self._untold: str | None = None
 
     def __reduce__(self) -> str:
@@ -163,6 +166,7 @@ class Function:
             f"compiled anew {count} times because {name} was bound anew"
             for name, count in self._rebound.items()
         ]
+        lines += [f"{text.replace(chr(10), ': ')}: {_UNSTEADY}" for text in self._unsteady]
         if self._untold is not None:
             lines.append(f"not kept on disk: {self._untold}")
         if self._plain_calls:
@@ -209,7 +213,9 @@ class Function:
 
     def _traced(self, key: Any, arguments: Any, named: Any, flat: Flat) -> Program:
         """Trace the function on these arguments, and compile what was recorded."""
-        reach = reach_of(self.__wrapped__, flat.objects)
+        kinds = dict.fromkeys(type(value) for value in flat.values if type(value) is not Value)
+        reach = reach_of(self.__wrapped__, [*flat.objects, *kinds])
+        self._tell_unsteady(reach)
 
         def record() -> tuple[Trace, Written]:
             recording = Recording(flat.integers)
@@ -258,6 +264,15 @@ class Function:
             text = f"{self.__name__} runs as plain Python from here on: {self._limit_text()}"
             warnings.warn(text, RuntimeWarning, stacklevel=5)
 
+    def _tell_unsteady(self, reach: Reach) -> None:
+        """Warn, once a line, of what would be frozen though nobody changes it."""
+        drained = [(first_line(reach.codes), f"may read from {x}") for x, _ in reach.drained]
+        for line, what in (*unsteady(reach.codes), *drained):
+            text = f"{line}\n{self.__name__} {what} in code that is traced"
+            if text not in self._unsteady:
+                self._unsteady[text] = None
+                warnings.warn(f"{text}: {_UNSTEADY}", RuntimeWarning, stacklevel=6)
+
     def _limit_text(self) -> str:
         lines = [str(s[0]) for p in self.traces for s in p.trace.specialised.values()]
         needed = f" ({', '.join(dict.fromkeys(lines))})" if lines else ""
@@ -272,6 +287,12 @@ class Function:
 _CURE: Final = (
     "An integer is part of the code where Python needs it. To pick by it from a list write "
     "wengert.table(rows)[i]; to compute with it pass a float; to compare it write wengert.equal"
+)
+
+
+_UNSTEADY: Final = (
+    "what that gives the first time is what it gives at every call. Do it outside, and pass what "
+    "it gives as an argument"
 )
 
 

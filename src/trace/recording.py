@@ -97,6 +97,12 @@ class Recording:
 
     def run(self, function: Callable[..., Any], arguments: Any, named: Any, reach: Reach) -> None:
         """Run `function`, and remember what it did and what came back."""
+        for name, iterator in reach.iterators:
+            raise TracingError(
+                f"{first_line(reach.codes)}\nthe function reads from {name}, "
+                f"{kind_of(iterator)}, which gives something else at every call. Take it from "
+                "there outside, and pass it as an argument: a list"
+            )
         self.arguments, self.named = self._stand_in(arguments), self._stand_in(named)
         named_ones = named_arguments(function, self.arguments, self.named)
         given = Contents(pair for name, thing in named_ones for pair in containers_in(thing, name))

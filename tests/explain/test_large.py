@@ -1,6 +1,7 @@
 """Large expressions: they open as layers, and their page computes, finds, judges and trains."""
 
 import json
+import sys
 
 import browser
 import pytest
@@ -326,3 +327,11 @@ def test_json_has_all_steps():
         e = e * x
     data = json.loads(wg.explain(e).json())
     assert len([step for step in data["steps"] if step["kind"] == "forward"]) == 160
+
+
+def test_json_of_thousands_of_operations_is_refused_before_any_step_is_made(network, monkeypatch):
+    monkeypatch.setattr(sys.modules["wengert.explain.lesson"], "MAX_LISTED", 100)
+    made = network.steps._made.copy()
+    with pytest.raises(wg.errors.SizeError, match=r"every step of \d+ operations.*\.html.*part=…"):
+        network.json()
+    assert network.steps._made == made

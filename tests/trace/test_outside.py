@@ -1,13 +1,20 @@
 """What a traced function reads from outside of it is looked at again at every call."""
 
+import array
+import collections
+import copy
 import importlib
+import os
+import random
 import sys
+import time
 from types import ModuleType
 
 import pytest
 
 import wengert as wg
 from wengert import Value
+from wengert.errors import TracingError
 
 MODULE = """
 from wengert import Value
@@ -126,3 +133,102 @@ def test_what_comes_back_has_the_methods_of_its_class(several):
     out.doubled().backward()
     assert w.grad == 4.0
     assert type(f.__wrapped__(2.0)[0] if several else f.__wrapped__(2.0)) is Weight
+
+
+CHANGED = {
+    "a set": ({1.0, 2.0}, lambda s: s.add(9.0)),
+    "a deque": (collections.deque([1.0]), lambda s: s.append(9.0)),
+    "bytes": (bytearray(b"ab"), lambda s: s.append(9)),
+    "an array of Python's": (array.array("d", [1.0]), lambda s: s.append(9.0)),
+    "a list of a class": (collections.UserList([1.0]), lambda s: s.append(9.0)),
+}
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("kind", CHANGED)
+def test_whatever_holds_numbers_is_looked_at(kind, given):
+    thing, change = CHANGED[kind]
+    w, thing = Value(2.0), copy.copy(thing)
+    f = wg.function((lambda s: w * sum(s)) if given else (lambda: w * sum(thing)))
+    arguments = (thing,) if given else ()
+    assert f(*arguments).data == 2.0 * sum(thing)
+    change(thing)
+    assert f(*arguments).data == 2.0 * sum(thing)
+
+
+def scaled(x, by=2.0):
+    return x * by * scaled.more
+
+
+def test_defaults_and_attributes_of_functions_are_looked_at(monkeypatch):
+    scaled.more = 1.0
+    w = Value(3.0)
+    f = wg.function(lambda: scaled(w))
+    assert f().data == 6.0
+    scaled.more = 2.0
+    assert f().data == 12.0
+    monkeypatch.setattr(scaled, "__defaults__", (5.0,))
+    assert f().data == 30.0
+
+
+@pytest.mark.parametrize("read", [lambda: os.environ["A_SCALE"], lambda: os.getenv("A_SCALE")])
+def test_the_environment_is_looked_at(read, monkeypatch):
+    w = Value(1.0)
+    f = wg.function(lambda: w * float(read()))
+    for scale in ("2", "3"):
+        monkeypatch.setenv("A_SCALE", scale)
+        assert f().data == float(scale)
+
+
+@pytest.mark.parametrize("things", [iter([1.0, 2.0]), (x for x in [1.0]), map(float, [1])])
+def test_an_iterator_from_outside_is_refused(things):
+    w = Value(1.0)
+    f = wg.function(lambda: w * next(things))
+    with pytest.raises(TracingError, match=r"test_outside.py:\d+.*\n.*reads from things, a"):
+        f()
+
+
+class Batches:
+    """Has a method that reads from an iterator."""
+
+    def __init__(self):
+        self.w, self.batches = Value(1.0), iter([3.0, 4.0])
+
+    def loss(self, x):
+        return self.w * x
+
+    def next_loss(self):
+        return self.loss(next(self.batches))
+
+
+def test_an_iterator_of_an_object_is_said():
+    thing = Batches()
+    f = wg.function(thing.loss)
+    with pytest.warns(RuntimeWarning, match="may read from batches"):
+        assert f(5.0).data == 5.0
+    assert thing.next_loss().data == 3.0
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (lambda w: w * time.time(), "reads the clock"),
+        (lambda w: w * random.Random().random(), "draws a random number"),
+        (lambda w: w * len(os.urandom(2)), "draws a random number"),
+        (lambda w: w * len(globals()), "names that are put together"),
+    ],
+)
+def test_what_answers_differently_each_time_is_said_with_its_line(body, said):
+    w = Value(1.0)
+    f = wg.function(lambda: body(w))
+    with pytest.warns(RuntimeWarning, match=rf"test_outside.py:\d+.*\n.*{said}") as warned:
+        f()
+    f()
+    assert len(warned) == 1
+    assert said in f.report()
+
+
+def test_a_generator_with_a_seed_is_no_reason_to_warn():
+    w = Value(1.0)
+    f = wg.function(lambda: w * random.Random(0).random())
+    assert f().data == f().data == random.Random(0).random()
