@@ -517,25 +517,31 @@
       ...known(part.dataset.unit),
       value: part.querySelector(".number.value, .span"),
       slope: part.querySelector(".number.derived"),
+      now: {},
     }));
     edges = [...svg.querySelectorAll(".edge")];
   }
 
   // Only what changes is touched: a browser places all words of a picture anew otherwise.
-  const put = (part, text) => part && part.textContent !== text && (part.textContent = text);
+  function put(entry, part, now) {
+    if (!entry[part] || Object.is(entry.now[part], now)) return;
+    entry.now[part] = now;
+    entry[part].textContent = typeof now === "number" ? shown(now) : now;
+  }
 
   // What is known at this step, and what it is about.
   function markGraph() {
     const { kind, unit } = steps[at];
-    for (const { part, name, ahead, behind, value, slope } of nodes) {
+    for (const entry of nodes) {
+      const { part, name, ahead, behind } = entry;
       const node = unitNode(name);
       if (node >= 0) {
         const asked = kind === "forward" && name === unit && asks(`forward-${node}`);
-        put(value, asked ? "?" : at >= ahead ? shown(values[node]) : "—");
-        put(slope, at >= behind ? shown(slopes[node]) : "—");
+        put(entry, "value", asked ? "?" : at >= ahead ? values[node] : "—");
+        put(entry, "slope", at >= behind ? slopes[node] : "—");
       } else {
         const { ends } = groups[Number(name.slice(1))];
-        put(value, at >= behind ? `∂ ${range(ends, slopes)}` : at >= ahead ? range(ends, values) : "—");
+        put(entry, "value", at >= behind ? `∂ ${range(ends, slopes)}` : at >= ahead ? range(ends, values) : "—");
       }
       part.classList.toggle("current", name === unit);
       part.classList.toggle("turn", name === unit && kind !== "forward");

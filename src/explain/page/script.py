@@ -141,7 +141,8 @@ def _update(w: Lesson, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
 def _said_of(carried: CarriedLine) -> str:
     """What is said beside the code of the line that computes a step, or of there being none."""
     if carried.variable and carried.line:
-        return f"Line {carried.line}: {carried.variable} holds the number of this step."
+        by = f", found {carried.note}" if carried.note else ""
+        return f"Line {carried.line}: {carried.variable} holds the number of this step{by}."
     if carried.line:
         return f"The number of this step is computed {carried.note}."
     return f"{carried.note[:1].upper()}{carried.note[1:]}."
