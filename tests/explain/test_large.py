@@ -308,7 +308,7 @@ def test_a_step_says_its_line_of_code_and_a_leaf_its_paths(shown, network):
 def test_many_leaves_are_asked_for_by_their_arrays(shown, network):
     tab = shown(network)
     said = tab.run("document.getElementById('step').textContent")
-    assert "when the 107 elements of b0, w0, x, b1, w1, b2 and w2 change?" in said
+    assert "when the 107 elements of b₀, w₀, x, b₁, w₁, b₂ and w₂ change?" in said
     titles = boxes(tab)
     assert "layer 0" in titles
     assert "L = v" in tab.run("document.getElementById('graph').textContent")

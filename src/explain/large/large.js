@@ -64,6 +64,10 @@
 
   const safe = (text) =>
     text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+  // Names in plain words with their numbers below the line, as formulas have them.
+  const lowered = (text) =>
+    text.replace(/(?<![\w.'"`])(\p{L}+)_?(\d+(?:_\d+)*)(?![\w'"`(]|\.\d)/gu, (_, stem, digits) =>
+      stem + digits.replace(/_/g, ",").replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[d]));
   const math = (...parts) => `<math>${parts.join("")}</math>`;
   const sign = (text) => `<mo>${text}</mo>`;
 
@@ -283,10 +287,10 @@
   function worded({ kind, unit }) {
     const node = unit ? unitNode(unit) : -1;
     const group = unit && node < 0 ? Number(unit.slice(1)) : -1;
-    const title = group >= 0 ? safe(groups[group].title) : "";
+    const title = group >= 0 ? safe(lowered(groups[group].title)) : "";
     if (kind === "question") {
       const tried = DATA.tried ? para("No values were given: the leaves start at random numbers.") : "";
-      return ["The question", para(safe(DATA.question)) + tried + para(safe(DATA.why)) + apart() +
+      return ["The question", para(safe(lowered(DATA.question))) + tried + para(safe(DATA.why)) + apart() +
         para("Next goes from box to box. A box with a double frame opens where it stands, and its inside becomes steps too.", "dim")];
     }
     if (kind === "forward") {
@@ -421,7 +425,7 @@
 
   // -- the picture ------------------------------------------------------------------------------
 
-  const text = (x, y, kind, content) => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" class="${kind}">${safe(content)}</text>`;
+  const text = (x, y, kind, content) => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" class="${kind}">${safe(lowered(content))}</text>`;
   const cut = (content, length) => (content.length > length ? `${content.slice(0, length - 1)}…` : content);
 
   function drawGraph() {
@@ -616,7 +620,7 @@
       const reach = Math.max(2, 2 * Math.abs(middle));
       const name = safe(names[leaf]);
       return (
-        `<div class="leaf"><label for="slider-${leaf}">${name}</label><input type="range" id="slider-${leaf}" data-leaf="${leaf}" min="${middle - reach}" max="${middle + reach}" step="any" value="${value}">` +
+        `<div class="leaf"><label for="slider-${leaf}">${safe(lowered(names[leaf]))}</label><input type="range" id="slider-${leaf}" data-leaf="${leaf}" min="${middle - reach}" max="${middle + reach}" step="any" value="${value}">` +
         `<input type="number" data-leaf="${leaf}" step="any" value="${value}" aria-label="${name} as a number"></div>`
       );
     });

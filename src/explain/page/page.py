@@ -22,7 +22,7 @@ from ..mistakes import MISTAKES, mistake
 from ..render.blocks import Heading, Spot
 from ..render.document import opening
 from ..render.equations import name
-from ..render.html import blocks_html, inline_html, table_html
+from ..render.html import blocks_html, inline_html, lowered, table_html
 from ..words import ordinal
 from .figure import figure
 from .numbers import LiveNumbers
@@ -221,7 +221,7 @@ def _sliders(w: Lesson, *, tried: bool) -> str:
         reach = max(2.0, 2 * abs(middle))
         start = number_text(middle)
         rows.append(
-            f'<div class="leaf"><label for="slider-{i}">{label}</label>'
+            f'<div class="leaf"><label for="slider-{i}">{lowered(label)}</label>'
             f'<input type="range" id="slider-{i}" data-leaf="{i}" min="{middle - reach!r}" '
             f'max="{middle + reach!r}" step="any" value="{start}">'
             f'<input type="number" data-leaf="{i}" step="any" value="{start}" '
