@@ -1,6 +1,7 @@
 """Large expressions: they open as layers, and their page computes, finds, judges and trains."""
 
 import json
+import sys
 
 import browser
 import pytest
@@ -292,6 +293,29 @@ def test_without_a_script_it_is_an_overview(shown, network):
     assert "8 neurons, 72 parameters" in tab.run("document.body.innerText")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_layers_are_all_seen_at_once(shown, network, width):
+    tab = shown(network)
+    tab.send(
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=900,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    tab.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    view = "document.querySelector('figure .scroll')"
+    assert tab.run(f"{view}.scrollWidth - {view}.clientWidth") <= 1
+    places = tab.run(
+        "[...document.querySelectorAll('#graph [data-name^=layer]')].map((layer) => "
+        "{ const { x, y } = layer.getBoundingClientRect(); return [x, y]; })"
+    )
+    assert len(places) == 3
+    across, along = zip(*places, strict=True)
+    assert len(set(across)) == 1
+    assert list(along) == sorted(set(along))
+
+
 @pytest.mark.parametrize("width", [1280, 760, 390])
 def test_nothing_sticks_out(shown, network, width):
     tab = shown(network)
@@ -326,3 +350,11 @@ def test_json_has_all_steps():
         e = e * x
     data = json.loads(wg.explain(e).json())
     assert len([step for step in data["steps"] if step["kind"] == "forward"]) == 160
+
+
+def test_json_of_thousands_of_operations_is_refused_before_any_step_is_made(network, monkeypatch):
+    monkeypatch.setattr(sys.modules["wengert.explain.lesson"], "MAX_LISTED", 100)
+    made = network.steps._made.copy()
+    with pytest.raises(wg.errors.SizeError, match=r"every step of \d+ operations.*\.html.*part=…"):
+        network.json()
+    assert network.steps._made == made

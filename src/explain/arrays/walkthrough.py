@@ -97,7 +97,7 @@ class ArrayWalkthrough(Walkthrough):
     def html(self) -> str:
         """As one HTML page that needs nothing else."""
         steps = [step for step in self.steps if isinstance(step, ArrayStep)]
-        return html(self.formula, self.title, steps, self.judgements())
+        return html(self.title, steps, self.judgements())
 
     def data(self) -> dict[str, Any]:
         """Everything as dicts, lists, texts and numbers; what JSON lacks as "inf", "nan"."""
