@@ -5,6 +5,7 @@ import builtins
 import collections
 import copy
 import importlib
+import math
 import os
 import random
 import sys
@@ -438,3 +439,14 @@ def test_no_gradient_comes_to_a_leaf_from_its_copy():
         out.backward()
         assert out.data == (w.data * x.data) ** 2 + w.data
         assert (w.grad, x.grad) == (w.data * x.data**2 + 1, w.data**2 * x.data)
+
+
+def test_a_method_that_was_given_to_the_class_is_looked_at(monkeypatch):
+    monkeypatch.setattr(Value, "doubled", lambda self: self * 2, raising=False)
+    w = Value(3.0)
+    f = wg.function(lambda: w.doubled() + w.tanh())
+    assert f().data == 6.0 + math.tanh(3.0)
+    monkeypatch.setattr(Value, "doubled", lambda self: self * 5)
+    assert f().data == 15.0 + math.tanh(3.0)
+    monkeypatch.setattr(Value, "tanh", lambda self: self * 7)
+    assert f().data == 36.0
