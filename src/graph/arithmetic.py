@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from numbers import Real
 from typing import Any, ClassVar, Self
@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Self
 from ..errors import ComparisonWarning, shorten
 from ..ops import scalar as ops
 from ..ops.record import SAME, Op, Sameness, plain_number
+from .numpyfunctions import by_ufunc
 
 
 class Arithmetic:
@@ -258,3 +259,23 @@ def is_operand(thing: object) -> bool:
         return True
     sympy = sys.modules.get("sympy")
     return sympy is not None and isinstance(thing, sympy.Basic)
+
+
+def _applied(op: Op) -> Callable[[Arithmetic], Any]:
+    """A function of one number, as a method."""
+
+    def method(self: Arithmetic) -> Any:
+        return self.apply_op(op, (self,))
+
+    method.__name__, method.__doc__ = op.name, f"`wengert.{op.name}` of this."
+    return method
+
+
+def _is_of_one(op: Any) -> bool:
+    return isinstance(op, Op) and op.arity == 1 and not op.statics and op is not ops.TOTAL
+
+
+# NumPy asks what is in an array of objects for a method of the name of its function.
+for _name, _op in {**ops.ELEMENTWISE, **by_ufunc()}.items():
+    if _is_of_one(_op) and not hasattr(Arithmetic, _name):
+        setattr(Arithmetic, _name, _applied(_op))

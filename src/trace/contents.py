@@ -8,9 +8,10 @@ and said.
 from __future__ import annotations
 
 import dis
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from types import CodeType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from ..graph.arithmetic import Arithmetic
@@ -18,7 +19,8 @@ from ..graph.value import Value
 from ..ops.shapes import is_array
 from .lines import Line, line_of
 from .number import Number
-from .structure import MAX_DEPTH
+
+_SIMPLE: Final = (int, float, bool, str, bytes, complex, type(None))
 
 MAX_KEPT: Final = 1_000_000
 """How many things are remembered in all; what was named later is not watched."""
@@ -127,16 +129,43 @@ def _changes(now: Any, before: Any) -> Iterator[Any]:
     yield from (k for k, (a, b) in enumerate(zip(now, before, strict=False)) if a is not b)
 
 
-def _is_new(thing: Any, known: Container[Any], depth: int = 0) -> bool:
+def _is_new(thing: Any, known: Container[Any]) -> bool:
     """Whether it is a number or Value that is not known, or holds one."""
-    if isinstance(thing, Arithmetic) or depth > MAX_DEPTH:
-        return isinstance(thing, Number) or (isinstance(thing, Value) and thing not in known)
-    items: Iterable[Any] = ()
+    seen: dict[int, Any] = {}
+    stack = [thing]
+    while stack and len(seen) < MAX_KEPT:
+        one = stack.pop()
+        if isinstance(one, Arithmetic):
+            if isinstance(one, Number) or (isinstance(one, Value) and one not in known):
+                return True
+        elif not isinstance(one, _SIMPLE) and id(one) not in seen:
+            seen[id(one)] = one
+            stack += _parts(one)
+    return False
+
+
+def _parts(thing: Any) -> Iterable[Any]:
+    """What a thing of any kind holds; nothing for modules, classes and functions."""
     if isinstance(thing, Mapping):
-        items = thing.values()
-    elif isinstance(thing, (list, tuple)) or (is_array(thing) and thing.dtype == object):
-        items = thing if isinstance(thing, (list, tuple)) else thing.ravel()
-    return any(_is_new(item, known, depth + 1) for item in items)
+        return thing.values()
+    if isinstance(thing, (list, tuple, set, frozenset, deque)):
+        return thing
+    if is_array(thing):
+        return thing.ravel() if thing.dtype == object else ()
+    if isinstance(thing, (type, ModuleType, FunctionType)):
+        return ()
+    return getattr(thing, "__dict__", {}).values()
+
+
+def holds_new(thing: Any, known: Container[Any]) -> bool:
+    """Whether what a function gave besides Values holds numbers that are known only when it runs.
+
+    >>> from collections import deque
+    >>> from wengert import Value
+    >>> holds_new(deque([Value(1.0)]), ()), holds_new("text", ())
+    (True, False)
+    """
+    return isinstance(thing, Iterator) or _is_new(thing, known)
 
 
 def containers_in(thing: Any, name: str) -> Iterable[tuple[str, Any]]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property, partial
 from itertools import chain
+from operator import itemgetter
 from random import Random
 from types import (
     BuiltinFunctionType,
@@ -102,6 +103,8 @@ def fingerprint(function: Any, arguments: Any, named: Any, reach: Reach) -> Fing
         telling = _Telling(reach)
         telling.tell([(_Argument(arguments), "argument"), (_Argument(named), "argument")])
         telling.tell([(function, "function")])
+        for name, thing in sorted(reach.foreign, key=itemgetter(0)):
+            telling.tell([(name, name), (thing, name)])
     except _UntoldError as error:
         return Fingerprint("", [], str(error))
     return Fingerprint(telling.hash.hexdigest(), telling.things)

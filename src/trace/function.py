@@ -39,6 +39,10 @@ MAX_SPECIALISATIONS: Final = 16
 """For how many values of the integers that Python needs, at one structure of the arguments."""
 
 
+MANY_TIMES: Final = 8
+"""After how often one thing that the function reads has changed there is a warning."""
+
+
 class Function:
     """A Python function that is traced once per structure of its arguments, and then run compiled.
 
@@ -256,7 +260,12 @@ class Function:
                     del one.programs[integers]
         self.traces.remove(program)
         del self._shown[program], self._kept[program]
-        self._rebound[name] = self._rebound.get(name, 0) + 1
+        count = self._rebound[name] = self._rebound.get(name, 0) + 1
+        if count == MANY_TIMES:
+            text = (
+                f"{self.__name__} was compiled anew {count} times, since {name} changes: {_STAYING}"
+            )
+            warnings.warn(text, RuntimeWarning, stacklevel=5)
 
     def _full(self, key: Any) -> bool:
         known = self._known.get(key)
@@ -282,6 +291,9 @@ class Function:
                 warnings.warn(text, RuntimeWarning, stacklevel=6)
 
     def _limit_text(self) -> str:
+        if sum(self._rebound.values()) >= MAX_STRUCTURES:
+            names = ", ".join(self._rebound)
+            return f"what it reads changed {MAX_STRUCTURES} times ({names}). {_STAYING}"
         lines = [str(s[0]) for p in self.traces for s in p.trace.specialised.values()]
         needed = f" ({', '.join(dict.fromkeys(lines))})" if lines else ""
         return (
@@ -295,6 +307,12 @@ class Function:
 _CURE: Final = (
     "An integer is part of the code where Python needs it. To pick by it from a list write "
     "wengert.table(rows)[i]; to compute with it pass a float; to compare it write wengert.equal"
+)
+
+
+_STAYING: Final = (
+    "Pass what changes as an argument, as a float or a list of them; of parameters change .data, "
+    "rather than put other Values in their places"
 )
 
 

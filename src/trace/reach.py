@@ -47,6 +47,9 @@ _LOADS: Final = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "LOAD_S
 _SIMPLE: Final = (int, float, bool, str, bytes, type(None))
 _CONTAINERS: Final = (list, tuple, dict)
 _LISTED: Final[tuple[Any, ...]] = (set, frozenset, deque, bytearray, array, memoryview, MappingView)
+_REMEMBERED: Final = (*_SIMPLE, *_CONTAINERS, FunctionType, BuiltinFunctionType, type)
+_STANDING_IN: Final = frozenset({"max", "min", "isinstance", "backward"})
+"""What is another thing while any thread traces."""
 _ENVIRONMENT: Final = frozenset({"environ", "getenv"})
 _MISSING: Final = object()
 _OURS: Final = __name__.partition(".")[0]
@@ -64,6 +67,7 @@ class Reach:
     assumptions  what was read
     codes        the code of the functions that may be called, with their globals
     generators   of random numbers, Python's and NumPy's
+    foreign      what code names in modules that are not gone into, and methods given to `Value`
     containers   what may be written into, by name: lists, dicts, arrays, and objects
     variables    closures and globals
     iterators    what gives something else each time it is asked, by name
@@ -77,6 +81,7 @@ class Reach:
     assumptions: list[Assumption] = field(default_factory=list)
     codes: list[tuple[CodeType, dict[str, Any]]] = field(default_factory=list)
     generators: list[Any] = field(default_factory=list)
+    foreign: list[tuple[str, Any]] = field(default_factory=list)
     containers: list[tuple[str, Any]] = field(default_factory=list)
     variables: list[Variable] = field(default_factory=list)
     iterators: list[tuple[str, Any]] = field(default_factory=list)
@@ -115,6 +120,10 @@ class _Walk:
     def go(self) -> None:
         """Look at everything, and then keep the assumptions that matter."""
         containers = self.found.containers
+        self._spaces[id(Value)] = Value
+        for name in [name for name, member in vars(Value).items() if _is_given(member)]:
+            self._named.add((id(Value), name))
+            self._look_at(Value, _member(Value, name))
         while (self._queue or self._look_up()) and len(self._seen) < MAX_LOOKED_AT:
             name, thing = self._queue.popleft()
             if isinstance(thing, _SIMPLE) or id(thing) in self._seen:
@@ -210,23 +219,29 @@ class _Walk:
     def _look_up(self) -> bool:
         """Enter what code names in modules and classes, as far as is known by now; if any."""
         for thing in list(self._spaces.values()):
-            foreign = isinstance(thing, ModuleType) and is_foreign(thing.__name__)
-            for name in sorted(self._used & vars(thing).keys()):
+            for name in sorted(self._used & vars(thing).keys() - _STANDING_IN):
                 if (id(thing), name) not in self._named:
                     self._named.add((id(thing), name))
-                    member = _member(thing, name)
-                    if not foreign:
-                        self._read(member)
-                    elif thing.__name__.partition(".")[0] != _OURS:
-                        self._read_foreign(member)
+                    self._look_at(thing, _member(thing, name))
         return bool(self._queue)
 
-    def _read_foreign(self, variable: Variable) -> None:
-        """Remember what is no object of its own kind, such as an open file or another module."""
+    def _look_at(self, space: Any, variable: Variable) -> None:
+        """Go into what a module or a class has; only remember it, if that is Python's or ours.
+
+        Objects of a kind of their own there, such as an open file, are not remembered.
+        """
+        home = space.__name__ if isinstance(space, ModuleType) else space.__module__
         seen = variable.read()
-        if isinstance(seen, (*_SIMPLE, *_CONTAINERS, FunctionType, BuiltinFunctionType, type)):
+        ours = home.partition(".")[0] == _OURS and space is not Value
+        if _is_given(seen) or not is_foreign(home):
+            self._read(variable)
+        elif isinstance(seen, _REMEMBERED) and not ours:
             found = _remembered(seen, leads=False)
             self.found.assumptions.append((variable.read, found, variable.name))
+        else:
+            return
+        if is_foreign(home):
+            self.found.foreign.append((variable.name, seen))
 
     def _function(self, thing: Any) -> None:
         """The cells and the globals that a function reads, and the object it is bound to."""
@@ -255,6 +270,11 @@ class _Walk:
                 self.enter("environ", os.environ)
             if name in names:
                 self._read(_global(names, name))
+            elif name in vars(builtins).keys() - _STANDING_IN:
+                self._named.add((id(builtins), name))
+                given = _member(builtins, name)
+                if isinstance(given.read(), FunctionType):  # of the user's, put there
+                    self._look_at(builtins, given)
         for name in sorted({name for code in codes for name in _assigned(code)}):
             self.found.variables.append(_global(names, name))
 
@@ -472,6 +492,12 @@ def inner_function(member: Any) -> Any:
         if isinstance(inner, FunctionType):
             return inner
     return member
+
+
+def _is_given(member: Any) -> bool:
+    """Whether it is a function, or made of one, that a user put into a module or class of ours."""
+    inner = inner_function(member)
+    return isinstance(inner, FunctionType) and not is_foreign(inner.__module__)
 
 
 def _cell_reader(cell: Any) -> Callable[[], Any]:

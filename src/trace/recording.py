@@ -20,7 +20,7 @@ from ..graph.value import Value, constant
 from ..ops.scalar import CONSTANT, WHERE
 from .active import refuse
 from .asked import WHICH, Question
-from .contents import Contents, containers_in, first_line, storing_line
+from .contents import Contents, containers_in, first_line, holds_new, storing_line
 from .lines import Line, line_of, user_line
 from .number import Index, Number
 from .reach import Reach
@@ -231,6 +231,12 @@ class Recording:
             return thing.known()
         value = thing.value if isinstance(thing, Number) else thing
         if not isinstance(value, Value):
+            if holds_new(thing, self.reach.names):
+                raise TracingError(
+                    f"{first_line(self.reach.codes)}\nthe function returned {shorten(thing)}, "
+                    f"{kind_of(thing)}, with numbers that are known only when it runs; expected a "
+                    "Value, or lists, tuples or dicts of them"
+                )
             return thing
         self.outputs.append(value)
         self.kinds.append(value._result_kind)

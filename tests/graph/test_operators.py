@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import wengert as wg
@@ -90,3 +91,14 @@ def test_a_rule_that_names_more_than_operations_is_left_as_it_is(monkeypatch):
     x = Value(0.0)
     own(x).backward()
     assert x.grad == 3.0 * math.e
+
+
+@pytest.mark.parametrize("name", ["log1p", "sinh", "arcsin", "cbrt", "rint", "log2", "absolute"])
+def test_functions_of_numpy_take_arrays_of_values_by_methods_of_their_names(name):
+    numbers = np.array([0.3, 0.4])
+    values = np.array([Value(x) for x in numbers])
+    found = getattr(np, name)(values)
+    assert [v.data for v in found] == pytest.approx(list(getattr(np, name)(numbers)), rel=1e-15)
+    assert [v.operands for v in found] == [(v,) for v in values]
+    traced = wg.function(lambda x: sum(getattr(np, name)(x)) + values[0])
+    assert traced(values).data == sum(found).data + values[0].data

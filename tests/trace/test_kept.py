@@ -1,5 +1,7 @@
 """Traces on disk: a later process gets what was compiled, unless what it rests on has changed."""
 
+import builtins
+import math
 import os
 import pickle
 import subprocess
@@ -7,9 +9,11 @@ import sys
 import warnings
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import wengert as wg
+from wengert import Value
 from wengert.codegen.diskcache import CacheWarning
 from wengert.trace.code import Options
 from wengert.trace.fingerprint import Fingerprint
@@ -173,6 +177,28 @@ def test_any_change_is_traced_anew(place, monkeypatch, name):
     f, module = load(place, monkeypatch, program)
     assert not agree(f, module)
     assert agree(*load(place, monkeypatch))
+
+
+GIVEN = [
+    (math, "pi", 3.0),
+    (np, "pi", 3.0),
+    (Value, "doubled", lambda self: self * 5),
+    (Value, "tanh", lambda self: self * 5),
+    (builtins, "pow", lambda x, n: x * n),
+]
+
+
+@pytest.mark.parametrize(("space", "name", "thing"), GIVEN)
+def test_what_is_put_into_modules_of_pythons_own_is_traced_anew(
+    place, monkeypatch, space, name, thing
+):
+    monkeypatch.setattr(Value, "doubled", lambda self: self * 2, raising=False)
+    total = "total.tanh() + getattr(total, 'doubled')() * math.pi + np.pi + pow(total, 2)"
+    program = "import numpy as np\n" + PROGRAM.replace("total.tanh()", total)
+    assert not agree(*load(place, monkeypatch, program))
+    assert agree(*load(place, monkeypatch, program))
+    monkeypatch.setattr(space, name, thing)
+    assert not agree(*load(place, monkeypatch, program))
 
 
 @pytest.mark.parametrize("change", ["SIZE = 7.0", "x * SIZE", "x - 1.0"])

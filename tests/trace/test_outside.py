@@ -5,14 +5,18 @@ import builtins
 import collections
 import copy
 import importlib
+import math
 import os
 import random
 import sys
 import time
 import weakref
+from collections import deque
 from contextvars import ContextVar
+from dataclasses import dataclass
 from numbers import Real
 from types import MappingProxyType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -438,3 +442,54 @@ def test_no_gradient_comes_to_a_leaf_from_its_copy():
         out.backward()
         assert out.data == (w.data * x.data) ** 2 + w.data
         assert (w.grad, x.grad) == (w.data * x.data**2 + 1, w.data**2 * x.data)
+
+
+def test_a_method_that_was_given_to_the_class_is_looked_at(monkeypatch):
+    monkeypatch.setattr(Value, "doubled", lambda self: self * 2, raising=False)
+    w = Value(3.0)
+    f = wg.function(lambda: w.doubled() + w.tanh())
+    assert f().data == 6.0 + math.tanh(3.0)
+    monkeypatch.setattr(Value, "doubled", lambda self: self * 5)
+    assert f().data == 15.0 + math.tanh(3.0)
+    monkeypatch.setattr(Value, "tanh", lambda self: self * 7)
+    assert f().data == 36.0
+
+
+@dataclass
+class Result:
+    loss: Any
+    count: int
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [lambda y: Result(y, 3), lambda y: {y}, lambda y: deque([[y]]), lambda y: iter([y])],
+)
+def test_what_comes_back_in_a_thing_that_is_not_told_apart_is_refused(kept):
+    with pytest.raises(TracingError, match="with numbers that are known only when it runs"):
+        wg.function(lambda x: (A * x, kept(A * x)))(2.0)
+
+
+def test_what_comes_back_as_it_was_before_is_given_back():
+    thing = Result([A], 3)
+    assert wg.function(lambda x: (A * x, thing))(2.0)[1] is thing
+
+
+def test_an_object_that_would_keep_a_number_inside_is_refused():
+    kept = []
+    with pytest.raises(TracingError, match=r"kept\[0\] would hold a number"):
+        wg.function(lambda x: kept.append(Result(A * x, 3)) or A * x)(2.0)
+    assert not kept
+
+
+def test_parameters_that_are_replaced_at_each_step_are_right_and_said():
+    weights = [Value(1.0)]
+    f = wg.function(lambda x: weights[0] * x)
+
+    def steps():
+        for step in range(10):
+            weights[0] = Value(float(step))
+            assert f(2.0).data == 2.0 * step
+
+    with pytest.warns(RuntimeWarning, match=r"anew 8 times, since weights changes.*\.data"):
+        steps()
