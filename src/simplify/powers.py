@@ -78,6 +78,14 @@ def written(power: Power, base: Any) -> Any:
     return raised
 
 
+def power_fixed(graph: Graph, node: int) -> float | None:
+    """The exponent of a node that is a power with a fixed one; None for others, and for 0 and 1."""
+    if graph.ops[node] is not POW_CONST:
+        return None
+    exponent = float(graph.statics[node][0])
+    return exponent if math.isfinite(exponent) and exponent not in (0.0, 1.0) else None
+
+
 def _parts(graph: Graph, node: int) -> Iterable[int]:
     op, operands = graph.ops[node], graph.operands[node]
     if op in _EXPONENTIALS:
