@@ -128,8 +128,8 @@ ARRAY_LOG_SUM_EXP: Final = "log-sum-exp-array"
 """log Σ exp over an axis becomes the operation `logsumexp`, which is defined as that."""
 ARRAY_SOFTMAX: Final = "softmax-array"
 """exp(a)/Σ exp(z) becomes exp(a - logsumexp(z))."""
-_POWERS: Final = frozenset({MUL, SQRT, CBRT, POW_CONST, EXP, EXP2})
-_SHIFTED: Final = _POWERS | {LOG, LOG1P, DIV}
+_POWERS: Final = frozenset({MUL, DIV, SQRT, CBRT, POW_CONST, EXP, EXP2})
+_SHIFTED: Final = _POWERS | {LOG, LOG1P}
 """The operations of which something may be shifted, or guarded."""
 _LAYOUTS: Final = frozenset({RESHAPE, BROADCAST, GATHER, TRANSPOSE})
 
