@@ -4,6 +4,10 @@
 the infinite slope of the logarithm. Such a gate is treated as a `where` is (`derive.guard`), and
 only where something steep is reached through gates alone: networks have none, and get no node more.
 What is steep is found by trying a record, and whether its operands go there by their intervals.
+
+exp(-1/x**2) is flat at 0 too, for exp falls faster there than a power rises; but a logarithm rises
+so slowly that exp(log(x) + y) is not. So a gate that saturates counts where its operand is infinite
+by fixed powers, or by what overflows, alone.
 """
 
 from __future__ import annotations
@@ -50,7 +54,8 @@ class Steep:
         """Whether a cotangent of 0 is passed back as 0, the factor being finite."""
         if node in self.steep:
             return False
-        if node not in self.infinite or graph.ops[node].gate is not None:
+        op = graph.ops[node]
+        if node not in self.infinite or (op.gate is not None and not _saturates(op)):
             return True
         if graph.ops[node] is DIV:
             return position == 0
@@ -69,7 +74,9 @@ def steep_behind_gates(graph: Graph, live: Sequence[int], needed: set[int]) -> S
     (['relu(log(x))'], ['log(x)'])
     """
     ops, operands, statics = graph.ops, graph.operands, graph.statics
-    if not any(ops[node].gate is not None for node in needed):
+    if not any(ops[node].gate is not None for node in needed) or not any(
+        operands[node] and _steep_points(ops[node], statics.get(node, ())) for node in needed
+    ):
         return Steep()
     around = _gates_around(graph, live, needed)
     ranges: dict[int, Interval] = {}
@@ -80,6 +87,12 @@ def steep_behind_gates(graph: Graph, live: Sequence[int], needed: set[int]) -> S
             if points and _reaches(graph, node, points, ranges):
                 steep.add(node)
     opened = reachable(steep, around.__getitem__) - steep
+    rising = {node: rise for node in steep if (rise := _rise(graph, node)) is not None}
+    fast = reachable([node for node in rising if rising[node]], around.__getitem__)
+    slow = reachable([node for node in rising if not rising[node]], around.__getitem__)
+    opened -= {
+        gate for gate in opened if _saturates(ops[gate]) and (gate in slow or gate not in fast)
+    }
     found = Steep(frozenset(opened), frozenset(steep))
     for node in live if steep else ():
         if node in steep or (around.get(node) and not found.infinite.isdisjoint(operands[node])):
@@ -123,6 +136,23 @@ def _is_flat(op: Op, point: Sequence[float], statics: Sequence[Any]) -> bool:
     except ZeroDivisionError:
         return False
     return all(map(math.isfinite, (value, *slopes)))
+
+
+@lru_cache(maxsize=1024)
+def _saturates(op: Op) -> bool:
+    """Whether a gate is closed to infinite operands alone."""
+    return op.gate is not None and op.arity == 1 and bool(op.gate(1e300) and op.gate(-1e300))
+
+
+def _rise(graph: Graph, node: int) -> bool | None:
+    """Whether what is steep rises as a fixed power does, or overflows; None if it stays finite."""
+    op, statics = graph.ops[node], graph.statics.get(node, ())
+    if op is DIV:
+        return scalar_constant(graph, graph.operands[node][0]) is not None
+    poles = [p for p in _steep_points(op, statics) if math.isinf(op.evaluate(*p, *statics))]
+    if op.arity > 1 or not poles:
+        return False if poles else None
+    return all(abs(op.evaluate(math.nextafter(p, 0.5), *statics)) > 1e3 for (p,) in poles)
 
 
 def _reaches(

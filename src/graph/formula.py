@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from keyword import iskeyword
 from typing import Any, NamedTuple
 
@@ -57,20 +57,24 @@ def number_latex(number: float) -> str:
     return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
 
 
-def name_latex(name: str) -> str:
+def name_latex(name: str, others: Container[str] = ()) -> str:
     r"""A leaf's name in LaTeX: trailing numbers become subscripts, anything unusual is escaped.
 
     An underscore before the numbers belongs to them, and so does one after a Greek letter that
-    is a word of Python's.
+    is a word of Python's; unless the name without it is among the `others`.
 
     >>> name_latex("w0_2_1"), name_latex("alpha"), name_latex("rate_max")
     ('w_{0,2,1}', '\\alpha', '\\mathrm{rate\\_max}')
     >>> name_latex("x_1"), name_latex("lambda_")
     ('x_{1}', '\\lambda')
+    >>> name_latex("x_1", ["x1", "x_1"]), name_latex("x1", ["x1", "x_1"])
+    ('\\mathrm{x\\_1}', 'x_{1}')
     """
     stem, digits = re.fullmatch(r"(.*?)((?:\d+(?:_\d+)*)?)", name, re.DOTALL).groups()  # type: ignore[union-attr]
     before, _, after = stem.rpartition("_")
     if before.strip("_") and not after and not before.endswith("_"):
+        if before + digits in others:
+            return rf"\mathrm{{{escape_latex(name)}}}"
         stem = before if digits or iskeyword(before) else stem
     if stem in _GREEK:
         body = f"\\{stem}"
@@ -195,7 +199,7 @@ def _leaf(graph: Columns, node: int, language: str) -> Part:
             return Part(rf"\mathrm{{{escape_latex(shown)}}}" if language == "latex" else shown)
         return number_part(number_latex(number) if language == "latex" else number_text(number))
     name = graph.labels[node]
-    return Part(name_latex(name) if language == "latex" else name)
+    return Part(name_latex(name, graph.leaves) if language == "latex" else name)
 
 
 def _bracket(inner: str, language: str) -> str:

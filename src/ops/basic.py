@@ -325,6 +325,7 @@ EXP = Op(
     sentence="the exponential is its own derivative: the result is used again",
     domain=(REAL,),
     interval=intervals.rising(ieee.safe_exp, 0.0),
+    gate=lambda x: NE(x, -math.inf),
     cost=cost(20),
 )
 
@@ -375,6 +376,7 @@ EXPM1 = Op(
     sentence="its derivative is the exponential, which is its own result plus one",
     domain=(REAL,),
     interval=intervals.rising(ieee.safe_expm1, -1.0, zero=0.0),
+    gate=lambda x: NE(x, -math.inf),
     cost=cost(21),
 )
 
@@ -442,6 +444,7 @@ TANH = Op(
     sentence="tanh passes the cotangent times one minus the square of its own result",
     domain=(REAL,),
     interval=intervals.rising(math.tanh, -1.0, 1.0, zero=0.0),
+    gate=lambda x: NE(ABS(x), math.inf),
     cost=cost(27),
 )
 
@@ -466,6 +469,7 @@ SIGMOID = Op(
     sentence="the sigmoid passes the cotangent times its own result times one minus that",
     domain=(REAL,),
     interval=intervals.rising(ieee.sigmoid, 0.0, 1.0),
+    gate=lambda x: NE(ABS(x), math.inf),
     cost=cost(61),
 )
 
@@ -488,6 +492,7 @@ SOFTPLUS = Op(
     sentence="the derivative of softplus is the sigmoid",
     domain=(REAL,),
     interval=intervals.rising(ieee.softplus, 0.0),
+    gate=lambda x: NE(x, -math.inf),
     cost=cost(82),
 )
 
@@ -542,7 +547,7 @@ LEAKY_RELU = Op(
     cost=cost(10),
 )
 
-ABS = Op(
+ABS: Op = Op(
     name="abs",
     arity=1,
     evaluate=abs,
@@ -629,7 +634,7 @@ LE = _comparison("le", "<=", r"\le", intervals.less_equal)
 GT = _comparison("gt", ">", ">", intervals.greater)
 GE = _comparison("ge", ">=", r"\ge", intervals.greater_equal)
 EQ: Op = _comparison("eq", "==", "=", intervals.equal)
-NE = _comparison("ne", "!=", r"\ne", intervals.not_equal)
+NE: Op = _comparison("ne", "!=", r"\ne", intervals.not_equal)
 
 WHERE = Op(
     name="where",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Real
 from typing import Any
 
 from . import carried_c, carried_javascript, ieee, intervals, kernels
-from .basic import EQ, MAXIMUM, WHERE
+from .basic import ABS, EQ, MAXIMUM, WHERE
 from .notations import AWAY_FROM_ZERO, REAL, cost, own, upright
 from .record import PRODUCT, Notation, Op, call, infix, ufunc
 
@@ -202,7 +204,13 @@ TABLE = (SIGN, FLOOR, CEIL, ROUND, MOD, HEAVISIDE, CLIP)
 def floor_divide(a: Any, b: Any) -> Any:
     """How many whole times b goes into a: Python's `a // b`.
 
-    >>> floor_divide(-7.0, 2.0), floor_divide(1.0, 0.1)
-    (-4.0, 9.0)
+    Its zeros have Python's signs, and what is left is less than any infinite b.
+
+    >>> floor_divide(-7.0, 2.0), floor_divide(1.0, 0.1), floor_divide(-1.0, math.inf)
+    (-4.0, 9.0, -1.0)
     """
-    return ROUND((a - MOD(a, b)) / b)
+    rest = MOD(a, b)
+    if isinstance(b, Real) and math.isfinite(b):
+        return ROUND((rest - a) / -b if b < 0 else (a - rest) / b)
+    whole = ROUND(WHERE(b < 0, rest - a, a - rest) / ABS(b))
+    return WHERE(EQ(rest, b), -1.0, whole)

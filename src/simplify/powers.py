@@ -15,12 +15,13 @@ from typing import Any, Final, NamedTuple
 from ..graph.expr import Graph
 from ..graph.traversal import depth_first
 from ..ops.record import Op
-from ..ops.scalar import CBRT, EXP, EXP2, LOG, LOG2, MUL, POW_CONST, SQRT, absolute, where
+from ..ops.scalar import CBRT, DIV, EXP, EXP2, LOG, LOG2, MUL, POW_CONST, SQRT, absolute, where
 from .exponentials import scale_of
+from .rules import scalar_constant
 
 _EXPONENTIALS: Final[frozenset[Op]] = frozenset({EXP, EXP2})
-_READ: Final[frozenset[Op]] = _EXPONENTIALS | {MUL, SQRT, CBRT, POW_CONST}
-_ROOTS: Final[frozenset[Op]] = _READ - {MUL}
+_READ: Final[frozenset[Op]] = _EXPONENTIALS | {MUL, DIV, SQRT, CBRT, POW_CONST}
+_ROOTS: Final[frozenset[Op]] = _READ - {MUL, DIV}
 _EVEN, _ODD, _NAN = 0, 1, 2
 _MOST: Final = 10**6
 """What the numerator over the denominator, and the denominator, may be."""
@@ -55,7 +56,9 @@ def power_of(
     kinds = [graph.ops[operand] for operand in operands]
     if op is MUL and _ROOTS.isdisjoint(kinds):
         return None
-    if op in (SQRT, CBRT, POW_CONST) and kinds[0] not in _READ:
+    if op in (SQRT, CBRT, POW_CONST, DIV) and kinds[-1] not in _READ:
+        return None
+    if op is DIV and scalar_constant(graph, operands[0]) != 1.0:
         return None
     for part in depth_first([node], lambda part: _parts(graph, part), known):
         known[part] = _read(graph, part, known, loose)
@@ -78,6 +81,14 @@ def written(power: Power, base: Any) -> Any:
     return raised
 
 
+def power_fixed(graph: Graph, node: int) -> float | None:
+    """The exponent of a node that is a power with a fixed one; None for others, and for 0 and 1."""
+    if graph.ops[node] is not POW_CONST:
+        return None
+    exponent = float(graph.statics[node][0])
+    return exponent if math.isfinite(exponent) and exponent not in (0.0, 1.0) else None
+
+
 def _parts(graph: Graph, node: int) -> Iterable[int]:
     op, operands = graph.ops[node], graph.operands[node]
     if op in _EXPONENTIALS:
@@ -98,7 +109,7 @@ def _logarithm(graph: Graph, node: int) -> tuple[int, Fraction] | None:
 
 def _read(graph: Graph, node: int, known: dict[int, Power], loose: bool) -> Power:
     found = _composed(graph, node, known, loose)
-    if found is None or found.exponent > _MOST or found.exponent.denominator > _MOST:
+    if found is None or abs(found.exponent) > _MOST or found.exponent.denominator > _MOST:
         return Power(node, Fraction(1))
     return found
 
@@ -118,9 +129,12 @@ def _composed(graph: Graph, node: int, known: dict[int, Power], loose: bool) -> 
         return under._replace(exponent=under.exponent / 3, rooted=True)
     if op is POW_CONST:
         exponent = float(graph.statics[node][0])
-        if not 0.0 < exponent < _MOST:
+        if not 0.0 < abs(exponent) < _MOST:
             return None
         return _raised(known[operands[0]], Fraction(exponent))
+    if op is DIV:
+        inverse = scalar_constant(graph, operands[0]) == 1.0
+        return _raised(known[operands[1]], Fraction(-1)) if inverse else None
     if op is MUL:
         a, b = known[operands[0]], known[operands[1]]
         if a.base == b.base or (loose and _alike(graph, a.base, b.base)):
@@ -135,7 +149,9 @@ def _raised(power: Power, exponent: Fraction, logarithm: bool = False) -> Power:
         below = _ODD if exponent.numerator % 2 else _EVEN
     else:
         below = power.below if whole or power.below == _EVEN else _NAN
-    return Power(power.base, power.exponent * exponent, below, power.rooted or not whole)
+    return Power(
+        power.base, power.exponent * exponent, below, power.rooted or not whole or exponent < 0
+    )
 
 
 def _alike(graph: Graph, a: int, b: int) -> bool:

@@ -23,6 +23,7 @@ from ..ops.scalar import (
     NEG,
     POW,
     absolute,
+    asinh,
     cosh,
     exp,
     expm1,
@@ -432,6 +433,19 @@ STABLE: Final = _table(
     ("log-expm1", lambda x: log(expm1(x)), lambda x: x + log(0 - expm1(-x)), "x"),
     ("log-square", lambda x: log(x * x), lambda x: 2 * log(absolute(x))),
     ("log-pow-two", lambda x: log(x**2), lambda x: 2 * log(absolute(x))),
+    ("log-inverse", lambda x: log(1 / x), lambda x: -log(x), "x"),
+    ("asinh", lambda x: log(x + sqrt(x * x + 1)), lambda x: asinh(x)),
+    ("asinh-pow-two", lambda x: log(x + sqrt(x**2 + 1)), lambda x: asinh(x)),
+    (
+        "root-difference",
+        lambda k, x: sqrt(x + k) - sqrt(x),
+        lambda k, x: k / (sqrt(x + k) + sqrt(x)),
+    ),
+    (
+        "root-difference-minus",
+        lambda k, x: sqrt(x) - sqrt(x - k),
+        lambda k, x: k / (sqrt(x) + sqrt(x - k)),
+    ),
     (
         "log-sech-squared",
         lambda x: log1p(-(tanh(x) * tanh(x))),
@@ -456,6 +470,7 @@ STABLE: Final = _table(
     ),
     ("tanh-sigmoid", lambda x: 2 * sigmoid(x) - 1, lambda x: tanh(x / 2)),
     ("tanh-sigmoid-minus", lambda x: 1 - 2 * sigmoid(x), lambda x: -tanh(x / 2)),
+    ("expm1-over-exp", lambda x: expm1(x) / exp(x), lambda x: -expm1(-x)),
     ("log1p-expm1", lambda x: log1p(expm1(x)), lambda x: x),
     (
         "log-difference",
@@ -518,6 +533,37 @@ STABLE: Final = _table(
             a * (2 * exp(-x) * sigmoid(2 * x)),
             where(x < -20, a * (2 * exp(x) * sigmoid(-2 * x)), -(a / (0 - cosh(x)))),
         ),
+    ),
+    (
+        "over-sinh",
+        lambda a, x: a / sinh(x),
+        lambda a, x: where(
+            x > 20,
+            a * (2 * exp(-x) / (0 - expm1(-2 * x))),
+            where(x < -20, -(a * (2 * exp(x) / (0 - expm1(2 * x)))), -(a / (0 - sinh(x)))),
+        ),
+    ),
+    (
+        "log-sinh",
+        lambda x: log(sinh(x)),
+        lambda x: where(x > 1, x + log((0 - expm1(-2 * x)) / 2), log(-(0 - sinh(x)))),
+        "x",
+    ),
+    (
+        "log-tanh",
+        lambda x: log(tanh(x)),
+        lambda x: where(x > 1, log1p(0 - 2 * sigmoid(-2 * x)), log(-(0 - tanh(x)))),
+        "x",
+    ),
+    (
+        "log1p-tanh",
+        lambda x: log1p(tanh(x)),
+        lambda x: where(x < -1, 2 * x + log(2 * sigmoid(-2 * x)), log1p(-(0 - tanh(x)))),
+    ),
+    (
+        "log1p-minus-tanh",
+        lambda x: log1p(-tanh(x)),
+        lambda x: where(x > 1, log(2 * sigmoid(2 * x)) - 2 * x, log1p(0 - tanh(x))),
     ),
     ("tanh-ratio", lambda x: (exp(x) - exp(-x)) / (exp(x) + exp(-x)), lambda x: tanh(x)),
     ("times-sigmoid", lambda a, x: a / (1 + exp(-x)), lambda a, x: a * sigmoid(x)),

@@ -71,7 +71,7 @@ from .exponentials import (
     scale_of,
 )
 from .norms import is_norm
-from .powers import Power, power_of, written
+from .powers import Power, power_fixed, power_of, written
 from .rules import STABLE, Rewrite, scalar_constant
 
 STABLE_PASS: Final = Pass("stable", STABLE, share=True)
@@ -101,6 +101,9 @@ NORM: Final = "root-of-squares"
 POWER: Final = "power-of-root"
 """A power of a root or of a logarithm, such as sqrt(x)**3: one power, whose slope is right at 0."""
 
+LOG_POWER: Final = "log-of-power"
+"""The logarithm of a power, such as log(x**3): a multiple of one."""
+
 LEAST_WEIGHT: Final = 1e-290
 
 
@@ -125,8 +128,8 @@ ARRAY_LOG_SUM_EXP: Final = "log-sum-exp-array"
 """log Σ exp over an axis becomes the operation `logsumexp`, which is defined as that."""
 ARRAY_SOFTMAX: Final = "softmax-array"
 """exp(a)/Σ exp(z) becomes exp(a - logsumexp(z))."""
-_POWERS: Final = frozenset({MUL, SQRT, CBRT, POW_CONST, EXP, EXP2})
-_SHIFTED: Final = _POWERS | {LOG, LOG1P, DIV}
+_POWERS: Final = frozenset({MUL, DIV, SQRT, CBRT, POW_CONST, EXP, EXP2})
+_SHIFTED: Final = _POWERS | {LOG, LOG1P}
 """The operations of which something may be shifted, or guarded."""
 _LAYOUTS: Final = frozenset({RESHAPE, BROADCAST, GATHER, TRANSPOSE})
 
@@ -224,7 +227,15 @@ def _stable_node(graph: Graph, root: int) -> int:
 
 
 _NAMES: Final = frozenset(
-    {*(rule.name for rule in STABLE), LOG_SUM_EXP.name, SOFTMAX.name, QUOTIENT, NORM, POWER}
+    {
+        *(rule.name for rule in STABLE),
+        LOG_SUM_EXP.name,
+        SOFTMAX.name,
+        QUOTIENT,
+        NORM,
+        POWER,
+        LOG_POWER,
+    }
     | {ARRAY_LOG_SUM_EXP, ARRAY_SOFTMAX}
 )
 
@@ -292,7 +303,8 @@ class _Shift:
             self.applied[POWER] += 1
             return written(power, self.graph[self.images[power.base]])  # type: ignore[no-any-return]
         if op is LOG or op is LOG1P:
-            return self._log_form(operands[0], extra=op is LOG1P)
+            found = self._log_form(operands[0], extra=op is LOG1P)
+            return found if found is not None or op is LOG1P else self._log_power(operands[0])
         if op is DIV or op is MUL:
             return self._quotient_form(node) if node in self._exponential else None
         if op is SQRT or op is POW_CONST:
@@ -311,6 +323,15 @@ class _Shift:
         total, shift = self._sum_of(self._moderated(terms))
         self.applied[LOG_SUM_EXP.name] += 1
         return log(total) + shift  # type: ignore[no-any-return]
+
+    def _log_power(self, node: int) -> Expr | None:
+        """The logarithm of a power, which may overflow where that of what it is of does not."""
+        exponent = power_fixed(self.graph, node)
+        if exponent is None:
+            return None
+        base = self.graph[self.images[self.graph.operands[node][0]]]
+        self.applied[LOG_POWER] += 1
+        return exponent * log(base if exponent % 2.0 else abs(base))  # type: ignore[no-any-return]
 
     def _quotient_form(self, node: int) -> Expr | None:
         """What is divided by a sum of exponentials, both shifted by the largest of that sum's."""
@@ -561,6 +582,8 @@ def _may_change(graph: Graph, node: int, seen: _Seen) -> bool:
         if graph.ops[a] is not CONSTANT and graph.ops[b] is not CONSTANT:
             return False
     if op in _POWERS and power_of(graph, node, seen.powers, loose=True) is not None:
+        return True
+    if op is LOG and power_fixed(graph, graph.operands[node][0]) is not None:
         return True
     if op is MUL and _MULTIPLIED.isdisjoint([graph.ops[n] for n in graph.operands[node]]):
         return False

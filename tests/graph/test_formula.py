@@ -346,3 +346,20 @@ def test_in_latex_a_sign_before_another_has_brackets_between():
     assert latex(-g.constant(-2.0)) == r"-\left(-2\right)"
     minus = -g.input("x")
     assert latex(-minus) == r"-\left(-x\right)"
+
+
+@pytest.mark.parametrize(
+    ("names", "written"),
+    [
+        (("x1", "x_1"), ("x_{1}", r"\mathrm{x\_1}")),
+        (("alpha_1", "alpha1"), (r"\mathrm{alpha\_1}", r"\alpha_{1}")),
+        (("x1_2", "x_1_2"), ("x_{1,2}", r"\mathrm{x\_1\_2}")),
+        (("x_1", "x_2"), ("x_{1}", "x_{2}")),
+        (("rate1", "rate_1"), (r"\mathrm{rate}_{1}", r"\mathrm{rate\_1}")),
+    ],
+)
+def test_names_that_would_look_alike_are_told_apart(names, written):
+    g = Graph()
+    a, b = [g.input(name) for name in names]
+    assert (latex(a), latex(b)) == written
+    assert latex(a * b) == rf"{written[0]} \cdot {written[1]}"
