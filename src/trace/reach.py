@@ -6,6 +6,7 @@ again) and what a trace assumes: that these names still stand for the same thing
 
 from __future__ import annotations
 
+import builtins
 import dis
 import os
 import re
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, MappingView
 from dataclasses import dataclass, field
 from functools import partial
 from io import IOBase
-from itertools import product
+from itertools import product, starmap
 from random import Random
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
@@ -24,7 +25,7 @@ from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
 from ..ops.shapes import is_array
 from .contents import Variable
-from .lines import is_foreign
+from .lines import Line, is_foreign, line_of
 from .structure import MAX_DEPTH
 
 MAX_LOOKED_AT: Final = 300_000
@@ -59,6 +60,7 @@ class Reach:
     iterators    what gives something else each time it is asked, by name
     drained      the same, as attributes of objects: some method may read from them
     used         the names of globals and attributes that the code reads
+    identity     a line that asks which of two things is which, other than of constants and classes
     complete     whether everything was looked at
     """
 
@@ -71,6 +73,7 @@ class Reach:
     iterators: list[tuple[str, Any]] = field(default_factory=list)
     drained: list[tuple[str, Any]] = field(default_factory=list)
     used: frozenset[str] = frozenset()
+    identity: Line | None = None
     complete: bool = True
 
 
@@ -110,6 +113,8 @@ class _Walk:
             self._seen[id(thing)] = thing
             if isinstance(thing, Value):
                 self.found.names.setdefault(thing, name)
+                own = {key: item for key, item in vars(thing).items() if key != "_backward"}
+                self._items(name, thing, own)
                 if type(thing) is not Value:
                     self._class(type(thing))
             elif isinstance(thing, (FunctionType, MethodType)) or _wrapped(thing) is not None:
@@ -153,6 +158,7 @@ class _Walk:
         self.found.iterators = [pair for pair in found if id(pair[1]) not in self._attribute]
         self.found.complete = not self._queue
         self.found.used = frozenset(self._used)
+        self.found.identity = next(filter(None, starmap(_comparing, self.found.codes)), None)
         self._assume(containers)
 
     def _items(self, name: str, thing: Any, held: Any) -> None:
@@ -455,6 +461,27 @@ def _loaded(code: CodeType) -> Iterator[str]:
     for instruction in dis.get_instructions(code):
         if instruction.opname.startswith(_LOADS):
             yield str(instruction.argval)
+
+
+def _comparing(code: CodeType, names: dict[str, Any]) -> Line | None:
+    """Where code says `is` of what may be Values, or calls `id`."""
+    before, number = None, code.co_firstlineno
+    for step in dis.get_instructions(code):
+        at = step.positions
+        number = (at and at.lineno) or number
+        asks = step.opname == "IS_OP" and before is not None and _may_be_value(before, names)
+        if asks or (step.opname == "LOAD_GLOBAL" and step.argval == "id" and "id" not in names):
+            return line_of(code.co_filename, number)
+        before = step
+    return None
+
+
+def _may_be_value(step: dis.Instruction, names: dict[str, Any]) -> bool:
+    """Whether what an instruction puts on the stack may be a Value; no constant and no class."""
+    if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        found = names.get(step.argval, getattr(builtins, step.argval, None))
+        return isinstance(found, Value)
+    return step.opname != "LOAD_CONST"
 
 
 def _assigned(code: CodeType) -> Iterator[str]:

@@ -293,6 +293,29 @@ def test_without_a_script_it_is_an_overview(shown, network):
     assert "8 neurons, 72 parameters" in tab.run("document.body.innerText")
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_layers_are_all_seen_at_once(shown, network, width):
+    tab = shown(network)
+    tab.send(
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=900,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    tab.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    view = "document.querySelector('figure .scroll')"
+    assert tab.run(f"{view}.scrollWidth - {view}.clientWidth") <= 1
+    places = tab.run(
+        "[...document.querySelectorAll('#graph [data-name^=layer]')].map((layer) => "
+        "{ const { x, y } = layer.getBoundingClientRect(); return [x, y]; })"
+    )
+    assert len(places) == 3
+    across, along = zip(*places, strict=True)
+    assert len(set(across)) == 1
+    assert list(along) == sorted(set(along))
+
+
 @pytest.mark.parametrize("width", [1280, 760, 390])
 def test_nothing_sticks_out(shown, network, width):
     tab = shown(network)

@@ -232,3 +232,94 @@ def test_a_generator_with_a_seed_is_no_reason_to_warn():
     w = Value(1.0)
     f = wg.function(lambda: w * random.Random(0).random())
     assert f().data == f().data == random.Random(0).random()
+
+
+A, B = Value(1.5, label="a"), Value(-0.5, label="b")
+A.scale, B.scale, B.bias = 2.0, 5.0, 1.0
+ASKED = {
+    "is": lambda x, y: x * 2 if x is y else x * y,
+    "is a parameter": lambda x, y: x * 5 if x is A else x * y * A,
+    "id": lambda x, y: x * 2 if id(x) == id(y) else x * y,
+    "==": lambda x, y: x * 2 if x == y else x * y,
+    "!=": lambda x, y: x * 2 if x != y else x * y,
+    "in": lambda x, y: x * 5 if x in [A] else x * y * A,
+    "a set": lambda x, y: x * len({x, y, A}),
+    "a dict": lambda x, y: sum(key * k for key, k in {x: 2, y: 3}.items()) * A,
+    "count": lambda x, y: A * [x, y, A].count(x),
+    "label": lambda x, y: x * y if x.label == "a" else x * 3,
+    "attribute": lambda x, y: x * y.scale,
+    "attribute by text": lambda x, y: x * getattr(y, "scale", 1.0),
+    "attribute that is not there": lambda x, y: x * (3 if hasattr(y, "bias") else y),
+    "all attributes": lambda x, y: x * vars(y).get("scale", 1.0),
+}
+
+
+@pytest.mark.parametrize("question", ASKED)
+def test_what_is_asked_of_values_is_asked_at_each_call(question):
+    plain = ASKED[question]
+    f = wg.function(plain)
+    for x, y in ((A, B), (A, A), (B, A), (B, B), (A, B)):
+        wg.zero_grad([A, B])
+        expected = plain(x, y)
+        expected.backward()
+        slopes = A.grad, B.grad
+        wg.zero_grad([A, B])
+        out = f(x, y)
+        out.backward()
+        assert (out.data, A.grad, B.grad) == (expected.data, *slopes)
+    assert 2 <= len(f.traces) <= 5
+    assert "alone, asked for at test_outside.py:" in f.report()
+
+
+@pytest.mark.parametrize("name", ["label", "scale", "more"])
+def test_attributes_of_parameters_are_looked_at(name):
+    w = Value(1.0, label="3.0")
+    w.scale = "3.0"
+    f = wg.function(lambda x: w * x * float(getattr(w, name, "3.0")))
+    assert f(1.0).data == 3.0
+    assert f(2.0).data == 6.0
+    setattr(w, name, "4.0")
+    assert f(1.0).data == 4.0
+    assert len(f.traces) == 1
+
+
+def test_attributes_that_code_does_not_read_may_change(monkeypatch):
+    w, v = Value(1.0), Value(2.0)
+    f = wg.function(lambda x: w * x + v)
+    for step in range(3):
+        w.m = v.m = x = Value(0.5)
+        x.m = step
+        assert f(x).data == 2.5
+    assert len(f.traces) == 1
+    assert "anew" not in f.report()
+
+
+def test_what_a_row_of_a_table_is_cannot_be_asked():
+    rows = wg.table([A, B])
+    f = wg.function(lambda k: rows[k] * 2 if rows[k] in [A] else rows[k])
+    with pytest.raises(TracingError, match="compare the integers that pick it"):
+        f(0)
+
+
+@pytest.mark.parametrize("name", ["_prev", "_children", "_op", "_local_grads"])
+def test_how_an_argument_was_computed_cannot_be_asked(name):
+    f = wg.function(lambda x: x * 2 if getattr(x, name) else x)
+    with pytest.raises(TracingError, match=f"{name} of an argument"):
+        f(A * B)
+
+
+def test_attributes_that_would_be_written_once_are_refused():
+    def keeping(x):
+        x.last = 1.0
+        return x * A
+
+    def remembering(x):
+        A.last = x * A
+        return A.last
+
+    with pytest.raises(TracingError, match="changes its argument x"):
+        wg.function(keeping)(B)
+    with pytest.raises(TracingError, match=r"A\.last = x \* A\nA\.last would hold"):
+        wg.function(remembering)(B)
+    assert not hasattr(A, "last")
+    assert not hasattr(B, "last")

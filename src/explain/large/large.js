@@ -22,6 +22,8 @@
   let at = 0;
   let zoom = 1;
   let whole = true;
+  // Whether the reader has chosen how much is seen.
+  let held = false;
 
   // -- computing --------------------------------------------------------------------------------
 
@@ -245,7 +247,7 @@
   };
 
   function arrange() {
-    picture = LAYOUT.all(open);
+    [picture, zoom, whole] = chosen();
     const { order } = picture;
     const ahead = order.filter(computed).map((unit) => ({ kind: "forward", unit }));
     const behind = [...order].reverse().filter(wanted).map((unit) => ({ kind: "backward", unit }));
@@ -320,7 +322,6 @@
     }));
     if (index < 0 && open.has(g)) index = steps.findIndex((step) => step.kind === here.kind && units.has(step.unit));
     if (index < 0) index = steps.findIndex((step) => step.kind === here.kind && step.unit === `g${g}`);
-    fit();
     show(index < 0 ? Math.min(at, steps.length - 1) : index);
   }
 
@@ -393,9 +394,14 @@
 
   function edge(from, to, number) {
     const [a, b] = [picture.boxes.get(from), picture.boxes.get(to)];
-    const [x1, y1, x2, y2] = [a.x + a.width, a.y + a.height / 2, b.x, b.y + b.height / 2];
-    const bend = Math.max(24, Math.abs(x2 - x1) / 2);
-    const d = `M${x1.toFixed(1)} ${y1.toFixed(1)}C${(x1 + bend).toFixed(1)} ${y1.toFixed(1)} ${(x2 - bend).toFixed(1)} ${y2.toFixed(1)} ${x2.toFixed(1)} ${y2.toFixed(1)}`;
+    const { down } = picture;
+    const [x1, y1] = down ? [a.x + a.width / 2, a.y + a.height] : [a.x + a.width, a.y + a.height / 2];
+    const [x2, y2] = down ? [b.x + b.width / 2, b.y] : [b.x, b.y + b.height / 2];
+    const bend = Math.max(down ? 16 : 24, Math.abs(down ? y2 - y1 : x2 - x1) / 2);
+    const [right, below] = down ? [0, bend] : [bend, 0];
+    const curve = [[x1, y1], [x1 + right, y1 + below], [x2 - right, y2 - below], [x2, y2]];
+    const [start, ...rest] = curve.map((point) => point.map((x) => x.toFixed(1)).join(" "));
+    const d = `M${start}C${rest.join(" ")}`;
     const many = number > 1 && picture.boxes.size < 60 ? text((x1 + x2) / 2, (y1 + y2) / 2 - 4, "local", number.toLocaleString("en")) : "";
     return `<g class="edge" data-from="${from}" data-to="${to}"><path d="${d}" class="line" marker-end="url(#arrow)"/><path d="${d}" class="back" marker-start="url(#back)"/>${many}</g>`;
   }
@@ -439,13 +445,19 @@
 
   const SMALLEST = 0.6;
 
-  // The whole picture where it can be read so, else the surroundings of the step.
-  function fit() {
+  // How large the whole of a picture can be shown.
+  function largest({ width, height }) {
     const view = one("graph").closest(".scroll");
-    const all = Math.min(view.clientWidth / picture.width, Math.max(320, innerHeight * 0.7) / picture.height, 1.2);
-    whole = all >= SMALLEST;
-    zoom = whole ? all : 0.85;
-    scale();
+    return Math.min(view.clientWidth / width, Math.max(320, innerHeight * 0.7) / height, 1.2);
+  }
+
+  // From left to right, or down where that is seen larger; whole where it can be read so, else the
+  // surroundings of the step.
+  function chosen() {
+    const [across, down] = [false, true].map((way) => LAYOUT.all(open, way));
+    const best = largest(down) > 1.2 * largest(across) ? down : across;
+    const all = largest(best);
+    return [best, all < SMALLEST ? 0.85 : all, all >= SMALLEST];
   }
 
   function scale() {
@@ -457,14 +469,14 @@
   function center() {
     const box = picture.boxes.get(steps[at].unit);
     const view = one("graph").closest(".scroll");
-    if (!box) return;
+    if (!box) return view.scrollTo(0, 0);
     view.scrollLeft = zoom * (box.x + box.width / 2) - view.clientWidth / 2;
     view.scrollTop = zoom * (box.y + box.height / 2) - view.clientHeight / 2;
   }
 
   function zoomBy(factor) {
     zoom = Math.max(0.05, Math.min(3, zoom * factor));
-    whole = false;
+    [whole, held] = [false, true];
     scale();
     center();
   }
@@ -638,7 +650,7 @@
       arrange();
       show(Math.max(0, steps.findIndex((step) => step.unit === unit)));
     }
-    whole = false;
+    [whole, held] = [false, true];
     if (zoom < SMALLEST) zoom = 0.85;
     scale();
     center();
@@ -673,13 +685,12 @@
     one("previous").addEventListener("click", () => show(at - 1));
     one("next").addEventListener("click", () => show(at + 1));
     one("whole").addEventListener("click", () => {
-      const view = one("graph").closest(".scroll");
-      whole = true;
-      zoom = Math.min(view.clientWidth / picture.width, Math.max(320, innerHeight * 0.7) / picture.height, 1.2);
+      [whole, held] = [true, false];
+      zoom = largest(picture);
       scale();
     });
     one("here").addEventListener("click", () => {
-      whole = false;
+      [whole, held] = [false, true];
       zoom = Math.max(zoom, 0.85);
       scale();
       center();
@@ -689,11 +700,15 @@
     one("close").addEventListener("click", () => {
       open.clear();
       arrange();
-      fit();
       show(at);
     });
     addEventListener("hashchange", () => go(location.hash));
-    addEventListener("resize", () => whole && fit());
+    addEventListener("resize", () => {
+      if (held) return;
+      arrange();
+      markGraph();
+      if (!whole) center();
+    });
     document.addEventListener("keydown", (event) => {
       const box = event.target.closest?.("#graph [data-unit]");
       if (box && (event.key === "Enter" || event.key === " ")) {
@@ -741,7 +756,6 @@
   addEventListener("beforeprint", () => (one("all").open = true));
   compute();
   arrange();
-  fit();
   listen();
   if (!go(location.hash)) show(0, false);
 })();

@@ -85,9 +85,13 @@ def html(w: Lesson) -> str:
 
 
 def notebook(page: str, title: str) -> str:
-    """A page in a frame of its own, for a notebook's cell: its style and script stay inside."""
+    """A page in a frame of its own, for a notebook's cell: its style and script stay inside.
+
+    It is no higher than the window, and its lower edge can be drawn.
+    """
     return (
-        f'<iframe sandbox="allow-scripts" width="100%" height="760" frameborder="0" '
+        '<iframe sandbox="allow-scripts" frameborder="0" '
+        'style="width: 100%; height: min(760px, 85vh); resize: vertical" '
         f'title="{escape(title, quote=True)}" srcdoc="{escape(page, quote=True)}"></iframe>'
     )
 
