@@ -46,7 +46,7 @@ def difference(
     floor = max(*map(abs, gradient), 1e-7 * large)
     scale = max(1.0, *(abs(claim.number(point, claim.leaves[i])) for i in direction))
     said: list[float] = []
-    steady = False
+    steady, step = False, 0.0
     for exponent in _STEPS:
         step = scale * 2.0**exponent
         estimates = _extrapolated(claim, point, direction, values, step)
