@@ -487,16 +487,20 @@ def _check_name(name: str) -> None:
 
 
 def _asked(graph: Graph, nodes: Sequence[int], options: Options) -> tuple[Graph, list[int]]:
-    """A graph of the outputs alone, followed for statements by some in their stable form: which.
+    """A graph of the outputs alone, followed by some in their stable form: which.
 
-    Those are the outputs that are there beside their derivatives. What is differentiated is the
-    stable form, so most of it is computed anyway.
+    Those are the outputs that are there beside their derivatives, in every target. What is
+    differentiated is the stable form, so most of it is computed anyway.
     """
     known: dict[int, int] = {}
-    if options.rules is not None and find_target(options.target).arrays:
+    if options.rules is not None:
         known = {k: graph.stable_forms.get(node, node) for k, node in enumerate(nodes)}
         known = {k: form for k, form in known.items() if form != nodes[k]}
     asked, images = rewritten(graph, [*nodes, *known.values()])
+    for (root, leaf), adjoint in graph.gradients.items():  # of what is asked for as the form itself
+        of = [images.get(node) for node in (graph.stable_forms.get(root, root), leaf, adjoint)]
+        if None not in of:
+            asked.gradients.setdefault((of[0], of[1]), of[2])
     differentiated = {root for root, _ in asked.gradients}
     twins = [k for k in known if images[nodes[k]] in differentiated]
     forms = [known[k] for k in twins]
