@@ -103,6 +103,11 @@ class Recipe:
         signed = tuple(signatures)
         return cls(known, graph, outputs, signed, tuple(stacked), options, asked, reduce)
 
+    @property
+    def holds_arrays(self) -> bool:
+        """Whether arrays are computed with, or taken and not needed."""
+        return bool(self.graph.shapes) or any(s.holds_arrays for s in self.signatures)
+
     def __reduce__(self) -> str | tuple[Any, ...]:
         """What it is compared by is found anew: a file might say that of another function."""
         reduction = self.graph, list(self.stacked)
@@ -160,7 +165,7 @@ def build(recipe: Recipe) -> Built:
     options = recipe.options
     target = find_target(options.target)
     if not target.takes_statements:
-        _check_scalars(recipe.graph, target.name)
+        _check_scalars(recipe, target.name)
     graph = simplified_graph(recipe)
     program: Program | ArrayFunction | None = None
     told: tuple[Any, ...] = ()
@@ -202,15 +207,15 @@ def _is_rolled(recipe: Recipe) -> bool:
     graph, target = recipe.graph, find_target(recipe.options.target)
     single = recipe.options.dtype == "float32"  # which code for numbers one by one knows nothing of
     least = target.rolled_from
-    large = least is not None and (single or graph.shapes or len(graph) >= least)
-    return target.arrays or bool(large)
+    large = single or recipe.holds_arrays or len(graph) >= (least or 0)
+    return target.arrays or (least is not None and large)
 
 
 def _is_irregular(function: ArrayFunction, recipe: Recipe) -> bool:
     """Whether statements stand for so few nodes that the target writes these one by one."""
     if find_target(recipe.options.target).arrays or recipe.options.dtype == "float32":
         return False
-    if recipe.graph.shapes:
+    if recipe.holds_arrays:
         return False
     count, nodes = len(function.instructions), len(recipe.graph)
     return count > MOST or count * OFTEN > nodes or _grids(function) > GRID * nodes
@@ -252,8 +257,16 @@ build_once = lru_cache(maxsize=64)(build)
 """`build`, remembering the functions it built last."""
 
 
-def _check_scalars(graph: Graph, target: str) -> None:
+def _check_scalars(recipe: Recipe, target: str) -> None:
     """Refuse arrays where code is made of single numbers."""
+    for signature in recipe.signatures:
+        if signature.holds_arrays and not recipe.graph.shapes:
+            raise ShapeError(
+                f"argument {signature.name!r} has an array, which no output needs, and the "
+                f"{target} target computes with numbers: leave it out, or compile with "
+                "target='numpy' or 'native'"
+            )
+    graph = recipe.graph
     for node in graph.shapes:
         if graph.shapes[node]:
             expr = graph[node]

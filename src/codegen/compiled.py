@@ -173,7 +173,7 @@ class Compiled:
             assert self._prepare is not None
             assert self._scalars is not None
             scalars = self._scalars()  # they know which rule each number is of
-            plain = self._prepare(arguments) if self.recipe.graph.shapes else arguments
+            plain = self._prepare(arguments) if self.recipe.holds_arrays else arguments
             scalars.run(*as_floats(scalars, flattened(program.groups, plain)), check=True)
             return self.function(*self._prepare(arguments))
         try:
@@ -212,7 +212,7 @@ class Compiled:
 
     def _savable(self, ending: str) -> str:
         """What else may be done where no file of this ending can be made."""
-        arrays = bool(self.recipe.graph.shapes)
+        arrays = self.recipe.holds_arrays
         ways = [] if arrays else ["compile with target='python'"]
         if ending == ".c" and arrays:
             ways.append("compile with target='native'")
@@ -265,7 +265,7 @@ class Compiled:
             return write_bytes(path, onnx_model(_statements(self.recipe)))
         program = self.program
         if ending == ".c":
-            few = not self.recipe.graph.shapes and len(self.recipe.graph) <= WRITTEN_OUT
+            few = not self.recipe.holds_arrays and len(self.recipe.graph) <= WRITTEN_OUT
             double = self.recipe.options.dtype == "float64"
             if self.target == "native" and isinstance(program, ArrayFunction) and few and double:
                 program = _scalar_program(self.recipe)
@@ -511,7 +511,7 @@ def _asked(graph: Graph, nodes: Sequence[int], options: Options) -> tuple[Graph,
 def _scalar_program(recipe: Recipe) -> Program:
     """The program of the same outputs number by number, as it was before arrays were found."""
     options = recipe.options._replace(target="python", dtype="float64")
-    if recipe.graph.shapes:
+    if recipe.holds_arrays:
         recipe = _unrolled(recipe)
     program = build(replace(recipe, options=options)).program
     assert isinstance(program, Program)

@@ -29,6 +29,11 @@ class Signature:
     batched: bool
     shapes: tuple[Shape, ...] = ()
 
+    @property
+    def holds_arrays(self) -> bool:
+        """Whether a leaf of it is an array."""
+        return any(self.shapes)
+
 
 def lower(
     graph: Graph,

@@ -46,7 +46,7 @@ def difference(
     floor = max(*map(abs, gradient), 1e-7 * large)
     scale = max(1.0, *(abs(claim.number(point, claim.leaves[i])) for i in direction))
     said: list[float] = []
-    steady = False
+    steady, step = False, 0.0
     for exponent in _STEPS:
         step = scale * 2.0**exponent
         estimates = _extrapolated(claim, point, direction, values, step)
@@ -63,7 +63,7 @@ def difference(
         near = max(1e-2 * abs(quotient), noise)
         steady = bool(said) and abs(quotient - said[-1]) <= near
         said.append(quotient)
-    if not steady:
+    if not steady or not _is_resolved(claim, point, direction, claimed, step):
         return None
     error = relative(abs(said[-1] - claimed), max(floor, abs(claimed)))
     return Difference(claimed, said[-1], error, False)
@@ -88,10 +88,7 @@ def _extrapolated(
     for h in (step, step / 2, step / 4):
         ends = []
         for side in (h, -h):
-            moved = {**point, **frozen}
-            for i, component in direction.items():
-                leaf = claim.leaves[i]
-                moved[leaf] = claim.number(point, leaf) + side * component
+            moved = {**_moved(claim, point, direction, side), **frozen}
             there = claim.values(moved, claim.primal)
             if not math.isfinite(there[claim.root]) or claim.branches(there) != branch:
                 return None
@@ -99,3 +96,30 @@ def _extrapolated(
         quotients.append((ends[0] - ends[1]) / (2 * h))
     coarse, middle, fine = quotients
     return (4 * middle - coarse) / 3, (4 * fine - middle) / 3
+
+
+def _moved(
+    claim: Claim, point: Mapping[int, float], direction: Mapping[int, float], by: float
+) -> dict[int, float]:
+    """The point, so far along the direction."""
+    leaves = {claim.leaves[i]: component for i, component in direction.items()}
+    return {**point, **{n: claim.number(point, n) + by * c for n, c in leaves.items()}}
+
+
+def _is_resolved(
+    claim: Claim,
+    point: Mapping[int, float],
+    direction: Mapping[int, float],
+    claimed: float,
+    step: float,
+) -> bool:
+    """Whether the claimed derivative is about the same beside the point, so that steps can see it.
+
+    Nothing of sin(exp(exp(x))) for a large x is seen in steps that pass many of its waves.
+    """
+    for side in (step, -step):
+        values = claim.values(_moved(claim, point, direction, side), claim.live)
+        there = sum(values[claim.gradient[i]] * sign for i, sign in direction.items())
+        if not abs(there - claimed) <= 1e-2 * abs(claimed):
+            return False
+    return True

@@ -192,17 +192,17 @@ def fit(
             run.write()
             bar.close()
             saved.write()
-    seconds = time.perf_counter() - start
-    return History(
-        run.losses,
-        stopped,
-        seconds,
-        made.step.target,
-        made.reason,
-        looks.loss if looks is not None else [],
-        looks.found if looks is not None else {},
-        Standing(rule, run.remembered(), len(sample.parameters), batches.state()),
-    )
+        seconds = time.perf_counter() - start
+        return History(
+            run.losses,
+            stopped,
+            seconds,
+            made.step.target,
+            made.reason,
+            looks.loss if looks is not None else [],
+            looks.found if looks is not None else {},
+            Standing(rule, run.remembered(), len(sample.parameters), batches.state()),
+        )
 
 
 def _standing(resume: Any, checkpoint: Any, rule: Optimizer, parameters: int) -> Checkpoint | None:

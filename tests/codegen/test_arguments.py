@@ -340,3 +340,26 @@ def test_no_samples_are_an_empty_list_or_an_array_of_length_zero(target):
     f = wg.compile({"A": A}, {"s": A.sum(), "t": A * 2}, batch="A", target=target)
     for nobody in ([], (), np.zeros(0), np.zeros((0, 2, 3))):
         assert f(nobody)["s"] == 0.0
+
+
+@pytest.mark.parametrize("target", ["numpy", "native"])
+@pytest.mark.parametrize("batch", [(), ("A",), ("s", "A")])
+@pytest.mark.parametrize("check", [False, True])
+def test_an_array_that_no_output_needs_is_checked_like_others(target, batch, check):
+    g = wg.Graph()
+    s, A = g.input("s"), g.array("A", (2, 3))
+    f = wg.compile({"s": s, "A": A}, s.log() * 2, target=target, batch=batch, check=check)
+    given = [[1.0, 1.0] if "s" in batch else 1.0, np.ones((2, 2, 3) if batch else (2, 3))]
+    for whole in (given[1], given[1].tolist()):
+        assert f(given[0], whole) == 0.0
+    with pytest.raises(wg.ShapeError, match=r"'A' has shape"):
+        f(given[0], np.ones(6))
+    assert f.verify(seconds=0.0)
+
+
+@pytest.mark.parametrize("target", ["python", "javascript"])
+def test_an_array_that_no_output_needs_is_refused_where_there_are_none(target):
+    g = wg.Graph()
+    inputs = {"s": g.input("s"), "A": g.array("A", (2, 3))}
+    with pytest.raises(wg.ShapeError, match="argument 'A' has an array, which no output needs"):
+        wg.compile(inputs, inputs["s"] * 2, target=target)

@@ -202,3 +202,17 @@ def test_a_parameter_of_numpys_kind_is_saved_as_its_number(tmp_path):
     with pytest.raises(OperandError, match="'w0_0_0' is 'x'"):
         net.save(tmp_path / "net.json")
     assert numbers(wg.load(tmp_path / "net.json"))[1] == 3
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_an_interrupt_after_the_last_step_does_not_lose_the_history(target, monkeypatch):
+    net = line()
+    remembered = training.Run.remembered
+
+    def interrupted(run):
+        signal.raise_signal(signal.SIGINT)
+        return remembered(run)
+
+    monkeypatch.setattr(training.Run, "remembered", interrupted)
+    history = wg.fit(net, [[1.0, 0.5]], [0.5], epochs=3, target=target)
+    assert (history.stopped, len(history.loss)) == ("finished", 3)

@@ -414,9 +414,10 @@ def test_on_a_kink_nothing_is_compared_and_that_is_said(leaves):
 
 def test_differences_that_cannot_be_trusted_are_not(leaves):
     x, _ = leaves
-    verification = verify((x * 1e12).sin(), x)
-    assert kinds(verification) == {"finite differences"}
-    assert "nothing compared" in str(verification)
+    for steep, at in ((x * 1e12).sin(), None), ((x * 1e30).cos(), 0.5), (x.exp().exp().sin(), 6.0):
+        verification = verify(steep, x, at=None if at is None else {x: at})
+        assert kinds(verification) == {"finite differences"}
+        assert "nothing compared" in str(verification)
 
 
 def test_digits_lost_to_cancellation_are_made_up_for(leaves):

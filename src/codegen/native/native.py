@@ -48,10 +48,10 @@ def load(source: Source) -> Callable[..., Any]:
 
 def prepare(program: Program | ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """A function that makes arguments floats, lists of them and arrays of the code's numbers."""
-    if isinstance(program, ArrayFunction) and (
-        program.survey is None or program.dtype == "float32"
-    ):
-        return _arrays(program)
+    if isinstance(program, ArrayFunction):
+        shaped = any(group.scalar and group.row for group in program.groups)
+        if program.survey is None or program.dtype == "float32" or shaped:
+            return _arrays(program)
 
     def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
         plain = as_floats(cast(Any, program), arguments)
