@@ -256,16 +256,18 @@ class Compiled:
         A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
         compiled and run it checks its gradients by finite differences. Scalars are computed there
         operation by operation, bit for bit as the python target does; arrays as users write them,
-        and what the native target makes loops of in graphs of more than 20,000 nodes, are loops
-        there too, in float64.
+        and what the native target makes loops of in graphs of more than 20,000 nodes or in float32,
+        are loops there too, in numbers of the function's dtype. In float32 the file compares itself
+        with the same in float64, too.
         """
         ending = format_of(path, "compiled function", (".c", ".onnx", ".py"))
         if ending == ".onnx":
             return write_bytes(path, onnx_model(_statements(self.recipe)))
         program = self.program
         if ending == ".c":
-            scalars = not self.recipe.graph.shapes and len(self.recipe.graph) <= WRITTEN_OUT
-            if self.target == "native" and isinstance(program, ArrayFunction) and scalars:
+            few = not self.recipe.graph.shapes and len(self.recipe.graph) <= WRITTEN_OUT
+            double = self.recipe.options.dtype == "float64"
+            if self.target == "native" and isinstance(program, ArrayFunction) and few and double:
                 program = _scalar_program(self.recipe)
             if isinstance(program, Program):
                 return write_text(path, c_text(program, self.values, self.derivatives))

@@ -6,13 +6,17 @@ again) and what a trace assumes: that these names still stand for the same thing
 
 from __future__ import annotations
 
+import builtins
 import dis
+import os
 import re
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MappingView
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import product
+from io import IOBase
+from itertools import product, starmap
 from random import Random
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
@@ -21,7 +25,7 @@ from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
 from ..ops.shapes import is_array
 from .contents import Variable
-from .lines import is_foreign
+from .lines import Line, is_foreign, line_of
 from .structure import MAX_DEPTH
 
 MAX_LOOKED_AT: Final = 300_000
@@ -33,6 +37,8 @@ MAX_COPIED: Final = 20_000
 _LOADS: Final = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 _SIMPLE: Final = (int, float, bool, str, bytes, type(None))
 _CONTAINERS: Final = (list, tuple, dict)
+_LISTED: Final[tuple[Any, ...]] = (set, frozenset, deque, bytearray, array, memoryview, MappingView)
+_ENVIRONMENT: Final = frozenset({"environ", "getenv"})
 _MISSING: Final = object()
 _OURS: Final = __name__.partition(".")[0]
 
@@ -51,7 +57,10 @@ class Reach:
     generators   of random numbers, Python's and NumPy's
     containers   what may be written into, by name: lists, dicts, arrays, and objects
     variables    closures and globals
+    iterators    what gives something else each time it is asked, by name
+    drained      the same, as attributes of objects: some method may read from them
     used         the names of globals and attributes that the code reads
+    identity     a line that asks which of two things is which, other than of constants and classes
     complete     whether everything was looked at
     """
 
@@ -61,7 +70,10 @@ class Reach:
     generators: list[Any] = field(default_factory=list)
     containers: list[tuple[str, Any]] = field(default_factory=list)
     variables: list[Variable] = field(default_factory=list)
+    iterators: list[tuple[str, Any]] = field(default_factory=list)
+    drained: list[tuple[str, Any]] = field(default_factory=list)
     used: frozenset[str] = frozenset()
+    identity: Line | None = None
     complete: bool = True
 
 
@@ -93,7 +105,7 @@ class _Walk:
 
     def go(self) -> None:
         """Look at everything, and then keep the assumptions that matter."""
-        containers: list[tuple[str, Any]] = []
+        containers = self.found.containers
         while (self._queue or self._look_up()) and len(self._seen) < MAX_LOOKED_AT:
             name, thing = self._queue.popleft()
             if isinstance(thing, _SIMPLE) or id(thing) in self._seen:
@@ -101,6 +113,8 @@ class _Walk:
             self._seen[id(thing)] = thing
             if isinstance(thing, Value):
                 self.found.names.setdefault(thing, name)
+                own = {key: item for key, item in vars(thing).items() if key != "_backward"}
+                self._items(name, thing, own)
                 if type(thing) is not Value:
                     self._class(type(thing))
             elif isinstance(thing, (FunctionType, MethodType)) or _wrapped(thing) is not None:
@@ -108,6 +122,8 @@ class _Walk:
             elif isinstance(thing, _CONTAINERS):
                 containers.append((name, thing))
                 self._items(name, thing, thing)
+                if getattr(thing, "__dict__", None):
+                    self._items(name, thing, attributes_of(thing))
             elif is_array(thing):
                 containers.append((name, thing))
                 if thing.dtype == object:
@@ -128,10 +144,21 @@ class _Walk:
             elif has_attributes(thing):
                 containers.append((name, thing))
                 self._items(name, thing, attributes_of(thing))
+                if isinstance(thing, _LISTED):
+                    self._items(name, thing, _held(thing))
                 self._class(type(thing))
+            elif isinstance(thing, _LISTED):
+                containers.append((name, thing))
+                self._items(name, thing, _held(thing))
+            elif isinstance(thing, Iterator) and not isinstance(thing, IOBase):
+                self.found.iterators.append((name, thing))
+        found = self.found.iterators
+        kept = [pair for pair in found if self._attribute.get(id(pair[1])) in self._used]
+        self.found.drained = kept
+        self.found.iterators = [pair for pair in found if id(pair[1]) not in self._attribute]
         self.found.complete = not self._queue
         self.found.used = frozenset(self._used)
-        self.found.containers = containers
+        self.found.identity = next(filter(None, starmap(_comparing, self.found.codes)), None)
         self._assume(containers)
 
     def _items(self, name: str, thing: Any, held: Any) -> None:
@@ -139,8 +166,9 @@ class _Walk:
         for key, item in list(pairs):
             if not isinstance(item, _SIMPLE):
                 self._queue.append((f"{name}_{_part(key)}" if name else _part(key), item))
-                if held is not thing:
-                    self._attribute.setdefault(id(item), str(key))
+                if isinstance(held, dict) and held is not thing:
+                    if not _is_wrapping(thing):
+                        self._attribute.setdefault(id(item), str(key))
                 elif isinstance(item, _CONTAINERS):
                     self._inner.add(id(item))
 
@@ -178,6 +206,11 @@ class _Walk:
         names = function.__globals__
         codes = list(_codes(function.__code__))
         self.found.codes += [(code, names) for code in codes]
+        read = partial(_made_of, function)
+        self.found.assumptions.append((read, read(), function.__name__))
+        if vars(function):
+            self.found.containers.append((function.__name__, function))
+            self._items(function.__name__, function, vars(function))
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             self.enter("default", default)
         for name, cell in zip(
@@ -186,6 +219,8 @@ class _Walk:
             self._read(Variable(name, _cell_reader(cell), partial(setattr, cell, "cell_contents")))
         for name in sorted({name for code in codes for name in _loaded(code)}):
             self._used.add(name)
+            if name in _ENVIRONMENT:
+                self.enter("environ", os.environ)
             if name in names:
                 self._read(_global(names, name))
         for name in sorted({name for code in codes for name in _assigned(code)}):
@@ -210,16 +245,17 @@ class _Walk:
             items = held.values() if isinstance(held, dict) else held
             if any(id(item) in leading for item in items):
                 leading.add(id(thing))
-            if not isinstance(thing, _CONTAINERS) and not is_array(thing):
+            holds = isinstance(thing, (*_CONTAINERS, *_LISTED)) or is_array(thing)
+            if not holds or getattr(thing, "__dict__", None):
                 self._attributes(name, thing, leading)
-            elif id(thing) not in self._inner:
+            if holds and id(thing) not in self._inner:
                 key = self._attribute.get(id(thing))
                 if id(thing) in leading or key is None or key in self._used:
                     self._contents(name, thing, id(thing) in leading)
 
     def _attributes(self, name: str, thing: Any, leading: set[int]) -> None:
         """Assume the attributes that code names and that are numbers, text or lead to Values."""
-        every = type(thing).__module__.partition(".")[0] == _OURS
+        every = type(thing).__module__.partition(".")[0] == _OURS or _is_wrapping(thing)
         for key, item in attributes_of(thing).items():
             known = isinstance(item, _SIMPLE) or id(item) in leading
             if known and (every or key in self._used):
@@ -236,6 +272,9 @@ class _Walk:
             elif thing.size <= MAX_COPIED:
                 self.found.assumptions.append((partial(_bytes, thing), _bytes(thing), name))
             return
+        if isinstance(thing, _LISTED):
+            self.found.assumptions.append((partial(_held, thing), _held(thing), name))
+            return
         deep = leads or _size(thing) <= MAX_COPIED
         self.found.assumptions.append((partial(_itself, thing), _copied(thing, deep), name))
 
@@ -244,9 +283,21 @@ def _held(thing: Any) -> Any:
     """What a container or an object holds: a list or a dict."""
     if isinstance(thing, _CONTAINERS):
         return thing
+    if isinstance(thing, _LISTED):
+        return list(thing)
     if is_array(thing):
         return list(thing.ravel()) if thing.dtype == object else []
     return attributes_of(thing)
+
+
+def _made_of(function: FunctionType) -> tuple[Any, ...]:
+    """What of a function may be exchanged, as reloading does."""
+    return function.__code__, function.__defaults__, function.__kwdefaults__
+
+
+def _is_wrapping(thing: Any) -> bool:
+    """Whether code of Python's own reads what an object keeps, as `UserDict`'s does."""
+    return any(base.__module__ in ("collections", "os") for base in type(thing).__mro__)
 
 
 def has_attributes(thing: Any) -> bool:
@@ -410,6 +461,27 @@ def _loaded(code: CodeType) -> Iterator[str]:
     for instruction in dis.get_instructions(code):
         if instruction.opname.startswith(_LOADS):
             yield str(instruction.argval)
+
+
+def _comparing(code: CodeType, names: dict[str, Any]) -> Line | None:
+    """Where code says `is` of what may be Values, or calls `id`."""
+    before, number = None, code.co_firstlineno
+    for step in dis.get_instructions(code):
+        at = step.positions
+        number = (at and at.lineno) or number
+        asks = step.opname == "IS_OP" and before is not None and _may_be_value(before, names)
+        if asks or (step.opname == "LOAD_GLOBAL" and step.argval == "id" and "id" not in names):
+            return line_of(code.co_filename, number)
+        before = step
+    return None
+
+
+def _may_be_value(step: dis.Instruction, names: dict[str, Any]) -> bool:
+    """Whether what an instruction puts on the stack may be a Value; no constant and no class."""
+    if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        found = names.get(step.argval, getattr(builtins, step.argval, None))
+        return isinstance(found, Value)
+    return step.opname != "LOAD_CONST"
 
 
 def _assigned(code: CodeType) -> Iterator[str]:
