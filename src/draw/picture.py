@@ -70,7 +70,7 @@ def inline_svg(picture: Any) -> str:
 
 
 _WIDTH: Final = re.compile(r'<svg[^>]*\bwidth="([\d.]+)pt"')
-_SHRUNK: Final = 1_200
+_SHRUNK: Final = 900
 """The width in points up to which a picture fits the page."""
 
 
