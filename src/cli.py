@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 
 from .derive.backward import grad
 from .errors import OperandError, SettingError, SizeError, UnknownNameError, WengertError, shorten
-from .explain.command import add_arguments
+from .explain.command import add_arguments, add_practice_arguments
 from .graph.evaluation import evaluate
 from .graph.expr import Expr, Graph
 from .graph.formula import name_latex, number_latex
@@ -115,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
 
     explain = add("explain", _explain, "Show the chain rule on a formula, step by step.")
     add_arguments(explain)
+
+    practice = add("practice", _practice, "Differentiate a fresh expression, asked step by step.")
+    add_practice_arguments(practice)
 
     verify = add("verify", _verify, "Check the derivatives of a formula by sympy and numbers.")
     _add_formula(verify)
@@ -332,6 +335,12 @@ def _explain(options: Any) -> int:
     from .explain.command import run
 
     return run(options)
+
+
+def _practice(options: Any) -> int:
+    from .explain.command import practice
+
+    return practice(options)
 
 
 def _verify(options: Any) -> int:

@@ -19,6 +19,7 @@ from .arrays.roll import Rolled
 from .arrays.statements import Statement
 from .codegen.compiled import Compiled
 from .draw.draw import draw_dot
+from .draw.picture import inline_svg
 from .errors import WengertError
 from .graph.expr import Graph
 from .graph.value import Value
@@ -74,15 +75,9 @@ def _svg(draw: Callable[[], graphviz.Digraph]) -> str:
         picture = draw()
         if len(picture.body) > MAX_LINES:
             return ""
-        text: str = picture.pipe(format="svg", encoding="utf-8")
+        return inline_svg(picture)
     except (WengertError, graphviz.ExecutableNotFound, graphviz.CalledProcessError):
         return ""
-    # Boxes are as wide as Helvetica needs; in place of it a browser may have a wider font.
-    return text[text.index("<svg") :].replace("<svg", f'<svg style="{_AS_WIDE}"', 1)
-
-
-_AS_WIDE: Final = "font-size-adjust: ch-width 0.556"
-"""A zero as wide as Helvetica's."""
 
 
 def _picture(draw: Callable[[], graphviz.Digraph]) -> Bundle:

@@ -452,6 +452,15 @@ def test_explain_shows_mistakes_and_asks(run, monkeypatch):
     assert "0 of 1 right without looking, 1 after a hint" in out
 
 
+def test_practice_asks_about_a_fresh_expression(run, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\nq\n"))
+    code, out, _ = run("practice", "--level", "2", "--seed", "1")
+    assert code == 0
+    assert out.startswith("L = ")
+    assert "\nat a = " in out
+    assert "0 of 1 right without looking." in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -42,6 +42,9 @@ class Rolled:
         """The statements of the program, each of which prints as index notation."""
         return self.program.statements
 
+    def __repr__(self) -> str:
+        return f"<Rolled: {len(self.statements)} statements, {self.report}>"
+
     def __str__(self) -> str:
         return str(self.program)
 

@@ -228,12 +228,25 @@ def draw_groups(
                 counts[box[source], box[target]] += 1
                 if graph.origins[node] is not None:
                     backward.add((box[source], box[target]))
-    for (tail, head), count in counts.items():
+    place = {name: _in_order(title) for title, name in box.items()}
+    if any(layer for layer, _ in place.values()):
+        # What reads a box stands in the order of its edges, so neurons do in theirs.
+        picture.attr(ordering="out")
+    for (tail, head), count in sorted(counts.items(), key=lambda edge: place[edge[0][1]]):
         style = DERIVED if (tail, head) in backward else {}
         picture.edge(tail, head, **({"label": f"{count:,}"} if count > 1 else {}), **style)
     note = f"{len(live):,} nodes in {len(members):,} boxes; a number on an edge counts edges"
     dashed = "; dashed: derived by grad" if backward else ""
     caption(picture, f"{note}{dashed}; collapse=False draws every node")
+
+
+def _in_order(title: str) -> tuple[str, int]:
+    """What sorts the neurons of a layer."""
+    match = _NEURON.fullmatch(title)
+    return (f"{match[1] or ''}{match[3]}", int(match[2])) if match else ("", 0)
+
+
+_NEURON: Final = re.compile(r"(backward of )?neuron (\d+) of (layer \d+)")
 
 
 def _places(graph: Graph, live: Sequence[int]) -> dict[int, Place]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,24 @@ def new_picture(format: str, rankdir: str) -> graphviz.Digraph:
     )
 
 
+def inline_svg(picture: Any) -> str:
+    """A picture as SVG for the middle of a page, where it is no wider than the page.
+
+    One that would be shrunk to less than half in a notebook keeps its size. Boxes are as wide as
+    Helvetica needs; in place of it a browser may have a wider font.
+    """
+    text: str = picture.pipe(format="svg", encoding="utf-8")
+    text = text[text.index("<svg") :]
+    width = _WIDTH.search(text)
+    fits = " max-width: 100%; height: auto;" if width and float(width[1]) <= _SHRUNK else ""
+    return text.replace("<svg", f'<svg style="font-size-adjust: ch-width 0.556;{fits}"', 1)
+
+
+_WIDTH: Final = re.compile(r'<svg[^>]*\bwidth="([\d.]+)pt"')
+_SHRUNK: Final = 900
+"""The width in points up to which a picture fits the page."""
+
+
 @functools.cache
 def _picture_class() -> Any:
     """`graphviz.Digraph`, rendering through graphviz-pure wherever there is no `dot`.
@@ -66,6 +85,18 @@ def _picture_class() -> Any:
 
     class Picture(graphviz.Digraph):  # type: ignore[misc, unused-ignore]
         """A `graphviz.Digraph` without need of Graphviz, whose files are whole or not there."""
+
+        def __repr__(self) -> str:
+            return f"<picture of {sum(' -> ' in line for line in self.body):,} edges>"
+
+        def _repr_mimebundle_(
+            self, include: Any = None, exclude: Any = None, **_: Any
+        ) -> dict[str, str]:
+            """What a notebook shows; why there is no picture, where there is none."""
+            try:
+                return {"image/svg+xml": inline_svg(self)}
+            except graphviz.ExecutableNotFound as missing:
+                return {"text/plain": str(missing)}
 
         def save(self, filename: Any = None, directory: Any = None, **options: Any) -> str:
             """As `graphviz.Digraph.save`: write the DOT source, and answer the path."""

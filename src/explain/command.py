@@ -12,6 +12,7 @@ from typing import Final
 from ..errors import FormulaError, MissingExtraError, shorten
 from ..notation.formulas import read_formulas
 from ..storage import write_text
+from ..terminal import columns, painted, wrapped
 from . import explain
 from .mistakes import titles
 from .walkthrough import Walkthrough
@@ -56,6 +57,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--collapse", action="store_true", help="one step for each named part")
     parser.add_argument("--html", metavar="FILE", default=None, help="write it as one HTML page")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def add_practice_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give the parser the arguments of `wengert practice`."""
+    parser.add_argument(
+        "--level",
+        type=int,
+        choices=(1, 2, 3),
+        default=1,
+        help="1 sums and products (the default), 2 a leaf used twice, 3 functions inside",
+    )
+    parser.add_argument("--seed", type=int, default=None, help="the same expression every time")
+
+
+def practice(args: argparse.Namespace) -> int:
+    """Carry out `wengert practice`: be asked about an expression that was not there before."""
+    from .practice import fresh
+
+    return ask(fresh(args.level, args.seed))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -120,25 +140,27 @@ def write_html(w: Walkthrough, path: str) -> Path:
 def ask(w: Walkthrough, read: Callable[[str], str] = input) -> int:
     """Ask the questions one by one, judge what is typed, and count."""
     questions = w.questions
-    _write(f"{w.nodes[-1].name} = {w.formula.text}\n")
+    _say(f"{w.nodes[-1].name} = {w.formula.text}", "1")
     if w.values:
-        _write(f"at {', '.join(f'{n} = {x:g}' for n, x in w.values.items())}\n")
-    _write(
+        _say(f"at {', '.join(f'{n} = {x:g}' for n, x in w.values.items())}")
+    _say(
         f"{len(questions)} questions. Type a number or a formula, ? for a hint, nothing to see the "
-        "answer, q to stop.\n"
+        "answer, q to stop."
     )
     found: list[bool] = []
     helped = 0
     for i, question in enumerate(questions, 1):
         given = f" ({question.given})" if question.given else ""
-        _write(f"\n{i}. {question.prompt}{given}\n")
+        _write("\n")
+        _say(f"{i}. {question.prompt}{given}", "1")
         outcome = _one_question(w, question.id, question.hint, read)
         if outcome is None:
             break
         found.append(outcome == "alone")
         helped += outcome == "helped"
     after = f", {helped} after a hint" if helped else ""
-    _write(f"\n{sum(found)} of {len(found)} right without looking{after}.\n")
+    _write("\n")
+    _say(f"{sum(found)} of {len(found)} right without looking{after}.")
     return 0
 
 
@@ -153,17 +175,30 @@ def _one_question(w: Walkthrough, id: str, hint: str, read: Callable[[str], str]
         if typed in ("q", "quit"):
             return None
         if typed == "?":
-            _write(f"{hint}\n")
+            _say(hint)
             outcome = "helped"
             continue
         verdict = w.check(id, typed or "0")
         if not typed:
-            _write(f"{verdict.answer}\n")
+            _say(verdict.answer)
             return "not"
-        _write(f"{verdict.message}{f' {verdict.answer}' if verdict.correct else ''}\n")
+        colour = _RIGHT if verdict.correct else _WRONG
+        _say(f"{verdict.message}{f' {verdict.answer}' if verdict.correct else ''}", colour)
         if verdict.correct:
             return outcome
         outcome = "helped" if "Hint:" in verdict.message else outcome
+
+
+_RIGHT, _WRONG = "32", "38;5;166"
+
+
+def _say(words: str, colour: str = "") -> None:
+    """Print a line, wrapped and coloured as the terminal takes it."""
+    for line in wrapped(words, columns(elsewhere=_UNCUT)):
+        _write((painted(line, colour) if colour else line) + "\n")
+
+
+_UNCUT: Final = 10_000
 
 
 def _json(data: object) -> str:

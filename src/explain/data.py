@@ -304,6 +304,9 @@ class Agreement(Step):
     point: Mapping[str, float]
     conclusion: str
 
+    def __repr__(self) -> str:
+        return f"<Agreement on {len(self.rows)} leaves: {self.conclusion}>"
+
 
 @dataclass(frozen=True)
 class PassChange:

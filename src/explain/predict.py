@@ -200,7 +200,8 @@ def _own(w: Lesson) -> list[Op]:
 def _answer(question: Question) -> str:
     if question.answer is None:
         return question.formula.text
-    return f"{question.formula.text} = {shown(question.answer)}"
+    number = shown(question.answer)
+    return number if number == question.formula.text else f"{question.formula.text} = {number}"
 
 
 def _plain(w: Lesson, typed: str) -> str:

@@ -3,6 +3,7 @@
 import copy
 import math
 import os
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -652,3 +653,31 @@ def test_backward_is_of_leaves(wrt):
     x = Graph().input("x")
     with pytest.raises(OperandError, match="expected True, a leaf, or a sequence of leaves"):
         draw_dot(x * x, backward=wrt)
+
+
+def test_a_notebook_shows_a_picture_within_the_page(monkeypatch):
+    drawn = draw_dot(Value(1.0, label="a") * Value(2.0, label="b"))
+    bundle = drawn._repr_mimebundle_()
+    assert bundle["image/svg+xml"].startswith('<svg style="font-size-adjust: ch-width 0.556; max-')
+    assert repr(drawn) == "<picture of 3 edges>"
+    wide = draw_dot(sum(Value(1.0, label=f"a{i}") for i in range(60)), collapse=None)
+    assert "max-width" not in wide._repr_mimebundle_()["image/svg+xml"].partition(">")[0]
+    monkeypatch.setattr("wengert.draw.picture._graphviz_pure", lambda: None)
+    assert "pictures need Graphviz" in drawn._repr_mimebundle_()["text/plain"]
+
+
+@pytest.mark.parametrize("rankdir", ["LR", "TB"])
+def test_the_neurons_of_a_layer_stand_in_order(rankdir):
+    net = MLP(3, [6, 5, 1], seed=0)
+    out = net(Graph().inputs("x", 3))
+    drawn = draw_dot(grad(out * out, net.parameters())[0], collapse="neuron", rankdir=rankdir)
+    found = {}
+    for line in drawn.pipe(format="plain", encoding="utf-8").splitlines():
+        match = re.match(r"node \S+ (\S+) (\S+) .*?(backward of )?neuron (\d+) of (layer \d)", line)
+        if match:
+            across = float(match[1]) if rankdir == "TB" else -float(match[2])
+            found.setdefault((match[3], match[5]), []).append((across, int(match[4])))
+    assert len(found) >= 4
+    for places in found.values():
+        numbers = [number for _, number in sorted(places)]
+        assert numbers == sorted(numbers)

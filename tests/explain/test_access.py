@@ -32,7 +32,8 @@ def network():
 def arrays():
     g = wg.Graph()
     X, W = g.array("X", (4, 3)), g.array("W", (2, 3))
-    return wg.explain((wg.tanh(X @ W.T) ** 2).sum(), wrt=W)
+    at = {"X": [[0.5, -1.0, 2.0]] * 4, "W": [[0.1, 0.2, -0.3]] * 2}
+    return wg.explain((wg.tanh(X @ W.T) ** 2).sum(), wrt=W, at=at)
 
 
 OPEN_ALL = "[...document.querySelectorAll('details')].forEach((part) => (part.open = true)), 1"

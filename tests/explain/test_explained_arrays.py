@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import browser
 import numpy as np
@@ -213,3 +214,35 @@ def test_elements_that_are_read_in_different_places_are_not_said_to_be_added():
     assert step(one, "row").sentence.endswith(
         "Each element is read once, so one product passes back to it."
     )
+
+
+def test_an_element_that_is_moved_moves_every_number_of_the_page(lesson, tmp_path):
+    page = lesson.save(tmp_path / "page.html")
+    moved = {**AT, "W": AT["W"].copy()}
+    moved["W"][1, 2] = 0.5
+    expected = step(lesson.at(moved), "b")
+    with browser.chromium() as tab:
+        tab.open(page)
+        tab.run(f"location.hash = 'step-{expected.id}'")
+        tab.run(
+            """(() => {
+              document.querySelectorAll(".choose")[1].querySelectorAll("button")[5].click();
+              const field = document.getElementById("exact");
+              field.value = "0.5";
+              field.dispatchEvent(new Event("input", { bubbles: true }));
+            })()"""
+        )
+        assert tab.run("document.getElementById('moving').textContent") == "W[1, 2]"
+        numbers = f"[...document.querySelectorAll('#step-{expected.id} mn[data-n]')]"
+        read = f"{numbers}.map((x) => Number(x.textContent.replace('−', '-')))"
+        assert tab.run(read) == pytest.approx(expected.values, rel=1e-5)
+        assert not tab.run("document.querySelector('.stale').hidden")
+        tab.run("document.getElementById('reset').click()")
+        assert tab.run(read) == pytest.approx(step(lesson, "b").values, rel=1e-5)
+        assert tab.complaints() == []
+
+
+def test_a_page_without_numbers_or_with_too_many_has_no_sliders(lesson, monkeypatch):
+    assert 'id="slider"' not in wg.explain(layer()[0]).html()
+    monkeypatch.setattr(sys.modules["wengert.explain.arrays.live"], "MAX_LEAVES", 10)
+    assert 'id="slider"' not in lesson.html()

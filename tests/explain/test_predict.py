@@ -9,6 +9,7 @@ import wengert as wg
 from wengert.errors import UnknownNameError
 from wengert.explain import explain
 from wengert.explain.command import ask
+from wengert.explain.practice import fresh
 from wengert.notation.formulas import read_formulas
 from wengert.notation.parse import parse
 from wengert.ops import scalar as ops
@@ -167,3 +168,26 @@ def test_an_answer_may_call_an_operation_from_outside():
     assert w.check(question.id, "cube(x)").correct
     assert not w.check(question.id, "tanh(x)").correct
     assert "cube: (x) =>" in w.html()
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_practice_is_as_hard_as_asked_and_the_same_for_a_seed(level):
+    texts = set()
+    for seed in range(8):
+        w = fresh(level, seed)
+        assert w.formula == fresh(level, seed).formula
+        assert all(abs(node.value) < 200 for node in w.nodes)
+        texts.add(w.formula.text)
+        counts = [len(w.derivation.readers[leaf]) for leaf in w.derivation.leaves]
+        assert level == 1 or max(counts) > 1
+        assert level < 3 or {"tanh", "relu", "exp"} & {node.op for node in w.nodes}
+    assert len(texts) > 4
+
+
+def test_asking_fits_a_narrow_terminal(olah, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    answers = iter(["?", "4", "", "q"])
+    ask(olah, lambda prompt: next(answers))
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 40
+    assert "nothing to see the" in " ".join(shown.split())

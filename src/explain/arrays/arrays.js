@@ -28,6 +28,78 @@
     return index >= 0;
   }
 
+  // -- numbers ----------------------------------------------------------------------------------
+
+  const OTHERS = { inf: Infinity, "-inf": -Infinity, nan: NaN };
+  const given = DATA ? DATA.given.map((x) => (typeof x === "string" ? OTHERS[x] : x)) : [];
+  const leaves = [...given];
+  let moving = 0;
+
+  function choose(leaf) {
+    moving = leaf;
+    const middle = Math.abs(given[leaf]) < 1e300 ? given[leaf] : 0;
+    const reach = Math.max(2, 2 * Math.abs(middle));
+    one("moving").textContent = DATA.names[leaf];
+    Object.assign(one("slider"), { min: middle - reach, max: middle + reach });
+    for (const field of [one("slider"), one("exact")]) field.value = String(leaves[leaf]);
+    for (const button of document.querySelectorAll("[data-leaf]")) {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.leaf) === leaf));
+    }
+  }
+
+  function renew() {
+    const values = COMPUTE(...leaves);
+    for (const button of document.querySelectorAll("[data-leaf]")) {
+      button.textContent = shown(leaves[button.dataset.leaf]);
+    }
+    for (const number of document.querySelectorAll("mn[data-n]")) {
+      const x = values[number.dataset.n];
+      number.textContent = shown(x);
+      number.classList.toggle("wrong", !Number.isFinite(x));
+    }
+    for (const range of document.querySelectorAll("[data-live]")) {
+      const [first, count] = range.dataset.live.split("-").map(Number);
+      const some = values.slice(first, first + count);
+      range.textContent = `from ${shown(Math.min(...some))} to ${shown(Math.max(...some))}`;
+    }
+    for (const figure of document.querySelectorAll("figure:has(.heat)")) heat(figure, values);
+    const moved = leaves.some((x, i) => !Object.is(x, given[i]));
+    for (const note of document.querySelectorAll(".stale")) note.hidden = !moved;
+  }
+
+  function heat(figure, values) {
+    const cells = [...figure.querySelectorAll("rect")];
+    const numbers = cells.map((cell) => values[cell.dataset.n]);
+    const largest = Math.max(...numbers.map(Math.abs).filter(Number.isFinite), 0) || 1;
+    cells.forEach((cell, i) => {
+      const strength = Number.isFinite(numbers[i]) ? Math.abs(numbers[i]) / largest : 1;
+      cell.setAttribute("fill", numbers[i] < 0 ? "#d55e00" : "#0072b2");
+      cell.setAttribute("fill-opacity", (0.06 + 0.94 * strength).toFixed(2));
+    });
+    figure.querySelector(".largest").textContent = shown(largest);
+  }
+
+  function listen() {
+    choose(0);
+    one("sliders").addEventListener("click", (event) => {
+      if (event.target.dataset.leaf) choose(Number(event.target.dataset.leaf));
+    });
+    one("sliders").addEventListener("submit", (event) => event.preventDefault());
+    one("sliders").addEventListener("input", ({ target }) => {
+      if (Number.isNaN(target.valueAsNumber)) return;
+      leaves[moving] = target.valueAsNumber;
+      const other = target.id === "slider" ? "exact" : "slider";
+      one(other).value = String(leaves[moving]);
+      renew();
+    });
+    one("reset").addEventListener("click", () => {
+      given.forEach((x, i) => (leaves[i] = x));
+      choose(moving);
+      renew();
+    });
+  }
+
+  if (DATA) listen();
   document.documentElement.classList.add("scripted");
   for (const part of document.querySelectorAll(".script")) part.hidden = false;
   one("previous").addEventListener("click", () => show(at - 1));

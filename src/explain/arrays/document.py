@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ..data import PARTS, Formula
-from ..render.blocks import Block, Heading, Inline, Line, Table, number
+from ..render.blocks import Block, Heading, Inline, Line, Spot, Table, number
 from ..words import listed, shown
 from .lesson import ArrayStep, Judged
 
@@ -53,8 +53,8 @@ def array_document(
         yield from judged_blocks(judgements)
 
 
-def step_blocks(step: ArrayStep) -> Iterator[Block]:
-    """One step."""
+def step_blocks(step: ArrayStep, first: int | None = None) -> Iterator[Block]:
+    """One step; its numbers are live where `first` is the place of the first of them on a page."""
     yield Line((step.statement,), style="strong")
     if step.matrix is not None and step.matrix.text != step.statement.text:
         yield Line(("in matrices: ", step.matrix), 1)
@@ -70,7 +70,7 @@ def step_blocks(step: ArrayStep) -> Iterator[Block]:
         yield Line((reading.element, " is read by ", *by, equals, added), 2)
     if len(step.readings) > _MOST:
         yield Line((f"… and {len(step.readings) - _MOST} readings more",), 2)
-    yield from _numbers(step)
+    yield from _numbers(step, first)
 
 
 def _times(count: int) -> str:
@@ -84,31 +84,35 @@ def _slope(by: Formula, element: Formula) -> Formula:
     )
 
 
-def _numbers(step: ArrayStep) -> Iterator[Block]:
+def _numbers(step: ArrayStep, first: int | None) -> Iterator[Block]:
     """The numbers of a step: all of a small array, the range of a large one."""
     if step.values is None or step.kind == "seed":
         return
+    flat = list(flat_values(step.values))
+    live = [number(x, None if first is None else first + i) for i, x in enumerate(flat)]
     if not step.shape:
-        yield Line(("= ", number(step.values)), 1)
+        yield Line(("= ", *live), 1)
     elif len(step.shape) <= 2 and step.shape[-1] <= _WIDEST and step.shape[0] <= _TALLEST:
-        rows = [step.values] if len(step.shape) == 1 else step.values
-        header = ("", *map(str, range(step.shape[-1])))
+        wide = step.shape[-1]
+        header = ("", *map(str, range(wide)))
+        rows = [live[i : i + wide] for i in range(0, len(live), wide)]
         names = [str(i) if len(step.shape) == 2 else "" for i in range(len(rows))]
         cells: list[tuple[Inline, ...]] = [
-            ((name,), *((number(x),) for x in row)) for name, row in zip(names, rows, strict=True)
+            ((name,), *((x,) for x in row)) for name, row in zip(names, rows, strict=True)
         ]
         yield Table(header, tuple(cells))
     else:
-        flat = list(_flat(step.values))
-        yield Line((f"from {shown(min(flat))} to {shown(max(flat))}",), 1)
+        said = f"from {shown(min(flat))} to {shown(max(flat))}"
+        yield Line((said if first is None else Spot(said, f"{first}-{len(flat)}"),), 1)
 
 
-def _flat(values: Any) -> Iterator[float]:
+def flat_values(values: Any) -> Iterator[float]:
+    """The numbers of nested lists, in order."""
     stack = [values]
     while stack:
         value = stack.pop()
         if isinstance(value, list):
-            stack += value
+            stack += value[::-1]
         else:
             yield value
 

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
-from ..data import PARTS
+from ...graph.formula import name_latex
+from ..data import PARTS, Formula, plain
+from ..page.numbers import span
 from ..page.page import PLAY, font_style, policy
 from ..page.script import read_text
-from ..render.html import blocks_html, inline_html
+from ..render.html import blocks_html, inline_html, minus
 from ..words import shown
-from .document import AGREEMENT, judged_blocks, notation, step_blocks
+from .document import AGREEMENT, flat_values, judged_blocks, notation, step_blocks
 from .lesson import ArrayStep, Judged
+from .live import Live
 
 _CELLS: Final = 64
 _SMALLEST, _LARGEST, _WIDTH = 6, 20, 480
 """The sides of a cell of a heat map, and the width of the whole."""
 
 
-def html(asked: str, steps: Sequence[ArrayStep], judgements: Sequence[Judged]) -> str:
+def html(
+    asked: str, steps: Sequence[ArrayStep], judgements: Sequence[Judged], moved: Live | None
+) -> str:
     """The page: its steps one at a time with a script, one after another without."""
     style = f"{font_style()}{read_text('page.css')}{_own('arrays.css')}"
-    code = read_text("play.js") + _own("arrays.js")
-    sections = [_section(step) for step in steps]
+    code = _program(moved) + read_text("shown.js") + read_text("play.js") + _own("arrays.js")
+    sections = [_section(step, moved) for step in steps]
     if judgements:
-        body = blocks_html(judged_blocks(judgements))
+        body = _STALE + blocks_html(judged_blocks(judgements))
         sections.append(_framed("step-agreement", AGREEMENT, PARTS[5], "Beside differences", body))
     listing = "".join(
         f'<li><a href="#step-{escape(step.id)}"><span class="visually-hidden">Step {i}: </span>'
@@ -53,7 +59,7 @@ def html(asked: str, steps: Sequence[ArrayStep], judgements: Sequence[Judged]) -
 </section>
 <section class="picture" aria-label="All statements"><h2>The program</h2>
 <ol class="program">{listing}</ol></section>
-</main>
+{_sliders(moved)}</main>
 <script>{code}</script>
 </body>
 </html>
@@ -69,9 +75,65 @@ _CONTROLS: Final = f"""<nav class="script" hidden aria-label="Steps">
 <p id="status" class="visually-hidden" role="status" aria-live="polite"></p>"""
 
 
-def _section(step: ArrayStep) -> str:
-    _, *said = step_blocks(step)
-    body = blocks_html(said) + _heat(step)
+_STALE: Final = '<p class="stale" hidden>This table is of the values given.</p>'
+
+
+def _program(moved: Live | None) -> str:
+    """What the script is told of the leaves, and the function that computes all numbers."""
+    if moved is None:
+        return "const [DATA, COMPUTE] = [null, null];\n"
+    names = [""] * len(moved.given)
+    for leaf in moved.leaves:
+        for i, row in enumerate(leaf.rows):
+            for j, place in enumerate(row):
+                index = [str(i)] * (len(leaf.rows) > 1) + [str(j)] * (len(row) > 1)
+                if place >= 0:
+                    names[place] = f"{leaf.name}[{', '.join(index)}]" if index else leaf.name
+    data = json.dumps(plain({"given": moved.given, "names": names}), allow_nan=False)
+    return f"const DATA = {data};\nconst COMPUTE = (\n{moved.source}\n);\n"
+
+
+def _sliders(moved: Live | None) -> str:
+    """The elements of the leaves, of which one at a time is moved."""
+    if moved is None:
+        return ""
+    tables = ""
+    for leaf in moved.leaves:
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{_element(place, moved)}</td>' for place in row)}</tr>"
+            for row in leaf.rows
+        )
+        name = inline_html((Formula(leaf.name, name_latex(leaf.name)),))
+        tables += f'<div class="scroll"><table class="choose"><caption>{name}</caption>'
+        tables += f"<tbody>{rows}</tbody></table></div>"
+    return (
+        '<section class="script hands" aria-label="The leaves" hidden><details id="sliders" open>'
+        "<summary>Move the leaves</summary>"
+        '<form class="sliders" aria-label="Values of the leaves"><div class="leaf">'
+        '<label for="slider" id="moving"></label><input type="range" id="slider" step="any">'
+        '<input type="number" id="exact" step="any" aria-labelledby="moving"></div></form>'
+        f'<p class="note">Choose the element that moves:</p>{tables}'
+        '<p><button type="button" id="reset">Back to the given values</button></p>'
+        "</details></section>\n"
+    )
+
+
+def _element(place: int, moved: Live) -> str:
+    if place < 0:
+        return "—"
+    text = minus(shown(moved.given[place]))
+    return f'<button type="button" data-leaf="{place}" aria-pressed="false">{text}</button>'
+
+
+def _section(step: ArrayStep, moved: Live | None) -> str:
+    first = None if moved is None else moved.first.get(step.id.partition("-")[2])
+    _, *said = step_blocks(step, first)
+
+    def slot(place: str, bracketed: bool) -> str:
+        return span(int(place), values[int(place) - (first or 0)], "mn", bracketed=bracketed)
+
+    values = list(flat_values(step.values)) if first is not None else []
+    body = blocks_html(said, slot) + _heat(step, first)
     return _framed(
         f"step-{step.id}", step.part, PARTS[step.part], inline_html((step.statement,)), body
     )
@@ -86,7 +148,7 @@ def _framed(id: str, number: int, part: str, heading: str, body: str) -> str:
     )
 
 
-def _heat(step: ArrayStep) -> str:
+def _heat(step: ArrayStep, first: int | None) -> str:
     """A matrix at a glance: blue is positive, orange negative, strong is large."""
     rows = _rows(step)
     if not rows or len(rows) > _CELLS or len(rows[0]) > _CELLS or len(rows) * len(rows[0]) < 2:
@@ -95,6 +157,7 @@ def _heat(step: ArrayStep) -> str:
     side = max(_SMALLEST, min(_LARGEST, _WIDTH // len(rows[0])))
     cells = "".join(
         f'<rect x="{side * j}" y="{side * i}" width="{side - 1}" height="{side - 1}" '
+        f'data-n="{(first or 0) + len(row) * i + j}" '
         f'fill="{"#d55e00" if x < 0 else "#0072b2"}" '
         f'fill-opacity="{0.06 + 0.94 * min(abs(x) / largest, 1.0) if x - x == 0 else 1.0:.2f}"/>'
         for i, row in enumerate(rows)
@@ -105,7 +168,7 @@ def _heat(step: ArrayStep) -> str:
         f'<figure><svg class="heat" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" role="img" aria-label="{len(rows)} rows of {len(rows[0])} numbers">'
         f"{cells}</svg><figcaption>blue: positive, orange: negative, strongest: "
-        f"{escape(shown(largest))} in size</figcaption></figure>"
+        f'<span class="largest">{escape(shown(largest))}</span> in size</figcaption></figure>'
     )
 
 

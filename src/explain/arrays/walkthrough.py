@@ -26,6 +26,7 @@ from ..render.blocks import Block
 from ..walkthrough import Walkthrough
 from .document import array_document, question
 from .lesson import ArrayStep, Judged, array_steps, judged
+from .live import live
 from .page import html
 from .program import Program, elements_named, program_of
 
@@ -97,7 +98,8 @@ class ArrayWalkthrough(Walkthrough):
     def html(self) -> str:
         """As one HTML page that needs nothing else."""
         steps = [step for step in self.steps if isinstance(step, ArrayStep)]
-        return html(self.title, steps, self.judgements())
+        moved = live(self.program, self.__dict__["_leaves"])
+        return html(self.title, steps, self.judgements(), moved)
 
     def data(self) -> dict[str, Any]:
         """Everything as dicts, lists, texts and numbers; what JSON lacks as "inf", "nan"."""

@@ -9,7 +9,7 @@ from typing import Final
 from ...ops.scalar import ADD, EXP, MUL, POW_CONST, RELU, SUB, TANH
 from ..large.kinds import Kind, source, words
 
-_LEVELS: Final[tuple[tuple[Kind, ...], ...]] = (
+LEVELS: Final[tuple[tuple[Kind, ...], ...]] = (
     ((ADD, ()), (SUB, ()), (MUL, ())),
     ((POW_CONST, (2.0,)),),
     ((TANH, ()), (RELU, ()), (EXP, ())),
@@ -21,7 +21,7 @@ _LEVELS: Final[tuple[tuple[Kind, ...], ...]] = (
 def practice_source() -> str:
     """The operations as JavaScript: from which level on, a program, and what is said of them."""
     entries = []
-    for level, kinds in enumerate(_LEVELS, 1):
+    for level, kinds in enumerate(LEVELS, 1):
         for kind in kinds:
             said = json.dumps({"level": level, **words(kind)})
             safe = said.replace("<", r"\u003c")
