@@ -73,6 +73,10 @@ class ndarray:  # noqa: N801
         self.store, self.shape, self.dtype = store, shape, dtype
         self.steps = _steps(shape) if steps is None else steps
         self.start = start
+        self.flags = SimpleNamespace()  # may be told not to be written to, and is not watched
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name) if name.startswith("_") else _not_here(f"ndarray.{name}")
 
     @property
     def size(self) -> int:
@@ -332,13 +336,15 @@ class ndarray:  # noqa: N801
         return values.index(max(values))
 
 
-def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    raise AttributeError(
+def _not_here(name: str) -> AttributeError:
+    return AttributeError(
         f"numpy.{name} is not in this page: NumPy has no wheel for WebAssembly, and what stands "
         "for it has what roll needs. Use target='python' here, and arrays outside of the browser"
     )
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(name) if name.startswith("__") else _not_here(name)
 
 
 def _dtype(given: Any) -> _Type:
