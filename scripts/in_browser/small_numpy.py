@@ -11,6 +11,7 @@ import math
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ContextDecorator
 from fractions import Fraction
 from itertools import accumulate, product
 from types import SimpleNamespace
@@ -334,6 +335,19 @@ class ndarray:  # noqa: N801
     def argmax(self) -> int:
         values = self.flat()
         return values.index(max(values))
+
+
+class errstate(ContextDecorator):  # noqa: N801
+    """Python's numbers warn of nothing, so there is nothing to be told to ignore."""
+
+    def __init__(self, **_: str) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 def _not_here(name: str) -> AttributeError:
