@@ -30,7 +30,7 @@ from .program import Program, Trace, Written, written_of
 from .reach import Reach, broken, reach_of
 from .recording import Recording
 from .structure import Flat, described, leaf_paths, named_arguments, structure_of
-from .unsteady import unsteady
+from .unsteady import UNSTEADY, unsteady
 
 MAX_STRUCTURES: Final = 64
 """For how many structures of arguments a function is compiled; others run as plain Python."""
@@ -172,7 +172,7 @@ class Function:
             f"compiled anew {count} times because {name} was bound anew"
             for name, count in self._rebound.items()
         ]
-        lines += [f"{text.replace(chr(10), ': ')}: {_UNSTEADY}" for text in self._unsteady]
+        lines += [text.replace("\n", ": ") for text in self._unsteady]
         if self._untold is not None:
             lines.append(f"not kept on disk: {self._untold}")
         if self._plain_calls:
@@ -273,12 +273,13 @@ class Function:
 
     def _tell_unsteady(self, reach: Reach) -> None:
         """Warn, once a line, of what would be frozen though nobody changes it."""
-        drained = [(first_line(reach.codes), f"may read from {x}") for x, _ in reach.drained]
+        line = first_line(reach.codes)
+        drained = [(line, f"may read from {x} {UNSTEADY}") for x, _ in reach.drained]
         for line, what in (*unsteady(reach.codes), *drained):
-            text = f"{line}\n{self.__name__} {what} in code that is traced"
+            text = f"{line}\n{self.__name__} {what}"
             if text not in self._unsteady:
                 self._unsteady[text] = None
-                warnings.warn(f"{text}: {_UNSTEADY}", RuntimeWarning, stacklevel=6)
+                warnings.warn(text, RuntimeWarning, stacklevel=6)
 
     def _limit_text(self) -> str:
         lines = [str(s[0]) for p in self.traces for s in p.trace.specialised.values()]
@@ -294,12 +295,6 @@ class Function:
 _CURE: Final = (
     "An integer is part of the code where Python needs it. To pick by it from a list write "
     "wengert.table(rows)[i]; to compute with it pass a float; to compare it write wengert.equal"
-)
-
-
-_UNSTEADY: Final = (
-    "what that gives the first time is what it gives at every call. Do it outside, and pass what "
-    "it gives as an argument"
 )
 
 

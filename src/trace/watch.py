@@ -3,8 +3,9 @@
 The package itself reads the slots of a `Value`; `value.data` and `value.grad` are for users. While
 anything is traced, properties stand in for these two, so that nothing can be read that would be
 frozen into the code. For the same time `max` and `min` know the numbers of a trace: the largest
-logit, which every softmax subtracts, is then a number like any other. Other threads go on as they
-were: what stands in looks first whether its own thread is tracing.
+logit, which every softmax subtracts, is then a number like any other; and `isinstance` takes them
+for the floats and integers that they stand for. Other threads go on as they were: what stands in
+looks first whether its own thread is tracing.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ _raw_deepcopy = Value.__deepcopy__
 _raw_reduce = Value.__reduce_ex__
 _raw_is = Value._is
 _raw_hash: Final[Callable[[object], int]] = object.__hash__
-_raw_max, _raw_min = builtins.max, builtins.min
+_raw_copy = Value.__copy__
+_raw_max, _raw_min, _raw_isinstance = builtins.max, builtins.min, builtins.isinstance
 
 
 @contextmanager
@@ -78,6 +80,7 @@ def _install() -> None:
         setattr(Value, name, member)
     setattr(builtins, "max", _chosen(_raw_max, MAXIMUM))  # noqa: B010
     setattr(builtins, "min", _chosen(_raw_min, MINIMUM))  # noqa: B010
+    setattr(builtins, "isinstance", _isinstance)  # noqa: B010
 
 
 def _remove() -> None:
@@ -88,6 +91,7 @@ def _remove() -> None:
             delattr(Value, name)
     setattr(builtins, "max", _raw_max)  # noqa: B010
     setattr(builtins, "min", _raw_min)  # noqa: B010
+    setattr(builtins, "isinstance", _raw_isinstance)  # noqa: B010
 
 
 def _is(value: Value, other: object) -> bool:
@@ -260,6 +264,21 @@ def _chosen(plain: Callable[..., Any], op: Any) -> Callable[..., Any]:
     return chosen
 
 
+def _isinstance(thing: Any, kinds: Any) -> bool:
+    """`isinstance`, for which a number of a trace is of the class that it will be of."""
+    if _raw_isinstance(thing, Number) and tracing.get() is not None and _is_by_user():
+        return issubclass(int if type(thing) is Index else float, kinds)
+    return _raw_isinstance(thing, kinds)
+
+
+def _copy(value: Value) -> Value:
+    """A leaf's copy is another leaf, to which no gradient of this one comes."""
+    copied = _raw_copy(value)
+    if tracing.get() is not None and value.op is None:
+        _becomes(copied, STOP_GRADIENT(value))
+    return copied
+
+
 def _deepcopy(value: Value, memo: dict[int, Any]) -> Value:
     if tracing.get() is not None:
         _refuse("deepcopy", "no gradient passes through a copy, nor through `stop_gradient(x)`")
@@ -286,6 +305,7 @@ _STANDING_IN: Final[dict[str, Any]] = {
     "grad": property(_read_grad, _write_grad),
     "backward": _backward,
     "__repr__": _repr,
+    "__copy__": _copy,
     "__deepcopy__": _deepcopy,
     "__reduce_ex__": _reduce,
     "__init__": _init,

@@ -1,6 +1,7 @@
 """What a traced function reads from outside of it is looked at again at every call."""
 
 import array
+import builtins
 import collections
 import copy
 import importlib
@@ -8,7 +9,10 @@ import os
 import random
 import sys
 import time
-from types import ModuleType
+import weakref
+from contextvars import ContextVar
+from numbers import Real
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 
@@ -96,13 +100,16 @@ def test_attributes_in_slots_are_looked_at():
     assert next(iter(f.compiled.recipe.graph.leaves)) == "thing_w"
 
 
-def test_a_module_of_python_is_not_looked_into():
-    module = ModuleType("math")
-    module.scale = 2.0
-    w = Value(1.0)
-    f = wg.function(lambda: w * module.scale)
-    f()
-    assert "scale" not in [name for _, _, name in f.traces[0].assumptions]
+def test_data_in_a_module_of_pythons_own_is_looked_at_and_not_gone_into(monkeypatch):
+    w, net = Value(1.0), Value(2.0)
+    monkeypatch.setattr(sys, "a_net", [net], raising=False)
+    monkeypatch.setattr(sys, "a_scale", 2.0, raising=False)
+    f = wg.function(lambda: w * sys.a_scale * len(sys.argv) + sys.a_net[0])
+    assert f().data == 2.0 * len(sys.argv) + 2.0
+    assert "a_net_0" not in f.compiled.recipe.graph.leaves
+    sys.a_scale = 3.0
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "more"])
+    assert f().data == 3.0 * len(sys.argv) + 2.0
 
 
 class Weight(Value):
@@ -323,3 +330,111 @@ def test_attributes_that_would_be_written_once_are_refused():
         wg.function(remembering)(B)
     assert not hasattr(A, "last")
     assert not hasattr(B, "last")
+
+
+class Settings:
+    """Keeps things of all kinds under names."""
+
+    def __init__(self):
+        self.scale, self.inner, self.chosen = [2.0], SimpleNamespace(k=1.0), None
+        self.act, self.shared = (lambda x: x * 2), MappingProxyType({"k": 1.0})
+
+
+VARIABLE = ContextVar("VARIABLE", default=1.0)
+REPLACED = {
+    "a list": (lambda s: s.scale[0], {"scale": [5.0]}),
+    "an object": (lambda s: s.inner.k, {"inner": SimpleNamespace(k=7.0)}),
+    "nothing": (lambda s: 1.0 if s.chosen is None else 2.0, {"chosen": object()}),
+    "a function": (lambda s: s.act(1.0), {"act": lambda x: x * 9}),
+    "a read-only dict": (lambda s: s.shared["k"], {"shared": MappingProxyType({"k": 4.0})}),
+}
+
+
+@pytest.mark.parametrize("kind", REPLACED)
+def test_an_attribute_that_leads_to_no_value_is_looked_at(kind):
+    read, changes = REPLACED[kind]
+    w, settings = Value(3.0), Settings()
+    f = wg.function(lambda: w * read(settings))
+    assert f().data == 3.0 * read(settings)
+    vars(settings).update(changes)
+    assert f().data == 3.0 * read(settings)
+
+
+def test_what_is_behind_references_and_in_contexts_is_looked_at():
+    w, thing = Value(1.0), Settings()
+    shared, behind = {"k": 1.0}, weakref.ref(thing)
+    view = MappingProxyType(shared)
+    f = wg.function(lambda: w * behind().scale[0] * view["k"] * VARIABLE.get())
+    assert f().data == 2.0
+    shared["k"] = 3.0
+    assert f().data == 6.0
+    thing.scale[0] = 4.0
+    assert f().data == 12.0
+    token = VARIABLE.set(2.0)
+    assert f().data == 24.0
+    VARIABLE.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "arguments"),
+    [
+        (float, (2.0,)),
+        (int, (2,)),
+        ((str, float), (2.0,)),
+        (int | float, (2,)),
+        (Real, (2.0,)),
+        (Value, (A,)),
+        (str, (2.0,)),
+    ],
+)
+def test_a_number_is_of_its_own_class_while_it_is_traced(kinds, arguments):
+    def plain(x):
+        return A * x if isinstance(x, kinds) else A * x * 10
+
+    assert wg.function(plain)(*arguments).data == plain(*arguments).data
+    assert isinstance is builtins.isinstance
+    assert builtins.isinstance.__module__ == "builtins"
+
+
+def matched(x):
+    match x:
+        case float():
+            return A * 2
+    return A
+
+
+@pytest.mark.parametrize("body", [matched, lambda x: A if type(x) is float else A * x])
+def test_a_type_that_no_number_has_while_it_is_traced_is_said(body):
+    with pytest.warns(RuntimeWarning, match=r"test_outside.py:\d+.*\n.*: write isinstance"):
+        wg.function(body)(2.0)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda i: A * (i & 1),
+        lambda i: A * (6 | i),
+        lambda i: A * (i ^ 5),
+        lambda i: A * (1 << i),
+        lambda i: A * (i >> 1),
+        lambda i: A * [1.0, 2.0, 3.0, 4.0][~i],
+        lambda i: A * wg.table([1.0, 2.0, 3.0, 4.0])[-i],
+        lambda i: A * {"1": 2.0, "2": 3.0}[str(i)],
+        lambda i: A * {"1": 2.0, "2": 3.0}["%s" % i],  # noqa: UP031
+    ],
+)
+def test_integers_are_what_they_are_in_python(use):
+    f = wg.function(use)
+    for i in (1, 2, 1):
+        assert f(i).data == use(i).data
+
+
+def test_no_gradient_comes_to_a_leaf_from_its_copy():
+    w, x = Value(2.0), Value(3.0)
+    f = wg.function(lambda x: copy.copy(w) * copy.copy(x) * copy.copy(x * w) + w)
+    for w.data, x.data in ((2.0, 3.0), (4.0, 5.0)):
+        wg.zero_grad([w, x])
+        out = f(x)
+        out.backward()
+        assert out.data == (w.data * x.data) ** 2 + w.data
+        assert (w.grad, x.grad) == (w.data * x.data**2 + 1, w.data**2 * x.data)
