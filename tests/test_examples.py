@@ -78,7 +78,8 @@ def test_six_lines_of_the_language_model_are_not_plain_python():
         ("moons.py", "matplotlib"),
     ],
 )
-def test_what_an_example_misses_is_said_in_a_sentence(name, missing, monkeypatch):
+def test_what_an_example_misses_is_said_in_a_sentence(name, missing, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     for module in [name for name in sys.modules if name.partition(".")[0] == missing]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, missing, None)  # as if it were not installed

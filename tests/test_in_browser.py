@@ -52,16 +52,40 @@ print(wg.explain((wg.tanh(X @ W.T) ** 2).sum(), wrt=W).text())
 """
 
 
+def run_as_there(program):
+    """What a program prints with what the page has, in this Python."""
+    begin = f"import sys\nsys.path.append({str(Path(serve.__file__).parent)!r})\nimport running\n"
+    done = [sys.executable, "-c", begin + program]
+    return subprocess.run(done, capture_output=True, text=True, check=True).stdout
+
+
 def test_without_numpy_roll_finds_the_same_statements(capsys):
-    folder = str(Path(serve.__file__).parent)
-    small = f"import sys\nsys.path.append({folder!r})\nimport running\n{ROLLED}"
-    standing_in = subprocess.run(
-        [sys.executable, "-c", small], capture_output=True, text=True, check=True
-    ).stdout
+    standing_in = run_as_there(ROLLED)
     exec(ROLLED, {"__name__": "rolled"})
     real = capsys.readouterr().out
     assert standing_in == real
     assert real.count("node for node") == 4
+
+
+ASKED = """
+import wengert as wg
+
+for target in ("numpy", "native", "jax", "torch"):
+    x = wg.Graph().input("x")
+    try:
+        wg.compile({"x": x}, x * x, target=target)
+    except wg.MissingExtraError as error:
+        print(target, error)
+print(wg.verify(wg.tanh(x * x), [x]))
+"""
+
+
+def test_a_target_that_is_not_there_is_told_in_a_sentence_and_proofs_do_without():
+    said, _, table = run_as_there(ASKED).partition("check ")
+    assert said.count("are not in this page") == 4
+    assert "FAILED" not in table
+    assert "checks held" in table
+    assert "not run: numpy: the targets numpy, native" in table
 
 
 RUN = """new Promise((done) => {

@@ -1,8 +1,10 @@
 """The documentation's site: every public name has its place, and it builds without a warning."""
 
 import inspect
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,13 @@ def test_long_signatures_have_an_argument_a_line_and_no_quotes():
 
 def test_prose_is_text_in_which_stars_are_stars():
     assert reference.escaped("w*x of `a*b` <x>") == "w\\*x of `a*b` \\<x>"
+
+
+def test_every_extra_is_listed_with_what_it_is_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(.*?)`", "".join(rows))) == sorted(project["optional-dependencies"])
 
 
 def test_the_site_builds_without_a_warning(tmp_path):

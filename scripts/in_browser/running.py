@@ -7,6 +7,8 @@ import platform
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import small_numpy
@@ -14,10 +16,24 @@ import small_numpy
 sys.modules["numpy"] = small_numpy  # type: ignore[assignment]  # NumPy has no wheel for WebAssembly
 
 import wengert as wg  # noqa: E402
+from wengert.codegen.target import TARGETS  # noqa: E402
 from wengert.draw import picture  # noqa: E402
+from wengert.errors import MissingExtraError  # noqa: E402
 from wengert.train import choice  # noqa: E402
 
 choice.SMALL = math.inf  # type: ignore[misc]  # without NumPy no network is faster as arrays
+
+
+def _refused(function: Any) -> Any:
+    raise MissingExtraError(
+        "the targets numpy, native, jax and torch are not in this page, since NumPy, LLVM, JAX and "
+        "torch have no wheel for WebAssembly here; use target='python'"
+    )
+
+
+for absent in ("numpy", "native", "jax", "torch"):
+    module = import_module(TARGETS[absent], "wengert.codegen")
+    module.TARGET = replace(module.TARGET, emit=_refused)  # type: ignore[attr-defined]
 
 Shown = Callable[[str, str], None]
 """Shows text of a kind, "html" or "svg"."""

@@ -11,6 +11,7 @@ import math
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ContextDecorator
 from fractions import Fraction
 from itertools import accumulate, product
 from types import SimpleNamespace
@@ -73,6 +74,10 @@ class ndarray:  # noqa: N801
         self.store, self.shape, self.dtype = store, shape, dtype
         self.steps = _steps(shape) if steps is None else steps
         self.start = start
+        self.flags = SimpleNamespace()  # may be told not to be written to, and is not watched
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name) if name.startswith("_") else _not_here(f"ndarray.{name}")
 
     @property
     def size(self) -> int:
@@ -332,13 +337,28 @@ class ndarray:  # noqa: N801
         return values.index(max(values))
 
 
-def __getattr__(name: str) -> Any:
-    if name.startswith("__"):
-        raise AttributeError(name)
-    raise AttributeError(
+class errstate(ContextDecorator):  # noqa: N801
+    """Python's numbers warn of nothing, so there is nothing to be told to ignore."""
+
+    def __init__(self, **_: str) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _not_here(name: str) -> AttributeError:
+    return AttributeError(
         f"numpy.{name} is not in this page: NumPy has no wheel for WebAssembly, and what stands "
         "for it has what roll needs. Use target='python' here, and arrays outside of the browser"
     )
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(name) if name.startswith("__") else _not_here(name)
 
 
 def _dtype(given: Any) -> _Type:

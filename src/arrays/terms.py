@@ -520,7 +520,7 @@ class _Collapse:
 
     def _product(self, sign: int, node: int) -> Product:
         """A product of two factors as a term, negations and one number taken out."""
-        ops, number = self.ops, NONE
+        ops, number, one = self.ops, NONE, NONE
         first, second = self.operands[node]
         plain = self._plain
         if plain[first] and plain[second]:
@@ -534,12 +534,13 @@ class _Collapse:
             seen = self._seen_by(user, operand)
             is_number = ops[operand] is CONSTANT and seen == operand
             if is_number and self.graph.value(operand) == 1.0:
+                one = operand
                 continue
             if number == NONE and is_number:
                 number = operand
             else:
                 factors.append(seen)
         if not factors and number == NONE:
-            number = self.operands[node][0]
+            number = one
         factors += [NONE, NONE]
         return Product(sign, number, factors[0], factors[1])

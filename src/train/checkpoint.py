@@ -17,11 +17,13 @@ from ..storage import (
     write_bytes,
     write_document,
 )
+from .step import Sample
 
 FORMAT: Final = "wengert.checkpoint"
 VERSION: Final = 1
 _WHAT: Final = "checkpoint"
 _VECTORS: Final = ("params", "state", "loss", "validation_loss")
+_TEXTS: Final = ("network", "optimizer")
 _SAFETENSORS: Final = ".safetensors"
 
 
@@ -32,6 +34,7 @@ class Checkpoint:
     params, state           the network's numbers, and the optimizer's
     loss, validation_loss   of every epoch so far
     metrics                 likewise, by name
+    network                 in words that tell it from others
     optimizer               how the optimizer is written
     order                   the state of the generator that shuffles; None where nothing is
     """
@@ -41,6 +44,7 @@ class Checkpoint:
     loss: list[float]
     validation_loss: list[float]
     metrics: dict[str, list[float]]
+    network: str
     optimizer: str
     order: Any
 
@@ -58,7 +62,7 @@ def save_checkpoint(path: PathLike, checkpoint: Checkpoint) -> None:
 
     save = _safetensors().numpy.save
     rest = {"format": FORMAT, "version": VERSION, "metrics": checkpoint.metrics}
-    rest |= {"optimizer": checkpoint.optimizer, "order": checkpoint.order}
+    rest |= {name: getattr(checkpoint, name) for name in (*_TEXTS, "order")}
     vectors = {name: numpy.array(getattr(checkpoint, name), numpy.float64) for name in _VECTORS}
     write_bytes(path, save(vectors, metadata={"wengert": json.dumps(rest)}))
 
@@ -75,19 +79,23 @@ def load_checkpoint(path: PathLike) -> Checkpoint:
         raise invalid(path, _WHAT, f'its "metrics" are {shorten(metrics)}, not an object')
     for name, numbers in metrics.items():
         _check_numbers(path, numbers, f"metrics {name}")
-    if not isinstance(document.get("optimizer"), str):
-        raise invalid(path, _WHAT, f'its "optimizer" is {shorten(document.get("optimizer"))}')
-    fields = {name: document[name] for name in (*_VECTORS, "metrics", "optimizer")}
+    for name in _TEXTS:
+        if not isinstance(document.get(name), str):
+            raise invalid(path, _WHAT, f'its "{name}" is {shorten(document.get(name))}')
+    fields = {name: document[name] for name in (*_VECTORS, "metrics", *_TEXTS)}
     return Checkpoint(**fields, order=_order(path, document.get("order")))
 
 
-def check_fits(path: PathLike, found: Checkpoint, parameters: int, optimizer: Any) -> None:
+def check_fits(path: PathLike, found: Checkpoint, sample: Sample, optimizer: Any) -> None:
     """A `SaveFileError` unless a checkpoint is of a network and an optimizer like these."""
-    if len(found.params) != parameters:
+    network, parameters = sample.network(), len(sample.parameters)
+    if found.network != network:
         raise SaveFileError(
-            f"{os.fspath(path)!r} is the checkpoint of a network of {len(found.params):,} "
-            f"parameters, and this one has {parameters:,}; give another file, or that network"
+            f"{os.fspath(path)!r} is the checkpoint of a network of {found.network}, and this one "
+            f"has {network}; give another file, or that network"
         )
+    if len(found.params) != parameters:
+        raise invalid(path, _WHAT, f'its "params" are {len(found.params):,} numbers')
     if found.optimizer != text_of(optimizer):
         raise SaveFileError(
             f"{os.fspath(path)!r} is the checkpoint of a run with {found.optimizer}, and the "

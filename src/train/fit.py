@@ -30,6 +30,7 @@ from .optim import Optimizer, OptimizerName, find_optimizer
 from .run import ARRAYS, Bar, Callback, Run, Saved
 from .seeds import Seed, generator
 from .step import (
+    Sample,
     Trainable,
     check_count,
     compile_training,
@@ -140,7 +141,7 @@ def fit(
     weights = read_weights(sample_weight, class_weight, targets, chosen)
     size = len(rows) if batch_size is None else min(int(batch_size), len(rows))
     steps = int(epochs) * -(-len(rows) // size)
-    before = _standing(resume, checkpoint, rule, len(sample.parameters))
+    before = _standing(resume, checkpoint, rule, sample)
     trained = sample if weights is None else weighted(sample)
     made = compile_training(trained, rule, reduce, target, size, steps)
     check_memory(made.step, size)
@@ -166,7 +167,8 @@ def fit(
     run.looks, run.patience = looks, patience
     if before is not None:
         run.go_on(before, batches)
-    saved = Saved(checkpoint, int(checkpoint_every), run, batches, text_of(rule))
+    network = sample.network()
+    saved = Saved(checkpoint, int(checkpoint_every), run, batches, network, text_of(rule))
     # those of a checkpoint are counted, those of a history are not
     until = int(epochs) + (len(run.losses) if resume is not None else 0)
     each = 1 if callback is not None or looks is not None else until
@@ -201,11 +203,11 @@ def fit(
             made.reason,
             looks.loss if looks is not None else [],
             looks.found if looks is not None else {},
-            Standing(rule, run.remembered(), len(sample.parameters), batches.state()),
+            Standing(rule, run.remembered(), network, batches.state()),
         )
 
 
-def _standing(resume: Any, checkpoint: Any, rule: Optimizer, parameters: int) -> Checkpoint | None:
+def _standing(resume: Any, checkpoint: Any, rule: Optimizer, sample: Sample) -> Checkpoint | None:
     """Where a run goes on, from a history or from a file; None where it begins."""
     if checkpoint is not None:
         check_path(checkpoint)
@@ -215,28 +217,29 @@ def _standing(resume: Any, checkpoint: Any, rule: Optimizer, parameters: int) ->
             "one of them, and give the checkpoint another name if it is the history"
         )
     if resume is not None:
-        return _of_history(resume, rule, parameters)
+        return _of_history(resume, rule, sample)
     if checkpoint is None or not os.path.exists(checkpoint):
         return None
     found = load_checkpoint(checkpoint)
-    check_fits(checkpoint, found, parameters, rule)
+    check_fits(checkpoint, found, sample, rule)
     return found
 
 
-def _of_history(resume: Any, rule: Optimizer, parameters: int) -> Checkpoint:
+def _of_history(resume: Any, rule: Optimizer, sample: Sample) -> Checkpoint:
     standing = getattr(resume, "standing", None)
     if not isinstance(resume, History) or not isinstance(standing, Standing):
         raise SettingError(
             f"resume is {shorten(resume)}, {kind_of(resume)}; expected the History that fit "
             "returned for this network"
         )
-    if standing.parameters != parameters:
+    network = sample.network()
+    if standing.network != network:
         raise SettingError(
-            f"resume is the history of a network of {standing.parameters:,} parameters, and this "
-            f"one has {parameters:,}; give the history of this network"
+            f"resume is the history of a network of {standing.network}, and this one has "
+            f"{network}; give the history of this network"
         )
     if type(standing.optimizer) is not type(rule) or len(standing.state) != len(
-        rule.state(parameters)
+        rule.state(len(sample.parameters))
     ):
         raise SettingError(
             f"resume is the history of a run with {standing.optimizer!r}, and the optimizer is "
@@ -248,6 +251,7 @@ def _of_history(resume: Any, rule: Optimizer, parameters: int) -> Checkpoint:
         resume.loss,
         resume.validation_loss,
         resume.metrics,
+        network,
         text_of(rule),
         standing.order,
     )

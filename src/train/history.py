@@ -24,13 +24,13 @@ class Standing:
 
     optimizer   its rule
     state       what that remembers, as numbers
-    parameters  how many numbers the network has
+    network     in words that tell it from others
     order       the state of the generator that shuffles; None where nothing is shuffled
     """
 
     optimizer: Optimizer
     state: list[float] = field(repr=False)
-    parameters: int
+    network: str
     order: Any = field(default=None, repr=False)
 
 

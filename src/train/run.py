@@ -156,7 +156,7 @@ class Run:
         """The optimizer's state as a list."""
         return self._listed(self._state)
 
-    def standing(self, batches: Batches, optimizer: str) -> Checkpoint:
+    def standing(self, batches: Batches, network: str, optimizer: str) -> Checkpoint:
         """Everything that going on needs, as it is now."""
         looks = self.looks
         return Checkpoint(
@@ -165,6 +165,7 @@ class Run:
             list(self.losses),
             list(looks.loss) if looks is not None else [],
             {name: list(found) for name, found in looks.found.items()} if looks is not None else {},
+            network,
             optimizer,
             batches.state(),
         )
@@ -192,9 +193,11 @@ class Run:
 class Saved:
     """The checkpoints of a run, or nothing at all."""
 
-    def __init__(self, path: Any, every: int, run: Run, batches: Batches, optimizer: str) -> None:
+    def __init__(
+        self, path: Any, every: int, run: Run, batches: Batches, network: str, optimizer: str
+    ) -> None:
         self._path, self._every, self._run, self._batches = path, every, run, batches
-        self._optimizer = optimizer
+        self._network, self._optimizer = network, optimizer
         self._waiting: Checkpoint | None = None
 
     def left(self) -> int:
@@ -207,7 +210,7 @@ class Saved:
         """The run stands between epochs: remember where, and save that if it is time."""
         if self._path is None or stopped in ("interrupted", "diverged"):
             return
-        self._waiting = self._run.standing(self._batches, self._optimizer)
+        self._waiting = self._run.standing(self._batches, self._network, self._optimizer)
         if len(self._run.losses) % self._every == 0:
             self.write()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -13,7 +14,7 @@ from ..errors import OperandError, SettingError, ShapeError, UnknownNameError, k
 from ..graph.arithmetic import is_operand
 from ..graph.arrayvalue import ArrayValue
 from ..graph.expr import Expr, Graph
-from ..graph.store import real_number
+from ..graph.store import live_nodes, real_number
 from ..graph.value import Value
 from ..ops.scalar import total
 from ..ops.shapes import is_array
@@ -54,6 +55,20 @@ class Sample:
     prediction: Any
     outputs: int | None
     loss: Expr
+
+    def network(self) -> str:
+        """The network in words that tell it from others: its sizes, and how often it does what.
+
+        >>> from wengert.train.nn import MLP
+        >>> sample_loss(MLP(3, [4, 1]), 3, find_loss("squared_error")).network()
+        '21 parameters and 3 inputs, 16 add, 16 mul, 5 tanh'
+        """
+        graph, found = self.graph, self.prediction
+        outputs = found if isinstance(found, (list, tuple)) else [found]
+        live = live_nodes(graph, map(graph.node_of, outputs))
+        counts = Counter(graph.ops[node].name for node in live if graph.operands[node])
+        parts = "".join(f", {count:,} {name}" for name, count in sorted(counts.items()))
+        return f"{len(self.parameters):,} parameters and {len(self.x):,} inputs{parts}"
 
 
 def training_step(

@@ -126,6 +126,8 @@ def test_factors_and_signs_of_every_kind():
     w, a = g.inputs("w", 4), g.inputs("a", 4)
     scaled = [2 * w[0] + 3 * w[1], 5 * w[2] - w[3], w[0] - 4 * w[2], w[1] + 2 * w[1]]
     rolled_right([*scaled, dot(a, w), a[0] * w[1] - a[2] * w[3], total(w), total(w[1:]) - a[0]])
+    one = g.constant(1.0)
+    rolled_right([a[0] + (-one) * one, a[1] + one * one, a[2] - one * -one, a[3] + (-one) * w[0]])
 
 
 def irregular(seed, size, leaves=12):

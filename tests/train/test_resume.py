@@ -97,7 +97,7 @@ def test_a_checkpoint_of_another_network_names_both_and_changes_nothing(tmp_path
     fit(network(), checkpoint=path)
     net = wg.MLP(3, [5, 1], seed=1)
     before, file = numbers(net), path.read_bytes()
-    with pytest.raises(SaveFileError, match=r"of a network of 21 parameters, and this one has 26"):
+    with pytest.raises(SaveFileError, match=r"of a network of 21 parameters .* this one has 26 p"):
         fit(net, checkpoint=path)
     with pytest.raises(
         SaveFileError, match=r"a run with SGD\(lr=0.01\), and the optimizer is Adam"
@@ -107,9 +107,29 @@ def test_a_checkpoint_of_another_network_names_both_and_changes_nothing(tmp_path
     assert path.read_bytes() == file
 
 
+@pytest.mark.parametrize(
+    ("other", "rows", "words"),
+    [
+        (wg.MLP(2, [5, 1], seed=1), [row[:2] for row in X], "and 3 inputs.*and 2 inputs"),
+        (wg.MLP(3, [4, 1], activation="relu", seed=1), X, "5 tanh.*5 relu"),
+    ],
+    ids=["sizes", "activation"],
+)
+def test_a_network_of_as_many_parameters_is_another_one(other, rows, words, tmp_path):
+    path = tmp_path / "run.json"
+    history = fit(network(), checkpoint=path)
+    assert len(numbers(other)) == len(numbers(network()))
+    before = numbers(other)
+    with pytest.raises(SaveFileError, match=words):
+        wg.fit(other, rows, Y, checkpoint=path, epochs=20, progress=False)
+    with pytest.raises(SettingError, match=words):
+        wg.fit(other, rows, Y, resume=history, epochs=20, progress=False)
+    assert numbers(other) == before
+
+
 def test_a_history_of_another_network_names_both(tmp_path):
     history = fit(network(), optimizer="adam")
-    with pytest.raises(SettingError, match="a network of 21 parameters, and this one has 26"):
+    with pytest.raises(SettingError, match=r"a network of 21 parameters .* this one has 26 p"):
         fit(wg.MLP(3, [5, 1], seed=1), optimizer="adam", resume=history)
     with pytest.raises(SettingError, match=r"a run with Adam\(.*, and the optimizer is SGD"):
         fit(network(), resume=history)
@@ -130,6 +150,7 @@ def test_a_history_of_another_network_names_both(tmp_path):
         (lambda d: d.update(metrics=[1]), '"metrics"'),
         (lambda d: d.update(metrics={"a": ["x"]}), "metrics a"),
         (lambda d: d.update(optimizer=3), '"optimizer"'),
+        (lambda d: d.pop("network"), '"network"'),
         (lambda d: d["order"][1].pop(), '"order"'),
         (lambda d: d["order"][1].__setitem__(-1, 10**6), '"order"'),
         (lambda d: d.update(order="x"), '"order"'),
