@@ -120,18 +120,19 @@ def structure(
     outputs: Nested,
     signatures: Sequence[Signature],
     limit: int | None = MAX_REMEMBERED,
+    arrays: bool = False,
 ) -> tuple[Any, ...] | None:
     """What a function depends on, ready to be compared; None for what is not remembered.
 
-    Graphs of more than `limit` nodes are not, nor are those with arrays.
+    Graphs of more than `limit` nodes are not, nor without `arrays` are those with arrays.
 
     The numbers of leaves that are arguments are no part of it; the other leaves' are, bit for bit.
     """
-    if graph.shapes or (limit is not None and len(graph) > limit):
+    if (graph.shapes and not arrays) or (limit is not None and len(graph) > limit):
         return None
     arguments = {leaf for signature in signatures for leaf in signature.leaves}
     numbers = [
-        (node, float(number).hex())
+        (node, _bits(number))
         for node, operands in enumerate(graph.operands)
         if not operands
         and graph.labels.get(node) not in arguments
@@ -145,10 +146,19 @@ def structure(
         tuple(graph.labels.items()),
         tuple(graph.adjoint_of.items()),
         tuple(graph.gradients.items()),
+        tuple(graph.stable_forms.items()),
+        tuple(graph.shapes.items()),
         tuple(numbers),
         graph.outputs,
         _nesting(outputs),
     )
+
+
+def _bits(number: Any) -> object:
+    """A number or an array, bit for bit."""
+    if hasattr(number, "tobytes"):
+        return number.shape, number.dtype.str, number.tobytes().hex()
+    return float(number).hex()
 
 
 def _nesting(outputs: Nested) -> Any:

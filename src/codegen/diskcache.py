@@ -27,6 +27,7 @@ from typing import Final
 
 from ..errors import SettingError, kind_of, shorten
 from ..graph.store import Origin
+from ..ops.indexing import Index
 from ..ops.table import OPERATIONS
 from ..storage import PARTIAL, PathLike, is_left_over
 from .build import Built, Recipe, build, structure
@@ -49,8 +50,8 @@ def build_cached(recipe: Recipe, directory: PathLike) -> Built:
     The directory is made if it does not exist; one that is not the user's own, or that others may
     read or write, is a `SettingError`. A file in it that is damaged, or that was not written with
     the directory's key, is a `CacheWarning`, and is written anew. What has operations
-    that are not from the table, graphs of arrays, and what is made with rules or a target of one's
-    own, is built and not kept.
+    that are not from the table, and what is made with rules or a target of one's own, is built and
+    not kept.
     """
     with _opened(directory) as place:
         name = _name(recipe)
@@ -256,7 +257,7 @@ def _warn(directory: PathLike, name: str, what: str) -> None:
 def _name(recipe: Recipe) -> str | None:
     """The digest of all that the function depends on; None where it cannot be told in words."""
     graph = recipe.graph
-    known = structure(graph, recipe.outputs, recipe.signatures, limit=None)
+    known = structure(graph, recipe.outputs, recipe.signatures, limit=None, arrays=True)
     rules = recipe.options.rules
     if isinstance(recipe.options.target, Target) or (rules is not None and rules.own):
         return None
@@ -264,10 +265,14 @@ def _name(recipe: Recipe) -> str | None:
         op.arity and OPERATIONS.get(op.name) is not op for op in set(graph.ops)
     ):
         return None
-    ops, operands, origins, *others = known
+    statics = [(node, _static_text(static)) for node, static in graph.statics.items()]
+    if any(text is None for _, text in statics):
+        return None
+    ops, operands, origins, _, *others = known
     rest = (
         [op.name for op in ops],
         operands,
+        statics,
         _told(origins),
         others,
         [(s.name, s.leaves, s.scalar, s.batched, s.shapes) for s in recipe.signatures],
@@ -277,6 +282,17 @@ def _name(recipe: Recipe) -> str | None:
         find_target(recipe.options.target).machine(),
     )
     return hashlib.sha256(repr(rest).encode()).hexdigest()
+
+
+def _static_text(static: object) -> str | None:
+    """A text that says all of a static argument; None where there is none."""
+    if isinstance(static, tuple):
+        texts = [_static_text(part) for part in static]
+        return None if None in texts else f"({', '.join(map(str, texts))})"
+    if isinstance(static, Index):
+        return f"Index({static.shape}, {static.array.tobytes().hex()})"
+    plain = static is None or type(static) in (bool, int, float, str)
+    return repr(static) if plain else None
 
 
 def _told(origins: Sequence[Origin | None]) -> list[tuple[object, ...] | None]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 
+import numpy as np
 import pytest
 
 import wengert
@@ -20,6 +21,7 @@ from wengert.errors import SettingError
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
 from wengert.ops.record import Notation, Op
+from wengert.testing import RUNNABLE
 from wengert.train.nn import MLP
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
@@ -366,6 +368,52 @@ def test_functions_on_arrays_are_kept_with_their_statements(place):
     assert again.report() == f.report()
     assert str(again.program) == str(f.program)
     assert again(*at) == pytest.approx(plain(*at))
+
+
+def arrays(place, rows=(0, 2, 2), factor=1.0, **options):
+    """A function of arrays, with an index and numbers of its own in it."""
+    graph = Graph()
+    X, W = graph.array("X", (4, 3)), graph.array("W", (2, 3))
+    known = graph.constant(np.array([[0.1], [0.2], [0.3]]) * factor)
+    loss = ((X[list(rows)] @ W.T + known).tanh() ** 2).sum()
+    outputs = {"loss": loss, "grad": grad(loss, W)}
+    return compile({"X": X, "W": W}, outputs, cache_dir=place, **options)
+
+
+@pytest.mark.parametrize("target", sorted({"numpy", "native"}.intersection(RUNNABLE)))
+def test_functions_of_arrays_are_kept(place, target, monkeypatch):
+    first = arrays(place, target=target)
+    for k, changed in enumerate(({"rows": (0, 2, 1)}, {"factor": 2.0}, {"dtype": "float32"}), 2):
+        other = arrays(place, target=target, **changed)
+        assert len(entries(place)) == k
+        assert other.source != first.source
+    entry = next(path for path in entries(place) if json.dumps(first.source) in path.read_text())
+    refuse_to_build(monkeypatch)
+    second = arrays(place, target=target)
+    at = np.arange(12.0).reshape(4, 3) / 7, np.ones((2, 3)) / 3
+    assert second.function is not first.function
+    assert (second.source, second.report()) == (first.source, first.report())
+    assert second.derivatives == first.derivatives
+    assert second(*at)["loss"] == first(*at)["loss"]
+    assert np.array_equal(second(*at)["grad"], first(*at)["grad"])
+    monkeypatch.undo()
+    for damage in (lambda data: data[:-9], lambda data: data.replace(b"tanh", b"sinh")):
+        entry.write_bytes(damage(entry.read_bytes()))
+        with pytest.warns(CacheWarning, match="it was not written here, or it was changed since"):
+            third = arrays(place, target=target)
+        assert third(*at)["loss"] == first(*at)["loss"]
+
+
+def test_machine_code_of_another_processor_or_compiler_is_another_entry(place, monkeypatch):
+    native = pytest.importorskip("wengert.codegen.native.native")
+    pytest.importorskip("llvmlite")
+    arrays(place, target="native")
+    other = native.host()._replace(cpu="another")
+    for k, (name, found) in enumerate({"host": other, "compiler": "LLVM 0"}.items(), 2):
+        with monkeypatch.context() as patch:
+            patch.setattr(native, name, lambda found=found: found)
+            arrays(place, target="native")
+        assert len(entries(place)) == k
 
 
 def test_memory_is_not_asked(place):

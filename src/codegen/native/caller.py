@@ -45,11 +45,15 @@ _API: Final = (
 )
 
 (_RUN, _GROUPS, _NUMBERS, _STACKS, _SCRATCH, _COLUMNS, _FIXED, _OUTPUTS, _WORK, _EACH) = range(10)
-_ROWS, _SCRATCH_EACH, _ARRAYS, _OTHERWISE = 10, 11, 12, 13
-_HEAD: Final = 14
+_ROWS, _SCRATCH_EACH, _ARRAYS, _OTHERWISE, _MEMORY = 10, 11, 12, 13, 14
+_HEAD: Final = 15
 _GROUP: Final = 4
 """What the numbers in memory are: so many, then four for each argument, then the outputs, then the
 shapes of the arguments, each after how many axes it has."""
+
+_KEPT: Final = 2_097_152
+"""Up to so many numbers the memory of a call is kept for the next: what the system has taken back
+it gives anew page by page, which takes longer than many a call."""
 
 _ONE, _MANY, _STACK, _WHOLE, _STACKED, _LIST, _DICT = range(7)
 """How outputs are nested: in what order their kinds, and what belongs to each, are listed."""
@@ -71,6 +75,18 @@ class _Owner(int):
 
     code: Code
     kept: tuple[Any, ...]
+
+
+class _Left:
+    """Frees what the calls of a program have left; asks nothing of modules, which may be gone."""
+
+    def __init__(self, told: Any) -> None:
+        kind = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)
+        self._told, self._place = told, _MEMORY
+        self._free = kind(("PyMem_RawFree", ctypes.pythonapi))
+
+    def __del__(self) -> None:
+        self._free(self._told[self._place])
 
 
 def code_of(function: Any) -> Code | None:
@@ -97,7 +113,7 @@ def function_of(
     told = (ctypes.c_int64 * len(numbers))(*numbers)
     definition = _Definition(name.encode(), caller.address, _FASTCALL, None)
     owner = _Owner(ctypes.addressof(told))
-    owner.code, owner.kept = code, (keys, told, definition, caller)
+    owner.code, owner.kept = code, (keys, told, definition, caller, _Left(told))
     kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     make = kind(("PyCFunction_NewEx", ctypes.pythonapi))
     function: Callable[..., Any] = make(ctypes.addressof(definition), owner, None)
@@ -556,7 +572,7 @@ class _Text(Builder):
         columns = self._columns(b, told, args, groups)
         memory, parts = self._room(b, told, samples, columns)
         b2 = self.ir.IRBuilder(freed)
-        b2.call(self.api["PyMem_RawFree"], [memory])
+        self._leave(b2, told, memory)
         b2.branch(refused)
         arrays = self._fill(b, told, args, groups, samples, parts, freed)
         in_blocks = b.icmp_signed("==", self.get(b, told, _ROWS), self.number(0))
@@ -567,7 +583,7 @@ class _Text(Builder):
         b.store(self.at(b, told, self.get(b, told, _OUTPUTS), self.whole), at)
         numbers = self.get(b, told, _NUMBERS)
         result = b.call(self.build, [at, parts["out"], numbers, samples, arrays])
-        b.call(self.api["PyMem_RawFree"], [memory])
+        self._leave(b, told, memory)
         b.ret(result)
 
     def _group(self, b: Any, told: Any, g: Any) -> tuple[Any, Any, Any, Any]:
@@ -633,10 +649,42 @@ class _Text(Builder):
         for name, count in counts.items():
             starts[name] = total
             total = b.add(total, count)
-        memory = b.call(self.api["PyMem_RawMalloc"], [b.mul(total, eight)])
-        with b.if_then(b.icmp_unsigned("==", memory, self.pointer(None)), likely=False):
-            b.ret(b.call(self.api["PyErr_NoMemory"], []))
+        memory = self._taken(b, told, total)
         return memory, {n: self.at(b, memory, start, self.double) for n, start in starts.items()}
+
+    def _taken(self, b: Any, told: Any, total: Any) -> Any:
+        """Memory for so many numbers, the first of which says how many: what a call left, or new.
+
+        Whichever call comes first takes what is left, so that threads never share any.
+        """
+        where, none = b.alloca(self.pointer), self.number(0)
+        left = b.atomic_rmw("xchg", self.at(b, told, _MEMORY, self.whole), none, "acq_rel")
+        found = b.inttoptr(left, self.pointer)
+        b.store(found, where)
+        size = b.alloca(self.whole)
+        b.store(none, size)
+        with b.if_then(b.icmp_signed("!=", left, none)):
+            b.store(self.get(b, found, 0), size)
+        less = b.icmp_signed("<", b.load(size, typ=self.whole), total)
+        with b.if_then(less, likely=False):
+            b.call(self.api["PyMem_RawFree"], [found])
+            made = b.call(self.api["PyMem_RawMalloc"], [b.mul(total, self.number(8))])
+            with b.if_then(b.icmp_unsigned("==", made, self.pointer(None)), likely=False):
+                b.ret(b.call(self.api["PyErr_NoMemory"], []))
+            b.store(total, made)
+            b.store(made, where)
+        return b.load(where, typ=self.pointer)
+
+    def _leave(self, b: Any, told: Any, memory: Any) -> None:
+        """Leave memory to the next call, unless it is much or another has left some."""
+        spare = b.alloca(self.whole)
+        own = b.ptrtoint(memory, self.whole)
+        b.store(own, spare)
+        little = b.icmp_signed("<=", self.get(b, memory, 0), self.number(_KEPT))
+        with b.if_then(little):
+            place = self.at(b, told, _MEMORY, self.whole)
+            b.store(b.atomic_rmw("xchg", place, own, "acq_rel"), spare)
+        b.call(self.api["PyMem_RawFree"], [b.inttoptr(b.load(spare, typ=self.whole), self.pointer)])
 
     def _fill(
         self, b: Any, told: Any, args: Any, groups: Any, samples: Any, parts: Any, freed: Any
