@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 from ..ops.reads import (
     Affine,
     Apply,
+    AtLeast,
     Axis,
     Condition,
     Index,
@@ -45,7 +46,8 @@ from .columns import (
     rank_among,
 )
 from .domains import TableValues, conditions
-from .shapes import APPLY, LEAF, LITERAL, VECTOR, Family, Group, Shapes
+from .padding import beyond
+from .shapes import APPLY, LEAF, LITERAL, REDUCE, VECTOR, Family, Group, Shapes
 from .terms import NONE
 
 _SPARSE: Final = 64
@@ -150,6 +152,7 @@ class Families:
         self.numbers: dict[int, Column] = {}
         self.literals: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[str, Numbers]] = {}
         self.made: list[Made] = []
+        self.wider: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
         self._computed = True
 
     def add(self, number: int, computed: bool = True) -> None:
@@ -221,10 +224,7 @@ class Families:
 
     def _add_reduce(self, made: Family) -> None:
         parts = self._parts(made)
-        if made.primal == NONE or self._families[made.primal].kind == LITERAL:
-            layout = _layout(made.size, _stages(parts))
-        else:
-            layout = self._layout_of_adjoints(made)
+        layout, parts = self._padded(made, parts) or (self._layout_of(made, parts), parts)
         self.layouts[made.number] = layout
         if self._is_copy(made, parts) or not self._computed:
             return
@@ -237,6 +237,88 @@ class Families:
             done = self._in_regions(made, parts, layout, regions)
             if not done or _tables(self.made[-1]) >= _tables(simple):
                 self.made[len(self.made) - done :] = [simple]
+
+    def _layout_of(self, made: Family, parts: Sequence[_Part]) -> Layout:
+        if made.primal == NONE or self._families[made.primal].kind == LITERAL:
+            return _layout(made.size, _stages(parts))
+        return self._layout_of_adjoints(made)
+
+    def _padded(self, made: Family, parts: Sequence[_Part]) -> tuple[Layout, list[_Part]] | None:
+        """Zeros that are multiplied where others are elements, as elements of a wider array.
+
+        The layout and the parts of a family, or None where there are no such zeros.
+        """
+        zeros = {id(part): part for part in parts if _is_zero(part)}
+        if not zeros or not self._computed:
+            return None
+        rest = [part for part in parts if id(part) not in zeros]
+        layout = self._layout_of(made, rest)
+        found = []
+        for part in rest:
+            edge = next((z for z in zeros.values() if _alike(z, part)), None)
+            whole = None if edge is None else self._joined(part, edge, layout, made.size)
+            if edge is not None and whole is not None:
+                del zeros[id(edge)]
+            found.append(whole or part)
+        return None if zeros else (layout, found)
+
+    def _joined(self, part: _Part, edge: _Part, layout: Layout, size: int) -> _Part | None:
+        """The terms of two parts as one, whose zeros are elements of a wider array."""
+        import numpy
+
+        by = part.group.factors.index(edge.group.factors[0])
+        (source, inside), (_, weights) = part.factors[1 - by], part.factors[by]
+        if part.group.factors[1 - by] in self.copies:
+            return None
+        at = [*[column[part.place] for column in layout.columns], *weights]
+        outside = [*[column[edge.place] for column in layout.columns], *edge.factors[0][1]]
+        lengths = self.layouts[source].lengths
+        places = beyond(inside, at, outside, lengths)
+        if places is None:
+            return None
+        low = [min(int(column.min()), 0) for column in places]
+        high = [max(int(c.max()) + 1, n) for c, n in zip(places, lengths, strict=True)]
+        family = self._wider(source, tuple(low), tuple(high))
+        lanes = []
+        for own in (inside, places):
+            moved = [column - start for column, start in zip(own, low, strict=True)]
+            lanes.append(numpy.ravel_multi_index(moved, self.layouts[family].lengths))
+        rows = numpy.concatenate(
+            [
+                numpy.stack([part.place, part.rows[:, 1 + by], lanes[0]], 1),
+                numpy.stack([edge.place, edge.rows[:, 1], lanes[1]], 1),
+            ]
+        )
+        rows = rows[numpy.argsort(rows[:, 0], kind="stable")]
+        group = Group(part.group.sign, (part.group.factors[by], family), None)
+        return self._part(group, rows, None, size, part.added)
+
+    def _wider(self, source: int, low: tuple[int, ...], high: tuple[int, ...]) -> int:
+        """The array with zeros around it: a family of its own, from `low` up to `high`."""
+        import numpy
+
+        key = (source, low, high)
+        if key in self.wider:
+            return self.wider[key]
+        shape = [last - first for first, last in zip(low, high, strict=True)]
+        number = self.wider[key] = len(self._families)
+        columns = list(numpy.indices(shape).reshape(len(shape), -1))
+        self._families.append(Family(number, REDUCE, NONE, ADD, size=prod(shape)))
+        layout = self.layouts[number] = Layout(columns, shape)
+        keys = _keys(layout)
+        index: list[Index] = []
+        domain: list[Condition] = []
+        for k, length in zip(keys, self.layouts[source].lengths, strict=True):
+            first = -low[len(index)]
+            index.append(Affine(-first, ((k.name, 1),)))
+            if first:
+                domain.append(AtLeast(Affine(-first, ((k.name, 1),))))
+            if first + length < k.length:
+                domain.append(AtLeast(Affine(first + length - 1, ((k.name, -1),))))
+        term = Term(1, (Read(str(source), tuple(index)),), (), tuple(domain))
+        axes = [Axis(key.name, key.length) for key in keys]
+        self.made.append(Made(number, axes, None, Reduce(ADD, (term,)), ()))
+        return number
 
     def _make_reduce(
         self,
@@ -620,6 +702,23 @@ def _regions(made: Family, parts: Sequence[_Part]) -> list[Column]:
     return [(signature == there.T).all(1) for signature in signatures.T]
 
 
+def _is_zero(part: _Part) -> bool:
+    """Whether it is 0 times something, a 0 that was written."""
+    plain = part.numbers is not None and len(part.factors) == 1 and part.factors[0][0] != NONE
+    return plain and not part.numbers.view("int64").any()  # type: ignore[union-attr]
+
+
+def _alike(zeros: _Part, part: _Part) -> bool:
+    """Whether a part has products of what is multiplied by 0 in the other."""
+    (factor,) = zeros.group.factors
+    return (
+        part.numbers is None
+        and len(part.factors) == 2
+        and zeros.sign == part.sign
+        and (factor in part.group.factors and all(family != NONE for family, _ in part.factors))
+    )
+
+
 def _tables(made: Made) -> int:
     """How many tables a statement reads through."""
     return sum(isinstance(i, Table) for read in reads_of(made.value) for i in read.index)
@@ -689,7 +788,7 @@ def _invariants(part: _Part) -> list[Column]:
             same = u - (rise // step) * v
             low = part.low(same)
             if (low == part.high(same)).all() and not (low == low[0]).all():
-                found.append(low)
+                found.append(-low if low[0] > low[-1] else low)
     return found
 
 

@@ -121,12 +121,19 @@ class _Naming:
         if not stem and primal is not None:
             stem = f"d{primal}"
         if not stem:
-            stem = self._of_weights(number)
+            stem = self._of_wider(number) or self._of_weights(number)
         if not stem:
             self._count += 1
             stem = f"t{self._count}"
         name = self._names[str(number)] = self._taken.name(stem)
         self._arrays[name] = Array(name, shape, adjoint=primal)
+
+    def _of_wider(self, number: int) -> str:
+        """The name of an array with zeros around it, after the array."""
+        source = next(
+            (key[0] for key, wide in self._families.wider.items() if wide == number), NONE
+        )
+        return "" if source == NONE else f"{self._names[str(source)].rstrip('_')}_padded"
 
     def _of_weights(self, number: int) -> str:
         """The name of what weights make: `q` of a product with `wq`, if nothing else is called so.

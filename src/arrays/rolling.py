@@ -150,6 +150,8 @@ def _program(found: Scalars, known: Shapes, arguments: Mapping[str, Sequence[int
     for number in order:
         families.add(number, number in computed)
     order = [number for number in order if number in computed]
+    for (source, *_), wider in families.wider.items():
+        order.insert(order.index(source) + 1, wider)
     return named(found.graph, known, families, found.roots, order, arguments)
 
 

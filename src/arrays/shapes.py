@@ -328,12 +328,29 @@ class _Interning:
         )
         if self._same(("sum", *lanes), node):
             return
-        key = ("sum", frozenset([key for key, _, _ in keys]))
+        key = ("sum", self._without_zeros(frozenset([key for key, _, _ in keys]), keys, terms))
         made = self._by_key.get(key)
         if made is None:
             made = self._new(key, REDUCE, node)
             made.op = ADD
         self._fill(made, self._add(made, node), keys, terms)
+
+    def _without_zeros(
+        self, shapes: frozenset[tuple[int, ...]], keys: Sequence[Any], terms: Sequence[Any]
+    ) -> frozenset[tuple[int, ...]]:
+        """The shapes of a sum's terms, but for 0 times what others have a variable factor to.
+
+        So is a convolution written at the edges of what it reads, with zeros around it.
+        """
+        numbered = {shape for shape in shapes if shape[1] and len(shape) == 3}
+        if not numbered or len(numbered) == len(shapes):
+            return shapes
+        pairs = {(s[0], factor) for s in shapes if not s[1] and len(s) == 4 for factor in s[2:]}
+        zeros = {shape for shape in numbered if (shape[0], shape[2]) in pairs}
+        for (key, _, _), term in zip(keys, terms, strict=True):
+            if key in zeros and self.graph.value(term.number) != 0.0:
+                zeros.discard(key)
+        return shapes - zeros
 
     def _extreme(self, node: int, operands: Sequence[int]) -> None:
         op = self.scalars.kinds[node]

@@ -512,3 +512,68 @@ def test_rows_of_zeros_in_different_places_are_different_vectors(order):
     )
     found = [float(number) for row in f(at, 2.0) for number in row]
     assert found == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("zero", [0.0, 0, "product"])
+@pytest.mark.parametrize(
+    ("stride", "pad", "dilation"), [(1, 1, 1), (2, 1, 1), (1, 2, 2), (3, 2, 1)]
+)
+def test_zeros_around_what_windows_read_are_those_of_a_wider_array(zero, stride, pad, dilation):
+    counts = set()
+    for n, m in ((7, 2), (11, 3)):
+        s = programs.Source()
+        x, w, b = s.inputs("x", n), s.weights("w", m, 3), s.weights("b", m)
+        padded = [zero] * pad + x + [zero] * pad
+        starts = range(0, n + 2 * pad - 2 * dilation, stride)
+        windows = [padded[i : i + 2 * dilation + 1 : dilation] for i in starts]
+        loss = 0
+        for row, c in zip(w, b, strict=True):
+            for window in windows:
+                products = [
+                    0.0 * a if e == "product" else a * e for a, e in zip(row, window, strict=True)
+                ]
+                loss = loss + wg.tanh(sum(products) + c)
+        outputs = s.with_gradient(loss)
+        program = rolled(outputs)
+        assert_right(program, outputs)
+        assert "x_padded[i] = [" in str(program)
+        assert "points" not in str(program)
+        counts.add(len(program.statements))
+    assert len(counts) == 1
+
+
+def test_zeros_around_an_image_are_those_of_a_wider_array():
+    counts = set()
+    for n in (4, 5):
+        s = programs.Source()
+        x, w = s.inputs("x", 2, n, n), s.weights("w", 2, 2, 3, 3)
+        rows = [[[0.0, *row, 0.0] for row in [[0.0] * n, *c, [0.0] * n]] for c in x]
+        out = [
+            sum(
+                w[k][z][a][b] * rows[z][i + a][j + b]
+                for z in range(2)
+                for a in range(3)
+                for b in range(3)
+            )
+            for k in range(2)
+            for i in range(n)
+            for j in range(n)
+        ]
+        outputs = s.with_gradient(sum(wg.tanh(a) for a in out))
+        program = rolled(outputs)
+        assert_right(program, outputs)
+        counts.add(len(program.statements))
+    assert counts == {6}
+
+
+def test_zeros_that_lie_inside_of_what_is_read_are_numbers():
+    s = programs.Source()
+    x, w = s.inputs("x", 6), s.weights("w", 3)
+    loss = 0
+    for i in range(4):
+        terms = [0.0 * w[a] if i + a == 2 else x[i + a] * w[a] for a in range(3)]
+        loss = loss + wg.tanh(sum(terms))
+    outputs = s.with_gradient(loss)
+    program = rolled(outputs)
+    assert_right(program, outputs)
+    assert "padded" not in str(program)

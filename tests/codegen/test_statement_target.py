@@ -634,3 +634,27 @@ def test_a_zero_is_taken_from_where_its_sign_shows():
     assert f(np.zeros(4)).tolist() == [math.inf] * 4
     hidden = compile({"q": q}, [ops.exp(0 - one) for one in q], target="numpy")
     assert "0.0 - " not in hidden.source
+
+
+def assert_finite(inputs, outputs):
+    """The same finite numbers as in Python, where arguments grow."""
+    up = [np.linspace(-7, 9, len(leaves)) / (k + 1) for k, leaves in enumerate(inputs.values())]
+    fast = compile(inputs, outputs, target=TARGET)(*up)
+    assert np.isfinite(fast["grad"]).all()
+    assert_same(fast, compile(inputs, outputs, target="python")(*up))
+
+
+@pytest.mark.parametrize(
+    "term",
+    [
+        lambda x, y: ops.sin(x) * ops.exp(-500 * y),
+        lambda x, y: ops.log(1 + x) * ops.sqrt(x + 0.1),
+        lambda x, y: (x + 0.1) ** -0.5 * (y + 0.1) ** 1.5,
+    ],
+)
+def test_what_is_not_finite_beside_a_triangle_leaves_its_sums_alone(term):
+    g = Graph()
+    x, y = g.inputs("x", 5), g.inputs("y", 5)
+    rows = [sum(term(x[p] - x[r], y[p] - y[r]) for r in range(p + 1)) for p in range(5)]
+    loss = sum(ops.tanh(row) * y[0] for row in rows)
+    assert_finite({"x": x, "y": y}, {"loss": loss, "grad": grad(loss, [*x, *y], allow_unused=True)})

@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import inf, prod
 from typing import Final
 
-from ...arrays.statements import COMPUTED, LEAF, LITERAL, Array, Statement
+from ...arrays.statements import COMPUTED, LEAF, LITERAL, Array, ArrayProgram, Statement
 from ...errors import MissingInputError
 from ...graph.store import listing
 from ...ops.indexing import Index, subscript, subscript_text
@@ -28,6 +28,7 @@ from ..scalar.layout import Listing
 from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
+from .domains import tightened
 from .function import ArrayFunction, Element, Vector, Whole, axes_of, copied_by, truths
 from .irregular import emit_careful, emit_numbers
 from .reading import Code, Head, arranged, reshaped, taken, transposed, view
@@ -80,7 +81,9 @@ def _whole_columns(columns: Set[str], arrays: Mapping[str, Array]) -> frozenset[
 
 class _Printer:
     def __init__(self, function: ArrayFunction) -> None:
-        self.function, self.program = function, function.program
+        self.function, self.program = function, _on_boxes(function.program)
+        changed = zip(function.program.statements, self.program.statements, strict=True)
+        self._boxes = {now.array for before, now in changed if now is not before}
         self.listing = Listing()
         self._arrays = self.program.arrays
         self._dtype = "" if function.dtype == "float64" else f", dtype=np.{function.dtype}"
@@ -137,7 +140,8 @@ class _Printer:
             root[name] = array.home.vector if array.home else name
         for s in self.program.statements:
             source = copied_by(s)
-            if source is not None and self._arrays[s.array].home is None:
+            alone = self._arrays[s.array].home is None and s.array not in self._boxes
+            if source is not None and alone:
                 root[s.array] = root[source]
         return root
 
@@ -353,12 +357,14 @@ class _Printer:
                 self._name_part(one, vector)
 
     def _open_vector(self, name: str) -> None:
-        array = self._arrays[name]
-        lengths = [array.shape[int(axis)] for axis in self._axes(name)]
-        size = self.head.shape(lengths) if len(lengths) > 1 else self.head.length(lengths[0])
         if name in self.function.notes:
             self.listing.add(f"# {self.function.notes[name]}", level=1)
-        self.listing.assign(self._names[name], "=", f"np.empty({size}{self._dtype})", 1)
+        self.listing.assign(self._names[name], "=", f"np.empty({self._size(name)}{self._dtype})", 1)
+
+    def _size(self, name: str) -> str:
+        """The shape of an array as it lies in memory, as text."""
+        lengths = [self._arrays[name].shape[int(axis)] for axis in self._axes(name)]
+        return self.head.shape(lengths) if len(lengths) != 1 else self.head.length(lengths[0])
 
     def _name_part(self, name: str, vector: str) -> None:
         array, batched = self._arrays[name], self._arrays[name].shape[:1] == (BATCH,)
@@ -395,7 +401,11 @@ class _Printer:
         """The value with what is wanted outside the domain; what it is there is noted."""
         if not statement.domain:
             return code
+        self.recogniser.ragged.add(statement.array)
+        wild = self.recogniser.is_wild(statement)
         if self._writers[statement.array] > 1 or statement.place is not None:
+            if wild:
+                self.recogniser.wild.add(statement.array)
             return code
         zero = self.recogniser.domain_after(statement)
         infinity = self.recogniser.infinity_after(statement, self._largest)
@@ -405,8 +415,10 @@ class _Printer:
             mask = self.recogniser.mask(statement.domain, _lengths(statement))
             assert mask is not None
             order = [axis.name for axis in statement.axes]
-            code = where(mask, code, order, number(wanted).text)
+            code, wild = where(mask, code, order, number(wanted).text), False
             zero, infinity = (whole, None) if wanted == 0.0 else (frozenset(), (wanted, whole))
+        if wild:
+            self.recogniser.wild.add(statement.array)
         self.recogniser.zeroed[statement.array] = on_shape(statement, zero)
         if infinity is not None:
             size, conditions = infinity
@@ -541,7 +553,7 @@ class _Printer:
         name, array = statement.array, self._arrays[statement.array]
         if array.home is None and name not in self._opened:
             self._opened.add(name)
-            size = self.head.shape(array.shape)
+            size = self._size(name)
             self.listing.assign(self._names[name], "=", f"np.zeros({size}{self._dtype})", 1)
         if array.home is not None:
             self._open_part(name)
@@ -706,6 +718,31 @@ class _Printer:
         if batched:
             self._returned.add(self._root[output.array])
         return f"{text}.copy()" if batched and shared else text
+
+
+def _on_boxes(program: ArrayProgram) -> ArrayProgram:
+    """The program with what is 0 outside of a box computed in the box, and zeros around it."""
+    writers = Counter(s.array for s in program.statements)
+    statements = tuple(
+        [
+            s if writers[s.array] > 1 or program.arrays[s.array].home else _on_box(s)
+            for s in program.statements
+        ]
+    )
+    return program if statements == program.statements else replace(program, statements=statements)
+
+
+def _on_box(statement: Statement) -> Statement:
+    value = statement.value
+    if not isinstance(value, Reduce) or value.op is not ADD or len(value.terms) > 1:
+        return statement
+    (term,) = value.terms
+    if not term.domain or term.over or statement.domain or statement.place is not None:
+        return statement
+    inside = replace(value, terms=(replace(term, domain=()),))
+    box = tightened(replace(statement, value=inside, domain=term.domain))
+    plain = all(isinstance(index, Affine) and len(index.terms) == 1 for index in box.target)
+    return box if plain and not box.domain else statement
 
 
 def _literal(text: str) -> bool:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import lru_cache, reduce
+from itertools import product
 from math import copysign, inf, isfinite, prod
 from operator import add
 
@@ -29,7 +30,7 @@ from ...ops.reads import (
     Term,
     renamed_index,
 )
-from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
+from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation, Op
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH
 from .function import axes_of
@@ -48,6 +49,10 @@ SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
 
 
+_ANY = (0.0, -1000.0, 1000.0)
+"""What stands for any number at all."""
+
+
 @dataclass
 class Recogniser:
     """Writes the values of statements of one program.
@@ -57,6 +62,8 @@ class Recogniser:
     zeroed   by array, conditions on the axes of its shape, outside of which it is 0
     infinite  by array, an infinity and conditions on the axes of its shape, outside of which it
               is that
+    ragged   the arrays that are about part of their grid
+    wild     those of them that may not be finite outside of it, where nobody asked for them
     columns  the arrays that lie in memory with their first axis last
     truths   the arrays of truth values
     forms    the notations that were used
@@ -69,6 +76,8 @@ class Recogniser:
     columns: frozenset[str] = frozenset()
     zeroed: dict[str, frozenset[Condition]] = field(default_factory=dict)
     infinite: dict[str, tuple[float, frozenset[Condition]]] = field(default_factory=dict)
+    ragged: set[str] = field(default_factory=set)
+    wild: set[str] = field(default_factory=set)
     truths: set[str] = field(default_factory=set)
     forms: list[Notation] = field(default_factory=list)
 
@@ -137,8 +146,8 @@ class Recogniser:
     def domain_after(self, statement: Statement) -> frozenset[Condition]:
         """The conditions of a statement outside of which its value is 0 by itself."""
         domain = frozenset(map(_normal, statement.domain))
-        if not domain:
-            return domain
+        if not domain or self.is_wild(statement):
+            return frozenset()
         value = statement.value
         if isinstance(value, Reduce):
             if value.op is not ADD:
@@ -161,6 +170,37 @@ class Recogniser:
         if value.op.linear == "together" and not value.op.conditions:
             return domain.intersection(*zeros)
         return frozenset()
+
+    def is_wild(self, statement: Statement) -> bool:
+        """Whether the value of a statement may not be finite outside of its domain.
+
+        It may where it is computed from such a value, or an operation has none at some of the
+        numbers that its operands may be there.
+        """
+        value, domain = statement.value, frozenset(map(_normal, statement.domain))
+        if not domain:
+            return False
+        if isinstance(value, Reduce):
+            reads = [f for term in value.terms for f in term.factors if isinstance(f, Read)]
+            return any(self._is_unsafe(read) for read in reads)
+        choices = [self._seen_outside(operand, domain) for operand in value.operands]
+        return not all(choices) or not _all_finite(value.op, value.statics, tuple(choices))
+
+    def _seen_outside(self, operand: Operand, domain: frozenset[Condition]) -> tuple[float, ...]:
+        """What an operand may be outside of a domain; nothing where it may be no number."""
+        if not isinstance(operand, Read):
+            return (operand,)
+        if operand.array not in self.ragged:
+            return (1.0,)
+        size, seen = self._infinite_outside(operand)
+        if size and domain <= seen:
+            return (size,)
+        if self._is_unsafe(operand):
+            return ()
+        return (0.0,) if domain <= self._zero_outside(operand) else _ANY
+
+    def _is_unsafe(self, read: Read) -> bool:
+        return read.array in self.wild or read.array in self.infinite
 
     def _zero_outside(self, operand: Operand) -> frozenset[Condition]:
         if not isinstance(operand, Read):
@@ -382,7 +422,7 @@ class Recogniser:
         lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
         order = list(lengths)
         over = tuple([axis.name for axis in term.over])
-        codes = [self._operand(f, lengths) for f in term.factors]
+        codes = [self._factor(f, term, lengths) for f in term.factors]
         mask = self._mask_of(term, lengths)
         scale = float(term.count)
         factors = []
@@ -413,7 +453,23 @@ class Recogniser:
         implied: set[Condition] = set()
         for factor in term.factors:
             implied |= self._zero_outside(factor)
+            implied.update(map(_normal, self._to_be_masked(factor, term)))
         return self.mask([c for c in term.domain if _normal(c) not in implied], lengths)
+
+    def _factor(self, factor: Operand, term: Term, lengths: Mapping[str, int]) -> Code:
+        """A factor, with 0 for what it is where the term has no point, if that may not be finite.
+
+        What others are there may be 0, and 0 times an infinity is no number.
+        """
+        code = self._operand(factor, lengths)
+        mask = self.mask(self._to_be_masked(factor, term), lengths)
+        return code if mask is None else where(mask, code, list(lengths))
+
+    def _to_be_masked(self, factor: Operand, term: Term) -> list[Condition]:
+        if len(term.factors) == 1 or not isinstance(factor, Read) or not self._is_unsafe(factor):
+            return []
+        own = {axis for index in factor.index for axis in index.axes}
+        return [condition for condition in term.domain if own.issuperset(condition.axes)]
 
     def _masked(self, factors: list[Code], mask: Code, order: Sequence[str]) -> list[Code]:
         """The factors with 0 where the mask does not hold."""
@@ -454,6 +510,12 @@ class Recogniser:
             parts.append((index.offset >= 0, str(abs(index.offset))))
         text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
         return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])
+
+
+@lru_cache(maxsize=1024)
+def _all_finite(op: Op, statics: tuple[float, ...], choices: tuple[tuple[float, ...], ...]) -> bool:
+    """Whether an operation has a finite value at all of some numbers, tried out."""
+    return all(isfinite(op.evaluate(*numbers, *statics)) for numbers in product(*choices))
 
 
 def _all_alike(values: Sequence[float]) -> bool:
