@@ -253,11 +253,11 @@
       if (ends.length) text += heat(ends, slopes, `∂${safe(names[root])} by what it hands on`);
       for (const [stem, list] of group.arrays) {
         const asked = list.filter((node) => DATA.wanted[node]);
-        if (asked.length) text += heat(asked, slopes, `∂${safe(names[root])} by ${safe(stem)}`);
+        if (asked.length) text += heat(asked, slopes, `∂${safe(names[root])} by ${safe(lowered(stem))}`);
       }
     } else {
       text += heat(ends, values, "What it hands on");
-      for (const [stem, list] of group.arrays) text += heat(list, values, safe(stem));
+      for (const [stem, list] of group.arrays) text += heat(list, values, safe(lowered(stem)));
     }
     return `${text}<p><button type="button" class="look" data-unit="g${g}">Look inside</button></p>`;
   }
