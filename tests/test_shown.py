@@ -94,7 +94,7 @@ def test_statements_are_set_as_maths():
     a = wg.Graph().inputs("a", 3)
     rolled = wg.roll([x.tanh() for x in a])
     markup = shown(rolled.statements[0])["text/html"]
-    assert markup.startswith("<math><msub>")
+    assert markup.startswith("<math><msub")
     assert markup in shown(rolled)["text/html"]
 
 

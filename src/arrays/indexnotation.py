@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final, NamedTuple
@@ -253,6 +254,10 @@ def _signed(text: str, number: float, follows: bool) -> str:
     return f"-{text}" if number < 0 else text
 
 
+_NUMBERED: Final = re.compile(r"([^_]*)_\{(\d+)\}")
+"""The name of an array of a layer, such as w_{0}."""
+
+
 class LatexWriter(Writer):
     """Index notation in LaTeX, for maths mode."""
 
@@ -274,9 +279,13 @@ class LatexWriter(Writer):
         return number_latex(number)
 
     def element(self, array: str, indices: Sequence[str]) -> str:
-        """An element of an array, its indices below it."""
+        """An element of an array, its indices below it; a number of the array stands above."""
         name = self.name(array)
-        return f"{{{name}}}_{{{', '.join(indices)}}}" if indices else name
+        if not indices:
+            return name
+        numbered = _NUMBERED.fullmatch(name)
+        base = rf"{{{numbered[1]}}}^{{({numbered[2]})}}" if numbered else f"{{{name}}}"
+        return f"{base}_{{{', '.join(indices)}}}"
 
     def reduced(self, sign: str, over: str, body: str) -> str:
         """A sum or a maximum over axes."""

@@ -161,8 +161,12 @@ class Lineage:
 
     @cached_property
     def left(self) -> Rewritten:
-        """What is left of the nodes after simplification: the graph that the program is made of."""
-        made = rewritten(self.claim.graph, [self.claim.root, *self.claim.gradient])
+        """What is left of the nodes after simplification: the graph that the program is made of.
+
+        The value is computed in its stable form, too, which comes after the derivatives.
+        """
+        form = [self.stable] if self.stable != self.claim.root else []
+        made = rewritten(self.claim.graph, [self.claim.root, *self.claim.gradient, *form])
         rules = rules_named(True)
         assert rules is not None
         return made.then(simplified(made.graph, rules))
@@ -186,15 +190,28 @@ def carried_lines(d: Derivation, compiled: Compiled, lineage: Lineage) -> Iterat
         image = images.get(node)
         return _nowhere(step, _DROPPED) if image is None else code.at(step, operands[image])
 
-    for node in d.live:
-        if d.computed(node):
-            yield line(f"forward-n{node}", d.originals[node])
+    def computed(node: int) -> bool:
+        return images.get(node, -1) in operands
+
+    for node in filter(d.computed, d.live):
+        own = d.originals[node]
+        form = lineage.images.get(own)
+        if lineage.stable == lineage.claim.root or computed(own):
+            yield line(f"forward-n{node}", own)
+        elif form is not None and computed(form):
+            yield _by_the_stable_form(line(f"forward-n{node}", form))
+        else:
+            yield line(f"forward-n{node}", None)
     other = lineage.derived_otherwise(d)
     for node in d.backward_order:
         carried = line(f"backward-n{node}", lineage.adjoint(d.originals[node]))
-        if node in other and carried.line is not None:
-            carried = replace(carried, note=", ".join(filter(None, (carried.note, STABLE))))
-        yield carried
+        yield _by_the_stable_form(carried) if node in other else carried
+
+
+def _by_the_stable_form(carried: CarriedLine) -> CarriedLine:
+    if carried.line is None:
+        return carried
+    return replace(carried, note=", ".join(filter(None, (carried.note, STABLE))))
 
 
 _DROPPED: Final = "simplified away"

@@ -70,7 +70,7 @@ def _sentence(rules: Sequence[str]) -> str:
     return (
         "Up to here the rules were applied to the expression as it is written. The compiler first "
         f"rewrites it, by the rule{'s' * (len(rules) != 1)} {named}: the same function, written so "
-        "that floating point does not lose it. Then it differentiates that, by the same rules."
+        "that floating point does not lose it. Then it computes and differentiates that."
     )
 
 

@@ -239,6 +239,11 @@ def test_an_element_that_is_moved_moves_every_number_of_the_page(lesson, tmp_pat
         assert not tab.run("document.querySelector('.stale').hidden")
         tab.run("document.getElementById('reset').click()")
         assert tab.run(read) == pytest.approx(step(lesson, "b").values, rel=1e-5)
+        tab.run("document.querySelector('.train[data-steps=\"50\"]').click()")
+        said = tab.run("document.getElementById('trained').textContent")
+        start, end = (float(x) for x in said.removesuffix(".").split("from ")[1].split(" to "))
+        assert end < start
+        assert tab.run("document.getElementById('curve').getBoundingClientRect().height") > 0
         assert tab.complaints() == []
 
 

@@ -520,6 +520,7 @@ def test_steps_downhill_are_taken_by_the_compiled_program(shown):
     heights = [float(point.split(",")[1]) for point in points]
     assert len(points) == 52
     assert heights == sorted(heights)
+    assert tab.run("document.getElementById('curve').getBoundingClientRect().height") > 0
     tab.run("document.getElementById('start-again').click()")
     assert tab.run("document.getElementById('trained').textContent") == ""
     assert row(tab, "w")[0] == "3"

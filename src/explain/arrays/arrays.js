@@ -79,8 +79,34 @@
     figure.querySelector(".largest").textContent = shown(largest);
   }
 
+  const course = [];
+
+  function train(count) {
+    const rate = Number(one("rate").value);
+    if (!course.length) course.push(COMPUTE(...leaves)[DATA.output]);
+    for (let i = 0; i < count; i++) {
+      const values = COMPUTE(...leaves);
+      for (const [leaf, slope] of DATA.slopes) leaves[leaf] -= rate * values[slope];
+      course.push(COMPUTE(...leaves)[DATA.output]);
+    }
+    choose(moving);
+    renew();
+    drawCourse(course);
+  }
+
+  function restore() {
+    given.forEach((x, i) => (leaves[i] = x));
+    course.length = 0;
+    choose(moving);
+    renew();
+    drawCourse(course);
+  }
+
   function listen() {
     choose(0);
+    for (const button of document.querySelectorAll(".train")) {
+      button.addEventListener("click", () => train(Number(button.dataset.steps)));
+    }
     one("sliders").addEventListener("click", (event) => {
       if (event.target.dataset.leaf) choose(Number(event.target.dataset.leaf));
     });
@@ -92,11 +118,7 @@
       one(other).value = String(leaves[moving]);
       renew();
     });
-    one("reset").addEventListener("click", () => {
-      given.forEach((x, i) => (leaves[i] = x));
-      choose(moving);
-      renew();
-    });
+    for (const id of ["reset", "start-again"]) one(id).addEventListener("click", restore);
   }
 
   if (DATA) listen();

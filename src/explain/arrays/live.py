@@ -32,11 +32,15 @@ class Live:
 
     source  the function
     first   array → the place of its first number among those computed
+    output  the place of the output among them
+    slopes  element → the place of the derivative by it among them
     given   the numbers of the elements, in the order of the arguments
     """
 
     source: str
     first: Mapping[str, int]
+    output: int
+    slopes: Mapping[int, int]
     leaves: tuple[Leaf, ...]
     given: tuple[float, ...]
 
@@ -68,7 +72,16 @@ def live(program: Program, leaves: Mapping[str, Any] | None) -> Live | None:
     arguments = {name: graph[node] for name, node in graph.leaves.items()}
     outputs = [graph[node] for node in graph.outputs]
     made = compile(arguments, outputs, target="javascript", simplify=False, name=FUNCTION)
-    return Live(made.source, first, tuple(shown), tuple(given))
+    slopes = {
+        element: first[array] + i
+        for array, of in program.slopes.items()
+        for leaf in shown
+        if leaf.name == of and array in first
+        for i, element in enumerate(place for row in leaf.rows for place in row)
+        if element >= 0
+    }
+    output = first[program.output]
+    return Live(made.source, first, output, slopes, tuple(shown), tuple(given))
 
 
 def _at(array: Any, place: tuple[int, ...]) -> Any:

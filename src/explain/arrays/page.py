@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from ...graph.formula import name_latex
 from ..data import PARTS, Formula, plain
+from ..outcome import RATES
 from ..page.numbers import span
 from ..page.page import PLAY, font_style, policy
+from ..page.panel import training
 from ..page.script import read_text
 from ..render.html import blocks_html, inline_html, minus
 from ..words import shown
@@ -20,6 +22,7 @@ from .document import AGREEMENT, flat_values, judged_blocks, notation, step_bloc
 from .lesson import ArrayStep, Judged
 from .live import Live
 
+_SHARED: Final = ("shown.js", "play.js", "curve.js")
 _CELLS: Final = 64
 _SMALLEST, _LARGEST, _WIDTH = 6, 20, 480
 """The sides of a cell of a heat map, and the width of the whole."""
@@ -30,7 +33,7 @@ def html(
 ) -> str:
     """The page: its steps one at a time with a script, one after another without."""
     style = f"{font_style()}{read_text('page.css')}{_own('arrays.css')}"
-    code = _program(moved) + read_text("shown.js") + read_text("play.js") + _own("arrays.js")
+    code = _program(moved) + "".join(map(read_text, _SHARED)) + _own("arrays.js")
     sections = [_section(step, moved) for step in steps]
     if judgements:
         body = _STALE + blocks_html(judged_blocks(judgements))
@@ -89,7 +92,9 @@ def _program(moved: Live | None) -> str:
                 index = [str(i)] * (len(leaf.rows) > 1) + [str(j)] * (len(row) > 1)
                 if place >= 0:
                     names[place] = f"{leaf.name}[{', '.join(index)}]" if index else leaf.name
-    data = json.dumps(plain({"given": moved.given, "names": names}), allow_nan=False)
+    slopes = list(moved.slopes.items())
+    told = {"given": moved.given, "names": names, "output": moved.output, "slopes": slopes}
+    data = json.dumps(plain(told), allow_nan=False)
     return f"const DATA = {data};\nconst COMPUTE = (\n{moved.source}\n);\n"
 
 
@@ -113,8 +118,10 @@ def _sliders(moved: Live | None) -> str:
         '<label for="slider" id="moving"></label><input type="range" id="slider" step="any">'
         '<input type="number" id="exact" step="any" aria-labelledby="moving"></div></form>'
         f'<p class="note">Choose the element that moves:</p>{tables}'
-        '<p><button type="button" id="reset">Back to the given values</button></p>'
-        "</details></section>\n"
+        '<p><button type="button" id="reset">Back to the given values</button></p></details>'
+        "<details open><summary>Steps downhill</summary><p>Every element whose derivative is asked "
+        "for moves against it: w ← w - lr·∂L/∂w, as often as you like.</p>"
+        f"{training([f'{rate:g}' for rate in RATES])}</details></section>\n"
     )
 
 

@@ -253,11 +253,11 @@
       if (ends.length) text += heat(ends, slopes, `∂${safe(names[root])} by what it hands on`);
       for (const [stem, list] of group.arrays) {
         const asked = list.filter((node) => DATA.wanted[node]);
-        if (asked.length) text += heat(asked, slopes, `∂${safe(names[root])} by ${safe(stem)}`);
+        if (asked.length) text += heat(asked, slopes, `∂${safe(names[root])} by ${safe(lowered(stem))}`);
       }
     } else {
       text += heat(ends, values, "What it hands on");
-      for (const [stem, list] of group.arrays) text += heat(list, values, safe(stem));
+      for (const [stem, list] of group.arrays) text += heat(list, values, safe(lowered(stem)));
     }
     return `${text}<p><button type="button" class="look" data-unit="g${g}">Look inside</button></p>`;
   }
@@ -360,7 +360,7 @@
     const [title, words] = worded(steps[at]);
     one("step").innerHTML = `<p class="part" id="part">${PARTS[steps[at].kind]}</p><h2 id="heading" aria-labelledby="part heading" tabindex="-1">${title}</h2>${words}`;
     markGraph();
-    if (steps[at].kind === "update") curve();
+    if (steps[at].kind === "update") drawCourse(course);
   }
 
   // Marks the line of code that computes the number of a step.
@@ -712,19 +712,6 @@
     sliders(steps[at]);
     renew();
     one("rate").value = chosen;
-  }
-
-  function curve() {
-    const known = course.filter(Number.isFinite);
-    const [low, high] = [Math.min(...known), Math.max(...known)];
-    const x = (i) => 5 + (290 * i) / Math.max(1, course.length - 1);
-    const y = (value) => 85 - (80 * (value - low)) / (high - low || 1);
-    const dots = course.map((value, i) => (Number.isFinite(value) ? `${x(i)},${y(value)}` : ""));
-    one("curve").style.display = course.length < 2 ? "none" : "";
-    one("curve").firstChild.setAttribute("points", dots.join(" "));
-    const [first, last] = [course[0], course[course.length - 1]];
-    if (course.length < 2) return;
-    one("trained").textContent = `${course.length - 1} step${course.length === 2 ? "" : "s"}: from ${shown(first)} to ${shown(last)}${last > first ? "; it rose, the steps are too long" : ""}.`;
   }
 
   // -- finding ----------------------------------------------------------------------------------

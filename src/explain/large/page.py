@@ -38,7 +38,12 @@ def html(w: Lesson) -> str:
     at_numbers = with_values(w, missing) if w.symbolic else w
     groups = Groups.of(at_numbers.derivation)
     style = font_style() + read_text("page.css") + _own("large.css")
-    shared = read_text("shown.js") + read_text("play.js") + read_text("answers.js")
+    shared = (
+        read_text("shown.js")
+        + read_text("play.js")
+        + read_text("curve.js")
+        + read_text("answers.js")
+    )
     own = _own("layout.js") + _own("large.js")
     code = f"{_programs(at_numbers, groups, tried=w.symbolic)}{shared}{own}"
     _, _, *said = overview(at_numbers, groups, page=True)

@@ -466,23 +466,7 @@
       course.push(FORWARD(...leaves, ...leaves));
     }
     follow();
-    draw();
-  }
-
-  function draw() {
-    const known = course.filter(Number.isFinite);
-    const [low, high] = [Math.min(...known), Math.max(...known)];
-    const x = (i) => 5 + (290 * i) / Math.max(1, course.length - 1);
-    const y = (value) => 85 - (80 * (value - low)) / (high - low || 1);
-    const dots = course.map((value, i) => (Number.isFinite(value) ? `${x(i)},${y(value)}` : ""));
-    one("curve").hidden = course.length < 2;
-    one("curve").firstChild.setAttribute("points", dots.join(" "));
-    const [first, last] = [course[0], course[course.length - 1]];
-    one("trained").textContent =
-      course.length < 2
-        ? ""
-        : `${course.length - 1} step${course.length === 2 ? "" : "s"}: from ${shown(first)} to ` +
-          `${shown(last)}${last > first ? "; it rose, the steps are too long" : ""}.`;
+    drawCourse(course);
   }
 
   // The sliders stand where the leaves are.
@@ -505,7 +489,7 @@
     });
     document.querySelector(".sliders").addEventListener("reset", () => {
       course.length = 0;
-      if (one("curve")) draw();
+      if (one("curve")) drawCourse(course);
     });
   }
 

@@ -66,7 +66,9 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
             body = _agreement(w, numbers, step)
         case Update():
             body = _said(step.sentence) + _formula(numbers, *equations.before_update(w, step).parts)
-            body += blocks_html([equations.rates(w, step)], numbers.slot) + _training(step)
+            body += blocks_html([equations.rates(w, step)], numbers.slot) + training(
+                [f"{rate.rate:g}" for rate in step.rates]
+            )
         case _:  # no number in it moves, and the code stands beside it
             said = part_blocks(w, step.part)
             body = blocks_html(block for block in said if not isinstance(block, Listing))
@@ -83,9 +85,9 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
     )
 
 
-def _training(step: Update) -> str:
-    """Buttons that take such steps one after another; the page's script draws the curve."""
-    *rest, last = [f"{rate.rate:g}" for rate in step.rates]
+def training(given: Sequence[str]) -> str:
+    """Buttons that take steps downhill one after another; the page's script draws the curve."""
+    *rest, last = given
     rates = "".join(f"<option>{escape(rate)}</option>" for rate in rest)
     rates += f"<option selected>{escape(last)}</option>"
     button = '<button type="button" class="train" data-steps="{}">{}</button> '

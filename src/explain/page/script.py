@@ -64,6 +64,7 @@ def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
             (
                 "shown.js",
                 "play.js",
+                "curve.js",
                 "slope.js",
                 "judges.js",
                 "answers.js",
