@@ -150,7 +150,7 @@ def _is_class(number: float, classes: int) -> bool:
 
 
 def _class_numbers(classes: int) -> str:
-    return f"class numbers, whole, from 0 to {classes - 1}"
+    return f"class numbers, whole, from 0 to {classes - 1}; soft_cross_entropy takes shares"
 
 
 LossName = Literal[
