@@ -103,6 +103,12 @@ class Recipe:
         signed = tuple(signatures)
         return cls(known, graph, outputs, signed, tuple(stacked), options, asked, reduce)
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """What it is compared by is found anew: a file might say that of another function."""
+        reduction = self.graph, list(self.stacked)
+        asked = self.outputs, self.signatures, self.options, self.asked, self.reduce
+        return Recipe.of, (reduction, *asked)
+
 
 def structure(
     graph: Graph,

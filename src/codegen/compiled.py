@@ -438,8 +438,11 @@ def _built(recipe: Recipe) -> Built:
 def _compiled(
     recipe: Recipe, check: bool, values: Mapping[str, tuple[float | None, ...]]
 ) -> Compiled:
-    """The function of a recipe, built anew: what a pickle holds is no code."""
-    target = find_target(recipe.options.target)
+    """The function of a recipe, built anew: what a pickle holds is no code, nor becomes any."""
+    options = recipe.options
+    target = find_target(options.target)
+    _check_name(options.name)
+    _dtype_named(options.dtype, target)
     return made(recipe, _built(recipe), target, check=check, values=values)
 
 
@@ -452,13 +455,7 @@ def recipe_of(
     reduce: str | None = "sum",
 ) -> tuple[Recipe, dict[str, tuple[float | None, ...]]]:
     """What `compile` builds a function from, and the numbers that the leaves of arguments carry."""
-    name = options.name
-    check_name(name, "function")
-    if name in RESERVED:
-        raise InvalidNameError(
-            f"{name!r} is something that generated code may call itself; "
-            f"name the function otherwise, for instance '{name}_of'"
-        )
+    _check_name(options.name)
     flat = [_output(path, thing) for path, thing in flatten(outputs)]
     if not flat:
         raise OperandError("no outputs: give compile at least one expression")
@@ -477,6 +474,16 @@ def recipe_of(
     whole.stable_forms.update(zip([results[place] for place in twins], forms, strict=True))
     reduction = whole, stacked[: len(nodes)]
     return Recipe.of(reduction, outputs, signatures, options, kept, reduce), values
+
+
+def _check_name(name: str) -> None:
+    """Refuse what no function of generated code may be called."""
+    check_name(name, "function")
+    if name in RESERVED:
+        raise InvalidNameError(
+            f"{name!r} is something that generated code may call itself; "
+            f"name the function otherwise, for instance '{name}_of'"
+        )
 
 
 def _asked(graph: Graph, nodes: Sequence[int], options: Options) -> tuple[Graph, list[int]]:

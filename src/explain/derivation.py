@@ -32,7 +32,16 @@ from ..graph.unroll import unroll_graph
 from ..ops.scalar import CONSTANT
 from ..proof.claim import elements
 from .collapse import collapsed, part_count, parts
-from .notation import Written, apply_rule, derivative, node_names, symbol, write
+from .data import Formula
+from .notation import (
+    Written,
+    apply_rule,
+    derivative,
+    local_formula,
+    node_names,
+    symbol,
+    write,
+)
 from .words import counted
 
 MAX_OPERATIONS: Final = 20_000
@@ -111,6 +120,26 @@ class Derivation:
             else symbol(self.names[node])
             for node in self.live
         }
+
+    def local_written(self, edge: Edge) -> Formula:
+        """The local derivative along an edge, in the names of the nodes; written once."""
+        if edge not in self._locals:
+            node, position = edge
+            graph, operands = self.graph, self.graph.operands[node]
+            letters = [self.written[operand] for operand in operands]
+            op, statics = graph.ops[node], graph.statics.get(node, ())
+            slope = local_formula(op, statics, position, letters, self.written[node])
+            self._locals[edge] = slope(None).formula
+        return self._locals[edge]
+
+    @cached_property
+    def _locals(self) -> dict[Edge, Formula]:
+        return {}
+
+    @cached_property
+    def adjoints_written(self) -> dict[int, Written]:
+        """The formulas of adjoints that were asked for so far."""
+        return {}
 
     def derivative(self, node: int) -> Written:
         """∂output/∂node."""

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import Any, Final
 
 from ..codegen.compiled import Compiled
-from ..errors import MissingInputError, UnknownNameError
+from ..errors import MissingInputError, SizeError, UnknownNameError
 from ..graph.evaluation import given_values
 from ..graph.expr import Expr, Graph
 from ..ops.scalar import CONSTANT
@@ -25,6 +25,9 @@ from .paths import directions, paths
 from .stability import stable
 from .steps import adjoint_formula, backward, forward, node_id, seed, task
 from .words import finite
+
+MAX_LISTED: Final = 2_000
+"""How many operations may be listed with every step."""
 
 _UNSEEN: Final = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON allows in a text and no reader should meet: controls, direction marks, surrogates."""
@@ -103,7 +106,17 @@ class Lesson:
         return {d.names[n]: node_id(n) for n in d.live if d.graph.ops[n] is not CONSTANT}
 
     def data(self) -> dict[str, Any]:
-        """Everything as dicts, lists, texts and numbers; what JSON lacks as "inf", "nan"."""
+        """Everything as dicts, lists, texts and numbers; what JSON lacks as "inf", "nan".
+
+        Errors: `SizeError` for more than 2,000 operations, every step of which would be made.
+        """
+        operations = sum(map(self.derivation.computed, self.derivation.live))
+        if operations > MAX_LISTED:
+            raise SizeError(
+                f"every step of {operations:,} operations, more than {MAX_LISTED:,}, would be "
+                "hundreds of megabytes; save the walk-through as .html, which opens as layers, "
+                "take single steps (w.step(…), w.part(…)), or explain a part (part=…)"
+            )
         names = ("title", "formula", "symbolic", "first_non_finite", "nodes", "steps")
         found = {name: getattr(self, name) for name in names}
         found.update(nodes=tuple(self.nodes), steps=tuple(self.steps))

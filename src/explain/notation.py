@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from ..graph import formula
@@ -139,16 +140,20 @@ def write(
     """
     if node in stops and not inside:
         return stops[node]
-    live = any(part.live for part in stops.values())
-    languages = ("text", "latex", "live") if live else ("text", "latex")
-    return Written(*(_written(graph, node, stops, language) for language in languages))
+    met: list[Written] = []
+    plain, tex = (_written(graph, node, stops, language, met) for language in ("text", "latex"))
+    live = _written(graph, node, stops, "live", met) if any(part.live for part in met) else None
+    return Written(plain, tex, live)
 
 
-def _written(graph: Graph, node: int, stops: Mapping[int, Written], language: str) -> Part:
+def _written(
+    graph: Graph, node: int, stops: Mapping[int, Written], language: str, met: list[Written]
+) -> Part:
     def stop(operand: int) -> Part | None:
         found = stops.get(operand)
         if found is None:
             return None
+        met.append(found)
         if language == "text":
             return found.plain
         return found.live or found.tex if language == "live" else found.tex
@@ -170,16 +175,7 @@ def local_formula(
         # Written out, the derivative of a whole part is longer than anyone reads.
         slope = derivative(out.text, operands[position].text)
         return lambda parts: slope if parts is None else ELLIPSIS
-    graph = Graph()
-    leaves = [graph.input(f"x{i}") for i in range(len(operands))]
-    result = graph.input("out")
-    rule = op.vjp[position]
-    share: Any = 0 if rule is None else rule(1, result, *leaves, *statics)
-    graph.outputs = (graph.node_of(share),)
-    tidy = _TIDY(graph).graph
-    places = {tidy.leaves[f"x{i}"]: i for i in range(len(operands)) if f"x{i}" in tidy.leaves}
-    if "out" in tidy.leaves:
-        places[tidy.leaves["out"]] = -1
+    tidy, places = _slope(op, tuple(statics), position, len(operands))
 
     def written(parts: Mapping[int, Written] | None) -> Written:
         chosen = {**dict(enumerate(operands)), -1: out} if parts is None else parts
@@ -187,6 +183,24 @@ def local_formula(
         return write(tidy, tidy.outputs[0], stops)
 
     return written
+
+
+@lru_cache(maxsize=1024)
+def _slope(
+    op: Op, statics: tuple[float, ...], position: int, arity: int
+) -> tuple[Graph, dict[int, int]]:
+    """The rule applied to the cotangent 1 on symbols, and which operand each symbol stands for."""
+    graph = Graph()
+    leaves = [graph.input(f"x{i}") for i in range(arity)]
+    result = graph.input("out")
+    rule = op.vjp[position]
+    share: Any = 0 if rule is None else rule(1, result, *leaves, *statics)
+    graph.outputs = (graph.node_of(share),)
+    tidy = _TIDY(graph).graph
+    places = {tidy.leaves[f"x{i}"]: i for i in range(arity) if f"x{i}" in tidy.leaves}
+    if "out" in tidy.leaves:
+        places[tidy.leaves["out"]] = -1
+    return tidy, places
 
 
 def apply_rule(graph: Graph, node: int, position: int) -> int:

@@ -8,7 +8,6 @@ from typing import Final
 
 from .data import Directions, Factor, Formula, PathProduct, Paths, Sweep
 from .derivation import Derivation, Edge
-from .notation import local_formula
 from .steps import edge_id, node_id
 from .words import counted, finite
 
@@ -87,13 +86,24 @@ def forward_edges(d: Derivation) -> int:
 
 def _edges_above(d: Derivation, leaf: int) -> int:
     """How many edges the derivative by a leaf is carried along on the way to the output."""
-    carried, edges = {leaf}, 0
-    for node in d.live:
-        if node in d.adjoint:
-            found = sum(operand in carried for _, operand in _open_edges(d, node))
-            edges += found
-            carried |= {node} if found else set()
-    return edges
+    above = _above(d, leaf)
+    carried = {leaf, *above}
+    return sum(operand in carried for node in above for _, operand in _open_edges(d, node))
+
+
+def _above(d: Derivation, leaf: int) -> list[int]:
+    """The nodes that a derivative by a leaf is carried to, operands first."""
+    found: set[int] = set()
+    stack = [leaf]
+    while stack:
+        below = stack.pop()
+        for node in d.readers.get(below, ()):
+            if node in found or node not in d.adjoint:
+                continue
+            if any(operand == below for _, operand in _open_edges(d, node)):
+                found.add(node)
+                stack.append(node)
+    return sorted(found)
 
 
 def _open_edges(d: Derivation, node: int) -> list[tuple[int, int]]:
@@ -108,11 +118,8 @@ def _open_edges(d: Derivation, node: int) -> list[tuple[int, int]]:
 def _counts(d: Derivation, leaf: int) -> dict[int, int]:
     """How many paths lead from each node to the leaf, counted operands first."""
     counts = {leaf: 1}
-    for node in d.live:
-        if node != leaf and node in d.adjoint:
-            total = sum(counts.get(operand, 0) for _, operand in _open_edges(d, node))
-            if total:
-                counts[node] = total
+    for node in _above(d, leaf):
+        counts[node] = sum(counts.get(operand, 0) for _, operand in _open_edges(d, node))
     return counts
 
 
@@ -141,33 +148,18 @@ def _sum_over_paths(d: Derivation, leaf: int) -> float | None:
     if d.symbolic:
         return None
     slopes: dict[int, float] = {leaf: 1.0}
-    for node in d.live:
-        if node == leaf or node not in d.adjoint:
-            continue
-        terms = [
+    for node in _above(d, leaf):
+        slopes[node] = sum(
             slopes[operand] * d.values[d.local[node, position]]
             for position, operand in _open_edges(d, node)
             if operand in slopes
-        ]
-        if terms:
-            slopes[node] = sum(terms)
+        )
     return slopes.get(d.root, 0.0)
 
 
 def _written_path(d: Derivation, edges: Sequence[Edge]) -> PathProduct:
-    graph = d.graph
-    factors: list[Factor] = []
-    nodes: list[int] = [d.root]
-    for node, position in edges:
-        operands = graph.operands[node]
-        letters = [d.written[operand] for operand in operands]
-        local = local_formula(
-            graph.ops[node], graph.statics.get(node, ()), position, letters, d.written[node]
-        )
-        operand = operands[position]
-        nodes.append(operand)
-        value = d.value(d.local[node, position])
-        factors.append(Factor(edge_id(operand, node, position), local(None).formula, value))
+    factors = [_factor(d, edge) for edge in edges]
+    nodes = [d.root, *(d.graph.operands[node][position] for node, position in edges)]
     values = [factor.value for factor in factors]
     value = None if d.symbolic else math.prod(v for v in values if v is not None)
     return PathProduct(
@@ -177,6 +169,13 @@ def _written_path(d: Derivation, edges: Sequence[Edge]) -> PathProduct:
         product=_times_all(factors),
         value=value,
     )
+
+
+def _factor(d: Derivation, edge: Edge) -> Factor:
+    """What an edge contributes to every path along it."""
+    node, position = edge
+    operand = d.graph.operands[node][position]
+    return Factor(edge_id(operand, node, position), d.local_written(edge), d.value(d.local[edge]))
 
 
 def _times_all(factors: Sequence[Factor]) -> Formula:

@@ -144,7 +144,11 @@ def backward(d: Derivation, node: int) -> Backward:
 
 def adjoint_formula(d: Derivation, node: int) -> Written:
     """The adjoint of a node as the compiler wrote it, with the nodes of the expression by name."""
-    return write(d.graph, d.adjoint[node], d.written, inside=d.adjoint[node] not in d.written)
+    adjoint = d.adjoint[node]
+    if adjoint not in d.adjoints_written:
+        found = write(d.graph, adjoint, d.written, inside=adjoint not in d.written)
+        d.adjoints_written[adjoint] = found
+    return d.adjoints_written[adjoint]
 
 
 def _because(d: Derivation, node: int) -> str:

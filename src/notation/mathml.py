@@ -41,6 +41,7 @@ _SIGNS: Final = {
     r"\to": "→",
     r"\leftarrow": "←",
     r"\sum": "∑",
+    r"\prime": "′",
     "-": "−",
 }
 _SYMBOLS: Final = {
@@ -69,6 +70,8 @@ _RAW: Final = frozenset((r"\mathrm", r"\operatorname", r"\text", r"\mathbf", r"\
 _ARGUMENTS: Final = {r"\frac": 2, r"\sqrt": 1, "_": 2, "^": 2}
 _WORD: Final = re.compile("(?:<msup>)?<mi>[^<]{2,}<")
 """A function or a long name, which stands apart from a factor before it."""
+_OVER: Final = re.compile("<msub><mi>(?:max|min)<")
+"""The largest or smallest over an axis, which stands apart from what it is taken of."""
 _TALL: Final = ("<mfrac", "<msqrt", "<mtable", "<munder")
 _SPACES: Final = frozenset((r"\ ", r"\,", r"\:", r"\;", r"\!", r"\quad", r"\displaystyle"))
 
@@ -77,13 +80,15 @@ class _Item(NamedTuple):
     """A piece of MathML.
 
     `operand` when another operand cannot follow without an operator; `spaced` when there is space
-    before it, which tells a product, as sympy writes it, from a function's argument.
+    before it, which tells a product, as sympy writes it, from a function's argument; `raised` has
+    the two parts of a superscript, beside which a subscript stands.
     """
 
     markup: str
     operand: bool = True
     slot: str | None = None
     spaced: bool = False
+    raised: tuple[str, str] | None = None
 
 
 @dataclass
@@ -177,9 +182,13 @@ def _complete(frame: _Frame, item: _Item) -> None:
         name = {r"\frac": "mfrac", r"\sqrt": "msqrt", "_": "msub", "^": "msup"}[macro]
         if macro == "_" and "∑" in arguments[0].markup:
             name = "munder"
-        inner = "".join(argument.markup for argument in arguments)
+        parts = [argument.markup for argument in arguments]
+        raised = (parts[0], parts[1]) if macro == "^" else None
+        if macro == "_" and arguments[0].raised:
+            base, above = arguments[0].raised
+            name, parts = "msubsup", [base, parts[1], above]
         operand, spaced = arguments[0].operand or name != "munder", arguments[0].spaced
-        item = _Item(f"<{name}>{inner}</{name}>", operand, spaced=spaced)
+        item = _Item(f"<{name}>{''.join(parts)}</{name}>", operand, spaced=spaced, raised=raised)
     frame.items.append(item)
 
 
@@ -224,7 +233,7 @@ def _joined(items: Sequence[_Item]) -> Iterator[str]:
         if before is not None and before.operand and item.operand:
             called = not item.spaced and item.markup.startswith("<mrow><mo fence")
             yield "<mo>&#x2061;</mo>" if called else "<mo>&#x2062;</mo>"
-            if _WORD.match(item.markup):
+            if _WORD.match(item.markup) or _OVER.match(before.markup):
                 yield '<mspace width="0.17em"></mspace>'
         yield item.markup
 

@@ -131,6 +131,7 @@ def _shapes_of(
     if len(fixed) > 1:
         return None
     local = set(_locals(graph, uses))
+    numbered = any(graph.ops[node] is CONSTANT for node in local)
     terms: dict[int | None, list[tuple[int, int]]] = {}
     for sign, term in _terms(graph, adjoint, stops):
         core = _unguarded(graph, term) if unguarded else term
@@ -145,7 +146,7 @@ def _shapes_of(
             if max(len(parts), len(consumers)) > MAX_TERM:
                 return None
             ways = []
-            for as_symbols in (True, False):
+            for as_symbols in (True, False) if numbered else (True,):
                 shape = _shape(graph, parts, consumers, upstream, as_symbols)
                 if shape is None:
                     return None

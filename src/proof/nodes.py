@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from ..arrays.canonical import fingerprints as canonical_forms
@@ -29,30 +30,42 @@ IDENTITY: Final = "all reals but poles (chance 1e-12)"
 
 
 def node_checks(
-    claim: Claim, points: Sequence[Mapping[int, float]], seed: int
+    claim: Claim,
+    points: Sequence[Mapping[int, float]],
+    seed: int,
+    precise: Sequence[Mapping[int, Any]] = (),
 ) -> Iterator[list[Check]]:
-    """What is checked about every node: the stable form, the adjoints, and how they add up."""
+    """What is checked about every node: the stable form, the adjoints, and how they add up.
+
+    `precise` are the values at the points to 50 digits, where they are known.
+    """
     graph = claim.graph
     source = stable_form(Expr(graph, claim.root)).id
     primal = live_nodes(graph, [source])
     adjoints = reverse_sweep(graph, source, set(claim.leaves))
     if source != claim.root:
-        yield [_stable_check(claim, source, points)]
+        yield [_stable_check(claim, source, points, precise)]
     yield _shares_checks(claim, primal, adjoints)
-    local = _local_check(claim, primal, adjoints, points[0], DIGITS)
+    known = precise[0] if precise else {}
+    local = _local_check(claim, primal, adjoints, points[0], DIGITS, known)
     if not local.held:  # cancellation may have used up the digits
-        local = _local_check(claim, primal, adjoints, points[0], 8 * DIGITS)
+        local = _local_check(claim, primal, adjoints, points[0], 8 * DIGITS, {})
     yield [local]
     yield [_fingerprint_check(claim, source, primal, seed)]
 
 
-def _stable_check(claim: Claim, source: int, points: Sequence[Mapping[int, float]]) -> Check:
+def _stable_check(
+    claim: Claim,
+    source: int,
+    points: Sequence[Mapping[int, float]],
+    precise: Sequence[Mapping[int, Any]],
+) -> Check:
     from mpmath import mp
 
     worst = 0.0
-    for point in points:
-        live = live_nodes(claim.graph, [claim.root, source])
-        values = precise_values(claim.graph, live, point, DIGITS)
+    live = live_nodes(claim.graph, [claim.root, source])
+    for point, known in zip_longest(points, precise):
+        values = precise_values(claim.graph, live, point, DIGITS, known)
         with mp.workdps(DIGITS):
             apart = abs(values[claim.root] - values[source])
             worst = max(worst, float(apart / max(abs(values[claim.root]), mp.mpf("1e-300"))))
@@ -80,16 +93,17 @@ def _local_check(
     adjoints: Mapping[int, int],
     point: Mapping[int, float],
     digits: int,
+    known: Mapping[int, Any],
 ) -> Check:
     """Each adjoint is the sum over its consumers of upstream × sympy's derivative of it.
 
-    At one point, to 50 digits.
+    At one point, to so many digits.
     """
     from mpmath import mp
 
     graph = claim.graph
     needed = live_nodes(graph, [*primal, *adjoints.values()])
-    values = precise_values(graph, needed, point, digits)
+    values = precise_values(graph, needed, point, digits, known)
     sums: dict[int, tuple[Any, Any]] = {}
     worst, wrong, compared = 0.0, "", 0
     with mp.workdps(digits):

@@ -23,9 +23,15 @@ _BESIDE, _APART = 1e-30, 1e-9
 
 
 def precise_values(
-    graph: Graph, live: Sequence[int], given: Mapping[int, float], digits: int = 50
+    graph: Graph,
+    live: Sequence[int],
+    given: Mapping[int, float],
+    digits: int = 50,
+    known: Mapping[int, Any] | None = None,
 ) -> dict[int, Any]:
     """The value of each node of `live` as an mpmath number; nan where it is not real.
+
+    `known` are values that were found before, at the same leaves and to as many digits.
 
     >>> from mpmath import nstr
     >>> g = Graph(); x = g.input("x"); y = x.exp()
@@ -34,17 +40,22 @@ def precise_values(
     """
     from mpmath import mp
 
-    values: dict[int, Any] = {}
+    values: dict[int, Any] = dict(known or {})
+    lost = {node for node, value in values.items() if mp.isnan(value)}
     with mp.workdps(digits):
         for node in live:
-            op = graph.ops[node]
+            if node in values:
+                continue
+            op, operands = graph.ops[node], graph.operands[node]
             if op.arity == 0:
-                values[node] = mp.mpf(given[node] if node in given else graph.value(node))
+                value = mp.mpf(given[node] if node in given else graph.value(node))
+            elif lost and not lost.isdisjoint([operands[i] for i in op.conditions] or operands):
+                value = mp.nan  # to mpmath, min(2, nan) is 2
             else:
-                arguments = _arguments(graph, node, values)
-                needed = [arguments[i] for i in op.conditions] or arguments
-                lost = any(map(mp.isnan, needed))  # to mpmath, min(2, nan) is 2
-                values[node] = mp.nan if lost else _apply(meaning(op), arguments)
+                value = _apply(meaning(op), _arguments(graph, node, values))
+            values[node] = value
+            if value != value:
+                lost.add(node)
     return values
 
 
@@ -135,29 +146,34 @@ def _lambdified(op: Op, position: int | None) -> Callable[..., Any]:
 
 
 def _arguments(graph: Graph, node: int, values: Mapping[int, Any]) -> list[Any]:
-    from mpmath import mp
+    arguments = [values[operand] for operand in graph.operands[node]]
+    if node in graph.statics:
+        from mpmath import mp
 
-    statics = [mp.mpf(number) for number in graph.statics.get(node, ())]
-    return [values[operand] for operand in graph.operands[node]] + statics
+        arguments += map(mp.mpf, graph.statics[node])
+    return arguments
 
 
 def _apply(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-    from mpmath import mp
-
     try:
         return _real(function(*arguments))
     except (ArithmeticError, ValueError):
+        from mpmath import mp
+
         return mp.nan
 
 
 def _real(value: Any) -> Any:
-    from mpmath import mp
+    """A value as a real number, nan if it is none; infinite where it is out of all bounds."""
+    if not hasattr(value, "_mpf_"):
+        from mpmath import mp
 
-    value = mp.mpmathify(value)
-    if not isinstance(value, mp.mpf):
-        return mp.nan
-    if mp.isfinite(value) and value and mp.mag(value) > _HUGE_BITS:
-        return mp.inf if value > 0 else -mp.inf
+        value = mp.mpmathify(value)
+        if not isinstance(value, mp.mpf):
+            return mp.nan
+    _, mantissa, exponent, bits = value._mpf_
+    if mantissa and exponent + bits > _HUGE_BITS:
+        return value * float("inf")
     return value
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import CO_GENERATOR
+from itertools import zip_longest
 from types import FrameType
 from typing import Any
 
@@ -30,33 +31,45 @@ MAX_SIMPLIFY_TREE, MAX_SYMPY_TREE, MAX_SYMPY_DEPTH, MAX_EXPANDED = 400, 50_000, 
 differentiate; its nesting; the terms it expands to. sympy's cost grows with these."""
 
 
+LONG = 5_000
+"""Past so many nodes the chain rule is followed at one point: that costs as much as all else."""
+
+
 @dataclass(frozen=True)
 class Judgement:
-    """What sympy says: which derivatives it proved, and how far each is off, by which method."""
+    """What sympy says: which derivatives it proved, how far each is off, by which method, where."""
 
     proved: frozenset[int]
     errors: tuple[float, ...]
     method: str
+    points: int
 
 
 def judge_by_sympy(
-    claim: Claim, points: Sequence[Mapping[int, float]], seconds: float
+    claim: Claim,
+    points: Sequence[Mapping[int, float]],
+    seconds: float,
+    precise: Sequence[Mapping[int, Any]] = (),
 ) -> Judgement:
     """Compare each derivative with sympy's at the points, and prove what is proved quickly.
+
+    `precise` are the values at the points to 50 digits, where they are known.
 
     sympy differentiates the formula of the output when that is small; otherwise the derivative of
     each operation, and the chain rule puts them together.
     """
     until = time.thread_time() + seconds
-    sizes = _written_out(claim)
+    sizes = written_out(claim)
     known, by_sympy = _by_sympy(claim, sizes, until)
-    errors, method = _precise_errors(claim, points, known, by_sympy)
+    if by_sympy is None and len(claim.live) > LONG:
+        points = points[:1]
+    errors, method = _precise_errors(claim, points, precise, known, by_sympy)
     agreeing = [i for i, error in enumerate(errors) if error <= AGREE]
     proved = _proved(claim, agreeing, known, by_sympy, sizes, until) if by_sympy else set()
-    return Judgement(frozenset(proved), tuple(errors), method)
+    return Judgement(frozenset(proved), tuple(errors), method, len(points))
 
 
-def _by_sympy(claim: Claim, sizes: _Sizes, until: float) -> tuple[dict[int, Any], list[Any] | None]:
+def _by_sympy(claim: Claim, sizes: Sizes, until: float) -> tuple[dict[int, Any], list[Any] | None]:
     """Every node as a sympy formula, and sympy's derivatives of the output: if it is small."""
     size = sizes.tree[claim.root] * len(claim.leaves)
     if max(sizes.depth.values()) > MAX_SYMPY_DEPTH or size > MAX_SYMPY_TREE:
@@ -73,7 +86,7 @@ def _proved(
     candidates: Sequence[int],
     known: Mapping[int, Any],
     by_sympy: Sequence[Any],
-    sizes: _Sizes,
+    sizes: Sizes,
     until: float,
 ) -> set[int]:
     """Which of the derivatives sympy shows to equal its own: by expanding, or on each region."""
@@ -97,6 +110,7 @@ def _proved(
 def _precise_errors(
     claim: Claim,
     points: Sequence[Mapping[int, float]],
+    precise: Sequence[Mapping[int, Any]],
     known: Mapping[int, Any],
     by_sympy: Sequence[Any] | None,
 ) -> tuple[list[float], str]:
@@ -106,10 +120,10 @@ def _precise_errors(
     else:
         method = f"sympy's derivative, {DIGITS} digits"
     rows = []
-    for point in points:
-        row = _precise_row(claim, point, known, by_sympy, DIGITS)
+    for point, found in zip_longest(points, precise):
+        row = _precise_row(claim, point, found, known, by_sympy, DIGITS)
         if max(row) > AGREE:  # cancellation may have used up the digits
-            row = _precise_row(claim, point, known, by_sympy, 8 * DIGITS)
+            row = _precise_row(claim, point, None, known, by_sympy, 8 * DIGITS)
         rows.append(row)
     return [max(column) for column in zip(*rows, strict=True)], method
 
@@ -117,18 +131,19 @@ def _precise_errors(
 def _precise_row(
     claim: Claim,
     point: Mapping[int, float],
+    found: Mapping[int, Any] | None,
     known: Mapping[int, Any],
     by_sympy: Sequence[Any] | None,
     digits: int,
 ) -> list[float]:
     from mpmath import mp
 
-    values = precise_values(claim.graph, claim.live, point, digits)
+    values = precise_values(claim.graph, claim.live, point, digits, found)
     expected = precise_derivatives(claim, values, known, by_sympy, digits)
     with mp.workdps(digits):
         pairs = [(e, values[node]) for e, node in zip(expected, claim.gradient, strict=True)]
         largest = max((abs(e) for e, _ in pairs if mp.isfinite(e)), default=mp.zero)
-        return [relative(found - e, max(abs(e), largest)) for e, found in pairs]
+        return [relative(claimed - e, max(abs(e), largest)) for e, claimed in pairs]
 
 
 def precise_derivatives(
@@ -153,7 +168,7 @@ def precise_derivatives(
 
 
 @dataclass(frozen=True)
-class _Sizes:
+class Sizes:
     """For each node: the nodes of its formula written out, its nesting, its terms when expanded."""
 
     tree: dict[int, float]
@@ -162,14 +177,15 @@ class _Sizes:
     kinked: bool
 
 
-def _written_out(claim: Claim) -> _Sizes:
+def written_out(claim: Claim) -> Sizes:
+    """How large the formula of each node is."""
     graph = claim.graph
-    sizes = _Sizes({}, {}, {}, any(map(is_piecewise, {graph.ops[node] for node in claim.live})))
+    sizes = Sizes({}, {}, {}, any(map(is_piecewise, {graph.ops[node] for node in claim.live})))
     for node in claim.live:
         operands = graph.operands[node]
         terms = [sizes.terms[operand] for operand in operands]
-        sizes.tree[node] = 1.0 + sum(sizes.tree[operand] for operand in operands)
-        sizes.depth[node] = 1 + max((sizes.depth[operand] for operand in operands), default=0)
+        sizes.tree[node] = 1.0 + sum([sizes.tree[operand] for operand in operands])
+        sizes.depth[node] = 1 + max([sizes.depth[operand] for operand in operands], default=0)
         op = graph.ops[node]
         match "" if op.conditions else op.linear:
             case "together":

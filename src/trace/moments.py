@@ -45,7 +45,7 @@ class Moments:
             if isinstance(places, slice):
                 gradient[places] += part
             else:
-                gradient += numpy.bincount(places, part, count + 1)
+                numpy.add.at(gradient, places, part)
         now = numpy.asarray(vector_of(self._listed), float)
         fresh, before = rule.state(0), self._once or ()
         once = (*before[: len(fresh)], *fresh[len(before) :])  # a rate may become a schedule
@@ -74,8 +74,9 @@ class Moments:
         if known is not None:
             return known[1]
         places = self._places
-        at = [places.get(value, 0) for value in values]
-        if not all(at):
+        try:
+            at = list(map(places.__getitem__, values))
+        except KeyError:
             for value in values:
                 if value.is_leaf:
                     places.setdefault(value, len(places) + 1)

@@ -28,7 +28,7 @@ class Updates:
 
     def __init__(self) -> None:
         self._steps = 0
-        self._known: dict[type[Optimizer], Compiled] = {}
+        self._known: dict[type[Optimizer], tuple[Compiled, list[str]]] = {}
 
     def step(
         self,
@@ -51,26 +51,29 @@ class Updates:
         self._steps += 1
         inside, shared, after = rule.at_step(once)
         inside, given = inside.innermost(parameters, gradients)
-        update = None
+        known = None
         if len(parameters) >= MANY and self._steps >= (2 if soon else PAYS):
-            update = self._machine(inside)
-        if update is None:
+            known = self._machine(inside)
+        if known is None:
             return *inside.update(parameters, given, tuple(slots), shared), after
-        settings = [float(getattr(inside, f.name)) for f in fields(inside)]
+        update, names = known
+        settings = [float(getattr(inside, name)) for name in names]
         moved, *columns = update(parameters, given, *slots, [*settings, *shared])
         return moved, columns, after
 
-    def _machine(self, rule: Optimizer) -> Compiled | None:
-        """The machine code of a rule; None for one of the user's own.
+    def _machine(self, rule: Optimizer) -> tuple[Compiled, list[str]] | None:
+        """The machine code of a rule, and the settings it takes; None for one of the user's own.
 
         Such a one may read what is outside of it, which code would not see change.
         """
         kind = type(rule)
-        numbers = all(is_number(getattr(rule, f.name)) for f in fields(rule))
+        if kind in self._known:
+            return self._known[kind]
+        names = [f.name for f in fields(rule)]
+        numbers = all(is_number(getattr(rule, name)) for name in names)
         if kind not in OPTIMIZERS.values() or not numbers or not available():
             return None
-        if kind not in self._known:
-            self._known[kind] = _compiled(rule)
+        self._known[kind] = _compiled(rule), names
         return self._known[kind]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from ..codegen.compiled import Compiled
+from ..codegen.compiled import Compiled, paused_collection
 from ..codegen.target import targets
 from ..errors import OperandError, WengertError, shorten
 from ..graph.expr import Expr
@@ -26,7 +26,8 @@ from ..proof.check import SMOOTH, Check, points_text
 from ..proof.claim import MAX_DRAWS, Claim, claim_of, random_points
 from ..proof.differences import difference
 from ..proof.nodes import node_checks
-from ..proof.symbolic import AGREE, judge_by_sympy
+from ..proof.precise import precise_values
+from ..proof.symbolic import AGREE, DIGITS, LONG, judge_by_sympy
 from ..terminal import shows_progress
 from .certificate import MAX_LISTED, Sample, Verification
 from .function import CALLS, derivations, formula, function_check
@@ -40,10 +41,8 @@ _TERMS: Final = 200
 MAX_DERIVED: Final = 8
 """Of so many outputs of a function the derivatives are judged."""
 
-_LONG: Final = 5_000
-"""From so many nodes on a progress bar appears, on a terminal."""
 
-
+@paused_collection()
 def verify(
     output: Any,
     wrt: Any = None,
@@ -59,13 +58,14 @@ def verify(
     The derivative rule of every operation used is proved with sympy; so is each node of the
     backward pass, from what its consumers pass back, at a cost linear in their number. The whole
     derivative is proved equal to sympy's where that takes a moment, and else compared with it to 50
-    digits; then with central differences. Each simplification, and the roll into arrays, is
-    compared with its input, and each target that can run here with the interpreter; `target` must
-    be one that can. This takes place at three points drawn from `seed` (positive ones, and ones
-    near the values that leaves carry, are among those tried until all is finite); `at` fixes leaves
-    at numbers of your choice. `seconds`, of processor time, bounds the symbolic part, and the
-    differences; the method column says what was done. `progress` shows a bar or does not; left out,
-    it appears on a terminal for a large graph. The graph of `output` is left as it is.
+    digits (past 5,000 nodes at the first point alone); then with central differences. Each
+    simplification, and the roll into arrays, is compared with its input, and each target that can
+    run here with the interpreter; `target` must be one that can. This takes place at three points
+    drawn from `seed` (positive ones, and ones near the values that leaves carry, are among those
+    tried until all is finite); `at` fixes leaves at numbers of your choice. `seconds`, of processor
+    time, bounds the symbolic part, and the differences; the method column says what was done.
+    `progress` shows a bar or does not; left out, it appears on a terminal for a large graph. The
+    graph of `output` is left as it is.
 
     Of a function that `compile` made, `verify(f)` or `f.verify()`, that very function is called,
     with its batch, dtype, outputs and target, at three drawn calls or at the arguments in `at`, and
@@ -171,13 +171,14 @@ def _stages(
         )
         return
     yield "adjoints", []
-    for found in node_checks(claim, points, seed):
+    precise = [precise_values(claim.graph, claim.live, points[0], DIGITS)]
+    for found in node_checks(claim, points, seed, precise):
         yield "adjoints", found
     yield "steps", []
     for found in step_checks(claim, points, seed):
         yield "steps", found
     yield "derivatives", []
-    yield "derivatives", _derivative_checks(claim, points, seconds)
+    yield "derivatives", _derivative_checks(claim, points, seconds, precise)
     yield "differences", []
     yield "differences", [_difference_check(claim, points, seed, seconds)]
     yield "targets", []
@@ -193,7 +194,7 @@ class _Bar:
 
     def __init__(self, progress: bool | None, nodes: int) -> None:
         self._bar: Any = None
-        if progress or (progress is None and nodes >= _LONG and shows_progress()):
+        if progress or (progress is None and nodes > LONG and shows_progress()):
             from tqdm.auto import tqdm
 
             form = "{desc}: {n_fmt} of {total_fmt} |{bar}| {elapsed}{postfix}"
@@ -247,10 +248,13 @@ def _rule_check(op: Op, statics: tuple[Any, ...]) -> Check:
 
 
 def _derivative_checks(
-    claim: Claim, points: Sequence[Mapping[int, float]], seconds: float
+    claim: Claim,
+    points: Sequence[Mapping[int, float]],
+    seconds: float,
+    precise: Sequence[Mapping[int, Any]],
 ) -> list[Check]:
     """Each derivative against sympy's own: proved if that is quick, else to 50 digits."""
-    judgement = judge_by_sympy(claim, points, seconds)
+    judgement = judge_by_sympy(claim, points, seconds, precise)
     checks, names, errors = [], claim.names, judgement.errors
     if judgement.proved:
         proved = [names[i] for i in sorted(judgement.proved)]
@@ -264,7 +268,7 @@ def _derivative_checks(
         detail = "" if held else f"{names[far]} is off by {errors[far]:.3g} relative"
         if not held and any(claim.on_kink(claim.values(p, claim.primal)) for p in points):
             detail += ", at a point on a kink, where the derivative is a matter of convention"
-        what, over = _listed([names[i] for i in rest]), points_text(len(points))
+        what, over = _listed([names[i] for i in rest]), points_text(judgement.points)
         checks.append(Check("derivative", what, judgement.method, held, errors[far], detail, over))
     return checks
 

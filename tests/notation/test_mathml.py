@@ -155,3 +155,11 @@ def test_a_slot_is_bracketed_only_where_a_formula_needs_it():
     # the last answer for a place is the one that is used
     assert dict(asked) == {"1": True, "2": False, "3": False}
     assert shown.count("<mo fence") == 2
+
+
+def test_an_index_with_a_prime_and_a_number_above_stand_one_over_the_other():
+    markup = from_latex(r"\max_{j^{\prime}} {t}^{(6)}_{i, j^{\prime}}")
+    assert "prime" not in markup
+    assert markup.count("<mo>′</mo>") == 2
+    assert "<msubsup><mi>t</mi><mrow><mi>i</mi>" in markup
+    assert '<mspace width="0.17em"></mspace><msubsup>' in markup

@@ -47,6 +47,24 @@ def test_gradients_are_added_to_whatever_counts_as_a_number(way, values):
     assert [value.grad for value in values] == expected
 
 
+def test_numbers_that_others_hold_stay_what_they_are(way, values):
+    """A float is written where it lies only if nothing else has it."""
+    shared = values[1].data + 0.5
+    values[2].data = values[3].data = shared  # one float in two Values and a name
+    values[4].grad = values[5].grad = shared
+    kept = [value.data for value in values]
+    before = kept.copy()
+    write_numbers(values, np.arange(COUNT) + 0.25)
+    add_shares(values, np.ones(COUNT), 2.0)
+    assert kept == before
+    assert shared == before[2]
+    assert [value.data for value in values] == [k + 0.25 for k in range(COUNT)]
+    assert [value.grad for value in values[3:6]] == [2.0, shared + 2.0, shared + 2.0]
+    read = [value.data for value in values]
+    write_numbers(values, np.zeros(COUNT))
+    assert read == [k + 0.25 for k in range(COUNT)]
+
+
 def test_slopes_in_other_shapes_are_added_alike(way, values):
     for slopes in (np.arange(2.0 * COUNT)[::2], np.arange(COUNT, dtype=np.float32)):
         wg.zero_grad(values)

@@ -1,5 +1,6 @@
 """`verify`: that it holds for what is right, and fails for each kind of thing that can be wrong."""
 
+import functools
 import itertools
 import random
 import re
@@ -28,6 +29,7 @@ from wengert.graph.expr import Expr, Graph
 from wengert.graph.value import Value
 from wengert.ops import scalar as ops
 from wengert.proof import claim as claim_module
+from wengert.proof import nodes, precise, symbolic
 from wengert.verify import stages
 from wengert.verify.verify import Check, Verification, verify
 
@@ -130,6 +132,27 @@ def test_networks_too_large_for_formulas_are_checked_by_the_chain_rule():
         (derivative,) = by(verification, "derivative")
         assert derivative.method == "sympy by the chain rule, 50 digits"
         assert derivative.error < 1e-40
+
+
+def test_past_a_size_the_chain_rule_is_followed_at_one_point_and_each_value_found_once(
+    leaves, monkeypatch
+):
+    x, asked = leaves[0], []
+    whole = precise.precise_values
+
+    def counted(graph, live, given, digits=50, known=None):
+        asked.extend(set(live) - set(known or {}))
+        return whole(graph, live, given, digits, known)
+
+    for module in (nodes, symbolic, verify_module):
+        monkeypatch.setattr(module, "precise_values", counted)
+    monkeypatch.setattr(symbolic, "LONG", 300)
+    long = verify(functools.reduce(lambda y, _: y.tanh(), range(100), x), x)
+    assert long
+    assert [check.over for check in by(long, "derivative")] == ["1 point"]
+    assert len(asked) == len(set(asked)) > 400
+    short = verify(functools.reduce(lambda y, _: y.tanh(), range(70), x), x)
+    assert [check.over for check in by(short, "derivative")] == ["3 points"]
 
 
 @pytest.mark.parametrize("activation", [ops.relu, ops.leaky_relu, ops.softplus, ops.sigmoid])
@@ -366,7 +389,7 @@ def test_a_bar_appears_by_itself_on_a_terminal_for_a_large_graph(leaves, capsys,
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert verify(leaves[0].tanh(), leaves[0])
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(verify_module, "_LONG", 1)
+    monkeypatch.setattr(verify_module, "LONG", 1)
     assert verify(leaves[0].tanh(), leaves[0], progress=False)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

@@ -367,13 +367,7 @@ class _Text(Builder):
         thing, n, width, one, shape, samples, columns, column = given
         data = b.call(self.table, [thing, self.number(1), shape])
         with b.if_then(b.icmp_signed("!=", data, self.number(0))):
-            source = b.inttoptr(data, self.pointer)
-            with self.loop(b, n) as row:
-                to = self.lane(b, samples, row, columns, column)
-                start = self.at(b, source, b.mul(row, width), self.double)
-                with self.loop(b, width) as i:
-                    place = self.at(b, to, b.mul(i, self.number(LANES)), self.double)
-                    b.store(self.get(b, start, i, self.double), place)
+            self._copy_rows(b, b.inttoptr(data, self.pointer), given)
             b.ret(self.number(2))
         for kind, name in ((list, "PyList"), (tuple, "PyTuple")):
             with b.if_then(self._is(b, thing, kind)):
@@ -391,6 +385,29 @@ class _Text(Builder):
                 b.ret(self.number(1))
         b.ret(self.number(0))
         return function
+
+    def _copy_rows(self, b: Any, source: Any, given: Sequence[Any]) -> None:
+        """Copy the rows of an array, a block of samples at a time; those left over one by one."""
+        _, n, width, _, _, samples, columns, column = given
+        eight = self.number(LANES)
+        full = b.sdiv(n, eight)
+        with self.loop(b, full) as block:
+            to = self.lane(b, samples, b.mul(block, eight), columns, column)
+            start = self.at(b, source, b.mul(b.mul(block, eight), width), self.double)
+            with self.loop(b, width) as i:
+                of_lane = self.at(b, start, i, self.double)
+                into = self.at(b, to, b.mul(i, eight), self.double)
+                for lane in range(LANES):
+                    number = self.get(b, of_lane, b.mul(width, self.number(lane)), self.double)
+                    b.store(number, self.at(b, into, lane, self.double))
+        done = b.mul(full, eight)
+        with self.loop(b, b.sub(n, done)) as k:
+            row = b.add(done, k)
+            to = self.lane(b, samples, row, columns, column)
+            start = self.at(b, source, b.mul(row, width), self.double)
+            with self.loop(b, width) as i:
+                place = self.at(b, to, b.mul(i, eight), self.double)
+                b.store(self.get(b, start, i, self.double), place)
 
     def _write_plain(self) -> Any:
         """plain(thing, n, width, one, shape, to): copy lists of rows; whether they fit.

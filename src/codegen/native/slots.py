@@ -4,6 +4,7 @@ A loop of Python takes some 40 ns for each Value, which is longer than what is c
 Each function here is given a tuple or list of Values, and answers how many it has done: at
 something that is no plain number it stops, and Python goes on from there. It reads of objects what
 CPython's headers lay open; where memory does not look as they say, there are no such functions.
+A float that nothing but its Value knows of is given its new number where it lies.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from .host import available, link, object_code
 _NUMBER: Final = object.__basicsize__
 """Where a float's number is: behind what every object has, of which its type comes last."""
 _TYPE: Final = _NUMBER - 8
+_ITEMS: Final = tuple.__basicsize__
+"""Where the items of a tuple are, and of a list the address of its items."""
 _API: Final = (
     *("PyLong_AsDouble", "PyErr_Clear", "PyFloat_FromDouble", "Py_DecRef"),
-    *("PyList_GetItem", "PyTuple_GetItem"),
+    *("PyList_Size", "PyTuple_Size"),
 )
 _NAMES: Final = ("read", "add", "write")
 
@@ -56,7 +59,7 @@ def slots() -> Slots | None:
     if not available() or not as_in_the_headers():
         return None
     data, grad = _place("_data"), _place("_grad")
-    if data is None or grad is None:
+    if data is None or grad is None or not (_counts_references() and _has_items()):
         return None
     text = _Text(data, grad).text()
     needs = {n: ctypes.cast(getattr(ctypes.pythonapi, n), ctypes.c_void_p).value or 0 for n in _API}
@@ -80,6 +83,25 @@ def _place(name: str) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
+def _counts_references() -> bool:
+    """Whether an object begins with how many references there are to it."""
+    holder = [float.fromhex("0x1.7p-1") + len(_NAMES)]
+    count = ctypes.c_uint32.from_address(id(holder[0]))
+    alone = count.value
+    twice = [*holder, *holder]
+    return alone == 1 and count.value == 1 + len(twice)
+
+
+def _has_items() -> bool:
+    """Whether the items of tuples and lists are where they are read."""
+    numbers = [0.5, -0.25]
+    start = ctypes.c_int64.from_address(id(numbers) + _ITEMS).value
+    known = [id(number) for number in numbers]
+    row = tuple(numbers)
+    places = start, id(row) + _ITEMS
+    return all(list((ctypes.c_int64 * 2).from_address(at)) == known for at in places)
+
+
 class _Text(Builder):
     """Writes the functions."""
 
@@ -93,8 +115,8 @@ class _Text(Builder):
             "PyErr_Clear": (nothing, []),
             "PyFloat_FromDouble": (p, [d]),
             "Py_DecRef": (nothing, [p]),
-            "PyList_GetItem": (p, [p, w]),
-            "PyTuple_GetItem": (p, [p, w]),
+            "PyList_Size": (w, [p]),
+            "PyTuple_Size": (w, [p]),
         }
         for name, (result, given) in kinds.items():
             kind = self.ir.FunctionType(result, given)
@@ -115,8 +137,14 @@ class _Text(Builder):
         self._found = b.alloca(self.double)  # here, for one in a loop would be made at each turn
         for container, prefix in ((list, "PyList"), (tuple, "PyTuple")):
             with b.if_then(self._is(b, things, container)):
+                size = b.call(self.api[f"{prefix}_Size"], [things])
+                with b.if_then(b.icmp_signed("<", size, n), likely=False):
+                    b.ret(self.number(0))
+                items = self.at(b, things, _ITEMS, self.ir.IntType(8))
+                if container is list:  # nothing below runs Python's code, which might move them
+                    items = b.load(items, typ=self.pointer)
                 with self.loop(b, n) as i:
-                    value = b.call(self.api[f"{prefix}_GetItem"], [things, i])
+                    value = self.get(b, items, i, self.pointer)
                     number = self.at(b, numbers, i, self.double)
                     self._step(b, name, value, i, number, scale)
                 b.ret(n)
@@ -131,16 +159,24 @@ class _Text(Builder):
             b.store(self._float(b, held, i), number)
             return
         new = b.load(number, typ=self.double)
+        before = self._float(b, held, i)
         if name == "add":
-            new = b.fadd(self._float(b, held, i), b.fmul(new, scale[0]))
-        else:
-            self._float(b, held, i)
-        made = b.call(self.api["PyFloat_FromDouble"], [new])
-        with b.if_then(b.icmp_unsigned("==", made, self.pointer(None)), likely=False):
-            b.call(self.api["PyErr_Clear"], [])
-            b.ret(i)
-        b.store(made, slot)
-        b.call(self.api["Py_DecRef"], [held])
+            new = b.fadd(before, b.fmul(new, scale[0]))
+        with b.if_else(self._is_alone(b, held), likely=True) as (alone, shared):
+            with alone:
+                b.store(new, self.at(b, held, _NUMBER, self.ir.IntType(8)))
+            with shared:
+                made = b.call(self.api["PyFloat_FromDouble"], [new])
+                with b.if_then(b.icmp_unsigned("==", made, self.pointer(None)), likely=False):
+                    b.call(self.api["PyErr_Clear"], [])
+                    b.ret(i)
+                b.store(made, slot)
+                b.call(self.api["Py_DecRef"], [held])
+
+    def _is_alone(self, b: Any, held: Any) -> Any:
+        """Whether an object is a float to which there is one reference."""
+        count = self.get(b, held, 0, self.small)
+        return b.and_(self._is(b, held, float), b.icmp_unsigned("==", count, self.small(1)))
 
     def _float(self, b: Any, held: Any, i: Any) -> Any:
         """A float or int as a number; the function ends at anything else, and at nothing."""

@@ -24,23 +24,32 @@ NOTATION: Final = (
     "name is the derivative of the output by that array, its cotangent. ⊙ multiplies element by "
     "element, ᵀ transposes, and 1 is a column of ones."
 )
+_CONDITIONS: Final = " What stands in square brackets is 1 where it holds, and else 0."
+
+AGREEMENT: Final = 4
+"""The number of the last part: without paths, it comes right after the backward pass."""
+
+
+def notation(steps: Sequence[ArrayStep]) -> str:
+    """How the statements are to be read."""
+    written = [step.statement.latex for step in steps]
+    written += [reading.local.latex for step in steps for reading in step.readings]
+    return NOTATION + _CONDITIONS * any("[" in latex for latex in written)
 
 
 def array_document(
     steps: Sequence[ArrayStep], asked: str, judgements: Sequence[Judged]
 ) -> Iterator[Block]:
     """The whole walk-through."""
-    output = next(step for step in reversed(steps) if step.part == 1)
-    yield Heading((output.statement,), 1)
-    yield Line((asked,))
-    yield Line((NOTATION,), style="dim")
+    yield Heading((asked,), 1)
+    yield Line((notation(steps),), style="dim")
     for part in (1, 2, 3):
         yield Heading((f"{part}  {PARTS[part]}",))
         for step in steps:
             if step.part == part:
                 yield from step_blocks(step)
     if judgements:
-        yield Heading((f"5  {PARTS[5]}",))
+        yield Heading((f"{AGREEMENT}  {PARTS[5]}",))
         yield from judged_blocks(judgements)
 
 
@@ -52,14 +61,20 @@ def step_blocks(step: ArrayStep) -> Iterator[Block]:
     yield Line((step.sentence,), 1)
     for reading in step.readings[:_MOST]:
         added = f", added over {listed(reading.over)}" if reading.over else ""
+        many = f" {_times(reading.times)}, each time" if reading.times > 1 else ""
         slope = _slope(reading.by, reading.element)
         equals = Formula(
             f"{slope.text} = {reading.local.text}", f"{slope.latex} = {reading.local.latex}"
         )
-        yield Line((reading.element, " is read by ", reading.by, ": ", equals, added), 2)
+        by = (reading.by, f"{many}: ")
+        yield Line((reading.element, " is read by ", *by, equals, added), 2)
     if len(step.readings) > _MOST:
         yield Line((f"… and {len(step.readings) - _MOST} readings more",), 2)
     yield from _numbers(step)
+
+
+def _times(count: int) -> str:
+    return "twice" if count == 2 else f"{count} times"
 
 
 def _slope(by: Formula, element: Formula) -> Formula:

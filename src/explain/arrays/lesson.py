@@ -116,16 +116,23 @@ def _sentence(program: Program, statement: Statement, found: Sequence[Reading]) 
     if not program.is_backward(name):
         return f"{many}."
     if not found:
-        return f"{many}. The backward pass needs it: the compiler differentiates the stable form."
+        readers = program.needed_by(name)
+        verb = "is" if len(readers) == 1 else "are"
+        return f"{many}. An intermediate result, from which {listed(readers)} {verb} computed."
+    it = "It" if shape == "a number" else "Each element"
     over = [axis for reading in found for axis in reading.over]
     if over:
         return (
             f"{many}. The same element is read at every {listed(dict.fromkeys(over))}: what the "
             "readings pass back is added."
         )
-    if len(found) > 1:
-        return f"{many}. It is read {len(found)} times: what the readings pass back is added."
-    return f"{many}. Each element is read once, so one product passes back to it."
+    times = sum(reading.times for reading in found)
+    if not all(reading.every for reading in found):
+        places = f" in {times} places" if times > 1 else ""
+        return f"{many}. Some elements are read{places}: what passes back there is added, else 0."
+    if times > 1:
+        return f"{many}. {it} is read {times} times: what the readings pass back is added."
+    return f"{many}. {it} is read once, so one product passes back to it."
 
 
 def _values(program: Program, leaves: Mapping[str, Any]) -> dict[str, Any]:

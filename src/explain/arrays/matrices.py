@@ -101,6 +101,8 @@ class _Form:
             return _joined(known, " ⊘ ", r" \oslash ", target, PRODUCT)
         if value.op in (ADD, SUB):
             return self._signed(known, ["+", "-" if value.op is SUB else "+"], target)
+        if value.op is MUL:
+            known.sort(key=lambda part: bool(part.axes))  # a number stands before an array
         known = [part.within(PRODUCT + 1) for part in known] if len(known) > 1 else known
         form, tex = (filled(value.op, value.statics, name) for name in ("text", "latex"))
         slots = (*form.slots, *[0] * len(known))
@@ -160,6 +162,7 @@ class _Form:
             if len(known) == 2 and len(axes[0]) == len(axes[1]) == 1 and axes[0] != axes[1]:
                 return self._outer(factors, axes, target)
             both = all(part.axes for part in known)
+            known.sort(key=lambda part: bool(part.axes))  # a number stands before an array
             return _joined(
                 known, *((" ⊙ ", r" \odot ") if both else (" ", r" \, ")), target, PRODUCT
             )

@@ -8,27 +8,27 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Final
 
-from ..data import PARTS, Formula
-from ..page.page import PLAY, font_style, label_of, policy
+from ..data import PARTS
+from ..page.page import PLAY, font_style, policy
 from ..page.script import read_text
 from ..render.html import blocks_html, inline_html
-from .document import NOTATION, judged_blocks, step_blocks
+from ..words import shown
+from .document import AGREEMENT, judged_blocks, notation, step_blocks
 from .lesson import ArrayStep, Judged
 
 _CELLS: Final = 64
-_CELL: Final = 9
+_SMALLEST, _LARGEST, _WIDTH = 6, 20, 480
+"""The sides of a cell of a heat map, and the width of the whole."""
 
 
-def html(
-    formula: Formula, asked: str, steps: Sequence[ArrayStep], judgements: Sequence[Judged]
-) -> str:
+def html(asked: str, steps: Sequence[ArrayStep], judgements: Sequence[Judged]) -> str:
     """The page: its steps one at a time with a script, one after another without."""
     style = f"{font_style()}{read_text('page.css')}{_own('arrays.css')}"
     code = read_text("play.js") + _own("arrays.js")
     sections = [_section(step) for step in steps]
     if judgements:
         body = blocks_html(judged_blocks(judgements))
-        sections.append(_framed("step-agreement", 5, "Beside differences", body))
+        sections.append(_framed("step-agreement", AGREEMENT, PARTS[5], "Beside differences", body))
     listing = "".join(
         f'<li><a href="#step-{escape(step.id)}"><span class="visually-hidden">Step {i}: </span>'
         f"{inline_html((step.statement,))}</a></li>"
@@ -44,8 +44,8 @@ def html(
 <style>{style}</style>
 </head>
 <body class="arrays">
-<header><h1{label_of(formula)}>{inline_html((formula,))}</h1><p>{escape(asked)}</p>
-<p class="note">{escape(NOTATION)}</p></header>
+<header><h1>{inline_html((asked,))}</h1>
+<p class="note">{escape(notation(steps))}</p></header>
 <main>
 <section class="walk" aria-label="The steps">
 {_CONTROLS}
@@ -72,13 +72,15 @@ _CONTROLS: Final = f"""<nav class="script" hidden aria-label="Steps">
 def _section(step: ArrayStep) -> str:
     _, *said = step_blocks(step)
     body = blocks_html(said) + _heat(step)
-    return _framed(f"step-{step.id}", step.part, inline_html((step.statement,)), body)
+    return _framed(
+        f"step-{step.id}", step.part, PARTS[step.part], inline_html((step.statement,)), body
+    )
 
 
-def _framed(id: str, part: int, heading: str, body: str) -> str:
+def _framed(id: str, number: int, part: str, heading: str, body: str) -> str:
     return (
         f'<section class="step" id="{escape(id)}">'
-        f'<p class="part" id="part-{escape(id)}">{part} · {PARTS[part]}</p>'
+        f'<p class="part" id="part-{escape(id)}">{number} · {part}</p>'
         f'<h2 id="heading-{escape(id)}" aria-labelledby="part-{escape(id)} heading-{escape(id)}" '
         f'tabindex="-1">{heading}</h2>{body}</section>'
     )
@@ -90,18 +92,20 @@ def _heat(step: ArrayStep) -> str:
     if not rows or len(rows) > _CELLS or len(rows[0]) > _CELLS or len(rows) * len(rows[0]) < 2:
         return ""
     largest = max((abs(x) for row in rows for x in row if x - x == 0), default=0.0) or 1.0
+    side = max(_SMALLEST, min(_LARGEST, _WIDTH // len(rows[0])))
     cells = "".join(
-        f'<rect x="{_CELL * j}" y="{_CELL * i}" width="{_CELL - 1}" height="{_CELL - 1}" '
+        f'<rect x="{side * j}" y="{side * i}" width="{side - 1}" height="{side - 1}" '
         f'fill="{"#d55e00" if x < 0 else "#0072b2"}" '
         f'fill-opacity="{0.06 + 0.94 * min(abs(x) / largest, 1.0) if x - x == 0 else 1.0:.2f}"/>'
         for i, row in enumerate(rows)
         for j, x in enumerate(row)
     )
-    width, height = _CELL * len(rows[0]), _CELL * len(rows)
+    width, height = side * len(rows[0]), side * len(rows)
     return (
-        f'<svg class="heat" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-label="{len(rows)} rows of {len(rows[0])} numbers, blue positive, '
-        f'orange negative">{cells}</svg>'
+        f'<figure><svg class="heat" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" aria-label="{len(rows)} rows of {len(rows[0])} numbers">'
+        f"{cells}</svg><figcaption>blue: positive, orange: negative, strongest: "
+        f"{escape(shown(largest))} in size</figcaption></figure>"
     )
 
 

@@ -66,6 +66,20 @@ class Program:
         found.update(s.array for s in self.whole.statements if s.array not in forward)
         return found
 
+    def needed_by(self, array: str) -> list[str]:
+        """What the statements compute that read an array, themselves or where it is inlined."""
+        found: dict[str, None] = {}
+        stack = [array]
+        while stack:
+            read = stack.pop()
+            readers = [
+                s.array for s in self.whole.statements if any(r.array == read for r in s.reads)
+            ]
+            found.update(dict.fromkeys(name for name in readers if name not in self.inlined))
+            stack += [name for name in readers if name in self.inlined]
+        names = TextNames(self)
+        return [names.name(name) for name in found]
+
     @cached_property
     def _forward(self) -> set[str]:
         """What the output is computed from."""
@@ -114,25 +128,29 @@ class LatexNames(LatexWriter):
         self._program = program
 
     def name(self, name: str) -> str:
-        """The name of an array."""
+        """The name of an array; the number of one that is no scalar above, as layers have it."""
         program = self._program
         if name in program.slopes:
-            above, below = name_latex(program.name), name_latex(program.slopes[name])
-            return rf"\frac{{\partial {above}}}{{\partial {below}}}"
+            below = self._plain(program.slopes[name])
+            return rf"\frac{{\partial {name_latex(program.name)}}}{{\partial {below}}}"
         if name in program.deltas:
-            return rf"\delta {name_latex(program.deltas[name])}"
-        return name_latex(program.name if name == program.output else name)
+            return rf"\delta {self._plain(program.deltas[name])}"
+        return name_latex(program.name) if name == program.output else self._plain(name)
+
+    def _plain(self, name: str) -> str:
+        written = name_latex(name)
+        numbered = _NUMBERED.fullmatch(written)
+        if numbered and self._program.whole.arrays[name].shape:
+            return rf"{{{numbered[1]}}}^{{({numbered[2]})}}"
+        return written
 
     def element(self, array: str, indices: Sequence[str]) -> str:
         """An element of an array; of a derivative, the indices are those of the leaf."""
         program = self._program
         if array in program.slopes and indices:
-            leaf = super().element(program.slopes[array], indices)
+            leaf = self.element(program.slopes[array], indices)
             return rf"\frac{{\partial {name_latex(program.name)}}}{{\partial {leaf}}}"
-        numbered = _NUMBERED.fullmatch(self.name(array))
-        if numbered and indices:  # as layers are written: W with (1) above and i, j below
-            return rf"{{{numbered[1]}}}^{{({numbered[2]})}}_{{{', '.join(indices)}}}"
-        return super().element(array, indices)
+        return f"{self.name(array)}_{{{', '.join(indices)}}}" if indices else self.name(array)
 
 
 _NUMBERED: Final = re.compile(r"(.*)_\{(\d+)\}")
@@ -167,6 +185,8 @@ def read_program(whole: ArrayProgram) -> Program:
                 slopes[name] = of
             elif of in computed:
                 deltas[name] = of
+    # Of several that are marked as the cotangent of one array, the last is all of it.
+    deltas = {name: of for of, name in {of: name for name, of in deltas.items()}.items()}
     for name in computed:
         # What a pass made anew keeps the name of the leaf, not the mark.
         if name not in slopes and name[:1] == "d" and kinds.get(name[1:]) == LEAF:

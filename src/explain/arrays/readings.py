@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...arrays.indexnotation import Writer
 from ...graph.formula import Part
 from ...ops.reads import Affine, Apply, Operand, Read, Value, renamed, summed_over
 from ...ops.record import PRODUCT
-from ...ops.scalar import ADD
+from ...ops.scalar import ADD, MINIMUM
 from ..data import Formula
 from ..notation import Written, local_formula
 from .program import LatexNames, Program, TextNames
@@ -27,17 +28,21 @@ class Reading:
     element  what is read, with its indices; `by` what reads it
     local    the derivative of that by this element, as if it were read nowhere else
     over     the axes at each point of which the same element is read
+    every    whether all elements are read, not some of them
+    times    how many of a statement's readings are this one, as the two of x·x
     """
 
     element: Formula
     by: Formula
     local: Formula
     over: tuple[str, ...]
+    every: bool
+    times: int = 1
 
 
 def readings(program: Program, array: str) -> list[Reading]:
     """The readings of an array by the statements of the forward pass."""
-    found = []
+    found: list[Reading] = []
     for statement in program.statements:
         if program.is_backward(statement.array):
             continue
@@ -52,9 +57,21 @@ def readings(program: Program, array: str) -> list[Reading]:
                         _element(program, target),
                         _product(local),
                         tuple(axis for axis in over if axis not in own),
+                        _every(program, read),
                     )
                 )
-    return found
+    return [replace(reading, times=n) for reading, n in Counter(found).items()]
+
+
+def _every(program: Program, read: Read) -> bool:
+    """Whether all elements are read: each index an axis of its own, but along a length of 1."""
+    lengths = program.whole.arrays[read.array].shape
+    axes = [
+        index.axis if isinstance(index, Affine) else None
+        for index, length in zip(read.index, lengths, strict=True)
+        if length > 1
+    ]
+    return None not in axes and len({*axes}) == len(axes)
 
 
 def _element(program: Program, read: Read) -> Formula:
@@ -83,7 +100,8 @@ class _Reads:
                 if value.op is ADD:
                     slope = self._others(others, term.count)
                 else:
-                    slope = Formula("[it is the one]", r"\left[\text{it is the one}\right]")
+                    which = f"[it is the {'smallest' if value.op is MINIMUM else 'largest'}]"
+                    slope = Formula(which, rf"\text{{{which}}}")
                 yield from self._at(factor, (*local, slope), inner)
 
     def _at(
