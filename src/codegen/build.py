@@ -17,7 +17,7 @@ from ..errors import ShapeError, UnknownNameError, shorten
 from ..graph.expr import Graph
 from ..graph.rewrite import rewritten
 from ..ops.reads import Among, Reduce
-from ..ops.scalar import DIV, TOTAL
+from ..ops.scalar import CONSTANT, DIV, TOTAL
 from ..ops.shapes import shape_text
 from ..simplify.pipeline import Choice, rules_named, simplified
 from .array.function import ArrayFunction
@@ -342,17 +342,23 @@ def _derivatives(
         if isinstance(part, int):
             places.setdefault(part, []).append(path)
         elif isinstance(part, list) and all(isinstance(item, int) for item in part):
-            places.setdefault(tuple(part), []).append(path)
+            places.setdefault(tuple([_or_none(graph, node) for node in part]), []).append(path)
     for signature in signatures:
         leaves = [graph.leaves.get(leaf, -1) for leaf in signature.leaves]
         for root_path, root in roots:
             wanted = [graph.gradients.get((root, leaf)) for leaf in leaves]
-            if signature.batched or None in wanted:
+            if signature.batched or not any(wanted) or (signature.scalar and None in wanted):
                 continue
-            gradient: Any = wanted[0] if signature.scalar else tuple(wanted)
+            known = [None if node is None else _or_none(graph, node) for node in wanted]
+            gradient: Any = wanted[0] if signature.scalar else tuple(known)
             others = (path for path in places.get(gradient, ()) if path != root_path)
             found += [Derivatives(path, root_path, signature.name) for path in islice(others, 1)]
     return tuple(found)
+
+
+def _or_none(graph: Graph, node: int) -> int | None:
+    """A node; None for a 0, which is the derivative by a leaf that nothing depends on."""
+    return None if graph.ops[node] is CONSTANT and graph.value(node) == 0 else node
 
 
 def _output_names(graph: Graph) -> Iterator[tuple[int, str]]:

@@ -164,6 +164,17 @@ def test_any_names_and_outputs_are_written(tmp_path):
     assert run(rows.save(tmp_path / "rows.c")).returncode == 0
 
 
+@pytest.mark.parametrize("form", [wg.stable_form, lambda loss: loss])
+def test_gradients_are_known_beside_stable_forms_and_leaves_without_use(tmp_path, form):
+    g = Graph()
+    w, x = g.inputs("w", 4), g.inputs("x", 2)
+    loss = ((w[1] * x[0]).exp() + (w[3] * x[1]).exp()).log()
+    outputs = {"loss": form(loss), "grad": grad(loss, w, allow_unused=True)}
+    done = run(compile({"w": w, "x": x}, outputs).save(tmp_path / "model.c"))
+    assert done.returncode == 0
+    assert done.stdout.startswith("grad by w: 4 numbers, off by ")
+
+
 @pytest.mark.parametrize(("right", "wrong"), [(" - ", " + "), ("2.0", "2.0001")])
 def test_a_wrong_gradient_is_found(tmp_path, right, wrong):
     _, w, x, b, y, loss = notebook_neuron()

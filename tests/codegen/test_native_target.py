@@ -1,10 +1,12 @@
 """The native target: the interpreter's numbers from machine code, however it is called."""
 
+import ctypes
 import gc
 import inspect
 import math
 import pickle
 import random
+import signal
 import sys
 import threading
 import weakref
@@ -23,7 +25,7 @@ import wengert as wg
 from wengert.codegen.compiled import compile
 from wengert.codegen.diskcache import CacheWarning
 from wengert.codegen.native import caller, code, emit, native
-from wengert.codegen.native.host import object_code
+from wengert.codegen.native.host import binding, object_code
 from wengert.derive.backward import grad
 from wengert.errors import MissingExtraError, ShapeError, SizeError
 from wengert.graph.expr import Graph
@@ -424,3 +426,58 @@ def test_machine_code_is_kept_on_disk(tmp_path, monkeypatch):
         entry.write_bytes(entry.read_bytes().replace(b"native", b"NATIVE", 1)[:-40] + b"0" * 40)
     with pytest.warns(CacheWarning, match="changed since"):
         assert made()([1.5, 2.0]) == expected
+
+
+def test_calls_leave_their_memory_to_the_next_unless_it_is_much():
+    x = Graph().input("x")
+    f = compile({"x": x}, {"y": ops.exp(x)}, target="native", batch="x", reduce=None)
+    owner = f.__call__.__self__
+
+    def left():
+        place = ctypes.c_int64.from_address(owner + 8 * caller._MEMORY)
+        return place.value and ctypes.c_int64.from_address(place.value).value
+
+    assert left() == 0
+    for samples, kept in ((10, True), (5_000, True), (20, True), (2_000_000, False)):
+        before = left()
+        X = np.linspace(-1, 1, samples)
+        np.testing.assert_allclose(f(X)["y"], np.exp(X), 1e-15)
+        if kept:
+            assert left() == max(before, left()) >= 2 * samples
+        else:
+            assert left() == 0
+    held = threading.Barrier(4)
+    wrong = []
+
+    def work(number):
+        X = np.full(3_000, number / 7)
+        held.wait()
+        wrong.extend(k for k in range(50) if not np.all(f(X)["y"] == f(X[:8])["y"][0]))
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def test_an_interrupt_waits_until_llvm_is_done(monkeypatch):
+    llvm, done = binding(), []
+    parse = llvm.parse_assembly
+
+    def interrupted(text):
+        signal.raise_signal(signal.SIGINT)
+        done.append(text)
+        return parse(text)
+
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(llvm, "parse_assembly", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            object_code("define void @f() {\n  ret void\n}\n")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(done) == 1

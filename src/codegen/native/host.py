@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from typing import Any, Final, NamedTuple
@@ -100,6 +103,27 @@ def _linker() -> Any:
     return binding().create_lljit_compiler(_machine(host(), 2))
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """A context at whose end Ctrl-C does what it would have done within.
+
+    An exception that comes while llvmlite frees something of LLVM's is printed and lost.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    came: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *given: came.append(given))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(*came[0])
+
+
+@uninterrupted()
 def object_code(
     text: str,
     effort: int = 2,
@@ -132,6 +156,7 @@ def object_code(
     return code
 
 
+@uninterrupted()
 def link(code: bytes, needs: Mapping[str, int], names: Sequence[str]) -> Any:
     """Object code in memory, for as long as what is answered lives; `[name]` gives addresses.
 
