@@ -438,8 +438,11 @@ def _built(recipe: Recipe) -> Built:
 def _compiled(
     recipe: Recipe, check: bool, values: Mapping[str, tuple[float | None, ...]]
 ) -> Compiled:
-    """The function of a recipe, built anew: what a pickle holds is no code."""
-    target = find_target(recipe.options.target)
+    """The function of a recipe, built anew: what a pickle holds is no code, nor becomes any."""
+    options = recipe.options
+    target = find_target(options.target)
+    _check_name(options.name)
+    _dtype_named(options.dtype, target)
     return made(recipe, _built(recipe), target, check=check, values=values)
 
 
@@ -452,13 +455,7 @@ def recipe_of(
     reduce: str | None = "sum",
 ) -> tuple[Recipe, dict[str, tuple[float | None, ...]]]:
     """What `compile` builds a function from, and the numbers that the leaves of arguments carry."""
-    name = options.name
-    check_name(name, "function")
-    if name in RESERVED:
-        raise InvalidNameError(
-            f"{name!r} is something that generated code may call itself; "
-            f"name the function otherwise, for instance '{name}_of'"
-        )
+    _check_name(options.name)
     flat = [_output(path, thing) for path, thing in flatten(outputs)]
     if not flat:
         raise OperandError("no outputs: give compile at least one expression")
@@ -479,17 +476,31 @@ def recipe_of(
     return Recipe.of(reduction, outputs, signatures, options, kept, reduce), values
 
 
-def _asked(graph: Graph, nodes: Sequence[int], options: Options) -> tuple[Graph, list[int]]:
-    """A graph of the outputs alone, followed for statements by some in their stable form: which.
+def _check_name(name: str) -> None:
+    """Refuse what no function of generated code may be called."""
+    check_name(name, "function")
+    if name in RESERVED:
+        raise InvalidNameError(
+            f"{name!r} is something that generated code may call itself; "
+            f"name the function otherwise, for instance '{name}_of'"
+        )
 
-    Those are the outputs that are there beside their derivatives. What is differentiated is the
-    stable form, so most of it is computed anyway.
+
+def _asked(graph: Graph, nodes: Sequence[int], options: Options) -> tuple[Graph, list[int]]:
+    """A graph of the outputs alone, followed by some in their stable form: which.
+
+    Those are the outputs that are there beside their derivatives, in every target. What is
+    differentiated is the stable form, so most of it is computed anyway.
     """
     known: dict[int, int] = {}
-    if options.rules is not None and find_target(options.target).arrays:
+    if options.rules is not None:
         known = {k: graph.stable_forms.get(node, node) for k, node in enumerate(nodes)}
         known = {k: form for k, form in known.items() if form != nodes[k]}
     asked, images = rewritten(graph, [*nodes, *known.values()])
+    for (root, leaf), adjoint in graph.gradients.items():  # of what is asked for as the form itself
+        of = [images.get(node) for node in (graph.stable_forms.get(root, root), leaf, adjoint)]
+        if None not in of:
+            asked.gradients.setdefault((of[0], of[1]), of[2])
     differentiated = {root for root, _ in asked.gradients}
     twins = [k for k in known if images[nodes[k]] in differentiated]
     forms = [known[k] for k in twins]

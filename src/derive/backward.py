@@ -30,6 +30,7 @@ from ..ops.arrays import fitted, spread_over
 from ..ops.scalar import CONSTANT, WHERE
 from ..ops.shapes import shape_of, shape_text
 from ..simplify.stable import stable_form
+from .gates import steep_behind_gates
 from .guard import Guards
 
 Differentiable = Expr | Value
@@ -267,9 +268,7 @@ def _sweep(
             f"{shape_text(graph.shapes[root])}; the output is one number: sum the array first, as "
             "with wengert.ops.arrays.sum_over"
         )
-    guards = None
-    if guarded and any(graph.ops[node] is WHERE for node in needed):
-        guards = Guards(graph, live, needed, targets)
+    guards = _guards(graph, live, needed, targets) if guarded else None
     found = {root: graph.node_of(1.0)}
     try:
         for node in reversed(live):
@@ -280,6 +279,14 @@ def _sweep(
         graph.deriving(None)
     _remember(graph, found)
     return found
+
+
+def _guards(graph: Graph, live: list[int], needed: set[int], targets: set[int]) -> Guards | None:
+    """What a sweep has to guard; None where there are no branches, nor gates that count as such."""
+    behind = steep_behind_gates(graph, live, needed)
+    if not behind.gates and not any(graph.ops[node] is WHERE for node in needed):
+        return None
+    return Guards(graph, live, needed, targets, behind)
 
 
 def _pull_back(

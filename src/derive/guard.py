@@ -2,7 +2,8 @@
 
 The chain rule multiplies the 0 that such a branch receives by derivatives that need not be finite:
 0/(2·sqrt(-1)) is nan. So what leaves a branch goes through `where` once more, under the condition
-of the branch. Within the branch nothing changes, and neither does a share that is 0 already.
+of the branch. Within the branch nothing changes, and neither does a share that is 0 already. What
+`derive.gates` finds behind a threshold is such a branch too, and its finite factors keep the 0.
 
 A condition on the elements of an array is moved along with the shares: an element matters if one of
 those that it went into does, which is what the derivative rule tells when it is given truth values.
@@ -21,6 +22,7 @@ from ..ops.arrays import fitted, sum_to
 from ..ops.scalar import DIV, MUL, WHERE, where
 from ..ops.shapes import Shape, broadcast
 from ..simplify.rules import scalar_constant
+from .gates import Steep
 
 _LEVELS = 8
 """How far out a nested condition is compared with the others that a node has."""
@@ -36,9 +38,10 @@ class Activity:
     edge       a node and the place of an operand: the activity of the node's elements, `either`,
                told of the operand's
     shape      () where it holds of all elements or none; else it may differ from one to the next
+    gates      whether all that decide are gates
     """
 
-    __slots__ = ("condition", "edge", "either", "outer", "shape", "taken")
+    __slots__ = ("condition", "edge", "either", "gates", "outer", "shape", "taken")
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Activity:
         either: tuple[Activity, ...] = (),
         edge: tuple[int, int] | None = None,
         shape: Shape = (),
+        gates: bool = True,
     ) -> None:
         self.outer = outer
         self.condition = condition
@@ -55,6 +59,7 @@ class Activity:
         self.either = either
         self.edge = edge
         self.shape = shape
+        self.gates = gates
 
 
 ALWAYS: Final = Activity()
@@ -66,15 +71,22 @@ class Guards:
     live     the nodes of the sweep, operands first; the last one is the output
     needed   those that get an adjoint
     targets  those whose adjoint is an answer
+    behind   the gates that count as branches, and what is steep behind them
 
     `concerned` are the nodes of which anything is to be guarded.
     """
 
     def __init__(
-        self, graph: Graph, live: Sequence[int], needed: set[int], targets: set[int]
+        self,
+        graph: Graph,
+        live: Sequence[int],
+        needed: set[int],
+        targets: set[int],
+        behind: Steep,
     ) -> None:
         self._graph = graph
-        self._known: dict[tuple[Activity, object, bool], Activity] = {}
+        self._behind = behind
+        self._known: dict[tuple[Activity, object, bool, bool], Activity] = {}
         self._unions: dict[frozenset[Activity], Activity] = {}
         self._moved: dict[tuple[int, int], Activity] = {}
         self._tests: dict[Activity, int] = {}
@@ -151,6 +163,8 @@ class Guards:
         for within, node, position in edges:
             if within is ALWAYS or (node in exact and _keeps_zero(graph, node, position)):
                 continue
+            if within.gates and node in exact and self._behind.keeps_zero(graph, node, position):
+                continue
             if within is not activity or has_to_be:
                 self._shares[node, position] = within
                 self.concerned.add(node)
@@ -164,24 +178,35 @@ class Guards:
         op, operands = graph.ops[node], graph.operands[node]
         if op is WHERE:
             activity = self._within(activity, operands[0], position == 1)
+        elif op.gate is not None and node in self._behind.gates:
+            test = op.gate(*[graph[operand] for operand in operands], *graph.statics.get(node, ()))
+            activity = self._within(activity, test.id, position == 0, gates=True)
         shape = graph.shapes.get(operands[position], ())
         if not activity.shape or (
             op.shape is None and broadcast("where", [activity.shape, shape]) == shape
         ):
             return activity
-        found = Activity(ALWAYS, either=(activity,), edge=(node, position), shape=shape)
+        if activity.gates and op.shape is not None:
+            return ALWAYS
+        found = Activity(
+            ALWAYS, either=(activity,), edge=(node, position), shape=shape, gates=activity.gates
+        )
         self.concerned.add(node)
         self._moved[node, position] = found
         return found
 
-    def _within(self, outer: Activity, condition: int, taken: bool) -> Activity:
-        key = (outer, self._condition_key(condition), taken)
+    def _within(
+        self, outer: Activity, condition: int, taken: bool, gates: bool = False
+    ) -> Activity:
+        gates = gates and outer.gates
+        key = (outer, self._condition_key(condition), taken, gates)
         found = self._known.get(key)
         if found is None:
             shape = self._graph.shapes.get(condition, ())
             if outer.shape:
                 shape = broadcast("where", [shape, outer.shape])
-            found = self._known[key] = Activity(outer, condition, taken, shape=shape)
+            found = Activity(outer, condition, taken, shape=shape, gates=gates)
+            self._known[key] = found
         return found
 
     def _condition_key(self, condition: int) -> object:
@@ -200,7 +225,8 @@ class Guards:
             one = waiting.pop()
             if one not in left or one.condition is None or one.outer is None:
                 continue
-            other = self._known.get((one.outer, self._condition_key(one.condition), not one.taken))
+            key = self._condition_key(one.condition)
+            other = self._known.get((one.outer, key, not one.taken, one.gates))
             if other in left:
                 del left[one], left[other]
                 if one.outer is ALWAYS:
@@ -218,7 +244,8 @@ class Guards:
         members = frozenset(left)
         if members not in self._unions:
             shape = broadcast("where", [one.shape for one in left])
-            self._unions[members] = Activity(ALWAYS, either=tuple(left), shape=shape)
+            gates = all(one.gates for one in left)
+            self._unions[members] = Activity(ALWAYS, either=tuple(left), shape=shape, gates=gates)
         return self._unions[members]
 
     def _without_rows(self, left: dict[Activity, None]) -> dict[Activity, None]:

@@ -167,6 +167,7 @@ HARD_TANH = Op(
     kink="1 at -1 and 1",
     interval=intervals.steps(lambda x: min(max(x, -1.0), 1.0)),
     cost=cost(20, 4),
+    gate=lambda x: ABS(x) <= 1,
     chooses=True,
 )
 
@@ -194,6 +195,7 @@ HARD_SIGMOID = Op(
     interval=intervals.loose(
         intervals.rising(lambda x: min(max(x / 6.0 + 0.5, 0.0), 1.0), 0.0, 1.0), 0.0, 2e-16
     ),
+    gate=lambda x: ABS(x) <= 3,
     cost=cost(25, 8),
 )
 

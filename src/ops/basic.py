@@ -512,6 +512,7 @@ RELU = Op(
     kink="0 at 0",
     interval=lambda a: intervals.Interval(max(a.low, 0.0), max(a.high, 0.0)),
     cost=cost(10),
+    gate=lambda x: x > 0,
     chooses=True,
 )
 
@@ -590,6 +591,7 @@ MAXIMUM = Op(
     interval=lambda a, b: intervals.Interval(max(a.low, b.low), max(a.high, b.high)),
     identity=-math.inf,
     cost=cost(27),
+    gate=lambda a, b: a >= b,
     chooses=True,
 )
 
@@ -618,6 +620,7 @@ MINIMUM = Op(
     interval=lambda a, b: intervals.Interval(min(a.low, b.low), min(a.high, b.high)),
     identity=math.inf,
     cost=cost(27),
+    gate=lambda a, b: a <= b,
     chooses=True,
 )
 

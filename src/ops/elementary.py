@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import carried_c, carried_javascript, ieee, intervals, kernels
-from .basic import EXP, SQRT
+from .basic import EQ, EXP, SQRT, WHERE
 from .notations import POSITIVE, REAL, cost, function, irrational, own, upright
 from .record import POWER, PRODUCT, Notation, Op, call, ufunc
 
@@ -274,7 +274,10 @@ HYPOT: Op = Op(
     evaluate=math.hypot,
     kernel=kernels.libm("hypot"),
     sympy=lambda sp, a, b: sp.sqrt(a**2 + b**2),
-    vjp=(lambda ct, out, a, b: ct * (a / out), lambda ct, out, a, b: ct * (b / out)),
+    vjp=(
+        lambda ct, out, a, b: ct * (a / WHERE(EQ(out, 0), 1, out)),
+        lambda ct, out, a, b: ct * (b / WHERE(EQ(out, 0), 1, out)),
+    ),
     notation={
         "text": call("hypot", "{0}", "{1}"),
         "latex": Notation(r"\sqrt{{{{{0}}}^{{2}} + {{{1}}}^{{2}}}}", slots=(POWER + 1, POWER + 1)),
@@ -286,7 +289,7 @@ HYPOT: Op = Op(
     },
     sentence="each leg gets its share of the length",
     domain=(POSITIVE, REAL),
-    kink="nan where both legs are 0",
+    kink="0 where both legs are 0",
     interval=intervals.length,
     absorbs_nan=True,
     cost=cost(30, 6),

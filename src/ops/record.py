@@ -138,6 +138,9 @@ class Op:
     truth       True where what is written is a truth value; the value is 1.0 or 0.0
     conditions  the places of operands that are read as truth values
     decreed     True where the derivative is laid down, not that of the meaning
+    gate        for an operation that passes its cotangent on one side of a threshold alone: given
+                the operands, then the static arguments, the condition under which the first operand
+                gets it; others get it at most where that does not hold
     kernel      its value by arithmetic, or by the C library, for the native target: called with a
                 machine, the operands and the static arguments (`wengert.ops.kernels`). Without
                 one, or where it answers None, machine code asks `evaluate`, which takes about a
@@ -180,6 +183,7 @@ class Op:
     truth: bool = False
     conditions: tuple[int, ...] = ()
     decreed: bool = False
+    gate: Callable[..., Any] | None = None
     kernel: Callable[..., Any] | None = None
     rounded: bool = False
     shape: Callable[..., tuple[int, ...]] | None = None

@@ -191,6 +191,7 @@ CLIP = Op(
     kink="a tie with a limit gives it all to the operand",
     interval=intervals.clipped,
     cost=cost(60, 4),
+    gate=lambda x, low, high: _in_limits(x, low, high, 0, 1, 0),
     chooses=True,
 )
 

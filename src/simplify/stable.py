@@ -32,10 +32,12 @@ from ..ops.arrays import BROADCAST, GATHER, LOGSUMEXP, RESHAPE, SUM, TRANSPOSE
 from ..ops.record import Op
 from ..ops.scalar import (
     ADD,
+    CBRT,
     CONSTANT,
     DIV,
     EQ,
     EXP,
+    EXP2,
     LOG,
     LOG1P,
     MUL,
@@ -69,6 +71,7 @@ from .exponentials import (
     scale_of,
 )
 from .norms import is_norm
+from .powers import Power, power_of, written
 from .rules import STABLE, Rewrite, scalar_constant
 
 STABLE_PASS: Final = Pass("stable", STABLE, share=True)
@@ -95,6 +98,9 @@ QUOTIENT: Final = "quotient-shifted"
 NORM: Final = "root-of-squares"
 """A root that is 0 with a slope of at most 1, such as sqrt(x*x + y*y): its slope is 0 there."""
 
+POWER: Final = "power-of-root"
+"""A power of a root or of a logarithm, such as sqrt(x)**3: one power, whose slope is right at 0."""
+
 LEAST_WEIGHT: Final = 1e-290
 
 
@@ -119,7 +125,8 @@ ARRAY_LOG_SUM_EXP: Final = "log-sum-exp-array"
 """log Σ exp over an axis becomes the operation `logsumexp`, which is defined as that."""
 ARRAY_SOFTMAX: Final = "softmax-array"
 """exp(a)/Σ exp(z) becomes exp(a - logsumexp(z))."""
-_SHIFTED: Final = frozenset({LOG, LOG1P, DIV, MUL, SQRT, POW_CONST})
+_POWERS: Final = frozenset({MUL, SQRT, CBRT, POW_CONST, EXP, EXP2})
+_SHIFTED: Final = _POWERS | {LOG, LOG1P, DIV}
 """The operations of which something may be shifted, or guarded."""
 _LAYOUTS: Final = frozenset({RESHAPE, BROADCAST, GATHER, TRANSPOSE})
 
@@ -217,7 +224,7 @@ def _stable_node(graph: Graph, root: int) -> int:
 
 
 _NAMES: Final = frozenset(
-    {*(rule.name for rule in STABLE), LOG_SUM_EXP.name, SOFTMAX.name, QUOTIENT, NORM}
+    {*(rule.name for rule in STABLE), LOG_SUM_EXP.name, SOFTMAX.name, QUOTIENT, NORM, POWER}
     | {ARRAY_LOG_SUM_EXP, ARRAY_SOFTMAX}
 )
 
@@ -257,6 +264,7 @@ class _Shift:
         self._terms: dict[int, Terms | None] = {}
         self._shifted: dict[tuple[tuple[Exponent, float], ...], tuple[Expr, Expr]] = {}
         self._degrees: dict[int, float | None] = {}
+        self._powers: dict[int, Power] = {}
         live = live_nodes(graph, graph.outputs)
         self._guarded = _guarded_roots(graph, live)
         self._exponential = exponential_nodes(graph, live)
@@ -279,6 +287,10 @@ class _Shift:
 
     def _shifted_form(self, node: int) -> Expr | None:
         op, operands = self.graph.ops[node], self.graph.operands[node]
+        power = power_of(self.graph, node, self._powers) if op in _POWERS else None
+        if power is not None:
+            self.applied[POWER] += 1
+            return written(power, self.graph[self.images[power.base]])  # type: ignore[no-any-return]
         if op is LOG or op is LOG1P:
             return self._log_form(operands[0], extra=op is LOG1P)
         if op is DIV or op is MUL:
@@ -538,6 +550,7 @@ class _Seen:
 
     summed: dict[int, int] = field(default_factory=dict)
     degrees: dict[int, float | None] = field(default_factory=dict)
+    powers: dict[int, Power] = field(default_factory=dict)
 
 
 def _may_change(graph: Graph, node: int, seen: _Seen) -> bool:
@@ -547,6 +560,8 @@ def _may_change(graph: Graph, node: int, seen: _Seen) -> bool:
         a, b = graph.operands[node]
         if graph.ops[a] is not CONSTANT and graph.ops[b] is not CONSTANT:
             return False
+    if op in _POWERS and power_of(graph, node, seen.powers, loose=True) is not None:
+        return True
     if op is MUL and _MULTIPLIED.isdisjoint([graph.ops[n] for n in graph.operands[node]]):
         return False
     if (op is MUL or op is DIV) and quotient_may_fit(graph, node, seen.summed):

@@ -181,7 +181,7 @@ def test_it_opens_as_layers_and_expands_in_place(shown, network):
 
 def test_every_layer_neuron_and_node_is_found_by_name(shown, network):
     tab = shown(network)
-    assert find(tab, "n1_3") == ["n1_3: add"]
+    assert find(tab, "n1_3") == ["n1_3 = v89 + v90"]
     assert heading(tab).startswith("n1,3=")
     assert tab.run("document.querySelector('.node.current').id") == tab.run(
         "'figure-' + document.querySelector('[data-name=n1_3]').dataset.unit"
@@ -259,6 +259,59 @@ def test_it_trains(shown, network):
     assert said.startswith("50 steps: from ")
     start, end = (float(x) for x in said.removesuffix(".").split("from ")[1].split(" to "))
     assert end < start == pytest.approx(network.nodes[-1].value, rel=1e-5)
+
+
+def test_it_asks_for_a_number_before_it_shows_it(shown, network):
+    tab = shown(network)
+    press(tab, "#predict")
+    find(tab, "n1_3")
+    right = f"{network.by_name('n1_3').value:.6g}".replace("-", "−")
+    seen = (
+        "document.querySelector('.walk').textContent + document.querySelector('#graph').textContent"
+    )
+    assert right not in tab.run(seen)
+
+    def answer(typed):
+        tab.run(
+            f"""(() => {{
+              const form = document.querySelector("#step form");
+              form.querySelector("input").value = {typed!r};
+              form.requestSubmit();
+            }})()"""
+        )
+        return tab.run("document.querySelector('#step [role=status]')?.textContent")
+
+    assert answer("99") == "Not that. Hint: put the numbers in"
+    assert answer("1 +").startswith("That cannot be read")
+    assert answer(network.by_name("n1_3").formula.text) is None
+    assert right in tab.run(seen)
+    node = network.by_name("h1_3")
+    tab.run(f"location.hash = 'step-backward-{node.id}'")
+    tab.run("new Promise((done) => setTimeout(done, 50))")
+    (passed,) = network.step(f"backward-{node.id}").passes
+    assert answer(str(-passed.product_value)).startswith("Right but for the sign")
+    press(tab, "#step .reveal")
+    assert f"{passed.product_value:.6g}".replace("-", "−") in tab.run(seen)
+
+
+def test_a_step_says_its_line_of_code_and_a_leaf_its_paths(shown, network):
+    tab = shown(network)
+    leaf = network.by_name("w0_3_1")
+    tab.run(f"location.hash = 'step-backward-{leaf.id}'")
+    tab.run("new Promise((done) => setTimeout(done, 50))")
+    line = next(c for c in network.step("code").lines if c.step == f"backward-{leaf.id}")
+    assert tab.run("document.querySelector('.line.lit').textContent").strip() == line.code.strip()
+    assert network.step(f"paths-{leaf.id}").count == 8
+    assert "8 paths lead to it" in tab.run("document.getElementById('step').textContent")
+
+
+def test_many_leaves_are_asked_for_by_their_arrays(shown, network):
+    tab = shown(network)
+    said = tab.run("document.getElementById('step').textContent")
+    assert "when the 107 elements of b₀, w₀, x, b₁, w₁, b₂ and w₂ change?" in said
+    titles = boxes(tab)
+    assert "layer 0" in titles
+    assert "L = v" in tab.run("document.getElementById('graph').textContent")
 
 
 def test_keys_walk_and_open(shown, network):

@@ -484,6 +484,7 @@ ELSEWHERE = {
     "proof/ranges.py": "which comparison is the mirror image, and which the opposite",
     "simplify/exponentials.py": "products and sums of exponentials, taken apart",
     "simplify/norms.py": "products, quotients and roots of sums of squares, taken apart",
+    "simplify/powers.py": "products, powers and roots of one thing, taken apart",
     "simplify/stable.py": "which factors rules about products read",
     "trace/wholes.py": "Python's operators on integers",
     "train/nn.py": "how the notebook calls its activations",

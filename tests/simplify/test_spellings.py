@@ -8,6 +8,7 @@ import pytest
 
 import wengert as wg
 from wengert import exp, expm1, log, log1p, sigmoid, sqrt, tanh
+from wengert.testing import RUNNABLE
 
 DENSITY = lambda m, x: m.exp(x) / (1 + m.exp(x)) ** 2  # noqa: E731
 SQUARED = lambda m, x: -m.exp(x) / ((1 + m.exp(x)) * (1 + m.exp(-x)))  # noqa: E731
@@ -277,7 +278,91 @@ def test_the_square_of_a_root_is_what_was_under_it_where_there_is_one(name):
     y = ROOTS[name](x)
     for at in (0.0, 2.0):
         assert wg.evaluate([wg.stable_form(y), wg.grad(y, x)], {x: at}) == [at, 1.0]
-    assert math.isnan(wg.evaluate([wg.stable_form(y)], {x: -1.0})[0])
+    assert all(map(math.isnan, wg.evaluate([wg.stable_form(y), wg.grad(y, x)], {x: -1.0})))
+
+
+CUBES = {
+    "sqrt(x)**4": (lambda x: sqrt(x) ** 4, lambda m, x: x**2, 0.0),
+    "sqrt(x)**3": (lambda x: sqrt(x) ** 3, lambda m, x: x * m.sqrt(x), 0.0),
+    "sqrt(x)*x": (lambda x: sqrt(x) * x, lambda m, x: x * m.sqrt(x), 0.0),
+    "x*sqrt(x)*sqrt(x)": (lambda x: x * sqrt(x) * sqrt(x), lambda m, x: x**2, 0.0),
+    "sqrt(x**3)": (lambda x: sqrt(x**3), lambda m, x: x * m.sqrt(x), 0.0),
+    "sqrt(sqrt(x))**8": (lambda x: sqrt(sqrt(x)) ** 8, lambda m, x: x**2, 0.0),
+    "(x**0.25)**4": (lambda x: (x**0.25) ** 4, lambda m, x: x, 1.0),
+    "(x**2.5)*(x**0.5)": (lambda x: x**2.5 * x**0.5, lambda m, x: x**3, 0.0),
+    "cbrt(x)**3": (lambda x: wg.cbrt(x) ** 3, lambda m, x: x, 1.0),
+    "cbrt(x)**6": (lambda x: wg.cbrt(x) ** 6, lambda m, x: x**2, 0.0),
+    "cbrt(x*x*x)**2": (lambda x: wg.cbrt(x * x * x) ** 2, lambda m, x: x**2, 0.0),
+    "sqrt(x**6)": (lambda x: sqrt(x**6), lambda m, x: abs(x) ** 3, 0.0),
+    "(x**4)**0.25*x": (lambda x: (x**4) ** 0.25 * x, lambda m, x: abs(x) * x, 0.0),
+    "exp(2*log(x))": (lambda x: exp(2 * log(x)), lambda m, x: x**2, 0.0),
+    "exp(log(x)/0.5)": (lambda x: exp(log(x) / 0.5), lambda m, x: x**2, 0.0),
+    "exp(log(x))": (lambda x: exp(log(x)), lambda m, x: x, 1.0),
+    "exp2(1.5*log2(x))": (lambda x: wg.exp2(1.5 * wg.log2(x)), lambda m, x: x * m.sqrt(x), 0.0),
+}
+"""Powers of roots and of logarithms: each with what it is, and its slope at 0."""
+ODD_UNDER_ROOTS = [name for name in CUBES if "cbrt" in name or "6)" in name or "4)" in name]
+
+
+@pytest.mark.parametrize("name", CUBES)
+def test_powers_of_roots_are_one_power(name):
+    write, judge, slope = CUBES[name]
+    x = wg.Graph().input("x")
+    y = write(x)
+    wanted = [wg.stable_form(y), wg.grad(y, x)]
+    assert wg.evaluate(wanted, {x: 0.0}) == [0.0, slope]
+    assert math.isnan(wg.evaluate(wg.grad(y, x, stable=False), {x: 0.0}))
+    for at in (1e-60, 0.3, 2.0, 1e60, -0.3, -2.0):
+        found = wg.evaluate(wanted, {x: at})
+        if at < 0 and name not in ODD_UNDER_ROOTS:
+            assert all(map(math.isnan, (*found, wg.evaluate(y, {x: at}))))
+            continue
+        with mpmath.workdps(60):
+            truth = [judge(mpmath, mpmath.mpf(at))]
+            truth.append(mpmath.diff(lambda z: judge(mpmath, z), mpmath.mpf(at), h=at * 1e-25))
+        assert found == pytest.approx([float(t) for t in truth], rel=4e-15, abs=0.0)
+
+
+NO_POWERS = [
+    lambda x, y: sqrt(x) * y,
+    lambda x, y: wg.cbrt(x) ** 2,
+    lambda x, y: wg.cbrt(x) ** 4,
+    lambda x, y: sqrt(x) ** -2,
+    lambda x, y: exp(-2 * log(x)),
+    lambda x, y: exp(y * log(x)),
+    lambda x, y: exp(wg.log2(x) * 2),
+    lambda x, y: x * x * x + x**3 * y,
+    lambda x, y: sqrt(sqrt(x)),
+    lambda x, y: x**1e7 * sqrt(x),
+]
+
+
+@pytest.mark.parametrize("write", NO_POWERS)
+def test_what_is_no_power_of_a_root_stays_as_it_is_written(write):
+    g = wg.Graph()
+    x, y = g.input("x"), g.input("y")
+    formula = write(x, y)
+    wg.stable_form(formula)
+    assert all("power-of-root" not in record.rewrites for record in g.passes)
+
+
+def test_squares_of_squares_under_a_root_take_no_time():
+    x = y = wg.Graph().input("x")
+    for _ in range(3000):
+        y = y * y
+    form = wg.stable_form(sqrt(y) ** 3)
+    assert wg.evaluate([form, wg.grad(sqrt(y) ** 3, x)], {x: 1.0}) == [1.0, math.inf]
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+def test_powers_of_roots_have_their_slopes_in_every_target(target):
+    g = wg.Graph()
+    x, y = g.input("x"), g.input("y")
+    formulas = [sqrt(x) ** 3, wg.cbrt(x) ** 3, exp(2 * log(x)), wg.hypot(x, y)]
+    slopes = [wg.grad(formula, x) for formula in formulas]
+    f = wg.compile({"x": x, "y": y}, slopes, target=target)
+    with np.errstate(all="ignore"):
+        assert [float(slope) for slope in f(0.0, 0.0)] == [0.0, 1.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("target", ["python", "numpy"])

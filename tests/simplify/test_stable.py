@@ -284,7 +284,7 @@ UNCONCERNED = [
     lambda x, y, z: wg.log1p(x) + wg.log1p(x + y) + wg.log1p(wg.tanh(x)),
     lambda x, y, z: wg.exp(x) / y + x / (y + 2) + 1 / (2 + x) + wg.exp(x) / (x + y),
     lambda x, y, z: x / (1 + y) + x / (y + 1.5) + x / (wg.exp(y) * 2),
-    lambda x, y, z: wg.sqrt(x) + wg.sqrt(x + y) + wg.sqrt(x**3),
+    lambda x, y, z: wg.sqrt(x) + wg.sqrt(x + y) + wg.sqrt(x * y**3),
     lambda x, y, z: wg.exp(x) + 1 + (wg.exp(y) - 2) + (2 - wg.exp(z)) + (wg.exp(x) + -2.0),
     lambda x, y, z: 2 - wg.sigmoid(x) + (wg.sigmoid(x) - 1) + wg.softplus(x) + x,
     lambda x, y, z: wg.expm1(2 * x) / (wg.exp(2 * x) + 3) + wg.expm1(x) / y,

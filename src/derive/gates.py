@@ -1,0 +1,158 @@
+"""Operations that pass a cotangent to one side of a threshold, and what is steep behind them.
+
+`relu(log(x))` at 0 is 0 with the slope 0, but the chain rule multiplies the 0 that relu passes by
+the infinite slope of the logarithm. Such a gate is treated as a `where` is (`derive.guard`), and
+only where something steep is reached through gates alone: networks have none, and get no node more.
+What is steep is found by trying a record, and whether its operands go there by their intervals.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
+from typing import Any, Final
+
+from ..graph.expr import Graph
+from ..graph.traversal import depth_first, reachable
+from ..ops.arrays import BROADCAST, GATHER, MEAN, RESHAPE, SUM, TRANSPOSE
+from ..ops.intervals import Interval, interval_of
+from ..ops.record import Op
+from ..ops.scalar import DIV, MUL, POW_CONST
+from ..simplify.rules import scalar_constant
+
+_NEVER_BELOW: Final[frozenset[Op]] = frozenset({SUM, MEAN, RESHAPE, BROADCAST, GATHER, TRANSPOSE})
+"""What these make of numbers that are not negative is not negative."""
+_TRIED: Final = (0.0, 1.0, -1.0, 1e4, -1e4)
+_MOST: Final = 8
+"""How many gates may lead to a node; through more, some is always open."""
+_ALWAYS: Final[frozenset[int]] = frozenset()
+_FINITE: Final = Interval(-sys.float_info.max, sys.float_info.max)
+
+
+@dataclass(frozen=True)
+class Steep:
+    """What lies behind gates of one sweep.
+
+    gates     the gates that are to keep a cotangent out
+    steep     the nodes whose value or slope may be infinite, though their operands are not
+    infinite  these, and what is computed of them behind the gates
+    """
+
+    gates: frozenset[int] = frozenset()
+    steep: frozenset[int] = frozenset()
+    infinite: set[int] = field(default_factory=set)
+
+    def keeps_zero(self, graph: Graph, node: int, position: int) -> bool:
+        """Whether a cotangent of 0 is passed back as 0, the factor being finite."""
+        if node in self.steep:
+            return False
+        if node not in self.infinite or graph.ops[node].gate is not None:
+            return True
+        if graph.ops[node] is DIV:
+            return position == 0
+        return graph.ops[node] is MUL and graph.operands[node][1 - position] not in self.infinite
+
+
+def steep_behind_gates(graph: Graph, live: Sequence[int], needed: set[int]) -> Steep:
+    """The gates of a sweep behind which something is steep, and what that is.
+
+    live    the nodes of the sweep, operands first; the last one is the output
+    needed  those that get an adjoint
+
+    >>> g = Graph(); x = g.input("x"); y = x.log().relu() + x.tanh().relu()
+    >>> found = steep_behind_gates(g, range(len(g)), set(range(len(g))))
+    >>> [str(g[node]) for node in found.gates], [str(g[node]) for node in found.steep]
+    (['relu(log(x))'], ['log(x)'])
+    """
+    ops, operands, statics = graph.ops, graph.operands, graph.statics
+    if not any(ops[node].gate is not None for node in needed):
+        return Steep()
+    around = _gates_around(graph, live, needed)
+    ranges: dict[int, Interval] = {}
+    steep = set()
+    for node, gates in around.items():
+        if gates and operands[node]:
+            points = _steep_points(ops[node], statics.get(node, ()))
+            if points and _reaches(graph, node, points, ranges):
+                steep.add(node)
+    opened = reachable(steep, around.__getitem__) - steep
+    found = Steep(frozenset(opened), frozenset(steep))
+    for node in live if steep else ():
+        if node in steep or (around.get(node) and not found.infinite.isdisjoint(operands[node])):
+            found.infinite.add(node)
+    return found
+
+
+def _gates_around(graph: Graph, live: Sequence[int], needed: set[int]) -> dict[int, frozenset[int]]:
+    """The innermost gates, one of which every way to a node passes; none where a way has none."""
+    around = {live[-1]: _ALWAYS}
+    for node in reversed(live):
+        if node not in around:
+            continue
+        op = graph.ops[node]
+        inside = around[node] if op.shape is None else _ALWAYS
+        if op.gate is not None:
+            inside = frozenset((node,))
+        for operand, rule in zip(graph.operands[node], op.vjp, strict=False):
+            if operand not in needed or rule is None:
+                continue
+            before = around.setdefault(operand, inside)
+            if before is not inside and before != inside:
+                both = before | inside if before and inside else _ALWAYS
+                around[operand] = both if len(both) <= _MOST else _ALWAYS
+    return around
+
+
+@lru_cache(maxsize=1024)
+def _steep_points(op: Op, statics: tuple[Any, ...]) -> tuple[tuple[float, ...], ...]:
+    """Of some operands those at which the value, or a slope, is not finite."""
+    if op.shape is not None or not 1 <= op.arity <= 2:
+        return ()
+    return tuple(p for p in product(_TRIED, repeat=op.arity) if not _is_flat(op, p, statics))
+
+
+def _is_flat(op: Op, point: Sequence[float], statics: Sequence[Any]) -> bool:
+    """Whether the value and the slopes at a point are finite."""
+    value = op.evaluate(*point, *statics)
+    try:
+        slopes = [rule(1.0, value, *point, *statics) for rule in op.float_rules if rule is not None]
+    except ZeroDivisionError:
+        return False
+    return all(map(math.isfinite, (value, *slopes)))
+
+
+def _reaches(
+    graph: Graph, node: int, points: Iterable[tuple[float, ...]], ranges: dict[int, Interval]
+) -> bool:
+    """Whether the operands of a node may be one of these points."""
+    operands = graph.operands[node]
+    for part in depth_first(operands, graph.operands.__getitem__, ranges):
+        ranges[part] = _range(graph, part, ranges)
+    return any(
+        all(number in ranges[operand] for number, operand in zip(point, operands, strict=True))
+        for point in points
+    )
+
+
+def _range(graph: Graph, node: int, ranges: dict[int, Interval]) -> Interval:
+    """Where a node lies when all leaves are finite."""
+    op, operands = graph.ops[node], graph.operands[node]
+    if not operands:
+        number = scalar_constant(graph, node)
+        return _FINITE if number is None or number != number else Interval(number, number)
+    inner = [ranges[operand] for operand in operands]
+    if op is MUL and _written(graph, operands[0]) == _written(graph, operands[1]):
+        return interval_of(POW_CONST, inner[:1], (2.0,))
+    if op in _NEVER_BELOW and inner[0].low >= 0.0 and not inner[0].nan:
+        return Interval(0.0 if op is SUM else inner[0].low, math.inf)
+    return interval_of(op, inner, graph.statics.get(node, ()))
+
+
+def _written(graph: Graph, node: int) -> object:
+    """What is the same of two nodes that are written alike."""
+    operands = graph.operands[node]
+    return (graph.ops[node], operands, graph.statics.get(node, ())) if operands else node
