@@ -11,6 +11,7 @@ import dis
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from functools import lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -147,24 +148,27 @@ def _changes(now: Any, before: Any) -> Iterator[tuple[Any, Any]]:
 
 def has_attributes(thing: Any) -> bool:
     """Whether it is an object that keeps something under names, in a dict or in slots."""
-    return hasattr(thing, "__dict__") or bool(_slots(type(thing)))
+    kind: Any = type(thing)
+    return hasattr(thing, "__dict__") or bool(_slots(kind))
 
 
 def attributes_of(thing: Any) -> dict[str, Any]:
     """What an object keeps under names; its own dict where it keeps nothing in slots."""
-    slots = _slots(type(thing))
+    kind: Any = type(thing)
+    slots = _slots(kind)
     held: dict[str, Any] = getattr(thing, "__dict__", {})
     if not slots:
         return held
     return {**{name: getattr(thing, name) for name in slots if hasattr(thing, name)}, **held}
 
 
-def _slots(kind: type) -> list[str]:
+@lru_cache(maxsize=1024)
+def _slots(kind: type) -> tuple[str, ...]:
     """The slots of a class that users wrote."""
     bases = [base for base in kind.__mro__ if not is_foreign(base.__module__)]
     found = [vars(base).get("__slots__", ()) for base in bases]
     listed = [(names,) if isinstance(names, str) else names for names in found]
-    return [name for names in listed for name in names if not name.startswith("__")]
+    return tuple([name for names in listed for name in names if not name.startswith("__")])
 
 
 def _is_new(thing: Any, known: Container[Any]) -> bool:
