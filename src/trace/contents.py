@@ -11,13 +11,14 @@ import dis
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from functools import lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from ..graph.arithmetic import Arithmetic
 from ..graph.value import Value
 from ..ops.shapes import is_array
-from .lines import Line, line_of
+from .lines import Line, is_foreign, line_of
 from .number import Number
 
 _SIMPLE: Final = (int, float, bool, str, bytes, complex, type(None))
@@ -71,10 +72,11 @@ class Contents:
         for variable, _ in self._assigned():
             return variable.name, variable.name
         for name, thing, held, before in self._filled():
-            key = next(key for key in _changes(held, before) if _is_new(held[key], self._known))
-            attribute = held is not thing and isinstance(held, dict)
+            key = next(k for k, item in _changes(held, before) if _is_new(item, self._known))
             shown = name or type(thing).__name__
-            return f"{shown}.{key}" if attribute else f"{shown}[{key!r}]", key
+            if held is thing or is_array(thing):
+                return f"{shown}[{'…' if isinstance(held, set) else repr(key)}]", key
+            return f"{shown}.{key}", key
         return None
 
     def changed(self) -> str | None:
@@ -89,12 +91,15 @@ class Contents:
         """Put back what was where numbers and Values have been written, and there alone."""
         for variable, before in self._assigned():
             variable.write(before)
-        for _, _, held, before in self._filled():
-            if isinstance(held, dict):
-                held.clear()
-                held.update(before)
-            else:
+        for _, thing, held, before in self._filled():
+            if is_array(held):
                 held[:] = before
+            elif held is not thing and not hasattr(thing, "__dict__"):
+                for key in held:  # in slots
+                    _set_back(thing, key, before)
+            else:
+                held.clear()
+                (held.extend if isinstance(held, (list, deque)) else held.update)(before)
 
     def _assigned(self) -> Iterator[tuple[Variable, Any]]:
         """Variables that are a number or a Value now, or hold one, and were something else."""
@@ -107,26 +112,63 @@ class Contents:
         """Things with such a number or Value in them: the name, the thing, what it holds, held."""
         for name, thing, before in self._kept:
             held = _held(thing)
-            if any(_is_new(held[key], self._known) for key in _changes(held, before)):
+            if any(_is_new(item, self._known) for _, item in _changes(held, before)):
                 yield name, thing, held, before
 
 
+def _set_back(thing: Any, name: str, before: dict[str, Any]) -> None:
+    if name in before:
+        setattr(thing, name, before[name])
+    else:
+        delattr(thing, name)
+
+
 def _held(thing: Any) -> Any:
-    """What can be written into: a list, a dict, or the entries of an array in a row; else None."""
-    if isinstance(thing, (list, dict)):
+    """What can be written into: a container, the entries of an array in a row, or attributes."""
+    if isinstance(thing, (list, dict, set, deque)):
         return thing
     if is_array(thing):
         return thing.reshape(-1) if thing.dtype == object else None
-    return None if isinstance(thing, (tuple, type)) else getattr(thing, "__dict__", None)
+    if isinstance(thing, (tuple, type)) or not has_attributes(thing):
+        return None
+    return attributes_of(thing)
 
 
-def _changes(now: Any, before: Any) -> Iterator[Any]:
-    """The indices or keys at which there is something now that was not there before."""
+def _changes(now: Any, before: Any) -> Iterator[tuple[Any, Any]]:
+    """What is there now that was not there before, and at which index or key."""
     if isinstance(now, dict):
-        yield from (key for key, item in list(now.items()) if before.get(key, now) is not item)
-        return
-    yield from range(len(before), len(now))
-    yield from (k for k, (a, b) in enumerate(zip(now, before, strict=False)) if a is not b)
+        yield from ((k, item) for k, item in list(now.items()) if before.get(k, now) is not item)
+    elif isinstance(now, set):
+        yield from ((item, item) for item in now - before)
+    else:
+        pairs = enumerate(zip(now, before, strict=False))
+        yield from ((k, now[k]) for k in range(len(before), len(now)))
+        yield from ((k, a) for k, (a, b) in pairs if a is not b)
+
+
+def has_attributes(thing: Any) -> bool:
+    """Whether it is an object that keeps something under names, in a dict or in slots."""
+    kind: Any = type(thing)
+    return hasattr(thing, "__dict__") or bool(_slots(kind))
+
+
+def attributes_of(thing: Any) -> dict[str, Any]:
+    """What an object keeps under names; its own dict where it keeps nothing in slots."""
+    kind: Any = type(thing)
+    slots = _slots(kind)
+    held: dict[str, Any] = getattr(thing, "__dict__", {})
+    if not slots:
+        return held
+    return {**{name: getattr(thing, name) for name in slots if hasattr(thing, name)}, **held}
+
+
+@lru_cache(maxsize=1024)
+def _slots(kind: type) -> tuple[str, ...]:
+    """The slots of a class that users wrote."""
+    bases = [base for base in kind.__mro__ if not is_foreign(base.__module__)]
+    found = [vars(base).get("__slots__", ()) for base in bases]
+    listed = [(names,) if isinstance(names, str) else names for names in found]
+    return tuple([name for names in listed for name in names if not name.startswith("__")])
 
 
 def _is_new(thing: Any, known: Container[Any]) -> bool:
@@ -154,7 +196,7 @@ def _parts(thing: Any) -> Iterable[Any]:
         return thing.ravel() if thing.dtype == object else ()
     if isinstance(thing, (type, ModuleType, FunctionType)):
         return ()
-    return getattr(thing, "__dict__", {}).values()
+    return attributes_of(thing).values()
 
 
 def holds_new(thing: Any, known: Container[Any]) -> bool:

@@ -44,8 +44,9 @@ from ..ops.record import Op
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import is_array
 from ..ops.table import OPERATIONS
+from .contents import attributes_of, has_attributes
 from .lines import is_foreign
-from .reach import Reach, attributes_of, has_attributes, inner_function
+from .reach import Reach, inner_function
 
 _PLAIN: Final = frozenset({int, float, bool, str, bytes, complex, range, type(None), EllipsisType})
 _LISTED: Final = (OrderedDict, Counter, defaultdict, deque)

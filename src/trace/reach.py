@@ -33,7 +33,7 @@ from weakref import ReferenceType
 from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
 from ..ops.shapes import is_array
-from .contents import Variable
+from .contents import Variable, attributes_of, has_attributes
 from .lines import Line, is_foreign, line_of
 from .structure import MAX_DEPTH
 
@@ -360,28 +360,6 @@ def _made_of(function: FunctionType) -> tuple[Any, ...]:
 def _is_wrapping(thing: Any) -> bool:
     """Whether code of Python's own reads what an object keeps, as `UserDict`'s does."""
     return any(base.__module__ in ("collections", "os") for base in type(thing).__mro__)
-
-
-def has_attributes(thing: Any) -> bool:
-    """Whether it is an object that keeps something under names, in a dict or in slots."""
-    return hasattr(thing, "__dict__") or bool(_slots(type(thing)))
-
-
-def attributes_of(thing: Any) -> dict[str, Any]:
-    """What an object keeps under names; its own dict where it keeps nothing in slots."""
-    slots = _slots(type(thing))
-    held: dict[str, Any] = getattr(thing, "__dict__", {})
-    if not slots:
-        return held
-    return {**{name: getattr(thing, name) for name in slots if hasattr(thing, name)}, **held}
-
-
-def _slots(kind: type) -> list[str]:
-    """The slots of a class that users wrote."""
-    bases = [base for base in kind.__mro__ if not is_foreign(base.__module__)]
-    found = [vars(base).get("__slots__", ()) for base in bases]
-    listed = [(names,) if isinstance(names, str) else names for names in found]
-    return [name for names in listed for name in names if not name.startswith("__")]
 
 
 def _bytes(array: Any) -> bytes:

@@ -493,3 +493,23 @@ def test_parameters_that_are_replaced_at_each_step_are_right_and_said():
 
     with pytest.warns(RuntimeWarning, match=r"anew 8 times, since weights changes.*\.data"):
         steps()
+
+
+class InSlots:
+    __slots__ = ("first", "last")
+
+
+WRITTEN = {
+    "a set": (set(), lambda thing, y: thing.add(y), r"thing\[…\]"),
+    "a deque": (deque([1.0]), lambda thing, y: thing.append(y), r"thing\[1\]"),
+    "slots": (InSlots(), lambda thing, y: setattr(thing, "last", y), r"thing\.last"),
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_whatever_would_keep_a_number_is_watched_and_put_back(kind):
+    thing, write, said = WRITTEN[kind]
+    before = copy.copy(thing)
+    with pytest.raises(TracingError, match=f"{said} would hold a number"):
+        wg.function(lambda x: write(thing, A * x) or A * x)(2.0)
+    assert thing == before or (kind == "slots" and not hasattr(thing, "last"))
