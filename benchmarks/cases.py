@@ -8,6 +8,7 @@ from functools import partial
 
 from harness import Case
 from problems import (
+    all_told,
     attention_head,
     exact_adam,
     exact_attention,
@@ -16,6 +17,7 @@ from problems import (
     exact_hessian,
     exact_residual,
     exact_step,
+    handwritten,
     moons,
     notebook,
     one_hot,
@@ -126,6 +128,14 @@ CASES = (
         exact_adam,
         {"numpy by hand": 1 / 1.25},
         ours="wengert numpy",
+    ),
+    Case(
+        "classifier",
+        "a classifier of handwritten digits, made and trained for 100 epochs, 64-32-10",
+        "classifier",
+        partial(handwritten, (32,), 100),
+        all_told,
+        ours="wengert numpy, estimator",
     ),
     Case(
         "residual",

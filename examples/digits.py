@@ -10,11 +10,14 @@ matplotlib.
 import sys
 from pathlib import Path
 
-from matplotlib.figure import Figure
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-
 import wengert as wg
+
+try:
+    from matplotlib.figure import Figure
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+except ImportError as missing:
+    raise SystemExit(f"{missing.name} is not installed: pip install '.[examples]'") from None
 
 COLUMNS = 7
 

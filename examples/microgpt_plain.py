@@ -12,8 +12,12 @@ import sys
 import time
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from scalar import Value
+
+try:
+    from matplotlib.figure import Figure
+except ImportError as missing:
+    raise SystemExit(f"{missing.name} is not installed: pip install '.[examples]'") from None
 
 steps, folder, width = [*sys.argv[1:], *("1000", "out", "16")[len(sys.argv) - 1 :]]
 steps, folder, width = int(steps), Path(folder), int(width)

@@ -12,10 +12,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 import wengert as wg
+
+try:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+except ImportError as missing:
+    raise SystemExit(f"{missing.name} is not installed: pip install '.[examples]'") from None
 
 SIDE = 28
 

@@ -9,10 +9,13 @@ a whole grid of points. Needs scikit-learn and matplotlib.
 import sys
 from pathlib import Path
 
-from matplotlib.figure import Figure
-from sklearn.datasets import make_moons
-
 import wengert as wg
+
+try:
+    from matplotlib.figure import Figure
+    from sklearn.datasets import make_moons
+except ImportError as missing:
+    raise SystemExit(f"{missing.name} is not installed: pip install '.[examples]'") from None
 
 
 def score_function(net):

@@ -37,7 +37,7 @@ ROOMS = (
     ("train",),
     ("trace",),
     ("explain",),
-    ("demo", "notebook", "testing"),
+    ("demo", "estimators", "notebook", "testing"),
     ("cli",),
     ("__main__",),
 )

@@ -19,6 +19,7 @@ if __name__ != "wengert":
         "follow; install it (pip install -e .) and `import wengert`"
     )
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import arrays
@@ -339,7 +340,5 @@ def __getattr__(name: str) -> Any:
 
         return Walkthrough
     if name == "estimators":
-        from .train import estimators
-
-        return estimators
+        return import_module(".estimators", __name__)
     raise AttributeError(f"module 'wengert' has no attribute {name!r}")

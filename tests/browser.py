@@ -107,6 +107,15 @@ class Browser:
                 return result
             self.events.append(answer)
 
+    @contextmanager
+    def session(self, name: str) -> Iterator[Browser]:
+        """This browser, speaking to a frame or a worker of the page, within the block."""
+        page, self._session = self._session, name
+        try:
+            yield self
+        finally:
+            self._session = page
+
     def wait_for(self, method: str) -> dict[str, Any]:
         """The next event of this name, among those that have been reported or will be."""
         seen = 0

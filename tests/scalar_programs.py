@@ -387,7 +387,7 @@ def attention(n, m, heads=1, causal=False):
     return s, sum(cos(a) for a in out)
 
 
-def gpt(n, m, layers=1, heads=2, vocabulary=11):
+def gpt(n, m, layers=1, heads=2, vocabulary=11, tokens=None):
     s = Source()
     width = heads * m
     wte, wpe = s.weights("wte", vocabulary, width), s.weights("wpe", 8, width)
@@ -405,7 +405,7 @@ def gpt(n, m, layers=1, heads=2, vocabulary=11):
         scale = (sum(a * a for a in x) / len(x) + 1e-5) ** -0.5
         return [a * scale for a in x]
 
-    text = [s.rng.randrange(vocabulary) for _ in range(n + 1)]
+    text = tokens or [s.rng.randrange(vocabulary) for _ in range(n + 1)]
     cache = [([], []) for _ in blocks]
     losses = []
     for p in range(n):

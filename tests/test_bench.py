@@ -95,6 +95,9 @@ def test_every_installed_peer_gives_the_exact_numbers(peer, kind):
 @pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
 def test_every_case_is_played_by_wengert_on_lists_and_on_arrays(case):
     players = {peer.name for peer in QUICK if case.kind in peer.prepare}
+    if case.kind == "classifier":
+        assert {"scikit-learn", case.ours} <= players
+        return
     assert {"wengert", case.ours} <= players
     assert "wengert numpy" in players or case.kind == "hessian"
 
@@ -209,6 +212,8 @@ def test_parameters_survive_being_split_into_layers_and_joined():
 
 def test_the_problems_are_what_their_titles_say():
     found = {case.name: case.problem() for case in cases.CASES}
+    digits = found.pop("classifier")
+    assert (len(digits.X), len(digits.X_held), len(set(digits.labels))) == (1198, 599, 10)
     sizes = {name: (len(p.params), len(p.X)) for name, p in found.items()}
     moons = dict.fromkeys(("moons", "moons-epoch", "hessian"), (337, 200))
     assert sizes == moons | {
@@ -233,7 +238,19 @@ def test_the_problems_are_what_their_titles_say():
     }
     assert found["moons"] == found["moons-epoch"]
     for case in cases.CASES:
-        assert f"{len(found[case.name].X)} samples" in case.title or "samples" not in case.title
+        assert "samples" not in case.title or f"{len(found[case.name].X)} samples" in case.title
+
+
+def test_both_classifiers_of_handwritten_digits_tell_them_right():
+    problem = problems.handwritten((32,), 30)
+    playing = [peer for peer in QUICK if "classifier" in peer.prepare]
+    for peer in playing:
+        prepared = peer.prepare["classifier"](problem)
+        assert prepared.numbers(prepared.call()) == problems.all_told(problem)
+    few = replace(problem, epochs=1)
+    for peer in playing:
+        prepared = peer.prepare["classifier"](few)
+        assert prepared.numbers(prepared.call())[0] > 0.0
 
 
 def test_a_difference_is_the_largest_one_and_nan_stays():

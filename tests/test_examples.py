@@ -4,6 +4,7 @@ import ast
 import difflib
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,27 @@ def test_six_lines_of_the_language_model_are_not_plain_python():
     changes = list(difflib.ndiff(plain.splitlines(), compiled.splitlines()))
     assert sum(line.startswith("+ ") for line in changes) <= 6
     assert sum(line.startswith("- ") for line in changes) <= 6
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("digits.py", "sklearn"),
+        ("microgpt.py", "matplotlib"),
+        ("microgpt_plain.py", "matplotlib"),
+        ("mnist_shape.py", "sklearn"),
+        ("moons.py", "matplotlib"),
+    ],
+)
+def test_what_an_example_misses_is_said_in_a_sentence(name, missing, monkeypatch):
+    for module in [name for name in sys.modules if name.partition(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, missing, None)  # as if it were not installed
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    with pytest.raises(
+        SystemExit, match=rf"^{missing}[.\w]* is not installed: pip install '\.\[ex"
+    ):
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 
 @pytest.mark.parametrize("name", sorted(WRITES))

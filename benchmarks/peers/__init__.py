@@ -18,6 +18,7 @@ MODULES = {
     "by_autograd": "autograd",
     "by_casadi": "casadi",
     "by_symengine": "symengine",
+    "by_sklearn": "sklearn",
     "by_sympy": "sympy",
     "by_heyoka": "heyoka",
     "by_jax": "jax",

@@ -602,7 +602,10 @@ def _numbered(part: _Part, chosen: Sequence[Column]) -> list[Column] | None:
 
 
 def _regions(made: Family, parts: Sequence[_Part]) -> list[Column]:
-    """Where adjoints are sums of other terms than elsewhere, if no term is in two such regions."""
+    """Where adjoints are sums of other terms than elsewhere, if no term is in two such regions.
+
+    Elements that are 0, such as rows of a table that nothing picks, are no region beside one other.
+    """
     import numpy
 
     if made.primal == NONE or not parts:
@@ -611,7 +614,8 @@ def _regions(made: Family, parts: Sequence[_Part]) -> list[Column]:
     for part, row in zip(parts, there, strict=True):
         row[part.place] = True
     signatures = numpy.unique(there, axis=1)
-    if (signatures.sum(1) > 1).any():
+    summed = signatures.any(0)
+    if (signatures.sum(1) > 1).any() or (summed.sum() == 1 and not summed.all()):
         return []
     return [(signature == there.T).all(1) for signature in signatures.T]
 

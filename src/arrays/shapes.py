@@ -315,6 +315,7 @@ class _Interning:
             made.op, made.primal = ADD, self.family[primal]
         place = self._add(made, node)
         made.places.append(self.lane[primal])
+        terms = [t for t in terms if t.first != NONE or self.graph.value(t.number) != 0.0]
         self._fill(made, place, self._keys(terms), terms)
 
     def _sum(self, node: int, terms: Sequence[Any]) -> None:

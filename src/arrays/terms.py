@@ -13,15 +13,15 @@ first of several differences that are added up stays one as well: all are elemen
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from ..graph.expr import Graph
 from ..graph.store import live_nodes
 from ..ops.record import Op
-from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, SUB
+from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, SUB, TOTAL
 from ..simplify.zeros import shown_zeros
 
 NONE: Final = -1
@@ -95,7 +95,8 @@ class _Collapse:
         found = live_nodes(graph, roots)
         there = set(found)
         pairs, depth = self._pairs(there)
-        others = [primal for primal, _ in pairs if primal not in there]
+        numbers = self._adjoint_numbers(there, depth)
+        others = [primal for primal, _ in (*pairs, *numbers) if primal not in there]
         self.live = live_nodes(graph, [*roots, *others]) if others else found
         self.result = Scalars(graph)
         self._count_uses(roots)
@@ -103,10 +104,14 @@ class _Collapse:
         self._merge()
         self._heads: dict[int, int] = {}
         self._shared: dict[int, _Shared] = {}
+        self._seen: set[int] = set()
+        self._concerned: dict[int, int] | None = None
         self._after: dict[int, list[int]] = {}
         self._next = len(graph)
         self._place_adjoints(pairs, depth)
+        own = self._place_numbers(numbers)
         self._write(roots)
+        self._drop(own.difference(self._seen, self.result.roots))
 
     def _pairs(self, live: set[int]) -> tuple[list[tuple[int, int]], dict[int, int]]:
         """Primals and their adjoints, as far as these are needed, and how deep each adjoint is."""
@@ -134,6 +139,23 @@ class _Collapse:
             for _, adjoint in needed:
                 depth[adjoint] = level
         return pairs, depth
+
+    def _adjoint_numbers(self, live: set[int], depth: Mapping[int, int]) -> list[tuple[int, int]]:
+        """Leaves whose adjoint is a number, such as 0, with it, one derivative deep.
+
+        Over samples there are none: a number is the same for all, and each has its own adjoints.
+        """
+        graph, found = self.graph, dict[tuple[int, int], None]()
+        if any(graph.ops[node] is TOTAL for node in live):
+            return []
+        for sweep in graph.sweeps:
+            if max((depth.get(adjoint, 0) for adjoint in sweep.values()), default=0) != 1:
+                continue
+            for primal, adjoint in sweep.items():
+                number = graph.ops[adjoint] is CONSTANT and not graph.ops[primal].arity
+                if number and adjoint in live:
+                    found[primal, adjoint] = None
+        return list(found)
 
     def _nested(self, pairs: Iterable[tuple[int, int]], depth: dict[int, int]) -> int:
         """How deep the adjoints are that the primals of a sweep were computed from."""
@@ -278,6 +300,24 @@ class _Collapse:
                 continue
             self._share(node, group, left, head, level, found)
 
+    def _place_numbers(self, found: Iterable[tuple[int, int]]) -> set[int]:
+        """Give leaves whose adjoint is a number an adjoint each, a sum of one term: these nodes."""
+        by_number: defaultdict[int, dict[int, int]] = defaultdict(dict)
+        for primal, number in found:
+            own = by_number[number][primal] = self._new(max(primal, number))
+            self.result.sums[own] = [Product(1, number, NONE, NONE)]
+            self.result.adjoint[own] = (primal, 1)
+        for number, by_primal in by_number.items():
+            self._shared[number] = _Shared(by_primal, {}, number)
+        return {own for by_primal in by_number.values() for own in by_primal.values()}
+
+    def _drop(self, unread: set[int]) -> None:
+        """Leave out adjoints that nothing reads."""
+        if unread:
+            self.result.order = [node for node in self.result.order if node not in unread]
+        for node in unread:
+            del self.result.sums[node], self.result.adjoint[node]
+
     def _new(self, after: int) -> int:
         node, self._next = self._next, self._next + 1
         self._after.setdefault(after, []).append(node)
@@ -327,9 +367,57 @@ class _Collapse:
             return node
         origin = self.graph.origins[user]
         if origin is None or origin.primal is None:
-            return shared.default
-        table = shared.by_primal if origin.role == "rule" else shared.passed_to
-        return table.get(origin.primal, shared.default)
+            seen = shared.by_primal.get(self._concern(user), shared.default)
+        else:
+            table = shared.by_primal if origin.role == "rule" else shared.passed_to
+            seen = table.get(origin.primal, shared.default)
+        self._seen.add(seen)
+        return seen
+
+    def _concern(self, node: int) -> int:
+        """The leaf that a step of an optimizer is about, in a node that no derivative made."""
+        if self._concerned is None:
+            leaves = {
+                primal
+                for shared in self._shared.values()
+                for primal in shared.by_primal
+                if not self.operands[primal]
+            }
+            self._concerned = self._concerns(leaves)
+        return self._concerned.get(node, NONE)
+
+    def _concerns(self, leaves: set[int]) -> dict[int, int]:
+        """The one leaf that nodes are computed from, derivatives aside, or what they go into is."""
+        found = {leaf: leaf for leaf in leaves}
+        several = len(self.graph)
+
+        def join(node: int, leaf: int) -> None:
+            found[node] = leaf if found.get(node, leaf) == leaf else several
+
+        own = self._steps()
+        for node in own:
+            for operand in self.operands[node]:
+                if operand in found:
+                    join(node, found[operand])
+        told = set(found)
+        for node in reversed(own):
+            if node in found:
+                for operand in self.operands[node]:
+                    if operand not in told:
+                        join(operand, found[node])
+        return found
+
+    def _steps(self) -> list[int]:
+        """What neither a derivative nor what is differentiated needs, as an optimizer's steps."""
+        graph, ends = self.graph, [next(iter(sweep)) for sweep in self.graph.sweeps]
+        below = set(live_nodes(graph, ends))
+        return [
+            node
+            for node in self.live
+            if node not in below
+            and self.operands[node]
+            and ((origin := graph.origins[node]) is None or origin.primal is None)
+        ]
 
     def _write(self, roots: Sequence[int]) -> None:
         result, ops, operands, merged = self.result, self.ops, self.operands, self.merged
@@ -358,8 +446,14 @@ class _Collapse:
             if node in self._after:
                 order += self._after[node]
         taken: set[int] = set()
+        put_out = Counter(roots)
         for root in roots:
-            result.roots.append(self._root(root, taken))
+            shared = self._shared.get(root)
+            # a 0 may be put out that is no derivative by one of the leaves that have this one
+            if shared and shared.default == root and put_out[root] != len(shared.by_primal):
+                result.roots.append(root)
+            else:
+                result.roots.append(self._root(root, taken))
 
     def _root(self, root: int, taken: set[int]) -> int:
         """What an output is: of several adjoints that are one node, the leaf's that is due."""
@@ -402,7 +496,7 @@ class _Collapse:
                 else:
                     stack.append((-sign if op is SUB else sign, inner[1], node))
                     stack.append((sign, inner[0], node))
-            elif op is CONSTANT:
+            elif op is CONSTANT and self._seen_by(user, node) == node:
                 if self.graph.value(node) == 0.0:
                     zero = node
                 else:
@@ -437,12 +531,14 @@ class _Collapse:
             if ops[operand] is NEG and self.merged[operand]:
                 user, operand = operand, self.operands[operand][0]
                 sign = -sign
-            if ops[operand] is CONSTANT and self.graph.value(operand) == 1.0:
+            seen = self._seen_by(user, operand)
+            is_number = ops[operand] is CONSTANT and seen == operand
+            if is_number and self.graph.value(operand) == 1.0:
                 continue
-            if number == NONE and ops[operand] is CONSTANT:
+            if number == NONE and is_number:
                 number = operand
             else:
-                factors.append(self._seen_by(user, operand))
+                factors.append(seen)
         if not factors and number == NONE:
             number = self.operands[node][0]
         factors += [NONE, NONE]

@@ -103,6 +103,12 @@ class Recipe:
         signed = tuple(signatures)
         return cls(known, graph, outputs, signed, tuple(stacked), options, asked, reduce)
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """What it is compared by is found anew: a file might say that of another function."""
+        reduction = self.graph, list(self.stacked)
+        asked = self.outputs, self.signatures, self.options, self.asked, self.reduce
+        return Recipe.of, (reduction, *asked)
+
 
 def structure(
     graph: Graph,
@@ -159,10 +165,9 @@ def build(recipe: Recipe) -> Built:
     program: Program | ArrayFunction | None = None
     told: tuple[Any, ...] = ()
     if _is_rolled(recipe):
-        simplify = target.arrays and options.rules is not None
         request = Request(
-            *(recipe.outputs, recipe.signatures, options.name, simplify),
-            *(options.dtype, recipe.stacked, target.rewrites),
+            *(recipe.outputs, recipe.signatures, options.name, options.rules is not None),
+            *(options.dtype, recipe.stacked, target.arrays and target.rewrites),
         )
         if target.arrays and not target.engine and options.dtype != "float32":
             program, left = array_function_if_regular(graph, request)
@@ -174,7 +179,7 @@ def build(recipe: Recipe) -> Built:
             program, graph = None, _simplified(recipe)
     derivatives = _derivatives(graph, recipe.outputs, recipe.signatures)
     if program is None:
-        nodes = computed(graph, True) if target.arrays else graph.outputs
+        nodes = computed(graph, options.rules is not None)
         program = _scalar_program(graph, nodes, recipe)
     source = target.emit(program)
     known = () if any(recipe.stacked) else derivatives

@@ -256,16 +256,18 @@ class Compiled:
         A path that ends in ".c" gets a file of C99 that needs libm alone, without a certificate;
         compiled and run it checks its gradients by finite differences. Scalars are computed there
         operation by operation, bit for bit as the python target does; arrays as users write them,
-        and what the native target makes loops of in graphs of more than 20,000 nodes, are loops
-        there too, in float64.
+        and what the native target makes loops of in graphs of more than 20,000 nodes or in float32,
+        are loops there too, in numbers of the function's dtype. In float32 the file compares itself
+        with the same in float64, too.
         """
         ending = format_of(path, "compiled function", (".c", ".onnx", ".py"))
         if ending == ".onnx":
             return write_bytes(path, onnx_model(_statements(self.recipe)))
         program = self.program
         if ending == ".c":
-            scalars = not self.recipe.graph.shapes and len(self.recipe.graph) <= WRITTEN_OUT
-            if self.target == "native" and isinstance(program, ArrayFunction) and scalars:
+            few = not self.recipe.graph.shapes and len(self.recipe.graph) <= WRITTEN_OUT
+            double = self.recipe.options.dtype == "float64"
+            if self.target == "native" and isinstance(program, ArrayFunction) and few and double:
                 program = _scalar_program(self.recipe)
             if isinstance(program, Program):
                 return write_text(path, c_text(program, self.values, self.derivatives))
@@ -436,8 +438,11 @@ def _built(recipe: Recipe) -> Built:
 def _compiled(
     recipe: Recipe, check: bool, values: Mapping[str, tuple[float | None, ...]]
 ) -> Compiled:
-    """The function of a recipe, built anew: what a pickle holds is no code."""
-    target = find_target(recipe.options.target)
+    """The function of a recipe, built anew: what a pickle holds is no code, nor becomes any."""
+    options = recipe.options
+    target = find_target(options.target)
+    _check_name(options.name)
+    _dtype_named(options.dtype, target)
     return made(recipe, _built(recipe), target, check=check, values=values)
 
 
@@ -450,13 +455,7 @@ def recipe_of(
     reduce: str | None = "sum",
 ) -> tuple[Recipe, dict[str, tuple[float | None, ...]]]:
     """What `compile` builds a function from, and the numbers that the leaves of arguments carry."""
-    name = options.name
-    check_name(name, "function")
-    if name in RESERVED:
-        raise InvalidNameError(
-            f"{name!r} is something that generated code may call itself; "
-            f"name the function otherwise, for instance '{name}_of'"
-        )
+    _check_name(options.name)
     flat = [_output(path, thing) for path, thing in flatten(outputs)]
     if not flat:
         raise OperandError("no outputs: give compile at least one expression")
@@ -477,17 +476,31 @@ def recipe_of(
     return Recipe.of(reduction, outputs, signatures, options, kept, reduce), values
 
 
-def _asked(graph: Graph, nodes: Sequence[int], options: Options) -> tuple[Graph, list[int]]:
-    """A graph of the outputs alone, followed for statements by some in their stable form: which.
+def _check_name(name: str) -> None:
+    """Refuse what no function of generated code may be called."""
+    check_name(name, "function")
+    if name in RESERVED:
+        raise InvalidNameError(
+            f"{name!r} is something that generated code may call itself; "
+            f"name the function otherwise, for instance '{name}_of'"
+        )
 
-    Those are the outputs that are there beside their derivatives. What is differentiated is the
-    stable form, so most of it is computed anyway.
+
+def _asked(graph: Graph, nodes: Sequence[int], options: Options) -> tuple[Graph, list[int]]:
+    """A graph of the outputs alone, followed by some in their stable form: which.
+
+    Those are the outputs that are there beside their derivatives, in every target. What is
+    differentiated is the stable form, so most of it is computed anyway.
     """
     known: dict[int, int] = {}
-    if options.rules is not None and find_target(options.target).arrays:
+    if options.rules is not None:
         known = {k: graph.stable_forms.get(node, node) for k, node in enumerate(nodes)}
         known = {k: form for k, form in known.items() if form != nodes[k]}
     asked, images = rewritten(graph, [*nodes, *known.values()])
+    for (root, leaf), adjoint in graph.gradients.items():  # of what is asked for as the form itself
+        of = [images.get(node) for node in (graph.stable_forms.get(root, root), leaf, adjoint)]
+        if None not in of:
+            asked.gradients.setdefault((of[0], of[1]), of[2])
     differentiated = {root for root, _ in asked.gradients}
     twins = [k for k in known if images[nodes[k]] in differentiated]
     forms = [known[k] for k in twins]

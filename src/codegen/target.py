@@ -42,6 +42,14 @@ class Source:
         return [self.text[start:end] for start, end in zip((0, *self.cuts), ends, strict=True)]
 
 
+def _none(*_: Any) -> None:
+    """What a target does not have; a function with a name, so that targets can be pickled."""
+
+
+def _nothing(_: Any) -> tuple[()]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Target:
     """A way to run programs: `emit` prints one, `load` makes the printed function callable.
@@ -65,18 +73,22 @@ class Target:
     name: str
     emit: Callable[[Any], Source]
     load: Callable[[Source], Callable[..., Any]]
-    emit_careful: Callable[[Any], Source | None] = lambda program: None
+    emit_careful: Callable[[Any], Source | None] = _none
     prepare: Callable[[Any], Callable[[Sequence[Any]], Sequence[Any]]] | None = None
     arrays: bool = False
-    joined: Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any] | None] = (
-        lambda function, otherwise: None
-    )
-    machine: Callable[[], str] = lambda: ""
+    joined: Callable[[Callable[..., Any], Callable[..., Any]], Callable[..., Any] | None] = _none
+    machine: Callable[[], str] = str
     rewrites: bool = True
     engine: bool = False
     computing: Callable[[], AbstractContextManager[Any]] = nullcontext
     rolled_from: int | None = None
-    told: Callable[[Source], Sequence[str]] = lambda source: ()
+    told: Callable[[Source], Sequence[str]] = _nothing
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """A target of the package is pickled by its name, any other as records are."""
+        if self.name in TARGETS and self is find_target(self.name):
+            return find_target, (self.name,)
+        return super().__reduce__()
 
     @property
     def takes_statements(self) -> bool:

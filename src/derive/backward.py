@@ -98,6 +98,9 @@ def grad(
             found |= _sweep(graph, live_nodes(graph, [source]), missing, guarded=True)
         elif missing:
             found |= _sweep(graph, live, missing)
+        unused = wanted - found.keys() - graph.shapes.keys()
+        if unused and missing & found.keys():
+            graph.sweeps[-1].update(dict.fromkeys(sorted(unused), graph.node_of(0.0)))
         results = []
         for leaf, node in zip(leaves, nodes, strict=True):
             if node is None or node not in found:

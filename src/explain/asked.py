@@ -38,7 +38,7 @@ def explained(
         graph = common_graph([output, *(leaf for leaf in asked if not isinstance(leaf, str))])
         root = graph.node_of(output)
         if _is_of_arrays(graph, root):
-            return explain_arrays(graph, root, asked, at, lambda given: scalars(output, wrt, given))
+            return explain_arrays(graph, root, asked, at, partial(scalars, output, wrt))
     return scalars(output, wrt, at)
 
 

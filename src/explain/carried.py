@@ -8,7 +8,7 @@ left of it, and from there to the instruction that says it computes that node.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -26,6 +26,9 @@ from .data import CarriedLine
 from .derivation import Derivation
 from .judges import claim_of
 from .words import shown
+
+STABLE: Final = "by the stable form"
+"""What is said of a derivative that the compiled function finds in another way."""
 
 _CUT: Final = "cut"
 
@@ -141,6 +144,21 @@ class Lineage:
         here = keys.of(graph, live_nodes(graph, [self.stable]), image, name)[self.stable]
         return here == there
 
+    def derived_otherwise(self, d: Derivation) -> set[int]:
+        """The nodes whose compiled adjoint is not the one that is shown, but of the stable form.
+
+        It is where a branch is guarded, too. Where both are finite they are the same number.
+        """
+        keys = _Keys()
+        here = keys.of(d.graph, range(len(d.graph)))
+        there = keys.of(self.claim.graph, range(len(self.claim.graph)))
+        compiled = {node: self.adjoint(d.originals[node]) for node in d.backward_order}
+        return {
+            node
+            for node, adjoint in compiled.items()
+            if adjoint is not None and there[adjoint] != here[d.adjoint[node]]
+        }
+
     @cached_property
     def left(self) -> Rewritten:
         """What is left of the nodes after simplification: the graph that the program is made of."""
@@ -171,8 +189,12 @@ def carried_lines(d: Derivation, compiled: Compiled, lineage: Lineage) -> Iterat
     for node in d.live:
         if d.computed(node):
             yield line(f"forward-n{node}", d.originals[node])
+    other = lineage.derived_otherwise(d)
     for node in d.backward_order:
-        yield line(f"backward-n{node}", lineage.adjoint(d.originals[node]))
+        carried = line(f"backward-n{node}", lineage.adjoint(d.originals[node]))
+        if node in other and carried.line is not None:
+            carried = replace(carried, note=", ".join(filter(None, (carried.note, STABLE))))
+        yield carried
 
 
 _DROPPED: Final = "simplified away"

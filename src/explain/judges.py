@@ -21,7 +21,7 @@ from ..notation.sympy import as_number, derivative_of, is_zero, regions, sympy_n
 from ..ops.scalar import CONSTANT, STOP_GRADIENT
 from ..proof.claim import Claim
 from ..proof.precise import precise_values
-from ..proof.symbolic import precise_derivatives
+from ..proof.symbolic import MAX_SYMPY_DEPTH, precise_derivatives, written_out
 from .data import Agreement, Formula, Judgement
 from .derivation import Derivation
 from .quotients import Quotient, quotient
@@ -192,7 +192,7 @@ def _differentiated(claim: Claim, values: Any, found: Sequence[float]) -> Iterat
         nodes = sympy_nodes(claim.graph, claim.live, exact=False)
         root = as_number(nodes[claim.root])
         short = [derivative_of(root, nodes[leaf]) for leaf in claim.leaves]
-    sizes = written_out(claim)
+    sizes = written_out(claim).tree
     numbers = map(float, precise_derivatives(claim, values, known, slopes))
     for i, number in enumerate(numbers):
         # A proof is only tried where the numbers agree: refuting takes sympy very long.
@@ -223,15 +223,9 @@ def _proved(found: Any, expected: Any) -> bool:
 
 def too_long(claim: Claim) -> bool:
     """Whether sympy would take long over the whole derivatives; by the chain rule it does not."""
-    return written_out(claim)[claim.root] * len(claim.leaves) > MAX_WORK
-
-
-def written_out(claim: Claim) -> dict[int, int]:
-    """How many nodes the formula of each node has, written out as a tree."""
-    sizes: dict[int, int] = {}
-    for node in claim.live:
-        sizes[node] = 1 + sum(sizes[operand] for operand in claim.graph.operands[node])
-    return sizes
+    sizes = written_out(claim)
+    work = sizes.tree[claim.root] * len(claim.leaves)
+    return work > MAX_WORK or max(sizes.depth.values()) > MAX_SYMPY_DEPTH
 
 
 _Ways = dict[str, float]

@@ -25,6 +25,7 @@ _WHOLE_BITS: Final = 53
 
 _OF_ONE: Final = {
     "__neg__": ops.NEG,
+    "__abs__": ops.ABS,
     **{op.name: op for op in (ops.EXP, ops.LOG, ops.SQRT, ops.SIN, ops.COS)},
     **{op.name: op for op in (ops.TANH, ops.SIGMOID, ops.RELU, ops.SOFTPLUS)},
 }

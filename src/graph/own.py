@@ -38,11 +38,19 @@ def own_statics(sign: Any, local_grads: Any, operands: int) -> tuple[Any, ...]:
             f"{len(slopes)} local gradients for {operands} operands; expected one for each"
         )
     for slope in slopes:
-        if not isinstance(slope, Real):
-            raise OperandError(
-                f"the local gradient {shorten(slope)} is {kind_of(slope)}; expected a number"
-            )
-    return str(sign) or "own", tuple(map(plain_number, slopes))
+        if slope.__class__ is not float:
+            slopes = tuple(map(_slope, slopes))
+            break
+    return str(sign) or "own", slopes
+
+
+def _slope(slope: Any) -> int | float:
+    """A derivative that was given by hand, as a plain number."""
+    if not isinstance(slope, Real):
+        raise OperandError(
+            f"the local gradient {shorten(slope)} is {kind_of(slope)}; expected a number"
+        )
+    return plain_number(slope)
 
 
 def refusal(label: str, sign: str) -> OperandError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from ..errors import OperandError, kind_of, shorten
 from ..ops.ieee import Float
@@ -25,6 +25,8 @@ from .sweep import sweep, topological
 __all__ = ["Value", "as_value", "computed", "topological", "zero_grad"]
 
 _new = object.__new__
+_NONE: Final = ()
+"""What stands for no operands: there is one empty tuple, so that looking for it takes no time."""
 
 
 class Value(Node):
@@ -93,21 +95,26 @@ class Value(Node):
         children: Any = (),
         local_grads: Any = (),
     ) -> None:
-        if isinstance(_children, str):  # a label, which is the second argument of a leaf
-            label, _children = _children, ()
-        if not isinstance(_op, str):
-            local_grads, _op = _op, ""
-        self._data = _number(data)
+        self._data = data if data.__class__ is float else _number(data)
         self._grad = 0.0
         self.label = label
         self.op: Op | None = None
         self._a, self._b = None, ()
-        operands = _operands(_children or children, data)
+        if _children is not _NONE or _op or children is not _NONE or local_grads is not _NONE:
+            self._by_hand(_children, _op, children, local_grads)
+
+    def _by_hand(self, children: Any, sign: Any, more: Any, local_grads: Any) -> None:
+        """Keep what else a `Value` was given: a label, or operands and what is known of them."""
+        if isinstance(children, str):  # a label, which is the second argument of a leaf
+            self.label, children = children, ()
+        if not isinstance(sign, str):
+            local_grads, sign = sign, ""
+        operands = _operands(children or more, self._data)
         if operands:
-            self._own(operands, _op, local_grads)
-        elif _op or len(local_grads):
+            self._own(operands, sign, local_grads)
+        elif sign or len(local_grads):
             raise OperandError(
-                f"Value({shorten(data)}) has {shorten(_op or local_grads)} but no operands; "
+                f"Value({shorten(self._data)}) has {shorten(sign or local_grads)} but no operands; "
                 "write Value(data, (a, b), …) with the Values it was computed from"
             )
 
@@ -256,8 +263,11 @@ class Value(Node):
     def _own(self, operands: tuple[Value, ...], sign: Any, local_grads: Any = ()) -> None:
         """Make this an operation of the user's own."""
         statics = own_statics(sign, local_grads, len(operands))
-        self.op = OWN if operands else None
-        self._set_operands(operands, statics if operands else ())
+        if operands:
+            self.op, self._b = OWN, statics
+            self._a = operands[0] if len(operands) == 1 else operands
+        else:
+            self.op, self._a, self._b = None, None, ()
 
     def backward(self) -> None:
         """Fill `grad` of everything this was computed from with d(this)/d(it).

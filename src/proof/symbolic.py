@@ -59,7 +59,7 @@ def judge_by_sympy(
     each operation, and the chain rule puts them together.
     """
     until = time.thread_time() + seconds
-    sizes = _written_out(claim)
+    sizes = written_out(claim)
     known, by_sympy = _by_sympy(claim, sizes, until)
     if by_sympy is None and len(claim.live) > LONG:
         points = points[:1]
@@ -69,7 +69,7 @@ def judge_by_sympy(
     return Judgement(frozenset(proved), tuple(errors), method, len(points))
 
 
-def _by_sympy(claim: Claim, sizes: _Sizes, until: float) -> tuple[dict[int, Any], list[Any] | None]:
+def _by_sympy(claim: Claim, sizes: Sizes, until: float) -> tuple[dict[int, Any], list[Any] | None]:
     """Every node as a sympy formula, and sympy's derivatives of the output: if it is small."""
     size = sizes.tree[claim.root] * len(claim.leaves)
     if max(sizes.depth.values()) > MAX_SYMPY_DEPTH or size > MAX_SYMPY_TREE:
@@ -86,7 +86,7 @@ def _proved(
     candidates: Sequence[int],
     known: Mapping[int, Any],
     by_sympy: Sequence[Any],
-    sizes: _Sizes,
+    sizes: Sizes,
     until: float,
 ) -> set[int]:
     """Which of the derivatives sympy shows to equal its own: by expanding, or on each region."""
@@ -168,7 +168,7 @@ def precise_derivatives(
 
 
 @dataclass(frozen=True)
-class _Sizes:
+class Sizes:
     """For each node: the nodes of its formula written out, its nesting, its terms when expanded."""
 
     tree: dict[int, float]
@@ -177,9 +177,10 @@ class _Sizes:
     kinked: bool
 
 
-def _written_out(claim: Claim) -> _Sizes:
+def written_out(claim: Claim) -> Sizes:
+    """How large the formula of each node is."""
     graph = claim.graph
-    sizes = _Sizes({}, {}, {}, any(map(is_piecewise, {graph.ops[node] for node in claim.live})))
+    sizes = Sizes({}, {}, {}, any(map(is_piecewise, {graph.ops[node] for node in claim.live})))
     for node in claim.live:
         operands = graph.operands[node]
         terms = [sizes.terms[operand] for operand in operands]

@@ -21,6 +21,12 @@ class Watching(Protocol):
     def born(self, value: Value) -> None:
         """A leaf was made."""
 
+    def stands_for(self, value: Value, asked: str | None) -> Value:
+        """The Value that this one stands for, of which an attribute matters from now on.
+
+        `asked.WHICH` is asked for where it matters which Value it is.
+        """
+
 
 tracing: Final[ContextVar[Watching | None]] = ContextVar("tracing", default=None)
 """The recording of this thread, if it is tracing."""

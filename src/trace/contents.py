@@ -140,7 +140,7 @@ def _is_new(thing: Any, known: Container[Any], depth: int = 0) -> bool:
 
 
 def containers_in(thing: Any, name: str) -> Iterable[tuple[str, Any]]:
-    """The lists, dicts and arrays that an argument is made of, with the way to each."""
+    """The lists, dicts, arrays and Values that an argument is made of, with the way to each."""
     stack = [(name, thing)]
     while stack:
         name, thing = stack.pop()
@@ -149,6 +149,10 @@ def containers_in(thing: Any, name: str) -> Iterable[tuple[str, Any]]:
             pairs = thing.items() if isinstance(thing, dict) else enumerate(thing)
             stack += [(f"{name}[{key!r}]", item) for key, item in pairs]
         elif is_array(thing):
+            yield name, thing
+            if thing.dtype == object:
+                stack += [(name, item) for item in thing.ravel()]
+        elif isinstance(thing, Value):
             yield name, thing
 
 

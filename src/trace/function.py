@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from dataclasses import dataclass, field
 from functools import update_wrapper
 from threading import RLock
 from types import MethodType
@@ -17,6 +18,7 @@ from ..graph.written import Report
 from ..train.choice import AUTO, check_target
 from ..train.optim import Optimizer, find_optimizer
 from .active import tracing
+from .asked import WHICH, Question, answers
 from .code import Options
 from .contents import first_line
 from .fingerprint import fingerprint
@@ -28,7 +30,7 @@ from .program import Program, Trace, Written, written_of
 from .reach import Reach, broken, reach_of
 from .recording import Recording
 from .structure import Flat, described, leaf_paths, named_arguments, structure_of
-from .unsteady import unsteady
+from .unsteady import UNSTEADY, unsteady
 
 MAX_STRUCTURES: Final = 64
 """For how many structures of arguments a function is compiled; others run as plain Python."""
@@ -56,7 +58,7 @@ class Function:
         self._options = options
         self._lock = RLock()
         self._known: dict[Any, list[_Specialised]] = {}
-        self._shown: dict[Program, tuple[str, list[str]]] = {}
+        self._shown: dict[Program, tuple[str, list[str], list[str]]] = {}
         # Objects among arguments are told apart by where they are, so they must not go away.
         self._kept: dict[Program, list[Any]] = {}
         self._rebound: dict[str, int] = {}
@@ -149,7 +151,7 @@ class Function:
         calls = sum(program.calls for program in self.traces)
         lines = [f"{self.__name__}: {len(self.traces)} compiled, {calls:,} calls"]
         for program in self.traces:
-            arguments, integers = self._shown[program]
+            arguments, integers, values = self._shown[program]
             trace, code = program.trace, program.code
             kept = " from disk" if program.from_disk else ""
             picked = f" and {trace.picked:,} picked from tables" if trace.picked else ""
@@ -160,13 +162,17 @@ class Function:
             )
             for place, seen in trace.specialised.items():
                 lines += [f"  for {integers[place]} alone, needed at {line}" for line in seen]
+            for (place, name), seen in trace.asked.items():
+                what = f"which Value {values[place]} is"
+                what = what if name == WHICH else f"this {name} of {values[place]}"
+                lines += [f"  for {what} alone, asked for at {line}" for line in seen]
         if any(program.trace.specialised for program in self.traces):
             lines.append(_CURE)
         lines += [
             f"compiled anew {count} times because {name} was bound anew"
             for name, count in self._rebound.items()
         ]
-        lines += [f"{text.replace(chr(10), ': ')}: {_UNSTEADY}" for text in self._unsteady]
+        lines += [text.replace("\n", ": ") for text in self._unsteady]
         if self._untold is not None:
             lines.append(f"not kept on disk: {self._untold}")
         if self._plain_calls:
@@ -206,21 +212,22 @@ class Function:
 
     def _compiled_for(self, key: Any, flat: Flat) -> Program | None:
         for known in self._known.get(key, ()):
-            integers = tuple([flat.integers[place] for place in known.places])
-            if integers in known.programs:
-                return known.programs[integers]
+            program = known.programs.get(known.key(flat))
+            if program is not None:
+                return program
         return None
 
     def _traced(self, key: Any, arguments: Any, named: Any, flat: Flat) -> Program:
         """Trace the function on these arguments, and compile what was recorded."""
         kinds = dict.fromkeys(type(value) for value in flat.values if type(value) is not Value)
-        reach = reach_of(self.__wrapped__, [*flat.objects, *kinds])
+        held = [item for value in flat.values for item in vars(value).values()]
+        reach = reach_of(self.__wrapped__, [*flat.objects, *kinds, *held])
         self._tell_unsteady(reach)
 
         def record() -> tuple[Trace, Written]:
-            recording = Recording(flat.integers)
-            recording.run(self.__wrapped__, arguments, named, reach)
-            return written_of(recording, reach, self.__name__)
+            recording = Recording(flat.integers, reach)
+            recording.run(self.__wrapped__, arguments, named)
+            return written_of(recording, self.__name__)
 
         kept = None
         if self._options.cache_dir is not None:
@@ -228,17 +235,17 @@ class Function:
             self._untold = found.reason
             kept = None if found.reason else Kept.of(found, self._options)
         program = made(record, reach, flat, self._options, kept)
-        places = tuple(sorted(program.trace.specialised))
+        if self._untold is None and (program.trace.asked or program.trace.rests):
+            self._untold = "it asks for more of Values than their numbers"
         known = self._known.setdefault(key, [])
-        same = next((one for one in known if one.places == places), None)
-        if same is None:
-            same = _Specialised(places)
-            known.append(same)
-        same.programs[tuple([flat.integers[place] for place in places])] = program
+        special = _Specialised.of(program.trace, reach)
+        if special not in known:
+            known.append(special)
+        known[known.index(special)].programs[special.key(flat)] = program
         self.traces.append(program)
         self._kept[program] = flat.objects
         shown = ", ".join(map(described, (*arguments, *named.values())))
-        self._shown[program] = shown, _integer_names(self.__wrapped__, arguments, named)
+        self._shown[program] = shown, *_leaf_names(self.__wrapped__, arguments, named)
         return program
 
     def _forget(self, program: Program, name: str) -> None:
@@ -266,12 +273,13 @@ class Function:
 
     def _tell_unsteady(self, reach: Reach) -> None:
         """Warn, once a line, of what would be frozen though nobody changes it."""
-        drained = [(first_line(reach.codes), f"may read from {x}") for x, _ in reach.drained]
+        line = first_line(reach.codes)
+        drained = [(line, f"may read from {x} {UNSTEADY}") for x, _ in reach.drained]
         for line, what in (*unsteady(reach.codes), *drained):
-            text = f"{line}\n{self.__name__} {what} in code that is traced"
+            text = f"{line}\n{self.__name__} {what}"
             if text not in self._unsteady:
                 self._unsteady[text] = None
-                warnings.warn(f"{text}: {_UNSTEADY}", RuntimeWarning, stacklevel=6)
+                warnings.warn(text, RuntimeWarning, stacklevel=6)
 
     def _limit_text(self) -> str:
         lines = [str(s[0]) for p in self.traces for s in p.trace.specialised.values()]
@@ -290,29 +298,43 @@ _CURE: Final = (
 )
 
 
-_UNSTEADY: Final = (
-    "what that gives the first time is what it gives at every call. Do it outside, and pass what "
-    "it gives as an argument"
-)
-
-
+@dataclass(frozen=True, slots=True)
 class _Specialised:
-    """Programs by the integers at some places of the arguments."""
+    """Programs by the integers at some places of the arguments, and by what is asked of Values.
 
-    def __init__(self, places: tuple[int, ...]) -> None:
-        self.places = places
-        self.programs: dict[tuple[int, ...], Program] = {}
+    outside  Values that are told apart by which they are
+    """
+
+    places: tuple[int, ...]
+    asked: tuple[Question, ...]
+    outside: Container[Value] = field(compare=False)
+    programs: dict[Any, Program] = field(compare=False, default_factory=dict)
+
+    @classmethod
+    def of(cls, trace: Trace, reach: Reach) -> _Specialised:
+        """For the integers that a trace needed, and the questions that it asked."""
+        asked = tuple(trace.asked)
+        outside = frozenset(reach.names) if asked else ()
+        return cls(tuple(sorted(trace.specialised)), asked, outside)
+
+    def key(self, flat: Flat) -> tuple[Any, ...]:
+        """The integers and answers of a call."""
+        integers = tuple([flat.integers[place] for place in self.places])
+        if not self.asked:
+            return integers
+        return integers, answers(self.asked, flat.values, self.outside)
 
 
-def _integer_names(function: Any, arguments: Any, named: Any) -> list[str]:
-    """The integers of a call, such as `tokens[2] = 5`, in their order."""
+def _leaf_names(function: Any, arguments: Any, named: Any) -> tuple[list[str], list[str]]:
+    """The integers of a call, such as `tokens[2] = 5`, and its Values, in their order."""
     given = named_arguments(function, arguments, named)
-    leaves = (pair for name, item in given for pair in leaf_paths(item, name))
-    return [
+    leaves = [pair for name, item in given for pair in leaf_paths(item, name)]
+    integers = [
         f"{path} = {leaf}"
         for path, leaf in leaves
         if type(leaf) is int or getattr(getattr(leaf, "dtype", None), "kind", "") in ("i", "u")
     ]
+    return integers, [path for path, leaf in leaves if isinstance(leaf, Value)]
 
 
 @overload

@@ -63,6 +63,8 @@ class Kept:
 
     def keep_trace(self, trace: Trace, integers: Sequence[int]) -> str | None:
         """Keep what was told; the name for its code, or None where it cannot be told in words."""
+        if trace.asked or trace.rests:
+            return None
         told = _trace_told(trace, {id(thing): number for number, thing in enumerate(self.things)})
         if told is None:
             return None

@@ -104,6 +104,10 @@ class Number(Arithmetic):
         """Not known, as everything that is no arithmetic."""
         return self._unknown("is_integer() of")
 
+    def as_integer_ratio(self) -> Any:
+        """Not known; `statistics` and `fractions` ask for it."""
+        return self._unknown("as_integer_ratio() of")
+
     def conjugate(self) -> Number:
         """The number itself, which is real."""
         return self
@@ -159,6 +163,15 @@ class Index(Number):
 
     def __repr__(self) -> str:
         return "<an integer known when the function runs>"
+
+    def __str__(self) -> str:
+        return str(self.known())
+
+    def __neg__(self) -> Any:
+        return 0 - self
+
+    def __invert__(self) -> Any:
+        return -1 - self
 
     def __index__(self) -> int:
         return self.known()
@@ -221,7 +234,7 @@ def _step(recording: Tracing, thing: Any) -> int:
 
 def _known_to_python(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """A comparison or quotient of integers, which needs to know them."""
-    name = f"__{function.__name__}__"
+    name = f"__{function.__name__.strip('_')}__"
 
     def compared(self: Index, other: Any) -> Any:
         if isinstance(other, Index):
@@ -233,9 +246,20 @@ def _known_to_python(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any]
     return compared
 
 
+def _reflected(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def exchanged(self: Index, other: Any) -> Any:
+        return function(other, self.known()) if isinstance(other, int) else NotImplemented
+
+    return exchanged
+
+
 for _function in COMPUTED.values():
     for _name, _method in _whole(_function).items():
         setattr(Index, _name, _method)
+for _name in ("and", "or", "xor", "lshift", "rshift"):
+    _function = getattr(operator, f"__{_name}__")
+    setattr(Index, f"__{_name}__", _known_to_python(_function))
+    setattr(Index, f"__r{_name}__", _reflected(_function))
 for _function in (
     *(operator.mod, operator.floordiv),
     *(operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge),

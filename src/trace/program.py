@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..graph.expr import Expr, Graph
 from ..graph.store import is_name
 from ..graph.value import Value
 from ..simplify.stable import stable_form
+from .asked import Question
 from .code import Asked, Code
 from .inputs import Chosen, Floats, Given, Inputs, Integers, Lookup, Parameters, Rows, Source
 from .lines import Line
@@ -38,6 +39,8 @@ class Trace:
     plain        which of these were numbers
     kinds        the classes of these
     specialised  the integers that the code is made for alone: their places, with the lines
+    asked        what was asked of the Values of the arguments, with the lines
+    rests        whether it rests on attributes of Values outside
     nodes        how many operations were traced
     picked       how many numbers are picked from tables
     """
@@ -51,6 +54,8 @@ class Trace:
     specialised: Mapping[int, list[Line]]
     nodes: int
     picked: int
+    asked: Mapping[Question, list[Line]] = field(default_factory=dict)
+    rests: bool = False
 
     @property
     def single(self) -> bool:
@@ -207,12 +212,13 @@ class Program:
         return _slopes(groups, self._pull([*numbers, taken]))
 
 
-def written_of(recording: Recording, reach: Reach, name: str) -> tuple[Trace, Written]:
+def written_of(recording: Recording, name: str) -> tuple[Trace, Written]:
     """What a recording told and what it computes; a `TracingError` if there is nothing to learn."""
+    reach = recording.reach
     outside = {value for value in reach.names if value._a is not None}
     values = history(recording, outside)
     made = recording.made
-    read = {value: None for value in values if value.op is None and value not in made}
+    read = {value: None for value in values if value.op is None and id(value) not in made}
     reads = [value for consumer in values for value in consumer.reads]
     read |= {value: None for value in (*recording.outputs, *reads) if value in outside}
     groups, inputs = _inputs(recording, tuple(read), {*values, *read})
@@ -231,6 +237,8 @@ def written_of(recording: Recording, reach: Reach, name: str) -> tuple[Trace, Wr
         specialised=recording.specialised,
         nodes=sum(value._a is not None for value in values),
         picked=sum(len(one.leaves) for one in recording.picked),
+        asked=dict(sorted(recording.asked.items())),
+        rests=recording.rests,
     )
     graph = Graph()
     leaves = _adopted(graph, groups, _names(recording, reach))

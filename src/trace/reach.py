@@ -6,25 +6,35 @@ again) and what a trace assumes: that these names still stand for the same thing
 
 from __future__ import annotations
 
+import builtins
 import dis
 import os
 import re
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MappingView
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from io import IOBase
-from itertools import product
+from itertools import product, starmap
 from random import Random
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any, Final
+from weakref import ReferenceType
 
 from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
 from ..ops.shapes import is_array
 from .contents import Variable
-from .lines import is_foreign
+from .lines import Line, is_foreign, line_of
 from .structure import MAX_DEPTH
 
 MAX_LOOKED_AT: Final = 300_000
@@ -59,6 +69,7 @@ class Reach:
     iterators    what gives something else each time it is asked, by name
     drained      the same, as attributes of objects: some method may read from them
     used         the names of globals and attributes that the code reads
+    identity     a line that asks which of two things is which, other than of constants and classes
     complete     whether everything was looked at
     """
 
@@ -71,6 +82,7 @@ class Reach:
     iterators: list[tuple[str, Any]] = field(default_factory=list)
     drained: list[tuple[str, Any]] = field(default_factory=list)
     used: frozenset[str] = frozenset()
+    identity: Line | None = None
     complete: bool = True
 
 
@@ -110,6 +122,8 @@ class _Walk:
             self._seen[id(thing)] = thing
             if isinstance(thing, Value):
                 self.found.names.setdefault(thing, name)
+                own = {key: item for key, item in vars(thing).items() if key != "_backward"}
+                self._items(name, thing, own)
                 if type(thing) is not Value:
                     self._class(type(thing))
             elif isinstance(thing, (FunctionType, MethodType)) or _wrapped(thing) is not None:
@@ -129,6 +143,13 @@ class _Walk:
                 self.enter(name, thing.__self__)  # such as a generator of random numbers
             elif isinstance(thing, Random) or hasattr(thing, "bit_generator"):
                 self.found.generators.append(thing)
+            elif isinstance(thing, (ContextVar, ReferenceType)):
+                read = partial(thing.get, None) if isinstance(thing, ContextVar) else thing
+                self.found.assumptions.append((read, read(), name))
+                self.enter(name, read())
+            elif isinstance(thing, MappingProxyType):
+                containers.append((name, thing))
+                self._items(name, thing, dict(thing))
             elif isinstance(thing, partial):
                 for part in (thing.func, thing.args, thing.keywords):
                     self.enter(name, part)
@@ -153,6 +174,7 @@ class _Walk:
         self.found.iterators = [pair for pair in found if id(pair[1]) not in self._attribute]
         self.found.complete = not self._queue
         self.found.used = frozenset(self._used)
+        self.found.identity = next(filter(None, starmap(_comparing, self.found.codes)), None)
         self._assume(containers)
 
     def _items(self, name: str, thing: Any, held: Any) -> None:
@@ -167,8 +189,8 @@ class _Walk:
                     self._inner.add(id(item))
 
     def _class(self, kind: type) -> None:
-        """The methods of a class, any of which may be called."""
-        for base in kind.__mro__:
+        """The methods of a class and of its own class, any of which may be called."""
+        for base in [*kind.__mro__, *type.mro(type(kind))]:
             if not is_foreign(base.__module__):
                 self._space(base)
                 for member in vars(base).values():
@@ -177,18 +199,34 @@ class _Walk:
                         self.enter("", inner)
 
     def _space(self, thing: Any) -> None:
-        """A module or a class of the user's: what code names in it will be looked at."""
-        if not is_foreign(getattr(thing, "__module__", None) or thing.__name__):
+        """A module or a class of the user's: what code names in it will be looked at.
+
+        So it will in Python's own modules, but what is found there is not gone into.
+        """
+        name = getattr(thing, "__module__", None) or thing.__name__
+        if isinstance(thing, ModuleType) or not is_foreign(name):
             self._spaces[id(thing)] = thing
 
     def _look_up(self) -> bool:
         """Enter what code names in modules and classes, as far as is known by now; if any."""
         for thing in list(self._spaces.values()):
+            foreign = isinstance(thing, ModuleType) and is_foreign(thing.__name__)
             for name in sorted(self._used & vars(thing).keys()):
                 if (id(thing), name) not in self._named:
                     self._named.add((id(thing), name))
-                    self._read(_member(thing, name))
+                    member = _member(thing, name)
+                    if not foreign:
+                        self._read(member)
+                    elif thing.__name__.partition(".")[0] != _OURS:
+                        self._read_foreign(member)
         return bool(self._queue)
+
+    def _read_foreign(self, variable: Variable) -> None:
+        """Remember what is no object of its own kind, such as an open file or another module."""
+        seen = variable.read()
+        if isinstance(seen, (*_SIMPLE, *_CONTAINERS, FunctionType, BuiltinFunctionType, type)):
+            found = _remembered(seen, leads=False)
+            self.found.assumptions.append((variable.read, found, variable.name))
 
     def _function(self, thing: Any) -> None:
         """The cells and the globals that a function reads, and the object it is bound to."""
@@ -222,7 +260,9 @@ class _Walk:
 
     def _read(self, variable: Variable) -> None:
         seen = variable.read()
-        if not isinstance(seen, ModuleType) or not is_foreign(seen.__name__):
+        if isinstance(seen, ModuleType) and is_foreign(seen.__name__):
+            self.enter(variable.name, seen)
+        else:
             self.found.assumptions.append((variable.read, seen, variable.name))
             self.found.variables.append(variable)
             self.enter(variable.name.rpartition(".")[2], seen)
@@ -239,7 +279,7 @@ class _Walk:
             items = held.values() if isinstance(held, dict) else held
             if any(id(item) in leading for item in items):
                 leading.add(id(thing))
-            holds = isinstance(thing, (*_CONTAINERS, *_LISTED)) or is_array(thing)
+            holds = isinstance(thing, (*_CONTAINERS, *_LISTED, MappingProxyType)) or is_array(thing)
             if not holds or getattr(thing, "__dict__", None):
                 self._attributes(name, thing, leading)
             if holds and id(thing) not in self._inner:
@@ -248,15 +288,16 @@ class _Walk:
                     self._contents(name, thing, id(thing) in leading)
 
     def _attributes(self, name: str, thing: Any, leading: set[int]) -> None:
-        """Assume the attributes that code names and that are numbers, text or lead to Values."""
+        """Assume the attributes that code names, and all of the package's own."""
         every = type(thing).__module__.partition(".")[0] == _OURS or _is_wrapping(thing)
         for key, item in attributes_of(thing).items():
             known = isinstance(item, _SIMPLE) or id(item) in leading
-            if known and (every or key in self._used):
+            if key in self._used or (known and every):
                 reader = partial(attributes_of(thing).get, key, _MISSING)
                 if not hasattr(thing, "__dict__"):
                     reader = partial(getattr, thing, key, _MISSING)
-                self.found.assumptions.append((reader, item, f"{name}.{key}"))
+                seen = _remembered(item, id(item) in leading)
+                self.found.assumptions.append((reader, seen, f"{name}.{key}"))
 
     def _contents(self, name: str, thing: Any, leads: bool) -> None:
         """Assume what a container holds: all the way down, if it leads to Values or is small."""
@@ -266,11 +307,16 @@ class _Walk:
             elif thing.size <= MAX_COPIED:
                 self.found.assumptions.append((partial(_bytes, thing), _bytes(thing), name))
             return
-        if isinstance(thing, _LISTED):
+        if isinstance(thing, (*_LISTED, MappingProxyType)):
             self.found.assumptions.append((partial(_held, thing), _held(thing), name))
             return
-        deep = leads or _size(thing) <= MAX_COPIED
-        self.found.assumptions.append((partial(_itself, thing), _copied(thing, deep), name))
+        self.found.assumptions.append((partial(_itself, thing), _remembered(thing, leads), name))
+
+
+def _remembered(thing: Any, leads: bool) -> Any:
+    """A thing as it is now: containers all the way down, if they lead to Values or are small."""
+    deep = leads or (isinstance(thing, _CONTAINERS) and _size(thing) <= MAX_COPIED)
+    return _copied(thing, deep)
 
 
 def _held(thing: Any) -> Any:
@@ -279,6 +325,8 @@ def _held(thing: Any) -> Any:
         return thing
     if isinstance(thing, _LISTED):
         return list(thing)
+    if isinstance(thing, MappingProxyType):
+        return dict(thing)
     if is_array(thing):
         return list(thing.ravel()) if thing.dtype == object else []
     return attributes_of(thing)
@@ -455,6 +503,27 @@ def _loaded(code: CodeType) -> Iterator[str]:
     for instruction in dis.get_instructions(code):
         if instruction.opname.startswith(_LOADS):
             yield str(instruction.argval)
+
+
+def _comparing(code: CodeType, names: dict[str, Any]) -> Line | None:
+    """Where code says `is` of what may be Values, or calls `id`."""
+    before, number = None, code.co_firstlineno
+    for step in dis.get_instructions(code):
+        at = step.positions
+        number = (at and at.lineno) or number
+        asks = step.opname == "IS_OP" and before is not None and _may_be_value(before, names)
+        if asks or (step.opname == "LOAD_GLOBAL" and step.argval == "id" and "id" not in names):
+            return line_of(code.co_filename, number)
+        before = step
+    return None
+
+
+def _may_be_value(step: dis.Instruction, names: dict[str, Any]) -> bool:
+    """Whether what an instruction puts on the stack may be a Value; no constant and no class."""
+    if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        found = names.get(step.argval, getattr(builtins, step.argval, None))
+        return isinstance(found, Value)
+    return step.opname != "LOAD_CONST"
 
 
 def _assigned(code: CodeType) -> Iterator[str]:

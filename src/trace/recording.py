@@ -9,12 +9,17 @@ import sys
 from collections.abc import Callable, Sequence, Set
 from copy import copy
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from itertools import chain
+from typing import Any, Final
 
 from ..errors import SizeError, TracingError, kind_of, shorten
+from ..graph.node import Node
 from ..graph.sweep import topological
 from ..graph.value import Value, constant
 from ..ops.scalar import CONSTANT, WHERE
+from .active import refuse
+from .asked import WHICH, Question
 from .contents import Contents, containers_in, first_line, storing_line
 from .lines import Line, line_of, user_line
 from .number import Index, Number
@@ -72,11 +77,15 @@ class Recording:
                               what class what is computed from each would be
     result                    the nesting of what came back, with `Output` where these stood
     specialised               places of the integers that Python needed to know, with the lines
+    asked                     what was asked of the Values of the arguments, with the lines
+    rests                     whether what was read of Values outside is looked at at each call
     refused                   what Python needed to know first and could not be told, if anything
     steps                     what gives the whole numbers that are looked up, or computed with
+    made                      the leaves that stand for what is known at each call, by their ids
     """
 
     now: list[int]
+    reach: Reach
     arguments: Any = ()
     named: Any = None
     floats: list[Value] = field(default_factory=list)
@@ -89,14 +98,22 @@ class Recording:
     kinds: list[type[Value]] = field(default_factory=list)
     result: Any = None
     specialised: dict[int, list[Line]] = field(default_factory=dict)
+    asked: dict[Question, list[Line]] = field(default_factory=dict)
+    rests: bool = False
     steps: list[Step] = field(default_factory=list)
     refused: TracingError | None = None
+    made: dict[int, Value] = field(default_factory=dict)
+    _originals: list[Value] = field(default_factory=list)
+    _places: dict[int, int] = field(default_factory=dict)
+    _standing: dict[int, Value] = field(default_factory=dict)
     _sites: dict[Any, list[int]] = field(default_factory=dict)
     _known: dict[Any, Any] = field(default_factory=dict)
     _integers: int = 0
+    _outside: set[int] | None = None
 
-    def run(self, function: Callable[..., Any], arguments: Any, named: Any, reach: Reach) -> None:
+    def run(self, function: Callable[..., Any], arguments: Any, named: Any) -> None:
         """Run `function`, and remember what it did and what came back."""
+        reach = self.reach
         for name, iterator in reach.iterators:
             raise TracingError(
                 f"{first_line(reach.codes)}\nthe function reads from {name}, "
@@ -106,10 +123,11 @@ class Recording:
         self.arguments, self.named = self._stand_in(arguments), self._stand_in(named)
         named_ones = named_arguments(function, self.arguments, self.named)
         given = Contents(pair for name, thing in named_ones for pair in containers_in(thing, name))
-        outside = Contents(reach.containers, reach.variables, reach.names)
+        values = [(name, value) for value, name in reach.names.items()]
+        outside = Contents([*reach.containers, *values], reach.variables, reach.names)
         drawn = Drawn(reach.generators)
         try:
-            with watched(self):
+            with watched(self, self._attributes()):
                 result = function(*self.arguments, **self.named)
                 self.result = nested(result, self._output)
             if self.refused is not None:  # and caught by the function itself
@@ -133,15 +151,74 @@ class Recording:
         return replaced(thing, self._float, self._integer, self._value)
 
     def _float(self) -> Number:
-        self.floats.append(Value(0.0))
+        self.floats.append(self._leaf(0.0))
         return Number(self.floats[-1])
 
     def _value(self, value: Value) -> Value:
-        stand_in = copy(value)
+        place = len(self.values)
+        self._originals.append(value)
+        if self.reach.identity is not None:  # then one Value has one stand-in, if any at all
+            self.asked[Question(place, WHICH)] = [self.reach.identity]
+            known = value if value in self.reach.names else self._standing.get(id(value))
+            if known is not None:
+                self.values.append(self._leaf(0.0))
+                return known
+        stand_in = self._standing[id(value)] = copy(value)
         stand_in.op, stand_in._a, stand_in._b = None, None, ()
         vars(stand_in).pop("_backward", None)
         self.values.append(stand_in)
+        self.made[id(stand_in)] = stand_in
+        self._places[id(stand_in)] = place
         return stand_in
+
+    def _leaf(self, number: float) -> Value:
+        """A leaf that stands for what is known at each call."""
+        leaf = constant(number)
+        leaf.op = None
+        self.made[id(leaf)] = leaf
+        return leaf
+
+    def _attributes(self) -> set[str]:
+        """Under which names Values may keep what users gave to them, as far as code reads it."""
+        used = self.reach.used
+        names = {key for value in (*self.reach.names, *self._originals) for key in vars(value)}
+        for name, told in _TELLING.items():
+            if not told.isdisjoint(used):
+                names.add(name)
+        if not _WHOLE.isdisjoint(used):
+            for place, value in enumerate(self._originals):
+                for name in vars(value):
+                    self.asked[Question(place, name)] = [first_line(self.reach.codes)]
+        return names
+
+    def stands_for(self, value: Value, asked: str | None) -> Value:
+        """The Value that this one stands for, of which an attribute matters from now on."""
+        place = self._places.get(id(value))
+        if place is not None:
+            if asked is not None:
+                lines = self.asked.setdefault(Question(place, asked), [])
+                line = user_line()
+                if line not in lines:
+                    lines.append(line)
+            return self._originals[place]
+        if asked == WHICH and id(value) in self.made:
+            refuse(
+                "which Value a row of a table has is known only when the function runs: compare "
+                "the integers that pick it"
+            )
+        if asked not in (None, WHICH) and value in self.reach.names:
+            self._rest_on(value, str(asked))
+        return value
+
+    def _rest_on(self, value: Value, name: str) -> None:
+        """Look at an attribute of a Value from outside again at each call."""
+        if ("rest", id(value), name) in self._known:
+            return
+        self._known["rest", id(value), name] = value
+        self.rests = True
+        read = partial(getattr, value, name, None)
+        seen = vars(value).get(name) if name != "label" else vars(Node)["label"].__get__(value)
+        self.reach.assumptions.append((read, seen, f"{self.reach.names[value]}.{name}"))
 
     def _integer(self) -> Index:
         place = self._integers
@@ -181,7 +258,7 @@ class Recording:
         """The leaf for an integer that is used as a number."""
         known = self._known.get(("number", id(index)))
         if known is None:
-            known = self._known["number", id(index)] = (_leaf(float(index.now)), index)
+            known = self._known["number", id(index)] = (self._leaf(float(index.now)), index)
             self.numbers.append((index.step, known[0]))
         return known[0]
 
@@ -198,24 +275,41 @@ class Recording:
         row = rows[index.now]
         single = not isinstance(row, (list, tuple))
         entries = [row] if single else list(row)
-        every = rows if single else [entry for other in rows for entry in other]
-        if not all(map(self._is_outside, every)):
+        trained = self._kind_of_entries(rows, single)
+        if trained is None:
             return self._choice(rows, index, single)
-        trained = any(isinstance(entry, Value) for entry in every)
-        if trained and not all(isinstance(entry, Value) for entry in every):
-            return self._choice(rows, index, single)
-        leaves = [_leaf(float(e._data if isinstance(e, Value) else e)) for e in entries]
+        leaves = [self._leaf(float(e._data if isinstance(e, Value) else e)) for e in entries]
         site = self._site(id(rows))
         self.picked.append(Picked(rows, index.step, leaves, single, site))
         made: list[Any] = leaves if trained else [Number(leaf) for leaf in leaves]
         return made[0] if single else made
+
+    def _kind_of_entries(self, rows: Any, single: bool) -> bool | None:
+        """Whether the entries of a table are Values, rather than numbers; None for computed ones.
+
+        Tables outside are looked at once: they hold at each pick what they held at the first.
+        """
+        known = self._known.get(("entries", id(rows)))
+        if known is not None:
+            return known[0]  # type: ignore[no-any-return]
+        kinds = set()
+        for entry in rows if single else chain.from_iterable(rows):
+            if not self._is_outside(entry):
+                return None
+            kinds.add(isinstance(entry, Value))
+        trained = kinds.pop() if len(kinds) == 1 else None
+        if self._outside is None:
+            self._outside = {id(thing) for _, thing in self.reach.containers}
+        if id(rows) in self._outside:
+            self._known["entries", id(rows)] = trained, rows
+        return trained
 
     def _choice(self, rows: Any, index: Index, single: bool) -> Any:
         """A row of a computed table: each entry is a sum, of which all but one term are 0."""
         key = ("choice", id(index), len(rows))
         if key not in self._known:
             line = user_line()
-            leaves = [_leaf(float(k == index.now % len(rows))) for k in range(len(rows))]
+            leaves = [self._leaf(float(k == index.now % len(rows))) for k in range(len(rows))]
             chosen = Chosen(index.step, leaves, self._site((line, len(rows))))
             self.chosen.append(chosen)
             self._known[key] = chosen, index
@@ -235,15 +329,8 @@ class Recording:
     def _is_outside(self, entry: Any) -> bool:
         """Whether an entry is there before the function runs: a leaf Value, or a number."""
         if isinstance(entry, Value):
-            return entry.op is None and entry not in self.made
+            return entry.op is None and id(entry) not in self.made
         return isinstance(entry, (int, float)) and not isinstance(entry, bool)
-
-    @property
-    def made(self) -> set[Value]:
-        """The leaves that stand for what is given or looked up at each call."""
-        rows = [leaf for lookup in self.picked for leaf in lookup.leaves]
-        rows += [leaf for lookup in self.chosen for leaf in lookup.leaves]
-        return {*self.floats, *self.values, *rows, *[leaf for _, leaf in self.numbers]}
 
     def _site(self, key: Any) -> tuple[int, int]:
         counts = self._sites.setdefault(key, [len(self._sites), -1])
@@ -258,11 +345,14 @@ class Output:
     number: int
 
 
-def _leaf(number: float) -> Value:
-    """A leaf that a recording makes for itself."""
-    leaf = constant(number)
-    leaf.op = None
-    return leaf
+_TELLING: Final = {
+    "label": frozenset({"label", "getattr", "attrgetter"}),
+    "__getattr__": frozenset({"hasattr", "getattr", "AttributeError", "Exception"}),
+}
+"""What is watched if code has one of these names."""
+
+_WHOLE: Final = frozenset({"vars", "__dict__"})
+"""Where code has these, it may read every attribute."""
 
 
 def _check_written(given: Contents, outside: Contents, reach: Reach) -> None:

@@ -26,11 +26,27 @@ _TEXTS: Final = {
         "os.urandom random.SystemRandom secrets.randbelow secrets.randbits secrets.choice "
         "secrets.token_bytes secrets.token_hex uuid.uuid1 uuid.uuid4"
     ),
-    "reads from outside": "builtins.open builtins.input",
+    "reads from outside": (
+        "builtins.open builtins.input io.open os.getcwd os.listdir os.path.exists os.path.isfile "
+        "numpy.load numpy.loadtxt numpy.genfromtxt subprocess.run subprocess.check_output"
+    ),
     "reads by names that are put together": "builtins.eval builtins.exec builtins.globals",
 }
 _IF_EMPTY: Final = "random.Random random.seed numpy.random.default_rng numpy.random.RandomState"
 """Random numbers that are other ones each time if nothing is given to begin from."""
+
+
+UNSTEADY: Final = (
+    "in code that is traced: what that gives the first time is what it gives at every call. Do it "
+    "outside, and pass what it gives as an argument"
+)
+_TYPED: Final = (
+    "compares the type of something with that of numbers in code that is traced, where no number "
+    "has it: write isinstance"
+)
+_COMPARING: Final = frozenset({"IS_OP", "COMPARE_OP", "CONTAINS_OP"})
+_ASKING: Final = frozenset({"type", "__class__"})
+_NUMBERS: Final = frozenset({"float", "int"})
 
 
 def unsteady(codes: Iterable[tuple[CodeType, dict[str, Any]]]) -> list[tuple[Line, str]]:
@@ -38,7 +54,7 @@ def unsteady(codes: Iterable[tuple[CodeType, dict[str, Any]]]) -> list[tuple[Lin
 
     >>> import time
     >>> def late(): return time.time() > 0
-    >>> [what for _, what in unsteady([(late.__code__, {"time": time})])]
+    >>> [what[:15] for _, what in unsteady([(late.__code__, {"time": time})])]
     ['reads the clock']
     """
     texts = {thing: what for what, names in _TEXTS.items() for thing in _things(names)}
@@ -53,8 +69,24 @@ def unsteady(codes: Iterable[tuple[CodeType, dict[str, Any]]]) -> list[tuple[Lin
             if bare and any(thing == one for one in empty):
                 what = "draws a random number"
             if what is not None:
-                found[line_of(code.co_filename, number), what] = None
+                found[line_of(code.co_filename, number), f"{what} {UNSTEADY}"] = None
+        found |= {(line_of(code.co_filename, number), _TYPED): None for number in _typed(code)}
     return list(found)
+
+
+def _typed(code: CodeType) -> Iterator[int]:
+    """The lines that compare types with those of numbers, or match them."""
+    lines: dict[int, set[str]] = {}
+    number = code.co_firstlineno
+    for step in dis.get_instructions(code):
+        at = step.positions
+        number = (at and at.lineno) or number
+        said = step.argval if step.opname.startswith("LOAD_") else step.opname
+        lines.setdefault(number, set()).add(str(said))
+    for number, said in lines.items():
+        asked = _ASKING & said and _COMPARING & said
+        if _NUMBERS & said and (asked or "MATCH_CLASS" in said):
+            yield number
 
 
 def _things(names: str) -> Iterator[Any]:

@@ -3,14 +3,17 @@
 The package itself reads the slots of a `Value`; `value.data` and `value.grad` are for users. While
 anything is traced, properties stand in for these two, so that nothing can be read that would be
 frozen into the code. For the same time `max` and `min` know the numbers of a trace: the largest
-logit, which every softmax subtracts, is then a number like any other. Other threads go on as they
-were: what stands in looks first whether its own thread is tracing.
+logit, which every softmax subtracts, is then a number like any other; and `isinstance` takes them
+for the floats and integers that they stand for. Other threads go on as they were: what stands in
+looks first whether its own thread is tracing.
 """
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Iterator
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from threading import Lock
@@ -20,10 +23,13 @@ from ..graph.own import OWN
 from ..graph.value import Value
 from ..ops.scalar import CONSTANT, MAXIMUM, MINIMUM, STOP_GRADIENT
 from .active import Watching, refuse, tracing
+from .asked import WHICH
+from .lines import is_foreign
 from .number import Index, Number
 
 _lock: Final = Lock()
-_watched: Final[list[int]] = [0]
+_watched: Final[Counter[str]] = Counter()
+"""How often each attribute is watched, and under "" how often anything is."""
 
 _raw_data = vars(Value)["data"]
 _raw_grad = vars(Value)["grad"]
@@ -32,24 +38,40 @@ _raw_backward = Value.backward
 _raw_repr = Value.__repr__
 _raw_deepcopy = Value.__deepcopy__
 _raw_reduce = Value.__reduce_ex__
-_raw_max, _raw_min = builtins.max, builtins.min
+_raw_is = Value._is
+_raw_hash: Final[Callable[[object], int]] = object.__hash__
+_raw_copy = Value.__copy__
+_raw_max, _raw_min, _raw_isinstance = builtins.max, builtins.min, builtins.isinstance
 
 
 @contextmanager
-def watched(recording: Watching) -> Iterator[None]:
-    """While this lasts, `recording` is told of what user code in this thread does with Values."""
+def watched(recording: Watching, attributes: Iterable[str] = ()) -> Iterator[None]:
+    """While this lasts, `recording` is told of what user code in this thread does with Values.
+
+    attributes  names under which Values may keep something of the user's; among them is
+                "__getattr__" if the code may ask for some that are not there
+    """
+    names = [name for name in attributes if name not in _OWN]
     with _lock:
-        _watched[0] += 1
-        if _watched[0] == 1:
+        if not _watched.total():
             _install()
+        for name in names:
+            if not _watched[name]:
+                setattr(Value, name, _attribute(name))
+        _watched.update(names)
+        _watched[""] += 1
     token = tracing.set(recording)
     try:
         yield
     finally:
         tracing.reset(token)
         with _lock:
-            _watched[0] -= 1
-            if _watched[0] == 0:
+            _watched.subtract(names)
+            _watched[""] -= 1
+            for name in names:
+                if not _watched[name]:
+                    delattr(Value, name)
+            if not _watched.total():
                 _remove()
 
 
@@ -58,13 +80,87 @@ def _install() -> None:
         setattr(Value, name, member)
     setattr(builtins, "max", _chosen(_raw_max, MAXIMUM))  # noqa: B010
     setattr(builtins, "min", _chosen(_raw_min, MINIMUM))  # noqa: B010
+    setattr(builtins, "isinstance", _isinstance)  # noqa: B010
 
 
 def _remove() -> None:
-    for name, member in _RAW.items():
-        setattr(Value, name, member)
+    for name in _STANDING_IN:
+        if name in _RAW:
+            setattr(Value, name, _RAW[name])
+        else:
+            delattr(Value, name)
     setattr(builtins, "max", _raw_max)  # noqa: B010
     setattr(builtins, "min", _raw_min)  # noqa: B010
+    setattr(builtins, "isinstance", _raw_isinstance)  # noqa: B010
+
+
+def _is(value: Value, other: object) -> bool:
+    recording = tracing.get()
+    if recording is None or value is other or not isinstance(other, Value):
+        return _raw_is(value, other)
+    return recording.stands_for(value, WHICH) is recording.stands_for(other, WHICH)
+
+
+def _hash(value: Value) -> int:
+    recording = tracing.get()
+    return _raw_hash(value if recording is None else recording.stands_for(value, WHICH))
+
+
+def _attribute(name: str) -> Any:
+    """Reads and writes what Values keep under a name, and tells who reads."""
+    if name == "__getattr__":
+        return _missing
+    slot = getattr(Value, name, None)
+
+    def read(value: Value) -> Any:
+        recording = tracing.get()
+        if recording is not None:
+            value = recording.stands_for(value, name)
+        if slot is not None:
+            return slot.__get__(value)
+        held = vars(value)
+        if name not in held:
+            raise AttributeError(f"{type(value).__name__!r} object has no attribute {name!r}")
+        return held[name]
+
+    def write(value: Value, thing: Any) -> None:
+        if slot is not None:
+            slot.__set__(value, thing)
+        else:
+            vars(value)[name] = thing
+
+    def delete(value: Value) -> None:
+        if name not in vars(value):
+            raise AttributeError(name)
+        del vars(value)[name]
+
+    return property(read, write, delete)
+
+
+def _missing(value: Value, name: str) -> Any:
+    """An attribute that is not there may be there at the next call."""
+    recording = tracing.get()
+    if recording is not None and not name.startswith("__") and _is_by_user():
+        recording.stands_for(value, name)
+    raise AttributeError(f"{type(value).__name__!r} object has no attribute {name!r}")
+
+
+def _is_by_user() -> bool:
+    """Whether what stands in was called from code that is neither this package's nor Python's."""
+    return not is_foreign(sys._getframe(2).f_globals.get("__name__"))
+
+
+def _history(name: str) -> property:
+    """How a Value was computed, under one of the names that are in use."""
+    raw = vars(Value)[name]
+
+    def read(value: Value) -> Any:
+        recording = tracing.get()
+        if recording is not None and recording.stands_for(value, None) is not value:
+            _refuse(f"{name} of an argument", "pass what it was computed from as well")
+        return raw.fget(value)
+
+    return property(read, raw.fset)
 
 
 def _read_data(value: Value) -> Any:
@@ -168,6 +264,21 @@ def _chosen(plain: Callable[..., Any], op: Any) -> Callable[..., Any]:
     return chosen
 
 
+def _isinstance(thing: Any, kinds: Any) -> bool:
+    """`isinstance`, for which a number of a trace is of the class that it will be of."""
+    if _raw_isinstance(thing, Number) and tracing.get() is not None and _is_by_user():
+        return issubclass(int if type(thing) is Index else float, kinds)
+    return _raw_isinstance(thing, kinds)
+
+
+def _copy(value: Value) -> Value:
+    """A leaf's copy is another leaf, to which no gradient of this one comes."""
+    copied = _raw_copy(value)
+    if tracing.get() is not None and value.op is None:
+        _becomes(copied, STOP_GRADIENT(value))
+    return copied
+
+
 def _deepcopy(value: Value, memo: dict[int, Any]) -> Value:
     if tracing.get() is not None:
         _refuse("deepcopy", "no gradient passes through a copy, nor through `stop_gradient(x)`")
@@ -194,16 +305,16 @@ _STANDING_IN: Final[dict[str, Any]] = {
     "grad": property(_read_grad, _write_grad),
     "backward": _backward,
     "__repr__": _repr,
+    "__copy__": _copy,
     "__deepcopy__": _deepcopy,
     "__reduce_ex__": _reduce,
     "__init__": _init,
+    "_is": _is,
+    "__hash__": _hash,
+    **{name: _history(name) for name in ("_prev", "_children", "_op", "_local_grads")},
 }
 _RAW: Final[dict[str, Any]] = {
-    "data": _raw_data,
-    "grad": _raw_grad,
-    "backward": _raw_backward,
-    "__repr__": _raw_repr,
-    "__deepcopy__": _raw_deepcopy,
-    "__reduce_ex__": _raw_reduce,
-    "__init__": _raw_init,
+    name: vars(Value)[name] for name in _STANDING_IN if name in vars(Value)
 }
+_OWN: Final = frozenset(dir(Value)) - {"label"}
+"""What every Value has, but for what users give to it."""

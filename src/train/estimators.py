@@ -93,7 +93,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             before = self.history_ if standing and standing.optimizer == rule else None
         else:
             activations = [*[self.activation] * (len(sizes) - 1), "linear"]
-            network = MLP(X.shape[1], sizes, activations, seed=seeds[0])
+            init = "he" if self.activation == "relu" else "xavier"
+            network = MLP(X.shape[1], sizes, activations, init=init, seed=seeds[0])
         X, y, weights, held = self._split(X, y, weights, strata, seeds[1])
         if weights is not None:
             weights = weights * (len(weights) / weights.sum())  # so that their mean is one of all
@@ -184,7 +185,8 @@ class Classifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     """A network that tells classes apart, after scikit-learn's rules.
 
     hidden               the widths of the hidden layers
-    activation           of these: a name in wengert's table, or an operation
+    activation           of these: a name in wengert's table, or an operation; weights are drawn
+                         after He for "relu", after Glorot for others
     loss                 None for cross-entropy: of one logit for two classes, of one for each for
                          more; else "hinge" for two classes
     optimizer            a name, whose `learning_rate` is a number or a schedule; or an optimizer

@@ -140,6 +140,10 @@ class Loss:
     accepts: Callable[[float, int], bool]
     paired: bool = False
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """A loss that `fit` knows is pickled by its name, any other as records are."""
+        return (find_loss, (self.name,)) if LOSSES.get(self.name) is self else super().__reduce__()
+
 
 def _is_class(number: float, classes: int) -> bool:
     return number.is_integer() and 0 <= number < classes

@@ -320,6 +320,30 @@ def test_an_optimizer_moves_a_whole_vector_in_one_statement():
     assert counts == {31}
 
 
+@pytest.mark.parametrize("optimizer", [*programs.OPTIMIZERS.values(), wg.AdamW(0.01)])
+def test_an_optimizer_moves_a_table_whole_whichever_rows_are_picked(optimizer):
+    counts = set()
+    for width, tokens in ((2, [0, 1, 2]), (1, [5, 1, 5, 1]), (2, [3, 3, 3])):
+        source, loss = programs.gpt(len(tokens) - 1, width, tokens=tokens)
+        outputs = source.with_step(loss, optimizer)
+        program = rolled(outputs)
+        counts.add(len(program.statements))
+    assert_right(program, outputs)
+    assert len(counts) == 1
+
+
+@pytest.mark.parametrize("picked", [[[0, 1], [2, 3]], [[1, 3], [3, 1]], [[4, 4, 0], [2, 0, 4]]])
+def test_a_gradient_of_two_sums_over_rows_is_one_statement_on_the_whole_table(picked):
+    source = programs.Source()
+    table, w = source.weights("table", 5, 2), source.weights("w", 2)
+    means = [[sum(table[t][j] for t in some) / 4 for j in range(2)] for some in picked]
+    each = sum(wg.tanh(programs.dot(table[t], w)) for some in picked for t in some)
+    outputs = source.with_step(each + sum(programs.dot(m, w) ** 2 for m in means), wg.SGD(0.1))
+    program = rolled(outputs)
+    assert_right(program, outputs)
+    assert [s.array for s in program.statements].count("dtable") == 1
+
+
 def test_a_gradient_is_one_vector_made_of_the_gradients_of_arrays():
     source, loss = programs.gpt(3, 2)
     outputs = source.with_gradient(loss)

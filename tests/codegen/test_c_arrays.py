@@ -13,6 +13,7 @@ from test_arrays import APPLIED, as_leaves, data, weighted
 from test_c_export import CC, STRICT, run
 from test_printed_statements import PARAMS, drawn, names
 from test_printed_statements import function as of_statements
+from test_python_target import APPLIED as SCALARS
 from test_statement_target import PROGRAMS, arguments_of
 
 import wengert as wg
@@ -149,6 +150,62 @@ def test_the_file_reads_as_the_statements_do_and_checks_its_gradient(tmp_path):
     )
     assert path.read_text() != text
     assert run(path).returncode == 1
+
+
+def single():
+    """A network in float32: products, tanh, a function that comes along, rows of results."""
+    graph = wg.Graph()
+    X, W, b = graph.array("X", (3, 4)), graph.array("W", (2, 4)), graph.array("b", 2)
+    weights = (X @ W.T + b).tanh().exp()
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    loss = ((X @ W.T).sigmoid() * shares / 3.5).sum() + 0.1 * (b**2).sum()
+    return wg.compile(
+        {"X": X, "params": [W, b]},
+        {"loss": loss, "grad": wg.grad(loss, [W, b])},
+        target="native",
+        batch="X",
+        dtype="float32",
+    )
+
+
+def test_float32_is_float_and_compares_itself_with_float64(tmp_path):
+    path = single().save(tmp_path / "model.c")
+    text = path.read_text()
+    function = text.partition("#ifndef")[0].partition("void f(")[2]
+    assert all(part in function for part in ("tanhf(", "(float)sigmoid(", "1.0f", "0.1f"))
+    assert "double" not in function
+    done = run(path)
+    assert (done.returncode, done.stdout.count("\n")) == (0, 2), done.stdout
+    assert "float32: 11 numbers, off by " in done.stdout
+    for right, false in (("tanhf(", "sinf("), (" tanh(t3[6", " sin(t3[6")):
+        wrong = text.replace(right, false, 1)
+        assert wrong != text
+        path.write_text(wrong)
+        assert run(path).returncode == 1
+
+
+def test_every_operation_in_float32(tmp_path):
+    graph = wg.Graph()
+    x = graph.inputs("x", 3)
+    outputs = [
+        op(*x[: op.arity], *statics)
+        for op in SCALARS
+        for statics in op.settings
+        if op.name != "total"
+    ]
+    f = wg.compile({"x": x}, outputs, target="native", dtype="float32", simplify=False)
+    path = f.save(tmp_path / "model.c")
+    assert run(path).returncode in (0, 1)
+    library = tmp_path / "all.so"
+    command = [CC, *STRICT, "-DWENGERT_LIBRARY", "-shared", "-fPIC", "-o", library, path, "-lm"]
+    subprocess.run([*map(str, command)], check=True)
+    loaded = ctypes.CDLL(str(library)).f
+    draw = np.random.default_rng(0)
+    for scale in (0.1, 1, 3, 3, 3, 100):
+        point = draw.normal(size=3).astype(np.float32) * np.float32(scale)
+        out, work = np.empty(len(outputs), np.float32), np.empty(10_000, np.float32)
+        loaded(*[ctypes.c_void_p(memory.ctypes.data) for memory in (point, out, work)])
+        np.testing.assert_allclose(out, f(point), rtol=2e-6, atol=1e-6 * scale)
 
 
 def test_names_are_never_code(tmp_path):

@@ -3,32 +3,21 @@
 axe-core is a package of npm: `npm install --no-save axe-core` in this repository, or globally.
 """
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
 
 import browser
 import pytest
+from in_browser.serve import node_package
 
 import wengert as wg
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def find_axe() -> Path:
     """The script of axe-core; without it the test is skipped."""
-    places = [ROOT / "node_modules"]
-    places += [Path(path) for path in os.environ.get("NODE_PATH", "").split(os.pathsep) if path]
-    npm = shutil.which("npm")
-    if npm is not None:
-        found = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=False)
-        places += [Path(found.stdout.strip())] if found.stdout.strip() else []
-    for place in places:
-        script = place / "axe-core" / "axe.min.js"
-        if script.is_file():
-            return script
-    pytest.skip("no axe-core: npm install --no-save axe-core")
+    package = node_package("axe-core")
+    if package is None:
+        pytest.skip("no axe-core: npm install --no-save axe-core")
+    return package / "axe.min.js"
 
 
 def neuron():

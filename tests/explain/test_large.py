@@ -181,7 +181,7 @@ def test_it_opens_as_layers_and_expands_in_place(shown, network):
 
 def test_every_layer_neuron_and_node_is_found_by_name(shown, network):
     tab = shown(network)
-    assert find(tab, "n1_3") == ["n1_3: add"]
+    assert find(tab, "n1_3") == ["n1_3 = v89 + v90"]
     assert heading(tab).startswith("n1,3=")
     assert tab.run("document.querySelector('.node.current').id") == tab.run(
         "'figure-' + document.querySelector('[data-name=n1_3]').dataset.unit"
@@ -261,6 +261,59 @@ def test_it_trains(shown, network):
     assert end < start == pytest.approx(network.nodes[-1].value, rel=1e-5)
 
 
+def test_it_asks_for_a_number_before_it_shows_it(shown, network):
+    tab = shown(network)
+    press(tab, "#predict")
+    find(tab, "n1_3")
+    right = f"{network.by_name('n1_3').value:.6g}".replace("-", "−")
+    seen = (
+        "document.querySelector('.walk').textContent + document.querySelector('#graph').textContent"
+    )
+    assert right not in tab.run(seen)
+
+    def answer(typed):
+        tab.run(
+            f"""(() => {{
+              const form = document.querySelector("#step form");
+              form.querySelector("input").value = {typed!r};
+              form.requestSubmit();
+            }})()"""
+        )
+        return tab.run("document.querySelector('#step [role=status]')?.textContent")
+
+    assert answer("99") == "Not that. Hint: put the numbers in"
+    assert answer("1 +").startswith("That cannot be read")
+    assert answer(network.by_name("n1_3").formula.text) is None
+    assert right in tab.run(seen)
+    node = network.by_name("h1_3")
+    tab.run(f"location.hash = 'step-backward-{node.id}'")
+    tab.run("new Promise((done) => setTimeout(done, 50))")
+    (passed,) = network.step(f"backward-{node.id}").passes
+    assert answer(str(-passed.product_value)).startswith("Right but for the sign")
+    press(tab, "#step .reveal")
+    assert f"{passed.product_value:.6g}".replace("-", "−") in tab.run(seen)
+
+
+def test_a_step_says_its_line_of_code_and_a_leaf_its_paths(shown, network):
+    tab = shown(network)
+    leaf = network.by_name("w0_3_1")
+    tab.run(f"location.hash = 'step-backward-{leaf.id}'")
+    tab.run("new Promise((done) => setTimeout(done, 50))")
+    line = next(c for c in network.step("code").lines if c.step == f"backward-{leaf.id}")
+    assert tab.run("document.querySelector('.line.lit').textContent").strip() == line.code.strip()
+    assert network.step(f"paths-{leaf.id}").count == 8
+    assert "8 paths lead to it" in tab.run("document.getElementById('step').textContent")
+
+
+def test_many_leaves_are_asked_for_by_their_arrays(shown, network):
+    tab = shown(network)
+    said = tab.run("document.getElementById('step').textContent")
+    assert "when the 107 elements of b₀, w₀, x, b₁, w₁, b₂ and w₂ change?" in said
+    titles = boxes(tab)
+    assert "layer 0" in titles
+    assert "L = v" in tab.run("document.getElementById('graph').textContent")
+
+
 def test_keys_walk_and_open(shown, network):
     tab = shown(network)
     tab.press("ArrowRight")
@@ -291,6 +344,29 @@ def test_without_a_script_it_is_an_overview(shown, network):
     assert tab.run("document.querySelector('#all').open")
     assert tab.run("document.querySelector('.walk').hidden")
     assert "8 neurons, 72 parameters" in tab.run("document.body.innerText")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_layers_are_all_seen_at_once(shown, network, width):
+    tab = shown(network)
+    tab.send(
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=900,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    tab.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    view = "document.querySelector('figure .scroll')"
+    assert tab.run(f"{view}.scrollWidth - {view}.clientWidth") <= 1
+    places = tab.run(
+        "[...document.querySelectorAll('#graph [data-name^=layer]')].map((layer) => "
+        "{ const { x, y } = layer.getBoundingClientRect(); return [x, y]; })"
+    )
+    assert len(places) == 3
+    across, along = zip(*places, strict=True)
+    assert len(set(across)) == 1
+    assert list(along) == sorted(set(along))
 
 
 @pytest.mark.parametrize("width", [1280, 760, 390])

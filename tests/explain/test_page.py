@@ -990,3 +990,22 @@ def test_in_a_notebook_it_stays_in_a_frame(neuron):
     assert framed.startswith("<iframe sandbox=")
     assert framed.count("<") == 2
     assert html(neuron).count("<") == framed.count("&lt;")
+
+
+def test_a_wide_picture_starts_at_its_left_and_goes_to_the_step(tab, tmp_path, neuron):
+    page = tmp_path / "page.html"
+    page.write_text(neuron.html(), encoding="utf-8")
+    tab.send(
+        "Emulation.setDeviceMetricsOverride",
+        width=390,
+        height=844,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
+    tab.open(page)
+    scrolled = "document.querySelector('#figure .scroll').scrollLeft"
+    assert tab.run(scrolled) == 0
+    tab.run("location.hash = 'step-seed'")
+    tab.run("new Promise((done) => setTimeout(done, 50))")
+    assert tab.run(scrolled) > 100
+    tab.send("Emulation.clearDeviceMetricsOverride")

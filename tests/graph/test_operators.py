@@ -12,7 +12,8 @@ from wengert.graph.operators import written_out
 from wengert.ops import table
 
 NUMBERS = [0.0, -0.0, 1.5, -0.3, 2, -1, 800.0, -800.0, 1e308, math.inf, -math.inf, math.nan]
-OPERATORS = [name for name in written_out(Value) if name.startswith("__") and name != "__neg__"]
+ONE = ("__neg__", "__abs__")
+OPERATORS = [name for name in written_out(Value) if name.startswith("__") and name not in ONE]
 FUNCTIONS = [name for name in written_out(Value) if name not in OPERATORS]
 
 

@@ -1,15 +1,19 @@
 """What pickles, copies and other processes give back."""
 
 import copy
+import json
 import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 import wengert as wg
+from wengert.codegen.build import build_once
+from wengert.codegen.target import find_target
 from wengert.ops.scalar import LEAVES, TANH
 from wengert.ops.table import OPERATIONS
 
@@ -90,6 +94,33 @@ def test_a_pickled_function_holds_no_code():
     assert b"import" not in data
 
 
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"name": "f(x):\n    raise SystemExit\ndef g"}, wg.InvalidNameError),
+        ({"name": "math"}, wg.InvalidNameError),
+        ({"dtype": "float64'); raise SystemExit; ('"}, wg.SettingError),
+        ({"target": "python; raise SystemExit"}, wg.UnknownNameError),
+    ],
+)
+def test_a_file_with_code_for_a_name_is_refused(options, error):
+    x, y, e, _ = formula()
+    f = wg.compile({"x": x, "y": y}, e, target="numpy")
+    f._made_from = replace(f.recipe, options=f.recipe.options._replace(**options))
+    data = pickle.dumps(f)
+    with pytest.raises(error):
+        pickle.loads(data)
+
+
+def test_a_file_cannot_pass_for_another_function():
+    x, y, e, _ = formula()
+    right, other = (wg.compile({"x": x, "y": y}, out) for out in (e, e + 1))
+    other._made_from = replace(other.recipe, structure=right.recipe.structure)
+    build_once.cache_clear()
+    assert again(other)(0.5, 2.0) == other(0.5, 2.0)
+    assert wg.compile({"x": x, "y": y}, e)(0.5, 2.0) == right(0.5, 2.0)
+
+
 def test_rolled_graphs_walkthroughs_verifications_and_steps():
     net = wg.MLP(3, [4, 4, 1], seed=0)
     out = net(wg.Graph().inputs("z", 3))
@@ -103,6 +134,40 @@ def test_rolled_graphs_walkthroughs_verifications_and_steps():
     assert again(step).source == step.source
     history = wg.fit(net, [[1.0, 2.0, 3.0]], [1.0], epochs=2)
     assert again(history) == history
+
+
+def test_walkthroughs_of_arrays_take_other_numbers_afterwards():
+    A = wg.Graph().array("A", (2, 2))
+    for walk in (
+        wg.explain((A * A).sum(), at={A: np.ones((2, 2))}),
+        wg.explain(wg.roll([A.graph.input("b") * 2 + 1]), at={"b": 1.0}),
+    ):
+        found = again(walk)
+        assert found.text() == walk.text()
+        assert found.elements.text() == walk.elements.text()
+        other = {"A": np.eye(2)} if "A" in walk.text() else {"b": 3.0}
+        assert found.at(other).text() == walk.at(other).text()
+
+
+@pytest.mark.parametrize("name", wg.targets())
+def test_targets_keep_their_functions(name):
+    target = find_target(name)
+    assert again(target) is target
+    mine = wg.Target("mine", json.dumps, json.loads)
+    assert again(mine) == mine
+
+
+def test_losses_are_pickled_by_name():
+    assert again(wg.LOSSES) == wg.LOSSES
+    mine = replace(wg.LOSSES["hinge"], targets=str, accepts=max)
+    assert again(mine) == mine
+
+
+def test_every_public_thing_is_the_same_again():
+    for name in wg.__all__:
+        thing = getattr(wg, name)
+        if not isinstance(thing, ModuleType):
+            assert again(thing) is thing or again(thing) == thing, name
 
 
 def test_long_chains():

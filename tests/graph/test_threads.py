@@ -6,6 +6,7 @@ import threading
 import pytest
 
 import wengert as wg
+from wengert.graph import store
 
 THREADS = 8
 
@@ -53,6 +54,39 @@ def consistent(graph):
         assert all(operand < node for operand in operands)
     for name, node in graph.leaves.items():
         assert graph.labels[node] == name
+
+
+class Counted:
+    """A lock that counts how often it was taken."""
+
+    def __init__(self):
+        self.lock, self.taken = threading.RLock(), 0
+
+    def acquire(self):
+        self.taken += 1
+        return self.lock.acquire()
+
+    def release(self):
+        self.lock.release()
+
+
+@pytest.mark.parametrize("case", ["alone", "with another thread", "not known"])
+def test_a_node_takes_the_lock_unless_this_is_known_to_be_the_only_thread(case, monkeypatch):
+    graph = wg.Graph()
+    x = graph.input("x")
+    monkeypatch.setattr(graph, "lock", Counted())
+    if case != "with another thread":
+        monkeypatch.setattr(store, "_THREADS", {0: None} if case == "alone" else ())
+    done, running = threading.Event(), len(store._THREADS)
+    other = threading.Thread(target=done.wait)
+    if case == "with another thread":
+        other.start()
+        assert len(store._THREADS) == running + 1
+    try:
+        _ = x * x
+    finally:
+        done.set()
+    assert graph.lock.taken == (case != "alone")
 
 
 def test_threads_build_in_one_graph():

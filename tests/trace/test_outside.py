@@ -1,6 +1,7 @@
 """What a traced function reads from outside of it is looked at again at every call."""
 
 import array
+import builtins
 import collections
 import copy
 import importlib
@@ -8,7 +9,10 @@ import os
 import random
 import sys
 import time
-from types import ModuleType
+import weakref
+from contextvars import ContextVar
+from numbers import Real
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 
@@ -96,13 +100,16 @@ def test_attributes_in_slots_are_looked_at():
     assert next(iter(f.compiled.recipe.graph.leaves)) == "thing_w"
 
 
-def test_a_module_of_python_is_not_looked_into():
-    module = ModuleType("math")
-    module.scale = 2.0
-    w = Value(1.0)
-    f = wg.function(lambda: w * module.scale)
-    f()
-    assert "scale" not in [name for _, _, name in f.traces[0].assumptions]
+def test_data_in_a_module_of_pythons_own_is_looked_at_and_not_gone_into(monkeypatch):
+    w, net = Value(1.0), Value(2.0)
+    monkeypatch.setattr(sys, "a_net", [net], raising=False)
+    monkeypatch.setattr(sys, "a_scale", 2.0, raising=False)
+    f = wg.function(lambda: w * sys.a_scale * len(sys.argv) + sys.a_net[0])
+    assert f().data == 2.0 * len(sys.argv) + 2.0
+    assert "a_net_0" not in f.compiled.recipe.graph.leaves
+    sys.a_scale = 3.0
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "more"])
+    assert f().data == 3.0 * len(sys.argv) + 2.0
 
 
 class Weight(Value):
@@ -232,3 +239,202 @@ def test_a_generator_with_a_seed_is_no_reason_to_warn():
     w = Value(1.0)
     f = wg.function(lambda: w * random.Random(0).random())
     assert f().data == f().data == random.Random(0).random()
+
+
+A, B = Value(1.5, label="a"), Value(-0.5, label="b")
+A.scale, B.scale, B.bias = 2.0, 5.0, 1.0
+ASKED = {
+    "is": lambda x, y: x * 2 if x is y else x * y,
+    "is a parameter": lambda x, y: x * 5 if x is A else x * y * A,
+    "id": lambda x, y: x * 2 if id(x) == id(y) else x * y,
+    "==": lambda x, y: x * 2 if x == y else x * y,
+    "!=": lambda x, y: x * 2 if x != y else x * y,
+    "in": lambda x, y: x * 5 if x in [A] else x * y * A,
+    "a set": lambda x, y: x * len({x, y, A}),
+    "a dict": lambda x, y: sum(key * k for key, k in {x: 2, y: 3}.items()) * A,
+    "count": lambda x, y: A * [x, y, A].count(x),
+    "label": lambda x, y: x * y if x.label == "a" else x * 3,
+    "attribute": lambda x, y: x * y.scale,
+    "attribute by text": lambda x, y: x * getattr(y, "scale", 1.0),
+    "attribute that is not there": lambda x, y: x * (3 if hasattr(y, "bias") else y),
+    "all attributes": lambda x, y: x * vars(y).get("scale", 1.0),
+}
+
+
+@pytest.mark.parametrize("question", ASKED)
+def test_what_is_asked_of_values_is_asked_at_each_call(question):
+    plain = ASKED[question]
+    f = wg.function(plain)
+    for x, y in ((A, B), (A, A), (B, A), (B, B), (A, B)):
+        wg.zero_grad([A, B])
+        expected = plain(x, y)
+        expected.backward()
+        slopes = A.grad, B.grad
+        wg.zero_grad([A, B])
+        out = f(x, y)
+        out.backward()
+        assert (out.data, A.grad, B.grad) == (expected.data, *slopes)
+    assert 2 <= len(f.traces) <= 5
+    assert "alone, asked for at test_outside.py:" in f.report()
+
+
+@pytest.mark.parametrize("name", ["label", "scale", "more"])
+def test_attributes_of_parameters_are_looked_at(name):
+    w = Value(1.0, label="3.0")
+    w.scale = "3.0"
+    f = wg.function(lambda x: w * x * float(getattr(w, name, "3.0")))
+    assert f(1.0).data == 3.0
+    assert f(2.0).data == 6.0
+    setattr(w, name, "4.0")
+    assert f(1.0).data == 4.0
+    assert len(f.traces) == 1
+
+
+def test_attributes_that_code_does_not_read_may_change(monkeypatch):
+    w, v = Value(1.0), Value(2.0)
+    f = wg.function(lambda x: w * x + v)
+    for step in range(3):
+        w.m = v.m = x = Value(0.5)
+        x.m = step
+        assert f(x).data == 2.5
+    assert len(f.traces) == 1
+    assert "anew" not in f.report()
+
+
+def test_what_a_row_of_a_table_is_cannot_be_asked():
+    rows = wg.table([A, B])
+    f = wg.function(lambda k: rows[k] * 2 if rows[k] in [A] else rows[k])
+    with pytest.raises(TracingError, match="compare the integers that pick it"):
+        f(0)
+
+
+@pytest.mark.parametrize("name", ["_prev", "_children", "_op", "_local_grads"])
+def test_how_an_argument_was_computed_cannot_be_asked(name):
+    f = wg.function(lambda x: x * 2 if getattr(x, name) else x)
+    with pytest.raises(TracingError, match=f"{name} of an argument"):
+        f(A * B)
+
+
+def test_attributes_that_would_be_written_once_are_refused():
+    def keeping(x):
+        x.last = 1.0
+        return x * A
+
+    def remembering(x):
+        A.last = x * A
+        return A.last
+
+    with pytest.raises(TracingError, match="changes its argument x"):
+        wg.function(keeping)(B)
+    with pytest.raises(TracingError, match=r"A\.last = x \* A\nA\.last would hold"):
+        wg.function(remembering)(B)
+    assert not hasattr(A, "last")
+    assert not hasattr(B, "last")
+
+
+class Settings:
+    """Keeps things of all kinds under names."""
+
+    def __init__(self):
+        self.scale, self.inner, self.chosen = [2.0], SimpleNamespace(k=1.0), None
+        self.act, self.shared = (lambda x: x * 2), MappingProxyType({"k": 1.0})
+
+
+VARIABLE = ContextVar("VARIABLE", default=1.0)
+REPLACED = {
+    "a list": (lambda s: s.scale[0], {"scale": [5.0]}),
+    "an object": (lambda s: s.inner.k, {"inner": SimpleNamespace(k=7.0)}),
+    "nothing": (lambda s: 1.0 if s.chosen is None else 2.0, {"chosen": object()}),
+    "a function": (lambda s: s.act(1.0), {"act": lambda x: x * 9}),
+    "a read-only dict": (lambda s: s.shared["k"], {"shared": MappingProxyType({"k": 4.0})}),
+}
+
+
+@pytest.mark.parametrize("kind", REPLACED)
+def test_an_attribute_that_leads_to_no_value_is_looked_at(kind):
+    read, changes = REPLACED[kind]
+    w, settings = Value(3.0), Settings()
+    f = wg.function(lambda: w * read(settings))
+    assert f().data == 3.0 * read(settings)
+    vars(settings).update(changes)
+    assert f().data == 3.0 * read(settings)
+
+
+def test_what_is_behind_references_and_in_contexts_is_looked_at():
+    w, thing = Value(1.0), Settings()
+    shared, behind = {"k": 1.0}, weakref.ref(thing)
+    view = MappingProxyType(shared)
+    f = wg.function(lambda: w * behind().scale[0] * view["k"] * VARIABLE.get())
+    assert f().data == 2.0
+    shared["k"] = 3.0
+    assert f().data == 6.0
+    thing.scale[0] = 4.0
+    assert f().data == 12.0
+    token = VARIABLE.set(2.0)
+    assert f().data == 24.0
+    VARIABLE.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "arguments"),
+    [
+        (float, (2.0,)),
+        (int, (2,)),
+        ((str, float), (2.0,)),
+        (int | float, (2,)),
+        (Real, (2.0,)),
+        (Value, (A,)),
+        (str, (2.0,)),
+    ],
+)
+def test_a_number_is_of_its_own_class_while_it_is_traced(kinds, arguments):
+    def plain(x):
+        return A * x if isinstance(x, kinds) else A * x * 10
+
+    assert wg.function(plain)(*arguments).data == plain(*arguments).data
+    assert isinstance is builtins.isinstance
+    assert builtins.isinstance.__module__ == "builtins"
+
+
+def matched(x):
+    match x:
+        case float():
+            return A * 2
+    return A
+
+
+@pytest.mark.parametrize("body", [matched, lambda x: A if type(x) is float else A * x])
+def test_a_type_that_no_number_has_while_it_is_traced_is_said(body):
+    with pytest.warns(RuntimeWarning, match=r"test_outside.py:\d+.*\n.*: write isinstance"):
+        wg.function(body)(2.0)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda i: A * (i & 1),
+        lambda i: A * (6 | i),
+        lambda i: A * (i ^ 5),
+        lambda i: A * (1 << i),
+        lambda i: A * (i >> 1),
+        lambda i: A * [1.0, 2.0, 3.0, 4.0][~i],
+        lambda i: A * wg.table([1.0, 2.0, 3.0, 4.0])[-i],
+        lambda i: A * {"1": 2.0, "2": 3.0}[str(i)],
+        lambda i: A * {"1": 2.0, "2": 3.0}["%s" % i],  # noqa: UP031
+    ],
+)
+def test_integers_are_what_they_are_in_python(use):
+    f = wg.function(use)
+    for i in (1, 2, 1):
+        assert f(i).data == use(i).data
+
+
+def test_no_gradient_comes_to_a_leaf_from_its_copy():
+    w, x = Value(2.0), Value(3.0)
+    f = wg.function(lambda x: copy.copy(w) * copy.copy(x) * copy.copy(x * w) + w)
+    for w.data, x.data in ((2.0, 3.0), (4.0, 5.0)):
+        wg.zero_grad([w, x])
+        out = f(x)
+        out.backward()
+        assert out.data == (w.data * x.data) ** 2 + w.data
+        assert (w.grad, x.grad) == (w.data * x.data**2 + 1, w.data**2 * x.data)

@@ -72,10 +72,19 @@ def c_array_text(
     derivatives  which outputs are gradients, of which output, by which group
 
     A statement is a nest of loops in the order of its axes, a sum is taken in the order of its
-    terms and of the axes that they run over, in float64. An operation whose record has no notation
-    for "c" is a `SpellingError`.
+    terms and of the axes that they run over, in float64 or float32 as the function is. An operation
+    whose record has no notation for "c" is a `SpellingError`.
     """
-    return _Writer(function).text(values, derivatives)
+    writer = _Writer(function)
+    parts = writer.parts()
+    if function.dtype == "float64":
+        return file_text(writer.what, parts, writer.checked(), values, derivatives)
+    double = replace(function, name=f"{function.name}_in_float64", dtype="float64")
+    reference = _Writer(double, writer)
+    compared = reference.parts()
+    compared[-1] = compared[-1].replace("void ", "static void ", 1)
+    checked = replace(reference.checked(), rounded=writer.name)
+    return file_text(writer.what, parts, checked, values, derivatives, compared)
 
 
 @dataclass(frozen=True)
@@ -98,8 +107,9 @@ class _Place:
 
 @dataclass
 class _Memory:
-    """The memory that a function is given: numbers that it needs, and for each sample."""
+    """The memory that a function is given: numbers of a kind, and for each sample."""
 
+    kind: str
     fixed: int = 0
     each: int = 0
     pointers: dict[str, str] = field(default_factory=dict)
@@ -109,31 +119,39 @@ class _Memory:
         size = prod(inner(array.shape))
         if BATCH in array.shape:
             before = f" + {self.each}*n" if self.each else ""
-            self.pointers[name] = f"double *const {name} = work{_FIXED}{before};"
+            self.pointers[name] = f"{self.kind} *const {name} = work{_FIXED}{before};"
             self.each += size
         else:
-            self.pointers[name] = f"double *const {name} = work{_plus(self.fixed)};"
+            self.pointers[name] = f"{self.kind} *const {name} = work{_plus(self.fixed)};"
             self.fixed += size
 
 
 class _Writer:
-    """A function on its way to C."""
+    """A function on its way to C, beside another in the same file where there is one."""
 
-    def __init__(self, function: ArrayFunction) -> None:
+    def __init__(self, function: ArrayFunction, beside: _Writer | None = None) -> None:
         self._function = function
+        self._kind = "double" if function.dtype == "float64" else "float"
         self._arrays: dict[str, Array] = dict(function.program.arrays)
         self._results: Results = results_of(function.outputs, self._arrays)
         self._statements = [listed_as_tables(s) for s in self._live()]
-        self._definitions = list(definitions_of(self._used()))
-        self._space = Namespace((TAKEN - _FREE) | _OWN | defined(self._definitions))
-        self._name = self._space.take(function.name)
+        definitions = list(definitions_of(self._used()))
+        taken = (TAKEN - _FREE) | _OWN | defined(definitions)
+        self._definitions = definitions if beside is None else []
+        self._space = Namespace(taken | (beside.names if beside else set()))
+        self.name = self._space.take(function.name)
         self._arguments = [self._space.take(group.argument) for group in function.groups]
-        self._memory = _Memory()
+        self._memory = _Memory(self._kind)
         self._tables: dict[tuple[int, ...], str] = {}
         self._constants: dict[str, Sequence[float]] = {}
         self._places: dict[str, _Place] = {}
         self._listing = Listing()
         self._place_all()
+
+    @property
+    def names(self) -> set[str]:
+        """The names that the file has of it outside the function."""
+        return {self.name, *self._tables.values(), *self._constants}
 
     def _live(self) -> list[Statement]:
         """The statements that the results depend on: compilers warn of what nobody reads."""
@@ -173,7 +191,7 @@ class _Writer:
             if whole and free and copied.places:
                 name = self._space.take(copied.array)
                 start = copied.position
-                self._memory.pointers[name] = f"double *const {name} = out{_plus(start)};"
+                self._memory.pointers[name] = f"{self._kind} *const {name} = out{_plus(start)};"
                 self._places[copied.array] = _Place(name, 0, plain(array.shape))
             else:
                 kept.append(copied)
@@ -202,7 +220,7 @@ class _Writer:
         name = self._space.take(array.name)
         batched = BATCH in array.shape
         if not shape and not batched:
-            self._memory.pointers[name] = f"double {name} = 0.0;"
+            self._memory.pointers[name] = f"{self._kind} {name} = {self._number(0.0)};"
             return _Place(name, alone=True)
         self._memory.room(name, array)
         return _Place(name, 0, plain(shape), prod(shape) if batched else 0)
@@ -222,7 +240,7 @@ class _Writer:
 
     def _constant(self, array: Array, numbers: Sequence[float]) -> _Place:
         if len(numbers) == 1 and not inner(array.shape):
-            return _Place(number_text(float(numbers[0])), alone=True)
+            return _Place(self._number(numbers[0]), alone=True)
         name = self._space.take(array.name)
         self._constants[name] = numbers
         return _Place(name, 0, plain(array.shape))
@@ -243,7 +261,7 @@ class _Writer:
         strides = tuple([step * stride for stride in strides])
         if strides == plain(shape) and not whole.samples and shape:
             name = self._space.take(array.name)
-            kind = "const double" if array.kind != COMPUTED else "double"
+            kind = "const " * (array.kind != COMPUTED) + self._kind
             self._memory.pointers[name] = f"{kind} *const {name} = {whole.base}{_plus(offset)};"
             return _Place(name, 0, strides)
         return replace(whole, offset=offset, strides=strides)
@@ -351,9 +369,15 @@ class _Writer:
         lines += [INDENT * len(heads) + line for line in body]
         return [*lines, *[INDENT * k + "}" for k in reversed(range(len(heads)))]]
 
+    def _number(self, number: float) -> str:
+        return number_text(float(number), self._kind)
+
+    def _applied(self, op: Op, operands: Sequence[str], statics: Sequence[Any] = ()) -> str:
+        return operation_text(op, operands, statics, self._kind)
+
     def _operand(self, operand: Operand, names: Mapping[str, str]) -> str:
         if not isinstance(operand, Read):
-            return number_text(float(operand))
+            return self._number(operand)
         return self._element(operand.array, operand.index, names)
 
     def _value(self, statement: Statement, names: dict[str, str], space: _Names) -> Iterator[str]:
@@ -362,7 +386,7 @@ class _Writer:
         if isinstance(value, Apply):
             operands = [self._operand(operand, names) for operand in value.operands]
             passed = value.op.name in _PASSED_ON
-            code = operands[0] if passed else operation_text(value.op, operands, value.statics)
+            code = operands[0] if passed else self._applied(value.op, operands, value.statics)
             yield from _assigned(target, "=", code)
             return
         first = []
@@ -376,7 +400,7 @@ class _Writer:
             yield from _assigned(target, "=", start)
             return
         total = "sum" if value.op is ADD else "best"
-        yield from _assigned(f"double {total}", "=", start)
+        yield from _assigned(f"{self._kind} {total}", "=", start)
         for term in rest:
             own = {**names, **{axis.name: space.take(axis.name) for axis in term.over}}
             yield from self._looped(
@@ -388,13 +412,13 @@ class _Writer:
         """The terms that are there at every point; else what nothing comes to."""
         if not terms:
             if value.op is ADD:
-                return "0.0"
+                return self._number(0.0)
             return "-INFINITY" if value.op is MAXIMUM else "INFINITY"
         text = ""
         for term in terms:
             if value.op is not ADD:
                 (one,) = [self._operand(factor, names) for factor in term.factors]
-                text = one if not text else operation_text(value.op, [text, one], ())
+                text = one if not text else self._applied(value.op, [text, one])
                 continue
             product = self._product(term, names)
             if text:
@@ -406,14 +430,14 @@ class _Writer:
     def _product(self, term: Term, names: Mapping[str, str]) -> str:
         factors = [self._operand(factor, names) for factor in term.factors]
         many = abs(term.count)
-        return "*".join([number_text(float(many)), *factors] if many != 1 else factors)
+        return "*".join([self._number(many), *factors] if many != 1 else factors)
 
     def _added(self, value: Reduce, term: Term, total: str, names: Mapping[str, str]) -> list[str]:
         if value.op is ADD:
             sign = "-=" if term.count < 0 else "+="
             return list(_assigned(total, sign, self._product(term, names)))
         (one,) = [self._operand(factor, names) for factor in term.factors]
-        return list(_assigned(total, "=", operation_text(value.op, [total, one], ())))
+        return list(_assigned(total, "=", self._applied(value.op, [total, one])))
 
     # results
 
@@ -475,47 +499,52 @@ class _Writer:
 
     # the whole
 
-    def text(self, values: Mapping[str, Sequence[Any]], derivatives: Sequence[Derivatives]) -> str:
-        """All of the file."""
+    def parts(self) -> list[str]:
+        """What the function is made of, itself the last."""
         for statement in self._statements:
             self._write(statement)
         self._write_results()
-        function = self._function
+        return [*self._definitions, *self._data(), "\n".join(self._lines())]
+
+    @property
+    def what(self) -> str:
+        """What there is to say of it in a line."""
+        count, kind = len(self._statements), " in float32" * (self._kind == "float")
+        return f"{self.name}: {count:,} statement{'s' * (count != 1)} on arrays{kind}"
+
+    def checked(self) -> Checked:
+        """What a check has to know of it."""
+        function, results, memory = self._function, self._results, self._memory
         given = [
             Given(g.name, prod(g.row), not g.row and not g.batched, g.batched)
             for g in function.groups
         ]
-        results, memory = self._results, self._memory
         places = dict(_starts(function))
-        checked = Checked(
-            *(self._name, tuple(given), places, results.numbers, results.each),
+        return Checked(
+            *(self.name, tuple(given), places, results.numbers, results.each),
             *(memory.fixed, memory.each),
         )
-        count = len(self._statements)
-        what = f"{self._name}: {count:,} statement{'s' * (count != 1)} on arrays"
-        parts = [*self._definitions, *self._data(), "\n".join(self._lines())]
-        return file_text(what, parts, checked, values, derivatives)
 
     def _data(self) -> Iterator[str]:
         """Tables and numbers that are known."""
         for values, name in self._tables.items():
             yield _data_text("int", name, [str(value) for value in values])
         for name, numbers in self._constants.items():
-            yield _data_text("double", name, [number_text(float(number)) for number in numbers])
+            yield _data_text(self._kind, name, [self._number(number) for number in numbers])
 
     def _lines(self) -> list[str]:
         """The function, after a comment that says what it takes and gives."""
         function, memory, listing = self._function, self._memory, Listing()
         batched = any(group.batched for group in function.groups)
         arguments = [
-            f"double {name}" if not g.row and not g.batched else f"const double *{name}"
+            f"{self._kind} {name}" if not g.row and not g.batched else f"const {self._kind} *{name}"
             for g, name in zip(function.groups, self._arguments, strict=True)
         ]
-        arguments += ["size_t n"] * batched + ["double *out"]
+        arguments += ["size_t n"] * batched + [f"{self._kind} *out"]
         room = memory.fixed + memory.each
-        arguments += ["double *work"] * bool(room)
+        arguments += [f"{self._kind} *work"] * bool(room)
         listing.add("/*", *(f" * {comment(line)}" for line in self._described()), " */")
-        listing.enclose(f"void {self._name}(", separated(arguments), ")", 0)
+        listing.enclose(f"void {self.name}(", separated(arguments), ")", 0)
         listing.add("{")
         body = self._listing.lines
         used = {word for line in body for word in _WORD.findall(_bare(line))}

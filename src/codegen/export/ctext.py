@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from ...errors import SpellingError
-from ...ops.record import Op
+from ...ops.record import ATOM, Op
 from ..build import Derivatives
+from ..native.words import single
 from ..scalar.layout import INDENT, packed, quoted
 
 _KEYWORDS: Final = (
@@ -24,10 +25,18 @@ _MATH: Final = (
     "fabs fdim floor fma fmax fmin fmod frexp hypot ilogb j0 j1 jn ldexp lgamma llrint llround log "
     "log10 log1p log2 logb lrint lround modf nan nearbyint nextafter nexttoward pow remainder "
     "remquo rint round scalbln scalbn signgam sin sinh sqrt tan tanh tgamma trunc y0 y1 yn "
-    "isfinite isinf isnan isnormal signbit fpclassify gamma drem significand"
+    "gamma drem significand"
 )
-_OWN: Final = "n out call arguments check widths each result at i samples difference values"
-TAKEN: Final = frozenset(f"{_KEYWORDS} {_MATH} {_OWN}".split())
+_OWN: Final = (
+    "n out call arguments check widths each result at i samples difference values memory rounding "
+    "rounded"
+)
+_GENERIC: Final = "isfinite isinf isnan isnormal signbit fpclassify"
+_FLOATS: Final = frozenset(f"{name}f" for name in _MATH.split())
+TAKEN: Final = _FLOATS.union(f"{_KEYWORDS} {_MATH} {_GENERIC} {_OWN}".split())
+
+_CALL: Final = re.compile(rf"\b({'|'.join(_MATH.split())})\(")
+_NUMBER: Final = re.compile(r"(?<![\w.])\d+\.\d*(?:e[+-]?\d+)?")
 
 _FUNCTION: Final = re.compile(r"^static \w+ (\w+)\(", re.MULTILINE)
 """The name of a function that a record brings along."""
@@ -36,17 +45,23 @@ _SAMPLES: Final = 5
 """How many samples the file's check has."""
 
 
-def number_text(number: float) -> str:
-    """A number as C has it.
+def number_text(number: float, kind: str = "double") -> str:
+    """A number as C has it, of the kind "double" or "float".
 
     >>> number_text(0.1), number_text(-2), number_text(float("-inf"))
     ('0.1', '(-2.0)', '(-INFINITY)')
+    >>> number_text(0.1, "float"), number_text(1e300, "float")
+    ('0.1f', 'INFINITY')
     """
-    if math.isnan(number):
+    near = single(number) if kind == "float" else number
+    if math.isnan(near):
         return "NAN"
-    if math.isinf(number):
-        return "INFINITY" if number > 0 else "(-INFINITY)"
-    code = repr(float(number))
+    if math.isinf(near):
+        return "INFINITY" if near > 0 else "(-INFINITY)"
+    code = repr(float(near))
+    if kind == "float":
+        texts = (repr(float(f"{near:.{digits}g}")) for digits in range(1, 10))
+        code = next(text for text in texts if single(float(text)) == near) + "f"
     return f"({code})" if code.startswith("-") else code
 
 
@@ -60,11 +75,25 @@ def comment(text: str) -> str:
     return plain.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
 
 
-def operation_text(op: Op, operands: Sequence[str], statics: Sequence[float]) -> str:
-    """An operation on what is written; a `SpellingError` where its record has no notation for C."""
+def operation_text(
+    op: Op, operands: Sequence[str], statics: Sequence[float], kind: str = "double"
+) -> str:
+    """An operation on what is written; a `SpellingError` where its record has no notation for C.
+
+    In "float" numbers and libm's functions are those of float; functions that come along compute in
+    double, since their coefficients are made for that, and are rounded once.
+    """
     form = op.spelling("c", tuple(statics))
-    values = zip(op.statics, statics, strict=True)
-    return form.template.format(*operands, **{name: number_text(value) for name, value in values})
+    template, single = form.template, kind == "float" and form.define is None
+    if single:
+        template = _NUMBER.sub(r"\g<0>f", _CALL.sub(r"\1f(", template))
+    elif kind == "float":
+        template = f"(float){template}" if form.binds == ATOM else f"(float)({template})"
+    written = {
+        name: number_text(value, "float" if single else "double")
+        for name, value in zip(op.statics, statics, strict=True)
+    }
+    return template.format(*operands, **written)
 
 
 def definitions_of(used: Iterable[tuple[Op, tuple[float, ...]]]) -> Iterator[str]:
@@ -117,6 +146,7 @@ class Checked:
     places   of each output, by the way to it, the place among the results where it begins
     numbers  how many results there are, and `stacked` how many more for each sample
     fixed    how many numbers of memory it needs, and `each` how many more for each sample
+    rounded  the name of what computes the same in float32, where that is what the file is for
     """
 
     function: str
@@ -126,6 +156,7 @@ class Checked:
     stacked: int
     fixed: int = 0
     each: int = 0
+    rounded: str = ""
 
 
 def file_text(
@@ -134,17 +165,29 @@ def file_text(
     checked: Checked,
     values: Mapping[str, Sequence[Any]],
     derivatives: Sequence[Derivatives],
+    compared: Sequence[str] = (),
 ) -> str:
-    """A whole file: its head, what it is made of, and the check of its gradients."""
+    """A whole file: its head, what it is made of, and the check of its gradients.
+
+    compared  what only the check needs
+    """
     head = (
         f"/* {what}, generated by wengert.\n\n"
         "   C99 and libm: cc -std=c99 -O2 -ffp-contract=off this.c -lm\n"
         "   Run, it compares its gradients with differences and answers 0 where they agree;\n"
         "   compiled with -DWENGERT_LIBRARY it has no main. */"
     )
+    if checked.rounded:
+        head = head.replace(
+            "its gradients with differences and answers 0 where they agree",
+            "itself with the same in float64, and the gradients of that\n   with differences, and "
+            "answers 0 where they agree",
+        )
     includes = "#include <math.h>\n#include <stddef.h>\n#include <stdio.h>"
     check = "\n".join(_checking(checked, values, derivatives))
-    whole = [part.strip("\n") for part in (head, includes, *parts, check)]
+    made = [*compared, check]
+    made[0] = f"#ifndef WENGERT_LIBRARY\n{made[0]}"
+    whole = [part.strip("\n") for part in (head, includes, *parts, *made)]
     return "\n\n".join(whole) + "\n"
 
 
@@ -170,8 +213,8 @@ static double check(double *values, size_t count, size_t output, size_t gradient
         low = result[output];
         values[i] = kept;
         off = fabs((high - low) / (2.0 * step) - wanted) / largest;
-        if (!(off < INFINITY)) {
-            return INFINITY;
+        if (!isfinite(off)) {
+            return HUGE_VAL;
         }
         worst = fmax(worst, off);
     }
@@ -191,7 +234,6 @@ def _checking(
         first = at.get(known.gradient, at.get((*known.gradient, 0)))
         if first is not None and known.output in at and checked.groups[number].width:
             gradients.append((known, number, first, at[known.output]))
-    yield "#ifndef WENGERT_LIBRARY"
     given = []
     for number, group in enumerate(checked.groups):
         table = _numbers(values.get(group.name, ()), group, number)
@@ -213,13 +255,16 @@ def _checking(
     if gradients:
         yield _CHECK
         yield ""
+    total = checked.numbers + _SAMPLES * checked.stacked
+    if checked.rounded:
+        yield from _rounding(checked, given, total)
     yield "int main(void)"
     yield "{"
-    yield f"    static double result[{checked.numbers + _SAMPLES * checked.stacked}];"
-    if gradients:
+    yield f"    static double result[{total}];"
+    if gradients or checked.rounded:
         yield "    int wrong = 0;"
         yield "    double worst;"
-    else:
+    if not gradients:
         yield "    call(result);"
         yield '    printf("no gradients to check\\n");'
     for known, number, first, output in gradients:
@@ -228,9 +273,53 @@ def _checking(
         yield f"    worst = check(values{number}, {count}, {output}, {first}, result);"
         yield f'    printf("{name.replace("%", "%%")}: {count:,} numbers, off by %.1e\\n", worst);'
         yield "    wrong |= !(worst < 1e-6);"
-    yield "    return wrong;" if gradients else "    return 0;"
+    if checked.rounded:
+        yield "    worst = rounding(result);"
+        yield f'    printf("float32: {total:,} numbers, off by %.1e\\n", worst);'
+        yield "    wrong |= !(worst < 1e-3);"
+    yield "    return wrong;" if gradients or checked.rounded else "    return 0;"
     yield "}"
     yield "#endif"
+
+
+def _rounding(checked: Checked, given: Sequence[str], count: int) -> Iterator[str]:
+    """A function of C that says how far what is computed in float32 is from float64."""
+    yield "/* The largest difference of the numbers in float32, beside them or 1. */"
+    yield "static double rounding(double *result)"
+    yield "{"
+    yield f"    static float rounded[{count}];"
+    copies, passed = [], []
+    for number, (group, name) in enumerate(zip(checked.groups, given, strict=False)):
+        width = group.width * (_SAMPLES if group.batched else 1)
+        if group.alone:
+            passed.append(f"(float){name}")
+            continue
+        yield f"    static float single{number}[{max(1, width)}];"
+        passed.append(f"single{number}")
+        copies.append((number, width))
+    passed += [one for one in given[len(checked.groups) :] if one not in ("result", "memory")]
+    passed.append("rounded")
+    if "memory" in given:
+        yield f"    static float work[{checked.fixed + checked.each * _SAMPLES}];"
+        passed.append("work")
+    yield "    double worst = 0.0;"
+    for number, width in copies:
+        if width:
+            yield f"    for (size_t i = 0; i < {width}; i++) {{"
+            yield f"        single{number}[i] = (float)values{number}[i];"
+            yield "    }"
+    yield "    call(result);"
+    yield f"    {checked.rounded}({', '.join(passed)});"
+    yield f"    for (size_t i = 0; i < {count}; i++) {{"
+    yield "        const double one = (double)rounded[i], other = result[i];"
+    yield "        if (one != other && (one == one || other == other)) {"
+    yield "            const double off = fabs(one - other) / fmax(1.0, fabs(other));"
+    yield "            worst = isfinite(off) ? fmax(worst, off) : HUGE_VAL;"
+    yield "        }"
+    yield "    }"
+    yield "    return worst;"
+    yield "}"
+    yield ""
 
 
 def _numbers(carried: Sequence[Any], group: Given, number: int) -> list[float]:

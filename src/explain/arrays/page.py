@@ -44,7 +44,7 @@ def html(asked: str, steps: Sequence[ArrayStep], judgements: Sequence[Judged]) -
 <style>{style}</style>
 </head>
 <body class="arrays">
-<header><h1>{escape(asked)}</h1>
+<header><h1>{inline_html((asked,))}</h1>
 <p class="note">{escape(notation(steps))}</p></header>
 <main>
 <section class="walk" aria-label="The steps">

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from ...arrays.roll import Rolled
@@ -147,13 +147,21 @@ def explain_arrays(
         )
     numbers = {graph.labels[n]: given.get(n, graph.value(n)) for n in leaves}
     program = program_of(graph, root, [graph[n] for n in chosen])
+    before = {graph.labels[n]: number for n, number in given.items()}
+    again = partial(_arrays_again, graph, root, asked, before, elements)
+    return ArrayWalkthrough(program, None if missing else numbers, partial(elements, at), again)
 
-    def again(values: Mapping[Any, Any]) -> ArrayWalkthrough:
-        before = {graph.labels[n]: number for n, number in given.items()}
-        named = {graph.labels[n]: x for n, x in given_values(graph, values).items()}
-        return explain_arrays(graph, root, asked, before | named, elements)
 
-    return ArrayWalkthrough(program, None if missing else numbers, lambda: elements(at), again)
+def _arrays_again(
+    graph: Graph,
+    root: int,
+    asked: Sequence[Any],
+    before: Mapping[str, Any],
+    elements: Callable[[Mapping[Any, Any] | None], Walkthrough],
+    values: Mapping[Any, Any],
+) -> ArrayWalkthrough:
+    named = {graph.labels[n]: x for n, x in given_values(graph, values).items()}
+    return explain_arrays(graph, root, asked, {**before, **named}, elements)
 
 
 def _leaf(graph: Graph, leaves: Sequence[int], leaf: Any) -> int:
@@ -197,8 +205,15 @@ def explain_rolled(
                 "that of its array"
             )
     program = program_of(graph, output.id, [graph[graph.leaves[name]] for name in chosen])
+    again = partial(_rolled_again, rolled, asked, at or {}, elements)
+    return ArrayWalkthrough(program, given, partial(elements, output, chosen, given), again)
 
-    def again(values: Mapping[Any, Any]) -> ArrayWalkthrough:
-        return explain_rolled(rolled, asked, {**(at or {}), **values}, elements)
 
-    return ArrayWalkthrough(program, given, lambda: elements(output, chosen, given), again)
+def _rolled_again(
+    rolled: Rolled,
+    asked: Sequence[Any],
+    before: Mapping[Any, Any],
+    elements: Callable[[Expr, list[str] | None, Mapping[Any, Any] | None], Walkthrough],
+    values: Mapping[Any, Any],
+) -> ArrayWalkthrough:
+    return explain_rolled(rolled, asked, {**before, **values}, elements)

@@ -82,19 +82,20 @@ def words(kind: Kind) -> dict[str, Any]:
     """What the page says of an operation: formulas with places for names and for numbers.
 
     A place for the name of operand 0 is `<i data-o="0">`, for its number `<i data-x="0">`; with
-    data-b a negative one stands in brackets. The result comes after the last operand.
+    data-b a negative one stands in brackets. The result comes after the last operand. In "text",
+    without markup, the place for a name is {0}.
     """
     op, statics = kind
     graph = Graph()
     leaves = [graph.input(f"x{i}") for i in range(op.arity)]
     out = op(*leaves, *statics)
     places = [*range(op.arity), op.arity]
-    names = {i: Written(Part("x"), Part("x"), Part(slot(f"o{i}"))) for i in places}
+    names = {i: Written(Part(f"{{{i}}}"), Part("x"), Part(slot(f"o{i}"))) for i in places}
     numbers = {i: Written(Part("0", SUM), Part("0", SUM), Part(slot(f"x{i}"), SUM)) for i in places}
 
-    def said(stops: dict[int, Written]) -> str:
+    def said(stops: dict[int, Written]) -> Written:
         nodes = {leaf.id: stops[i] for i, leaf in enumerate(leaves)}
-        return _html(write(graph, out.id, nodes, inside=True))
+        return write(graph, out.id, nodes, inside=True)
 
     def slope(position: int, stops: dict[int, Written]) -> str:
         operands = [stops[i] for i in range(op.arity)]
@@ -104,8 +105,9 @@ def words(kind: Kind) -> dict[str, Any]:
         "name": op.name,
         "prose": op.prose,
         "sentence": op.sentence,
-        "formula": said(names),
-        "numbers": said(numbers),
+        "text": said(names).text,
+        "formula": _html(said(names)),
+        "numbers": _html(said(numbers)),
         "local": [slope(i, names) for i in range(op.arity)],
         "localNumbers": [slope(i, numbers) for i in range(op.arity)],
         "passes": [rule is not None for rule in op.vjp],

@@ -11,6 +11,8 @@
   const [values, slopes] = [new Float64Array(count), new Float64Array(count)];
   const [locals, shares] = [new Array(count), new Array(count)];
   for (const group of groups) group.leaves = group.arrays.flatMap(([, list]) => list);
+  // What a typed answer may name: nodes, and their derivatives with a d in front.
+  DATA.names = Object.fromEntries(names.flatMap((name, i) => [[`d${name}`, count + i], [name, i]]));
   const row = new Map(DATA.ids.map((id, i) => [id, i]));
   const readers = Array.from({ length: count }, () => []);
   operands.forEach((list, node) => {
@@ -19,9 +21,12 @@
   const open = new Set();
   let picture = null;
   let steps = [];
+  let [nodes, edges] = [[], []];
   let at = 0;
   let zoom = 1;
   let whole = true;
+  // Whether the reader has chosen how much is seen.
+  let held = false;
 
   // -- computing --------------------------------------------------------------------------------
 
@@ -59,6 +64,10 @@
 
   const safe = (text) =>
     text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+  // Names in plain words with their numbers below the line, as formulas have them.
+  const lowered = (text) =>
+    text.replace(/(?<![\w.'"`])(\p{L}+)_?(\d+(?:_\d+)*)(?![\w'"`(]|\.\d)/gu, (_, stem, digits) =>
+      stem + digits.replace(/_/g, ",").replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[d]));
   const math = (...parts) => `<math>${parts.join("")}</math>`;
   const sign = (text) => `<mo>${text}</mo>`;
 
@@ -104,13 +113,71 @@
     return some.join("") + (more > 1 ? para(`… and ${more.toLocaleString("en")} more, alike.`, "dim") : "");
   }
 
+  // How many paths lead from the output to each node.
+  let ways = null;
+  function waysTo(node) {
+    if (!ways) {
+      ways = new Float64Array(count);
+      ways[root] = 1;
+      for (let reader = count - 1; reader >= 0; reader--) {
+        if (kinds[reader] < 0 || !DATA.wanted[reader]) continue;
+        operands[reader].forEach((operand, i) => passes(reader, i) && (ways[operand] += ways[reader]));
+      }
+    }
+    return ways[node];
+  }
+
+  function pathsTo(node) {
+    const number = waysTo(node);
+    const much = number < 1e6 ? number.toLocaleString("en") : `about ${shown(number, 2)}`;
+    return number === 1 ? "One path leads to it" : `${much} paths lead to it; what they multiply to is added`;
+  }
+
+  // -- predicting -------------------------------------------------------------------------------
+
+  const answered = new Set();
+  const asks = (key) => one("predict").checked && !answered.has(key);
+
+  // A question that is not answered yet, in the place of the number that it asks for.
+  const question = (key, prompt) =>
+    `<form class="question" data-key="${key}"><p>${prompt}</p><input type="text" autocomplete="off" aria-label="Your answer">` +
+    ' <button type="submit">Check</button> <button type="button" class="reveal">Show</button><p role="status"></p></form>';
+
+  function answer(form) {
+    const [kind, node, position] = form.dataset.key.split("-");
+    const right = kind === "forward" ? values[node] : shares[node][position];
+    const said = form.querySelector("[role=status]");
+    let found;
+    try {
+      found = readFormula(form.querySelector("input").value).run([...values, ...slopes]);
+    } catch (error) {
+      said.textContent = `That cannot be read: ${error.message}`;
+      return;
+    }
+    const near = (a, b) => Math.abs(a - b) <= 0.005 * Math.abs(b) + 1e-9;
+    const hint = kind === "forward" ? "put the numbers in" : `upstream × local; ${DATA.words[kinds[node]].sentence}`;
+    if (near(found, right)) reveal(form);
+    else said.textContent = `${near(-found, right) ? "Right but for the sign" : "Not that"}. Hint: ${hint}`;
+  }
+
+  function reveal(form) {
+    answered.add(form.dataset.key);
+    renew();
+    one("heading").focus({ preventScroll: true });
+  }
+
   function forwardNode(node) {
     const words = DATA.words[kinds[node]];
     const to = readers[node].filter(([reader]) => reader !== node).map(([reader]) => link(reader));
     const unique = [...new Set(to)];
     const used = unique.length > 6 ? `${unique.slice(0, 6).join(", ")} and ${unique.length - 6} more` : unique.join(", ");
+    const key = `forward-${node}`;
+    const sides = [math(named(names[node])), filled(words.formula, node)];
+    const told = asks(key)
+      ? question(key, `${chain(...sides, filled(words.numbers, node))} ${math(sign("="))} ?`)
+      : para(chain(...sides, filled(words.numbers, node), math(digits(values[node]))), "formula");
     return (
-      para(chain(math(named(names[node])), filled(words.formula, node), filled(words.numbers, node), math(digits(values[node]))), "formula") +
+      told +
       para(`Operands: ${[...new Set(operands[node])].map(link).join(", ")}. ` + (used ? `Used by ${used}.` : "It is the output."))
     );
   }
@@ -128,13 +195,21 @@
             ? para(`${from.length} shares arrived, and are added:`) + list(from.slice(0, 12)) +
               (from.length > 12 ? para(`… and ${from.length - 12} more.`, "dim") : "")
             : para("Nothing can reach it, so its derivative is 0.");
-    if (leaf) return text + para("It is a leaf: this is its derivative.");
+    if (leaf) return text + para(`It is a leaf: this is its derivative. ${pathsTo(node)}.`);
     const words = DATA.words[kinds[node]];
     text += para(`${math(named(names[node]), sign("="))}${filled(words.formula, node)}: ${safe(words.sentence)}.`);
     const parts = operands[node].flatMap((operand, position) => {
       if (!passes(node, position)) return [];
       const local = locals[node][1 + position];
       const dead = local === 0 ? " blocked" : "";
+      const key = `backward-${node}-${position}`;
+      if (asks(key)) {
+        const asked = question(key, `What does ${math(named(names[node]))} pass to ${math(named(names[operand]))}?`);
+        return [
+          `<div class="pass"><h3>To ${back(operand)}</h3><dl>` +
+            `<div><dt>local derivative</dt><dd>${chain(filled(words.local[position], node), filled(words.localNumbers[position], node))}</dd></div></dl>${asked}</div>`,
+        ];
+      }
       return [
         `<div class="pass${dead}"><h3>To ${back(operand)}</h3><dl>` +
           `<div><dt>local derivative</dt><dd>${chain(filled(words.local[position], node), filled(words.localNumbers[position], node), math(digits(local)))}</dd></div>` +
@@ -199,23 +274,29 @@
     );
   }
 
+  // What is computed outside all groups, such as a loss; index notation where that is much.
+  function apart() {
+    const nodes = kinds.flatMap((kind, node) => (kind >= 0 && DATA.inside[node] < 0 ? [node] : []));
+    if (nodes.length > 6) return list(DATA.loss.slice(0, 8));
+    return list(nodes.map((node) => chain(math(named(names[node])), filled(DATA.words[kinds[node]].formula, node))));
+  }
+
   const unitNode = (unit) => (unit[0] === "n" ? Number(unit.slice(1)) : -1);
 
   // A step's title and its words, both HTML.
   function worded({ kind, unit }) {
     const node = unit ? unitNode(unit) : -1;
     const group = unit && node < 0 ? Number(unit.slice(1)) : -1;
-    const title = group >= 0 ? safe(groups[group].title) : "";
+    const title = group >= 0 ? safe(lowered(groups[group].title)) : "";
     if (kind === "question") {
       const tried = DATA.tried ? para("No values were given: the leaves start at random numbers.") : "";
-      const loss = DATA.loss[0].length ? list(DATA.loss[0].slice(0, 8)) : "";
-      return ["The question", para(safe(DATA.question)) + tried + para(safe(DATA.why)) + loss +
+      return ["The question", para(safe(lowered(DATA.question))) + tried + para(safe(DATA.why)) + apart() +
         para("Next goes from box to box. A box with a double frame opens where it stands, and its inside becomes steps too.", "dim")];
     }
     if (kind === "forward") {
-      return group >= 0 ? [`${title}, forward`, groupWords(group, false)] : [math(named(names[node]), sign("="), digits(values[node])), forwardNode(node)];
+      return group >= 0 ? [`${title}, forward`, groupWords(group, false)] : [asks(`forward-${node}`) ? math(named(names[node])) : math(named(names[node]), sign("="), digits(values[node])), forwardNode(node)];
     }
-    if (kind === "seed") return [math(derivative(root), sign("="), "<mn>1</mn>"), para(`${math(named(names[root]))} changes exactly as much as itself: the backward pass starts from 1.`) + list(DATA.loss[1].slice(0, 8))];
+    if (kind === "seed") return [math(derivative(root), sign("="), "<mn>1</mn>"), para(`${math(named(names[root]))} changes exactly as much as itself: the backward pass starts from 1.`)];
     if (kind === "backward") {
       return group >= 0 ? [`${title}, backward`, groupWords(group, true)] : [math(derivative(node), sign("="), digits(slopes[node])), backwardNode(node)];
     }
@@ -245,7 +326,7 @@
   };
 
   function arrange() {
-    picture = LAYOUT.all(open);
+    [picture, zoom, whole] = chosen();
     const { order } = picture;
     const ahead = order.filter(computed).map((unit) => ({ kind: "forward", unit }));
     const behind = [...order].reverse().filter(wanted).map((unit) => ({ kind: "backward", unit }));
@@ -269,6 +350,7 @@
     one("place").textContent = `step ${at + 1} of ${steps.length}`;
     one("status").textContent = `Step ${at + 1} of ${steps.length}, ${PARTS[step.kind]}: ${one("heading").textContent}`;
     sliders(step);
+    light(step);
     if (!whole) center();
     if (move && location.protocol !== "about:") history.replaceState(null, "", `#${idOf(step)}`);
   }
@@ -279,6 +361,19 @@
     one("step").innerHTML = `<p class="part" id="part">${PARTS[steps[at].kind]}</p><h2 id="heading" aria-labelledby="part heading" tabindex="-1">${title}</h2>${words}`;
     markGraph();
     if (steps[at].kind === "update") curve();
+  }
+
+  // Marks the line of code that computes the number of a step.
+  function light(step) {
+    document.querySelector(".line.lit")?.classList.remove("lit");
+    const [line, said] = DATA.lines[idOf(step).slice("step-".length)] ?? [];
+    one("line-note").hidden = !said;
+    one("line-note").textContent = said ?? "";
+    if (!line) return;
+    const lit = one(`line-${line}`);
+    lit.classList.add("lit");
+    const pre = lit.closest("pre");
+    pre.scrollTop = lit.offsetTop - pre.offsetTop - pre.clientHeight / 2;
   }
 
   // Opens what a node is inside of, and goes to its step.
@@ -320,7 +415,6 @@
     }));
     if (index < 0 && open.has(g)) index = steps.findIndex((step) => step.kind === here.kind && units.has(step.unit));
     if (index < 0) index = steps.findIndex((step) => step.kind === here.kind && step.unit === `g${g}`);
-    fit();
     show(index < 0 ? Math.min(at, steps.length - 1) : index);
   }
 
@@ -331,7 +425,7 @@
 
   // -- the picture ------------------------------------------------------------------------------
 
-  const text = (x, y, kind, content) => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" class="${kind}">${safe(content)}</text>`;
+  const text = (x, y, kind, content) => `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" class="${kind}">${safe(lowered(content))}</text>`;
   const cut = (content, length) => (content.length > length ? `${content.slice(0, length - 1)}…` : content);
 
   function drawGraph() {
@@ -349,13 +443,14 @@
     const frames = [];
     const drawn = [];
     for (const [unit, box] of boxes) (box.open ? frames : drawn).push(boxed(unit, box));
-    const edges = [...counts].map(([key, number]) => edge(...key.split(" "), number));
+    const lines = [...counts].map(([key, number]) => edge(...key.split(" "), number));
     const svg = one("graph");
     svg.setAttribute("viewBox", `0 0 ${width.toFixed(0)} ${height.toFixed(0)}`);
     svg.innerHTML =
       '<defs><marker id="arrow" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto-start-reverse" markerUnits="userSpaceOnUse"><path d="M0 1L10 5L0 9z" class="tip"/></marker>' +
       '<marker id="back" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="11" markerHeight="11" orient="auto-start-reverse" markerUnits="userSpaceOnUse"><path d="M0 1L10 5L0 9z" class="back-tip"/></marker></defs>' +
-      frames.join("") + edges.join("") + drawn.join("");
+      frames.join("") + lines.join("") + drawn.join("");
+    look();
     scale();
   }
 
@@ -386,46 +481,76 @@
     );
   }
 
+  // The name, and what it is computed by where that is short.
   function nodeTitle(node) {
-    const words = kinds[node] >= 0 ? DATA.words[kinds[node]].prose : "";
-    return words ? `${names[node]}: ${words}` : names[node];
+    if (kinds[node] < 0) return names[node];
+    const { text, prose } = DATA.words[kinds[node]];
+    const formula = text.replace(/\{(\d+)\}/g, (_, i) => names[operands[node][i] ?? node]);
+    const whole = `${names[node]} = ${formula}`;
+    return whole.length <= 24 ? whole : `${names[node]}: ${prose}`;
   }
 
   function edge(from, to, number) {
     const [a, b] = [picture.boxes.get(from), picture.boxes.get(to)];
-    const [x1, y1, x2, y2] = [a.x + a.width, a.y + a.height / 2, b.x, b.y + b.height / 2];
-    const bend = Math.max(24, Math.abs(x2 - x1) / 2);
-    const d = `M${x1.toFixed(1)} ${y1.toFixed(1)}C${(x1 + bend).toFixed(1)} ${y1.toFixed(1)} ${(x2 - bend).toFixed(1)} ${y2.toFixed(1)} ${x2.toFixed(1)} ${y2.toFixed(1)}`;
+    const { down } = picture;
+    const [x1, y1] = down ? [a.x + a.width / 2, a.y + a.height] : [a.x + a.width, a.y + a.height / 2];
+    const [x2, y2] = down ? [b.x + b.width / 2, b.y] : [b.x, b.y + b.height / 2];
+    const bend = Math.max(down ? 16 : 24, Math.abs(down ? y2 - y1 : x2 - x1) / 2);
+    const [right, below] = down ? [0, bend] : [bend, 0];
+    const curve = [[x1, y1], [x1 + right, y1 + below], [x2 - right, y2 - below], [x2, y2]];
+    const [start, ...rest] = curve.map((point) => point.map((x) => x.toFixed(1)).join(" "));
+    const d = `M${start}C${rest.join(" ")}`;
     const many = number > 1 && picture.boxes.size < 60 ? text((x1 + x2) / 2, (y1 + y2) / 2 - 4, "local", number.toLocaleString("en")) : "";
     return `<g class="edge" data-from="${from}" data-to="${to}"><path d="${d}" class="line" marker-end="url(#arrow)"/><path d="${d}" class="back" marker-start="url(#back)"/>${many}</g>`;
+  }
+
+  // What shows something in the picture, found once for each picture.
+  function look() {
+    const svg = one("graph");
+    const places = {};
+    ["forward", "backward", "seed"].forEach((kind) => {
+      places[kind] = new Map(steps.flatMap((step, i) => (step.kind === kind ? [[step.unit, i]] : [])));
+    });
+    const known = (name) => ({
+      ahead: computed(name) ? places.forward.get(name) : 0,
+      behind: Math.min(places.backward.get(name) ?? steps.length - 1, places.seed.get(name) ?? Infinity),
+    });
+    nodes = [...svg.querySelectorAll(".node")].map((part) => ({
+      part,
+      name: part.dataset.unit,
+      ...known(part.dataset.unit),
+      value: part.querySelector(".number.value, .span"),
+      slope: part.querySelector(".number.derived"),
+      now: {},
+    }));
+    edges = [...svg.querySelectorAll(".edge")];
+  }
+
+  // Only what changes is touched: a browser places all words of a picture anew otherwise.
+  function put(entry, part, now) {
+    if (!entry[part] || Object.is(entry.now[part], now)) return;
+    entry.now[part] = now;
+    entry[part].textContent = typeof now === "number" ? shown(now) : now;
   }
 
   // What is known at this step, and what it is about.
   function markGraph() {
     const { kind, unit } = steps[at];
-    const svg = one("graph");
-    const seen = { forward: new Set(), backward: new Set() };
-    steps.slice(0, at + 1).forEach((step) => {
-      if (step.kind === "seed") seen.backward.add(step.unit);
-      else if (step.unit) seen[step.kind].add(step.unit);
-    });
-    if (at === steps.length - 1) for (const name of picture.order) seen.backward.add(name);
-    for (const part of svg.querySelectorAll(".node")) {
-      const name = part.dataset.unit;
+    for (const entry of nodes) {
+      const { part, name, ahead, behind } = entry;
       const node = unitNode(name);
-      const [ahead, behind] = [seen.forward.has(name) || !computed(name), seen.backward.has(name)];
       if (node >= 0) {
-        part.querySelector(".number.value").textContent = ahead ? shown(values[node]) : "—";
-        const slope = part.querySelector(".number.derived");
-        if (slope) slope.textContent = behind ? shown(slopes[node]) : "—";
+        const asked = kind === "forward" && name === unit && asks(`forward-${node}`);
+        put(entry, "value", asked ? "?" : at >= ahead ? values[node] : "—");
+        put(entry, "slope", at >= behind ? slopes[node] : "—");
       } else {
         const { ends } = groups[Number(name.slice(1))];
-        part.querySelector(".span").textContent = behind ? `∂ ${range(ends, slopes)}` : ahead ? range(ends, values) : "—";
+        put(entry, "value", at >= behind ? `∂ ${range(ends, slopes)}` : at >= ahead ? range(ends, values) : "—");
       }
       part.classList.toggle("current", name === unit);
       part.classList.toggle("turn", name === unit && kind !== "forward");
     }
-    for (const part of svg.querySelectorAll(".edge")) {
+    for (const part of edges) {
       part.classList.toggle("feeds", kind === "forward" && part.dataset.to === unit);
       part.classList.toggle("current", kind === "backward" && part.dataset.to === unit);
     }
@@ -439,13 +564,19 @@
 
   const SMALLEST = 0.6;
 
-  // The whole picture where it can be read so, else the surroundings of the step.
-  function fit() {
+  // How large the whole of a picture can be shown.
+  function largest({ width, height }) {
     const view = one("graph").closest(".scroll");
-    const all = Math.min(view.clientWidth / picture.width, Math.max(320, innerHeight * 0.7) / picture.height, 1.2);
-    whole = all >= SMALLEST;
-    zoom = whole ? all : 0.85;
-    scale();
+    return Math.min(view.clientWidth / width, Math.max(320, innerHeight * 0.7) / height, 1.2);
+  }
+
+  // From left to right, or down where that is seen larger; whole where it can be read so, else the
+  // surroundings of the step.
+  function chosen() {
+    const [across, down] = [false, true].map((way) => LAYOUT.all(open, way));
+    const best = largest(down) > 1.2 * largest(across) ? down : across;
+    const all = largest(best);
+    return [best, all < SMALLEST ? 0.85 : all, all >= SMALLEST];
   }
 
   function scale() {
@@ -457,14 +588,14 @@
   function center() {
     const box = picture.boxes.get(steps[at].unit);
     const view = one("graph").closest(".scroll");
-    if (!box) return;
+    if (!box) return view.scrollTo(0, 0);
     view.scrollLeft = zoom * (box.x + box.width / 2) - view.clientWidth / 2;
     view.scrollTop = zoom * (box.y + box.height / 2) - view.clientHeight / 2;
   }
 
   function zoomBy(factor) {
     zoom = Math.max(0.05, Math.min(3, zoom * factor));
-    whole = false;
+    [whole, held] = [false, true];
     scale();
     center();
   }
@@ -489,7 +620,7 @@
       const reach = Math.max(2, 2 * Math.abs(middle));
       const name = safe(names[leaf]);
       return (
-        `<div class="leaf"><label for="slider-${leaf}">${name}</label><input type="range" id="slider-${leaf}" data-leaf="${leaf}" min="${middle - reach}" max="${middle + reach}" step="any" value="${value}">` +
+        `<div class="leaf"><label for="slider-${leaf}">${safe(lowered(names[leaf]))}</label><input type="range" id="slider-${leaf}" data-leaf="${leaf}" min="${middle - reach}" max="${middle + reach}" step="any" value="${value}">` +
         `<input type="number" data-leaf="${leaf}" step="any" value="${value}" aria-label="${name} as a number"></div>`
       );
     });
@@ -638,7 +769,7 @@
       arrange();
       show(Math.max(0, steps.findIndex((step) => step.unit === unit)));
     }
-    whole = false;
+    [whole, held] = [false, true];
     if (zoom < SMALLEST) zoom = 0.85;
     scale();
     center();
@@ -673,13 +804,12 @@
     one("previous").addEventListener("click", () => show(at - 1));
     one("next").addEventListener("click", () => show(at + 1));
     one("whole").addEventListener("click", () => {
-      const view = one("graph").closest(".scroll");
-      whole = true;
-      zoom = Math.min(view.clientWidth / picture.width, Math.max(320, innerHeight * 0.7) / picture.height, 1.2);
+      [whole, held] = [true, false];
+      zoom = largest(picture);
       scale();
     });
     one("here").addEventListener("click", () => {
-      whole = false;
+      [whole, held] = [false, true];
       zoom = Math.max(zoom, 0.85);
       scale();
       center();
@@ -689,11 +819,15 @@
     one("close").addEventListener("click", () => {
       open.clear();
       arrange();
-      fit();
       show(at);
     });
     addEventListener("hashchange", () => go(location.hash));
-    addEventListener("resize", () => whole && fit());
+    addEventListener("resize", () => {
+      if (held) return;
+      arrange();
+      markGraph();
+      if (!whole) center();
+    });
     document.addEventListener("keydown", (event) => {
       const box = event.target.closest?.("#graph [data-unit]");
       if (box && (event.key === "Enter" || event.key === " ")) {
@@ -716,7 +850,16 @@
       if (event.target.matches(".train")) train(Number(event.target.dataset.steps));
       if (event.target.matches("#again, #reset")) restore();
       if (event.target.id === "judge") judge();
+      if (event.target.matches(".reveal")) reveal(event.target.form);
       if (!event.target.closest(".finder")) opened(false);
+    });
+    one("predict").addEventListener("change", () => {
+      answered.clear();
+      show(at);
+    });
+    one("step").addEventListener("submit", (event) => {
+      event.preventDefault();
+      answer(event.target);
     });
     one("sliders").addEventListener("input", moved);
     one("sliders").addEventListener("submit", (event) => event.preventDefault());
@@ -741,7 +884,6 @@
   addEventListener("beforeprint", () => (one("all").open = true));
   compute();
   arrange();
-  fit();
   listen();
   if (!go(location.hash)) show(0, false);
 })();

@@ -1,9 +1,9 @@
 "use strict";
 // Where boxes go. A unit is a node or a group, by a text such as "n3" or "g0". A group that is open
-// holds the layout of what is inside it; ranks run from left to right, by the longest path back from
-// what reads a unit.
+// holds the layout of what is inside it; ranks run from left to right, or down, by the longest path
+// back from what reads a unit.
 const LAYOUT = (() => {
-  const [BOX, LEAF, TALL, GAP, STRIDE, HEAD, ROOM] = [184, 128, 56, 12, 64, 26, 14];
+  const [BOX, LEAF, TALL, GAP, STRIDE, FALL, HEAD, ROOM] = [184, 128, 56, 12, 64, 40, 26, 14];
 
   // For each node the groups it is inside, the outermost first.
   const chains = DATA.inside.map((group) => {
@@ -23,7 +23,7 @@ const LAYOUT = (() => {
   }
 
   // The units of a container with their places, relative to it.
-  function inside(nodes, depth, open) {
+  function inside(nodes, depth, open, down) {
     const members = new Map();
     for (const node of nodes) {
       const unit = unitIn(node, depth);
@@ -61,29 +61,33 @@ const LAYOUT = (() => {
       rank.set(unit, Math.min(0, ...readers.get(unit).map((reader) => rank.get(reader) - 1)));
     }
     const first = Math.min(...rank.values());
-    const columns = [];
-    const placed = [];
+    const rows = [];
     for (const unit of order) {
       const group = Number(unit.slice(1));
       const opened = unit[0] === "g" && open.has(group);
-      const inner = opened ? inside(members.get(unit), depth + 1, open) : null;
+      const inner = opened ? inside(members.get(unit), depth + 1, open, down) : null;
       const [width, height] = size(unit, inner);
-      const column = (columns[rank.get(unit) - first] ??= { width: 0, height: 0, units: [] });
-      column.width = Math.max(column.width, width);
-      column.units.push({ unit, width, height, inner, nodes: members.get(unit) });
-      column.height += height + GAP;
+      const [along, across] = down ? [height, width] : [width, height];
+      const row = (rows[rank.get(unit) - first] ??= { along: 0, across: -GAP, units: [] });
+      row.along = Math.max(row.along, along);
+      row.across += across + GAP;
+      row.units.push({ unit, width, height, along, across, inner });
     }
-    const height = Math.max(...columns.map((column) => column.height - GAP));
-    let x = 0;
-    for (const column of columns) {
-      let y = (height - column.height + GAP) / 2;
-      for (const item of column.units) {
-        placed.push({ ...item, x: x + (column.width - item.width) / 2, y });
-        y += item.height + GAP;
+    const widest = Math.max(...rows.map((row) => row.across));
+    const placed = [];
+    let from = 0;
+    for (const row of rows) {
+      let beside = (widest - row.across) / 2;
+      for (const item of row.units) {
+        const middle = from + (row.along - item.along) / 2;
+        placed.push({ ...item, ...(down ? { x: beside, y: middle } : { x: middle, y: beside }) });
+        beside += item.across + GAP;
       }
-      x += column.width + STRIDE;
+      from += row.along + (down ? FALL : STRIDE);
     }
-    return { width: x - STRIDE, height, units: placed, order };
+    const length = from - (down ? FALL : STRIDE);
+    const [width, height] = down ? [widest, length] : [length, widest];
+    return { width, height, units: placed, order };
   }
 
   // All visible units with absolute places, open groups before what is in them, and their order.
@@ -98,12 +102,12 @@ const LAYOUT = (() => {
     }
   }
 
-  function all(open) {
+  function all(open, down) {
     const nodes = DATA.kinds.flatMap((kind, node) => (kind === -2 ? [] : [node]));
-    const inner = inside(nodes, 0, open);
+    const inner = inside(nodes, 0, open, down);
     const [boxes, order] = [new Map(), []];
     flat(inner, ROOM, ROOM, boxes, order);
-    return { boxes, order, width: inner.width + 2 * ROOM, height: inner.height + 2 * ROOM };
+    return { boxes, order, down, width: inner.width + 2 * ROOM, height: inner.height + 2 * ROOM };
   }
 
   // The outermost unit that stands for a node while some groups are open.

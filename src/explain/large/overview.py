@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from ...arrays.homes import name_and_place
 from ...graph.traversal import taken_apart
 from ...ops.scalar import ADD
 from ..data import Formula, Task
@@ -12,7 +14,7 @@ from ..lesson import Lesson
 from ..notation import write
 from ..paths import forward_edges
 from ..render.blocks import Block, Heading, Line, Table, equation, plus
-from ..words import counted, shown
+from ..words import counted, listed, shown
 from .groups import Groups, span
 
 
@@ -29,9 +31,8 @@ def overview(w: Lesson, groups: Groups | None = None, *, page: bool = False) -> 
     yield Line((why_backward(w),))
     yield _table(w, groups, backward=True)
     yield from _lines(passed)
-    if not page:
-        yield Heading(("Closer",))
-        yield from closer(w)
+    yield Heading(("Closer",))
+    yield from closer(w, page=page)
 
 
 def title(w: Lesson) -> Formula:
@@ -70,6 +71,32 @@ def opening(w: Lesson, groups: Groups) -> Iterator[Block]:
         yield Line((f"Not every number is finite. The first that is not: {where}.",), style="wrong")
 
 
+def question(w: Lesson) -> str:
+    """What is asked, of many leaves by the arrays that they are elements of."""
+    task = w.steps[0]
+    assert isinstance(task, Task)
+    d = w.derivation
+    stems = dict.fromkeys(
+        name_and_place(d.names[leaf])[0]
+        for leaf in sorted(d.wrt, key=lambda leaf: _natural(d.names[leaf]))
+    )
+    if len(stems) in (1, len(d.wrt)) or len(stems) > _MOST_NAMED:
+        return task.sentence
+    return (
+        f"How does {d.names[d.root]} change when the {len(d.wrt):,} elements of "
+        f"{listed(list(stems))} change?"
+    )
+
+
+def _natural(name: str) -> tuple[list[int], str]:
+    """Layers in order: w0, b0 before w1."""
+    return list(map(int, _NUMBERS.findall(name)[:1])), name
+
+
+_NUMBERS: Final = re.compile(r"\d+")
+_MOST_NAMED: Final = 20
+
+
 def counts(w: Lesson, groups: Groups) -> str:
     """The size of an expression in a sentence."""
     task = w.steps[0]
@@ -99,15 +126,19 @@ def why_backward(w: Lesson) -> str:
     return sentence
 
 
-def closer(w: Lesson) -> Iterator[Block]:
+def closer(w: Lesson, *, page: bool = False) -> Iterator[Block]:
     """Where to read on."""
-    yield Line(("One step of it: w.step(…), w.by_name(…); all of them: w.steps.",), 1)
-    yield Line(("As a page that opens layer by layer, and computes: w.save('page.html').",), 1)
-    yield Line(("sympy and the other judges are asked by w.judge().",), 1)
-    parts = [w.derivation.graph.labels.get(n, "") for n in w.derivation.live]
+    if not page:
+        yield Line(("One step of it: w.step(…), w.by_name(…); all of them: w.steps.",), 1)
+        yield Line(("As a page that opens layer by layer, and computes: w.save('page.html').",), 1)
+        yield Line(("sympy and the other judges are asked by w.judge().",), 1)
+    labels = w.derivation.graph.labels
+    parts = (labels.get(n, "") for n in w.derivation.live)
     named = next((label for label in parts if label.startswith("h")), "")
-    if named:
-        yield Line((f"One neuron alone: explain(…, part={named!r}).",), 1)
+    part = f"of one neuron alone, explain(…, part={named!r})" if named else "of a part, part=…"
+    yield Line(
+        (f"Each path, and common mistakes beside what is right, are too many here: {part}.",), 1
+    )
 
 
 def _table(w: Lesson, groups: Groups, *, backward: bool) -> Table:

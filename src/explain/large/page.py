@@ -18,13 +18,14 @@ from .. import quotients
 from ..data import Formula, Update, plain
 from ..judges import point_of
 from ..lesson import Lesson, with_values
-from ..page.page import PLAY, font_style, label_of, policy
-from ..page.script import read_text
+from ..page.page import PLAY, PREDICT, code_html, font_style, label_of, policy
+from ..page.programs import typed_functions
+from ..page.script import lines_of, read_text
 from ..render.document import stable_blocks
 from ..render.html import blocks_html, inline_html
 from .groups import Groups
 from .kinds import kind_of, kinds_of, source, words
-from .overview import counts, overview, title, why_backward
+from .overview import counts, overview, question, title, why_backward
 
 
 def html(w: Lesson) -> str:
@@ -37,7 +38,7 @@ def html(w: Lesson) -> str:
     at_numbers = with_values(w, missing) if w.symbolic else w
     groups = Groups.of(at_numbers.derivation)
     style = font_style() + read_text("page.css") + _own("large.css")
-    shared = read_text("shown.js") + read_text("play.js")
+    shared = read_text("shown.js") + read_text("play.js") + read_text("answers.js")
     own = _own("layout.js") + _own("large.js")
     code = f"{_programs(at_numbers, groups, tried=w.symbolic)}{shared}{own}"
     _, _, *said = overview(at_numbers, groups, page=True)
@@ -61,10 +62,7 @@ def html(w: Lesson) -> str:
 <section class="picture script" aria-label="The graph" hidden>
 {_PICTURE}
 </section>
-<section class="code script" hidden>
-<details><summary><h2>The generated Python</h2></summary>
-<pre tabindex="0" aria-label="Code"><code>{escape(w.compiled.source)}</code></pre>
-</details></section>
+{code_html(w, folded=True)}
 <section id="overview" class="more"><details id="all" open><summary><h2>Overview</h2></summary>
 {blocks_html(said)}</details></section>
 </main>
@@ -82,6 +80,7 @@ _CONTROLS: Final = f"""<nav aria-label="Steps">
 <span class="finder"><input type="search" id="search" placeholder="Find by name" role="combobox"
  aria-label="Find by name" aria-controls="found" aria-expanded="false" autocomplete="off">
 <ul id="found" role="listbox" aria-label="Found" hidden></ul></span>
+{PREDICT}
 </nav>
 <p id="status" class="visually-hidden" role="status" aria-live="polite"></p>"""
 
@@ -105,7 +104,9 @@ def _programs(w: Lesson, groups: Groups, *, tried: bool) -> str:
     """What the script is told, and the programs that it runs."""
     text = json.dumps(plain(_data(w, groups, tried)), ensure_ascii=True, allow_nan=False)
     kinds = ",\n".join(map(source, kinds_of(w.derivation)))
-    return f"const DATA = {text.replace('<', chr(92) + 'u003c')};\nconst KINDS = [\n{kinds}\n];\n"
+    functions = f"const FUNCTIONS = (\n{typed_functions(w.graph)}\n);\n"
+    data = f"const DATA = {text.replace('<', chr(92) + 'u003c')};\n"
+    return f"{data}const KINDS = [\n{kinds}\n];\n{functions}"
 
 
 def _data(w: Lesson, groups: Groups, tried: bool) -> dict[str, Any]:
@@ -115,7 +116,6 @@ def _data(w: Lesson, groups: Groups, tried: bool) -> dict[str, Any]:
     kinds = kinds_of(d)
     update = w.step("update")
     assert isinstance(update, Update)
-    others = groups.other_statements()
     return {
         "ids": d.live,
         "names": [d.names[node] for node in d.live],
@@ -148,9 +148,10 @@ def _data(w: Lesson, groups: Groups, tried: bool) -> dict[str, Any]:
             for group in groups.groups
         ],
         "words": [words(kind) for kind in kinds],
-        "question": w.steps[0].sentence,
+        "question": question(w),
+        "lines": lines_of(w),
         "tried": tried,
-        "loss": list(map(_set, others)),
+        "loss": _set(groups.other_statements()[0]),
         "why": why_backward(w),
         "stable": "" if w.stable is None else blocks_html(stable_blocks(w, w.stable, headed=False)),
         "update": {

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ...draw.picture import new_picture
 from ..data import Backward, Contribution, Node
 from ..lesson import Lesson
+from ..render.html import lowered
 from ..steps import edge_id
 from .numbers import LiveNumbers
 
@@ -198,7 +199,8 @@ def _node(node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[str, int],
     if node.kind == "constant":
         name = f'<text x="{box.x:.1f}" y="{box.y + 4:.1f}" class="name">{escape(node.name)}</text>'
         return f'<g class="node constant" id="figure-{node.id}">{frame}{name}</g>'
-    lines = [f'<text x="{box.x:.1f}" y="{top + 17:.1f}" class="name">{escape(_title(node))}</text>']
+    title = escape(lowered(_title(node)))
+    lines = [f'<text x="{box.x:.1f}" y="{top + 17:.1f}" class="name">{title}</text>']
     if not w.symbolic:
         lines.append(
             _line("value", node.number, left, top + 33, box.width, numbers, known.get(node.id, 0))
@@ -235,7 +237,7 @@ def _line(
     kind: str = "value",
 ) -> str:
     return (
-        f'<text x="{left + 8:.1f}" y="{y:.1f}" class="what {kind}">{escape(what)}</text>'
+        f'<text x="{left + 8:.1f}" y="{y:.1f}" class="what {kind}">{escape(lowered(what))}</text>'
         f'<text x="{left + width - 8:.1f}" y="{y:.1f}" class="number {kind}">'
         f"{_number(numbers, number, at)}</text>"
     )
@@ -265,7 +267,7 @@ def _edge(
         if arrow.label is not None:
             x, y = arrow.label
             at = known.get(id, 0)
-            number = escape(_local(passed))
+            number = escape(lowered(_local(passed)))
             if not w.symbolic:
                 number = _number(numbers, passed.local_number, at, bracketed=True)
             parts.append(

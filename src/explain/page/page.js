@@ -20,6 +20,7 @@
   let forms = [];
   let pointed = [];
   let lit = null;
+  let measuring = 0;
 
   // -- numbers ----------------------------------------------------------------------------------
 
@@ -199,8 +200,11 @@
     one("jump").value = String(at);
     ask(step);
     renew();
-    reachable();
-    center(one(`figure-${node}`));
+    if (part) center(one(`figure-${node}`));
+    else one("figure").querySelector(".scroll").scrollTo(0, 0);
+    // What is wide is known once the step is laid out: asking before would lay it out twice.
+    clearTimeout(measuring);
+    measuring = setTimeout(reachable, 20);
     one("status").textContent =
       `Step ${at + 1} of ${steps.length}, ${DATA.parts[part]}: ${spoken(step)}`;
     // In a notebook's frame there is no address to change.

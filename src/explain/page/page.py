@@ -22,7 +22,7 @@ from ..mistakes import MISTAKES, mistake
 from ..render.blocks import Heading, Spot
 from ..render.document import opening
 from ..render.equations import name
-from ..render.html import blocks_html, inline_html, table_html
+from ..render.html import blocks_html, inline_html, lowered, table_html
 from ..words import ordinal
 from .figure import figure
 from .numbers import LiveNumbers
@@ -70,7 +70,7 @@ def html(w: Lesson) -> str:
 {_slope(at_numbers)}
 </div>
 </section>
-{_code(w)}
+{code_html(w)}
 <section class="more">
 <details open><summary><h2>The picture as a table</h2></summary><div id="table">{drawn["table"]}\
 </div></details>
@@ -85,9 +85,13 @@ def html(w: Lesson) -> str:
 
 
 def notebook(page: str, title: str) -> str:
-    """A page in a frame of its own, for a notebook's cell: its style and script stay inside."""
+    """A page in a frame of its own, for a notebook's cell: its style and script stay inside.
+
+    It is no higher than the window, and its lower edge can be drawn.
+    """
     return (
-        f'<iframe sandbox="allow-scripts" width="100%" height="760" frameborder="0" '
+        '<iframe sandbox="allow-scripts" frameborder="0" '
+        'style="width: 100%; height: min(760px, 85vh); resize: vertical" '
         f'title="{escape(title, quote=True)}" srcdoc="{escape(page, quote=True)}"></iframe>'
     )
 
@@ -139,15 +143,17 @@ PLAY: Final = """<button type="button" id="play" aria-pressed="false">Play</butt
 <option value="6">slow</option><option value="3" selected>steady</option>
 <option value="1">fast</option></select>"""
 
+PREDICT: Final = """<label class="switch">
+<input type="checkbox" id="predict"> Predict: hide numbers until I answer
+</label>"""
+
 _CONTROLS: Final = f"""<nav class="script" hidden aria-label="Steps">
 <button type="button" id="previous" aria-keyshortcuts="ArrowLeft">← Previous</button>
 <button type="button" id="next" aria-keyshortcuts="ArrowRight">Next →</button>
 <span id="place"></span>
 <select id="jump" aria-label="Go to a step"></select>
 {PLAY}
-<label class="switch">
-<input type="checkbox" id="predict"> Predict: hide numbers until I answer
-</label>
+{PREDICT}
 </nav>
 <p id="status" class="visually-hidden" role="status" aria-live="polite"></p>"""
 
@@ -215,7 +221,7 @@ def _sliders(w: Lesson, *, tried: bool) -> str:
         reach = max(2.0, 2 * abs(middle))
         start = number_text(middle)
         rows.append(
-            f'<div class="leaf"><label for="slider-{i}">{label}</label>'
+            f'<div class="leaf"><label for="slider-{i}">{lowered(label)}</label>'
             f'<input type="range" id="slider-{i}" data-leaf="{i}" min="{middle - reach!r}" '
             f'max="{middle + reach!r}" step="any" value="{start}">'
             f'<input type="number" data-leaf="{i}" step="any" value="{start}" '
@@ -253,20 +259,22 @@ def _slope(w: Lesson) -> str:
 _MOVE: Final = ("Move the leaves", "Back to the given values")
 
 
-def _code(w: Lesson) -> str:
+def code_html(w: Lesson, *, folded: bool = False) -> str:
     """The generated Python, a line an element, so that the line of a step can be lit."""
-    code = next((step for step in w.steps if isinstance(step, Code)), None)
-    if code is None:
+    code = next(iter(w.part(6)), None)
+    if not isinstance(code, Code):
         return ""
     lines = "".join(
         f'<span class="line" id="line-{i}">{escape(line)}\n</span>'
         for i, line in enumerate(code.source.rstrip("\n").split("\n"), 1)
     )
-    return (
-        '<section class="code" aria-label="The generated Python"><h2>The generated Python</h2>'
-        f'<pre tabindex="0" aria-label="Code"><code>{lines}</code></pre>'
-        '<p class="script note" id="line-note" hidden></p></section>'
+    listing = f'<pre tabindex="0" aria-label="Code"><code>{lines}</code></pre>'
+    note = '<p class="script note" id="line-note" hidden></p>'
+    title = "<h2>The generated Python</h2>"
+    inside = (
+        f"<details><summary>{title}</summary>{listing}</details>" if folded else title + listing
     )
+    return f'<section class="code" aria-label="The generated Python">{inside}{note}</section>'
 
 
 def _mistakes(w: Lesson) -> str:

@@ -27,7 +27,7 @@ from ..render import equations
 from ..render.blocks import Block, Line, Listing, Spot, equation, number, plus
 from ..render.document import BACKWARD, directions_blocks, part_blocks, stable_blocks
 from ..render.equations import backward_of, name, node_of
-from ..render.html import blocks_html
+from ..render.html import blocks_html, inline_html
 from ..words import ordinal
 from .numbers import LiveNumbers
 
@@ -108,7 +108,7 @@ def _formula(numbers: LiveNumbers, *parts: str | Formula | Spot) -> str:
 
 
 def _said(sentence: str) -> str:
-    return f"<p>{escape(sentence)}</p>"
+    return f"<p>{inline_html((sentence,))}</p>"
 
 
 def _edges(step: Step) -> str:
@@ -138,7 +138,8 @@ def _backward(w: Lesson, numbers: LiveNumbers, step: Backward) -> tuple[str, str
 
 def _arrived(w: Lesson, numbers: LiveNumbers, step: Backward, node: Node) -> str:
     """Why it is this node's turn, and what has arrived at it, linked to where it came from."""
-    ready = f'<p class="ready">{escape(f"Ready: {step.ready}.")}</p>' if step.ready else ""
+    why = inline_html((f"Ready: {step.ready}.",))
+    ready = f'<p class="ready">{why}</p>' if step.ready else ""
     if not step.arrivals:
         return ready + '<p>What arrives here is the <a href="#step-seed">seed</a>, 1.</p>'
     sources = [

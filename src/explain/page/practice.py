@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
-from ...graph.expr import Graph
-from ...graph.formula import Part
 from ...ops.scalar import ADD, EXP, MUL, POW_CONST, RELU, SUB, TANH
 from ..large.kinds import Kind, source, words
-from ..notation import Written, write
 
 _LEVELS: Final[tuple[tuple[Kind, ...], ...]] = (
     ((ADD, ()), (SUB, ()), (MUL, ())),
@@ -26,20 +23,10 @@ def practice_source() -> str:
     entries = []
     for level, kinds in enumerate(_LEVELS, 1):
         for kind in kinds:
-            said = json.dumps({"level": level, "text": _text(kind), **words(kind)})
+            said = json.dumps({"level": level, **words(kind)})
             safe = said.replace("<", r"\u003c")
             entries.append(f"{{ ...{safe}, run: {source(kind)} }}")
     return "[\n" + ",\n".join(entries) + "\n]"
-
-
-def _text(kind: Kind) -> str:
-    """An operation as text with {0}, {1} for its operands."""
-    op, statics = kind
-    graph = Graph()
-    leaves = [graph.input(f"x{i}") for i in range(op.arity)]
-    out: Any = op(*leaves, *statics)
-    stops = {leaf.id: Written(Part(f"{{{i}}}"), Part("")) for i, leaf in enumerate(leaves)}
-    return write(graph, out.id, stops, inside=True).text
 
 
 PRACTICE: Final = """<details class="script" id="practice" hidden>

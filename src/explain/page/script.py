@@ -77,12 +77,18 @@ def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
 
 def _lit(w: Lesson) -> list[list[Any]]:
     """For each step its part, and the line of code that carries it and what is said of that."""
-    code = [step for step in w.steps if isinstance(step, Code)]
-    lines = {
-        carried.step: [carried.line, _said_of(carried)]
-        for carried in (code[0].lines if code else ())
-    }
+    lines = lines_of(w)
     return [[step.part, *lines.get(step.id, [])] for step in w.steps]
+
+
+def lines_of(w: Lesson) -> dict[str, list[Any]]:
+    """For each step the line of code that carries it, if one does, and what is said of that."""
+    return {
+        carried.step: [carried.line, _said_of(carried)]
+        for step in w.part(6)
+        if isinstance(step, Code)
+        for carried in step.lines
+    }
 
 
 def _question(question: Question, numbers: LiveNumbers) -> dict[str, Any]:
@@ -135,7 +141,8 @@ def _update(w: Lesson, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
 def _said_of(carried: CarriedLine) -> str:
     """What is said beside the code of the line that computes a step, or of there being none."""
     if carried.variable and carried.line:
-        return f"Line {carried.line}: {carried.variable} holds the number of this step."
+        by = f", found {carried.note}" if carried.note else ""
+        return f"Line {carried.line}: {carried.variable} holds the number of this step{by}."
     if carried.line:
         return f"The number of this step is computed {carried.note}."
     return f"{carried.note[:1].upper()}{carried.note[1:]}."

@@ -307,7 +307,10 @@ def _code(w: Lesson, step: Code) -> Iterator[Block]:
         if carried.line is None:
             idle.setdefault(carried.note, []).append(name)
         else:
-            place = carried.note or f"line {carried.line}"
+            line = f"line {carried.line}"
+            place = (
+                ", ".join(filter(None, (line, carried.note))) if carried.variable else carried.note
+            )
             by_line.setdefault((carried.line, place), []).append(name)
     for (_, place), names in sorted(by_line.items()):
         yield Line((f"{place}: {_some(names)}",), 1)

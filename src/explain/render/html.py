@@ -98,7 +98,20 @@ def _part(part: str | Formula | Spot, slot: Slot) -> str:
             live = part.live if slot is not None else ""
             return "<wbr>".join(from_latex(piece, slot) for piece in pieces(live or part.latex))
         case _:
-            return escape(part).replace("  ", "&ensp;")
+            return escape(lowered(part)).replace("  ", "&ensp;")
+
+
+def lowered(text: str) -> str:
+    """Names in prose with their numbers below the line, as formulas have them.
+
+    >>> lowered("x1 and w0_12, but not log2(x), 'x1' or 1e5")
+    "x₁ and w₀,₁₂, but not log2(x), 'x1' or 1e5"
+    """
+    return _NUMBERED.sub(lambda m: m[1] + m[2].replace("_", ",").translate(_BELOW_LINE), text)
+
+
+_NUMBERED: Final = re.compile(r"(?<![\w.'\"`])([^\W\d_]+)_?(\d+(?:_\d+)*)(?![\w'\"`(]|\.\d)")
+_BELOW_LINE: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def pieces(latex: str) -> list[str]:
