@@ -34,6 +34,7 @@ _TRIED: Final = (0.0, 1.0, -1.0, 1e4, -1e4)
 _MOST: Final = 8
 """How many gates may lead to a node; through more, some is always open."""
 _ALWAYS: Final[frozenset[int]] = frozenset()
+_RAISED: Final = (ArithmeticError, ValueError, TypeError, AttributeError)
 _FINITE: Final = Interval(-sys.float_info.max, sys.float_info.max)
 
 
@@ -129,13 +130,21 @@ def _steep_points(op: Op, statics: tuple[Any, ...]) -> tuple[tuple[float, ...], 
 
 
 def _is_flat(op: Op, point: Sequence[float], statics: Sequence[Any]) -> bool:
-    """Whether the value and the slopes at a point are finite."""
-    value = op.evaluate(*point, *statics)
+    """Whether the value and the slopes at a point are finite; a record that raises has none."""
     try:
+        value = op.evaluate(*point, *statics)
         slopes = [rule(1.0, value, *point, *statics) for rule in op.float_rules if rule is not None]
-    except ZeroDivisionError:
+        return all(map(math.isfinite, (value, *slopes)))
+    except _RAISED:
         return False
-    return all(map(math.isfinite, (value, *slopes)))
+
+
+def _value(op: Op, point: float, statics: Sequence[Any]) -> float:
+    """The value of an operation of one operand; nan where its record raises."""
+    try:
+        return float(op.evaluate(point, *statics))
+    except _RAISED:
+        return math.nan
 
 
 @lru_cache(maxsize=1024)
@@ -149,10 +158,11 @@ def _rise(graph: Graph, node: int) -> bool | None:
     op, statics = graph.ops[node], graph.statics.get(node, ())
     if op is DIV:
         return scalar_constant(graph, graph.operands[node][0]) is not None
-    poles = [p for p in _steep_points(op, statics) if math.isinf(op.evaluate(*p, *statics))]
-    if op.arity > 1 or not poles:
-        return False if poles else None
-    return all(abs(op.evaluate(math.nextafter(p, 0.5), *statics)) > 1e3 for (p,) in poles)
+    if op.arity > 1:
+        return False
+    poles = [p for (p,) in _steep_points(op, statics) if math.isinf(_value(op, p, statics))]
+    near = [_value(op, math.nextafter(p, 0.5), statics) for p in poles]
+    return all(abs(value) > 1e3 for value in near) if poles else None
 
 
 def _reaches(

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,6 +146,26 @@ def test_thousands_of_gates_in_a_row_take_linear_time():
     for _ in range(5000):
         y = relu(y) - 1e-9
     assert wg.evaluate(wg.grad(y, x), {x: 4.0}) == 0.25
+
+
+@pytest.mark.parametrize("error", [OverflowError, ValueError, ZeroDivisionError, TypeError])
+def test_a_record_that_raises_is_not_in_the_way(error):
+    def evaluate(x):
+        if x == 0.0 or abs(x) > 100.0:
+            raise error
+        return 1 / x
+
+    one_over = replace(
+        ops.TANH,
+        name="one_over",
+        evaluate=evaluate,
+        vjp=(lambda ct, out, x: -(ct * out * out),),
+        gate=None,
+        interval=None,
+    )
+    x = wg.Graph().input("x")
+    assert wg.evaluate(wg.grad(relu(one_over(x) - 1), x), {x: 2.0}) == 0.0
+    assert wg.evaluate(wg.grad(relu(one_over(x) - 0.25), x), {x: 2.0}) == -0.25
 
 
 GATES = [op for op in ops.ELEMENTWISE.values() if op.gate is not None]
