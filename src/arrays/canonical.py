@@ -5,7 +5,7 @@ ordered. Two graphs are the same node for node up to order if they agree but for
 
 - the order and the grouping of terms in sums and differences, and of what extremes are taken of;
 - the order of the two factors of a product;
-- whether a minus sign stands on a term, a factor or a whole sum, and factors 1, terms 0;
+- whether a minus sign stands on a term, a factor or a whole sum, and factors 1, terms 0, powers 1;
 - how often the same operation on the same operands is written out.
 
 Sums are the additive group of integers modulo 2⁶⁴, so that any grouping gives the same fingerprint;
@@ -20,7 +20,7 @@ from zlib import crc32
 from ..graph.expr import Graph
 from ..graph.store import live_nodes
 from ..ops.record import Op
-from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, SUB
+from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, POW_CONST, SUB
 
 _MASK = 2**64 - 1
 _UNIT = min(hash((1, 1.0)) & _MASK, -hash((1, 1.0)) & _MASK)
@@ -51,6 +51,8 @@ def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
             found[node] = -found[operands[0]] & _MASK
         elif op is MUL:
             found[node] = _product(operands, found)
+        elif op is POW_CONST and statics[node] == (1.0,):
+            found[node] = found[operands[0]]
         elif op in extremes:
             known = extremes[op]
             total = sum(known.get(operand, found[operand]) for operand in operands) & _MASK
@@ -71,6 +73,8 @@ def operations(graph: Graph, found: dict[int, int]) -> set[int]:
         if not operands_of[node] or ops[node] in (ADD, SUB, NEG, MAXIMUM, MINIMUM):
             continue
         if ops[node] is MUL and any(_is_unit(found[operand]) for operand in operands_of[node]):
+            continue
+        if ops[node] is POW_CONST and graph.statics[node] == (1.0,):
             continue
         kept.add(min(print_, -print_ & _MASK))
     return kept

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 from ..graph.expr import Graph
 from ..graph.store import live_nodes
 from ..ops.record import Op
-from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, SUB, TOTAL
+from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, POW_CONST, SUB, TOTAL
 from ..simplify.zeros import shown_zeros
 
 NONE: Final = -1
@@ -434,6 +434,9 @@ class _Collapse:
                 op = ops[node]
                 if op in _SUMS or op is MUL:
                     result.sums[node] = self._terms(node)
+                elif op is POW_CONST and self.graph.statics[node] == (1.0,):
+                    base = self._seen_by(node, operands[node][0])
+                    result.sums[node] = [Product(1, NONE, base, NONE)]
                 elif op in _EXTREMES:
                     result.extremes[node] = self._chain(node, op)
                     result.kinds[node] = op

@@ -7,11 +7,13 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..arrays.rolling import Survey
 from ..graph.rewrite import PassRecord
 from ..graph.store import Origin
 from ..ops.table import OPERATIONS
 from .array.function import ArrayFunction
 from .array.functiontext import read, told
+from .array.irregular import LeftAlone
 from .build import Built, Derivatives
 from .program import Gather, Group, Instruction, Nested, Program
 from .target import Source
@@ -34,6 +36,11 @@ def text_of(built: Built) -> str:
             "asked": [[op.name, statics] for op, statics in source.operations],
             "binary": b64encode(source.binary).decode(),
             "derivatives": [[d.gradient, d.output, d.group] for d in built.derivatives],
+            "alone": [
+                [p.survey.nodes, p.survey.left, p.survey.shapes, dict(p.survey.alone)]
+                for p in built.passes
+                if isinstance(p, LeftAlone)
+            ],
             "passes": [
                 [
                     *(p.name, p.nodes_before, p.nodes_after),
@@ -92,7 +99,8 @@ def built_of(text: str, load: Load) -> Built:
         Derivatives(tuple(gradient), tuple(output), group)
         for gradient, output, group in data["derivatives"]
     )
-    passes: tuple[Any, ...] = tuple([PassRecord(*record) for record in data["passes"]])
+    alone = [LeftAlone(Survey(*survey)) for survey in data["alone"]]
+    passes: tuple[Any, ...] = (*alone, *[PassRecord(*record) for record in data["passes"]])
     if isinstance(program, ArrayFunction):
         passes = (*passes, *program.records)
     return Built(program, source, load(source), derivatives, passes)

@@ -577,3 +577,12 @@ def test_zeros_that_lie_inside_of_what_is_read_are_numbers():
     program = rolled(outputs)
     assert_right(program, outputs)
     assert "padded" not in str(program)
+
+
+def test_a_power_of_one_is_what_it_is_a_power_of():
+    s = programs.Source()
+    x, w = s.inputs("x", 4), s.weights("w", 3, 4)
+    outputs = s.with_gradient(sum(a**2 for a in programs.linear(x, w)))
+    program = rolled(outputs)
+    assert_right(program, outputs)
+    assert str(program).splitlines()[-1] == "dw[i, j] = x[j]·(2·t1[i])"

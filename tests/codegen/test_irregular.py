@@ -152,6 +152,9 @@ def test_a_kept_function_is_the_same(tmp_path, monkeypatch):
     x, y = tangle(30, seed=5)
     one, two = (compiled(x, y, batch="x", cache_dir=tmp_path) for _ in range(2))
     assert one.source == two.source
+    told = [str(f.report()).splitlines()[0] for f in (one, two)]
+    assert told[0] == told[1]
+    assert "each is computed by itself" in told[1]
     given = np.random.default_rng(0).normal(size=(3, len(x)))
     assert_same(two(given), one(given))
 
