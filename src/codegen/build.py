@@ -358,7 +358,8 @@ def _derivatives(
 
 def _or_none(graph: Graph, node: int) -> int | None:
     """A node; None for a 0, which is the derivative by a leaf that nothing depends on."""
-    return None if graph.ops[node] is CONSTANT and graph.value(node) == 0 else node
+    known = graph.ops[node] is CONSTANT and node not in graph.shapes
+    return None if known and graph.value(node) == 0 else node
 
 
 def _output_names(graph: Graph) -> Iterator[tuple[int, str]]:
