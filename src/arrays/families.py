@@ -240,7 +240,8 @@ class Families:
 
     def _layout_of(self, made: Family, parts: Sequence[_Part]) -> Layout:
         if made.primal == NONE or self._families[made.primal].kind == LITERAL:
-            return _layout(made.size, _stages(parts))
+            everywhere = [part for part in parts if len(part.starts) == made.size]
+            return _layout(made.size, _stages(everywhere))
         return self._layout_of_adjoints(made)
 
     def _padded(self, made: Family, parts: Sequence[_Part]) -> tuple[Layout, list[_Part]] | None:

@@ -568,11 +568,13 @@ def test_zeros_around_an_image_are_those_of_a_wider_array():
 
 def test_zeros_that_lie_inside_of_what_is_read_are_numbers():
     s = programs.Source()
-    x, w = s.inputs("x", 6), s.weights("w", 3)
-    loss = 0
-    for i in range(4):
-        terms = [0.0 * w[a] if i + a == 2 else x[i + a] * w[a] for a in range(3)]
-        loss = loss + wg.tanh(sum(terms))
+    x, w = s.weights("x", 7), s.weights("w", 3, 3)
+    x = [a if place in (1, 2, 3, 5, 6) else 0.0 for place, a in enumerate(x)]
+    loss = wg.tanh(w[0][0] * x[0])  # where the others are sums
+    for k in range(3):
+        for i in range(3):
+            if k or i:
+                loss = loss + wg.tanh(sum(w[k][a] * x[i + 2 * a] for a in range(3)))
     outputs = s.with_gradient(loss)
     program = rolled(outputs)
     assert_right(program, outputs)
