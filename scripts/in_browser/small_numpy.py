@@ -41,7 +41,10 @@ int64: Final = _Type("i", "q", _signed)
 uint64: Final = _Type("u", "Q", lambda value: int(value) % _WRAP)
 float64: Final = _Type("f", "d", float)
 bool_: Final = _Type("b", "?", bool)
-_TYPES: Final = {int: int64, float: float64, bool: bool_}
+_TYPES: Final = {
+    **{int: int64, float: float64, bool: bool_},
+    **{"int64": int64, "float64": float64, "bool": bool_},
+}
 
 
 class generic:  # noqa: N801

@@ -27,8 +27,6 @@ BEHIND = {
     "minimum(maximum(1/x, -1), 1)": (lambda x: minimum(maximum(1 / x, -1), 1), 0.0, 0.0),
     "hard_tanh(log(x))": (lambda x: wg.hard_tanh(log(x)), 0.0, 0.0),
     "hard_sigmoid(1/x)": (lambda x: wg.hard_sigmoid(1 / x), 0.0, 0.0),
-    "minimum(exp(x), 100)": (lambda x: minimum(exp(x), 100), 1000.0, 0.0),
-    "relu(1 - exp(x))": (lambda x: relu(1 - exp(x)), 1000.0, 0.0),
     "relu(1 - x**-2)": (lambda x: relu(1 - x**-2), 0.0, 0.0),
     "maximum(acos(x), 1)": (lambda x: maximum(wg.acos(x), 1), 1.0, 0.0),
     "relu(cbrt(x) - 1)": (lambda x: relu(wg.cbrt(x) - 1), 0.0, 0.0),
@@ -40,8 +38,6 @@ BEHIND = {
     "exp(-1/(x*x)) near 0": (lambda x: exp(-1 / (x * x)), 1e-200, 0.0),
     "exp(-x**-2)": (lambda x: exp(-(x**-2)), 0.0, 0.0),
     "tanh(1/x)": (lambda x: tanh(1 / x), 0.0, 0.0),
-    "sigmoid(sinh(x))": (lambda x: wg.sigmoid(wg.sinh(x)), 800.0, 0.0),
-    "exp(-exp(x))": (lambda x: exp(-exp(x)), 800.0, 0.0),
     "softplus(-1/abs(x))": (lambda x: wg.softplus(-1 / abs(x)), 0.0, 0.0),
     "far behind": (lambda x: relu(tanh(exp(tanh(3 / x) * log(x))) - 1), 0.0, 0.0),
 }

@@ -194,7 +194,7 @@ def checked(y, *outputs):
 
 
 def test_the_first_node_that_is_not_finite_is_named_with_its_formula():
-    y = wg.parse("log(exp(3*x) - 1)*w")
+    y = wg.parse("exp(3*x)*w")
     f = checked(y)
     assert f(1.0, 2.0)
     with pytest.raises(wg.NonFiniteError) as caught:
@@ -239,7 +239,7 @@ def message_of(f, *arguments):
 @BOTH
 @pytest.mark.parametrize("batch", [(), ("x",)])
 def test_both_targets_name_formula_rule_operands_and_sample(target, batch):
-    y = wg.parse("log(exp(3*x) - 1)*w")
+    y = wg.parse("exp(3*x)*w")
     g = y.graph
     x, w = (g[g.leaves[name]] for name in "xw")
     outputs = {"y": y, "d": wg.grad(y, x)}

@@ -14,7 +14,7 @@ from ...arrays.rolling import Survey
 from ..names import Namespace
 from ..program import Program
 from ..scalar.layout import Listing, separated
-from ..scalar.python import can_raise, describe, preamble, source_of
+from ..scalar.python import can_raise, describe, odd_literals, preamble, source_of
 from ..scalar.spelling import CAREFUL, FAST, spelling_of
 from ..scalar.writer import Writer
 from ..target import Source, definitions
@@ -102,7 +102,9 @@ def _columns(program: Program) -> Source:
     bodies = definitions(
         [spelling_of(op, NUMPY, statics) for op, statics in sorted(used, key=repr)]
     )
-    head = "\n\n\n".join(["import numpy as np", *bodies])
+    odd = ", ".join(sorted(set(odd_literals(program))))
+    imports = f"from math import {odd}\n\nimport numpy as np" if odd else "import numpy as np"
+    head = "\n\n\n".join([imports, *bodies])
     return source_of(program, NUMPY, program.name, _finished(writer), head)
 
 

@@ -109,7 +109,7 @@ def preamble(program: Program, language: str) -> str:
     """The imports and definitions that the function needs before it."""
     used = {(i.op, i.statics if i.statics else ()) for i in program.instructions}
     forms = [spelling_of(op, language, statics) for op, statics in used]
-    names = {name for form in forms for name in called(form)} | set(_odd_literals(program))
+    names = {name for form in forms for name in called(form)} | set(odd_literals(program))
     bodies = definitions(forms)
     defined = {name for body in bodies for name in _DEFINED.findall(body)}
     imported = sorted(name for name in names - defined if hasattr(math, name))
@@ -132,7 +132,7 @@ def preamble(program: Program, language: str) -> str:
     return "\n\n\n".join(part for part in ("\n".join(imports.lines), *bodies) if part)
 
 
-def _odd_literals(program: Program) -> Iterator[str]:
+def odd_literals(program: Program) -> Iterator[str]:
     """The numbers that Python writes as names."""
     read = [operand for i in program.instructions for operand in (*i.operands, *i.statics)]
     read += [gather.operand for gather in program.gathers]
