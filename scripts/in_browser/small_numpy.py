@@ -42,8 +42,12 @@ uint64: Final = _Type("u", "Q", lambda value: int(value) % _WRAP)
 float64: Final = _Type("f", "d", float)
 bool_: Final = _Type("b", "?", bool)
 _TYPES: Final = {
-    **{int: int64, float: float64, bool: bool_},
-    **{"int64": int64, "float64": float64, "bool": bool_},
+    int: int64,
+    float: float64,
+    bool: bool_,
+    "int64": int64,
+    "float64": float64,
+    "bool": bool_,
 }
 
 

@@ -7,7 +7,7 @@ What is steep is found by trying a record, and whether its operands go there by 
 
 exp(-1/x**2) is flat at 0 too, for exp falls faster there than a power rises; but a logarithm rises
 so slowly that exp(log(x) + y) is not. So a gate that saturates counts where its operand is infinite
-by fixed powers alone. What overflows is not steep: ordinary networks have exponentials behind gates.
+by fixed powers alone. What overflows is not steep: networks have exponentials behind gates.
 """
 
 from __future__ import annotations

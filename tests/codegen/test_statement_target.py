@@ -658,3 +658,13 @@ def test_what_is_not_finite_beside_a_triangle_leaves_its_sums_alone(term):
     rows = [sum(term(x[p] - x[r], y[p] - y[r]) for r in range(p + 1)) for p in range(5)]
     loss = sum(ops.tanh(row) * y[0] for row in rows)
     assert_finite({"x": x, "y": y}, {"loss": loss, "grad": grad(loss, [*x, *y], allow_unused=True)})
+
+
+def test_what_is_not_finite_stays_where_the_statement_holds():
+    """The gradient by what is not used is 0, though that by what is used has no number."""
+    x = Graph().inputs("x", 3)
+    for y, at in ((x[0].sqrt(), -1.0), (1 / x[0], 0.0), (x[0].log(), math.nan)):
+        slopes = grad(y, x, allow_unused=True)
+        found = compile({"x": x}, slopes, target="numpy")([at, 2.0, 3.0])
+        assert not math.isfinite(found[0])
+        assert list(found[1:]) == [0.0, 0.0]

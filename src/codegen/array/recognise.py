@@ -437,7 +437,9 @@ class Recogniser:
                 factors.append(code)
             else:
                 scale *= float(code.text)
-        if mask is not None:
+        if mask is not None and len(factors) == 1 and not over:  # it may be infinite
+            factors = [where(mask, factors[0], order)]
+        elif mask is not None:
             factors = self._masked(factors, mask, order)
         missing = [axis for axis in over if not any(axis in factor.axes for factor in factors)]
         for axis in missing:
