@@ -154,8 +154,8 @@ def test_attention_becomes_as_many_statements_at_every_size(cells):
     assert text.count("node for node") == 2
     counts = "".join(outputs(shown, "text/plain"))  # a line may be printed in two pieces
     assert re.findall(r"width \d: ([\d,]+) scalars, (\d+) statements", counts) == [
-        ("1,928", "30"),
-        ("7,861", "30"),
+        ("1,928", "29"),
+        ("7,861", "29"),
     ]
     (formulas,) = [tex for tex in outputs(shown, "text/latex") if "aligned" in tex]
     assert r"{\mathrm{dwq}}_{l, m} &= \sum_{i}" in formulas
