@@ -40,7 +40,7 @@ _FASTCALL: Final = 0x0080 | 0x0002
 _API: Final = (
     *("PyLong_AsVoidPtr", "PyFloat_FromDouble", "PyList_New", "PyList_Size", "PyList_GetItem"),
     *("PyList_SetItem", "PyTuple_Size", "PyTuple_GetItem", "PyDict_New", "PyDict_SetItem"),
-    *("Py_IncRef", "Py_DecRef", "PyMem_RawMalloc", "PyMem_RawFree"),
+    *("Py_IncRef", "Py_DecRef", "PyMem_RawCalloc", "PyMem_RawFree"),
     *("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_NoMemory", "PyObject_Vectorcall"),
 )
 
@@ -266,7 +266,7 @@ class _Text(Builder):
             "PyDict_SetItem": (self.small, [p, p, p]),
             "Py_IncRef": (nothing, [p]),
             "Py_DecRef": (nothing, [p]),
-            "PyMem_RawMalloc": (p, [w]),
+            "PyMem_RawCalloc": (p, [w, w]),
             "PyMem_RawFree": (nothing, [p]),
             "PyEval_SaveThread": (p, []),
             "PyEval_RestoreThread": (nothing, [p]),
@@ -655,7 +655,8 @@ class _Text(Builder):
     def _taken(self, b: Any, told: Any, total: Any) -> Any:
         """Memory for so many numbers, the first of which says how many: what a call left, or new.
 
-        Whichever call comes first takes what is left, so that threads never share any.
+        Whichever call comes first takes what is left, so that threads never share any. New memory is
+        zeros: lanes that no result needs compute with it, and denormal numbers take ten times as long.
         """
         where, none = b.alloca(self.pointer), self.number(0)
         left = b.atomic_rmw("xchg", self.at(b, told, _MEMORY, self.whole), none, "acq_rel")
@@ -668,7 +669,7 @@ class _Text(Builder):
         less = b.icmp_signed("<", b.load(size, typ=self.whole), total)
         with b.if_then(less, likely=False):
             b.call(self.api["PyMem_RawFree"], [found])
-            made = b.call(self.api["PyMem_RawMalloc"], [b.mul(total, self.number(8))])
+            made = b.call(self.api["PyMem_RawCalloc"], [total, self.number(8)])
             with b.if_then(b.icmp_unsigned("==", made, self.pointer(None)), likely=False):
                 b.ret(b.call(self.api["PyErr_NoMemory"], []))
             b.store(total, made)
