@@ -63,3 +63,13 @@ def user_line() -> Line:
     if frame is None:
         return Line("?", 0, "")
     return line_of(frame.f_code.co_filename, frame.f_lineno)
+
+
+def raised_at(error: BaseException) -> Line:
+    """The innermost line of the user's from which an exception came."""
+    found, trace = Line("?", 0, ""), error.__traceback__
+    while trace is not None:
+        if not _is_beneath(trace.tb_frame):
+            found = line_of(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
+        trace = trace.tb_next
+    return found

@@ -21,7 +21,7 @@ from ..ops.scalar import CONSTANT, WHERE
 from .active import refuse
 from .asked import WHICH, Question
 from .contents import Contents, containers_in, first_line, holds_new, storing_line
-from .lines import Line, line_of, user_line
+from .lines import Line, line_of, raised_at, user_line
 from .number import Index, Number
 from .reach import Reach
 from .structure import named_arguments, nested, replaced
@@ -133,8 +133,10 @@ class Recording:
             if self.refused is not None:  # and caught by the function itself
                 raise self.refused
             _check_written(given, outside, reach)
-        except BaseException:
+        except BaseException as error:
             outside.restore()
+            if isinstance(error, IndexError) and "arrays used as indices" in str(error):
+                raise TracingError(_by_array(error)) from error
             raise
         if drawn.has_moved():
             raise TracingError(
@@ -424,6 +426,15 @@ def _state(generator: Any) -> Any:
         if hasattr(generator, name):
             return getattr(generator, name)()
     return generator.bit_generator.state
+
+
+def _by_array(error: IndexError) -> str:
+    """Where NumPy was given unknown whole numbers for indices, and what to write."""
+    at = raised_at(error)
+    return (
+        f"{at}\nan array was indexed by an array of whole numbers of the arguments, which NumPy "
+        "has to know. Pick the rows one by one: [wengert.table(rows)[i] for i in indices]"
+    )
 
 
 def _drawing_line(reach: Reach) -> str:

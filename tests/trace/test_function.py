@@ -922,3 +922,25 @@ def test_pick_by_an_expression():
     k, rows = g.input("k"), [g.inputs("a", 2), g.inputs("b", 2)]
     at = {"k": 1.0, "a0": 1.0, "a1": 2.0, "b0": 3.0, "b1": 4.0}
     assert [wg.evaluate(e, at) for e in wg.take(rows, k)] == [3.0, 4.0]
+
+
+def test_an_array_cannot_be_indexed_by_unknown_numbers_and_the_cure_works():
+    entries = np.array([[wg.Value(0.1 * i + j) for j in range(3)] for i in range(5)])
+
+    @wg.function
+    def by_array(tokens):
+        return (entries[tokens] ** 2).sum()
+
+    with pytest.raises(TracingError, match=r"^test_function\.py:\d+.*entries\[tokens\].*\n.*table"):
+        by_array(np.array([1, 3]))
+
+    rows = wg.table(entries.tolist())
+
+    @wg.function
+    def one_by_one(tokens):
+        return sum(a * a for i in tokens for a in rows[i])
+
+    for tokens in (np.array([1, 3]), np.array([0, 0])):
+        expected = sum(a.data**2 for i in tokens for a in entries[i])
+        assert one_by_one(tokens).data == pytest.approx(expected, rel=1e-15)
+    assert len(one_by_one.traces) == 1

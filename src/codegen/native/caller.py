@@ -655,8 +655,8 @@ class _Text(Builder):
     def _taken(self, b: Any, told: Any, total: Any) -> Any:
         """Memory for so many numbers, the first of which says how many: what a call left, or new.
 
-        Whichever call comes first takes what is left, so that threads never share any. New memory is
-        zeros: lanes that no result needs compute with it, and denormal numbers take ten times as long.
+        Whichever call comes first takes what is left, so that threads never share any. New memory
+        is zeros: lanes that no result needs compute with it, and denormal numbers take long.
         """
         where, none = b.alloca(self.pointer), self.number(0)
         left = b.atomic_rmw("xchg", self.at(b, told, _MEMORY, self.whole), none, "acq_rel")
