@@ -122,12 +122,14 @@ def networks(g):
     yield relu(tanh(x[0]) / 3 + wg.sigmoid(x[1]) ** 3 - x[2] ** 2 / 2) + minimum(x[0], x[1])
     kernels = [exp(-((a - b) ** 2) / (2 * c * c)) for a, b, c in zip(x, w, w[4:], strict=False)]
     yield sum(kernels) + exp(-sqrt(x[0] * x[0] + x[1] * x[1])) + tanh(x[0] / w[0])
+    noisy = [m + exp(0.5 * v) * e for m, v, e in zip(w, x, w[8:], strict=False)]
+    yield sum(wg.sigmoid(sum(noisy) * b) + relu(sum(noisy) - b) for b in w[:3])  # as a VAE has them
     a = g.array("a", (3, 4))
     norm = sqrt(arrays.mean_over(a * a, 1) + 1e-6)
     yield arrays.sum_over(relu(a / arrays.broadcast_to(arrays.reshape(norm, (3, 1)), (3, 4))))
 
 
-@pytest.mark.parametrize("which", range(6))
+@pytest.mark.parametrize("which", range(7))
 def test_networks_have_nothing_steep_behind_their_gates(which):
     """Not one node more than the chain rule has."""
     g = wg.Graph()
