@@ -24,7 +24,7 @@ from test_python_target import APPLIED, EXTREMES, notebook_neuron, same
 import wengert as wg
 from wengert.codegen.compiled import compile
 from wengert.codegen.diskcache import CacheWarning
-from wengert.codegen.native import caller, code, emit, native
+from wengert.codegen.native import caller, code, emit, native, objects
 from wengert.codegen.native.host import binding, object_code
 from wengert.derive.backward import grad
 from wengert.errors import MissingExtraError, ShapeError, SizeError
@@ -249,10 +249,10 @@ def test_the_generic_call_gives_the_same_as_the_built_in_one():
 
 
 def test_where_objects_look_otherwise_there_is_no_built_in_function(monkeypatch):
-    monkeypatch.setattr(caller, "_TYPE", 0)
-    assert not caller.as_in_the_headers()
+    monkeypatch.setattr(objects, "TYPE", 0)
+    assert not objects.as_in_the_headers()
     monkeypatch.undo()
-    assert caller.as_in_the_headers()
+    assert objects.as_in_the_headers()
 
 
 def test_without_optimization_the_numbers_are_the_same(monkeypatch):
