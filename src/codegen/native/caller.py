@@ -14,7 +14,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import prod
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from .builder import DOUBLE, NOTHING, POINTER, SINGLE, SMALL, WHOLE, Callee, Lines, Module
 from .code import SPARE, Code
@@ -70,8 +70,8 @@ _NUMPY: Final = {
 """The same of NumPy's, and of C's."""
 
 (_RUN, _GROUPS, _NUMBERS, _STACKS, _SCRATCH, _COLUMNS, _FIXED, _OUTPUTS, _WORK, _EACH) = range(10)
-_ROWS, _SCRATCH_EACH, _ARRAYS, _OTHERWISE, _MEMORY = 10, 11, 12, 13, 14
-_HEAD: Final = 15
+_SCRATCH_EACH, _ARRAYS, _OTHERWISE, _MEMORY = 10, 11, 12, 13
+_HEAD: Final = 14
 _GROUP: Final = 4
 """What the numbers in memory are: so many, then four for each argument, then the outputs, then the
 shapes of the arguments, each after how many axes it has."""
@@ -82,6 +82,9 @@ it gives anew page by page, which takes longer than many a call."""
 
 _ONE, _MANY, _STACK, _WHOLE, _STACKED, _LIST, _DICT = range(7)
 """How outputs are nested: in what order their kinds, and what belongs to each, are listed."""
+
+Samples = Literal["none", "rows", "blocks"]
+"""How code takes samples, where it has any: see `Layout`."""
 
 
 class _Definition(ctypes.Structure):
@@ -127,7 +130,9 @@ def function_of(
 
     otherwise  is called with arguments that are not seen to fit
     """
-    caller = _caller(code.layout.dtype)
+    layout = code.layout
+    samples: Samples = "none" if not layout.batched else "rows" if layout.rows else "blocks"
+    caller = _caller(layout.dtype, samples)
     if caller is None:
         return None
     keys: list[Any] = []
@@ -183,8 +188,7 @@ def _told(code: Code, keys: list[Any]) -> list[int]:
     head[_OUTPUTS] = _HEAD + len(groups)
     head[_WORK], head[_EACH] = layout.instructions - layout.each, layout.each
     head[_STACKS] = layout.stacks
-    head[_ROWS], head[_SCRATCH_EACH] = int(layout.rows), layout.scratch_each
-    head[_ARRAYS] = int(layout.arrays)
+    head[_SCRATCH_EACH], head[_ARRAYS] = layout.scratch_each, int(layout.arrays)
     return [*head, *groups, *outputs, *shapes]
 
 
@@ -195,24 +199,28 @@ class _Caller(NamedTuple):
     kept: Any
 
 
-@lru_cache(maxsize=2)
-def _caller(dtype: str) -> _Caller | None:
+@lru_cache(maxsize=5)
+def _caller(dtype: str, samples: Samples) -> _Caller | None:
     if not as_in_the_headers():
         return None
     needs = {name: api_address(name) for name in _API}
     needs["PyArray_New"] = numpy_address(NEW_ARRAY)
     needs["PyArray_Scalar"] = numpy_address(NEW_SCALAR)
     needs["memcpy"] = library_address("memcpy")
-    library = link(object_code(_Text(dtype).text(), 2, tidy=True), needs, ["call"])
+    library = link(object_code(_Text(dtype, samples).text(), 2, tidy=True), needs, ["call"])
     return _Caller(library["call"], library)
 
 
 class _Text:
-    """Writes `call` and what it needs, for code that computes with numbers of a type."""
+    """Writes `call` and what it needs, for code that computes with numbers of a type.
 
-    def __init__(self, dtype: str) -> None:
+    samples  how code takes them. What one kind needs the others do without: compiling it takes long
+    """
+
+    def __init__(self, dtype: str, samples: Samples) -> None:
         import numpy
 
+        self.samples = samples
         self.module = Module()
         self.dtype = numpy.dtype(dtype)
         self.element = DOUBLE if dtype == "float64" else SINGLE
@@ -224,9 +232,12 @@ class _Text:
         self.items = write_items(self.module)
         self.take = self._write_take()
         self.table = self._write_table()
-        self.length = self._write_length()
-        self.rows = self._write_rows()
-        self.plain = self._write_plain()
+        if self.samples != "none":
+            self.length = self._write_length()
+        if self.samples == "blocks":
+            self.rows = self._write_rows()
+        if self.samples == "rows":
+            self.plain = self._write_plain()
         self.array = self._write_array()
         self.many = self._write_many()
         self.build = self._write_build()
@@ -422,7 +433,8 @@ class _Text:
         kind = b.get(place, 0)
         first = b.get(place, 1)
         b.store(b.at(place, 2, WHOLE), at)
-        for number in (_ONE, _MANY, _STACK):
+        stacked = self.samples != "none"
+        for number in (_ONE, _MANY, *([_STACK] if stacked else [])):
             with b.when(b.same(kind, WHOLE(number))):
                 if number == _ONE:
                     b.ret(self._float(b, b.at(out, first, self.element)))
@@ -435,7 +447,7 @@ class _Text:
                     start = b.add(numbers, b.mul(first, n))
                 where = b.at(out, start, self.element)
                 b.ret(b.call(self.many, [where, count, arrays]))
-        for number in (_WHOLE, _STACKED):
+        for number in (_WHOLE, *([_STACKED] if stacked else [])):
             with b.when(b.same(kind, WHOLE(number))):
                 count, axes = b.get(place, 2), b.get(place, 3)
                 lengths = b.at(place, 4, WHOLE)
@@ -510,8 +522,7 @@ class _Text:
         b.go(refused)
         b.go_to(after)
         arrays = self._fill(b, told, args, groups, samples, parts, freed)
-        in_blocks = b.same(b.get(told, _ROWS), WHOLE(0))
-        with b.when(in_blocks):
+        if self.samples == "blocks":
             self._pad(b, told, samples, parts["samples"])
         self._run(b, told, samples, parts)
         at = b.room(POINTER)
@@ -529,6 +540,8 @@ class _Text:
 
     def _count_samples(self, b: Lines, told: Any, args: Any, groups: Any, refused: Any) -> Any:
         """How many samples the batched arguments have; 1 without any."""
+        if self.samples == "none":
+            return WHOLE(1)
         found = b.room(WHOLE)
         b.store(WHOLE(-1), found)
         with b.loop(groups) as g:
@@ -543,18 +556,17 @@ class _Text:
                 b.branch(fits, good, refused)
                 b.go_to(good)
                 b.store(length, found)
-        length = b.load(found, WHOLE)
-        none = b.same(length, WHOLE(-1))
-        return b.select(none, WHOLE(1), length)
+        return b.load(found, WHOLE)
 
     def _columns(self, b: Lines, told: Any, args: Any, groups: Any) -> Any:
         """How many numbers of each sample are copied: those of arrays that are rows are not."""
         import numpy
 
+        if self.samples != "rows":
+            return b.get(told, _COLUMNS)
         found = b.room(WHOLE)
         b.store(b.get(told, _COLUMNS), found)
-        as_rows = b.same(b.get(told, _ROWS), WHOLE(1))
-        with b.when(as_rows), b.loop(groups) as g:
+        with b.loop(groups) as g:
             width, _, batched, _ = self._group(b, told, g)
             array = is_a(b, b.get(args, g, POINTER), numpy.ndarray)
             with b.when(b.both(b.same(batched, WHOLE(1)), array)):
@@ -624,94 +636,116 @@ class _Text:
         self, b: Lines, told: Any, args: Any, groups: Any, samples: Any, parts: Any, freed: Any
     ) -> Any:
         """Read the arguments; answers whether one of them is an array, as 0 or 1."""
-        import numpy
-
-        arrays, used, fixed, column = (b.room(WHOLE) for _ in range(4))
-        for variable in (arrays, used, fixed, column):
+        kept = {name: b.room(WHOLE) for name in ("arrays", "used", "fixed", "column")}
+        for variable in kept.values():
             b.store(WHOLE(0), variable)
-        b.store(b.get(told, _ARRAYS), arrays)
-        where, next_rows = b.room(POINTER), b.room(POINTER)
-        b.store(parts["rows"], next_rows)
-        columns, one = b.get(told, _COLUMNS), WHOLE(1)
-        as_rows = b.same(b.get(told, _ROWS), one)
+        b.store(b.get(told, _ARRAYS), kept["arrays"])
+        kept |= {"where": b.room(POINTER), "rows": b.room(POINTER)}
+        b.store(parts["rows"], kept["rows"])
+        columns = b.get(told, _COLUMNS)
         with b.loop(groups) as g:
             width, single, batched, shape = self._group(b, told, g)
-            thing = b.get(args, g, POINTER)
-            with b.choice(b.same(batched, one)) as (rows, numbers):
-                with rows:
-                    at = b.load(column, WHOLE)
-                    with b.choice(as_rows) as (plain, blocks):
-                        with plain:
-                            start = b.at(parts["samples"], b.mul(at, samples), self.element)
-                            given = [thing, samples, width, single, shape, start]
-                            address = self._rows_of(b, given, arrays, where, freed)
-                            place = b.load(next_rows, POINTER)
-                            b.store(address, place)
-                            b.store(b.at(place, 1, POINTER), next_rows)
-                        with blocks:
-                            given = [thing, samples, width, single, shape]
-                            taken = b.call(self.rows, [*given, parts["samples"], columns, at])
-                            self._go_on_if(b, b.differ(taken, WHOLE(0)), freed)
-                            with b.when(b.same(taken, WHOLE(2))):
-                                b.store(one, arrays)
-                    own = is_a(b, thing, numpy.ndarray)
-                    skipped = b.select(b.both(own, as_rows), WHOLE(0), width)
-                    b.store(b.add(at, skipped), column)
-                with numbers:
-                    start = b.load(used, WHOLE)
-                    own = b.at(parts["numbers"], start, self.element)
-                    b.store(b.add(start, width), used)
-                    given = [thing, width, single, shape, own]
-                    address = self._numbers_of(b, given, arrays, where, freed)
-                    number = b.load(fixed, WHOLE)
-                    b.store(address, b.at(parts["addresses"], number, POINTER))
-                    b.store(b.add(number, one), fixed)
-        return b.load(arrays, WHOLE)
+            given = [b.get(args, g, POINTER), width, single, shape]
+            if self.samples == "none":
+                self._read_numbers(b, given, parts, kept, freed)
+            else:
+                with b.choice(b.same(batched, WHOLE(1))) as (every, once):
+                    with every:
+                        if self.samples == "rows":
+                            self._read_rows(b, given, samples, parts, kept, freed)
+                        else:
+                            self._read_blocks(b, given, samples, columns, parts, kept, freed)
+                    with once:
+                        self._read_numbers(b, given, parts, kept, freed)
+        return b.load(kept["arrays"], WHOLE)
+
+    def _read_rows(
+        self,
+        b: Lines,
+        given: Sequence[Any],
+        samples: Any,
+        parts: dict[str, Any],
+        kept: dict[str, Any],
+        freed: str,
+    ) -> None:
+        """Note where the rows of samples are: an array's own, or those that are copied."""
+        thing, width, single, shape = given
+        at = b.load(kept["column"], WHOLE)
+        own = b.at(parts["samples"], b.mul(at, samples), self.element)
+        b.store(own, kept["where"])
+        data = b.call(self.table, [thing, WHOLE(1), shape])
+        with b.choice(b.differ(data, WHOLE(0))) as (array, row):
+            with array:
+                b.store(b.convert("inttoptr", data, POINTER), kept["where"])
+                b.store(WHOLE(1), kept["arrays"])
+            with row:
+                taken = b.call(self.plain, [thing, samples, width, single, shape, own])
+                self._go_on_if(b, b.same(taken, WHOLE(1)), freed)
+                b.store(b.add(at, width), kept["column"])
+        place = b.load(kept["rows"], POINTER)
+        b.store(b.load(kept["where"], POINTER), place)
+        b.store(b.at(place, 1, POINTER), kept["rows"])
+
+    def _read_blocks(
+        self,
+        b: Lines,
+        given: Sequence[Any],
+        samples: Any,
+        columns: Any,
+        parts: dict[str, Any],
+        kept: dict[str, Any],
+        freed: str,
+    ) -> None:
+        """Copy samples to blocks."""
+        thing, width, single, shape = given
+        at = b.load(kept["column"], WHOLE)
+        told = [thing, samples, width, single, shape, parts["samples"], columns, at]
+        taken = b.call(self.rows, told)
+        self._go_on_if(b, b.differ(taken, WHOLE(0)), freed)
+        with b.when(b.same(taken, WHOLE(2))):
+            b.store(WHOLE(1), kept["arrays"])
+        b.store(b.add(at, width), kept["column"])
+
+    def _read_numbers(
+        self,
+        b: Lines,
+        given: Sequence[Any],
+        parts: dict[str, Any],
+        kept: dict[str, Any],
+        freed: str,
+    ) -> None:
+        """Note where an argument's numbers are: an array's own, or those that are copied."""
+        thing, width, single, shape = given
+        start = b.load(kept["used"], WHOLE)
+        own = b.at(parts["numbers"], start, self.element)
+        b.store(b.add(start, width), kept["used"])
+        b.store(own, kept["where"])
+        with b.choice(b.same(single, WHOLE(1))) as (alone, several):
+            with alone:
+                self._go_on_if(b, is_a(b, thing, float), freed)
+                self._put(b, read(b, thing, NUMBER, DOUBLE), own)
+            with several:
+                data = b.call(self.table, [thing, WHOLE(0), shape])
+                with b.choice(b.differ(data, WHOLE(0))) as (array, row):
+                    with array:
+                        b.store(b.convert("inttoptr", data, POINTER), kept["where"])
+                        b.store(WHOLE(1), kept["arrays"])
+                    with row:
+                        # to `take`, lists within lists are no numbers, and other lists of as many
+                        # numbers as a matrix has are no matrix
+                        flat = b.same(b.get(shape, 0), WHOLE(1))
+                        self._go_on_if(b, flat, freed)
+                        taken = b.call(self.take, [thing, width, own, WHOLE(1)])
+                        self._go_on_if(b, b.same(taken, WHOLE(1)), freed)
+        number = b.load(kept["fixed"], WHOLE)
+        place = b.at(parts["addresses"], number, POINTER)
+        b.store(b.load(kept["where"], POINTER), place)
+        b.store(b.add(number, WHOLE(1)), kept["fixed"])
 
     def _go_on_if(self, b: Lines, condition: Any, otherwise: Any) -> None:
         good = b.append_block("good")
         b.branch(condition, good, otherwise)
         b.go_to(good)
-
-    def _rows_of(self, b: Lines, given: Sequence[Any], arrays: Any, where: Any, freed: Any) -> Any:
-        """The address of rows of samples: an array's own, or those that are copied."""
-        thing, samples, width, single, shape, own = given
-        b.store(own, where)
-        data = b.call(self.table, [thing, WHOLE(1), shape])
-        with b.choice(b.differ(data, WHOLE(0))) as (array, row):
-            with array:
-                b.store(b.convert("inttoptr", data, POINTER), where)
-                b.store(WHOLE(1), arrays)
-            with row:
-                taken = b.call(self.plain, [thing, samples, width, single, shape, own])
-                self._go_on_if(b, b.same(taken, WHOLE(1)), freed)
-        return b.load(where, POINTER)
-
-    def _numbers_of(
-        self, b: Lines, given: Sequence[Any], arrays: Any, where: Any, freed: Any
-    ) -> Any:
-        """The address of an argument's numbers: an array's own, or those that are copied."""
-        thing, width, single, shape, own = given
-        one, none = WHOLE(1), WHOLE(0)
-        b.store(own, where)
-        with b.choice(b.same(single, one)) as (alone, several):
-            with alone:
-                self._go_on_if(b, is_a(b, thing, float), freed)
-                self._put(b, read(b, thing, NUMBER, DOUBLE), own)
-            with several:
-                data = b.call(self.table, [thing, none, shape])
-                with b.choice(b.differ(data, none)) as (array, row):
-                    with array:
-                        b.store(b.convert("inttoptr", data, POINTER), where)
-                        b.store(one, arrays)
-                    with row:
-                        # to `take`, lists within lists are no numbers, and other lists of as many
-                        # numbers as a matrix has are no matrix
-                        flat = b.same(b.get(shape, 0), one)
-                        self._go_on_if(b, flat, freed)
-                        taken = b.call(self.take, [thing, width, own, one])
-                        self._go_on_if(b, b.same(taken, one), freed)
-        return b.load(where, POINTER)
 
     def _pad(self, b: Lines, told: Any, samples: Any, blocks: Any) -> None:
         """Fill the last block up with its last sample."""
@@ -731,8 +765,7 @@ class _Text:
 
     def _run(self, b: Lines, told: Any, samples: Any, parts: Any) -> None:
         """Run the code, without the interpreter's lock where it takes long."""
-        as_rows = b.same(b.get(told, _ROWS), WHOLE(1))
-        batch = b.select(as_rows, parts["rows"], parts["samples"])
+        batch = parts["rows" if self.samples == "rows" else "samples"]
         b.store(WHOLE(0), parts["scratch"])  # nothing says to stop
         given = [parts["addresses"], batch, samples, parts["out"], parts["scratch"]]
         run = Callee(b.get(told, _RUN, POINTER).text, NOTHING)
