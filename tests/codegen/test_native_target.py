@@ -340,6 +340,30 @@ def test_without_llvmlite_it_says_what_to_install(monkeypatch):
         steps("native", name="missing")
 
 
+@pytest.mark.parametrize("reduce", ["sum", None])
+def test_a_function_made_before_numpy_was_imported_takes_arrays_once_it_is(reduce, monkeypatch):
+    graph = Graph()
+    a, x = graph.input("a"), graph.inputs("x", 3)
+    output = a * sum(x) + x[1]
+    X = [[1.0, 2.0, 3.0], [0.5, -1.0, 4.0]]
+
+    def made(name):
+        outputs = {"y": output, "g": grad(output, x)}
+        options = {"target": "native", "batch": "x", "reduce": reduce, "name": name}
+        return compile({"a": a, "x": x}, outputs, **options)
+
+    with monkeypatch.context() as missing:
+        missing.setitem(sys.modules, "numpy", None)  # whoever imports it now fails
+        early = made(f"early_{reduce}")
+        lists = early(2.0, X), early(a=2, x=X)
+    late = made(f"late_{reduce}")
+    assert str(lists) == str((late(2.0, X), late(2.0, X)))
+    arrays = str(late(2.0, np.array(X)))
+    assert [str(f(2.0, np.array(X))) for f in (early.function, early)] == [arrays] * 2
+    monkeypatch.delattr(code.Code, "call")  # what is slow is not asked again
+    assert [str(f(2.0, np.array(X))) for f in (early.function, early)] == [arrays] * 2
+
+
 def test_code_is_freed_with_its_function():
     x = Graph().input("x")
     program = compile({"x": x}, x * 2 + 1).program

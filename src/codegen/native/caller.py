@@ -11,13 +11,14 @@ is no such function.
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache
 from math import prod
 from typing import Any, Final, Literal, NamedTuple
 
 from .builder import DOUBLE, NOTHING, POINTER, SINGLE, SMALL, WHOLE, Callee, Lines, Module
-from .code import SPARE, Code
+from .code import SPARE, Code, Layout
 from .host import library_address, link, object_code
 from .objects import (
     AXES,
@@ -83,8 +84,29 @@ it gives anew page by page, which takes longer than many a call."""
 _ONE, _MANY, _STACK, _WHOLE, _STACKED, _LIST, _DICT = range(7)
 """How outputs are nested: in what order their kinds, and what belongs to each, are listed."""
 
+
 Samples = Literal["none", "rows", "blocks"]
-"""How code takes samples, where it has any: see `Layout`."""
+
+
+class _Purpose(NamedTuple):
+    """What programs a function that reads arguments is for. What they do not need it has not.
+
+    samples  how samples are taken, where there are any: see `Layout`
+    shaped   whether outputs may be arrays of several axes
+    arrays   whether NumPy is there, whose arrays may be given
+    """
+
+    dtype: str
+    samples: Samples
+    shaped: bool
+    arrays: bool
+
+    @classmethod
+    def of(cls, layout: Layout, arrays: bool) -> _Purpose:
+        """The one for code of this layout."""
+        samples: Samples = "rows" if layout.rows else "blocks"
+        taken = samples if layout.batched else "none"
+        return cls(layout.dtype, taken, layout.rows, arrays or layout.rows)
 
 
 class _Definition(ctypes.Structure):
@@ -130,24 +152,49 @@ def function_of(
 
     otherwise  is called with arguments that are not seen to fit
     """
-    layout = code.layout
-    samples: Samples = "none" if not layout.batched else "rows" if layout.rows else "blocks"
-    caller = _caller(layout.dtype, samples)
+    purpose = _Purpose.of(code.layout, _numpy_is_there())
+    caller = _caller(purpose)
     if caller is None:
         return None
     keys: list[Any] = []
     numbers = _told(code, keys)
-    if otherwise is not None:
-        keys.append(otherwise)
-        numbers[_OTHERWISE] = id(otherwise)
     told = (ctypes.c_int64 * len(numbers))(*numbers)
     definition = _Definition(name.encode(), caller.address, _FASTCALL, None)
+    if not purpose.arrays:
+        otherwise = _before_numpy(code, definition, otherwise)
+    if otherwise is not None:
+        keys.append(otherwise)
+        told[_OTHERWISE] = id(otherwise)
     owner = _Owner(ctypes.addressof(told))
     owner.code, owner.kept = code, (keys, told, definition, caller, _Left(told))
     kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
     make = kind(("PyCFunction_NewEx", ctypes.pythonapi))
     function: Callable[..., Any] = make(ctypes.addressof(definition), owner, None)
     return function
+
+
+def _numpy_is_there() -> bool:
+    """Whether NumPy has been imported, so that there may be arrays of its."""
+    return sys.modules.get("numpy") is not None
+
+
+def _before_numpy(
+    code: Code, definition: _Definition, otherwise: Callable[..., Any] | None
+) -> Callable[..., Any]:
+    """What is called with arguments that do not fit a function made before NumPy was there.
+
+    From then on, if NumPy has come, the function runs what knows arrays.
+    """
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        if _numpy_is_there():
+            caller = _caller(_Purpose.of(code.layout, True))
+            definition.function = caller.address if caller else definition.function
+        if otherwise is not None:
+            return otherwise(*arguments, **named)
+        return NotImplemented if named else code.call(*arguments)
+
+    return called
 
 
 def _told(code: Code, keys: list[Any]) -> list[int]:
@@ -199,46 +246,47 @@ class _Caller(NamedTuple):
     kept: Any
 
 
-@lru_cache(maxsize=5)
-def _caller(dtype: str, samples: Samples) -> _Caller | None:
-    if not as_in_the_headers():
+@cache
+def _caller(purpose: _Purpose) -> _Caller | None:
+    if not as_in_the_headers(purpose.arrays):
         return None
     needs = {name: api_address(name) for name in _API}
-    needs["PyArray_New"] = numpy_address(NEW_ARRAY)
-    needs["PyArray_Scalar"] = numpy_address(NEW_SCALAR)
-    needs["memcpy"] = library_address("memcpy")
-    library = link(object_code(_Text(dtype, samples).text(), 2, tidy=True), needs, ["call"])
+    if purpose.arrays:
+        needs["PyArray_New"] = numpy_address(NEW_ARRAY)
+        needs["PyArray_Scalar"] = numpy_address(NEW_SCALAR)
+        needs["memcpy"] = library_address("memcpy")
+    library = link(object_code(_Text(purpose).text(), 2, tidy=True), needs, ["call"])
     return _Caller(library["call"], library)
 
 
 class _Text:
-    """Writes `call` and what it needs, for code that computes with numbers of a type.
+    """Writes `call` and what it needs."""
 
-    samples  how code takes them. What one kind needs the others do without: compiling it takes long
-    """
-
-    def __init__(self, dtype: str, samples: Samples) -> None:
-        import numpy
-
-        self.samples = samples
+    def __init__(self, purpose: _Purpose) -> None:
         self.module = Module()
-        self.dtype = numpy.dtype(dtype)
-        self.element = DOUBLE if dtype == "float64" else SINGLE
-        known = {**_API, **_NUMPY}
+        self.samples, self.shaped, self.arrays = purpose[1:]
+        self.element = DOUBLE if purpose.dtype == "float64" else SINGLE
+        self.size = WHOLE(8 if purpose.dtype == "float64" else 4)
+        known = {**_API, **(_NUMPY if self.arrays else {})}
         self.api = {name: self.module.declare(name, *kinds) for name, kinds in known.items()}
+        if self.arrays:
+            import numpy
+
+            self.ndarray, self.dtype = numpy.ndarray, numpy.dtype(purpose.dtype)
 
     def text(self) -> str:
         """All of it."""
         self.items = write_items(self.module)
         self.take = self._write_take()
-        self.table = self._write_table()
+        if self.arrays:
+            self.table = self._write_table()
+            self.array = self._write_array()
         if self.samples != "none":
             self.length = self._write_length()
         if self.samples == "blocks":
             self.rows = self._write_rows()
         if self.samples == "rows":
             self.plain = self._write_plain()
-        self.array = self._write_array()
         self.many = self._write_many()
         self.build = self._write_build()
         self._write_call()
@@ -275,10 +323,8 @@ class _Text:
 
         It must have this shape, which begins with how many axes there are, or rows of it.
         """
-        import numpy
-
         function, (thing, batched, shape), b = self.module.function("table", "w", "pwp")
-        self._refuse_unless(b, is_a(b, thing, numpy.ndarray))
+        self._refuse_unless(b, is_a(b, thing, self.ndarray))
         found = b.convert("zext", read(b, thing, AXES, SMALL), WHOLE)
         axes = b.get(shape, 0)
         self._refuse_unless(b, b.same(found, b.add(axes, batched)))
@@ -296,15 +342,14 @@ class _Text:
 
     def _write_length(self) -> Any:
         """length(rows): how many rows a list, a tuple or an array has; -1 for anything else."""
-        import numpy
-
         function, (rows,), b = self.module.function("length", "w", "p")
         with b.when(b.either(is_a(b, rows, list), is_a(b, rows, tuple))):
             b.ret(read(b, rows, SIZE, WHOLE))
-        with b.when(is_a(b, rows, numpy.ndarray)):
-            axes = read(b, rows, AXES, SMALL)
-            self._refuse_unless(b, b.less(SMALL(0), axes), -1)
-            b.ret(b.get(read(b, rows, LENGTHS, POINTER), 0))
+        if self.arrays:
+            with b.when(is_a(b, rows, self.ndarray)):
+                axes = read(b, rows, AXES, SMALL)
+                self._refuse_unless(b, b.less(SMALL(0), axes), -1)
+                b.ret(b.get(read(b, rows, LENGTHS, POINTER), 0))
         b.ret(WHOLE(-1))
         return function
 
@@ -315,10 +360,11 @@ class _Text:
         """
         function, given, b = self.module.function("rows", "w", "pwwwppww")
         thing, n, width, one, shape, samples, columns, column = given
-        data = b.call(self.table, [thing, WHOLE(1), shape])
-        with b.when(b.differ(data, WHOLE(0))):
-            self._copy_rows(b, b.convert("inttoptr", data, POINTER), given)
-            b.ret(WHOLE(2))
+        if self.arrays:
+            data = b.call(self.table, [thing, WHOLE(1), shape])
+            with b.when(b.differ(data, WHOLE(0))):
+                self._copy_rows(b, b.convert("inttoptr", data, POINTER), given)
+                b.ret(WHOLE(2))
         items = b.call(self.items, [thing, n])
         self._refuse_unless(b, b.differ(items, POINTER(None)))
         with b.loop(n) as row:
@@ -377,32 +423,27 @@ class _Text:
 
     def _write_array(self) -> Any:
         """array(numbers, n, axes, lengths): a new array of n numbers."""
-        import numpy
-
         function, given, b = self.module.function("array", "p", "pwwp")
         numbers, n, axes, lengths = given
         nothing, none = POINTER(None), SMALL(0)
         count, kind = b.convert("trunc", axes, SMALL), SMALL(self.dtype.num)
-        head = [fixed(b, numpy.ndarray), count, lengths, kind]
+        head = [fixed(b, self.ndarray), count, lengths, kind]
         made = b.call(self.api["PyArray_New"], [*head, nothing, nothing, none, none, nothing])
         with b.when(b.differ(made, nothing)):
             data = read(b, made, DATA, POINTER)
-            b.call(self.api["memcpy"], [data, numbers, b.mul(n, self._size())])
+            b.call(self.api["memcpy"], [data, numbers, b.mul(n, self.size)])
         b.ret(made)
         return function
-
-    def _size(self) -> Any:
-        """How many bytes a number has."""
-        return WHOLE(self.dtype.itemsize)
 
     def _write_many(self) -> Any:
         """many(numbers, n, arrays): n numbers as a list, or as an array where `arrays` is not 0."""
         function, (numbers, n, arrays), b = self.module.function("many", "p", "pww")
         nothing = POINTER(None)
-        with b.when(b.differ(arrays, WHOLE(0))):
-            length = b.room(WHOLE)
-            b.store(n, length)
-            b.ret(b.call(self.array, [numbers, n, WHOLE(1), length]))
+        if self.arrays:
+            with b.when(b.differ(arrays, WHOLE(0))):
+                length = b.room(WHOLE)
+                b.store(n, length)
+                b.ret(b.call(self.array, [numbers, n, WHOLE(1), length]))
         made = b.call(self.api["PyList_New"], [n])
         with b.when(b.same(made, nothing)):
             b.ret(nothing)
@@ -434,7 +475,7 @@ class _Text:
         first = b.get(place, 1)
         b.store(b.at(place, 2, WHOLE), at)
         stacked = self.samples != "none"
-        for number in (_ONE, _MANY, *([_STACK] if stacked else [])):
+        for number in (_ONE, _MANY, *[_STACK] * stacked):
             with b.when(b.same(kind, WHOLE(number))):
                 if number == _ONE:
                     b.ret(self._float(b, b.at(out, first, self.element)))
@@ -447,7 +488,7 @@ class _Text:
                     start = b.add(numbers, b.mul(first, n))
                 where = b.at(out, start, self.element)
                 b.ret(b.call(self.many, [where, count, arrays]))
-        for number in (_WHOLE, *([_STACKED] if stacked else [])):
+        for number in [_WHOLE, *[_STACKED] * stacked] * self.shaped:
             with b.when(b.same(kind, WHOLE(number))):
                 count, axes = b.get(place, 2), b.get(place, 3)
                 lengths = b.at(place, 4, WHOLE)
@@ -560,15 +601,13 @@ class _Text:
 
     def _columns(self, b: Lines, told: Any, args: Any, groups: Any) -> Any:
         """How many numbers of each sample are copied: those of arrays that are rows are not."""
-        import numpy
-
         if self.samples != "rows":
             return b.get(told, _COLUMNS)
         found = b.room(WHOLE)
         b.store(b.get(told, _COLUMNS), found)
         with b.loop(groups) as g:
             width, _, batched, _ = self._group(b, told, g)
-            array = is_a(b, b.get(args, g, POINTER), numpy.ndarray)
+            array = is_a(b, b.get(args, g, POINTER), self.ndarray)
             with b.when(b.both(b.same(batched, WHOLE(1)), array)):
                 b.store(b.sub(b.load(found, WHOLE), width), found)
         return b.load(found, WHOLE)
@@ -587,7 +626,7 @@ class _Text:
         }
         counts = {name: b.get(told, _GROUPS) for name in ("addresses", "rows")}
         for name, count in numbers.items():
-            size = b.add(b.mul(count, self._size()), WHOLE(7))
+            size = b.add(b.mul(count, self.size), WHOLE(7))
             counts[name] = b.div(size, eight)
         total: Any = WHOLE(1)
         starts = {}
@@ -725,7 +764,7 @@ class _Text:
                 self._go_on_if(b, is_a(b, thing, float), freed)
                 self._put(b, read(b, thing, NUMBER, DOUBLE), own)
             with several:
-                data = b.call(self.table, [thing, WHOLE(0), shape])
+                data = b.call(self.table, [thing, WHOLE(0), shape]) if self.arrays else WHOLE(0)
                 with b.choice(b.differ(data, WHOLE(0))) as (array, row):
                     with array:
                         b.store(b.convert("inttoptr", data, POINTER), kept["where"])

@@ -25,13 +25,14 @@ NEW_ARRAY, NEW_SCALAR = 93, 60
 """The places of PyArray_New and PyArray_Scalar in NumPy's table of functions."""
 
 
-def as_in_the_headers() -> bool:
-    """Whether floats, lists, tuples and arrays look as they are read here."""
+def as_in_the_headers(arrays: bool = False) -> bool:
+    """Whether floats, lists and tuples look as they are read here; and arrays, if asked."""
     if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8:
         return False
     if object.__basicsize__ != NUMBER:
         return False
-    return _counts_references() and _has_numbers() and _has_items() and _has_arrays()
+    plain = _counts_references() and _has_numbers() and _has_items()
+    return plain and (not arrays or _has_arrays())
 
 
 def _field(thing: Any, offset: int) -> int:
