@@ -343,6 +343,8 @@ CUBES = {
     "(1/x)**-1": (lambda x: (1 / x) ** -1, lambda m, x: x, 1.0),
     "(x**-2)**-2": (lambda x: (x**-2) ** -2, lambda m, x: x**4, 0.0),
     "1/(1/sqrt(x))**3": (lambda x: 1 / (1 / sqrt(x)) ** 3, lambda m, x: x * m.sqrt(x), 0.0),
+    "x/x**-2": (lambda x: x / x**-2, lambda m, x: x**3, 0.0),
+    "x**2/sqrt(1/x)": (lambda x: x**2 / sqrt(1 / x), lambda m, x: x**2 * m.sqrt(x), 0.0),
     "exp(2*log(x))": (lambda x: exp(2 * log(x)), lambda m, x: x**2, 0.0),
     "exp(log(x)/0.5)": (lambda x: exp(log(x) / 0.5), lambda m, x: x**2, 0.0),
     "exp(log(x))": (lambda x: exp(log(x)), lambda m, x: x, 1.0),
@@ -350,7 +352,7 @@ CUBES = {
 }
 """Powers of roots and of logarithms: each with what it is, and its slope at 0."""
 DEFINED_BELOW = [
-    name for name in CUBES if any(part in name for part in ("cbrt", "6)", "4)", ")**-"))
+    name for name in CUBES if any(part in name for part in ("cbrt", "6)", "4)", "**-"))
 ]
 
 
@@ -384,6 +386,8 @@ NO_POWERS = [
     lambda x, y: x * x * x + x**3 * y,
     lambda x, y: sqrt(sqrt(x)),
     lambda x, y: x**1e7 * sqrt(x),
+    lambda x, y: x**3 / sqrt(x),
+    lambda x, y: x / y**-2,
 ]
 
 
