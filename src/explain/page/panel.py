@@ -211,9 +211,9 @@ def _paths(w: Lesson, numbers: LiveNumbers, step: Paths) -> tuple[str, str]:
         route, product = equations.path(w, path)
         rows.append(
             f'<li data-edges="{" ".join(path.edges)}" data-nodes="{" ".join(path.nodes)}">'
-            f'<span class="route">{numbers.html(route)}</span> '
+            f'<div class="way"><span class="route">{numbers.html(route)}</span> '
             '<button type="button" class="script show-path" hidden>show</button>'
-            f"{_formula(numbers, product)}</li>"
+            f"{_formula(numbers, product)}</div></li>"
         )
     total = ""
     if not w.symbolic and step.count > 1:
