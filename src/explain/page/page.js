@@ -1,8 +1,8 @@
 "use strict";
 // Shows one step at a time and keeps every number up to date. DATA describes the walk-through;
 // what the compiler emitted: PROGRAM, leaves in, all numbers out; FORWARD, the expression alone;
-// SIMPLIFIED, its derivatives as the generated code has them. SYMPY is sympy's derivatives, STEADY
-// their stable form; either may be null.
+// SIMPLIFIED, its value and derivatives as the generated code has them. SYMPY is sympy's
+// derivatives, STEADY their stable form; either may be null.
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const one = (id) => document.getElementById(id);
@@ -91,7 +91,7 @@
   function judge(moved) {
     const found = moved && {
       ...JUDGES.agreement(leaves, values),
-      ...JUDGES.update(leaves, values),
+      ...JUDGES.update(leaves),
     };
     for (const spot of known.judged) {
       spot.dataset.given ??= spot.textContent;
@@ -107,7 +107,7 @@
 
   function written(said, key) {
     if (typeof said === "string") return said;
-    return shown(said, /^(predicted|actual|new)-/.test(key) ? 6 : DATA.judges.digits);
+    return shown(said, /^(before|norm|(predicted|actual|new)-\d+)$/.test(key) ? 6 : DATA.judges.digits);
   }
 
   // The first step with a number that is not finite says so.
@@ -463,12 +463,10 @@
 
   function train(count) {
     const rate = Number(one("rate").value);
-    const places = DATA.judges.rows.map((row) => row[1]);
-    if (!course.length) course.push(FORWARD(...leaves, ...leaves));
+    if (!course.length) course.push(SIMPLIFIED(...leaves).value);
     for (let i = 0; i < count; i++) {
-      const slopes = SIMPLIFIED(...leaves);
-      for (const [leaf] of DATA.update.leaves) leaves[leaf] -= rate * slopes[places.indexOf(leaf)];
-      course.push(FORWARD(...leaves, ...leaves));
+      JUDGES.downhill(leaves, rate, SIMPLIFIED(...leaves).gradient).forEach((x, leaf) => (leaves[leaf] = x));
+      course.push(SIMPLIFIED(...leaves).value);
     }
     follow();
     drawCourse(course);
