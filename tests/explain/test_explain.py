@@ -762,3 +762,20 @@ def test_plain_characters_where_the_terminal_has_no_others(monkeypatch):
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
     module._write("∂L/∂x — 2 × 3 ü\n")
     assert raw.getvalue() == b"dL/dx - 2 * 3 ?\n"
+
+
+def test_names_that_differ_by_an_underscore_are_told_apart():
+    w = explain(parse("x1*x_1 + x_1"), at={"x1": 1, "x_1": 2})
+    assert r"$L = x_{1} \cdot \mathrm{x\_1} + \mathrm{x\_1}$" in w.latex()
+    page = w.html()
+    assert "How does L change when x₁ and x_1 change?" in page
+    assert '<label for="slider-1">x_1</label>' in page
+    assert re.search(r'class="name">x_1</text>', page)
+
+
+def test_in_a_network_what_is_computed_is_numbered_by_its_neuron():
+    net = MLP(3, [8, 8, 1], seed=0)
+    w = explain((net([Value(0.5, label=f"x{i}") for i in range(3)]) - 1.0) ** 2)
+    names = [node.name for node in w.nodes if node.operands]
+    assert names[:3] == ["v0_0_1", "v0_0_2", "v0_0_3"]
+    assert names[-3:] == ["h2_0", "v1", "L"]
