@@ -46,7 +46,7 @@ def groups_of(
     """
     if by is None and len(live) <= MANY_NODES:
         return {}
-    places = _places(graph, live)
+    places = neuron_places(graph, live)
     found: dict[int, str] = {}
     for kind in ("neuron", "layer") if places else ():
         if by not in (None, kind):
@@ -97,7 +97,7 @@ def nesting(graph: Graph, live: Sequence[int]) -> dict[int, tuple[str, ...]]:
     >>> nesting(g, [x.id, w.id, (w * x).id])
     {1: ('layer 0', 'neuron 1 of layer 0')}
     """
-    places, keys = _places(graph, live), _keys(graph, live)
+    places, keys = neuron_places(graph, live), _keys(graph, live)
     found: dict[int, tuple[str, ...]] = {
         node: (title,) for node, title in _leaf_groups(graph, live, places).items()
     }
@@ -249,7 +249,7 @@ def _in_order(title: str) -> tuple[str, int]:
 _NEURON: Final = re.compile(r"(backward of )?neuron (\d+) of (layer \d+)")
 
 
-def _places(graph: Graph, live: Sequence[int]) -> dict[int, Place]:
+def neuron_places(graph: Graph, live: Sequence[int]) -> dict[int, Place]:
     """The neuron of each node of the forward pass that is in one."""
     places: dict[int, Place] = {}
     users: dict[int, set[Place | None]] = {}
