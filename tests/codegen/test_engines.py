@@ -10,6 +10,7 @@ import pytest
 import wengert as wg
 from wengert.codegen.calls import called
 from wengert.codegen.engines import jaxtarget, torchtarget
+from wengert.codegen.program import flatten
 from wengert.codegen.target import find_target
 from wengert.ops.scalar import ELEMENTWISE, TOTAL
 from wengert.testing import EXTREMES, ArraySketch, same
@@ -394,6 +395,55 @@ def test_torch_results_are_not_the_arguments():
     found = f(given)
     found["same"][1] = found["part"][0] = 7.0
     assert given.tolist() == [1.0, 1.0, 1.0]
+
+
+def on_devices():
+    """Functions with what an engine makes arrays of: masks, places, numbers, counts of samples."""
+    inputs, outputs, _ = notebook()
+    g = wg.Graph()
+    x, w = g.inputs("x", 2), g.inputs("w", 2)
+    largest = wg.maximum(x[0] * w[0], 0.5)
+    numbers = {"same": g.constant(2.0), "list": [g.constant(1.0), w[0]], "largest": largest}
+    a = g.array("a", (3, 4))
+    arrays = {"y": wg.relu(a[:, ::-1]) @ a.T, "slope": wg.grad(a.max(), a), "fixed": 0.0 * a[0]}
+    return [
+        (inputs, outputs, {"batch": ("x", "y"), "reduce": "mean"}),
+        ({"x": x, "w": w}, numbers, {"batch": "x"}),
+        ({"x": x, "w": w}, numbers, {"batch": "x", "reduce": None, "dtype": "float32"}),
+        ({"a": a}, arrays, {}),
+        *[(*attention(tokens), {}) for tokens in [(0, 1, 2, 3), (1, 4, 4, 0)]],
+        (*recurrent()[1:], {}),
+    ]
+
+
+def sized(f):
+    """The shapes of its arguments, with five samples."""
+    return [tuple(5 if n < 0 else n for n in group.whole) for group in f.program.groups]
+
+
+def test_torch_computes_where_the_arguments_lie():
+    torch = pytest.importorskip("torch", exc_type=ImportError)
+    from torch._subclasses import FakeTensorMode
+
+    for inputs, outputs, options in on_devices():
+        f = wg.compile(inputs, outputs, target="torch", **options)
+        dtype = getattr(torch, f.program.dtype)
+        with FakeTensorMode(allow_non_fake_inputs=True):  # a GPU as far as devices are checked
+            found = f(*[torch.empty(shape, dtype=dtype, device="cuda") for shape in sized(f)])
+        kinds = {(one.device.type, one.dtype) for _, one in flatten(found)}
+        assert kinds == {("cuda", dtype)}, f.source
+        with torch.device("meta"):  # where arrays go that are made nowhere in particular
+            found = f(*[np.full(shape, 0.5) for shape in sized(f)])
+        assert {one.device.type for _, one in flatten(found)} == {"cpu"}, f.source
+
+
+def test_torch_differentiates_where_the_arguments_lie():
+    torch = pytest.importorskip("torch", exc_type=ImportError)
+    inputs, outputs, _ = notebook()
+    f = wg.compile(inputs, outputs, target="torch", batch=("x", "y"))
+    given = [torch.empty(shape, dtype=torch.float64, device="meta") for shape in sized(f)]
+    f.autograd()(given[0].requires_grad_(), *given[1:]).backward()
+    assert given[0].grad.device.type == "meta"
 
 
 def test_torch_differentiates_by_our_gradient():

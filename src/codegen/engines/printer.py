@@ -82,6 +82,8 @@ class _Printer:
     def __init__(self, dialect: Dialect, function: ArrayFunction, made: TensorFunction) -> None:
         self._dialect, self._function, self._made = dialect, function, made
         self._type = f"{dialect.module}.{function.dtype}"
+        given = (group.argument for group in function.groups if group.leaves)
+        self._like = next(given, "") if dialect.bring else ""  # new arrays lie where this one does
         own = {group.argument for group in function.groups}
         ops = [s.value.op for s in function.program.statements]
         taken = {function.name, "np", "jax", "torch", "jnp", "samples", *own}
@@ -248,21 +250,19 @@ class _Printer:
         return Text(form.template.format(*texts, **fixed), form.binds, depth)
 
     def _boxed(self, text: str) -> str:
-        return self._dialect.number(text, self._function.dtype)
+        """A number as an array without axes."""
+        if self._like:
+            return f"{self._like}.new_full((), {text})"
+        make = "tensor" if self._dialect.boxed else "asarray"
+        return f"{self._dialect.module}.{make}({text}, dtype={self._type})"
 
     def _grown(self, tensor: Tensor, code: Text) -> str:
         module, inside = self._dialect.module, self._shape(tensor.shape)
         if tensor.operands[0].number is None:
             return f"{module}.broadcast_to({code.text}, {inside})"
-        like = self._device()
-        return f"{module}.full({inside}, {code.text}, dtype={self._type}{like})"
-
-    def _device(self) -> str:
-        """Where new arrays lie, for engines that do not know by themselves."""
-        if not self._dialect.bring:
-            return ""
-        first = next((g.argument for g in self._function.groups if g.leaves), "")
-        return f", device={first}.device" if first else ""
+        if self._like:
+            return f"{self._like}.new_full({inside}, {code.text})"
+        return f"{module}.full({inside}, {code.text}, dtype={self._type})"
 
     def _shape(self, shape: Shape) -> str:
         inside = ", ".join(self._length(length) for length in shape)
@@ -296,10 +296,9 @@ class _Printer:
             if brought.startswith(f"{name}."):
                 return local
         local = self._space.take(made.wish, "constant")
-        first = next((g.argument for g in self._function.groups if g.leaves), "")
-        if not first:
+        if not self._like:
             return name
-        self._brought[local] = f"{name}.{dialect.bring.format(first)}"
+        self._brought[local] = f"{name}.{dialect.bring.format(self._like)}"
         return local
 
     def _constant_text(self, made: Constant) -> str:
