@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import copysign, inf, isfinite
 from typing import Any, Final
 
 from ...ops.record import ATOM, COMPARISON, PRODUCT, UNARY, Notation
@@ -50,6 +50,9 @@ LONGEST: Final = 70
 
 DEEPEST: Final = 10
 """How deep expressions are nested."""
+
+_TOO_LARGE: Final = (2 - 2**-24) * 2.0**127
+"""From here on numbers are infinite in float32."""
 
 _OPERATOR: Final = re.compile(r"^-?\{0\}(?: ?[^\w\s{}(]+ ?\{1\})?$")
 
@@ -180,7 +183,7 @@ class _Printer:
             case Argument(name):
                 text = name
             case Number(value):
-                return _number(value, module)
+                return _number(self._rounded(value), module)
             case Constant():
                 return Text(self._constant(made))
             case Samples(argument):
@@ -236,7 +239,7 @@ class _Printer:
         given = list(operands)
         plain = [k for k, one in enumerate(tensor.operands) if one.number is not None]
         values = [k for k in range(len(given)) if k not in made.op.conditions]
-        alone = made.op.conditions and all(k in plain for k in values)
+        alone = made.op.conditions and values and all(k in plain for k in values)
         boxed = dialect.boxed and not _OPERATOR.match(form.template) and made.op is not WHERE
         for k in plain:
             if boxed or (alone and k == values[0]):
@@ -248,6 +251,11 @@ class _Printer:
             for name, static in zip(made.op.statics, made.statics, strict=True)
         }
         return Text(form.template.format(*texts, **fixed), form.binds, depth)
+
+    def _rounded(self, value: float) -> float:
+        """A number that the type cannot hold as the infinite one that it is there."""
+        over = self._function.dtype == "float32" and abs(value) >= _TOO_LARGE
+        return copysign(inf, value) if over else value
 
     def _boxed(self, text: str) -> str:
         """A number as an array without axes."""
