@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from threading import RLock
 from types import MethodType
 from typing import Any, Final, overload
@@ -129,10 +129,9 @@ class Function:
         rule = find_optimizer(optimizer)
         with self._lock:  # derivatives at the parameters that are then moved
             program, flat = self._learning(arguments, named)
-            number, slopes = program.value_and_slopes(flat)
+            moments = self._moments.setdefault(rule.kinds, Moments())
             soon = program.compiled.target == "native"
-            self._moments.setdefault(rule.kinds, Moments()).step(rule, slopes, soon)
-        return number
+            return moments.step(rule, partial(program.value_and_slopes, flat), soon)
 
     @property
     def source(self) -> str:

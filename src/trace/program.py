@@ -172,26 +172,33 @@ class Program:
             trace.result, lambda leaf: made[leaf.number] if type(leaf) is Output else leaf
         )
 
-    def value_and_slopes(self, flat: Flat) -> tuple[float, Slopes]:
-        """The number, and the derivative by each Value it depends on; of one output only."""
+    def value_and_slopes(
+        self, flat: Flat, numbers: Callable[[Sequence[Value]], Any] = vector_of
+    ) -> tuple[float, Slopes]:
+        """The number, and the derivative by each Value it depends on; of one output only.
+
+        `numbers` gives the numbers of Values as an array, for code that takes arrays.
+        """
         if not self._single:
             raise TracingError(
                 f"{self.trace.name} gives several numbers; expected a function that returns one "
                 "Value"
             )
         self.calls += 1
-        numbers, values = self._read(flat)
-        found = self.code(numbers)
+        given, values = self._read(flat, numbers)
+        found = self.code(given)
         return float(found["value"]), _slopes(values, found["gradients"])
 
-    def _read(self, flat: Flat) -> tuple[list[Any], list[Sequence[Value]]]:
+    def _read(
+        self, flat: Flat, numbers: Callable[[Sequence[Value]], Any] = vector_of
+    ) -> tuple[list[Any], list[Sequence[Value]]]:
         """The numbers of a call, as the code takes them, and the Values among what they are of."""
         inputs = self.trace.inputs
         found, values = inputs.read(flat)
         sources = inputs.sources.values()
         pairs = zip(found, sources, strict=True)
         if self.code.takes_arrays:
-            read = [vector_of(part) if one.trained else vector(part) for part, one in pairs]
+            read = [numbers(part) if one.trained else vector(part) for part, one in pairs]
         else:
             read = [numbers_of(part) if one.trained else part for part, one in pairs]
         return read, values

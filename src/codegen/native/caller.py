@@ -189,6 +189,12 @@ def _field(thing: Any, offset: int) -> int:
     return ctypes.c_int64.from_address(id(thing) + offset).value
 
 
+def data_of(builder: Builder, b: Any, array: Any) -> Any:
+    """The address of the first number of an array of NumPy's."""
+    place = builder.at(b, array, _DATA, builder.ir.IntType(8))
+    return b.load(place, typ=builder.pointer)
+
+
 def as_in_the_headers() -> bool:
     """Whether objects look as CPython's and NumPy's headers say, as far as they are read here."""
     import numpy

@@ -1,10 +1,11 @@
 """The numbers and gradients of many Values at once, moved between them and arrays by machine code.
 
 A loop of Python takes some 40 ns for each Value, which is longer than what is computed with it.
-Each function here is given a tuple or list of Values, and answers how many it has done: at
-something that is no plain number it stops, and Python goes on from there. It reads of objects what
-CPython's headers lay open; where memory does not look as they say, there are no such functions.
-A float that nothing but its Value knows of is given its new number where it lies.
+Each function here is given a tuple or list of Values and an array of as many float64, and answers
+how many it has done: at something that is no plain number it stops, and Python goes on from there.
+It reads of objects what CPython's headers lay open; where memory does not look as they say, there
+are no such functions. A float that nothing but its Value knows of is given its new number where it
+lies.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from ...graph.value import Value
 from .builder import Builder
-from .caller import as_in_the_headers
+from .caller import as_in_the_headers, data_of
 from .host import available, link, object_code
 
 _NUMBER: Final = object.__basicsize__
@@ -32,16 +33,16 @@ _NAMES: Final = ("read", "add", "write")
 
 
 class Slots(NamedTuple):
-    """Functions of Values, how many there are, and the address of as many float64.
+    """Functions of Values, how many there are, and an array of as many float64.
 
     read   their numbers → the array
     add    the array, each times a number that comes last, is added to their gradients
     write  the array → their numbers
     """
 
-    read: Callable[[Any, int, int], int]
-    add: Callable[[Any, int, int, float], int]
-    write: Callable[[Any, int, int], int]
+    read: Callable[[Any, int, Any], int]
+    add: Callable[[Any, int, Any, float], int]
+    write: Callable[[Any, int, Any], int]
     kept: Any
 
 
@@ -52,7 +53,7 @@ def slots() -> Slots | None:
     >>> import numpy
     >>> values, numbers = [Value(1.0), Value(2.5)], numpy.zeros(2)
     >>> move = slots()
-    >>> if move: _ = move.read(values, 2, numbers.ctypes.data)
+    >>> if move: _ = move.read(values, 2, numbers)
     >>> if move: numbers.tolist() == [1.0, 2.5]
     True
     """
@@ -65,8 +66,8 @@ def slots() -> Slots | None:
     needs = {n: ctypes.cast(getattr(ctypes.pythonapi, n), ctypes.c_void_p).value or 0 for n in _API}
     library = link(object_code(text, 2, tidy=True), needs, _NAMES)
     whole, thing = ctypes.c_int64, ctypes.py_object
-    plain = ctypes.PYFUNCTYPE(whole, thing, whole, whole)
-    scaled = ctypes.PYFUNCTYPE(whole, thing, whole, whole, ctypes.c_double)
+    plain = ctypes.PYFUNCTYPE(whole, thing, whole, thing)
+    scaled = ctypes.PYFUNCTYPE(whole, thing, whole, thing, ctypes.c_double)
     read, write = plain(library["read"]), plain(library["write"])
     return Slots(read, scaled(library["add"]), write, library)
 
@@ -132,8 +133,9 @@ class _Text(Builder):
         kinds = [self.pointer, self.whole, self.pointer] + [self.double] * (name == "add")
         kind = self.ir.FunctionType(self.whole, kinds)
         function = self.ir.Function(self.module, kind, name)
-        things, n, numbers, *scale = function.args
+        things, n, array, *scale = function.args
         b = self.ir.IRBuilder(function.append_basic_block("entry"))
+        numbers = data_of(self, b, array)
         self._found = b.alloca(self.double)  # here, for one in a loop would be made at each turn
         for container, prefix in ((list, "PyList"), (tuple, "PyTuple")):
             with b.if_then(self._is(b, things, container)):
