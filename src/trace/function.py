@@ -27,7 +27,7 @@ from .making import made
 from .moments import Moments
 from .moving import listed
 from .program import Program, Trace, Written, written_of
-from .reach import Reach, broken, reach_of
+from .reach import Reach, reach_of
 from .recording import Recording
 from .structure import Flat, described, leaf_paths, named_arguments, structure_of
 from .unsteady import UNSTEADY, unsteady
@@ -198,12 +198,12 @@ class Function:
         if flat.symbolic:
             return None
         program = self._compiled_for(key, flat)
-        if program is not None and broken(program.assumptions) is None:
+        if program is not None and program.assumed.broken() is None:
             return program
         with self._lock:
             program = self._compiled_for(key, flat)
             if program is not None:
-                name = broken(program.assumptions)
+                name = program.assumed.broken()
                 if name is None:
                     return program
                 self._forget(program, name)

@@ -16,13 +16,14 @@ from ..graph.store import is_name
 from ..graph.value import Value
 from ..simplify.stable import stable_form
 from .asked import Question
+from .assumed import Assumed, Assumption
 from .code import Asked, Code
 from .inputs import Chosen, Floats, Given, Inputs, Integers, Lookup, Parameters, Rows, Source
 from .lines import Line
 from .moving import numbers_of, vector, vector_of
 from .number import Number
 from .outcome import Bundle, Outcome, Part, Slopes, of_kind
-from .reach import Assumption, Reach
+from .reach import Reach
 from .recording import Output, Recording, history
 from .structure import Flat, leaf_paths, nested
 from .wholes import needed_steps
@@ -98,7 +99,7 @@ class Program:
     """A traced function as compiled code: for one structure of its arguments.
 
     trace        what is known of it
-    assumptions  what was read from outside while tracing, and is looked at again at each call
+    assumed      what was read from outside while tracing, and is looked at again at each call
     code         computes the output and its derivatives, or all outputs where there are several
     pull         gives the code of the derivatives of several outputs
     seconds      how long tracing and compiling took
@@ -116,7 +117,7 @@ class Program:
         from_disk: bool = False,
     ) -> None:
         self.trace = trace
-        self.assumptions = assumptions
+        self.assumed = Assumed(assumptions)
         self.code = code
         self.seconds = seconds
         self.from_disk = from_disk
@@ -200,7 +201,7 @@ class Program:
         if self.code.takes_arrays:
             read = [numbers(part) if one.trained else vector(part) for part, one in pairs]
         else:
-            read = [numbers_of(part) if one.trained else part for part, one in pairs]
+            read = [numbers_of(part) if one.trained else list(part) for part, one in pairs]
         return read, values
 
     def _computed(self, flat: Flat) -> list[Value]:

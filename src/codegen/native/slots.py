@@ -25,11 +25,13 @@ _NUMBER: Final = object.__basicsize__
 _TYPE: Final = _NUMBER - 8
 _ITEMS: Final = tuple.__basicsize__
 """Where the items of a tuple are, and of a list the address of its items."""
+_LENGTH: Final = object.__basicsize__
+"""Where it is said how many items there are."""
 _API: Final = (
     *("PyLong_AsDouble", "PyErr_Clear", "PyFloat_FromDouble", "Py_DecRef"),
     *("PyList_Size", "PyTuple_Size"),
 )
-_NAMES: Final = ("read", "add", "write")
+_NAMES: Final = ("read", "add", "write", "same")
 
 
 class Slots(NamedTuple):
@@ -38,11 +40,14 @@ class Slots(NamedTuple):
     read   their numbers → the array
     add    the array, each times a number that comes last, is added to their gradients
     write  the array → their numbers
+    same   a list of so many lists and tuples, an array of how many items each had, and a list of
+           all these items → whether they still have them
     """
 
     read: Callable[[Any, int, Any], int]
     add: Callable[[Any, int, Any, float], int]
     write: Callable[[Any, int, Any], int]
+    same: Callable[[list[Any], int, Any, list[Any]], int]
     kept: Any
 
 
@@ -69,7 +74,8 @@ def slots() -> Slots | None:
     plain = ctypes.PYFUNCTYPE(whole, thing, whole, thing)
     scaled = ctypes.PYFUNCTYPE(whole, thing, whole, thing, ctypes.c_double)
     read, write = plain(library["read"]), plain(library["write"])
-    return Slots(read, scaled(library["add"]), write, library)
+    same = ctypes.PYFUNCTYPE(whole, thing, whole, thing, thing)(library["same"])
+    return Slots(read, scaled(library["add"]), write, same, library)
 
 
 def _place(name: str) -> int | None:
@@ -99,8 +105,11 @@ def _has_items() -> bool:
     start = ctypes.c_int64.from_address(id(numbers) + _ITEMS).value
     known = [id(number) for number in numbers]
     row = tuple(numbers)
+    lengths = [ctypes.c_int64.from_address(id(some) + _LENGTH).value for some in (numbers, row)]
     places = start, id(row) + _ITEMS
-    return all(list((ctypes.c_int64 * 2).from_address(at)) == known for at in places)
+    return lengths == [2, 2] and all(
+        list((ctypes.c_int64 * 2).from_address(at)) == known for at in places
+    )
 
 
 class _Text(Builder):
@@ -125,9 +134,40 @@ class _Text(Builder):
 
     def text(self) -> str:
         """All of it."""
-        for name in _NAMES:
+        for name in _NAMES[:3]:
             self._write(name)
+        self._write_same()
         return str(self.module)
+
+    def _write_same(self) -> None:
+        """same(things, n, lengths, known)."""
+        _, (given, n, array, known), b = self.function("same", self.whole, "pwpp", public=True)
+        things, lengths = self._items(b, given), data_of(self, b, array)
+        differ, start = b.alloca(self.whole), b.alloca(self.pointer)
+        b.store(self.number(0), differ)
+        b.store(self._items(b, known), start)
+        with self.loop(b, n) as i:
+            thing, size = self.get(b, things, i, self.pointer), self.get(b, lengths, i)
+            with b.if_then(b.icmp_signed("!=", size, self._length(b, thing)), likely=False):
+                b.ret(self.number(0))
+            now, before = self._items(b, thing), b.load(start, typ=self.pointer)
+            with self.loop(b, size) as k:
+                unlike = b.xor(self.get(b, now, k), self.get(b, before, k))
+                b.store(b.or_(b.load(differ, typ=self.whole), unlike), differ)
+            b.store(self.at(b, before, size, self.whole), start)
+        none = b.icmp_signed("==", b.load(differ, typ=self.whole), self.number(0))
+        b.ret(b.zext(none, self.whole))
+
+    def _length(self, b: Any, thing: Any) -> Any:
+        """How many items a list or tuple has."""
+        return b.load(self.at(b, thing, _LENGTH, self.ir.IntType(8)), typ=self.whole)
+
+    def _items(self, b: Any, thing: Any) -> Any:
+        """The address of the items of a list or tuple."""
+        items = self.at(b, thing, _ITEMS, self.ir.IntType(8))
+        elsewhere = b.load(items, typ=self.whole)
+        here = b.ptrtoint(items, self.whole)
+        return b.inttoptr(b.select(self._is(b, thing, list), elsewhere, here), self.pointer)
 
     def _write(self, name: str) -> None:
         kinds = [self.pointer, self.whole, self.pointer] + [self.double] * (name == "add")
