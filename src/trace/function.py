@@ -27,7 +27,7 @@ from .making import made
 from .moments import Moments
 from .moving import listed
 from .program import Program, Trace, Written, written_of
-from .reach import Reach, reach_of
+from .reach import MAX_COPIED, SAMPLE, Reach, reach_of
 from .recording import Recording
 from .structure import Flat, described, leaf_paths, named_arguments, structure_of
 from .unsteady import UNSTEADY, unsteady
@@ -70,6 +70,7 @@ class Function:
         self._plain_calls = 0
         self._told = False
         self._unsteady: dict[str, None] = {}
+        self._sampled: dict[str, None] = {}
         self._untold: str | None = None
 
     def __reduce__(self) -> str:
@@ -176,6 +177,11 @@ class Function:
             for name, count in self._rebound.items()
         ]
         lines += [text.replace("\n", ": ") for text in self._unsteady]
+        lines += [
+            f"{name} holds more than {MAX_COPIED:,} numbers, of which {SAMPLE} are compared at a "
+            "call: pass it as an argument if it changes"
+            for name in self._sampled
+        ]
         if self._untold is not None:
             lines.append(f"not kept on disk: {self._untold}")
         if self._plain_calls:
@@ -226,6 +232,7 @@ class Function:
         held = [item for value in flat.values for item in vars(value).values()]
         reach = reach_of(self.__wrapped__, [*flat.objects, *kinds, *held])
         self._tell_unsteady(reach)
+        self._sampled |= dict.fromkeys(reach.sampled)
 
         def record() -> tuple[Trace, Written]:
             recording = Recording(flat.integers, reach)

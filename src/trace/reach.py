@@ -41,8 +41,11 @@ from .lines import Line, is_foreign, line_of
 MAX_LOOKED_AT: Final = 300_000
 """How many things are looked at; what lies beyond has no name and is not checked."""
 
-MAX_COPIED: Final = 20_000
+MAX_COPIED: Final = 100_000
 """How many numbers a container may hold to be compared number by number at each call."""
+
+SAMPLE: Final = 256
+"""How many of its numbers are compared if it holds more."""
 
 _LOADS: Final = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 _LISTED: Final[tuple[Any, ...]] = (set, frozenset, deque, bytearray, array, memoryview, MappingView)
@@ -68,6 +71,7 @@ class Reach:
     iterators    what gives something else each time it is asked, by name
     drained      the same, as attributes of objects: some method may read from them
     used         the names of globals and attributes that the code reads
+    sampled      by name what holds so many numbers that only some are looked at again
     identity     a line that asks which of two things is which, other than of constants and classes
     complete     whether everything was looked at
     """
@@ -82,6 +86,7 @@ class Reach:
     iterators: list[tuple[str, Any]] = field(default_factory=list)
     drained: list[tuple[str, Any]] = field(default_factory=list)
     used: frozenset[str] = frozenset()
+    sampled: list[str] = field(default_factory=list)
     identity: Line | None = None
     complete: bool = True
 
@@ -322,11 +327,19 @@ class _Walk:
                 self.found.assumptions.append((partial(_held, thing), _held(thing), name))
             elif thing.size <= MAX_COPIED:
                 self.found.assumptions.append((partial(_bytes, thing), _bytes(thing), name))
+            else:
+                self._sample(name, partial(_entries, thing, _places_in(thing)))
             return
         if isinstance(thing, (*_LISTED, MappingProxyType)):
             self.found.assumptions.append((partial(_held, thing), _held(thing), name))
             return
         self.found.assumptions.append((partial(_itself, thing), _remembered(thing, leads), name))
+        if not leads and _size(thing) > MAX_COPIED:
+            self._sample(name, partial(_items_at, _some_items(thing)))
+
+    def _sample(self, name: str, read: Callable[[], Any]) -> None:
+        self.found.assumptions.append((read, read(), name))
+        self.found.sampled.append(name)
 
 
 def _remembered(thing: Any, leads: bool) -> Any:
@@ -361,6 +374,42 @@ def _is_wrapping(thing: Any) -> bool:
 
 def _bytes(array: Any) -> bytes:
     return array.tobytes()  # type: ignore[no-any-return]
+
+
+def _places_in(array: Any) -> tuple[Any, ...]:
+    """Where some entries of a large array are, from the first to the last."""
+    import numpy
+
+    at = numpy.linspace(0, array.size - 1, SAMPLE).astype(numpy.intp)
+    return numpy.unravel_index(at, array.shape)
+
+
+def _entries(array: Any, places: tuple[Any, ...]) -> bytes:
+    return array[places].tobytes()  # type: ignore[no-any-return]
+
+
+def _some_items(thing: Any) -> list[tuple[Any, Any]]:
+    """Some of what is at the bottom of a large container: what holds it, and its place or key."""
+    found: list[tuple[Any, Any]] = []
+    for number in range(SAMPLE):
+        held, inside = thing, thing
+        key: Any = None
+        while isinstance(inside, CONTAINERS) and inside:
+            held = inside
+            place = round((len(held) - 1) * (number / (SAMPLE - 1)))
+            key = list(held)[place] if isinstance(held, dict) else place
+            inside = held[key]
+        found.append((held, key))
+    return found
+
+
+def _items_at(places: list[tuple[Any, Any]]) -> list[Any]:
+    """What is there now; nothing where there is none."""
+    found = []
+    for held, key in places:
+        there = key in held if isinstance(held, dict) else key < len(held)
+        found.append(held[key] if there else _MISSING)
+    return found
 
 
 def _size(thing: Any) -> int:
