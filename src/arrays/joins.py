@@ -46,10 +46,10 @@ def _wanted(known: Shapes) -> dict[int, dict[int, Op]]:
             ops = {op for op in kinds if op is not None}
             if len(ops) == 1:
                 pairs = [*zip(members, kinds, strict=True)]
-                bare = [m for m, kind in pairs if kind is None and families[m].inputs[k] != NONE]
+                single = [m for m, kind in pairs if kind is None and families[m].inputs[k] != NONE]
                 reduced = sum(families[m].size for m, kind in pairs if kind is not None)
-                if sum(families[m].size for m in bare) <= reduced:
-                    for member in bare:
+                if sum(families[m].size for m in single) <= reduced:
+                    for member in single:
                         wanted.setdefault(member, {})[k] = next(iter(ops))
     return wanted
 

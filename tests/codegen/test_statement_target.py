@@ -584,6 +584,34 @@ def test_large_data_are_not_copied_so_that_a_bias_rides_along(width, rides):
     assert ("w0b0" in f.source) == rides, f.source
 
 
+@pytest.mark.parametrize(("width", "function"), [(60, "dot"), (100, "matmul")])
+def test_a_large_matrix_beside_its_biases_is_not_copied_for_a_product(width, function):
+    g = Graph()
+    x = g.inputs("x", width)
+    net = MLP(width, [90, 1], seed=0)
+    f = compile({"params": net.parameters(), "x": x}, net(x), batch="x", target="numpy")
+    assert f"np.{function}(x, w0.T)" in f.source, f.source
+
+
+def pooled_in_pairs(n):
+    """The largest of each four neighbours as the larger of two pairs' larger ones, and slopes."""
+    g = Graph()
+    x = [g.inputs(f"x_{i}_", n) for i in range(n)]
+    pairs = [[ops.maximum(row[j], row[j + 1]) for j in range(0, n, 2)] for row in x]
+    fours = zip(pairs[::2], pairs[1::2], strict=True)
+    pooled = [ops.tanh(ops.maximum(a, b)) for rows in fours for a, b in zip(*rows, strict=True)]
+    leaves = [leaf for row in x for leaf in row]
+    return leaves, [sum(pooled), *grad(sum(pooled), leaves)]
+
+
+def test_pooling_written_as_maxima_of_pairs_needs_no_tables():
+    for n in (4, 6):
+        leaves, outputs = pooled_in_pairs(n)
+        f, _ = both({"x": leaves}, outputs)
+        assert "np.array(" not in f.source, f.source
+        assert f.source.count("np.maximum.reduce(") == 2
+
+
 def test_numbers_alone_are_floats_of_numpy():
     g = Graph()
     x, zero, one = g.inputs("x", 2), g.constant(0.0), g.constant(1.0)

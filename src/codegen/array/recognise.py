@@ -41,7 +41,10 @@ LARGE = 512
 """An array of so many elements is multiplied by 1 / c: divisions take longer than products."""
 
 SMALL = 8192
-"""Products of the rows of matrices of at most so many elements are summed after they are made."""
+"""Products of the rows of matrices of at most so many elements are summed after they are made.
+
+Larger ones are not copied for a product, as `np.dot` does where rows lie apart.
+"""
 
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
@@ -118,6 +121,9 @@ class Recogniser:
                 place = place * length + (index.offset if constant else 0)  # type: ignore[union-attr]
             return number(array.values[place])
         source = self.source(read.array)
+        if array.home is not None and array.size > SMALL:
+            first, last = array.home.places[0], array.home.places[-1]
+            source = replace(source, strided=last - first >= array.size)
         names = axes_of(read)
         own = [str(axis) for axis in range(len(array.shape))]
         if names is not None and tuple([lengths[name] for name in names]) == array.shape:
@@ -647,9 +653,10 @@ def _matrix_product(
     text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
     plain = not stacked and len(rows) <= 1
     inside = f"{first.text}, {second.text}"
-    if plain:  # np.dot costs less a call than @
-        axes = (*rows, *columns)
-        return Code(f"np.dot({inside})", axes, ATOM, "", f"np.dot({inside}, out={{out}})", depth)
+    if plain:  # np.dot costs less a call than @, but copies what does not lie row by row
+        name = "matmul" if a.strided or b.strided else "dot"
+        filling = f"np.{name}({inside}, out={{out}})"
+        return Code(f"np.{name}({inside})", (*rows, *columns), ATOM, "", filling, depth)
     filling = f"np.matmul({inside}, out={{out}})"
     return Code(text, (*stacked, *rows, *columns), PRODUCT, "", filling, depth)
 
