@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import product
 from math import copysign, inf, isfinite, prod
 from operator import add
 
@@ -45,6 +46,9 @@ SMALL = 8192
 
 Larger ones are not copied for a product, as `np.dot` does where rows lie apart.
 """
+
+FEW = 4
+"""So many numbers are added one by one for less than a loop over them costs."""
 
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
@@ -607,11 +611,29 @@ def _over_axes(
         product = _with_ones(code, axes, lengths, head)
         if product is not None:
             return product
+        if code.memory and code.axes[-1] in axes and _are_few(axes, rest, lengths):
+            return _slices_added(code, axes, rest, lengths)
     places = sorted(code.axes.index(axis) for axis in axes)
     where = str(places[0]) if len(places) == 1 else str(tuple(places))
     # What `.sum(axis)` calls in the end, at half the price for small arrays.
     call = f"np.{name}.reduce({code.text}, axis={where if rest else None}"
     return Code(f"{call})", rest, ATOM, "", f"{call}, out={{out}})" if rest else "", code.depth + 1)
+
+
+def _are_few(axes: Sequence[str], rest: Sequence[str], lengths: Mapping[str, int]) -> bool:
+    """Whether a sum over the last axis is of a few numbers, and there are many such sums."""
+    return 1 <= prod(lengths[axis] for axis in axes) <= FEW and _size(rest, lengths) >= LARGE
+
+
+def _slices_added(
+    code: Code, axes: Sequence[str], rest: tuple[str, ...], lengths: Mapping[str, int]
+) -> Code:
+    """The sum over some axes as the sum of what is at each of their places."""
+    parts = []
+    for places in product(*[range(lengths[axis]) for axis in axes]):
+        at = dict(zip(axes, map(str, places), strict=True))
+        parts.append(f"{code.tight}[{', '.join(at.get(axis, ':') for axis in code.axes)}]")
+    return Code(" + ".join(parts), rest, SUM, "", "", code.depth + 1)
 
 
 def _with_ones(
