@@ -32,8 +32,8 @@ from ...ops.shapes import BATCH, shape_text
 from ..array.function import ArrayFunction, Element, Vector, Whole
 from ..build import Derivatives
 from ..names import Namespace
+from ..native.lists import listed_as_tables
 from ..native.placing import Results, results_of
-from ..native.stages import listed_as_tables
 from ..native.storage import inner, plain
 from ..program import flatten
 from ..scalar.layout import INDENT, LINE_LENGTH, Listing, packed, separated
