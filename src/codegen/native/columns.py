@@ -12,9 +12,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from .builder import Builder, Callee
-from .caller import as_in_the_headers, code_of, data_of
+from .builder import NOTHING, POINTER, VECTOR, WHOLE, Callee, Module, Operand
+from .caller import code_of
 from .host import link, object_code
+from .objects import as_in_the_headers, data_of
 from .words import LANES
 
 CHUNK: Final = 256
@@ -28,7 +29,7 @@ def in_place(function: Any) -> Callable[[Any, Any], None] | None:
     place of the first of them. The last argument is an array of numbers, the same for all samples.
     """
     code = code_of(function)
-    if code is None or not as_in_the_headers():
+    if code is None or not as_in_the_headers(arrays=True):
         return None
     layout = code.layout
     results = [["s", k] for k in range(layout.stacks)]
@@ -65,32 +66,31 @@ def _mover() -> _Mover:
 
 def _text() -> str:
     """move(columns, length of each, numbers, run, how many columns, how many results, room)."""
-    build = Builder()
-    vector = build.ir.VectorType(build.double, LANES)
-    _, given, b = build.function("move", build.ir.VoidType(), "pwpwwww", public=True)
+    module = Module()
+    _, given, b = module.function("move", "", "pwpwwww", public=True)
     array, length, fixed, run, columns, results, room = given
-    data, groups = data_of(build, b, array), b.alloca(build.pointer)
-    b.store(data_of(build, b, fixed), groups)
-    lanes, vectors = build.number(LANES), build.number(CHUNK // LANES)
-    block = b.alloca(vector, b.mul(columns, vectors))
-    out = b.alloca(vector, b.mul(results, vectors))
-    scratch = b.alloca(build.whole, room)
-    target = Callee(b.inttoptr(run, build.pointer), build.run_type())
-    whole = b.sdiv(length, lanes)
+    data, groups = data_of(b, array), b.room(POINTER)
+    b.store(data_of(b, fixed), groups)
+    lanes, vectors = WHOLE(LANES), WHOLE(CHUNK // LANES)
+    block = b.room(VECTOR, b.mul(columns, vectors))
+    out = b.room(VECTOR, b.mul(results, vectors))
+    scratch = b.room(WHOLE, room)
+    target = Callee(b.convert("inttoptr", run, POINTER).text, NOTHING)
+    whole = b.div(length, lanes)
 
-    def copy(to: Any, i: Any, source: Any, k: Any) -> None:
-        held = b.load(build.at(b, source, k, vector), typ=vector, align=8)
-        b.store(held, build.at(b, to, i, vector), align=8)
+    def copy(to: Operand, i: Operand, source: Operand, k: Operand) -> None:
+        held = b.load(b.at(source, k, VECTOR), VECTOR, align=8)
+        b.store(held, b.at(to, i, VECTOR), align=8)
 
-    with build.loop(b, b.sdiv(whole, vectors)) as number:
+    with b.loop(b.div(whole, vectors)) as number:
         start = b.mul(number, vectors)
-        with build.loop(b, columns) as c, build.loop(b, vectors) as j:
+        with b.loop(columns) as c, b.loop(vectors) as j:
             place = b.add(b.add(b.mul(c, whole), start), j)
             copy(block, b.add(b.mul(j, columns), c), data, place)
-        b.store(build.number(0), scratch)  # nothing says to stop
-        b.call(target, [groups, block, build.number(CHUNK), out, scratch])
-        with build.loop(b, results) as c, build.loop(b, vectors) as j:
+        b.store(WHOLE(0), scratch)  # nothing says to stop
+        b.call(target, [groups, block, WHOLE(CHUNK), out, scratch])
+        with b.loop(results) as c, b.loop(vectors) as j:
             place = b.add(b.add(b.mul(c, whole), start), j)
             copy(data, place, out, b.add(b.mul(c, vectors), j))
-    b.ret_void()
-    return str(build.module)
+    b.ret()
+    return module.text()
