@@ -46,7 +46,7 @@ from ..ops.shapes import is_array
 from ..ops.table import OPERATIONS
 from .contents import attributes_of, has_attributes
 from .lines import is_foreign
-from .reach import Reach, inner_function
+from .reach import BY_TEXT, Reach, inner_function
 
 _PLAIN: Final = frozenset({int, float, bool, str, bytes, complex, range, type(None), EllipsisType})
 _LISTED: Final = (OrderedDict, Counter, defaultdict, deque)
@@ -56,8 +56,6 @@ _BUILT_IN: Final = (
     *(MethodWrapperType, WrapperDescriptorType, NotImplementedType),
 )
 _FUNCTION: Final = ("__defaults__", "__kwdefaults__", "__closure__")
-_BY_TEXT: Final = frozenset({"getattr", "hasattr", "vars", "__dict__", "attrgetter"})
-"""Where code has these, attributes may be read that it does not name."""
 _UNSEEN: Final = frozenset({"eval", "exec", "globals", "__import__", "import_module"})
 """Where code has these, anything may be read."""
 
@@ -127,7 +125,7 @@ class _Telling:
         self.things: list[Any] = []
         self.hash = hashlib.sha256()
         self._used = reach.used
-        self._every = not _BY_TEXT.isdisjoint(reach.used)
+        self._every = not BY_TEXT.isdisjoint(reach.used)
         for name in sorted(_UNSEEN & reach.used):
             raise _UntoldError(f"the function calls {name}")
         self._numbers: dict[int, int] = {}

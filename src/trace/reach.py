@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import IOBase
 from itertools import product, starmap
-from operator import is_
+from operator import attrgetter, is_
 from random import Random
 from types import (
     BuiltinFunctionType,
@@ -36,6 +36,7 @@ from ..graph.value import Value
 from ..ops.shapes import is_array
 from .assumed import CONTAINERS, SIMPLE, Assumption, copied
 from .contents import Variable, attributes_of, has_attributes
+from .imports import imports_of
 from .lines import Line, is_foreign, line_of
 
 MAX_LOOKED_AT: Final = 300_000
@@ -52,6 +53,11 @@ _LISTED: Final[tuple[Any, ...]] = (set, frozenset, deque, bytearray, array, memo
 _REMEMBERED: Final = (*SIMPLE, *CONTAINERS, FunctionType, BuiltinFunctionType, type)
 _STANDING_IN: Final = frozenset({"max", "min", "isinstance", "backward"})
 """What is another thing while any thread traces."""
+BY_TEXT: Final = frozenset({"getattr", "hasattr", "vars", "__dict__", "attrgetter"})
+"""With these code reads attributes that it does not name."""
+_WHOLLY: Final = frozenset({"vars", "__dict__", "dir", "asdict", "astuple"})
+_APART: Final = frozenset({"__init__", "__repr__", "parameters", "named_parameters", "zero_grad"})
+"""Functions that are for what goes on around a loss, and may read everything."""
 _ENVIRONMENT: Final = frozenset({"environ", "getenv"})
 _MISSING: Final = object()
 _OURS: Final = __name__.partition(".")[0]
@@ -110,6 +116,8 @@ class _Walk:
         self._seen: dict[int, Any] = {}
         self._used: set[str] = set()
         self._inner: set[int] = set()
+        self._texts: set[str] = set()
+        self._by_text = self._wholly = False
         self._attribute: dict[int, str] = {}
         self._spaces: dict[int, Any] = {}
         self._named: set[tuple[int, str]] = set()
@@ -159,6 +167,9 @@ class _Walk:
             elif isinstance(thing, MappingProxyType):
                 containers.append((name, thing))
                 self._items(name, thing, dict(thing))
+            elif isinstance(thing, attrgetter):
+                self._by_text = True
+                self._texts |= {part for text in thing.__reduce__()[1] for part in text.split(".")}
             elif isinstance(thing, partial):
                 for part in (thing.func, thing.args, thing.keywords):
                     self.enter(name, part)
@@ -218,6 +229,8 @@ class _Walk:
 
     def _look_up(self) -> bool:
         """Enter what code names in modules and classes, as far as is known by now; if any."""
+        if self._by_text:
+            self._used |= self._texts
         for thing in list(self._spaces.values()):
             for name in sorted(self._used & vars(thing).keys() - _STANDING_IN):
                 if (id(thing), name) not in self._named:
@@ -265,6 +278,10 @@ class _Walk:
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
             self._read(Variable(name, _cell_reader(cell), partial(setattr, cell, "cell_contents")))
+        for one in [one for code in codes for one in imports_of(code, names)]:
+            self.enter(one.name, one.module)
+            self._used |= {one.member} - {""}
+        self._see_texts(codes)
         for name in sorted({name for code in codes for name in _loaded(code)}):
             self._used.add(name)
             if name in _ENVIRONMENT:
@@ -278,6 +295,20 @@ class _Walk:
                     self._look_at(builtins, given)
         for name in sorted({name for code in codes for name in _assigned(code)}):
             self.found.variables.append(_global(names, name))
+
+    def _see_texts(self, codes: Iterable[CodeType]) -> None:
+        """What code says in quotes may be the name of an attribute.
+
+        Where it reads attributes by text and says none, it may read all of them.
+        """
+        for code in codes:
+            loaded = set(_loaded(code))
+            texts = set(_texts(code))
+            self._texts |= texts
+            self._by_text |= not BY_TEXT.isdisjoint(loaded)
+            by_others = not texts and not BY_TEXT.isdisjoint(loaded)
+            if code.co_name not in _APART and (by_others or not _WHOLLY.isdisjoint(loaded)):
+                self._wholly = True
 
     def _read(self, variable: Variable) -> None:
         seen = variable.read()
@@ -305,12 +336,16 @@ class _Walk:
                 self._attributes(name, thing, leading)
             if holds and id(thing) not in self._inner:
                 key = self._attribute.get(id(thing))
-                if id(thing) in leading or key is None or key in self._used:
+                if id(thing) in leading or key is None or key in self._used or self._wholly:
                     self._contents(name, thing, id(thing) in leading)
 
     def _attributes(self, name: str, thing: Any, leading: set[int]) -> None:
         """Assume the attributes that code names, and all of the package's own."""
         every = type(thing).__module__.partition(".")[0] == _OURS or _is_wrapping(thing)
+        every |= self._wholly
+        if self._by_text:
+            names = partial(_attribute_names, thing)
+            self.found.assumptions.append((names, names(), f"what {name or 'an object'} has"))
         for key, item in attributes_of(thing).items():
             known = isinstance(item, SIMPLE) or id(item) in leading
             if key in self._used or (known and every):
@@ -365,6 +400,10 @@ def _made_of(function: FunctionType, known: tuple[Any, ...]) -> tuple[Any, ...]:
     """What of a function may be exchanged, as reloading does; the very tuple if it is as known."""
     made = function.__code__, function.__defaults__, function.__kwdefaults__
     return known if known and all(map(is_, made, known)) else made
+
+
+def _attribute_names(thing: Any) -> list[str]:
+    return list(attributes_of(thing))
 
 
 def _is_wrapping(thing: Any) -> bool:
@@ -497,6 +536,14 @@ def _loaded(code: CodeType) -> Iterator[str]:
     for instruction in dis.get_instructions(code):
         if instruction.opname.startswith(_LOADS):
             yield str(instruction.argval)
+
+
+def _texts(code: CodeType) -> Iterator[str]:
+    """What a piece of code says in quotes that may be names."""
+    for constant in code.co_consts:
+        for text in constant if isinstance(constant, (tuple, frozenset)) else (constant,):
+            if isinstance(text, str):
+                yield from filter(str.isidentifier, text.split("."))
 
 
 def _comparing(code: CodeType, names: dict[str, Any]) -> Line | None:

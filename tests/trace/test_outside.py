@@ -6,6 +6,7 @@ import collections
 import copy
 import importlib
 import math
+import operator
 import os
 import random
 import sys
@@ -67,6 +68,72 @@ def test_what_a_module_holds_is_looked_at_and_reloading_it_is_noticed(model, tmp
     importlib.reload(model)
     assert f(1.0).data == 7.75
     assert "bound anew" in f.report()
+
+
+def test_what_is_imported_in_a_function_is_looked_at(model):
+    def numbers(x):
+        from a_model import scale, weights
+
+        return weights[0] * x * scale
+
+    def functions(x):
+        import a_model as m
+
+        return m.scaled(x * m.weights[0]) + m.Net.factor
+
+    for body in (numbers, functions):
+        f = wg.function(body)
+        for change in (
+            lambda: None,
+            lambda: setattr(model, "scale", model.scale + 1.0),
+            lambda: setattr(model, "weights", [Value(0.25), Value(0.5)]),
+            lambda: setattr(model.Net, "factor", model.Net.factor * 2),
+            lambda: setattr(model, "scaled", lambda x: x * 100.0),
+        ):
+            change()
+            assert f(1.5).data == body(1.5).data
+
+
+class Read:
+    """What attributes may be read of without being named."""
+
+    kind = 3.0
+
+    def __init__(self):
+        self.w, self.scale, self.scale_1, self.steps = Value(1.5), 2.0, 3.0, [1.0, 2.0]
+
+    def __getitem__(self, name):
+        return getattr(self, name)
+
+
+the_scale = operator.attrgetter("scale")
+UNNAMED = {
+    "getattr": ("scale", lambda net: getattr(net, "scale")),  # noqa: B009
+    "with a default": ("more", lambda net: getattr(net, "more", 1.0)),
+    "of a class": ("kind", lambda net: getattr(net, "kind")),  # noqa: B009
+    "put together": ("scale_1", lambda net: getattr(net, f"scale_{int(net.kind - 2)}")),
+    "vars": ("scale", lambda net: vars(net)["scale"]),
+    "dict": ("scale", lambda net: net.__dict__["scale"]),
+    "all": ("scale", lambda net: sum(x for x in vars(net).values() if isinstance(x, float))),
+    "attrgetter": ("scale", lambda net: the_scale(net)),
+    "index": ("scale", lambda net: net["scale"]),
+    "hasattr": ("more", lambda net: 5.0 if hasattr(net, "more") else 1.0),
+    "a list": ("steps", lambda net: sum(getattr(net, "steps"))),  # noqa: B009
+}
+
+
+@pytest.mark.parametrize("how", UNNAMED)
+def test_attributes_that_code_reads_by_text_are_looked_at(how):
+    net, (name, read) = Read(), UNNAMED[how]
+    f = wg.function(lambda x: net.w * x * read(net))
+    assert f(1.0).data == 1.5 * read(net)
+    assert f(1.0).data == 1.5 * read(net)
+    assert len(f.traces) == 1
+    setattr(net, name, [9.0] if name == "steps" else 9.0)
+    assert f(1.0).data == 1.5 * read(net)
+    if name == "steps":
+        net.steps[0] = 4.0
+        assert f(1.0).data == 6.0
 
 
 def test_parameters_in_a_module_have_names(model):
@@ -220,6 +287,18 @@ def test_an_iterator_of_an_object_is_said():
     assert thing.next_loss().data == 3.0
 
 
+def with_a_clock(w):
+    import time as clock
+
+    return w * clock.time()
+
+
+def with_the_time(w):
+    from time import time
+
+    return w * time()
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -227,6 +306,9 @@ def test_an_iterator_of_an_object_is_said():
         (lambda w: w * random.Random().random(), "draws a random number"),
         (lambda w: w * len(os.urandom(2)), "draws a random number"),
         (lambda w: w * len(globals()), "names that are put together"),
+        (lambda w: w * __import__("time").time(), "names that are put together"),
+        (with_a_clock, "reads the clock"),
+        (with_the_time, "reads the clock"),
     ],
 )
 def test_what_answers_differently_each_time_is_said_with_its_line(body, said):
