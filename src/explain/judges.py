@@ -207,7 +207,8 @@ def _written(slope: Any) -> Formula | None:
     import sympy
 
     text = str(slope)
-    names = {symbol: name_latex(str(symbol)) for symbol in slope.free_symbols}
+    others = set(map(str, slope.free_symbols))
+    names = {symbol: name_latex(str(symbol), others) for symbol in slope.free_symbols}
     written = sympy.latex(slope, symbol_names=names)
     return Formula(text, written) if len(text) <= MAX_FORMULA else None
 

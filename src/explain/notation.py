@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -76,18 +76,18 @@ def slot(*numbers: int | str) -> str:
     return rf"\slot{{{'+'.join(map(str, numbers))}}}"
 
 
-def symbol(name: str) -> Written:
-    """A name as a part of a formula."""
-    return Written(Part(name), Part(name_latex(name)))
+def symbol(name: str, others: Container[str] = ()) -> Written:
+    """A name as a part of a formula, told from the others."""
+    return Written(Part(name), Part(name_latex(name, others)))
 
 
-def derivative(output: str, name: str) -> Written:
+def derivative(output: str, name: str, others: Container[str] = ()) -> Written:
     r"""The derivative of the output by a node, as a part of a formula.
 
     >>> derivative("L", "w1").formula
     Formula(text='∂L/∂w1', latex='\\frac{\\partial L}{\\partial w_{1}}')
     """
-    above, below = name_latex(output), name_latex(name)
+    above, below = name_latex(output, others), name_latex(name, others)
     fraction = rf"\frac{{\partial {above}}}{{\partial {below}}}"
     return Written(Part(f"∂{output}/∂{name}", SUM), Part(fraction, POWER))
 
