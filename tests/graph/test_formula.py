@@ -377,6 +377,9 @@ def test_names_that_would_look_alike_are_told_apart_wherever_they_are_shown(caps
     assert r"v_{1} = x_{1} \cdot \mathrm{x\_1}" in explained
     assert r"\frac{\partial L}{\partial \mathrm{x\_1}}" in explained
     assert r"\frac{\partial L}{\partial \mathrm{w\_1}}" in wg.explain(total).latex()
-    assert r"\mathrm{w\_1}_{" in wg.compile([rows, columns], total, target="numpy").program.latex()
+    assert (
+        r"\mathrm{w\_1}_{"
+        in wg.compile({"w1": rows, "w_1": columns}, total, target="numpy").program.latex()
+    )
     assert main(["grad", "x1*x_1", "--wrt", "x_1", "--latex"]) == 0
     assert r"\partial \mathrm{x\_1}} = x_{1}" in capsys.readouterr().out
