@@ -118,9 +118,14 @@ class Derivation:
         return {
             node: write(self.graph, node, {})
             if self.graph.ops[node] is CONSTANT
-            else symbol(self.names[node], self._all_names)
+            else symbol(self.names[node], self.all_names)
             for node in self.live
         }
+
+    @cached_property
+    def all_names(self) -> frozenset[str]:
+        """The names of all nodes, of which no two are to look alike."""
+        return frozenset(self.names.values())
 
     def local_written(self, edge: Edge) -> Formula:
         """The local derivative along an edge, in the names of the nodes; written once."""
@@ -144,11 +149,7 @@ class Derivation:
 
     def derivative(self, node: int) -> Written:
         """∂output/∂node."""
-        return derivative(self.names[self.root], self.names[node], self._all_names)
-
-    @cached_property
-    def _all_names(self) -> frozenset[str]:
-        return frozenset(self.names.values())
+        return derivative(self.names[self.root], self.names[node], self.all_names)
 
     def value(self, node: int | None) -> float | None:
         """The number of a node of the graph, None when there is none."""
