@@ -251,6 +251,23 @@ def test_all_derivatives_are_compared_on_request(shown, network):
     assert said == f"All {len(network.derivation.wrt)} agree."
 
 
+def test_edges_between_neurons_are_their_weights(shown, network):
+    tab = shown(network)
+    for group in ("layer 0", "layer 1"):
+        tab.run(
+            f"document.querySelector('[data-name=\"{group}\"]').dispatchEvent("
+            "new MouseEvent('click', {bubbles: true})), 1"
+        )
+    edges = "[...document.querySelectorAll('.edge.weight')]"
+    looks = tab.run(
+        f"{edges}.map((e) => [DATA.given[e.dataset.weight], e.style.getPropertyValue('--wide'),"
+        " e.classList.contains('below')])"
+    )
+    assert looks
+    assert all((weight < 0) is below for weight, _, below in looks)
+    assert max(looks, key=lambda look: abs(look[0]))[1] == "5.0"
+
+
 def test_it_trains(shown, network):
     tab = shown(network)
     tab.press("End")
