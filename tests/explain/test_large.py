@@ -132,11 +132,14 @@ def test_the_first_number_that_is_not_finite_is_named():
     assert "The first that is not" in w.text(width=100, color=False)
 
 
-def test_judges_are_asked_only_on_request_and_say_how_far_they_are(capsys):
+def test_judges_are_asked_only_on_request_and_say_how_far_they_are(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
     network = wg.explain(moons())
     assert not network.steps.has("agreement")
     judgement = network.judge(progress=True)
-    assert "taking differences, 100 of" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "taking differences, 100 of" in said
+    assert "operations" not in said
     assert network.step("agreement") is judgement
     assert len(judgement.rows) == len(network.derivation.wrt)
     assert all(row.agrees for row in judgement.rows)
