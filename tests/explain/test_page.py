@@ -204,6 +204,27 @@ def test_a_nudge_is_shown_beside_what_the_slope_promises(shown):
     assert "the slope 1 promises a change of 0.5; it is 0.5" in tab.run(said)
 
 
+def test_a_map_over_two_leaves_has_its_boundary_where_the_output_is_0(shown):
+    tab = shown(explain(parse("w1*x1 + w2*x2"), at={"x1": 0, "x2": 0, "w1": 1, "w2": 0}))
+    tab.run("document.querySelector('#plane summary').click()")
+    said = "document.getElementById('plane-said').textContent"
+    drawn = "new Promise((done) => setTimeout(done, 100))"
+    tab.run(drawn)
+    text = (
+        "x₁ from −2 to 2 across, x₂ from −2 to 2 up. L goes from −1.95 to 1.95; blue is above 0, "
+    )
+    assert tab.run(said) == text + "orange below."
+    orange = """(() => {
+        const copy = new OffscreenCanvas(240, 240).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(document.getElementById("plane-map"), 0, 0);
+        return [20, 220].map((x) => copy.getImageData(x, 60, 1, 1).data).map((c) => c[0] > c[2]);
+    })()"""
+    assert tab.run(orange) == [True, False]
+    move(tab, 0, -1)
+    tab.run(drawn)
+    assert tab.run(orange) == [False, True]
+
+
 def test_each_step_marks_its_node_its_edges_and_its_line(shown, neuron):
     tab = shown(neuron)
     (code,) = [step for step in neuron.steps if isinstance(step, Code)]

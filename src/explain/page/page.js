@@ -83,6 +83,7 @@
     for (const note of known.stale) note.hidden = !moved;
     judge(moved);
     slope();
+    map();
     markFirst(moved);
   }
 
@@ -127,6 +128,8 @@
   }
 
   // -- formulas and numbers ---------------------------------------------------------------------
+
+  const map = plane(DATA.output, () => leaves, (at) => SIMPLIFIED(...at).value, 40);
 
   const PLACES = ["given", "figure", "steps", "table"];
   const drawn = { [view]: PLACES.map((place) => [...one(place).childNodes]) };
@@ -235,10 +238,11 @@
     view.scrollTo(left, top);
   }
 
-  // What can be scrolled can be reached by keys. Asking what is not on the screen would lay it out.
+  // What can be scrolled can be reached by keys. Of a step, only what is on the screen: asking the
+  // rest would lay it out.
   function reachable(...roots) {
     const inside = roots.flatMap((root) => all(":is(.scroll, dd, td, .formula, .entry, h1, h2)", root));
-    const parts = inside.filter((part) => part.checkVisibility({ contentVisibilityAuto: true }));
+    const parts = inside.filter((part) => !part.closest(".way") || part.checkVisibility({ contentVisibilityAuto: true }));
     const wide = parts.map((part) => part.scrollWidth > part.clientWidth + 1);
     parts.forEach((part, i) => {
       if (wide[i] && part.tabIndex < 0) {
