@@ -247,7 +247,7 @@ def test_wrong_shapes_are_refused_in_the_words_of_every_target(engine):
 
 @each_engine
 def test_complex_numbers_are_refused(engine):
-    inputs, outputs, (params, x, y) = notebook()
+    inputs, outputs, (params, x, _) = notebook()
     f = wg.compile(inputs, outputs, target=engine, batch=("x", "y"), dtype="float32")
     module = pytest.importorskip({"jax": "jax.numpy"}.get(engine, engine))
     with pytest.raises(
