@@ -246,6 +246,17 @@ def test_wrong_shapes_are_refused_in_the_words_of_every_target(engine):
 
 
 @each_engine
+def test_complex_numbers_are_refused(engine):
+    inputs, outputs, (params, x, _) = notebook()
+    f = wg.compile(inputs, outputs, target=engine, batch=("x", "y"), dtype="float32")
+    module = pytest.importorskip({"jax": "jax.numpy"}.get(engine, engine))
+    with pytest.raises(
+        wg.ShapeError, match=r"argument 'y' is an array of .*complex64; expected real"
+    ):
+        f(params, x, module.ones(5, dtype=module.complex64))
+
+
+@each_engine
 def test_it_is_verified_like_other_targets(engine):
     inputs, outputs, _ = notebook()
     f = wg.compile(inputs, outputs, target=engine, batch=("x", "y"))
