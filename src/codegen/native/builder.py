@@ -54,6 +54,7 @@ SMALL: Final = Kind("i32")
 BYTE: Final = Kind("i8")
 DOUBLE: Final = Kind("double")
 SINGLE: Final = Kind("float")
+VECTOR: Final = Kind(f"<{LANES} x double>")
 NOTHING: Final = Kind("void")
 _TRUTH: Final = Kind("i1")
 
@@ -65,6 +66,10 @@ _ODDS: Final = (
     '!1 = !{!"branch_weights", i32 99, i32 1}',
 )
 """How often conditions hold that are said to be unlikely, and likely."""
+
+
+def _aligned(align: int | None) -> str:
+    return "" if align is None else f", align {align}"
 
 
 class Lines:
@@ -140,8 +145,12 @@ class Lines:
         """The bits, or the truth, that both have."""
         return self._two("and", one, other)
 
+    def xor(self, one: Operand, other: Operand) -> Operand:
+        """The bits that one of them has and the other has not."""
+        return self._two("xor", one, other)
+
     def either(self, one: Operand, other: Operand) -> Operand:
-        """The truth of either."""
+        """The bits, or the truth, of either."""
         return self._two("or", one, other)
 
     def not_(self, truth: Operand) -> Operand:
@@ -176,13 +185,13 @@ class Lines:
         """Memory on the stack for a value, or for so many."""
         return self._new(POINTER, f"alloca {kind}" + (f", {count.typed}" if count else ""))
 
-    def load(self, place: Operand, kind: Kind) -> Operand:
-        """What is in memory."""
-        return self._new(kind, f"load {kind}, {place.typed}")
+    def load(self, place: Operand, kind: Kind, align: int | None = None) -> Operand:
+        """What is in memory, at a multiple of so many bytes if that is less than it takes."""
+        return self._new(kind, f"load {kind}, {place.typed}{_aligned(align)}")
 
-    def store(self, value: Operand, place: Operand) -> None:
+    def store(self, value: Operand, place: Operand, align: int | None = None) -> None:
         """Put a value into memory."""
-        self._line(f"store {value.typed}, {place.typed}")
+        self._line(f"store {value.typed}, {place.typed}{_aligned(align)}")
 
     def exchange(self, place: Operand, value: Operand) -> Operand:
         """Put a value into memory; answers what was there, which no other thread gets as well."""

@@ -122,6 +122,18 @@ def is_a(b: Lines, thing: Operand, kind: type) -> Operand:
     return b.same(read(b, thing, TYPE, WHOLE), WHOLE(id(kind)))
 
 
+def data_of(b: Lines, array: Operand) -> Operand:
+    """The address of the first number of an array of NumPy's."""
+    return read(b, array, DATA, POINTER)
+
+
+def items_of(b: Lines, thing: Operand) -> Operand:
+    """The address of the items of what is a list or tuple."""
+    inside = b.at(thing, ITEMS, BYTE)
+    elsewhere = b.convert("inttoptr", b.load(inside, WHOLE), POINTER)
+    return b.select(is_a(b, thing, list), elsewhere, inside)
+
+
 def write_items(module: Module) -> Callee:
     """items(thing, n): where the addresses of the items of a list or tuple of n are; else null."""
     function, (thing, n), b = module.function("items", "p", "pw")

@@ -17,7 +17,17 @@ from typing import Any, Final, NamedTuple
 from ...graph.value import Value
 from .builder import BYTE, DOUBLE, POINTER, SMALL, WHOLE, Lines, Module
 from .host import available, link, object_code
-from .objects import NUMBER, api_address, as_in_the_headers, is_a, write_items
+from .objects import (
+    NUMBER,
+    SIZE,
+    api_address,
+    as_in_the_headers,
+    data_of,
+    is_a,
+    items_of,
+    read,
+    write_items,
+)
 
 _API: Final = {
     "PyLong_AsDouble": ("d", "p"),
@@ -26,20 +36,23 @@ _API: Final = {
     "Py_DecRef": ("", "p"),
 }
 """What is called of CPython's: what it answers and what it is given, see `Module.function`."""
-_NAMES: Final = ("read", "add", "write")
+_NAMES: Final = ("read", "add", "write", "same")
 
 
 class Slots(NamedTuple):
-    """Functions of Values, how many there are, and the address of as many float64.
+    """Functions of Values, how many there are, and an array of as many float64.
 
     read   their numbers → the array
     add    the array, each times a number that comes last, is added to their gradients
     write  the array → their numbers
+    same   a list of so many lists and tuples, an array of how many items each had, and a list of
+           all these items → whether they still have them
     """
 
-    read: Callable[[Any, int, int], int]
-    add: Callable[[Any, int, int, float], int]
-    write: Callable[[Any, int, int], int]
+    read: Callable[[Any, int, Any], int]
+    add: Callable[[Any, int, Any, float], int]
+    write: Callable[[Any, int, Any], int]
+    same: Callable[[list[Any], int, Any, list[Any]], int]
     kept: Any
 
 
@@ -50,11 +63,11 @@ def slots() -> Slots | None:
     >>> import numpy
     >>> values, numbers = [Value(1.0), Value(2.5)], numpy.zeros(2)
     >>> move = slots()
-    >>> if move: _ = move.read(values, 2, numbers.ctypes.data)
+    >>> if move: _ = move.read(values, 2, numbers)
     >>> if move: numbers.tolist() == [1.0, 2.5]
     True
     """
-    if not available() or not as_in_the_headers():
+    if not available() or not as_in_the_headers(arrays=True):
         return None
     data, grad = _place("_data"), _place("_grad")
     if data is None or grad is None:
@@ -63,10 +76,11 @@ def slots() -> Slots | None:
     needs = {name: api_address(name) for name in _API}
     library = link(object_code(text, 2, tidy=True), needs, _NAMES)
     whole, thing = ctypes.c_int64, ctypes.py_object
-    plain = ctypes.PYFUNCTYPE(whole, thing, whole, whole)
-    scaled = ctypes.PYFUNCTYPE(whole, thing, whole, whole, ctypes.c_double)
+    plain = ctypes.PYFUNCTYPE(whole, thing, whole, thing)
+    scaled = ctypes.PYFUNCTYPE(whole, thing, whole, thing, ctypes.c_double)
     read, write = plain(library["read"]), plain(library["write"])
-    return Slots(read, scaled(library["add"]), write, library)
+    same = ctypes.PYFUNCTYPE(whole, thing, whole, thing, thing)(library["same"])
+    return Slots(read, scaled(library["add"]), write, same, library)
 
 
 def _place(name: str) -> int | None:
@@ -92,14 +106,34 @@ class _Text:
 
     def text(self) -> str:
         """All of it."""
-        for name in _NAMES:
+        for name in _NAMES[:3]:
             self._write(name)
+        self._write_same()
         return self.module.text()
+
+    def _write_same(self) -> None:
+        """same(things, n, lengths, known)."""
+        _, (given, n, array, known), b = self.module.function("same", "w", "pwpp", public=True)
+        things, lengths = items_of(b, given), data_of(b, array)
+        differ, start = b.room(WHOLE), b.room(POINTER)
+        b.store(WHOLE(0), differ)
+        b.store(items_of(b, known), start)
+        with b.loop(n) as i:
+            thing, size = b.get(things, i, POINTER), b.get(lengths, i)
+            with b.when(b.differ(size, read(b, thing, SIZE, WHOLE)), likely=False):
+                b.ret(WHOLE(0))
+            now, before = items_of(b, thing), b.load(start, POINTER)
+            with b.loop(size) as k:
+                unlike = b.xor(b.get(now, k), b.get(before, k))
+                b.store(b.either(b.load(differ, WHOLE), unlike), differ)
+            b.store(b.at(before, size, WHOLE), start)
+        b.ret(b.convert("zext", b.same(b.load(differ, WHOLE), WHOLE(0)), WHOLE))
 
     def _write(self, name: str) -> None:
         kinds = "pwpd" if name == "add" else "pwp"
         _, given, b = self.module.function(name, "w", kinds, public=True)
-        things, n, numbers, *scale = given
+        things, n, array, *scale = given
+        numbers = data_of(b, array)
         self._found = b.room(DOUBLE)  # here, for one in a loop would be made at each turn
         items = b.call(self.items, [things, n])  # nothing below runs Python's code: they stay
         with b.when(b.same(items, POINTER(None)), likely=False):
