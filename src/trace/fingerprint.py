@@ -262,6 +262,11 @@ class _Telling:
             yield getattr(function, key), name
         if hasattr(function, "__wrapped__"):
             yield function.__wrapped__, name
+        own = vars(function)
+        for key in sorted(own.keys() - {"__wrapped__"}):
+            if self._every or key in self._used:
+                yield key, name
+                yield own[key], f"{name}.{key}"
         held = function.__globals__
         for key in sorted({key for code in _codes(function.__code__) for key in code.co_names}):
             if key in held:
