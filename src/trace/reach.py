@@ -12,7 +12,7 @@ import os
 import re
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, MappingView
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -118,6 +118,7 @@ class _Walk:
         self._used: set[str] = set()
         self._inner: set[int] = set()
         self._texts: set[str] = set()
+        self._of_classes: list[tuple[str, Value]] = []
         self._named_members: dict[type, set[str]] = {}
         self._by_text = self._wholly = False
         self._attribute: dict[int, str] = {}
@@ -145,6 +146,7 @@ class _Walk:
                 self._items(name, thing, own)
                 if type(thing) is not Value:
                     self._class(type(thing))
+                    self._of_classes.append((name, thing))
             elif isinstance(thing, (FunctionType, MethodType)) or _wrapped(thing) is not None:
                 self._function(thing)
             elif isinstance(thing, CONTAINERS):
@@ -272,6 +274,8 @@ class _Walk:
         self.found.codes += [(code, names) for code in codes]
         made = _made_of(function, ())
         self.found.assumptions.append((partial(_made_of, function, made), made, function.__name__))
+        if "registry" in vars(function):  # where `singledispatch` keeps what it calls
+            self._used.add("registry")
         if vars(function):
             self.found.containers.append((function.__name__, function))
             self._items(function.__name__, function, vars(function))
@@ -333,13 +337,17 @@ class _Walk:
         whether what it holds leads to Values.
         """
         leading = {id(value) for value in self.found.names}
+        for kind in [kind for kind in self._spaces.values() if isinstance(kind, type)]:
+            self._new_members(kind)
+        for name, value in self._of_classes:
+            self._new_attributes(name, value)
         for name, thing in reversed(containers):
             held = _held(thing)
             items = held.values() if isinstance(held, dict) else held
             if any(id(item) in leading for item in items):
                 leading.add(id(thing))
             holds = isinstance(thing, (*CONTAINERS, *_LISTED, MappingProxyType)) or is_array(thing)
-            if not holds or getattr(thing, "__dict__", None):
+            if not holds or isinstance(getattr(thing, "__dict__", None), dict):
                 self._attributes(name, thing, leading)
             if holds and id(thing) not in self._inner:
                 key = self._attribute.get(id(thing))
@@ -373,12 +381,23 @@ class _Walk:
             read = partial(_new_names, held, frozenset(wanted - held.keys()), len(held))
             self.found.assumptions.append((read, read(), has))
 
+    def _new_members(self, kind: type) -> None:
+        """Assume that a class has none of what code finds in its bases instead."""
+        found = {name for base in kind.__mro__[1:-1] for name in vars(base)}
+        wanted = frozenset((found & self._used) - vars(kind).keys())
+        if wanted and not is_foreign(kind.__module__):
+            read = partial(_new_names, vars(kind), wanted, len(vars(kind)))
+            self.found.assumptions.append((read, (), f"what {kind.__name__} has"))
+
     def _members(self, kind: type) -> set[str]:
-        """What code names of what a class of the user's has."""
+        """What code names of what a class of the user's has; of Values, no methods."""
         if kind not in self._named_members:
             bases = [base for base in kind.__mro__ if not is_foreign(base.__module__)]
-            found = {name for base in bases for name in vars(base) if not _is_dunder(name)}
-            self._named_members[kind] = found & self._used
+            some = [pair for base in bases for pair in vars(base).items()]
+            if issubclass(kind, Value):
+                some = [(key, item) for key, item in some if not is_method(item)]
+            found = {key for key, _ in some}
+            self._named_members[kind] = {key for key in found & self._used if key[:2] != "__"}
         return self._named_members[kind]
 
     def _contents(self, name: str, thing: Any, leads: bool) -> None:
@@ -428,13 +447,9 @@ def _made_of(function: FunctionType, known: tuple[Any, ...]) -> tuple[Any, ...]:
     return known if known and all(map(is_, made, known)) else made
 
 
-def _new_names(held: dict[str, Any], wanted: frozenset[str], count: int) -> tuple[str, ...]:
+def _new_names(held: Mapping[str, Any], wanted: frozenset[str], count: int) -> tuple[str, ...]:
     """Which of these are in a dict that held so many names, and none of these."""
     return () if len(held) == count else tuple(sorted(wanted & held.keys()))
-
-
-def _is_dunder(name: str) -> bool:
-    return name.startswith("__")
 
 
 def _is_wrapping(thing: Any) -> bool:
@@ -532,6 +547,11 @@ def inner_function(member: Any) -> Any:
         if isinstance(inner, FunctionType):
             return inner
     return member
+
+
+def is_method(member: Any) -> bool:
+    """Whether it is a function, or made of one as a property is."""
+    return isinstance(member, FunctionType) or inner_function(member) is not member
 
 
 def _is_given(member: Any) -> bool:

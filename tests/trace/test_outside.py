@@ -13,7 +13,7 @@ import random
 import sys
 import time
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from contextvars import ContextVar
 from dataclasses import dataclass
 from numbers import Real
@@ -170,6 +170,81 @@ def test_what_comes_to_hide_an_attribute_of_the_class_is_seen(name, thing):
     assert f.traces == [known]
     setattr(net, name, thing)
     assert f(1.0).data == net.loss(1.0).data + other.loss(1.0).data
+
+
+class Base:
+    def scaled(self, x):
+        return x * 2
+
+
+class Derived(Base):
+    pass
+
+
+class Sized(list):
+    gain = 2.0
+
+
+class Frozen(Value):
+    factor = 2.0
+
+    def __init__(self, data):
+        super().__init__(data)
+
+    def doubled(self):
+        return self * 2
+
+
+@functools.singledispatch
+def dispatched(x):
+    return x
+
+
+@dispatched.register
+def _(x: Value):
+    return x * 2
+
+
+def last(table):
+    table[0] = table.pop(0)
+
+
+def hidden():
+    """What is read, how it comes to be something else, and how it comes back."""
+    few, many = {0: 1.0, 1: 2.0}, {k: 1.0 + k for k in range(200)}
+    ordered, held = OrderedDict({0: 1.0, 1: 2.0}), {"x": {0: 1.0, 1: 2.0}}
+    thing, sized, value = Derived(), Sized([2.0]), Frozen(3.0)
+    view = memoryview(bytearray(b"ab"))
+    return {
+        "order": (lambda x: x * next(iter(few.values())), lambda: last(few)),
+        "order of many": (lambda x: x * next(iter(many.values())), lambda: last(many)),
+        "order within": (lambda x: x * next(iter(held["x"].values())), lambda: last(held["x"])),
+        "ordered": (lambda x: x * next(iter(ordered.values())), lambda: ordered.move_to_end(0)),
+        "method": (lambda x: thing.scaled(x), lambda: setattr(Derived, "scaled", lambda s, x: x)),
+        "list": (lambda x: x * sized[0] * sized.gain, lambda: setattr(sized, "gain", 5.0)),
+        "value": (
+            lambda x: value.doubled() * x * value.factor,
+            lambda: setattr(value, "factor", 5),
+        ),
+        "dispatch": (lambda x: dispatched(x), lambda: dispatched.register(Value, lambda x: x * 5)),
+        "view": (lambda x: x * view[0], lambda: view.__setitem__(0, 7)),
+    }
+
+
+@pytest.mark.parametrize("name", hidden())
+def test_what_else_comes_to_stand_where_code_reads_is_seen(name):
+    w, (body, change) = Value(1.5), hidden()[name]
+    f = wg.function(lambda x: body(w * x))
+    for _ in range(3):
+        assert f(1.0).data == body(w).data
+    assert len(f.traces) == 1
+    assert "anew" not in f.report()
+    before = body(w).data
+    change()
+    assert body(w).data != before
+    assert f(1.0).data == body(w).data
+    if name == "method":
+        del Derived.scaled
 
 
 def doubling(function):
