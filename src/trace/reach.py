@@ -12,7 +12,7 @@ import os
 import re
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, MappingView
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,7 +48,8 @@ MAX_COPIED: Final = 100_000
 SAMPLE: Final = 256
 """How many of its numbers are compared if it holds more."""
 
-_LOADS: Final = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
+_GLOBALS: Final = ("LOAD_GLOBAL", "LOAD_NAME")
+_LOADS: Final = (*_GLOBALS, "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 _LISTED: Final[tuple[Any, ...]] = (set, frozenset, deque, bytearray, array, memoryview, MappingView)
 _REMEMBERED: Final = (*SIMPLE, *CONTAINERS, FunctionType, BuiltinFunctionType, type)
 _STANDING_IN: Final = frozenset({"max", "min", "isinstance", "backward"})
@@ -117,6 +118,8 @@ class _Walk:
         self._used: set[str] = set()
         self._inner: set[int] = set()
         self._texts: set[str] = set()
+        self._of_classes: list[tuple[str, Value]] = []
+        self._named_members: dict[type, set[str]] = {}
         self._by_text = self._wholly = False
         self._attribute: dict[int, str] = {}
         self._spaces: dict[int, Any] = {}
@@ -143,6 +146,7 @@ class _Walk:
                 self._items(name, thing, own)
                 if type(thing) is not Value:
                     self._class(type(thing))
+                    self._of_classes.append((name, thing))
             elif isinstance(thing, (FunctionType, MethodType)) or _wrapped(thing) is not None:
                 self._function(thing)
             elif isinstance(thing, CONTAINERS):
@@ -158,7 +162,7 @@ class _Walk:
                         self.enter("_".join((name, *map(str, place))), item)
             elif isinstance(thing, BuiltinFunctionType):
                 self.enter(name, thing.__self__)  # such as a generator of random numbers
-            elif isinstance(thing, Random) or hasattr(thing, "bit_generator"):
+            elif isinstance(thing, Random) or hasattr(type(thing), "bit_generator"):
                 self.found.generators.append(thing)
             elif isinstance(thing, (ContextVar, ReferenceType)):
                 read = partial(thing.get, None) if isinstance(thing, ContextVar) else thing
@@ -260,15 +264,18 @@ class _Walk:
         """The cells and the globals that a function reads, and the object it is bound to."""
         if isinstance(thing, MethodType):
             self.enter("", thing.__self__)
-        function = _wrapped(thing) or getattr(thing, "__func__", thing)
+        function = thing
+        if not isinstance(thing, FunctionType):
+            function = _wrapped(thing) or getattr(thing, "__func__", thing)
         if not isinstance(function, FunctionType) or is_foreign(function.__module__):
             return
         names = function.__globals__
         codes = list(_codes(function.__code__))
         self.found.codes += [(code, names) for code in codes]
         made = _made_of(function, ())
-        read = partial(_made_of, function, made)
-        self.found.assumptions.append((read, made, function.__name__))
+        self.found.assumptions.append((partial(_made_of, function, made), made, function.__name__))
+        if "registry" in vars(function):  # where `singledispatch` keeps what it calls
+            self._used.add("registry")
         if vars(function):
             self.found.containers.append((function.__name__, function))
             self._items(function.__name__, function, vars(function))
@@ -282,7 +289,11 @@ class _Walk:
             self.enter(one.name, one.module)
             self._used |= {one.member} - {""}
         self._see_texts(codes)
-        for name in sorted({name for code in codes for name in _loaded(code)}):
+        loaded = {name for code in codes for name in _loaded(code)}
+        asked = {name for code in codes for name in _loaded(code, _GLOBALS)}
+        read = partial(_new_names, names, frozenset(asked - names.keys()), len(names))
+        self.found.assumptions.append((read, (), f"what hides names in {function.__name__}"))
+        for name in sorted(loaded):
             self._used.add(name)
             if name in _ENVIRONMENT:
                 self.enter("environ", os.environ)
@@ -326,13 +337,17 @@ class _Walk:
         whether what it holds leads to Values.
         """
         leading = {id(value) for value in self.found.names}
+        for kind in [kind for kind in self._spaces.values() if isinstance(kind, type)]:
+            self._new_members(kind)
+        for name, value in self._of_classes:
+            self._new_attributes(name, value)
         for name, thing in reversed(containers):
             held = _held(thing)
             items = held.values() if isinstance(held, dict) else held
             if any(id(item) in leading for item in items):
                 leading.add(id(thing))
             holds = isinstance(thing, (*CONTAINERS, *_LISTED, MappingProxyType)) or is_array(thing)
-            if not holds or getattr(thing, "__dict__", None):
+            if not holds or isinstance(getattr(thing, "__dict__", None), dict):
                 self._attributes(name, thing, leading)
             if holds and id(thing) not in self._inner:
                 key = self._attribute.get(id(thing))
@@ -343,9 +358,7 @@ class _Walk:
         """Assume the attributes that code names, and all of the package's own."""
         every = type(thing).__module__.partition(".")[0] == _OURS or _is_wrapping(thing)
         every |= self._wholly
-        if self._by_text:
-            names = partial(_attribute_names, thing)
-            self.found.assumptions.append((names, names(), f"what {name or 'an object'} has"))
+        self._new_attributes(name, thing)
         for key, item in attributes_of(thing).items():
             known = isinstance(item, SIMPLE) or id(item) in leading
             if key in self._used or (known and every):
@@ -354,6 +367,38 @@ class _Walk:
                     reader = partial(getattr, thing, key, _MISSING)
                 seen = _remembered(item, id(item) in leading)
                 self.found.assumptions.append((reader, seen, f"{name}.{key}"))
+
+    def _new_attributes(self, name: str, thing: Any) -> None:
+        """Assume that it has none of those that code asks for, or finds in its class instead."""
+        held = getattr(thing, "__dict__", None)
+        if not isinstance(held, dict):
+            return
+        wanted = self._members(type(thing)) | (self._texts if self._by_text else set())
+        has = f"what {name or 'an object'} has"
+        if self._wholly:
+            self.found.assumptions.append((partial(list, held), list(held), has))
+        elif wanted - held.keys():
+            read = partial(_new_names, held, frozenset(wanted - held.keys()), len(held))
+            self.found.assumptions.append((read, read(), has))
+
+    def _new_members(self, kind: type) -> None:
+        """Assume that a class has none of what code finds in its bases instead."""
+        found = {name for base in kind.__mro__[1:-1] for name in vars(base)}
+        wanted = frozenset((found & self._used) - vars(kind).keys())
+        if wanted and not is_foreign(kind.__module__):
+            read = partial(_new_names, vars(kind), wanted, len(vars(kind)))
+            self.found.assumptions.append((read, (), f"what {kind.__name__} has"))
+
+    def _members(self, kind: type) -> set[str]:
+        """What code names of what a class of the user's has; of Values, no methods."""
+        if kind not in self._named_members:
+            bases = [base for base in kind.__mro__ if not is_foreign(base.__module__)]
+            some = [pair for base in bases for pair in vars(base).items()]
+            if issubclass(kind, Value):
+                some = [(key, item) for key, item in some if not is_method(item)]
+            found = {key for key, _ in some}
+            self._named_members[kind] = {key for key in found & self._used if key[:2] != "__"}
+        return self._named_members[kind]
 
     def _contents(self, name: str, thing: Any, leads: bool) -> None:
         """Assume what a container holds: all the way down, if it leads to Values or is small."""
@@ -402,8 +447,9 @@ def _made_of(function: FunctionType, known: tuple[Any, ...]) -> tuple[Any, ...]:
     return known if known and all(map(is_, made, known)) else made
 
 
-def _attribute_names(thing: Any) -> list[str]:
-    return list(attributes_of(thing))
+def _new_names(held: Mapping[str, Any], wanted: frozenset[str], count: int) -> tuple[str, ...]:
+    """Which of these are in a dict that held so many names, and none of these."""
+    return () if len(held) == count else tuple(sorted(wanted & held.keys()))
 
 
 def _is_wrapping(thing: Any) -> bool:
@@ -494,11 +540,18 @@ def _member(space: Any, name: str) -> Variable:
 
 def inner_function(member: Any) -> Any:
     """The function that a method, a property or the like is made of; else the thing itself."""
+    if isinstance(member, FunctionType):  # and what it wraps is among what it reads
+        return member
     for name in ("__func__", "fget", "func", "__wrapped__"):
         inner = getattr(member, name, None)
         if isinstance(inner, FunctionType):
             return inner
     return member
+
+
+def is_method(member: Any) -> bool:
+    """Whether it is a function, or made of one as a property is."""
+    return isinstance(member, FunctionType) or inner_function(member) is not member
 
 
 def _is_given(member: Any) -> bool:
@@ -519,7 +572,8 @@ def _cell_reader(cell: Any) -> Callable[[], Any]:
 
 def _wrapped(thing: Any) -> Any:
     """The user's function inside of a traced one."""
-    return getattr(thing, "__wrapped__", None) if callable(thing) else None
+    held = getattr(thing, "__dict__", None) if callable(thing) else None
+    return held.get("__wrapped__") if isinstance(held, dict) else None
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -531,10 +585,10 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
         stack += [inner for inner in one.co_consts if isinstance(inner, CodeType)]
 
 
-def _loaded(code: CodeType) -> Iterator[str]:
+def _loaded(code: CodeType, loads: tuple[str, ...] = _LOADS) -> Iterator[str]:
     """The globals and attributes that a piece of code reads; not those that it only assigns."""
     for instruction in dis.get_instructions(code):
-        if instruction.opname.startswith(_LOADS):
+        if instruction.opname.startswith(loads):
             yield str(instruction.argval)
 
 

@@ -68,7 +68,7 @@ def unsteady(codes: Iterable[tuple[CodeType, dict[str, Any]]]) -> list[tuple[Lin
         for thing, number, bare in things:
             try:
                 what = texts.get(thing)
-            except TypeError:  # not hashable
+            except Exception:  # not hashable
                 continue
             if bare and any(thing == one for one in empty):
                 what = "draws a random number"

@@ -4,6 +4,7 @@ import array
 import builtins
 import collections
 import copy
+import functools
 import importlib
 import math
 import operator
@@ -12,7 +13,7 @@ import random
 import sys
 import time
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from contextvars import ContextVar
 from dataclasses import dataclass
 from numbers import Real
@@ -134,6 +135,173 @@ def test_attributes_that_code_reads_by_text_are_looked_at(how):
     if name == "steps":
         net.steps[0] = 4.0
         assert f(1.0).data == 6.0
+
+
+class Shadowed:
+    """Whose attributes stand in the class until objects have their own."""
+
+    gain = 2.0
+
+    def __init__(self):
+        self.w, self.k = Value(1.5), 4.0
+
+    def scaled(self, x):
+        return x * self.gain
+
+    @functools.cached_property
+    def tenfold(self):
+        return self.k * 10
+
+    def loss(self, x):
+        return self.scaled(self.w * x) + self.tenfold
+
+
+@pytest.mark.parametrize(
+    ("name", "thing"), [("gain", 5.0), ("scaled", lambda x: x * 100.0), ("tenfold", 3.0)]
+)
+def test_what_comes_to_hide_an_attribute_of_the_class_is_seen(name, thing):
+    net, other = Shadowed(), Shadowed()
+    f = wg.function(lambda x: net.loss(x) + other.loss(x))
+    for _ in range(3):
+        assert f(1.0).data == net.loss(1.0).data + other.loss(1.0).data
+    known = f.traces[-1]
+    net.step = 3  # which nobody asks for
+    f(1.0)
+    assert f.traces == [known]
+    setattr(net, name, thing)
+    assert f(1.0).data == net.loss(1.0).data + other.loss(1.0).data
+
+
+class Base:
+    def scaled(self, x):
+        return x * 2
+
+
+class Derived(Base):
+    pass
+
+
+class Sized(list):
+    gain = 2.0
+
+
+class Frozen(Value):
+    factor = 2.0
+
+    def __init__(self, data):
+        super().__init__(data)
+
+    def doubled(self):
+        return self * 2
+
+
+@functools.singledispatch
+def dispatched(x):
+    return x
+
+
+@dispatched.register
+def _(x: Value):
+    return x * 2
+
+
+def last(table):
+    table[0] = table.pop(0)
+
+
+def hidden():
+    """What is read, how it comes to be something else, and how it comes back."""
+    few, many = {0: 1.0, 1: 2.0}, {k: 1.0 + k for k in range(200)}
+    ordered, held = OrderedDict({0: 1.0, 1: 2.0}), {"x": {0: 1.0, 1: 2.0}}
+    thing, sized, value = Derived(), Sized([2.0]), Frozen(3.0)
+    view = memoryview(bytearray(b"ab"))
+    return {
+        "order": (lambda x: x * next(iter(few.values())), lambda: last(few)),
+        "order of many": (lambda x: x * next(iter(many.values())), lambda: last(many)),
+        "order within": (lambda x: x * next(iter(held["x"].values())), lambda: last(held["x"])),
+        "ordered": (lambda x: x * next(iter(ordered.values())), lambda: ordered.move_to_end(0)),
+        "method": (lambda x: thing.scaled(x), lambda: setattr(Derived, "scaled", lambda s, x: x)),
+        "list": (lambda x: x * sized[0] * sized.gain, lambda: setattr(sized, "gain", 5.0)),
+        "value": (
+            lambda x: value.doubled() * x * value.factor,
+            lambda: setattr(value, "factor", 5),
+        ),
+        "dispatch": (lambda x: dispatched(x), lambda: dispatched.register(Value, lambda x: x * 5)),
+        "view": (lambda x: x * view[0], lambda: view.__setitem__(0, 7)),
+    }
+
+
+@pytest.mark.parametrize("name", hidden())
+def test_what_else_comes_to_stand_where_code_reads_is_seen(name):
+    w, (body, change) = Value(1.5), hidden()[name]
+    f = wg.function(lambda x: body(w * x))
+    for _ in range(3):
+        assert f(1.0).data == body(w).data
+    assert len(f.traces) == 1
+    assert "anew" not in f.report()
+    before = body(w).data
+    change()
+    assert body(w).data != before
+    assert f(1.0).data == body(w).data
+    if name == "method":
+        del Derived.scaled
+
+
+def doubling(function):
+    @functools.wraps(function)
+    def called(*arguments):
+        return function(*arguments) * doubling.by
+
+    return called
+
+
+doubling.by = 2.0
+
+
+class Decorated:
+    w = Value(1.5)
+
+    @doubling
+    def loss(self, x):
+        return self.w * x
+
+
+@pytest.mark.parametrize("body", [doubling(lambda x: Decorated.w * x), Decorated().loss])
+def test_what_a_decorator_reads_is_looked_at(body, monkeypatch):
+    f = wg.function(body)
+    assert f(1.0).data == 3.0
+    monkeypatch.setattr(doubling, "by", 5.0)
+    assert f(1.0).data == 7.5
+
+
+def test_a_global_that_comes_to_hide_what_is_built_in_is_seen():
+    w, names = Value(1.5), {}
+    exec("def total(xs): return sum(xs)", names)
+    f = wg.function(lambda x: w * names["total"]([x, x]))
+    assert f(1.0).data == 3.0
+    names["unasked"] = 1.0
+    assert f(1.0).data == 3.0
+    names["sum"] = lambda xs: xs[0] * 10
+    assert f(1.0).data == 15.0
+    assert f.report().count("hides names in total") == 1
+
+
+class Wordy:
+    """Which takes every attribute for a key, and has few."""
+
+    def __init__(self):
+        self.words = {"scale": 2.0}
+
+    def __getattr__(self, name):
+        return self.words[name]
+
+
+def test_objects_that_answer_to_any_name_are_not_asked_for_other_ones():
+    w, thing = Value(1.5), Wordy()
+    f = wg.function(lambda x: w * x * thing.scale)
+    assert f(1.0).data == 3.0
+    thing.words["scale"] = 4.0
+    assert f(1.0).data == 6.0
 
 
 def test_parameters_in_a_module_have_names(model):
