@@ -102,8 +102,7 @@ def _sliders(moved: Live | None) -> str:
     """The elements of the leaves, of which one at a time is moved."""
     if moved is None:
         return ""
-    tables = ""
-    names = [leaf.name for leaf in moved.leaves]
+    tables, names = "", {leaf.name for leaf in moved.leaves}
     for leaf in moved.leaves:
         rows = "".join(
             f"<tr>{''.join(f'<td>{_element(place, moved)}</td>' for place in row)}</tr>"

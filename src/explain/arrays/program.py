@@ -124,7 +124,7 @@ class LatexNames(LatexWriter):
     """The same in LaTeX."""
 
     def __init__(self, program: Program) -> None:
-        super().__init__(program.inlined, program.whole.arrays)
+        super().__init__(program.inlined)
         self._program = program
 
     def name(self, name: str) -> str:
@@ -138,7 +138,7 @@ class LatexNames(LatexWriter):
         return name_latex(program.name) if name == program.output else self._plain(name)
 
     def _plain(self, name: str) -> str:
-        written = super().name(name)
+        written = name_latex(name, self._program.whole.arrays)
         numbered = _NUMBERED.fullmatch(written)
         if numbered and self._program.whole.arrays[name].shape:
             return rf"{{{numbered[1]}}}^{{({numbered[2]})}}"
