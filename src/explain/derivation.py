@@ -122,11 +122,6 @@ class Derivation:
             for node in self.live
         }
 
-    @cached_property
-    def all_names(self) -> frozenset[str]:
-        """The names of all nodes, of which no two are to look alike."""
-        return frozenset(self.names.values())
-
     def local_written(self, edge: Edge) -> Formula:
         """The local derivative along an edge, in the names of the nodes; written once."""
         if edge not in self._locals:
