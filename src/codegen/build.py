@@ -20,6 +20,7 @@ from ..ops.reads import Among, Reduce
 from ..ops.scalar import CONSTANT, DIV, TOTAL
 from ..ops.shapes import shape_text
 from ..simplify.pipeline import Choice, rules_named, simplified
+from ..storage import from_pickle
 from .array.function import ArrayFunction
 from .array.statementpipeline import Request, array_function_if_regular, computed, stages
 from .lower import AFTER, EACH, Signature, lower, stages_of
@@ -112,7 +113,7 @@ class Recipe:
         """What it is compared by is found anew: a file might say that of another function."""
         reduction = self.graph, list(self.stacked)
         asked = self.outputs, self.signatures, self.options, self.asked, self.reduce
-        return Recipe.of, (reduction, *asked)
+        return from_pickle, ("a recipe", Recipe.of, reduction, *asked)
 
 
 def structure(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..codegen.scalar.loop import Stopped
 from ..errors import MissingExtraError
-from ..storage import PathLike, write_bytes
+from ..storage import PathLike, restore, write_bytes
 from .choice import duration
 from .optim import Optimizer
 
@@ -57,6 +57,8 @@ class History:
     >>> h, h.epochs
     (History(3 epochs, loss 4 → 1, finished, python, 250 ms), 3)
     """
+
+    __setstate__ = restore
 
     loss: list[float]
     stopped: Stopped

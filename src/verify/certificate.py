@@ -16,7 +16,14 @@ from typing import Any, Final
 from ..errors import shorten
 from ..graph.doors import View
 from ..proof.check import Check, points_text
-from ..storage import PathLike, invalid, is_finite_number, read_document, write_document
+from ..storage import (
+    PathLike,
+    invalid,
+    is_finite_number,
+    read_document,
+    restore,
+    write_document,
+)
 
 FORMAT: Final = "wengert.certificate"
 VERSION: Final = 1
@@ -63,6 +70,7 @@ class Verification:
     """
 
     _repr_mimebundle_ = View()
+    __setstate__ = restore
 
     output: str
     checks: tuple[Check, ...]

@@ -42,6 +42,8 @@ class ArrayWalkthrough(Walkthrough):
               nodes, questions and mistakes are what this one has under these names
     """
 
+    _kept = ("program", "steps", "title", "symbolic", "formula", "_leaves", "_made", "_again")
+
     def __init__(
         self,
         program: Program,
