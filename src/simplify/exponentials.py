@@ -155,10 +155,9 @@ def quotient(exponentials: Exponentials, node: int) -> Quotient | None:
     if above is None or below is None or min(below.values()) <= 0.0:
         return None
     if below == ONE:
-        # A share of a sum is one when it is all of it, too: a softmax of one is like the others.
-        share = any(divides and exponentials.of(part) is not None for part, divides in parts)
-        kept = NOTHING in above and (share or node in graph.shapes)
-        return None if kept else Quotient(above, ONE, *map(tuple, others))
+        alone = above.keys() == ONE.keys() and any(divides for _, divides in parts)
+        lost = NOTHING in above and (alone or node in graph.shapes)  # a softmax of one stays one
+        return None if lost else Quotient(above, ONE, *map(tuple, others))
     if len(bases_of(above) | bases_of(below)) > 1 and not above.keys() <= below.keys():
         return None
     return Quotient(above, below, *map(tuple, others))
