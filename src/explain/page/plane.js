@@ -9,9 +9,10 @@ function plane(name, numbers, output, cells) {
   const [box, canvas, said, ...chosen] = ["plane", "plane-map", "plane-said", "plane-x", "plane-y"].map((id) =>
     document.getElementById(id),
   );
-  let timer = 0;
+  let [timer, took] = [0, 0];
   const draw = () => {
     if (!box.open) return;
+    const start = performance.now();
     const leaves = [...numbers()];
     const [a, b] = chosen.map((part) => Number(part.value));
     const middle = [leaves[a], leaves[b]];
@@ -24,11 +25,12 @@ function plane(name, numbers, output, cells) {
       return `${part.selectedOptions[0].textContent} from ${from} to ${to}`;
     });
     said.textContent = `${across} across, ${up} up. ${name} goes ${drawPlane(canvas, at, middle, REACH, cells)}.`;
+    took = performance.now() - start;
   };
-  // Once all else is shown: a slider does not wait for it.
+  // Once all else is shown: a slider does not wait for it. What takes long waits for the slider.
   const later = () => {
     clearTimeout(timer);
-    timer = setTimeout(draw, 20);
+    timer = setTimeout(draw, took > 20 ? 200 : 20);
   };
   box?.addEventListener("toggle", later);
   for (const part of chosen) part?.addEventListener("input", later);
