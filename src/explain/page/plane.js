@@ -49,17 +49,18 @@ function drawPlane(canvas, at, [x, y], reach, cells) {
   const middle = low >= 0 && high <= 1 ? 0.5 : low < 0 && high > 0 ? 0 : (low + high) / 2;
   const far = Math.max(high - middle, middle - low) || 1;
   const style = getComputedStyle(document.documentElement);
+  const [blue, orange, ink] = ["--forward", "--backward", "--ink"].map((name) => style.getPropertyValue(name));
   const pen = canvas.getContext("2d");
   pen.clearRect(0, 0, side, side);
   rows.forEach((row, j) => row.forEach((value, i) => {
     if (!Number.isFinite(value)) return;
     pen.globalAlpha = Math.min(1, Math.abs(value - middle) / far);
-    pen.fillStyle = style.getPropertyValue(value < middle ? "--backward" : "--forward");
+    pen.fillStyle = value < middle ? orange : blue;
     const [left, top] = [edge(i), edge(j)];
     pen.fillRect(left, top, edge(i + 1) - left, edge(j + 1) - top);
   }));
   pen.globalAlpha = 1;
-  pen.strokeStyle = style.getPropertyValue("--ink");
+  pen.strokeStyle = ink;
   pen.lineWidth = 2;
   pen.beginPath();
   pen.arc(side / 2, side / 2, 5, 0, 7);
