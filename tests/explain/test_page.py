@@ -208,7 +208,7 @@ def test_a_map_over_two_leaves_has_its_boundary_where_the_output_is_0(shown):
     tab = shown(explain(parse("w1*x1 + w2*x2"), at={"x1": 0, "x2": 0, "w1": 1, "w2": 0}))
     tab.run("document.querySelector('#plane summary').click()")
     said = "document.getElementById('plane-said').textContent"
-    drawn = "new Promise((done) => setTimeout(done, 100))"
+    drawn = "new Promise((done) => setTimeout(done, 400))"
     tab.run(drawn)
     text = (
         "x₁ from −2 to 2 across, x₂ from −2 to 2 up. L goes from −1.95 to 1.95; blue is above 0, "
