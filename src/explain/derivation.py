@@ -146,6 +146,11 @@ class Derivation:
         """∂output/∂node."""
         return derivative(self.names[self.root], self.names[node], self.all_names)
 
+    @cached_property
+    def all_names(self) -> frozenset[str]:
+        """The names of all nodes, of which no two are to look alike."""
+        return frozenset(self.names.values())
+
     def value(self, node: int | None) -> float | None:
         """The number of a node of the graph, None when there is none."""
         return None if node is None else self.values.get(node)
