@@ -118,6 +118,7 @@ class _Walk:
         self._used: set[str] = set()
         self._inner: set[int] = set()
         self._texts: set[str] = set()
+        self._globals: dict[int, tuple[dict[str, Any], set[str]]] = {}
         self._of_classes: list[tuple[str, Value]] = []
         self._named_members: dict[type, set[str]] = {}
         self._by_text = self._wholly = False
@@ -290,9 +291,8 @@ class _Walk:
             self._used |= {one.member} - {""}
         self._see_texts(codes)
         loaded = {name for code in codes for name in _loaded(code)}
-        asked = {name for code in codes for name in _loaded(code, _GLOBALS)}
-        read = partial(_new_names, names, frozenset(asked - names.keys()), len(names))
-        self.found.assumptions.append((read, (), f"what hides names in {function.__name__}"))
+        _, asked = self._globals.setdefault(id(names), (names, set()))
+        asked |= {name for code in codes for name in _loaded(code, _GLOBALS)}
         for name in sorted(loaded):
             self._used.add(name)
             if name in _ENVIRONMENT:
@@ -337,6 +337,10 @@ class _Walk:
         whether what it holds leads to Values.
         """
         leading = {id(value) for value in self.found.names}
+        for names, asked in self._globals.values():
+            read = partial(_new_names, names, frozenset(asked - names.keys()), len(names))
+            hiding = f"what hides names in {names.get('__name__', 'the code')}"
+            self.found.assumptions.append((read, (), hiding))
         for kind in [kind for kind in self._spaces.values() if isinstance(kind, type)]:
             self._new_members(kind)
         for name, value in self._of_classes:

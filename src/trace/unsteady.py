@@ -115,10 +115,11 @@ def _named(code: CodeType, names: dict[str, Any]) -> Iterator[tuple[Any, int, bo
         number = (at and at.lineno) or number
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             thing = names.get(step.argval, getattr(builtins, step.argval, None))
-        elif (
-            step.opname in ("LOAD_FAST", "LOAD_DEREF", "LOAD_FAST_BORROW") and step.argval in local
-        ):
-            thing = local[step.argval]
+        elif step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
+            last = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
+            if last not in local:
+                continue
+            thing = local[last]
         else:
             continue
         k += 1
