@@ -60,7 +60,6 @@ SMOOTH = {
         lambda m, x: -m.log(2 + m.exp(x) + m.exp(-x)),
         (800.0, -800.0, 2.0),
     ),
-    "exp(x)*exp(-x)*x": (lambda x: exp(x) * exp(-x) * x, lambda m, x: x, (800.0, -800.0, 2.0)),
     "Bernoulli": (
         lambda x: x / (1 - exp(-x)),
         lambda m, x: x / -m.expm1(-x),
