@@ -1,7 +1,8 @@
 """Sums of one term where nobody wrote a sum: a softmax over one position divides by its only term.
 
 Where an operation takes a sum in some places and what the sum adds in others, as at the first of
-several positions, the others get a sum of one term, and so does the adjoint that belongs to it.
+several positions, the others get a sum of one term, and so does the adjoint that belongs to it. Not
+so where the others are more: those are what comes first, as the pairs that a maximum of four is of.
 """
 
 from __future__ import annotations
@@ -44,8 +45,11 @@ def _wanted(known: Shapes) -> dict[int, dict[int, Op]]:
             kinds = [None if f == NONE else families[f].reduces for f in inputs]
             ops = {op for op in kinds if op is not None}
             if len(ops) == 1:
-                for member, kind in zip(members, kinds, strict=True):
-                    if kind is None and families[member].inputs[k] != NONE:
+                pairs = [*zip(members, kinds, strict=True)]
+                bare = [m for m, kind in pairs if kind is None and families[m].inputs[k] != NONE]
+                reduced = sum(families[m].size for m, kind in pairs if kind is not None)
+                if sum(families[m].size for m in bare) <= reduced:
+                    for member in bare:
                         wanted.setdefault(member, {})[k] = next(iter(ops))
     return wanted
 
