@@ -479,7 +479,8 @@
   // The sliders stand where the leaves are.
   function follow() {
     for (const field of all("[data-leaf]", document.querySelector(".sliders"))) {
-      field.value = String(leaves[Number(field.dataset.leaf)]);
+      const number = leaves[Number(field.dataset.leaf)];
+      field.value = Number.isFinite(number) ? String(number) : "";
     }
     renew();
   }
