@@ -733,6 +733,8 @@ def test_predict_mode_hides_numbers_until_they_are_answered(shown, colah):
     tab.press("ArrowRight")
     formula = "document.querySelector('.step.current .formula').textContent"
     assert tab.run(formula).endswith("=?")
+    hidden = "[...document.querySelectorAll('#slope, #plane')].map((part) => part.hidden)"
+    assert tab.run(hidden) == [True, True]
     assert row(tab, "c") == ["?", "—"]
     assert answer(tab, "4").startswith("Not that")
     assert answer(tab, "-3").startswith("Right but for the sign")

@@ -289,6 +289,8 @@
   function ask(step) {
     for (const old of forms) old.remove();
     forms = [];
+    // What these pictures say is asked for.
+    for (const part of all("#slope, #plane")) part.hidden = one("predict").checked;
     if (!one("predict").checked) return;
     const id = step.id.slice("step-".length);
     for (const question of questions) {
