@@ -242,7 +242,8 @@
   // rest would lay it out.
   function reachable(...roots) {
     const inside = roots.flatMap((root) => all(":is(.scroll, dd, td, .formula, .entry, h1, h2)", root));
-    const parts = inside.filter((part) => !part.closest(".way") || part.checkVisibility({ contentVisibilityAuto: true }));
+    const seen = (part) => part.checkVisibility?.({ contentVisibilityAuto: true }) !== false;
+    const parts = inside.filter((part) => !part.closest(".way") || seen(part));
     const wide = parts.map((part) => part.scrollWidth > part.clientWidth + 1);
     parts.forEach((part, i) => {
       if (wide[i] && part.tabIndex < 0) {
