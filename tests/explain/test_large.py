@@ -284,6 +284,7 @@ def test_it_trains(shown, network):
 def test_it_asks_for_a_number_before_it_shows_it(shown, network):
     tab = shown(network)
     press(tab, "#predict")
+    assert tab.run("document.getElementById('plane').hidden")
     find(tab, "n1_3")
     right = f"{network.by_name('n1_3').value:.6g}".replace("-", "−")
     seen = (

@@ -733,6 +733,8 @@ def test_predict_mode_hides_numbers_until_they_are_answered(shown, colah):
     tab.press("ArrowRight")
     formula = "document.querySelector('.step.current .formula').textContent"
     assert tab.run(formula).endswith("=?")
+    hidden = "[...document.querySelectorAll('#slope, #plane')].map((part) => part.hidden)"
+    assert tab.run(hidden) == [True, True]
     assert row(tab, "c") == ["?", "—"]
     assert answer(tab, "4").startswith("Not that")
     assert answer(tab, "-3").startswith("Right but for the sign")
@@ -1034,3 +1036,17 @@ def test_a_wide_picture_starts_at_its_left_and_goes_to_the_step(tab, tmp_path, n
     tab.run("new Promise((done) => setTimeout(done, 50))")
     assert tab.run(scrolled) > 100
     tab.send("Emulation.clearDeviceMetricsOverride")
+
+
+@pytest.mark.parametrize(
+    "at", [{"a": math.nan, "b": 1}, {"a": math.inf, "b": 0}, {"a": -1, "b": 2}]
+)
+def test_pictures_of_what_is_not_finite_say_so_or_have_gaps(shown, at):
+    tab = shown(explain(parse("log(a)*b"), at=at))
+    for part in ("slope", "plane"):
+        tab.run(f"document.querySelector('#{part} summary').click()")
+    tab.run("new Promise((done) => setTimeout(done, 100))")
+    tab.run("document.querySelector('.train').click()")
+    tab.run("new Promise((done) => setTimeout(done, 400))")
+    assert tab.run("document.getElementById('plane-said').textContent").startswith("a from ")
+    assert "NaN" not in tab.run("document.getElementById('slope-curve').innerHTML")

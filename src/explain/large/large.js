@@ -894,6 +894,7 @@
     });
     one("predict").addEventListener("change", () => {
       answered.clear();
+      if (one("plane")) one("plane").hidden = one("predict").checked;
       show(at);
     });
     one("step").addEventListener("submit", (event) => {

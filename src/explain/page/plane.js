@@ -45,8 +45,9 @@ function drawPlane(canvas, at, [x, y], reach, cells) {
   const rows = Array.from({ length: cells }, (_, j) => Array.from({ length: cells }, (_, i) => at(across(i), up(j))));
   const known = rows.flat().filter(Number.isFinite);
   const [low, high] = [Math.min(...known), Math.max(...known)];
-  // Probabilities are told apart at a half, other numbers at 0 where they have both signs.
-  const middle = low >= 0 && high <= 1 ? 0.5 : low < 0 && high > 0 ? 0 : (low + high) / 2;
+  // Numbers of both signs are told apart at 0, probabilities at a half.
+  const between = (x) => low < x && x < high;
+  const middle = between(0) ? 0 : between(0.5) && low >= 0 && high <= 1 ? 0.5 : (low + high) / 2;
   const far = Math.max(high - middle, middle - low) || 1;
   const style = getComputedStyle(document.documentElement);
   const [blue, orange, ink] = ["--forward", "--backward", "--ink"].map((name) => style.getPropertyValue(name));
