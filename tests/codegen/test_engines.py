@@ -377,6 +377,15 @@ def test_numbers_too_large_for_float32_are_infinite_in_it(engine):
 
 
 @each_engine
+def test_a_number_for_each_sample_is_filled_in_at_once(engine):
+    g = wg.Graph()
+    x = g.inputs("x", 2)
+    f = wg.compile({"x": x}, [x[0], g.constant(2.0)], target=engine, batch="x", reduce=None)
+    assert "full((len(x),), 2.0" in f.source or "full((1, len(x)), 2.0" in f.source
+    assert "broadcast_to" not in f.source
+
+
+@each_engine
 def test_a_condition_that_is_a_number_is_one(engine):
     g = wg.Graph()
     x = g.inputs("x", 2)
