@@ -41,15 +41,15 @@ def _wanted(known: Shapes) -> dict[int, dict[int, Op]]:
         if len(members) < 2:
             continue
         for k in range(len(families[members[0]].inputs)):
-            inputs = [families[m].inputs[k] for m in members]
-            kinds = [None if f == NONE else families[f].reduces for f in inputs]
+            read = [families[m].inputs[k] for m in members]
+            kinds = [None if f == NONE else families[f].reduces for f in read]
             ops = {op for op in kinds if op is not None}
             if len(ops) == 1:
                 pairs = [*zip(members, kinds, strict=True)]
-                bare = [m for m, kind in pairs if kind is None and families[m].inputs[k] != NONE]
+                plain = [m for m, kind in pairs if kind is None and families[m].inputs[k] != NONE]
                 reduced = sum(families[m].size for m, kind in pairs if kind is not None)
-                if sum(families[m].size for m in bare) <= reduced:
-                    for member in bare:
+                if sum(families[m].size for m in plain) <= reduced:
+                    for member in plain:
                         wanted.setdefault(member, {})[k] = next(iter(ops))
     return wanted
 

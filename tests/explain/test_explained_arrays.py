@@ -285,3 +285,9 @@ def test_what_is_rolled_has_the_lines_too():
         "∂L/∂u[i] = v[i]",
         "∂L/∂v[i] = u[i]",
     ]
+
+
+def test_values_of_another_number_are_refused_by_name():
+    rolled = wg.roll([wg.Graph().input("b") * 2 + 1])
+    with pytest.raises(wg.ShapeError, match="b is 1 numbers, at has 4"):
+        wg.explain(rolled, at={"b": np.eye(2)})
