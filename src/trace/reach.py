@@ -290,13 +290,12 @@ class _Walk:
             self.enter(one.name, one.module)
             self._used |= {one.member} - {""}
         self._see_texts(codes)
-        loaded = {name for code in codes for name in _loaded(code)}
-        _, asked = self._globals.setdefault(id(names), (names, set()))
-        asked |= {name for code in codes for name in _loaded(code, _GLOBALS)}
-        for name in sorted(loaded):
-            self._used.add(name)
-            if name in _ENVIRONMENT:
-                self.enter("environ", os.environ)
+        self._used |= {name for code in codes for name in _loaded(code)}
+        if not _ENVIRONMENT.isdisjoint(self._used):
+            self.enter("environ", os.environ)
+        asked = {name for code in codes for name in _loaded(code, _GLOBALS)}
+        self._globals.setdefault(id(names), (names, set()))[1].update(asked)
+        for name in sorted(asked):
             if name in names:
                 self._read(_global(names, name))
             elif name in vars(builtins).keys() - _STANDING_IN:

@@ -289,6 +289,17 @@ def test_a_global_that_comes_to_hide_what_is_built_in_is_seen():
     assert f.report().count("hides names in sums") == 1
 
 
+def test_globals_that_are_called_as_attributes_are_may_change():
+    w, names = Value(1.5), {"data": 0.0, "exp": 1.0}
+    exec("def total(x): return (x * x.data).exp()", names)
+    total = names["total"]
+    f = wg.function(lambda x: total(w * x))
+    first = f(1.0).data
+    names.update(data=1.0, exp=2.0)
+    assert f(1.0).data == first
+    assert "anew" not in f.report()
+
+
 class Wordy:
     """Which takes every attribute for a key, and has few."""
 
