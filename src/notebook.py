@@ -19,7 +19,7 @@ from .arrays.roll import Rolled
 from .arrays.statements import Statement
 from .codegen.compiled import Compiled
 from .draw.draw import draw_dot
-from .draw.picture import inline_svg
+from .draw.picture import inline_svg, svg_bundle
 from .errors import WengertError
 from .graph.expr import Graph
 from .graph.value import Value
@@ -82,7 +82,7 @@ def _svg(draw: Callable[[], graphviz.Digraph]) -> str:
 
 def _picture(draw: Callable[[], graphviz.Digraph]) -> Bundle:
     svg = _svg(draw)
-    return {"image/svg+xml": svg} if svg else {}
+    return svg_bundle(svg) if svg else {}
 
 
 def _value(value: Value) -> Bundle:
@@ -133,8 +133,9 @@ def _function(function: Function) -> Bundle:
 def listing(source: str) -> str:
     r"""Generated code in colours, with the numbers of its lines.
 
-    >>> listing("x = 1\n")
-    '<pre style="line-height: 1.3"><span style="opacity: 0.5">1  </span>x = 1\n</pre>'
+    >>> print(listing("x = 1\n"))
+    <pre style="font-family: monospace"><span style="opacity: 0.5">1  </span>x = 1
+    </pre>
     """
     painted = _painted(source).rstrip("\n").split("\n")
     digits = len(str(len(painted)))
@@ -142,9 +143,10 @@ def listing(source: str) -> str:
         f'<span style="opacity: 0.5">{i:>{digits}}  </span>{line}\n'
         for i, line in enumerate(painted, 1)
     ]
-    return f'<pre style="line-height: 1.3">{"".join(lines)}</pre>'
+    return f'<pre style="{_CODE}">{"".join(lines)}</pre>'
 
 
+_CODE: Final = "font-family: monospace"
 _COLOURS: Final = {"keyword": "#0072b2", "comment": "#00795a", "string": "#b84a00"}
 """Of Okabe & Ito's palette; a notebook's theme may have its own."""
 

@@ -144,6 +144,21 @@ def test_code_that_is_not_python_is_plain():
     assert "keyword" not in html
 
 
+def test_a_report_is_a_table_and_its_text(y):
+    report = wg.compile({"a": y.graph["a"]}, y).report()
+    assert report._repr_html_().count("<tr>") == str(report).count("\n") + 1
+
+
+def test_what_holds_records_says_what_they_are(y):
+    rolled = wg.roll([y])
+    walk = wg.explain(y)
+    assert repr(rolled.statements[0]) == f"<statement {rolled.statements[0]}>"
+    assert repr(wg.LOSSES["hinge"]) == "<loss hinge>"
+    assert repr(walk.steps[1]) == f"<step {walk.steps[1].id}: {walk.steps[1].title}>"
+    assert repr(walk.judge()) == "<step agreement: They agree.>"
+    assert repr(walk.nodes[-1]).startswith("<node n")
+
+
 def test_a_proof_is_a_table(y):
     html = shown(wg.verify(y, y.graph["a"]))["text/html"]
     assert "Every check held" in html

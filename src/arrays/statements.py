@@ -113,7 +113,7 @@ class Array:
         return abs(prod(self.shape))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Statement(Assignment):
     """An assignment that can be written down.
 
@@ -131,6 +131,9 @@ class Statement(Assignment):
 
     def __str__(self) -> str:
         return self.written()
+
+    def __repr__(self) -> str:
+        return f"<statement {self}>"
 
     def latex(self) -> str:
         """The statement in LaTeX, for maths mode."""

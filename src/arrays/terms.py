@@ -14,7 +14,7 @@ first of several differences that are added up stays one as well: all are elemen
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -448,7 +448,7 @@ class _Collapse:
                 order.append(node)
             if node in self._after:
                 order += self._after[node]
-        taken: set[int] = set()
+        due: dict[int, Iterator[int]] = {}
         put_out = Counter(roots)
         for root in roots:
             shared = self._shared.get(root)
@@ -456,19 +456,17 @@ class _Collapse:
             if shared and shared.default == root and put_out[root] != len(shared.by_primal):
                 result.roots.append(root)
             else:
-                result.roots.append(self._root(root, taken))
+                result.roots.append(self._root(root, due))
 
-    def _root(self, root: int, taken: set[int]) -> int:
+    def _root(self, root: int, due: dict[int, Iterator[int]]) -> int:
         """What an output is: of several adjoints that are one node, the leaf's that is due."""
         shared = self._shared.get(root)
         if shared is None:
             return self._heads.get(root, root)
-        for primal in sorted(shared.by_primal):
-            node = shared.by_primal[primal]
-            if not self.operands[primal] and node not in taken:
-                taken.add(node)
-                return node
-        return shared.default
+        if root not in due:
+            leaves = sorted(primal for primal in shared.by_primal if not self.operands[primal])
+            due[root] = iter(dict.fromkeys(shared.by_primal[leaf] for leaf in leaves))
+        return next(due[root], shared.default)
 
     def _chain(self, end: int, op: Op) -> list[int]:
         found, stack = [], [end]

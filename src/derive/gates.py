@@ -7,7 +7,8 @@ What is steep is found by trying a record, and whether its operands go there by 
 
 exp(-1/x**2) is flat at 0 too, for exp falls faster there than a power rises; but a logarithm rises
 so slowly that exp(log(x) + y) is not. So a gate that saturates counts where its operand is infinite
-by fixed powers alone. What overflows is not steep: networks have exponentials behind gates.
+by fixed powers alone, or where an exponential overflows. That counts as steep where nothing but
+sums and multiples lie between it and the gate: networks have exponentials behind products.
 """
 
 from __future__ import annotations
@@ -25,15 +26,19 @@ from ..graph.traversal import depth_first, reachable
 from ..ops.arrays import BROADCAST, GATHER, MEAN, RESHAPE, SUM, TRANSPOSE
 from ..ops.intervals import Interval, interval_of
 from ..ops.record import Op
-from ..ops.scalar import DIV, MUL, POW_CONST
+from ..ops.scalar import ADD, CONSTANT, DIV, MUL, POW_CONST, SUB, WHERE
 from ..simplify.rules import scalar_constant
 
 _NEVER_BELOW: Final[frozenset[Op]] = frozenset({SUM, MEAN, RESHAPE, BROADCAST, GATHER, TRANSPOSE})
 """What these make of numbers that are not negative is not negative."""
 _TRIED: Final = (0.0, 1.0, -1.0)
+_FAR: Final = (1e3, -1e3)
+"""Where exponentials overflow, and the powers in use do not."""
+_ADDED: Final[frozenset[Op]] = frozenset({ADD, SUB, WHERE})
 _MOST: Final = 8
 """How many gates may lead to a node; through more, some is always open."""
 _ALWAYS: Final[frozenset[int]] = frozenset()
+_Points = tuple[tuple[float, ...], ...]
 _RAISED: Final = (ArithmeticError, ValueError, TypeError, AttributeError)
 _FINITE: Final = Interval(-sys.float_info.max, sys.float_info.max)
 
@@ -74,26 +79,34 @@ def steep_behind_gates(graph: Graph, live: Sequence[int], needed: set[int]) -> S
     >>> [str(g[node]) for node in found.gates], [str(g[node]) for node in found.steep]
     (['relu(log(x))'], ['log(x)'])
     """
-    ops, operands, statics = graph.ops, graph.operands, graph.statics
+    ops, operands = graph.ops, graph.operands
     if not any(ops[node].gate is not None for node in needed) or not any(
-        operands[node] and _steep_points(ops[node], statics.get(node, ())) for node in needed
+        operands[node] and any(_unbounded(graph, node)) for node in needed
     ):
         return Steep()
-    around = _gates_around(graph, live, needed)
+    around, mixed = _gates_around(graph, live, needed)
     ranges: dict[int, Interval] = {}
-    steep = set()
+    steep, overflowing = set(), set()
     for node, gates in around.items():
         if gates and operands[node]:
-            points = _steep_points(ops[node], statics.get(node, ()))
-            if points and _reaches(graph, node, points, ranges):
+            poles, far = _unbounded(graph, node)
+            if poles and _reaches(graph, node, poles, ranges):
                 steep.add(node)
+            elif far and node not in mixed and _reaches(graph, node, far, ranges):
+                overflowing.add(node)
+    rises = {node: _rise(graph, node) for node in steep}
+    steep |= overflowing
     opened = reachable(steep, around.__getitem__) - steep
-    rising = {node: rise for node in steep if (rise := _rise(graph, node)) is not None}
-    fast = reachable([node for node in rising if rising[node]], around.__getitem__)
-    slow = reachable([node for node in rising if not rising[node]], around.__getitem__)
-    opened -= {
-        gate for gate in opened if _saturates(ops[gate]) and (gate in slow or gate not in fast)
-    }
+    fast = reachable([node for node in rises if rises[node]], around.__getitem__)
+    slow = reachable([node for node in rises if rises[node] is False], around.__getitem__)
+    over = reachable(overflowing, around.__getitem__)
+    for gate in sorted(opened):
+        op = ops[gate]
+        if _saturates(op):
+            exponential = _decays(op)
+            too_slow = gate in slow or (gate in fast and not exponential)
+            if too_slow or (gate not in fast and gate not in over):
+                opened.discard(gate)
     found = Steep(frozenset(opened), frozenset(steep))
     for node in live if steep else ():
         if node in steep or (around.get(node) and not found.infinite.isdisjoint(operands[node])):
@@ -101,9 +114,15 @@ def steep_behind_gates(graph: Graph, live: Sequence[int], needed: set[int]) -> S
     return found
 
 
-def _gates_around(graph: Graph, live: Sequence[int], needed: set[int]) -> dict[int, frozenset[int]]:
-    """The innermost gates, one of which every way to a node passes; none where a way has none."""
+def _gates_around(
+    graph: Graph, live: Sequence[int], needed: set[int]
+) -> tuple[dict[int, frozenset[int]], set[int]]:
+    """The innermost gates, one of which every way to a node passes; none where a way has none.
+
+    Beside them the nodes with more than sums and multiples on a way from such a gate.
+    """
     around = {live[-1]: _ALWAYS}
+    mixed: set[int] = set()
     for node in reversed(live):
         if node not in around:
             continue
@@ -114,19 +133,42 @@ def _gates_around(graph: Graph, live: Sequence[int], needed: set[int]) -> dict[i
         for operand, rule in zip(graph.operands[node], op.vjp, strict=False):
             if operand not in needed or rule is None:
                 continue
+            if op.gate is None and (node in mixed or _mixes(graph, node)):
+                mixed.add(operand)
             before = around.setdefault(operand, inside)
             if before is not inside and before != inside:
                 both = before | inside if before and inside else _ALWAYS
                 around[operand] = both if len(both) <= _MOST else _ALWAYS
-    return around
+    return around, mixed
+
+
+def _mixes(graph: Graph, node: int) -> bool:
+    """Whether this is of several operands that are no numbers, and no sum of them."""
+    if graph.ops[node] in _ADDED:
+        return False
+    return len({n for n in graph.operands[node] if graph.ops[n] is not CONSTANT}) > 1
+
+
+def _unbounded(graph: Graph, node: int) -> tuple[_Points, _Points]:
+    """Where a value or slope of a node is not finite: near 0 and 1, and far away."""
+    op, statics = graph.ops[node], graph.statics.get(node, ())
+    return _steep_points(op, statics), _far_points(op, statics)
 
 
 @lru_cache(maxsize=1024)
-def _steep_points(op: Op, statics: tuple[Any, ...]) -> tuple[tuple[float, ...], ...]:
+def _steep_points(op: Op, statics: tuple[Any, ...]) -> _Points:
     """Of some operands those at which the value, or a slope, is not finite."""
     if op.shape is not None or not 1 <= op.arity <= 2:
         return ()
     return tuple(p for p in product(_TRIED, repeat=op.arity) if not _is_flat(op, p, statics))
+
+
+@lru_cache(maxsize=1024)
+def _far_points(op: Op, statics: tuple[Any, ...]) -> _Points:
+    """Of some large operands those at which the value overflows, and the slope with it."""
+    if op.shape is not None or op.arity != 1:
+        return ()
+    return tuple((p,) for p in _FAR if math.isinf(_slope(op, p, statics)))
 
 
 def _is_flat(op: Op, point: Sequence[float], statics: Sequence[Any]) -> bool:
@@ -137,6 +179,15 @@ def _is_flat(op: Op, point: Sequence[float], statics: Sequence[Any]) -> bool:
         return all(map(math.isfinite, (value, *slopes)))
     except _RAISED:
         return False
+
+
+def _slope(op: Op, point: float, statics: Sequence[Any]) -> float:
+    """The slope of an operation of one operand; nan where its record raises."""
+    try:
+        value = op.evaluate(point, *statics)
+        return float(op.float_rules[0](1.0, value, point, *statics)) if op.float_rules[0] else 0.0
+    except _RAISED:
+        return math.nan
 
 
 def _value(op: Op, point: float, statics: Sequence[Any]) -> float:
@@ -151,6 +202,13 @@ def _value(op: Op, point: float, statics: Sequence[Any]) -> float:
 def _saturates(op: Op) -> bool:
     """Whether a gate is closed to infinite operands alone."""
     return op.gate is not None and op.arity == 1 and bool(op.gate(1e300) and op.gate(-1e300))
+
+
+@lru_cache(maxsize=1024)
+def _decays(op: Op) -> bool:
+    """Whether the slope of a gate that saturates falls faster there than a power."""
+    closed = [far for far in (1e10, -1e10) if not op.gate or not op.gate(far * math.inf)]
+    return all(abs(_slope(op, far, ())) < 1e-100 for far in closed)
 
 
 def _rise(graph: Graph, node: int) -> bool | None:

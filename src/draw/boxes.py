@@ -27,6 +27,10 @@ DERIVED: Final = {"style": "dashed", "color": "#D55E00", "fontcolor": "#A34700"}
 """The look of what `grad` derived: dashes, and vermillion of the colour-blind-safe palette of Okabe
 & Ito (2008), darker for letters."""
 
+_ABOVE: Final = "#0072B2"
+_BELOW: Final = "#D55E00"
+"""The colours of weights above and below 0, of the same palette."""
+
 _FORMULA: Final = 36
 _ENTITIES: Final = {
     "&": "&amp;",
@@ -53,6 +57,17 @@ def record(
     weight = {"penwidth": "2"} if end else {}
     shape = "Mrecord" if array else "record"
     picture.node(name, label=f"{{ {' | '.join(cells)} }}", shape=shape, **weight, **style)
+
+
+def weight_style(weight: float, largest: float) -> dict[str, str]:
+    """The look of an edge along which a weight multiplies: its sign by colour, its size by width.
+
+    >>> weight_style(-1.0, 2.0)
+    {'color': '#D55E00', 'penwidth': '2.2', 'tooltip': '-1'}
+    """
+    width = 0.4 + 3.6 * abs(weight) / (largest or 1.0)
+    colour = _ABOVE if weight >= 0 else _BELOW
+    return {"color": colour, "penwidth": f"{width:.2g}", "tooltip": f"{weight:.6g}"}
 
 
 def edges(

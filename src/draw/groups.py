@@ -7,6 +7,7 @@ a node goes with the backward pass of its neuron. The same neuron at several sam
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from ..arrays.homes import name_and_place
 from ..graph.expr import Graph
-from ..ops.scalar import ADD, CONSTANT, LEAVES
-from .boxes import DERIVED, caption, check_size, escape, record
+from ..ops.scalar import ADD, CONSTANT, LEAVES, MUL, PARAMETER
+from .boxes import DERIVED, caption, check_size, escape, record, weight_style
 
 if TYPE_CHECKING:
     import graphviz
@@ -46,7 +47,7 @@ def groups_of(
     """
     if by is None and len(live) <= MANY_NODES:
         return {}
-    places = _places(graph, live)
+    places = neuron_places(graph, live)
     found: dict[int, str] = {}
     for kind in ("neuron", "layer") if places else ():
         if by not in (None, kind):
@@ -97,7 +98,7 @@ def nesting(graph: Graph, live: Sequence[int]) -> dict[int, tuple[str, ...]]:
     >>> nesting(g, [x.id, w.id, (w * x).id])
     {1: ('layer 0', 'neuron 1 of layer 0')}
     """
-    places, keys = _places(graph, live), _keys(graph, live)
+    places, keys = neuron_places(graph, live), _keys(graph, live)
     found: dict[int, tuple[str, ...]] = {
         node: (title,) for node, title in _leaf_groups(graph, live, places).items()
     }
@@ -204,7 +205,10 @@ def draw_groups(
     roots: Sequence[int],
     groups: Mapping[int, str],
 ) -> None:
-    """A box for each group, with the number of nodes in it, and one for each node in none."""
+    """A box for each group, with the number of nodes in it, and one for each node in none.
+
+    Where one weight stands for an edge, as between neurons, the edge shows it.
+    """
     shown = [node for node in live if node in groups or graph.ops[node] is not CONSTANT]
     members: dict[str, list[int]] = {}
     for node in shown:
@@ -232,12 +236,39 @@ def draw_groups(
     if any(layer for layer, _ in place.values()):
         # What reads a box stands in the order of its edges, so neurons do in theirs.
         picture.attr(ordering="out")
+    weighed = _weights(graph, shown, groups, box)
+    largest = max(map(abs, weighed.values()), default=0.0)
     for (tail, head), count in sorted(counts.items(), key=lambda edge: place[edge[0][1]]):
         style = DERIVED if (tail, head) in backward else {}
+        if (tail, head) in weighed:
+            style = weight_style(weighed[tail, head], largest)
         picture.edge(tail, head, **({"label": f"{count:,}"} if count > 1 else {}), **style)
     note = f"{len(live):,} nodes in {len(members):,} boxes; a number on an edge counts edges"
     dashed = "; dashed: derived by grad" if backward else ""
-    caption(picture, f"{note}{dashed}; collapse=False draws every node")
+    weight = (
+        f"; blue: a weight above 0, orange: below, to ±{largest:.2g} by width" if weighed else ""
+    )
+    caption(picture, f"{note}{dashed}{weight}; collapse=False draws every node")
+
+
+def _weights(
+    graph: Graph, shown: Sequence[int], groups: Mapping[int, str], box: Mapping[str, str]
+) -> dict[tuple[str, str], float]:
+    """The weight of each edge between groups along which one parameter inside multiplies."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for node in shown:
+        target, operands = groups.get(node), graph.operands[node]
+        if target is None or graph.ops[node] is not MUL or graph.origins[node] is not None:
+            continue
+        for operand, weight in (operands, operands[::-1]):
+            source = box.get(groups.get(operand) or f"#{operand}")
+            inside = graph.ops[weight] is PARAMETER and groups.get(weight) == target
+            if inside and source not in (None, box[target]):
+                found.setdefault((source, box[target]), set()).add(weight)
+    values = {
+        edge: graph.value(min(weights)) for edge, weights in found.items() if len(weights) == 1
+    }
+    return {edge: x for edge, x in values.items() if x is not None and math.isfinite(x)}
 
 
 def _in_order(title: str) -> tuple[str, int]:
@@ -249,7 +280,7 @@ def _in_order(title: str) -> tuple[str, int]:
 _NEURON: Final = re.compile(r"(backward of )?neuron (\d+) of (layer \d+)")
 
 
-def _places(graph: Graph, live: Sequence[int]) -> dict[int, Place]:
+def neuron_places(graph: Graph, live: Sequence[int]) -> dict[int, Place]:
     """The neuron of each node of the forward pass that is in one."""
     places: dict[int, Place] = {}
     users: dict[int, set[Place | None]] = {}

@@ -57,21 +57,24 @@ def new_picture(format: str, rankdir: str) -> graphviz.Digraph:
 
 
 def inline_svg(picture: Any) -> str:
-    """A picture as SVG for the middle of a page, where it is no wider than the page.
+    """A picture as SVG for the middle of a page: as wide as the page, or half its own size.
 
-    One that would be shrunk to less than half in a notebook keeps its size. Boxes are as wide as
-    Helvetica needs; in place of it a browser may have a wider font.
+    Boxes are as wide as Helvetica needs; in place of it a browser may have a wider font.
     """
     text: str = picture.pipe(format="svg", encoding="utf-8")
     text = text[text.index("<svg") :]
     width = _WIDTH.search(text)
-    fits = " max-width: 100%; height: auto;" if width and float(width[1]) <= _SHRUNK else ""
+    half = f"{float(width[1]) / 2:g}pt" if width else "100%"
+    fits = f" max-width: max(100%, {half}); height: auto;"
     return text.replace("<svg", f'<svg style="font-size-adjust: ch-width 0.556;{fits}"', 1)
 
 
+def svg_bundle(svg: str) -> dict[str, str]:
+    """A picture for notebooks: as HTML too, since some cut an SVG that is wider than the page."""
+    return {"image/svg+xml": svg, "text/html": svg}
+
+
 _WIDTH: Final = re.compile(r'<svg[^>]*\bwidth="([\d.]+)pt"')
-_SHRUNK: Final = 900
-"""The width in points up to which a picture fits the page."""
 
 
 @functools.cache
@@ -94,7 +97,7 @@ def _picture_class() -> Any:
         ) -> dict[str, str]:
             """What a notebook shows; why there is no picture, where there is none."""
             try:
-                return {"image/svg+xml": inline_svg(self)}
+                return svg_bundle(inline_svg(self))
             except graphviz.ExecutableNotFound as missing:
                 return {"text/plain": str(missing)}
 

@@ -45,7 +45,7 @@ class Formula:
         return self.text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Node:
     """One node of the expression.
 
@@ -74,8 +74,12 @@ class Node:
     number: int
     adjoint_number: int | None
 
+    def __repr__(self) -> str:
+        computed = f" = {self.formula}" if self.operands else ""
+        return f"<node {self.id}: {self.name}{computed}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Step:
     """What all steps have: an id, the part it belongs to, words, the node it is about.
 
@@ -90,8 +94,11 @@ class Step:
     node: str | None
     finite: bool
 
+    def __repr__(self) -> str:
+        return f"<step {self.id}: {self.title}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Task(Step):
     """Step 0: what is asked, of what, and what it costs in operations."""
 
@@ -103,7 +110,7 @@ class Task(Step):
     symbolic: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forward(Step):
     """Step 1, one node: formula = with numbers in it = value."""
 
@@ -112,7 +119,7 @@ class Forward(Step):
     value: Number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Seed(Step):
     """Step 2: the derivative of the output with respect to itself."""
 
@@ -164,7 +171,7 @@ class Contribution:
     product_number: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Backward(Step):
     """Step 3, one node: why it is ready, what arrived, and what it passes to its operands."""
 
@@ -199,7 +206,7 @@ class Slopes:
     compiled: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stable(Step):
     """The last of step 3, where the compiler differentiates something else than what is written.
 
@@ -239,7 +246,7 @@ class PathProduct:
     value: Number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Paths(Step):
     """Step 4, one leaf: the paths to it, each with its product; their sum is the derivative.
 
@@ -262,7 +269,7 @@ class Sweep:
     value: Number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Directions(Step):
     """The last of step 4, where there are several leaves: forward mode beside the backward pass.
 
@@ -296,7 +303,7 @@ class Judgement:
     note: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Agreement(Step):
     """Step 5: every derivative judged, at the values asked for or else at `point`."""
 
@@ -305,7 +312,7 @@ class Agreement(Step):
     conclusion: str
 
     def __repr__(self) -> str:
-        return f"<Agreement on {len(self.rows)} leaves: {self.conclusion}>"
+        return f"<step {self.id}: {self.conclusion}>"
 
 
 @dataclass(frozen=True)
@@ -335,7 +342,7 @@ class CarriedLine:
     note: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Code(Step):
     """Step 6: simplification, before and after, and the generated function."""
 
@@ -364,7 +371,7 @@ class Moved:
     gradient: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Update(Step):
     """Step 7: w ← w - lr·g."""
 

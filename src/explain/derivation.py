@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from ..derive.backward import adjoints, grad
+from ..draw.groups import neuron_places
 from ..errors import (
     DisconnectedInputError,
     MissingInputError,
@@ -117,7 +118,7 @@ class Derivation:
         return {
             node: write(self.graph, node, {})
             if self.graph.ops[node] is CONSTANT
-            else symbol(self.names[node])
+            else symbol(self.names[node], self._all_names)
             for node in self.live
         }
 
@@ -143,7 +144,11 @@ class Derivation:
 
     def derivative(self, node: int) -> Written:
         """∂output/∂node."""
-        return derivative(self.names[self.root], self.names[node])
+        return derivative(self.names[self.root], self.names[node], self._all_names)
+
+    @cached_property
+    def _all_names(self) -> frozenset[str]:
+        return frozenset(self.names.values())
 
     def value(self, node: int | None) -> float | None:
         """The number of a node of the graph, None when there is none."""
@@ -296,7 +301,8 @@ def _derived(
     complete: bool,
 ) -> Derivation:
     live = live_nodes(graph, [root])
-    names = node_names(graph, live, root)
+    many = sum(bool(graph.operands[node]) for node in live) > MANY
+    names = node_names(graph, live, root, neuron_places(graph, live) if many else None)
     chosen = [
         node
         for node in live

@@ -15,6 +15,7 @@ from typing import Any, Final
 from ..codegen.compiled import Compiled, compile
 from ..derive.backward import grad
 from ..errors import WengertError
+from ..graph.expr import Graph
 from ..graph.formula import name_latex
 from ..graph.store import live_nodes
 from ..notation.sympy import as_number, derivative_of, is_zero, regions, sympy_nodes
@@ -200,14 +201,14 @@ def _differentiated(claim: Claim, values: Any, found: Sequence[float]) -> Iterat
         small = sizes[claim.gradient[i]] + sizes[claim.root] <= MAX_PROOF
         proved = near and small and _proved(known[claim.gradient[i]], slopes[i])
         judgement = "proved equal" if proved else "evaluated to 50 digits"
-        yield _Sympy(number, _written(short[i]), judgement)
+        yield _Sympy(number, _written(short[i], claim.graph), judgement)
 
 
-def _written(slope: Any) -> Formula | None:
+def _written(slope: Any, graph: Graph) -> Formula | None:
     import sympy
 
     text = str(slope)
-    names = {symbol: name_latex(str(symbol)) for symbol in slope.free_symbols}
+    names = {symbol: name_latex(str(symbol), graph.leaves) for symbol in slope.free_symbols}
     written = sympy.latex(slope, symbol_names=names)
     return Formula(text, written) if len(text) <= MAX_FORMULA else None
 

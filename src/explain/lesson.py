@@ -191,7 +191,7 @@ def _plans(
     yield Plan("agreement", 5, partial(_told, tell, "asking sympy", agreement, d, function))
     yield Plan("code", 6, partial(_told, tell, "reading the code", code, d, function, lineage))
     if not d.symbolic:
-        yield Plan("update", 7, partial(update, d, rates))
+        yield Plan("update", 7, partial(update, d, function, rates))
 
 
 def _same(step: Step) -> Step:

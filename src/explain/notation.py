@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -76,26 +77,32 @@ def slot(*numbers: int | str) -> str:
     return rf"\slot{{{'+'.join(map(str, numbers))}}}"
 
 
-def symbol(name: str) -> Written:
-    """A name as a part of a formula."""
-    return Written(Part(name), Part(name_latex(name)))
+def symbol(name: str, others: Container[str] = ()) -> Written:
+    """A name as a part of a formula, told apart from the others."""
+    return Written(Part(name), Part(name_latex(name, others)))
 
 
-def derivative(output: str, name: str) -> Written:
+def derivative(output: str, name: str, others: Container[str] = ()) -> Written:
     r"""The derivative of the output by a node, as a part of a formula.
 
     >>> derivative("L", "w1").formula
     Formula(text='∂L/∂w1', latex='\\frac{\\partial L}{\\partial w_{1}}')
     """
-    above, below = name_latex(output), name_latex(name)
+    above, below = name_latex(output, others), name_latex(name, others)
     fraction = rf"\frac{{\partial {above}}}{{\partial {below}}}"
     return Written(Part(f"∂{output}/∂{name}", SUM), Part(fraction, POWER))
 
 
-def node_names(graph: Graph, live: Sequence[int], root: int) -> dict[int, str]:
+def node_names(
+    graph: Graph,
+    live: Sequence[int],
+    root: int,
+    places: Mapping[int, tuple[int, int]] | None = None,
+) -> dict[int, str]:
     """A name for each node: its leaf's, its label if that is a free identifier, or v1, v2, v3.
 
-    The output is L when it has no label.
+    The output is L when it has no label. What has a place, such as neuron 5 of layer 0, is numbered
+    there: v0_5_1, v0_5_2.
 
     >>> g = Graph(); x = g.input("x"); y = x * x + 1
     >>> node_names(g, [0, 1, 2, 3], 3)
@@ -109,7 +116,7 @@ def node_names(graph: Graph, live: Sequence[int], root: int) -> dict[int, str]:
             names[node] = graph.labels[node]
     taken = set(names.values()) | {graph.labels[node] for node in live if node in graph.labels}
     used = set(names.values())
-    count = 0
+    counts: Counter[str] = Counter()
     for node in live:
         if node in names:
             continue
@@ -119,10 +126,12 @@ def node_names(graph: Graph, live: Sequence[int], root: int) -> dict[int, str]:
         elif node == root and "L" not in taken:
             names[node] = "L"
         else:
-            count += 1
-            while f"v{count}" in taken:
-                count += 1
-            names[node] = f"v{count}"
+            place = (places or {}).get(node)
+            stem = "v" if place is None else f"v{place[0]}_{place[1]}_"
+            counts[stem] += 1
+            while f"{stem}{counts[stem]}" in taken:
+                counts[stem] += 1
+            names[node] = f"{stem}{counts[stem]}"
         used.add(names[node])
     return names
 

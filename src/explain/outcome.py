@@ -53,22 +53,24 @@ def code(d: Derivation, compiled: Compiled, lineage: Lineage) -> Code:
     )
 
 
-def update(d: Derivation, rates: Sequence[float]) -> Update:
-    """Step 7: moves what was asked for; unless that was said, the parameters, and no data."""
+def update(d: Derivation, compiled: Compiled, rates: Sequence[float]) -> Update:
+    """Step 7, by the compiled function: moves what was asked for; else the parameters, no data."""
     moving, data = list(d.wrt), []
     if not d.asked:
         parameters = [n for n in d.wrt if d.graph.ops[n] is PARAMETER]
         data = [] if parameters else [n for n in d.wrt if _DATA.fullmatch(d.names[n])]
         moving = parameters or [n for n in d.wrt if n not in data] or moving
         data = [n for n in data if n not in moving]
-    gradient = {node: d.values[d.adjoint[node]] for node in moving}
+    start = {node: d.values[node] for node in d.leaves}
+    found = compiled(*start.values())
+    slopes = dict(zip(d.wrt, found["gradient"], strict=True))
+    gradient = {node: slopes[node] for node in moving}
     squared = sum(g * g for g in gradient.values())
-    before = d.values[d.root]
+    before = found["value"]
     rows = []
     for rate in rates:
         moved = {node: d.values[node] - rate * g for node, g in gradient.items()}
-        point = {node: d.values[node] for node in d.leaves} | moved
-        after = d.output_at(point)
+        after = compiled(*(start | moved).values())["value"]
         predicted, actual = rate * squared, before - after
         rows.append(Rate(rate, predicted, after, actual, _verdict(predicted, actual)))
     output = d.names[d.root]

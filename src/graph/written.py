@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 from .expr import Expr, common_graph
 from .formula import MAX_TERMS, formula
 from .value import Value
@@ -44,6 +46,16 @@ class Report(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+    def _repr_html_(self) -> str:
+        """A row a line, with what comes before a colon in a column of its own."""
+        lines = (line.partition(": ")[::2] for line in self.split("\n"))
+        rows = (
+            f'<tr><th style="text-align: left">{escape(about if said else "")}</th>'
+            f'<td style="text-align: left">{escape(said or about).replace("; ", "<br>")}</td></tr>'
+            for about, said in lines
+        )
+        return f"<table><tbody>{''.join(rows)}</tbody></table>"
 
 
 def _formula(expr: Expr | Value, language: str, max_terms: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import carried_c, carried_javascript, ieee, intervals, kernels
-from .basic import EQ, EXP, SQRT, WHERE
+from .basic import ABS, EQ, EXP, NE, SQRT, WHERE
 from .notations import POSITIVE, REAL, cost, function, irrational, own, upright
 from .record import POWER, PRODUCT, Notation, Op, call, ufunc
 
@@ -117,6 +117,7 @@ ATAN = Op(
     sentence="the angle of a tangent divides the cotangent by 1 + x²",
     domain=(REAL,),
     interval=intervals.rising(math.atan, -1.6, 1.6, 0.0),
+    gate=lambda x: NE(ABS(x), math.inf),
     cost=cost(22, 8),
 )
 
@@ -127,8 +128,8 @@ ATAN2 = Op(
     kernel=kernels.libm("atan2"),
     sympy=lambda sp, y, x: sp.atan2(y, x),
     vjp=(
-        lambda ct, out, y, x: ct * (x / (x * x + y * y)),
-        lambda ct, out, y, x: -(ct * (y / (x * x + y * y))),
+        lambda ct, out, y, x: ct * (x / HYPOT(x, y) / HYPOT(x, y)),
+        lambda ct, out, y, x: -(ct * (y / HYPOT(x, y) / HYPOT(x, y))),
     ),
     notation={
         "text": call("atan2", "{0}", "{1}"),

@@ -143,8 +143,7 @@ class Op:
     decreed     True where the derivative is laid down, not that of the meaning
     gate        for an operation that passes its cotangent on one side of a threshold alone: given
                 the operands, then the static arguments, the condition under which the first operand
-                gets it; others get it at most where that does not hold. What is flat at infinity
-                alone, as exp is at -inf, is exponentially so
+                gets it; others get it at most where that does not hold
     kernel      its value by arithmetic, or by the C library, for the native target: called with a
                 machine, the operands and the static arguments (`wengert.ops.kernels`). Without
                 one, or where it answers None, machine code asks `evaluate`, which takes about a

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import carried, carried_c, carried_javascript, ieee, intervals, kernels_special
-from .basic import EXP
+from .basic import ABS, EXP, NE
 from .notations import POSITIVE, REAL, cost, irrational, own, upright
 from .record import PRODUCT, Notation, Op, call
 
@@ -53,6 +53,7 @@ ERF = Op(
     sentence="the error function's derivative is the bell curve 2/√π·exp(-x²)",
     domain=(REAL,),
     interval=intervals.rising(math.erf, -1.0, 1.0, 0.0),
+    gate=lambda x: NE(ABS(x), math.inf),
     cost=cost(40, 12),
 )
 
@@ -70,6 +71,7 @@ ERFC = Op(
     sentence="erfc is 1 - erf, so its derivative is minus the bell curve 2/√π·exp(-x²)",
     domain=(REAL,),
     interval=intervals.loose(intervals.falling(math.erfc, 0.0, 2.0), 4e-15, 1e-322),
+    gate=lambda x: NE(ABS(x), math.inf),
     cost=cost(45, 14),
 )
 

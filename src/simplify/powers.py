@@ -58,7 +58,7 @@ def power_of(
         return None
     if op in (SQRT, CBRT, POW_CONST, DIV) and kinds[-1] not in _READ:
         return None
-    if op is DIV and scalar_constant(graph, operands[0]) != 1.0:
+    if op is DIV and scalar_constant(graph, operands[0]) not in (1.0, None):
         return None
     for part in depth_first([node], lambda part: _parts(graph, part), known):
         known[part] = _read(graph, part, known, loose)
@@ -132,11 +132,13 @@ def _composed(graph: Graph, node: int, known: dict[int, Power], loose: bool) -> 
         if not 0.0 < abs(exponent) < _MOST:
             return None
         return _raised(known[operands[0]], Fraction(exponent))
-    if op is DIV:
-        inverse = scalar_constant(graph, operands[0]) == 1.0
-        return _raised(known[operands[1]], Fraction(-1)) if inverse else None
-    if op is MUL:
+    if op is DIV and scalar_constant(graph, operands[0]) == 1.0:
+        return _raised(known[operands[1]], Fraction(-1))
+    if op is MUL or op is DIV:
         a, b = known[operands[0]], known[operands[1]]
+        if op is DIV and b.exponent >= 0:
+            return None  # 0/0 at 0
+        b = b if op is MUL else _raised(b, Fraction(-1))
         if a.base == b.base or (loose and _alike(graph, a.base, b.base)):
             below = _NAN if _NAN in (a.below, b.below) else a.below ^ b.below
             return Power(a.base, a.exponent + b.exponent, below, a.rooted or b.rooted)

@@ -308,9 +308,10 @@ def _vanishes(expression: Any) -> bool:
     return any(sympy.simplify(e) == 0 for e in (expression, expression.rewrite(sympy.exp)))
 
 
-def _table(
-    exactness: str, *rows: tuple[str, Callable[..., Any], Callable[..., Any], *tuple[str, ...]]
-) -> tuple[Rule, ...]:
+_Row = tuple[str, Callable[..., Any], Callable[..., Any], *tuple[str, ...]]
+
+
+def _table(exactness: str, *rows: _Row) -> tuple[Rule, ...]:
     return tuple(
         Rule(name, pattern, result, exactness, tuple(positive), name in TURNING_ZEROS)
         for name, pattern, result, *positive in rows
@@ -406,6 +407,30 @@ def _log_sech_squared(x: Any, near_zero: Any) -> Any:
     return where(x > 1, above, where(x < -1, below, near_zero))
 
 
+# What is subtracted from 0 fits no pattern again.
+def _over_expm1(a: Any, x: Any) -> Any:
+    return where(x > 0, a * (exp(-x) / (0 - expm1(-x))), -(a / (0 - expm1(x))))
+
+
+def _over_cosh(a: Any, x: Any, squared: bool = False) -> Any:
+    above, below, near = 2 * exp(-x) * sigmoid(2 * x), 2 * exp(x) * sigmoid(-2 * x), 0 - cosh(x)
+    if squared:
+        parts = a * above * above, a * below * below, a / (near * near)
+    else:
+        parts = a * above, a * below, -(a / near)
+    return where(x > 20, parts[0], where(x < -20, *parts[1:]))
+
+
+def _over_sinh(a: Any, x: Any, squared: bool = False) -> Any:
+    above, below = 2 * exp(-x) / (0 - expm1(-2 * x)), 2 * exp(x) / (0 - expm1(2 * x))
+    near = 0 - sinh(x)
+    if squared:
+        parts = a * above * above, a * below * below, a / (near * near)
+    else:
+        parts = a * above, -(a * below), -(a / near)
+    return where(x > 20, parts[0], where(x < -20, *parts[1:]))
+
+
 # Each avoids an overflow or a cancellation, here or in its derivative: Mächler 2012, "Accurately
 # computing log(1 - exp(-|a|))"; Blanchard, Higham & Higham 2021, "Accurately computing the
 # log-sum-exp and softmax functions".
@@ -471,11 +496,8 @@ STABLE: Final = _table(
         lambda x: exp(x) / expm1(x),
         lambda x: where(x > 0, 1 / (0 - expm1(-x)), -(exp(x) / (0 - expm1(x)))),
     ),
-    (
-        "over-expm1",
-        lambda a, x: a / expm1(x),
-        lambda a, x: where(x > 0, a * (exp(-x) / (0 - expm1(-x))), -(a / (0 - expm1(x)))),
-    ),
+    ("over-expm1", lambda a, x: a / expm1(x), lambda a, x: _over_expm1(a, x)),
+    ("over-minus-expm1", lambda a, x: a / (-expm1(x)), lambda a, x: -_over_expm1(a, x)),
     ("tanh-sigmoid", lambda x: 2 * sigmoid(x) - 1, lambda x: tanh(x / 2)),
     ("tanh-sigmoid-minus", lambda x: 1 - 2 * sigmoid(x), lambda x: -tanh(x / 2)),
     ("expm1-over-exp", lambda x: expm1(x) / exp(x), lambda x: -expm1(-x)),
@@ -513,6 +535,7 @@ STABLE: Final = _table(
     ("log-one-minus-sigmoid", lambda x: log1p(-sigmoid(x)), lambda x: -softplus(x)),
     ("log-ratio", lambda a, b: log(exp(a) / b), lambda a, b: a - log(b), "b"),
     ("log-product", lambda a, b: log(exp(a) * b), lambda a, b: a + log(b), "b"),
+    ("log-share", lambda a, b: log(sigmoid(a) * b), lambda a, b: log(b) - softplus(-a), "b"),
     ("exponent", lambda x: log(exp(x)), lambda x: x),
     ("logit", lambda x: log(sigmoid(x) / sigmoid(-x)), lambda x: x),
     ("times-reciprocal", lambda a, b: exp(a) * (1 / b), lambda a, b: exp(a) / b),
@@ -533,23 +556,39 @@ STABLE: Final = _table(
             where(x < -1, -x - log(2 * sigmoid(-2 * x)), log1p(2 * (sinh(x / 2) * sinh(x / 2)))),
         ),
     ),
+    ("log-scaled-cosh", lambda k, x: log(k * cosh(x)), lambda k, x: log(cosh(x)) + log(k), "k"),
     (
-        "over-cosh",
-        lambda a, x: a / cosh(x),
-        lambda a, x: where(
-            x > 20,
-            a * (2 * exp(-x) * sigmoid(2 * x)),
-            where(x < -20, a * (2 * exp(x) * sigmoid(-2 * x)), -(a / (0 - cosh(x)))),
-        ),
+        "log-scaled-sinh",
+        lambda k, x: log(k * sinh(x)),
+        lambda k, x: log(sinh(x)) + log(k),
+        "k",
+        "x",
+    ),
+    ("over-cosh", lambda a, x: a / cosh(x), lambda a, x: _over_cosh(a, x)),
+    ("cosh-inverse", lambda x: cosh(x) ** -1, lambda x: _over_cosh(1, x)),
+    ("cosh-inverse-squared", lambda x: cosh(x) ** -2, lambda x: _over_cosh(1, x, squared=True)),
+    (
+        "over-cosh-squared",
+        lambda a, x: a / cosh(x) ** 2,
+        lambda a, x: _over_cosh(a, x, squared=True),
     ),
     (
-        "over-sinh",
-        lambda a, x: a / sinh(x),
-        lambda a, x: where(
-            x > 20,
-            a * (2 * exp(-x) / (0 - expm1(-2 * x))),
-            where(x < -20, -(a * (2 * exp(x) / (0 - expm1(2 * x)))), -(a / (0 - sinh(x)))),
-        ),
+        "over-cosh-times-cosh",
+        lambda a, x: a / (cosh(x) * cosh(x)),
+        lambda a, x: _over_cosh(a, x, squared=True),
+    ),
+    ("over-sinh", lambda a, x: a / sinh(x), lambda a, x: _over_sinh(a, x)),
+    ("sinh-inverse", lambda x: sinh(x) ** -1, lambda x: _over_sinh(1, x)),
+    ("sinh-inverse-squared", lambda x: sinh(x) ** -2, lambda x: _over_sinh(1, x, squared=True)),
+    (
+        "over-sinh-squared",
+        lambda a, x: a / sinh(x) ** 2,
+        lambda a, x: _over_sinh(a, x, squared=True),
+    ),
+    (
+        "over-sinh-times-sinh",
+        lambda a, x: a / (sinh(x) * sinh(x)),
+        lambda a, x: _over_sinh(a, x, squared=True),
     ),
     (
         "log-sinh",

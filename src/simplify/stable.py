@@ -360,7 +360,7 @@ class _Shift:
         if graph.ops[node] is not DIV or graph.ops[a] is not EXP:
             return None
         below = self._sum_terms(b)
-        if below is None or min(below.values()) <= 0.0:
+        if below is None or not bases_of(below) or min(below.values()) <= 0.0:
             return None
         above = {self.exponentials.exponent(graph.operands[a][0]): 1.0}
         return Quotient(above, self._moderated(below))
@@ -451,6 +451,8 @@ class _Shift:
 
     def _sum_with(self, terms: Terms, shift: Expr | None) -> Expr:
         """A sum of exponentials, each shifted."""
+        if terms.keys() == ONE.keys() and shift is None:
+            return self.graph.constant(terms[NOTHING])
         exponents = [self._exponent(z) for z in terms]
         parts = [exp(z if shift is None else z - shift) for z in exponents]
         weighed = zip(parts, terms.values(), strict=True)

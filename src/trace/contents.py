@@ -20,6 +20,7 @@ from ..graph.value import Value
 from ..ops.shapes import is_array
 from .lines import Line, is_foreign, line_of
 from .number import Number
+from .text import UnknownText
 
 _SIMPLE: Final = (int, float, bool, str, bytes, complex, type(None))
 
@@ -180,6 +181,8 @@ def _is_new(thing: Any, known: Container[Any]) -> bool:
         if isinstance(one, Arithmetic):
             if isinstance(one, Number) or (isinstance(one, Value) and one not in known):
                 return True
+        elif isinstance(one, UnknownText):
+            return True
         elif not isinstance(one, _SIMPLE) and id(one) not in seen:
             seen[id(one)] = one
             stack += _parts(one)

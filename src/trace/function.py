@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from threading import RLock
 from types import MethodType
 from typing import Any, Final, overload
@@ -27,7 +27,7 @@ from .making import made
 from .moments import Moments
 from .moving import listed
 from .program import Program, Trace, Written, written_of
-from .reach import Reach, broken, reach_of
+from .reach import MAX_COPIED, SAMPLE, Reach, reach_of
 from .recording import Recording
 from .structure import Flat, described, leaf_paths, named_arguments, structure_of
 from .unsteady import UNSTEADY, unsteady
@@ -70,6 +70,7 @@ class Function:
         self._plain_calls = 0
         self._told = False
         self._unsteady: dict[str, None] = {}
+        self._sampled: dict[str, None] = {}
         self._untold: str | None = None
 
     def __reduce__(self) -> str:
@@ -129,10 +130,9 @@ class Function:
         rule = find_optimizer(optimizer)
         with self._lock:  # derivatives at the parameters that are then moved
             program, flat = self._learning(arguments, named)
-            number, slopes = program.value_and_slopes(flat)
+            moments = self._moments.setdefault(rule.kinds, Moments())
             soon = program.compiled.target == "native"
-            self._moments.setdefault(rule.kinds, Moments()).step(rule, slopes, soon)
-        return number
+            return moments.step(rule, partial(program.value_and_slopes, flat), soon)
 
     @property
     def source(self) -> str:
@@ -177,6 +177,11 @@ class Function:
             for name, count in self._rebound.items()
         ]
         lines += [text.replace("\n", ": ") for text in self._unsteady]
+        lines += [
+            f"{name} holds more than {MAX_COPIED:,} numbers, of which {SAMPLE} are compared at a "
+            "call: pass it as an argument if it changes"
+            for name in self._sampled
+        ]
         if self._untold is not None:
             lines.append(f"not kept on disk: {self._untold}")
         if self._plain_calls:
@@ -199,12 +204,12 @@ class Function:
         if flat.symbolic:
             return None
         program = self._compiled_for(key, flat)
-        if program is not None and broken(program.assumptions) is None:
+        if program is not None and program.assumed.broken() is None:
             return program
         with self._lock:
             program = self._compiled_for(key, flat)
             if program is not None:
-                name = broken(program.assumptions)
+                name = program.assumed.broken()
                 if name is None:
                     return program
                 self._forget(program, name)
@@ -227,6 +232,7 @@ class Function:
         held = [item for value in flat.values for item in vars(value).values()]
         reach = reach_of(self.__wrapped__, [*flat.objects, *kinds, *held])
         self._tell_unsteady(reach)
+        self._sampled |= dict.fromkeys(reach.sampled)
 
         def record() -> tuple[Trace, Written]:
             recording = Recording(flat.integers, reach)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -113,7 +114,7 @@ class Chosen:
 
     def found(self, flat: Flat, wholes: list[int]) -> Sequence[Any]:
         """The Values, or numbers, of a call."""
-        numbers = [0.0] * sum([count for _, count in self.choices])
+        numbers = array("d", bytes(8 * sum([count for _, count in self.choices])))
         start = 0
         for step, count in self.choices:
             index = wholes[step]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
 
 from ..graph.value import Value
 from ..train.optim import Optimizer
-from .moving import vector_of, write_numbers
+from .moving import read_into, vector_of, write_numbers
 from .outcome import Slopes
-from .updates import Updates
+from .updates import ROOM, Updates
+
+FEW: Final = 8
+"""Up to so many pieces a row is taken apart in; more are slower than one number after another."""
+
+Numbers = Callable[[Sequence[Value]], Any]
+"""Gives the numbers of Values as an array."""
 
 
 class Moments:
@@ -17,74 +25,145 @@ class Moments:
 
     >>> from wengert.train.optim import SGD
     >>> w = Value(1.0)
-    >>> Moments().step(SGD(0.5), [([w, w], [1.0, 2.0])]); w.data
-    -0.5
+    >>> Moments().step(SGD(0.5), lambda numbers: (4.0, [([w, w], [1.0, 2.0])])), w.data
+    (4.0, -0.5)
     """
 
     def __init__(self) -> None:
         self._places: dict[Value, int] = {}
         self._listed: tuple[Value, ...] = ()
-        self._slots: Sequence[Any] = ()
-        self._known: dict[int, tuple[Sequence[Value], Any]] = {}
+        self._columns: Any = None
+        self._known: dict[int, tuple[Sequence[Value], _Places]] = {}
         self._once: tuple[Any, ...] | None = None
         self._updates = Updates()
 
-    def step(self, rule: Optimizer, slopes: Slopes, soon: bool = False) -> None:
+    def step(
+        self,
+        rule: Optimizer,
+        derivatives: Callable[[Numbers], tuple[float, Slopes]],
+        soon: bool = False,
+    ) -> float:
         """Move every leaf seen so far; the gradient of those that are not listed is 0.
 
-        `soon` says that the derivatives come from machine code, so that the update may be some too.
+        derivatives  gives the number that is made smaller, and its derivatives, from what gives
+                     the numbers of Values: they are read once for both
+        soon         says that the derivatives come from machine code, so that the update may be
+                     some too
         """
-        import numpy
+        passing: dict[int, _Places] = {}
+        read = bool(self._listed) and read_into(self._now, self._listed)
 
-        indices = [self._indices(values) for values, _ in slopes]
-        count = len(self._places)
-        if len(self._listed) != count or len(self._slots) != len(rule.slots):
-            self._grow(count, len(rule.slots))
-        gradient = numpy.zeros(count + 1)
-        for places, (_, part) in zip(indices, slopes, strict=True):
-            if isinstance(places, slice):
-                gradient[places] += part
-            else:
-                numpy.add.at(gradient, places, part)
-        now = numpy.asarray(vector_of(self._listed), float)
+        def numbers(values: Sequence[Value]) -> Any:
+            places = self._found(values, passing) if read else None
+            return vector_of(values) if places is None else places.taken(self._now)
+
+        number, slopes = derivatives(numbers)
+        places = [self._found(v, passing) or self._learned(v) for v, _ in slopes]
+        if self._grown(len(rule.slots)) or not read:
+            self._now[:] = vector_of(self._listed)
+        gradient = self._columns[-1]
+        gradient[:] = 0.0
+        for place, (_, part) in zip(places, slopes, strict=True):
+            place.add(gradient, part)
         fresh, before = rule.state(0), self._once or ()
         once = (*before[: len(fresh)], *fresh[len(before) :])  # a rate may become a schedule
-        moved, self._slots, self._once = self._updates.step(
-            rule, now, gradient[1:], self._slots, once, soon
-        )
-        write_numbers(self._listed, moved)
+        self._once = self._updates.step(rule, self._columns, len(self._listed), once, soon)
+        write_numbers(self._listed, self._now)
+        return number
 
-    def _grow(self, count: int, slots: int) -> None:
-        """Room for so many leaves, and so many numbers for each; new ones are 0."""
-        import numpy
+    @property
+    def _now(self) -> Any:
+        """The numbers of the parameters."""
+        return self._columns[0, : len(self._listed)]
 
-        grown = [numpy.zeros(count) for _ in range(slots)]
-        for new, old in zip(grown, self._slots, strict=False):
-            new[: len(old)] = old
-        self._slots, self._listed = grown, tuple(self._places)
+    def _grown(self, slots: int) -> bool:
+        """Make room for all leaves, and so many numbers for each, new ones 0; if there was none.
 
-    def _indices(self, values: Sequence[Value]) -> Any:
-        """Where the numbers of these Values are, from 1; 0 for those that are no leaves.
-
-        A slice where they are one after another, each of them once.
+        The last place of all is nobody's: there goes the gradient of what is no leaf.
         """
         import numpy
 
+        count, before = len(self._places), len(self._listed)
+        if count == before and self._columns is not None and len(self._columns) == slots + 2:
+            return False
+        columns = numpy.zeros((slots + 2, (count // ROOM + 1) * ROOM))
+        if self._columns is not None:
+            kept = min(slots, len(self._columns) - 2)
+            columns[1 : kept + 1, :before] = self._columns[1 : kept + 1, :before]
+        self._columns, self._listed = columns, tuple(self._places)
+        return True
+
+    def _found(self, values: Sequence[Value], passing: dict[int, _Places]) -> _Places | None:
+        """Where the numbers of these Values are, if all of them are known leaves.
+
+        Tuples are the parameters of a program, the same at each call; others are kept in `passing`.
+        """
         known = self._known.get(id(values))
         if known is not None:
-            return known[1]
-        places = self._places
-        try:
-            at = list(map(places.__getitem__, values))
-        except KeyError:
-            for value in values:
-                if value.is_leaf:
-                    places.setdefault(value, len(places) + 1)
-            at = [places.get(value, 0) for value in values]
-        if not isinstance(values, tuple):
-            return numpy.array(at)
-        # the parameters of a program, the same at each call
-        row = bool(at[0]) and at == list(range(at[0], at[0] + len(at)))
-        found = slice(at[0], at[0] + len(at)) if row else numpy.array(at)
-        self._known[id(values)] = values, found
+            return known[1] if known[1].complete else None
+        found = passing.get(id(values))
+        if found is None:
+            try:
+                at = list(map(self._places.__getitem__, values))
+            except KeyError:
+                return None
+            found = passing[id(values)] = _Places.of(at, isinstance(values, tuple))
+            if isinstance(values, tuple):
+                self._known[id(values)] = values, found
         return found
+
+    def _learned(self, values: Sequence[Value]) -> _Places:
+        """Where the numbers of these Values are from now on; -1 for those that are no leaves."""
+        places = self._places
+        for value in values:
+            if value.is_leaf:
+                places.setdefault(value, len(places))
+        at = [places.get(value, -1) for value in values]
+        found = _Places.of(at, isinstance(values, tuple))
+        if isinstance(values, tuple):
+            self._known[id(values)] = values, found
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where some numbers are in a row: one by one, or in pieces of both.
+
+    complete  whether all of them are there
+    """
+
+    at: Any
+    pieces: tuple[tuple[slice, slice], ...]
+    complete: bool
+
+    @classmethod
+    def of(cls, at: list[int], pieces: bool) -> _Places:
+        """From the place of each; `pieces` says to look for some."""
+        import numpy
+
+        row = numpy.array(at, numpy.intp)
+        complete = not at or min(at) >= 0
+        if pieces and complete:
+            ends = [0, *(numpy.flatnonzero(numpy.diff(row) != 1) + 1).tolist(), len(at)]
+            found = [(slice(a, b), slice(at[a], at[a] + b - a)) for a, b in pairwise(ends)]
+            if len(found) <= FEW and len(set(at)) == len(at):
+                return cls(row, tuple(found), complete)
+        return cls(row, (), complete)
+
+    def taken(self, row: Any) -> Any:
+        """The numbers that are there."""
+        import numpy
+
+        if not self.pieces:
+            return row[self.at]
+        found = [row[place] for _, place in self.pieces]
+        return found[0] if len(found) == 1 else numpy.concatenate(found)
+
+    def add(self, row: Any, part: Any) -> None:
+        """Add to each its part; to one that is there twice, twice."""
+        if not self.pieces:
+            import numpy
+
+            numpy.add.at(row, self.at, part)
+        for own, place in self.pieces:
+            row[place] += part[own]

@@ -5,6 +5,7 @@ Where there is LLVM, machine code moves those of many at once; else Python does,
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from struct import error, pack
 from typing import Any, Final
@@ -27,26 +28,38 @@ def vector_of(values: Sequence[Value]) -> Any:
     >>> vector_of([Value(1.0), Value(2)])
     array([1., 2.])
     """
-    move = _machine(values)
-    if move is None:
+    if _machine(values) is None:
         return vector(numbers_of(values))
     import numpy
 
     found = numpy.empty(len(values))
-    done = move.read(values, len(values), found.ctypes.data)
-    return found if done == len(values) else vector(numbers_of(values))
+    return found if read_into(found, values) else vector(numbers_of(values))
+
+
+def read_into(row: Any, values: Sequence[Value]) -> bool:
+    """Read the numbers of Values into a row of as many float64; False if some are no plain ones."""
+    move = _machine(values)
+    if move is not None:
+        return move.read(values, len(values), row) == len(values)
+    numbers = vector(numbers_of(values))
+    if isinstance(numbers, list):
+        return False
+    row[:] = numbers
+    return True
 
 
 def vector(numbers: Sequence[float]) -> Any:
-    """Floats as an array, read-only; as they are if something else is among them.
+    """Floats as an array of NumPy's; as they are if something else is among them.
 
-    NumPy looks at the type of each, which takes three times as long.
+    Of a list it is read-only. NumPy looks at the type of each, which takes three times as long.
 
     >>> vector([1.0, 2.0]), vector([1.0, None])
     (array([1., 2.]), [1.0, None])
     """
     import numpy
 
+    if type(numbers) is array:
+        return numpy.frombuffer(numbers)
     try:
         return numpy.frombuffer(pack(f"{len(numbers)}d", *numbers))
     except error:
@@ -58,7 +71,7 @@ def add_shares(values: Sequence[Value], part: Any, ct: float) -> None:
     done = 0
     move = _machine(values)
     if move is not None and _is_plain(part, len(values)):
-        done = move.add(values, len(values), part.ctypes.data, ct)
+        done = move.add(values, len(values), part, ct)
         if done == len(values):
             return
     rest = listed(part)[done:]
@@ -73,7 +86,7 @@ def write_numbers(values: Sequence[Value], numbers: Any) -> None:
     done = 0
     move = _machine(values)
     if move is not None and _is_plain(numbers, len(values)):
-        done = move.write(values, len(values), numbers.ctypes.data)
+        done = move.write(values, len(values), numbers)
     if done < len(values):
         for value, number in zip(values[done:], numbers[done:].tolist(), strict=True):
             value._data = number

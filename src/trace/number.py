@@ -11,7 +11,10 @@ from ..graph.arithmetic import Arithmetic
 from ..graph.value import Value, on_objects
 from ..ops.record import Op
 from .active import refuse
+from .text import unknown_text
 from .wholes import COMPUTED, NUMBER
+
+_NUMBER: Final = "<a number known when the function runs>"
 
 CURE: Final = (
     "Write wengert.where(condition, a, b) for `if`, wengert.maximum(a, b) for a choice of the "
@@ -56,10 +59,10 @@ class Number(Arithmetic):
         return on_objects(ufunc, inputs, options)
 
     def __repr__(self) -> str:
-        return "<a number known when the function runs>"
+        return unknown_text(_NUMBER)
 
     def __format__(self, spec: str) -> str:
-        return self._unknown(f"format {spec!r} of") if spec else repr(self)
+        return self._unknown(f"format {spec!r} of") if spec else unknown_text(_NUMBER)
 
     def __bool__(self) -> bool:
         return self._unknown("the truth of")
@@ -162,7 +165,7 @@ class Index(Number):
         return self.now
 
     def __repr__(self) -> str:
-        return "<an integer known when the function runs>"
+        return unknown_text("<an integer known when the function runs>")
 
     def __str__(self) -> str:
         return str(self.known())

@@ -16,13 +16,14 @@ from ..graph.store import is_name
 from ..graph.value import Value
 from ..simplify.stable import stable_form
 from .asked import Question
+from .assumed import Assumed, Assumption
 from .code import Asked, Code
 from .inputs import Chosen, Floats, Given, Inputs, Integers, Lookup, Parameters, Rows, Source
 from .lines import Line
 from .moving import numbers_of, vector, vector_of
 from .number import Number
 from .outcome import Bundle, Outcome, Part, Slopes, of_kind
-from .reach import Assumption, Reach
+from .reach import Reach
 from .recording import Output, Recording, history
 from .structure import Flat, leaf_paths, nested
 from .wholes import needed_steps
@@ -98,7 +99,7 @@ class Program:
     """A traced function as compiled code: for one structure of its arguments.
 
     trace        what is known of it
-    assumptions  what was read from outside while tracing, and is looked at again at each call
+    assumed      what was read from outside while tracing, and is looked at again at each call
     code         computes the output and its derivatives, or all outputs where there are several
     pull         gives the code of the derivatives of several outputs
     seconds      how long tracing and compiling took
@@ -116,7 +117,7 @@ class Program:
         from_disk: bool = False,
     ) -> None:
         self.trace = trace
-        self.assumptions = assumptions
+        self.assumed = Assumed(assumptions)
         self.code = code
         self.seconds = seconds
         self.from_disk = from_disk
@@ -172,28 +173,35 @@ class Program:
             trace.result, lambda leaf: made[leaf.number] if type(leaf) is Output else leaf
         )
 
-    def value_and_slopes(self, flat: Flat) -> tuple[float, Slopes]:
-        """The number, and the derivative by each Value it depends on; of one output only."""
+    def value_and_slopes(
+        self, flat: Flat, numbers: Callable[[Sequence[Value]], Any] = vector_of
+    ) -> tuple[float, Slopes]:
+        """The number, and the derivative by each Value it depends on; of one output only.
+
+        `numbers` gives the numbers of Values as an array, for code that takes arrays.
+        """
         if not self._single:
             raise TracingError(
                 f"{self.trace.name} gives several numbers; expected a function that returns one "
                 "Value"
             )
         self.calls += 1
-        numbers, values = self._read(flat)
-        found = self.code(numbers)
+        given, values = self._read(flat, numbers)
+        found = self.code(given)
         return float(found["value"]), _slopes(values, found["gradients"])
 
-    def _read(self, flat: Flat) -> tuple[list[Any], list[Sequence[Value]]]:
+    def _read(
+        self, flat: Flat, numbers: Callable[[Sequence[Value]], Any] = vector_of
+    ) -> tuple[list[Any], list[Sequence[Value]]]:
         """The numbers of a call, as the code takes them, and the Values among what they are of."""
         inputs = self.trace.inputs
         found, values = inputs.read(flat)
         sources = inputs.sources.values()
         pairs = zip(found, sources, strict=True)
         if self.code.takes_arrays:
-            read = [vector_of(part) if one.trained else vector(part) for part, one in pairs]
+            read = [numbers(part) if one.trained else vector(part) for part, one in pairs]
         else:
-            read = [numbers_of(part) if one.trained else part for part, one in pairs]
+            read = [numbers_of(part) if one.trained else list(part) for part, one in pairs]
         return read, values
 
     def _computed(self, flat: Flat) -> list[Value]:

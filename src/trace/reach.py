@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from io import IOBase
 from itertools import product, starmap
+from operator import is_
 from random import Random
 from types import (
     BuiltinFunctionType,
@@ -33,30 +34,27 @@ from weakref import ReferenceType
 from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
 from ..ops.shapes import is_array
+from .assumed import CONTAINERS, SIMPLE, Assumption, copied
 from .contents import Variable, attributes_of, has_attributes
 from .lines import Line, is_foreign, line_of
-from .structure import MAX_DEPTH
 
 MAX_LOOKED_AT: Final = 300_000
 """How many things are looked at; what lies beyond has no name and is not checked."""
 
-MAX_COPIED: Final = 20_000
+MAX_COPIED: Final = 100_000
 """How many numbers a container may hold to be compared number by number at each call."""
 
+SAMPLE: Final = 256
+"""How many of its numbers are compared if it holds more."""
+
 _LOADS: Final = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
-_SIMPLE: Final = (int, float, bool, str, bytes, type(None))
-_CONTAINERS: Final = (list, tuple, dict)
 _LISTED: Final[tuple[Any, ...]] = (set, frozenset, deque, bytearray, array, memoryview, MappingView)
-_REMEMBERED: Final = (*_SIMPLE, *_CONTAINERS, FunctionType, BuiltinFunctionType, type)
+_REMEMBERED: Final = (*SIMPLE, *CONTAINERS, FunctionType, BuiltinFunctionType, type)
 _STANDING_IN: Final = frozenset({"max", "min", "isinstance", "backward"})
 """What is another thing while any thread traces."""
 _ENVIRONMENT: Final = frozenset({"environ", "getenv"})
 _MISSING: Final = object()
 _OURS: Final = __name__.partition(".")[0]
-
-
-Assumption = tuple[Callable[[], Any], Any, str]
-"""A function that reads something again, what it was, and its name."""
 
 
 @dataclass(slots=True)
@@ -73,6 +71,7 @@ class Reach:
     iterators    what gives something else each time it is asked, by name
     drained      the same, as attributes of objects: some method may read from them
     used         the names of globals and attributes that the code reads
+    sampled      by name what holds so many numbers that only some are looked at again
     identity     a line that asks which of two things is which, other than of constants and classes
     complete     whether everything was looked at
     """
@@ -87,6 +86,7 @@ class Reach:
     iterators: list[tuple[str, Any]] = field(default_factory=list)
     drained: list[tuple[str, Any]] = field(default_factory=list)
     used: frozenset[str] = frozenset()
+    sampled: list[str] = field(default_factory=list)
     identity: Line | None = None
     complete: bool = True
 
@@ -126,7 +126,7 @@ class _Walk:
             self._look_at(Value, _member(Value, name))
         while (self._queue or self._look_up()) and len(self._seen) < MAX_LOOKED_AT:
             name, thing = self._queue.popleft()
-            if isinstance(thing, _SIMPLE) or id(thing) in self._seen:
+            if isinstance(thing, SIMPLE) or id(thing) in self._seen:
                 continue
             self._seen[id(thing)] = thing
             if isinstance(thing, Value):
@@ -137,7 +137,7 @@ class _Walk:
                     self._class(type(thing))
             elif isinstance(thing, (FunctionType, MethodType)) or _wrapped(thing) is not None:
                 self._function(thing)
-            elif isinstance(thing, _CONTAINERS):
+            elif isinstance(thing, CONTAINERS):
                 containers.append((name, thing))
                 self._items(name, thing, thing)
                 if getattr(thing, "__dict__", None):
@@ -189,12 +189,12 @@ class _Walk:
     def _items(self, name: str, thing: Any, held: Any) -> None:
         pairs = held.items() if isinstance(held, dict) else enumerate(held)
         for key, item in list(pairs):
-            if not isinstance(item, _SIMPLE):
+            if not isinstance(item, SIMPLE):
                 self._queue.append((f"{name}_{_part(key)}" if name else _part(key), item))
                 if isinstance(held, dict) and held is not thing:
                     if not _is_wrapping(thing):
                         self._attribute.setdefault(id(item), str(key))
-                elif isinstance(item, _CONTAINERS):
+                elif isinstance(item, CONTAINERS):
                     self._inner.add(id(item))
 
     def _class(self, kind: type) -> None:
@@ -253,8 +253,9 @@ class _Walk:
         names = function.__globals__
         codes = list(_codes(function.__code__))
         self.found.codes += [(code, names) for code in codes]
-        read = partial(_made_of, function)
-        self.found.assumptions.append((read, read(), function.__name__))
+        made = _made_of(function, ())
+        read = partial(_made_of, function, made)
+        self.found.assumptions.append((read, made, function.__name__))
         if vars(function):
             self.found.containers.append((function.__name__, function))
             self._items(function.__name__, function, vars(function))
@@ -299,7 +300,7 @@ class _Walk:
             items = held.values() if isinstance(held, dict) else held
             if any(id(item) in leading for item in items):
                 leading.add(id(thing))
-            holds = isinstance(thing, (*_CONTAINERS, *_LISTED, MappingProxyType)) or is_array(thing)
+            holds = isinstance(thing, (*CONTAINERS, *_LISTED, MappingProxyType)) or is_array(thing)
             if not holds or getattr(thing, "__dict__", None):
                 self._attributes(name, thing, leading)
             if holds and id(thing) not in self._inner:
@@ -311,7 +312,7 @@ class _Walk:
         """Assume the attributes that code names, and all of the package's own."""
         every = type(thing).__module__.partition(".")[0] == _OURS or _is_wrapping(thing)
         for key, item in attributes_of(thing).items():
-            known = isinstance(item, _SIMPLE) or id(item) in leading
+            known = isinstance(item, SIMPLE) or id(item) in leading
             if key in self._used or (known and every):
                 reader = partial(attributes_of(thing).get, key, _MISSING)
                 if not hasattr(thing, "__dict__"):
@@ -326,22 +327,30 @@ class _Walk:
                 self.found.assumptions.append((partial(_held, thing), _held(thing), name))
             elif thing.size <= MAX_COPIED:
                 self.found.assumptions.append((partial(_bytes, thing), _bytes(thing), name))
+            else:
+                self._sample(name, partial(_entries, thing, _places_in(thing)))
             return
         if isinstance(thing, (*_LISTED, MappingProxyType)):
             self.found.assumptions.append((partial(_held, thing), _held(thing), name))
             return
         self.found.assumptions.append((partial(_itself, thing), _remembered(thing, leads), name))
+        if not leads and _size(thing) > MAX_COPIED:
+            self._sample(name, partial(_items_at, _some_items(thing)))
+
+    def _sample(self, name: str, read: Callable[[], Any]) -> None:
+        self.found.assumptions.append((read, read(), name))
+        self.found.sampled.append(name)
 
 
 def _remembered(thing: Any, leads: bool) -> Any:
     """A thing as it is now: containers all the way down, if they lead to Values or are small."""
-    deep = leads or (isinstance(thing, _CONTAINERS) and _size(thing) <= MAX_COPIED)
-    return _copied(thing, deep)
+    deep = leads or (isinstance(thing, CONTAINERS) and _size(thing) <= MAX_COPIED)
+    return copied(thing, deep)
 
 
 def _held(thing: Any) -> Any:
     """What a container or an object holds: a list or a dict."""
-    if isinstance(thing, _CONTAINERS):
+    if isinstance(thing, CONTAINERS):
         return thing
     if isinstance(thing, _LISTED):
         return list(thing)
@@ -352,9 +361,10 @@ def _held(thing: Any) -> Any:
     return attributes_of(thing)
 
 
-def _made_of(function: FunctionType) -> tuple[Any, ...]:
-    """What of a function may be exchanged, as reloading does."""
-    return function.__code__, function.__defaults__, function.__kwdefaults__
+def _made_of(function: FunctionType, known: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What of a function may be exchanged, as reloading does; the very tuple if it is as known."""
+    made = function.__code__, function.__defaults__, function.__kwdefaults__
+    return known if known and all(map(is_, made, known)) else made
 
 
 def _is_wrapping(thing: Any) -> bool:
@@ -366,6 +376,42 @@ def _bytes(array: Any) -> bytes:
     return array.tobytes()  # type: ignore[no-any-return]
 
 
+def _places_in(array: Any) -> tuple[Any, ...]:
+    """Where some entries of a large array are, from the first to the last."""
+    import numpy
+
+    at = numpy.linspace(0, array.size - 1, SAMPLE).astype(numpy.intp)
+    return numpy.unravel_index(at, array.shape)
+
+
+def _entries(array: Any, places: tuple[Any, ...]) -> bytes:
+    return array[places].tobytes()  # type: ignore[no-any-return]
+
+
+def _some_items(thing: Any) -> list[tuple[Any, Any]]:
+    """Some of what is at the bottom of a large container: what holds it, and its place or key."""
+    found: list[tuple[Any, Any]] = []
+    for number in range(SAMPLE):
+        held, inside = thing, thing
+        key: Any = None
+        while isinstance(inside, CONTAINERS) and inside:
+            held = inside
+            place = round((len(held) - 1) * (number / (SAMPLE - 1)))
+            key = list(held)[place] if isinstance(held, dict) else place
+            inside = held[key]
+        found.append((held, key))
+    return found
+
+
+def _items_at(places: list[tuple[Any, Any]]) -> list[Any]:
+    """What is there now; nothing where there is none."""
+    found = []
+    for held, key in places:
+        there = key in held if isinstance(held, dict) else key < len(held)
+        found.append(held[key] if there else _MISSING)
+    return found
+
+
 def _size(thing: Any) -> int:
     """How many things are in a container, in all; not much more than is copied is counted."""
     count, stack = 0, [thing]
@@ -373,64 +419,8 @@ def _size(thing: Any) -> int:
         held = stack.pop()
         items = list(held.values()) if isinstance(held, dict) else held
         count += len(items)
-        stack += [item for item in items if isinstance(item, _CONTAINERS)]
+        stack += [item for item in items if isinstance(item, CONTAINERS)]
     return count
-
-
-def broken(assumptions: Iterable[Assumption]) -> str | None:
-    """The name of the first thing that is not what it was; None if all are."""
-    for read, seen, name in assumptions:
-        now = read()
-        if now is not seen and not _same(now, seen):
-            return name
-    return None
-
-
-def _same(now: Any, seen: Any) -> bool:
-    """Whether two are the same number, text or method, or containers of the same things."""
-    kind = type(seen)
-    if kind in _CONTAINERS and isinstance(now, kind):
-        return _equal(now, seen)
-    if type(now) is not kind:
-        return False
-    if kind is MethodType:
-        return now.__func__ is seen.__func__ and now.__self__ is seen.__self__
-    return kind in _SIMPLE and bool(now == seen or (now != now and seen != seen))
-
-
-def _equal(now: Any, seen: Any) -> bool:
-    """Whether containers hold the same things; Values are equal when they are the same one."""
-    try:
-        return bool(now == seen)
-    except Exception:  # such as arrays among them, of whose equality there is no one truth
-        return _alike(now, seen)
-
-
-def _alike(now: Any, seen: Any) -> bool:
-    """Whether containers hold the same things, one by one; further down only identity counts."""
-    if len(now) != len(seen) or isinstance(now, dict) != isinstance(seen, dict):
-        return False
-    if isinstance(now, dict):
-        return all(key in seen and _alike_item(now[key], seen[key]) for key in now)
-    return all(map(_alike_item, now, seen))
-
-
-def _alike_item(now: Any, seen: Any) -> bool:
-    if now is seen:
-        return True
-    if isinstance(now, _CONTAINERS) and isinstance(seen, _CONTAINERS):
-        return _alike(now, seen)
-    return isinstance(now, _SIMPLE) and type(now) is type(seen) and now == seen
-
-
-def _copied(thing: Any, deep: bool = True, depth: int = 0) -> Any:
-    """A container anew, and if `deep` the containers in it, down to some depth."""
-    if depth > (MAX_DEPTH if deep else 0) or not isinstance(thing, _CONTAINERS):
-        return thing
-    if isinstance(thing, dict):
-        return {key: _copied(item, deep, depth + 1) for key, item in thing.items()}
-    items = [_copied(item, deep, depth + 1) for item in thing]
-    return items if isinstance(thing, list) else tuple(items)
 
 
 def _itself(thing: Any) -> Any:

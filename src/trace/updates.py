@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from copy import copy
 from dataclasses import fields
 from typing import Any, Final
 
 from ..codegen.compiled import Compiled, compile
+from ..codegen.native.columns import CHUNK, in_place
 from ..codegen.native.host import available
 from ..graph.expr import Graph
 from ..train.optim import OPTIMIZERS, Optimizer
@@ -17,7 +18,11 @@ from .moving import MANY
 PAYS: Final = 100
 """After how many steps on arrays machine code is made, where nothing else is machine code yet."""
 
+ROOM: Final = CHUNK
+"""Columns are as long as a multiple of this."""
+
 Scalars = tuple[Any, ...]
+InPlace = Callable[[Any, Any], None]
 
 
 class Updates:
@@ -28,40 +33,43 @@ class Updates:
 
     def __init__(self) -> None:
         self._steps = 0
-        self._known: dict[type[Optimizer], tuple[Compiled, list[str]]] = {}
+        self._known: dict[type[Optimizer], tuple[InPlace, list[str]] | None] = {}
 
-    def step(
-        self,
-        rule: Optimizer,
-        parameters: Any,
-        gradients: Any,
-        slots: Sequence[Any],
-        once: Scalars,
-        soon: bool,
-    ) -> tuple[Any, Sequence[Any], Scalars]:
-        """The parameters, the slots and the numbers kept once, after a step.
+    def step(self, rule: Optimizer, columns: Any, count: int, once: Scalars, soon: bool) -> Scalars:
+        """The numbers kept once, after a step of the first `count` of the columns, in place.
 
-        `soon` makes machine code at the second step already.
+        columns  an array: parameters, each of the slots, and last the gradients, a row each, as
+                 long as a multiple of `ROOM`
+        soon     makes machine code at the second step already
 
         >>> import numpy
         >>> from wengert.train.optim import SGD
-        >>> Updates().step(SGD(0.5), numpy.ones(2), numpy.array([2.0, -2.0]), (), (), False)
-        (array([0., 2.]), (), ())
+        >>> columns = numpy.array([[1.0, 1.0], [2.0, -2.0]])
+        >>> Updates().step(SGD(0.5), columns, 2, (), False), columns[0]
+        ((), array([0., 2.]))
         """
         self._steps += 1
         inside, shared, after = rule.at_step(once)
-        inside, given = inside.innermost(parameters, gradients)
+        gradients = columns[-1, :count]
+        inside, given = inside.innermost(columns[0, :count], gradients)
         known = None
-        if len(parameters) >= MANY and self._steps >= (2 if soon else PAYS):
+        if count >= MANY and self._steps >= (2 if soon else PAYS):
             known = self._machine(inside)
-        if known is None:
-            return *inside.update(parameters, given, tuple(slots), shared), after
+        if given is not gradients:
+            gradients[:] = given
+        if known is None:  # on a copy, as some of a user's own may keep what they are given
+            parameters, *slots, given = columns[:, :count].copy()
+            moved, slots = inside.update(parameters, given, tuple(slots), shared)
+            columns[:-1, :count] = [moved, *slots]
+            return after
+        import numpy
+
         update, names = known
         settings = [float(getattr(inside, name)) for name in names]
-        moved, *columns = update(parameters, given, *slots, [*settings, *shared])
-        return moved, columns, after
+        update(columns, numpy.array([*settings, *shared]))
+        return after
 
-    def _machine(self, rule: Optimizer) -> tuple[Compiled, list[str]] | None:
+    def _machine(self, rule: Optimizer) -> tuple[InPlace, list[str]] | None:
         """The machine code of a rule, and the settings it takes; None for one of the user's own.
 
         Such a one may read what is outside of it, which code would not see change.
@@ -73,7 +81,8 @@ class Updates:
         numbers = all(is_number(getattr(rule, name)) for name in names)
         if kind not in OPTIMIZERS.values() or not numbers or not available():
             return None
-        self._known[kind] = _compiled(rule), names
+        update = in_place(_compiled(rule).function)
+        self._known[kind] = None if update is None else (update, names)
         return self._known[kind]
 
 
@@ -88,8 +97,8 @@ def _compiled(rule: Optimizer) -> Compiled:
     for name, leaf in settings.items():
         object.__setattr__(written, name, leaf)
     moved, after = written.update(parameter, gradient, tuple(slots), tuple(shared))
-    columns = {"parameters": parameter, "gradients": gradient}
-    columns |= dict(zip(rule.slots, slots, strict=True))
+    columns = {"parameters": parameter, **dict(zip(rule.slots, slots, strict=True))}
+    columns["gradients"] = gradient
     return compile(
         {**columns, "settings": [*settings.values(), *shared]},
         [moved, *after],

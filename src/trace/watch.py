@@ -26,6 +26,7 @@ from .active import Watching, refuse, tracing
 from .asked import WHICH
 from .lines import is_foreign
 from .number import Index, Number
+from .text import unknown_text
 
 _lock: Final = Lock()
 _watched: Final[Counter[str]] = Counter()
@@ -36,11 +37,13 @@ _raw_grad = vars(Value)["grad"]
 _raw_init = Value.__init__
 _raw_backward = Value.backward
 _raw_repr = Value.__repr__
+_raw_format = Value.__format__
 _raw_deepcopy = Value.__deepcopy__
 _raw_reduce = Value.__reduce_ex__
 _raw_is = Value._is
 _raw_hash: Final[Callable[[object], int]] = object.__hash__
 _raw_copy = Value.__copy__
+_SHOWN: Final = "<a Value known when the function runs>"
 _raw_max, _raw_min, _raw_isinstance = builtins.max, builtins.min, builtins.isinstance
 
 
@@ -190,7 +193,13 @@ def _write_grad(value: Value, grad: Any) -> None:
 def _repr(value: Value) -> str:
     if tracing.get() is None or value.op is CONSTANT:
         return _raw_repr(value)
-    return "<a Value known when the function runs>"
+    return unknown_text(_SHOWN)
+
+
+def _format(value: Value, spec: str) -> str:
+    if tracing.get() is None or value.op is CONSTANT or spec:
+        return _raw_format(value, spec)
+    return unknown_text(_SHOWN)
 
 
 def _backward(value: Value) -> None:
@@ -305,6 +314,7 @@ _STANDING_IN: Final[dict[str, Any]] = {
     "grad": property(_read_grad, _write_grad),
     "backward": _backward,
     "__repr__": _repr,
+    "__format__": _format,
     "__copy__": _copy,
     "__deepcopy__": _deepcopy,
     "__reduce_ex__": _reduce,

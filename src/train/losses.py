@@ -124,7 +124,7 @@ def hinge(score: Any, target: Any) -> Any:
     return relu(1 - _target(target, "hinge") * score)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Loss:
     """A loss and what its targets may be.
 
@@ -142,6 +142,9 @@ class Loss:
     targets: Callable[[int], str]
     accepts: Callable[[float, int], bool]
     paired: bool = False
+
+    def __repr__(self) -> str:
+        return f"<loss {self.name}>"
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         """A loss that `fit` knows is pickled by its name, any other as records are."""

@@ -224,7 +224,7 @@ class Adam(Optimizer):
         power1, power2 = shared
         m = self.beta1 * m + (1 - self.beta1) * gradient
         v = self.beta2 * v + (1 - self.beta2) * (gradient * gradient)
-        direction = (m / (1 - power1)) / (sqrt(v / (1 - power2)) + self.eps)
+        direction = (m * (1 / (1 - power1))) / (sqrt(v * (1 / (1 - power2))) + self.eps)
         return self.decayed(parameter) - self.lr * direction, (m, v)
 
     def decayed(self, parameter: Any) -> Any:

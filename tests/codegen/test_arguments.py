@@ -343,6 +343,17 @@ def test_no_samples_are_an_empty_list_or_an_array_of_length_zero(target):
         assert f(nobody)["s"] == 0.0
 
 
+@pytest.mark.parametrize("target", ["python", "numpy", "native"])
+def test_no_samples_of_several_numbers_are_the_same_to_scalars(target):
+    g = wg.Graph()
+    x, y = g.inputs("x", 2), g.input("y")
+    for reduce, none in (("sum", 0.0), (None, [])):
+        options = {"batch": ("x", "y"), "reduce": reduce, "target": target}
+        f = wg.compile({"x": x, "y": y}, x[0] * x[1] + y, **options)
+        for nobody in ([], np.zeros(0), np.zeros((0, 2))):
+            assert np.array_equal(f(nobody, []), none)
+
+
 @pytest.mark.parametrize("target", ["numpy", "native"])
 @pytest.mark.parametrize("batch", [(), ("A",), ("s", "A")])
 @pytest.mark.parametrize("check", [False, True])

@@ -10,6 +10,7 @@ import pytest
 import wengert as wg
 from wengert.codegen.calls import called
 from wengert.codegen.engines import jaxtarget, torchtarget
+from wengert.codegen.program import flatten
 from wengert.codegen.target import find_target
 from wengert.ops.scalar import ELEMENTWISE, TOTAL
 from wengert.testing import EXTREMES, ArraySketch, same
@@ -343,6 +344,36 @@ def test_a_missing_engine_says_what_to_install(engine, module, monkeypatch):
         wg.compile({"x": x}, x * 2, target=engine)
 
 
+@pytest.mark.parametrize("target", ["numpy", "native", *ENGINES])
+def test_what_is_infinite_in_float32_stays_so_without_a_warning(target):
+    pytest.importorskip({"native": "llvmlite"}.get(target, target), exc_type=ImportError)
+    g = wg.Graph()
+    a = g.array("a", (3,))
+    f = wg.compile({"a": a}, wg.arrays.logsumexp(a), target=target, dtype="float32")
+    found = [float(called(f, [row])) for row in ([-math.inf] * 3, [math.inf, 1, 2], [1, 2, 1e6])]
+    assert found == [-math.inf, math.inf, 1e6]
+
+
+@each_engine
+def test_numbers_too_large_for_float32_are_infinite_in_it(engine):
+    g = wg.Graph()
+    x = g.inputs("x", 2)
+    outputs = {"some": wg.minimum(x[0], 1e300), "none": wg.maximum(x[1], -3.5e38), "all": x[0] * 0}
+    outputs["all"] += g.constant(-1e39)
+    f, _ = compiled({"x": x}, outputs, engine, dtype="float32")
+    found = f([2.0, 3.0])
+    assert [float(y) for y in found.values()] == [2.0, 3.0, -math.inf]
+
+
+@each_engine
+def test_a_condition_that_is_a_number_is_one(engine):
+    g = wg.Graph()
+    x = g.inputs("x", 2)
+    outputs = [wg.logical_and(x[0], 2.0), wg.logical_or(0.0, x[1]), wg.logical_not(x[1])]
+    f, _ = compiled({"x": x}, outputs, engine, name="conditions")
+    assert [float(y) for y in f([3.0, 0.0])] == [1.0, 0.0, 1.0]
+
+
 # What an engine's own tools do with the functions.
 
 
@@ -354,6 +385,33 @@ def test_float64_where_jax_makes_float32_of_it_is_refused_by_name():
     with jax.enable_x64(False), pytest.raises(wg.SettingError, match="jax_enable_x64"):
         f(2.0)
     assert float(wg.compile({"x": x}, x * x, target="jax", dtype="float32")(2.0)) == 4.0
+
+
+def test_jax_may_be_set_to_float64_between_calls_of_a_function_of_float32():
+    jax = pytest.importorskip("jax", exc_type=ImportError)
+    inputs, outputs = attention((1, 4, 4, 0))
+    f = wg.compile(inputs, outputs, target="jax", dtype="float32")
+    given = [np.linspace(-1, 1, len(group)) for group in inputs.values()]
+    found = []
+    for setting in (False, True, False):
+        with jax.enable_x64(setting):
+            found.append(f(*given)["grad"])
+    assert {str(gradient.dtype) for gradient in found} == {"float32"}
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5)
+
+
+def test_jax_computes_where_the_arguments_lie_and_moves_nothing():
+    jax = pytest.importorskip("jax", exc_type=ImportError)
+    for inputs, outputs, options in on_devices()[1::3]:
+        f = wg.compile(inputs, outputs, target="jax", **options)
+        given = [np.full(shape, 0.5) for shape in sized(f)]
+        wanted = dict(flatten(wg.compile(inputs, outputs, target="numpy", **options)(*given)))
+        with jax.enable_x64(True):
+            held = list(map(jax.numpy.array, given))
+            with jax.transfer_guard("disallow"):
+                found = dict(flatten(f(*held)))
+        for path, one in wanted.items():
+            np.testing.assert_allclose(found[path], one, rtol=1e-13, err_msg=f.source)
 
 
 def test_jax_differentiates_maps_and_compiles_it():
@@ -394,6 +452,55 @@ def test_torch_results_are_not_the_arguments():
     found = f(given)
     found["same"][1] = found["part"][0] = 7.0
     assert given.tolist() == [1.0, 1.0, 1.0]
+
+
+def on_devices():
+    """Functions with what an engine makes arrays of: masks, places, numbers, counts of samples."""
+    inputs, outputs, _ = notebook()
+    g = wg.Graph()
+    x, w = g.inputs("x", 2), g.inputs("w", 2)
+    largest = wg.maximum(x[0] * w[0], 0.5)
+    numbers = {"same": g.constant(2.0), "list": [g.constant(1.0), w[0]], "largest": largest}
+    a = g.array("a", (3, 4))
+    arrays = {"y": wg.relu(a[:, ::-1]) @ a.T, "slope": wg.grad(a.max(), a), "fixed": 0.0 * a[0]}
+    return [
+        (inputs, outputs, {"batch": ("x", "y"), "reduce": "mean"}),
+        ({"x": x, "w": w}, numbers, {"batch": "x"}),
+        ({"x": x, "w": w}, numbers, {"batch": "x", "reduce": None, "dtype": "float32"}),
+        ({"a": a}, arrays, {}),
+        *[(*attention(tokens), {}) for tokens in [(0, 1, 2, 3), (1, 4, 4, 0)]],
+        (*recurrent()[1:], {}),
+    ]
+
+
+def sized(f):
+    """The shapes of its arguments, with five samples."""
+    return [tuple(5 if n < 0 else n for n in group.whole) for group in f.program.groups]
+
+
+def test_torch_computes_where_the_arguments_lie():
+    torch = pytest.importorskip("torch", exc_type=ImportError)
+    from torch._subclasses import FakeTensorMode
+
+    for inputs, outputs, options in on_devices():
+        f = wg.compile(inputs, outputs, target="torch", **options)
+        dtype = getattr(torch, f.program.dtype)
+        with FakeTensorMode(allow_non_fake_inputs=True):  # a GPU as far as devices are checked
+            found = f(*[torch.empty(shape, dtype=dtype, device="cuda") for shape in sized(f)])
+        kinds = {(one.device.type, one.dtype) for _, one in flatten(found)}
+        assert kinds == {("cuda", dtype)}, f.source
+        with torch.device("meta"):  # where arrays go that are made nowhere in particular
+            found = f(*[np.full(shape, 0.5) for shape in sized(f)])
+        assert {one.device.type for _, one in flatten(found)} == {"cpu"}, f.source
+
+
+def test_torch_differentiates_where_the_arguments_lie():
+    torch = pytest.importorskip("torch", exc_type=ImportError)
+    inputs, outputs, _ = notebook()
+    f = wg.compile(inputs, outputs, target="torch", batch=("x", "y"))
+    given = [torch.empty(shape, dtype=torch.float64, device="meta") for shape in sized(f)]
+    f.autograd()(given[0].requires_grad_(), *given[1:]).backward()
+    assert given[0].grad.device.type == "meta"
 
 
 def test_torch_differentiates_by_our_gradient():

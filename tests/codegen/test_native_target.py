@@ -24,7 +24,7 @@ from test_python_target import APPLIED, EXTREMES, notebook_neuron, same
 import wengert as wg
 from wengert.codegen.compiled import compile
 from wengert.codegen.diskcache import CacheWarning
-from wengert.codegen.native import caller, code, emit, native
+from wengert.codegen.native import caller, code, emit, native, objects
 from wengert.codegen.native.host import binding, object_code
 from wengert.derive.backward import grad
 from wengert.errors import MissingExtraError, ShapeError, SizeError
@@ -249,10 +249,10 @@ def test_the_generic_call_gives_the_same_as_the_built_in_one():
 
 
 def test_where_objects_look_otherwise_there_is_no_built_in_function(monkeypatch):
-    monkeypatch.setattr(caller, "_TYPE", 0)
-    assert not caller.as_in_the_headers()
+    monkeypatch.setattr(objects, "TYPE", 0)
+    assert not objects.as_in_the_headers()
     monkeypatch.undo()
-    assert caller.as_in_the_headers()
+    assert objects.as_in_the_headers()
 
 
 def test_without_optimization_the_numbers_are_the_same(monkeypatch):
@@ -338,6 +338,30 @@ def test_without_llvmlite_it_says_what_to_install(monkeypatch):
     host.cache_clear()
     with pytest.raises(MissingExtraError, match="pip install llvmlite"):
         steps("native", name="missing")
+
+
+@pytest.mark.parametrize("reduce", ["sum", None])
+def test_a_function_made_before_numpy_was_imported_takes_arrays_once_it_is(reduce, monkeypatch):
+    graph = Graph()
+    a, x = graph.input("a"), graph.inputs("x", 3)
+    output = a * sum(x) + x[1]
+    X = [[1.0, 2.0, 3.0], [0.5, -1.0, 4.0]]
+
+    def made(name):
+        outputs = {"y": output, "g": grad(output, x)}
+        options = {"target": "native", "batch": "x", "reduce": reduce, "name": name}
+        return compile({"a": a, "x": x}, outputs, **options)
+
+    with monkeypatch.context() as missing:
+        missing.setitem(sys.modules, "numpy", None)  # whoever imports it now fails
+        early = made(f"early_{reduce}")
+        lists = early(2.0, X), early(a=2, x=X)
+    late = made(f"late_{reduce}")
+    assert str(lists) == str((late(2.0, X), late(2.0, X)))
+    arrays = str(late(2.0, np.array(X)))
+    assert [str(f(2.0, np.array(X))) for f in (early.function, early)] == [arrays] * 2
+    monkeypatch.delattr(code.Code, "call")  # what is slow is not asked again
+    assert [str(f(2.0, np.array(X))) for f in (early.function, early)] == [arrays] * 2
 
 
 def test_code_is_freed_with_its_function():

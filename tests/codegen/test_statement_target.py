@@ -13,6 +13,7 @@ import scalar_programs as programs
 from wengert.codegen import arguments
 from wengert.codegen.array.printer import TARGET
 from wengert.codegen.array.scaling import scaled
+from wengert.codegen.calls import called
 from wengert.codegen.compiled import compile
 from wengert.derive.backward import grad
 from wengert.errors import MissingInputError, NonFiniteError, ShapeError, SizeError
@@ -658,6 +659,47 @@ def test_what_is_not_finite_beside_a_triangle_leaves_its_sums_alone(term):
     rows = [sum(term(x[p] - x[r], y[p] - y[r]) for r in range(p + 1)) for p in range(5)]
     loss = sum(ops.tanh(row) * y[0] for row in rows)
     assert_finite({"x": x, "y": y}, {"loss": loss, "grad": grad(loss, [*x, *y], allow_unused=True)})
+
+
+def below_the_diagonal(term):
+    """Sums over what is strictly below a diagonal, and all slopes of their squares."""
+    g = Graph()
+    x, z = g.inputs("x", 5), g.inputs("z", 5)
+    rows = [sum(term(x[p] - x[r]) * z[r] for r in range(p)) for p in range(1, 5)]
+    slopes = grad(sum(row * row for row in rows), [*x, *z], allow_unused=True)
+    return {"x": x, "z": z}, {"rows": rows, "grad": slopes}
+
+
+@pytest.mark.parametrize("target", ["numpy", "jax", "torch"])
+@pytest.mark.parametrize(
+    "term",
+    [
+        lambda d: ops.sqrt(d) * ops.sqrt(d),
+        lambda d: ops.sqrt(d) * ops.tanh(d),
+        lambda d: ops.log(d) * ops.log(d),
+        lambda d: 1 / d,
+    ],
+)
+def test_past_the_end_of_a_triangle_nothing_is_read(term, target):
+    """The last element is in no sum, so that its slope is 0, whatever stands beside a triangle."""
+    if target != "numpy":
+        pytest.importorskip(target, exc_type=ImportError)
+    inputs, outputs = below_the_diagonal(term)
+    given = [1.0, 2.0, 3.0, 4.5, 6.0], [1.0, -2.0, 3.0, 0.5, 0.25]
+    wanted = compile(inputs, outputs, target="python")(*given)
+    found = called(compile(inputs, outputs, target=target), given)
+    assert float(found["grad"][-1]) == 0.0
+    assert_same(found, wanted)
+
+
+@pytest.mark.parametrize("target", ["numpy", "jax", "torch"])
+def test_what_is_infinite_is_in_the_sums_that_it_is_a_term_of(target):
+    if target != "numpy":
+        pytest.importorskip(target, exc_type=ImportError)
+    z = Graph().inputs("z", 4)
+    rows = [sum(z[: p + 1]) for p in range(4)]
+    found = called(compile({"z": z}, rows, target=target), ([1.0, 2.0, math.inf, 4.0],))
+    assert found.tolist() == [1.0, 3.0, math.inf, math.inf]
 
 
 def test_what_is_not_finite_stays_where_the_statement_holds():

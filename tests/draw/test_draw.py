@@ -658,12 +658,32 @@ def test_backward_is_of_leaves(wrt):
 def test_a_notebook_shows_a_picture_within_the_page(monkeypatch):
     drawn = draw_dot(Value(1.0, label="a") * Value(2.0, label="b"))
     bundle = drawn._repr_mimebundle_()
-    assert bundle["image/svg+xml"].startswith('<svg style="font-size-adjust: ch-width 0.556; max-')
+    style = '<svg style="font-size-adjust: ch-width 0.556; max-width: max(100%, '
+    assert bundle["image/svg+xml"].startswith(style)
+    assert bundle["text/html"] == bundle["image/svg+xml"]
     assert repr(drawn) == "<picture of 3 edges>"
-    wide = draw_dot(sum(Value(1.0, label=f"a{i}") for i in range(60)), collapse=None)
-    assert "max-width" not in wide._repr_mimebundle_()["image/svg+xml"].partition(">")[0]
     monkeypatch.setattr("wengert.draw.picture._graphviz_pure", lambda: None)
     assert "pictures need Graphviz" in drawn._repr_mimebundle_()["text/plain"]
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_edges_between_neurons_show_their_weights(samples):
+    net = MLP(2, [2, 1], seed=0)
+    for neuron, (first, second) in zip(
+        net.layers[0].neurons, [(4.0, -2.0), (1.0, 0.0)], strict=True
+    ):
+        neuron.w[0].data, neuron.w[1].data = first, second
+    g = Graph()
+    outs = [net(g.inputs(f"x{i}_", 2)) for i in range(samples)]
+    source = draw_dot(sum(outs), collapse="neuron").source
+    looks = re.findall(r'-> .*color="(#\w+)" penwidth=([\d.]+) tooltip="?([-\d.]+)', source)
+    assert {
+        ("#0072B2", "4", "4"),
+        ("#D55E00", "2.2", "-2"),
+        ("#0072B2", "1.3", "1"),
+        ("#0072B2", "0.4", "0"),
+    } < set(looks)
+    assert "blue: a weight above 0, orange: below, to ±4 by width" in source
 
 
 @pytest.mark.parametrize("rankdir", ["LR", "TB"])

@@ -276,6 +276,12 @@ def test_a_comparison_is_said_to_be_flat():
     assert "not on the way" not in text
 
 
+def test_the_update_starts_from_the_stable_form():
+    (update,) = explain(parse("log(1 + exp(x))"), at={"x": 800}, rates=[0.1]).part(7)
+    assert (update.before, update.squared_norm) == (800, 1)
+    assert update.rates[0].note == "as predicted, to 1%"
+
+
 def test_the_update_predicts_small_steps_and_not_long_ones():
     w = explain(parse("x*x"), at={"x": 3}, rates=(1e-4, 0.1, 1.5))
     small, middle, long = w.step("update").rates
@@ -638,10 +644,6 @@ def test_live_numbers_are_those_that_are_shown(make):
             *factors, value = live_numbers(w, product)
             assert value == pytest.approx(path.value)
             assert len(path.factors) == 1 or factors == [factor.value for factor in path.factors]
-    (update,) = w.part(7)
-    line = equations.before_update(w, update)
-    found = [x for part in line.parts if not isinstance(part, str) for x in live_numbers(w, part)]
-    assert found == pytest.approx([update.before, update.squared_norm])
 
 
 def test_live_numbers_are_no_part_of_the_data():
@@ -760,3 +762,20 @@ def test_plain_characters_where_the_terminal_has_no_others(monkeypatch):
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
     module._write("∂L/∂x — 2 × 3 ü\n")
     assert raw.getvalue() == b"dL/dx - 2 * 3 ?\n"
+
+
+def test_names_that_differ_by_an_underscore_are_told_apart():
+    w = explain(parse("x1*x_1 + x_1"), at={"x1": 1, "x_1": 2})
+    assert r"$L = x_{1} \cdot \mathrm{x\_1} + \mathrm{x\_1}$" in w.latex()
+    page = w.html()
+    assert "How does L change when x₁ and x_1 change?" in page
+    assert '<label for="slider-1">x_1</label>' in page
+    assert re.search(r'class="name">x_1</text>', page)
+
+
+def test_in_a_network_what_is_computed_is_numbered_by_its_neuron():
+    net = MLP(3, [8, 8, 1], seed=0)
+    w = explain((net([Value(0.5, label=f"x{i}") for i in range(3)]) - 1.0) ** 2)
+    names = [node.name for node in w.nodes if node.operands]
+    assert names[:3] == ["v0_0_1", "v0_0_2", "v0_0_3"]
+    assert names[-3:] == ["h2_0", "v1", "L"]

@@ -181,7 +181,7 @@ def test_it_opens_as_layers_and_expands_in_place(shown, network):
 
 def test_every_layer_neuron_and_node_is_found_by_name(shown, network):
     tab = shown(network)
-    assert find(tab, "n1_3") == ["n1_3 = v89 + v90"]
+    assert find(tab, "n1_3") == ["n1_3 = v1_3_14 + v1_3_15"]
     assert heading(tab).startswith("n1,3=")
     assert tab.run("document.querySelector('.node.current').id") == tab.run(
         "'figure-' + document.querySelector('[data-name=n1_3]').dataset.unit"

@@ -602,6 +602,9 @@ def test_the_stable_form_follows_the_sliders(shown):
     text = tab.run("document.getElementById('step-agreement').textContent")
     assert "Those that are finite agree." in text
     assert "x: rule by rule it is nan, the others agree." in text
+    update = "document.getElementById('step-update')"
+    live = f"[...{update}.querySelectorAll('[data-live]')].map((s) => s.textContent)"
+    assert tab.run(live)[:6] == ["800", "1", "0.001", "0.001", "799.999", "as predicted, to 1%"]
 
 
 def test_at_a_kink_the_page_says_what_is_taken(shown):

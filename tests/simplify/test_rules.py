@@ -105,6 +105,8 @@ def test_a_wrong_rule_is_found_by_numbers(rule, comparison):
 
 
 POINTS = [-800.0, -720.0, -40.0, -1.25, -1e-9, 1e-20, 0.3, 1.5, 40.0, 720.0, 1e160]
+NEARER_SLOPES = {"cosh-inverse-squared", "sinh-inverse-squared"}
+"""Rules whose values were right before, see test_spellings for their derivatives."""
 
 
 @pytest.mark.parametrize("rule", STABLE, ids=lambda rule: rule.name)
@@ -120,7 +122,7 @@ def test_a_stable_rule_is_nearer_to_the_truth(rule):
         slack = 4 * math.ulp(float(truth)) + 4 * max(map(math.ulp, numbers)) * (len(numbers) > 1)
         assert error_after <= error_before + slack
         better += error_after < error_before
-    assert better
+    assert bool(better) is (rule.name not in NEARER_SLOPES)
 
 
 def test_names_are_unique():

@@ -13,6 +13,7 @@ from wengert.testing import RUNNABLE
 DENSITY = lambda m, x: m.exp(x) / (1 + m.exp(x)) ** 2  # noqa: E731
 SQUARED = lambda m, x: -m.exp(x) / ((1 + m.exp(x)) * (1 + m.exp(-x)))  # noqa: E731
 
+HYPERBOLIC = (720.0, -720.0, 0.5, -25.0, 300.0)
 SMOOTH = {
     "log(cosh)": (
         lambda x: log(wg.cosh(x)),
@@ -22,6 +23,48 @@ SMOOTH = {
     "1/cosh": (lambda x: 1 / wg.cosh(x), lambda m, x: m.sech(x), (720.0, -720.0, 1e-7, 0.5, -25.0)),
     "x/sinh": (lambda x: x / wg.sinh(x), lambda m, x: x / m.sinh(x), (720.0, -720.0, 2.0, -25.0)),
     "log(sinh)": (lambda x: log(wg.sinh(x)), lambda m, x: m.log(m.sinh(x)), (800.0, 1e-7, 0.5)),
+    "1/cosh**2": (lambda x: 3 / wg.cosh(x) ** 2, lambda m, x: 3 * m.sech(x) ** 2, HYPERBOLIC),
+    "cosh**-2": (lambda x: wg.cosh(x) ** -2, lambda m, x: m.sech(x) ** 2, HYPERBOLIC),
+    "cosh**-1": (lambda x: wg.cosh(x) ** -1, lambda m, x: m.sech(x), HYPERBOLIC),
+    "x/cosh/cosh": (
+        lambda x: x / (wg.cosh(x) * wg.cosh(x)),
+        lambda m, x: x * m.sech(x) ** 2,
+        HYPERBOLIC,
+    ),
+    "1/sinh**2": (lambda x: 1 / wg.sinh(x) ** 2, lambda m, x: m.csch(x) ** 2, HYPERBOLIC),
+    "x*x/sinh/sinh": (
+        lambda x: x * x / (wg.sinh(x) * wg.sinh(x)),
+        lambda m, x: (x * m.csch(x)) ** 2,
+        (720.0, -720.0, 0.5, -25.0),
+    ),
+    "sinh**-2": (lambda x: wg.sinh(x) ** -2, lambda m, x: m.csch(x) ** 2, HYPERBOLIC),
+    "sinh**-1": (lambda x: wg.sinh(x) ** -1, lambda m, x: m.csch(x), HYPERBOLIC),
+    "log(2*cosh)": (
+        lambda x: log(2 * wg.cosh(x)),
+        lambda m, x: m.log(2 * m.cosh(x)),
+        (800.0, -800.0, 1e-7, -2.0),
+    ),
+    "log(sinh*2)": (
+        lambda x: log(wg.sinh(x) * 2),
+        lambda m, x: m.log(2 * m.sinh(x)),
+        (800.0, 1e-7, 2.0),
+    ),
+    "log of the logistic density": (
+        lambda x: log(sigmoid(x) * (1 - sigmoid(x))),
+        lambda m, x: -m.log(2 + m.exp(x) + m.exp(-x)),
+        (800.0, -800.0, 2.0),
+    ),
+    "log(exp/(1 + exp)**2)": (
+        lambda x: log(exp(x) / (1 + exp(x)) ** 2),
+        lambda m, x: -m.log(2 + m.exp(x) + m.exp(-x)),
+        (800.0, -800.0, 2.0),
+    ),
+    "exp(x)*exp(-x)*x": (lambda x: exp(x) * exp(-x) * x, lambda m, x: x, (800.0, -800.0, 2.0)),
+    "Bernoulli": (
+        lambda x: x / (1 - exp(-x)),
+        lambda m, x: x / -m.expm1(-x),
+        (800.0, -800.0, 2.0, -30.0),
+    ),
     "sinh/cosh": (lambda x: wg.sinh(x) / wg.cosh(x), lambda m, x: m.tanh(x), (800.0, -1.0)),
     "cosh/sinh": (lambda x: wg.cosh(x) / wg.sinh(x), lambda m, x: m.coth(x), (800.0, -1.0)),
     "log(tanh)": (lambda x: log(tanh(x)), lambda m, x: m.log(m.tanh(x)), (20.0, 1e-8, 0.7)),
@@ -343,6 +386,8 @@ CUBES = {
     "(1/x)**-1": (lambda x: (1 / x) ** -1, lambda m, x: x, 1.0),
     "(x**-2)**-2": (lambda x: (x**-2) ** -2, lambda m, x: x**4, 0.0),
     "1/(1/sqrt(x))**3": (lambda x: 1 / (1 / sqrt(x)) ** 3, lambda m, x: x * m.sqrt(x), 0.0),
+    "x/x**-2": (lambda x: x / x**-2, lambda m, x: x**3, 0.0),
+    "x**2/sqrt(1/x)": (lambda x: x**2 / sqrt(1 / x), lambda m, x: x**2 * m.sqrt(x), 0.0),
     "exp(2*log(x))": (lambda x: exp(2 * log(x)), lambda m, x: x**2, 0.0),
     "exp(log(x)/0.5)": (lambda x: exp(log(x) / 0.5), lambda m, x: x**2, 0.0),
     "exp(log(x))": (lambda x: exp(log(x)), lambda m, x: x, 1.0),
@@ -350,7 +395,7 @@ CUBES = {
 }
 """Powers of roots and of logarithms: each with what it is, and its slope at 0."""
 DEFINED_BELOW = [
-    name for name in CUBES if any(part in name for part in ("cbrt", "6)", "4)", ")**-"))
+    name for name in CUBES if any(part in name for part in ("cbrt", "6)", "4)", "**-"))
 ]
 
 
@@ -384,6 +429,8 @@ NO_POWERS = [
     lambda x, y: x * x * x + x**3 * y,
     lambda x, y: sqrt(sqrt(x)),
     lambda x, y: x**1e7 * sqrt(x),
+    lambda x, y: x**3 / sqrt(x),
+    lambda x, y: x / y**-2,
 ]
 
 

@@ -363,6 +363,7 @@ def test_what_no_rule_concerns_is_used_again():
         ),
         (lambda a, b, c: wg.exp(a) ** 2 * b / (1 + wg.exp(2 * a)), "x1*sigmoid(2*x0)"),
         (lambda a, b, c: wg.exp(a) * b * wg.exp(-2 * a), "x1*exp(-x0)"),
+        (lambda a, b, c: wg.exp(a) / 2 + wg.log(wg.exp(a)), "exp(x0)/2 + x0"),
         (
             lambda a, b, c: 2 / (wg.exp(a) + wg.exp(-a)),
             "2*exp(0 - {a})/(exp(x0 - {a}) + exp(-x0 - {a}))",

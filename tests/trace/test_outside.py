@@ -513,3 +513,27 @@ def test_whatever_would_keep_a_number_is_watched_and_put_back(kind):
     with pytest.raises(TracingError, match=f"{said} would hold a number"):
         wg.function(lambda x: write(thing, A * x) or A * x)(2.0)
     assert thing == before or (kind == "slots" and not hasattr(thing, "last"))
+
+
+@pytest.mark.parametrize("kind", ["array", "rows", "named rows"])
+def test_much_data_that_changes_as_a_whole_is_noticed_and_told(kind):
+    """Of which some numbers are compared, as `report` says."""
+    np = pytest.importorskip("numpy")
+    data = np.arange(120_000.0).reshape(200, 600)
+    data = {"array": data, "rows": data.tolist(), "named rows": {"x": data.tolist()}}[kind]
+    w = Value(2.0)
+
+    @wg.function
+    def f():
+        rows = data["x"] if kind == "named rows" else data
+        return w * float(rows[1][2]) * w
+
+    assert f().data == 4 * 602.0
+    assert f().data == 4 * 602.0
+    assert len(f.traces) == 1
+    rows = data["x"] if kind == "named rows" else data
+    for row in rows:
+        for k in range(len(row)):
+            row[k] += 1.0
+    assert f().data == 4 * 603.0
+    assert "data holds more than 100,000 numbers, of which 256 are compared" in f.report()

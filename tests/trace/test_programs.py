@@ -509,6 +509,66 @@ def test_values_print_as_unknown_while_they_are():
         shown.append(f"{w * x} {w}")
         return w * x
 
-    f(1.0)
+    with pytest.warns(RuntimeWarning, match=r"shown.append.*\ntext of what is known only"):
+        f(1.0)
     assert shown[0].startswith("<a Value known when the function runs>")
     assert "2.0" not in shown[0]
+
+
+LOOKED_INTO = {
+    "len": lambda x: len(str(x)),
+    "index": lambda x: float(str(x)[0]),
+    "comparison": lambda x: str(x) == "2.5",
+    "in": lambda x: "." in f"{x}",
+    "key": lambda x: {"2.5": 1.0}.get(str(x), 7.0),
+    "order": lambda x: sorted([x, 3.5], key=str)[0],
+    "method": lambda x: 1.0 if repr(x).startswith("-") else 2.0,
+    "more text": lambda x: len("x = " + str(x).strip().rjust(20)),
+    "percent": lambda x: len("%s" % x),  # noqa: UP031
+    "data": lambda x: len(str((x * Value(1.0)).data)),
+    "value": lambda x: len(f"{x * Value(1.0)}"),
+}
+
+
+@pytest.mark.parametrize("name", LOOKED_INTO)
+@pytest.mark.filterwarnings(r"ignore:[\s\S]*text of what is known")
+def test_text_of_what_is_not_known_is_not_looked_into(name):
+    w = Value(12.5)
+
+    def f(x):
+        return w * LOOKED_INTO[name](x)
+
+    assert isinstance(f(2.5), Value)
+    with pytest.raises(wg.TracingError, match=r"(?s)test_programs.*text that is another"):
+        wg.function(f)(2.5)
+
+
+def test_text_put_together_of_what_is_not_known_is_a_warning_where_it_is_not_shown(capsys):
+    w = Value(2.0)
+
+    @wg.function
+    def shows(x):
+        print("x is", x, f"and {w}: {w * x}")  # noqa: T201
+        print(  # noqa: T201
+            f"x = {x}",
+        )
+        return w * x
+
+    @wg.function
+    def counts(x):
+        return w * len(f"x = {x}")
+
+    shows(2.5)
+    assert "x = <a number known when the function runs>" in capsys.readouterr().out
+    with pytest.warns(RuntimeWarning, match=r"return w \* len"):
+        counts(2.5)
+
+
+@pytest.mark.filterwarnings(r"ignore:[\s\S]*text of what is known")
+def test_text_of_what_is_not_known_is_neither_returned_nor_kept():
+    w, texts = Value(2.0), []
+    with pytest.raises(wg.TracingError, match="returned"):
+        wg.function(lambda x: (w * x, str(x)))(1.0)
+    with pytest.raises(wg.TracingError, match=r"texts\[0\]"):
+        wg.function(lambda x: (w * x, texts.append(str(x)))[0])(1.0)
+    assert texts == []

@@ -7,7 +7,7 @@ import pytest
 
 import wengert as wg
 from wengert.codegen.native.host import available
-from wengert.trace.updates import Updates
+from wengert.trace.updates import ROOM, Updates
 from wengert.train.optim import SGD, Adam, AdamW, Clipped, Decayed, Momentum, Optimizer
 
 COUNT = 70
@@ -38,17 +38,20 @@ RULES = {
 @pytest.mark.parametrize("name", RULES)
 def test_it_takes_the_steps_that_are_taken_one_by_one(name):
     rng = np.random.default_rng(1)
-    steps, moved, updates = RULES[name], rng.normal(size=COUNT), Updates()
-    expected, state = moved.tolist(), steps(0).state(COUNT)
-    slots = [np.zeros(COUNT) for _ in steps(0).slots]
+    steps, updates = RULES[name], Updates()
+    columns = np.zeros((2 + len(steps(0).slots), 2 * ROOM))
+    columns[0, :COUNT] = rng.normal(size=COUNT)
+    expected, state = columns[0, :COUNT].tolist(), steps(0).state(COUNT)
     once = tuple(steps(0).state(0))
     for k in range(4):
         gradient = rng.normal(size=COUNT)
+        columns[-1, :COUNT] = gradient
         rule = steps(k)
-        moved, slots, once = updates.step(rule, moved, gradient, slots, once, True)
+        once = updates.step(rule, columns, COUNT, once, True)
         expected, state = rule.step(expected, gradient.tolist(), state)
-        np.testing.assert_allclose(moved, expected, rtol=1e-14, atol=1e-15)
-        np.testing.assert_allclose([*once, *np.ravel(slots)], state, rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(columns[0, :COUNT], expected, rtol=1e-14, atol=1e-15)
+        slots = columns[1:-1, :COUNT].ravel()
+        np.testing.assert_allclose([*once, *slots], state, rtol=1e-13, atol=1e-15)
     assert len(updates._known) == (available() and name != "own")
 
 
@@ -95,3 +98,39 @@ def test_what_optimizers_remember_is_kept_apart_by_what_is_inside_of_them():
         return [p.data for p in w]
 
     assert trained(Clipped(Momentum(0.01), norm=1e9)) == trained(Momentum(0.01))
+
+
+def test_parameters_that_only_some_calls_need_are_moved_by_all():
+    """As optimizers that are given all parameters do: what was learned of them goes on."""
+
+    def trained(target, count):
+        rows = [[wg.Value(0.01 * k + 0.1 * row) for k in range(50)] for row in range(5)]
+        table = wg.table(rows[0:3])
+
+        @wg.function(target=target)
+        def loss(xs, token):
+            picked = [a for row in rows[3 : 3 + len(xs)] for a in row]
+            terms = [*picked[::-1], *table[token], *table[token]]
+            return sum((a * x - 1.0) ** 2 for a in terms for x in xs)
+
+        losses = []
+        for k in range(count):
+            losses.append(loss.step(Adam(0.05), [0.1] * (1 + k % 2), k % 3))
+            rows[1][7].data = 0.5 + k
+        return [*losses, *(p.data for row in rows for p in row)]
+
+    native = "native" if available() else "numpy"
+    assert trained(native, 7) == pytest.approx(trained("python", 7), rel=1e-9)
+
+
+def test_a_step_from_what_is_no_number_moves_nothing():
+    w = [wg.Value(0.01 * k) for k in range(COUNT)]
+    loss = wg.function(lambda xs: sum((p * x - 1.0) ** 2 for p, x in zip(w, xs, strict=False)))
+    for count in (COUNT, 3, 3):
+        loss.step(Adam(0.1), [1.0] * count)
+    w[COUNT // 2].data = "text"
+    before = [p.data for p in w]
+    for count in (COUNT, 3):  # among what the call needs, and not
+        with pytest.raises((TypeError, ValueError)):
+            loss.step(Adam(0.1), [1.0] * count)
+        assert [p.data for p in w] == before

@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from math import inf, prod
+from math import prod
 from typing import Final
 
 from ...arrays.statements import COMPUTED, LEAF, LITERAL, Array, ArrayProgram, Statement
 from ...errors import MissingInputError
 from ...graph.store import listing
 from ...ops.indexing import Index, subscript, subscript_text
-from ...ops.points import points
-from ...ops.reads import Affine, Apply, Read, Reduce, Term
+from ...ops.reads import Affine, Apply, Read, Reduce
 from ...ops.record import ATOM
-from ...ops.scalar import ADD, MAXIMUM
+from ...ops.scalar import ADD
 from ...ops.shapes import BATCH, shape_text
 from ..arguments import prepare
 from ..names import Namespace, called_elsewhere
@@ -31,8 +30,9 @@ from ..target import Source, Target, definitions
 from .domains import tightened
 from .function import ArrayFunction, Element, Vector, Whole, axes_of, copied_by, truths
 from .irregular import emit_careful, emit_numbers
+from .outside import Outside
 from .reading import Code, Head, arranged, reshaped, taken, transposed, view
-from .recognise import Recogniser, _normal, is_number, number, on_shape, seen_through, where
+from .recognise import Recogniser, is_number, number, where
 from .views import array_literal, strided_view
 
 LONGEST: Final = 70
@@ -97,7 +97,12 @@ class _Printer:
         self.head = Head(taken, samples, function.dtype)
         self._columns = _whole_columns(function.columns, self._arrays)
         self.recogniser = Recogniser(
-            self.program, self.source, self.head, function.dtype, self._columns
+            self.program,
+            self.source,
+            self.head,
+            Outside(self.program),
+            function.dtype,
+            self._columns,
         )
         self.recogniser.truths |= truths(self.program)
         self._pending: dict[str, Code] = {}
@@ -111,7 +116,6 @@ class _Printer:
         self._root = self._roots()
         self._host = self._hosts()
         self._last = self._last_uses()
-        self._wanted = self._wanted_outside()
 
     # What is planned before a line is written.
 
@@ -199,33 +203,6 @@ class _Printer:
         for output in self.program.outputs:
             last[self._root[output.array]] = len(statements)
         return last
-
-    def _wanted_outside(self) -> dict[str, float]:
-        """What arrays have to be outside of their domain: 0 for sums, an infinity for extremes."""
-        domains = {s.array: s for s in self.program.statements if s.domain}
-        wanted: dict[str, float] = {}
-        self._largest: dict[str, Statement] = {}
-        for s in self.program.statements:
-            source = copied_by(s)
-            if source in self._largest:
-                self._largest[s.array] = self._largest[source]
-            if not isinstance(s.value, Reduce):
-                continue
-            for term in s.value.terms:
-                needed = set(map(_normal, term.domain))
-                for factor in term.factors:
-                    if not isinstance(factor, Read) or factor.array not in domains or not needed:
-                        continue
-                    made = domains[factor.array]
-                    seen = needed.intersection(seen_through(factor, on_shape(made, made.domain)))
-                    if s.value.op is ADD and seen:
-                        wanted[factor.array] = 0.0
-                        needed -= seen
-                    elif s.value.op is not ADD and seen == needed and _reaches_all(s, term):
-                        self._largest[s.array] = s
-                        size = -inf if s.value.op is MAXIMUM else inf
-                        wanted.setdefault(factor.array, size)
-        return wanted
 
     # What an array is in the code.
 
@@ -398,32 +375,15 @@ class _Printer:
         self._assign(place, statement, code)
 
     def _outside_set(self, statement: Statement, code: Code) -> Code:
-        """The value with what is wanted outside the domain; what it is there is noted."""
-        if not statement.domain:
+        """The value with what is wanted outside the domain."""
+        alone = self._writers[statement.array] == 1 and statement.place is None
+        wanted = self.recogniser.outside.written(statement, alone)
+        if wanted is None:
             return code
-        self.recogniser.ragged.add(statement.array)
-        wild = self.recogniser.is_wild(statement)
-        if self._writers[statement.array] > 1 or statement.place is not None:
-            if wild:
-                self.recogniser.wild.add(statement.array)
-            return code
-        zero = self.recogniser.domain_after(statement)
-        infinity = self.recogniser.infinity_after(statement, self._largest)
-        whole = frozenset(map(_normal, statement.domain))
-        wanted = self._wanted.get(statement.array)
-        if wanted is not None and not (wanted == 0.0 and whole <= zero):
-            mask = self.recogniser.mask(statement.domain, _lengths(statement))
-            assert mask is not None
-            order = [axis.name for axis in statement.axes]
-            code, wild = where(mask, code, order, number(wanted).text), False
-            zero, infinity = (whole, None) if wanted == 0.0 else (frozenset(), (wanted, whole))
-        if wild:
-            self.recogniser.wild.add(statement.array)
-        self.recogniser.zeroed[statement.array] = on_shape(statement, zero)
-        if infinity is not None:
-            size, conditions = infinity
-            self.recogniser.infinite[statement.array] = size, on_shape(statement, conditions)
-        return code
+        mask = self.recogniser.mask(statement.domain, _lengths(statement))
+        assert mask is not None
+        order = [axis.name for axis in statement.axes]
+        return where(mask, code, order, number(wanted).text)
 
     def _is_whole(self, statement: Statement) -> bool:
         """Whether a statement writes an array in the order of its axes, or of several for one."""
@@ -800,17 +760,6 @@ def _read_at(statement: Statement) -> Iterator[tuple[int, Read, dict[str, int]]]
         for place, factor in enumerate(term.factors):
             if isinstance(factor, Read):
                 yield place, factor, inner
-
-
-def _reaches_all(statement: Statement, term: Term) -> bool:
-    """Whether a term has an element to choose at every point of the statement."""
-    named = {name for condition in term.domain for name in condition.axes}
-    outer = [a for a in statement.axes if a.name in named]
-    if statement.domain or statement.place is not None or any(a.length < 0 for a in outer):
-        return False
-    found = points([*outer, *[a for a in term.over if a.name in named]], term.domain)
-    rows = set(zip(*[found[axis.name].tolist() for axis in outer], strict=True))
-    return len(rows) == prod(axis.length for axis in outer)
 
 
 def _emit_careful(function: ArrayFunction | Program) -> Source | None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, reduce
-from itertools import product
+from functools import reduce
 from math import copysign, inf, isfinite, prod
 from operator import add
 
@@ -22,18 +21,17 @@ from ...ops.reads import (
     Apply,
     AtLeast,
     Condition,
-    Equal,
     Index,
     Operand,
     Read,
     Reduce,
     Term,
-    renamed_index,
 )
-from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation, Op
+from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH
 from .function import axes_of
+from .outside import Outside
 from .reading import Code, Head, arranged, reshaped, table_constant, transposed, view
 
 MANY = 12
@@ -49,21 +47,13 @@ SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
 
 
-_ANY = (0.0, -1000.0, 1000.0)
-"""What stands for any number at all."""
-
-
 @dataclass
 class Recogniser:
     """Writes the values of statements of one program.
 
     source   what an array is, as an expression with the axes of its shape named "0", "1", …
     head     the module's constants
-    zeroed   by array, conditions on the axes of its shape, outside of which it is 0
-    infinite  by array, an infinity and conditions on the axes of its shape, outside of which it
-              is that
-    ragged   the arrays that are about part of their grid
-    wild     those of them that may not be finite outside of it, where nobody asked for them
+    outside  what arrays are outside of their domains
     columns  the arrays that lie in memory with their first axis last
     truths   the arrays of truth values
     forms    the notations that were used
@@ -72,12 +62,9 @@ class Recogniser:
     program: ArrayProgram
     source: Callable[[str], Code]
     head: Head
+    outside: Outside
     dtype: str = "float64"
     columns: frozenset[str] = frozenset()
-    zeroed: dict[str, frozenset[Condition]] = field(default_factory=dict)
-    infinite: dict[str, tuple[float, frozenset[Condition]]] = field(default_factory=dict)
-    ragged: set[str] = field(default_factory=set)
-    wild: set[str] = field(default_factory=set)
     truths: set[str] = field(default_factory=set)
     forms: list[Notation] = field(default_factory=list)
 
@@ -142,107 +129,6 @@ class Recogniser:
             code = code.through(f".astype(np.{self.dtype})", code.axes)
             code = replace(code, memory="")
         return code
-
-    def domain_after(self, statement: Statement) -> frozenset[Condition]:
-        """The conditions of a statement outside of which its value is 0 by itself."""
-        domain = frozenset(map(_normal, statement.domain))
-        if not domain or self.is_wild(statement):
-            return frozenset()
-        value = statement.value
-        if isinstance(value, Reduce):
-            if value.op is not ADD:
-                return frozenset()
-            for term in value.terms:
-                outer = frozenset(map(_normal, term.domain))
-                zeros = [self._zero_outside(f) for f in term.factors]
-                domain &= frozenset[Condition]().union(outer, *zeros)
-            return domain
-        if len(value.operands) == 1:
-            (operand,) = value.operands
-            size, seen = self._infinite_outside(operand)
-            if size and value.op.evaluate(size, *value.statics) == 0.0:
-                return domain & seen
-        zeros = [self._zero_outside(operand) for operand in value.operands]
-        if value.op.linear == "each":
-            return domain & frozenset[Condition]().union(*zeros)
-        if value.op.linear == "first":
-            return domain & zeros[0]
-        if value.op.linear == "together" and not value.op.conditions:
-            return domain.intersection(*zeros)
-        return frozenset()
-
-    def is_wild(self, statement: Statement) -> bool:
-        """Whether the value of a statement may not be finite outside of its domain.
-
-        It may where it is computed from such a value, or an operation has none at some of the
-        numbers that its operands may be there.
-        """
-        value, domain = statement.value, frozenset(map(_normal, statement.domain))
-        if not domain:
-            return False
-        if isinstance(value, Reduce):
-            reads = [f for term in value.terms for f in term.factors if isinstance(f, Read)]
-            return any(self._is_unsafe(read) for read in reads)
-        choices = [self._seen_outside(operand, domain) for operand in value.operands]
-        return not all(choices) or not _all_finite(value.op, value.statics, tuple(choices))
-
-    def _seen_outside(self, operand: Operand, domain: frozenset[Condition]) -> tuple[float, ...]:
-        """What an operand may be outside of a domain; nothing where it may be no number."""
-        if not isinstance(operand, Read):
-            return (operand,)
-        if operand.array not in self.ragged:
-            return (1.0,)
-        size, seen = self._infinite_outside(operand)
-        if size and domain <= seen:
-            return (size,)
-        if self._is_unsafe(operand):
-            return ()
-        return (0.0,) if domain <= self._zero_outside(operand) else _ANY
-
-    def _is_unsafe(self, read: Read) -> bool:
-        return read.array in self.wild or read.array in self.infinite
-
-    def _zero_outside(self, operand: Operand) -> frozenset[Condition]:
-        if not isinstance(operand, Read):
-            return frozenset()
-        return frozenset(seen_through(operand, self.zeroed.get(operand.array, ())))
-
-    def infinity_after(
-        self, statement: Statement, largest: Mapping[str, Statement]
-    ) -> tuple[float, frozenset[Condition]] | None:
-        """An infinity, and the conditions of a statement outside of which its value is that.
-
-        So it is where what is infinite is shifted by its own largest finite element.
-
-        largest  by array, the statement that finds the largest or smallest elements that it holds
-        """
-        value = statement.value
-        if not isinstance(value, Reduce) or len(value.terms) != 2:
-            return None
-        one, other = value.terms
-        (x,), (m,) = one.factors[:1], other.factors[:1]
-        alone = all(len(term.factors) == 1 and not term.over for term in value.terms)
-        if not alone or (one.count, other.count) != (1, -1):
-            return None
-        size, seen = self._infinite_outside(x)
-        found = largest.get(m.array) if isinstance(m, Read) else None
-        if not size or found is None or not isinstance(x, Read) or not isinstance(m, Read):
-            return None
-        (read,) = found.reads
-        names = dict(zip((axis.name for axis in found.axes), m.index, strict=True))
-        own = [names.get(i.axis or "", i) for i in read.index if isinstance(i, Affine)]
-        free = {axis.name for axis in found.value.terms[0].over}  # type: ignore[union-attr]
-        same = len(own) == len(x.index) and all(
-            a == b or (isinstance(a, Affine) and a.axis in free)
-            for a, b in zip(own, x.index, strict=True)
-        )
-        return (size, seen) if read.array == x.array and same else None
-
-    def _infinite_outside(self, operand: Operand) -> tuple[float, frozenset[Condition]]:
-        if not isinstance(operand, Read) or operand.array not in self.infinite:
-            return 0.0, frozenset()
-        size, conditions = self.infinite[operand.array]
-        return size, frozenset(seen_through(operand, conditions))
 
     def _applied(self, value: Apply, grid: Sequence[str], lengths: Mapping[str, int]) -> Code:
         if not any(isinstance(operand, Read) for operand in value.operands):
@@ -375,10 +261,7 @@ class Recogniser:
         lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
         code = self._operand(term.factors[0], lengths)
         least = -inf if name == MAXIMUM.name else inf
-        size, seen = self._infinite_outside(term.factors[0])
-        mask = self.mask(
-            [c for c in term.domain if size != least or _normal(c) not in seen], lengths
-        )
+        mask = self.mask(self.outside.unbounded(term, least, lengths), lengths)
         if mask is not None:
             code = where(mask, code, list(lengths), number(least).text)
         return _over_axes(code, [axis.name for axis in term.over if axis.name in code.axes], name)
@@ -423,7 +306,7 @@ class Recogniser:
         order = list(lengths)
         over = tuple([axis.name for axis in term.over])
         codes = [self._factor(f, term, lengths) for f in term.factors]
-        mask = self._mask_of(term, lengths)
+        mask = self.mask(self.outside.uncovered(term, lengths), lengths)
         scale = float(term.count)
         factors = []
         if mask is None and over:
@@ -437,9 +320,7 @@ class Recogniser:
                 factors.append(code)
             else:
                 scale *= float(code.text)
-        if mask is not None and len(factors) == 1 and not over:  # it may be infinite
-            factors = [where(mask, factors[0], order)]
-        elif mask is not None:
+        if mask is not None:
             factors = self._masked(factors, mask, order)
         missing = [axis for axis in over if not any(axis in factor.axes for factor in factors)]
         for axis in missing:
@@ -450,33 +331,21 @@ class Recogniser:
         sign = 1 if copysign(1.0, scale) > 0 else -1
         return sign, contracted(factors, over, grid, lengths, abs(scale), self.head)
 
-    def _mask_of(self, term: Term, lengths: Mapping[str, int]) -> Code | None:
-        """The mask that a term needs: none for conditions outside of which a factor is 0."""
-        implied: set[Condition] = set()
-        for factor in term.factors:
-            implied |= self._zero_outside(factor)
-            implied.update(map(_normal, self._to_be_masked(factor, term)))
-        return self.mask([c for c in term.domain if _normal(c) not in implied], lengths)
-
     def _factor(self, factor: Operand, term: Term, lengths: Mapping[str, int]) -> Code:
         """A factor, with 0 for what it is where the term has no point, if that may not be finite.
 
         What others are there may be 0, and 0 times an infinity is no number.
         """
         code = self._operand(factor, lengths)
-        mask = self.mask(self._to_be_masked(factor, term), lengths)
+        mask = self.mask(self.outside.unsafe(factor, term), lengths)
         return code if mask is None else where(mask, code, list(lengths))
-
-    def _to_be_masked(self, factor: Operand, term: Term) -> list[Condition]:
-        if len(term.factors) == 1 or not isinstance(factor, Read) or not self._is_unsafe(factor):
-            return []
-        own = {axis for index in factor.index for axis in index.axes}
-        return [condition for condition in term.domain if own.issuperset(condition.axes)]
 
     def _masked(self, factors: list[Code], mask: Code, order: Sequence[str]) -> list[Code]:
         """The factors with 0 where the mask does not hold."""
+        masked = set(mask.axes)
         for place, code in enumerate(factors):
-            if set(mask.axes) <= set(code.axes):
+            alone = len(factors) == 1 and masked.issuperset(code.axes)  # it may be infinite
+            if alone or masked.issubset(code.axes):
                 return [*factors[:place], where(mask, code, order), *factors[place + 1 :]]
         text = f"np.multiply({mask.text}, 1.0, dtype=np.{self.dtype})"
         return [*factors, Code(self.head.constant(text, f"{mask.text}_ones"), mask.axes)]
@@ -512,12 +381,6 @@ class Recogniser:
             parts.append((index.offset >= 0, str(abs(index.offset))))
         text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
         return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])
-
-
-@lru_cache(maxsize=1024)
-def _all_finite(op: Op, statics: tuple[float, ...], choices: tuple[tuple[float, ...], ...]) -> bool:
-    """Whether an operation has a finite value at all of some numbers, tried out."""
-    return all(isfinite(op.evaluate(*numbers, *statics)) for numbers in product(*choices))
 
 
 def _all_alike(values: Sequence[float]) -> bool:
@@ -856,43 +719,3 @@ def _points(condition: Among, axes: Sequence[str], lengths: Mapping[str, int]) -
     for axis in reversed(axes[1:]):
         flat = [flat[i : i + lengths[axis]] for i in range(0, len(flat), lengths[axis])]
     return f"np.array({flat})"
-
-
-def _normal(condition: Condition) -> Condition:
-    """The same condition in the one form in which equal ones are equal."""
-    if isinstance(condition, AtLeast):
-        terms = tuple(sorted(condition.expression.terms))
-        return AtLeast(Affine(condition.expression.offset, terms))
-    if isinstance(condition, Equal):
-        left, right = sorted((condition.left, condition.right), key=repr)
-        return Equal(left, right)
-    return condition
-
-
-def on_shape(statement: Statement, conditions: Iterable[Condition]) -> frozenset[Condition]:
-    """Conditions of a statement on the axes of its array, called "0", "1" and so on."""
-    names = {axis.name: str(place) for place, axis in enumerate(statement.axes)}
-    return frozenset(filter(None, [_renamed(c, names) for c in conditions]))
-
-
-def seen_through(read: Read, conditions: Iterable[Condition]) -> list[Condition]:
-    """Conditions on the axes of an array in the axes of a reader, those that can be said."""
-    names = {
-        str(place): index.axis
-        for place, index in enumerate(read.index)
-        if isinstance(index, Affine) and index.axis is not None
-    }
-    return [c for c in [_renamed(c, names) for c in conditions] if c is not None]
-
-
-def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition | None:
-    if any(axis not in names for axis in condition.axes):
-        return None
-    if isinstance(condition, AtLeast):
-        index = renamed_index(condition.expression, names)
-        return _normal(AtLeast(index)) if isinstance(index, Affine) else None
-    if isinstance(condition, Equal):
-        return _normal(
-            Equal(renamed_index(condition.left, names), renamed_index(condition.right, names))
-        )
-    return None

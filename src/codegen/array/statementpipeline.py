@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
-from typing import NamedTuple
+from sys import float_info
+from typing import Final, NamedTuple
 
 from ...arrays.batched import batched
 from ...arrays.rolling import Rolling, Survey, roll_if_regular, rolled_nodes
-from ...arrays.statements import ArrayProgram
+from ...arrays.statements import ArrayProgram, Statement
 from ...arrays.written import Argument, written_program
 from ...graph.expr import Graph
 from ...graph.rewrite import extract
+from ...ops.reads import Apply, Operand, Read, Reduce
 from ...ops.scalar import CONSTANT, INPUT
 from ..lower import Signature
 from ..names import Namespace, called_elsewhere
@@ -24,6 +26,9 @@ from .domains import tables_named, tightened
 from .function import ArrayFunction, ArrayGroup, Element, Vector, Whole
 from .irregular import LeftAlone, is_irregular
 from .rewriting import rewritten
+
+_IN_SINGLE: Final = {sign * float_info.max: sign * (2 - 2**-23) * 2.0**127 for sign in (1, -1)}
+"""Float64's largest numbers, which would be infinite in float32, as those of float32."""
 
 
 def array_function_if_regular(
@@ -112,6 +117,8 @@ def stages(graph: Graph, request: Request, rolling: Rolling | None = None) -> It
         program, survey = _statements(graph, computed(graph, request.simplify), signatures)
     else:
         program, survey = rolling.program, rolling.survey
+    if request.dtype == "float32":
+        program = replace(program, statements=tuple(map(_in_single, program.statements)))
     last = stage("arrays" if graph.shapes else "roll", program)
     yield last
     one = program
@@ -155,6 +162,21 @@ def _statements(
     graph, roots = _with_all_leaves(graph, roots, signatures)
     arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
     return rolled_nodes(graph, roots, arguments)
+
+
+def _in_single(statement: Statement) -> Statement:
+    """A statement with the largest numbers of float32 for those of float64."""
+
+    def fitting(operands: Sequence[Operand]) -> tuple[Operand, ...]:
+        return tuple(
+            [one if isinstance(one, Read) else _IN_SINGLE.get(one, one) for one in operands]
+        )
+
+    value = statement.value
+    if isinstance(value, Apply):
+        return replace(statement, value=replace(value, operands=fitting(value.operands)))
+    terms = [replace(term, factors=fitting(term.factors)) for term in value.terms]
+    return replace(statement, value=Reduce(value.op, tuple(terms)))
 
 
 def _with_all_leaves(

@@ -45,11 +45,6 @@ class Dialect:
     boxed: bool = False
     has: Callable[[str], bool] = lambda name: True
 
-    def number(self, text: str, dtype: str) -> str:
-        """A number as an array without axes."""
-        make = "tensor" if self.boxed else "asarray"
-        return f"{self.module}.{make}({text}, dtype={self.module}.{dtype})"
-
     def spelling(self, op: Op, statics: Sequence[float]) -> Notation:
         """How an operation is written: as its record says, or as NumPy writes it, in these words.
 

@@ -34,9 +34,24 @@ def emit(function: ArrayFunction) -> Source:
 
 
 def load(source: Source) -> Callable[..., Any]:
-    """The function, compiled by XLA at its first call for each shape of its arguments."""
+    """The function, compiled by XLA at its first call for each shape of its arguments.
+
+    JAX keeps constants as it first saw them, so each setting of `jax_enable_x64` has its own.
+    """
     jax = engine()
-    plain = load_text(source)
+    loaded: dict[bool, Callable[..., Any]] = {}
+
+    def run(*arguments: Any) -> Any:
+        setting = jax.config.jax_enable_x64
+        if setting not in loaded:
+            loaded[setting] = _compiled(jax, load_text(source))
+        return loaded[setting](*arguments)
+
+    return run
+
+
+def _compiled(jax: Any, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """The function compiled, with its results nested as they are and keys in their order."""
     nested: list[Any] = []
 
     def listed(*arguments: Any) -> tuple[Any, ...]:

@@ -17,12 +17,11 @@ from ...arrays.statements import LEAF, LITERAL, Array, Statement
 from ...errors import MissingInputError
 from ...graph.store import listing
 from ...ops.points import flat_places, points
-from ...ops.reads import Affine, Apply, Condition, Operand, Read, Reduce, Term
+from ...ops.reads import Affine, Apply, Operand, Read, Reduce, Term
 from ...ops.scalar import ADD, MAXIMUM, MUL
 from ...ops.shapes import BATCH, Shape
 from ..array.function import ArrayFunction, Element, Vector, Whole
-from ..array.reading import Code, Head
-from ..array.recognise import Recogniser, _normal, on_shape
+from ..array.outside import Outside
 from ..program import Nested, map_nested
 from .contraction import contracted
 from .reading import Named, arranged, filled, mask_of, viewed
@@ -71,11 +70,7 @@ class _Lowering:
         self._writers = Counter(s.array for s in self._program.statements)
         self._known: dict[str, Tensor] = {}
         self._written: dict[str, list[_Written]] = {}
-        self._zeroed: dict[str, frozenset[Condition]] = {}
-        self._judge = Recogniser(
-            self._program, lambda name: Code(name), Head(), zeroed=self._zeroed
-        )
-        self._wanted = self._wanted_zeros()
+        self._outside = Outside(self._program)
 
     def function(self) -> TensorFunction:
         """All of it."""
@@ -174,7 +169,7 @@ class _Lowering:
     def _write(self, statement: Statement) -> None:
         lengths = {axis.name: axis.length for axis in statement.axes}
         named = self._value(statement.value, lengths)
-        named = self._zeroed_outside(statement, named, lengths)
+        named = self._set_outside(statement, named, lengths)
         name, array = statement.array, self._arrays[statement.array]
         grid, shape = tuple(lengths), tuple(lengths.values())
         if self._writers[name] == 1 and self._is_whole(statement, array):
@@ -224,34 +219,14 @@ class _Lowering:
         flat = whole(builder, prod(sized), pieces, batched)
         return builder.reshaped(flat, (*front, *sized[batched:]))
 
-    def _zeroed_outside(
-        self, statement: Statement, named: Named, lengths: Mapping[str, int]
-    ) -> Named:
-        """The value with 0 outside the domain where a sum needs that; what is 0 there is noted."""
-        single = self._writers[statement.array] == 1 and statement.place is None
-        if not statement.domain or not single:
+    def _set_outside(self, statement: Statement, named: Named, lengths: Mapping[str, int]) -> Named:
+        """The value with what is wanted outside the domain."""
+        alone = self._writers[statement.array] == 1 and statement.place is None
+        wanted = self._outside.written(statement, alone)
+        mask = None if wanted is None else mask_of(self._builder, statement.domain, lengths)
+        if wanted is None or mask is None:
             return named
-        builder = self._builder
-        wanted = on_shape(statement, statement.domain)
-        zero = on_shape(statement, self._judge.domain_after(statement))
-        if statement.array in self._wanted and not wanted <= zero:
-            mask = mask_of(builder, statement.domain, lengths)
-            if mask is not None:
-                named = self._masked(mask, named, list(lengths))
-            zero = wanted
-        self._zeroed[statement.array] = zero
-        return named
-
-    def _wanted_zeros(self) -> set[str]:
-        """The arrays on a domain that are summed where they may lie outside of it."""
-        domains = {s.array for s in self._program.statements if s.domain}
-        wanted: set[str] = set()
-        for statement in self._program.statements:
-            value = statement.value
-            if isinstance(value, Reduce) and value.op is ADD:
-                for term in value.terms:
-                    wanted.update(f.array for f in term.factors if isinstance(f, Read))
-        return wanted & domains
+        return self._masked(mask, named, list(lengths), wanted)
 
     # Values.
 
@@ -332,11 +307,14 @@ class _Lowering:
         factors: list[Named] = []
         for factor in term.factors:
             named = self._operand(factor, lengths)
+            own = mask_of(builder, self._outside.unsafe(factor, term), lengths)
+            if own is not None:
+                named = self._masked(own, named, list(lengths))
             if named.tensor.number is not None:
                 scale *= named.tensor.number
             else:
                 factors.append(named)
-        mask = mask_of(builder, self._needed(term), lengths)
+        mask = mask_of(builder, self._outside.uncovered(term, lengths), lengths)
         if mask is not None:
             factors = self._with_mask(factors, mask, list(lengths))
         for axis in over:
@@ -354,17 +332,12 @@ class _Lowering:
             found = Named(scaled, found.axes)
         return sign, found
 
-    def _needed(self, term: Term) -> list[Condition]:
-        """The conditions of a term outside of which no factor is 0 by itself."""
-        implied: set[Condition] = set()
-        for factor in term.factors:
-            implied |= self._judge._zero_outside(factor)
-        return [c for c in term.domain if _normal(c) not in implied]
-
     def _with_mask(self, factors: list[Named], mask: Named, order: Sequence[str]) -> list[Named]:
         """The factors with 0 where the mask does not hold."""
+        masked = set(mask.axes)
         for place, named in enumerate(factors):
-            if set(mask.axes) <= set(named.axes):
+            alone = len(factors) == 1 and masked.issuperset(named.axes)  # it may be infinite
+            if alone or masked.issubset(named.axes):
                 return [
                     *factors[:place],
                     self._masked(mask, named, order),
@@ -386,10 +359,10 @@ class _Lowering:
         for term in value.terms:
             lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
             named = self._operand(term.factors[0], lengths)
-            mask = mask_of(builder, term.domain, lengths)
+            least = -inf if value.op is MAXIMUM else inf
+            mask = mask_of(builder, self._outside.unbounded(term, least, lengths), lengths)
             if mask is not None:
-                none = -inf if value.op.name == MAXIMUM.name else inf
-                named = self._masked(mask, named, list(lengths), none)
+                named = self._masked(mask, named, list(lengths), least)
             over = [axis.name for axis in term.over if axis.name in named.axes]
             places = [named.axes.index(axis) for axis in over]
             rest = tuple([axis for axis in named.axes if axis not in over])

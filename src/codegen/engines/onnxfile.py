@@ -16,28 +16,9 @@ from ...ops.scalar import ADD, MAXIMUM
 from ...ops.shapes import BATCH
 from ..array.function import ArrayFunction
 from ..program import flatten
+from . import tensors
 from .lowering import lowered
-from .tensors import (
-    Argument,
-    AsNumber,
-    AsTruth,
-    Constant,
-    Contraction,
-    Cut,
-    Flipped,
-    Grown,
-    Joined,
-    Number,
-    Picked,
-    Pointwise,
-    Product,
-    Reduced,
-    Reshaped,
-    Samples,
-    Tensor,
-    Turned,
-    keys_of,
-)
+from .tensors import Tensor, keys_of
 
 OPSET: Final = 18
 """The version of ONNX's operators that models are written in."""
@@ -146,45 +127,45 @@ class _Model:
         made = tensor.made
         given = [self._names[operand] for operand in tensor.operands]
         match made:
-            case Argument(name):
+            case tensors.Argument(name):
                 return name
-            case Number(value):
+            case tensors.Number(value):
                 return self._number(value)
-            case Constant():
+            case tensors.Constant():
                 kind = made.values.dtype.kind
                 typed = made.values.astype(self._function.dtype) if kind == "f" else made.values
                 return self._constant(numpy.ascontiguousarray(typed))
-            case Samples():
+            case tensors.Samples():
                 return self._node("Cast", [self._count(True)], to=self._float())
-            case Pointwise(op, statics):
+            case tensors.Pointwise(op, statics):
                 return self._pointwise(op, statics, given)
-            case Turned(order):
+            case tensors.Turned(order):
                 return self._node("Transpose", given, perm=list(order))
-            case Reshaped():
+            case tensors.Reshaped():
                 return self._node("Reshape", [*given, self._whole(tensor.shape)])
-            case Cut():
+            case tensors.Cut():
                 return self._cut(given[0], made)
-            case Flipped(axes):
+            case tensors.Flipped(axes):
                 ends = [self._whole([n] * len(axes)) for n in (-1, -_FURTHEST)]
                 steps = self._whole([-1] * len(axes))
                 return self._node("Slice", [given[0], *ends, self._whole(axes), steps])
-            case Picked(axis):
+            case tensors.Picked(axis):
                 return self._node("Gather", given, axis=axis)
-            case Product():
+            case tensors.Product():
                 return self._product(given, [len(one.shape) for one in tensor.operands])
-            case Contraction(letters):
+            case tensors.Contraction(letters):
                 return self._node("Einsum", given, equation=letters)
-            case Reduced(op, axes):
+            case tensors.Reduced(op, axes):
                 extreme = "ReduceMax" if op is MAXIMUM else "ReduceMin"
                 operator = "ReduceSum" if op is ADD else extreme
                 return self._node(operator, [*given, self._whole(axes)], keepdims=0)
-            case Grown():
+            case tensors.Grown():
                 return self._node("Expand", [*given, self._lengths(tensor.shape)])
-            case Joined(axis):
+            case tensors.Joined(axis):
                 return self._node("Concat", given, axis=axis)
-            case AsNumber():
+            case tensors.AsNumber():
                 return self._node("Cast", given, to=self._float())
-            case AsTruth():
+            case tensors.AsTruth():
                 return self._node("Not", [self._node("Equal", [*given, self._number(0.0)])])
 
     def _pointwise(self, op: Op, statics: Sequence[float], given: Sequence[str]) -> str:
@@ -220,7 +201,7 @@ class _Model:
         made = self._node("MatMul", [a, b])
         return self._node("Squeeze", [made, self._whole(lost)]) if lost else made
 
-    def _cut(self, value: str, made: Cut) -> str:
+    def _cut(self, value: str, made: tensors.Cut) -> str:
         keys = keys_of(made)
         old = [key for key in keys if key is not None]
         bounds = [

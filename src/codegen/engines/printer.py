@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import copysign, inf, isfinite
 from typing import Any, Final
 
 from ...ops.record import ATOM, COMPARISON, PRODUCT, UNARY, Notation
@@ -22,34 +22,19 @@ from ..program import flatten, map_nested
 from ..scalar.layout import Listing
 from ..scalar.writer import write_display
 from ..target import Source, definitions
+from . import tensors
 from .dialect import Dialect, definitions_in
 from .lowering import TensorFunction, lowered
-from .tensors import (
-    Argument,
-    AsNumber,
-    Constant,
-    Contraction,
-    Cut,
-    Flipped,
-    Grown,
-    Joined,
-    Number,
-    Picked,
-    Pointwise,
-    Product,
-    Reduced,
-    Reshaped,
-    Samples,
-    Tensor,
-    Turned,
-    keys_of,
-)
+from .tensors import Tensor, keys_of
 
 LONGEST: Final = 70
 """An expression of more characters is not written inside another."""
 
 DEEPEST: Final = 10
 """How deep expressions are nested."""
+
+_TOO_LARGE: Final = (2 - 2**-24) * 2.0**127
+"""From here on numbers are infinite in float32."""
 
 _OPERATOR: Final = re.compile(r"^-?\{0\}(?: ?[^\w\s{}(]+ ?\{1\})?$")
 
@@ -82,6 +67,8 @@ class _Printer:
     def __init__(self, dialect: Dialect, function: ArrayFunction, made: TensorFunction) -> None:
         self._dialect, self._function, self._made = dialect, function, made
         self._type = f"{dialect.module}.{function.dtype}"
+        given = (group.argument for group in function.groups if group.leaves)
+        self._like = next(given, "") if dialect.bring else ""  # new arrays lie where this one does
         own = {group.argument for group in function.groups}
         ops = [s.value.op for s in function.program.statements]
         taken = {function.name, "np", "jax", "torch", "jnp", "samples", *own}
@@ -150,7 +137,7 @@ class _Printer:
     def _write(self, tensor: Tensor) -> None:
         code = self._rendered(tensor)
         once = self._uses[tensor] == 1 and len(code.text) <= LONGEST and code.depth < DEEPEST
-        if (once and not isinstance(tensor.made, Joined)) or self._is_plain(tensor):
+        if (once and not isinstance(tensor.made, tensors.Joined)) or self._is_plain(tensor):
             self._texts[tensor] = code
             return
         name = self._space.take(self._made.names.get(tensor, ""))
@@ -160,9 +147,9 @@ class _Printer:
     def _is_plain(self, tensor: Tensor) -> bool:
         """Whether it is written again rather than kept: a name, a number, a view of a name."""
         made = tensor.made
-        if isinstance(made, (Argument, Number, Constant, Samples)):
+        if isinstance(made, (tensors.Argument, tensors.Number, tensors.Constant, tensors.Samples)):
             return True
-        short = isinstance(made, (Turned, Cut)) and tensor not in self._made.names
+        short = isinstance(made, (tensors.Turned, tensors.Cut)) and tensor not in self._made.names
         return short and self._texts[tensor.operands[0]].text.isidentifier()
 
     def _code(self, tensor: Tensor) -> Text:
@@ -175,52 +162,52 @@ class _Printer:
         module, axis = dialect.module, dialect.axis
         binds = ATOM
         match made:
-            case Argument(name):
+            case tensors.Argument(name):
                 text = name
-            case Number(value):
-                return _number(value, module)
-            case Constant():
+            case tensors.Number(value):
+                return _number(self._rounded(value), module)
+            case tensors.Constant():
                 return Text(self._constant(made))
-            case Samples(argument):
+            case tensors.Samples(argument):
                 return Text(self._count(argument))
-            case Pointwise():
+            case tensors.Pointwise():
                 return self._pointwise(tensor, operands, depth)
-            case Turned(order):
+            case tensors.Turned(order):
                 two = order == (1, 0)
                 inside = ", ".join(map(str, order))
                 text = operands[0].tight + (".T" if two else f".{dialect.turn}({inside})")
-            case Reshaped():
+            case tensors.Reshaped():
                 inside = ", ".join(map(self._minus_one, tensor.shape))
                 flat = len(tensor.shape) == 1
                 text = f"{operands[0].tight}.{'ravel()' if flat else f'reshape({inside})'}"
-            case Cut():
+            case tensors.Cut():
                 keys = ", ".join(map(_key_text, keys_of(made)))
                 text = f"{operands[0].tight}[{keys}]"
-            case Flipped(axes):
+            case tensors.Flipped(axes):
                 text = f"{module}.flip({operands[0].text}, {axes})"
-            case Picked(place):
+            case tensors.Picked(place):
                 inside = ", ".join([*[":"] * place, operands[1].text])
                 text = f"{operands[0].tight}[{inside}]"
-            case Product():
+            case tensors.Product():
                 text = f"{operands[0].within(PRODUCT)} @ {operands[1].within(PRODUCT + 1)}"
                 binds = PRODUCT
-            case Contraction(letters):
+            case tensors.Contraction(letters):
                 inside = f'"{letters}", {operands[0].text}, {operands[1].text}'
                 text = f"{module}.einsum({inside})"
-            case Reduced(op, along):
+            case tensors.Reduced(op, along):
                 extreme = dialect.largest if op is MAXIMUM else dialect.smallest
                 method = "sum" if op is ADD else extreme
                 where = str(along[0] if len(along) == 1 else along)
                 every = len(along) == len(tensor.operands[0].shape)
                 inside = "" if every else f"{axis}={where}"
                 text = f"{operands[0].tight}.{method}({inside})"
-            case Grown():
+            case tensors.Grown():
                 text = self._grown(tensor, operands[0])
-            case Joined(place):
+            case tensors.Joined(place):
                 listed = ", ".join(code.text for code in operands)
                 where = f", {axis}={place}" if place else ""
                 text = f"{module}.{dialect.join}([{listed}]{where})"
-            case AsNumber():
+            case tensors.AsNumber():
                 text = f"{operands[0].tight}.{dialect.cast}({self._type})"
             case _:
                 text, binds = f"{operands[0].within(COMPARISON + 1)} != 0.0", COMPARISON
@@ -228,13 +215,13 @@ class _Printer:
 
     def _pointwise(self, tensor: Tensor, operands: Sequence[Text], depth: int) -> Text:
         made, dialect = tensor.made, self._dialect
-        assert isinstance(made, Pointwise)
+        assert isinstance(made, tensors.Pointwise)
         form = dialect.spelling(made.op, made.statics)
         self._forms.append(form)
         given = list(operands)
         plain = [k for k, one in enumerate(tensor.operands) if one.number is not None]
         values = [k for k in range(len(given)) if k not in made.op.conditions]
-        alone = made.op.conditions and all(k in plain for k in values)
+        alone = made.op.conditions and values and all(k in plain for k in values)
         boxed = dialect.boxed and not _OPERATOR.match(form.template) and made.op is not WHERE
         for k in plain:
             if boxed or (alone and k == values[0]):
@@ -247,22 +234,25 @@ class _Printer:
         }
         return Text(form.template.format(*texts, **fixed), form.binds, depth)
 
+    def _rounded(self, value: float) -> float:
+        """A number that the type cannot hold as the infinite one that it is there."""
+        over = self._function.dtype == "float32" and abs(value) >= _TOO_LARGE
+        return copysign(inf, value) if over else value
+
     def _boxed(self, text: str) -> str:
-        return self._dialect.number(text, self._function.dtype)
+        """A number as an array without axes."""
+        if self._like:
+            return f"{self._like}.new_full((), {text})"
+        make = "tensor" if self._dialect.boxed else "asarray"
+        return f"{self._dialect.module}.{make}({text}, dtype={self._type})"
 
     def _grown(self, tensor: Tensor, code: Text) -> str:
         module, inside = self._dialect.module, self._shape(tensor.shape)
         if tensor.operands[0].number is None:
             return f"{module}.broadcast_to({code.text}, {inside})"
-        like = self._device()
-        return f"{module}.full({inside}, {code.text}, dtype={self._type}{like})"
-
-    def _device(self) -> str:
-        """Where new arrays lie, for engines that do not know by themselves."""
-        if not self._dialect.bring:
-            return ""
-        first = next((g.argument for g in self._function.groups if g.leaves), "")
-        return f", device={first}.device" if first else ""
+        if self._like:
+            return f"{self._like}.new_full({inside}, {code.text})"
+        return f"{module}.full({inside}, {code.text}, dtype={self._type})"
 
     def _shape(self, shape: Shape) -> str:
         inside = ", ".join(self._length(length) for length in shape)
@@ -282,7 +272,7 @@ class _Printer:
 
     # Constants.
 
-    def _constant(self, made: Constant) -> str:
+    def _constant(self, made: tensors.Constant) -> str:
         """The name of a constant in the function."""
         dialect = self._dialect
         text = self._constant_text(made)
@@ -296,13 +286,12 @@ class _Printer:
             if brought.startswith(f"{name}."):
                 return local
         local = self._space.take(made.wish, "constant")
-        first = next((g.argument for g in self._function.groups if g.leaves), "")
-        if not first:
+        if not self._like:
             return name
-        self._brought[local] = f"{name}.{dialect.bring.format(first)}"
+        self._brought[local] = f"{name}.{dialect.bring.format(self._like)}"
         return local
 
-    def _constant_text(self, made: Constant) -> str:
+    def _constant_text(self, made: tensors.Constant) -> str:
         kind = made.values.dtype.kind
         dtype = {"b": "bool", "i": "int64"}.get(kind, self._function.dtype)
         text = made.text
@@ -316,8 +305,8 @@ class _Printer:
 
     def _result(self, tensor: Tensor) -> str:
         code = self._texts[tensor]
-        if isinstance(tensor.made, (Number, Samples)):
-            return self._boxed(code.text) if isinstance(tensor.made, Number) else code.text
+        if isinstance(tensor.made, (tensors.Number, tensors.Samples)):
+            return self._boxed(code.text) if isinstance(tensor.made, tensors.Number) else code.text
         alias = self._dialect.bring and self._may_be_argument(tensor)
         return f"{code.tight}.clone()" if alias else code.text
 
@@ -325,11 +314,13 @@ class _Printer:
         """Whether its memory may be that of an argument, of a constant or of another result."""
         if self._results.count(tensor) > 1:
             return True
-        while isinstance(tensor.made, (Turned, Reshaped, Cut, Grown)):
+        while isinstance(
+            tensor.made, (tensors.Turned, tensors.Reshaped, tensors.Cut, tensors.Grown)
+        ):
             (tensor,) = tensor.operands
             if tensor in self._results:
                 return True
-        return isinstance(tensor.made, (Argument, Constant))
+        return isinstance(tensor.made, (tensors.Argument, tensors.Constant))
 
 
 def _sorted_imports(lines: Sequence[str]) -> list[str]:

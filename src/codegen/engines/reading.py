@@ -180,7 +180,11 @@ def counted(values: Any) -> str:
 
 
 def _affine_text(first: int, steps: Sequence[int], lengths: Shape) -> str:
-    """`first + Σ step·axis` over a grid, in NumPy's words."""
+    """`first + Σ step·axis` over a grid, in NumPy's words.
+
+    >>> _affine_text(1, [2, 0], (3, 4)), _affine_text(0, [0], (1,))
+    ('2 * np.arange(3)[:, None] + 1', '0')
+    """
     parts: list[tuple[bool, str]] = []
     for axis, (step, length) in enumerate(zip(steps, lengths, strict=True)):
         if step:
@@ -188,7 +192,7 @@ def _affine_text(first: int, steps: Sequence[int], lengths: Shape) -> str:
             text = f"np.arange({length}){f'[:{new}]' if new else ''}"
             parts.append((step > 0, text if abs(step) == 1 else f"{abs(step)} * {text}"))
     if first or not parts:
-        parts.append((first > 0, str(abs(first))))
+        parts.append((first >= 0, str(abs(first))))
     parts.sort(key=lambda part: not part[0])
     text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
     return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from ...errors import SpellingError
 from ..compiled import Compiled
 from ..scalar.loop import Progress, Stopped
-from .builder import Builder, Callee
+from .builder import DOUBLE, NOTHING, POINTER, WHOLE, Callee, Lines, Module
 from .code import Code
 from .host import link, object_code
 from .words import LANES
@@ -207,104 +207,106 @@ def _steps() -> _Taken:
     return _Taken(ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(library["steps"]), library)
 
 
-class _Text(Builder):
+class _Text:
     """Writes `steps(told)`."""
+
+    def __init__(self) -> None:
+        self.module = Module()
 
     def text(self) -> str:
         """All of it."""
         self.fill = self._write_fill()
         self.rows = self._write_rows()
         self._write_steps()
-        return str(self.module)
+        return self.module.text()
 
-    def _field(self, b: Any, told: Any, name: str) -> Any:
+    def _field(self, b: Lines, told: Any, name: str) -> Any:
         """A number of those that the loop is told, or an address."""
         address = name in _FIELDS[: _AT["n"]]
-        return self.get(b, told, _AT[name], self.pointer if address else self.whole)
+        return b.get(told, _AT[name], POINTER if address else WHOLE)
 
-    def _copy(self, b: Any, source: Any, to: Any, count: Any) -> None:
-        with self.loop(b, count) as i:
-            b.store(self.get(b, source, i, self.double), self.at(b, to, i, self.double))
+    def _copy(self, b: Lines, source: Any, to: Any, count: Any) -> None:
+        with b.loop(count) as i:
+            b.store(b.get(source, i, DOUBLE), b.at(to, i, DOUBLE))
 
     def _write_fill(self) -> Any:
         """fill(rows, width, order, count, samples, columns, column): rows in order into blocks.
 
         What the last block has to spare is filled up with the last of them.
         """
-        function, given, b = self.function("fill", self.ir.VoidType(), "pwpwpww")
+        function, given, b = self.module.function("fill", "", "pwpwpww")
         rows, width, order, count, samples, columns, column = given
-        one, eight = self.number(1), self.number(LANES)
-        blocks = b.sdiv(b.add(count, self.number(LANES - 1)), eight)
-        with self.loop(b, b.mul(blocks, eight)) as row:
-            inside = b.icmp_signed("<", row, count)
-            chosen = self.get(b, order, b.select(inside, row, b.sub(count, one)))
-            source = self.at(b, rows, b.mul(chosen, width), self.double)
-            to = self.lane(b, samples, row, columns, column)
-            with self.loop(b, width) as i:
-                place = self.at(b, to, b.mul(i, eight), self.double)
-                b.store(self.get(b, source, i, self.double), place)
-        b.ret_void()
+        one, eight = WHOLE(1), WHOLE(LANES)
+        blocks = b.div(b.add(count, WHOLE(LANES - 1)), eight)
+        with b.loop(b.mul(blocks, eight)) as row:
+            inside = b.less(row, count)
+            chosen = b.get(order, b.select(inside, row, b.sub(count, one)))
+            source = b.at(rows, b.mul(chosen, width), DOUBLE)
+            to = b.lane(samples, row, columns, column)
+            with b.loop(width) as i:
+                place = b.at(to, b.mul(i, eight), DOUBLE)
+                b.store(b.get(source, i, DOUBLE), place)
+        b.ret()
         return function
 
     def _write_rows(self) -> Any:
         """rows(all, width, order, count, to): rows in order, side by side."""
-        function, given, b = self.function("rows", self.ir.VoidType(), "pwpwp")
+        function, given, b = self.module.function("rows", "", "pwpwp")
         rows, width, order, count, to = given
-        with self.loop(b, count) as row:
-            source = self.at(b, rows, b.mul(self.get(b, order, row), width), self.double)
-            self._copy(b, source, self.at(b, to, b.mul(row, width), self.double), width)
-        b.ret_void()
+        with b.loop(count) as row:
+            source = b.at(rows, b.mul(b.get(order, row), width), DOUBLE)
+            self._copy(b, source, b.at(to, b.mul(row, width), DOUBLE), width)
+        b.ret()
         return function
 
-    def _give_rows(self, b: Any, get: Any, step: Any, start: Any, count: Any) -> None:
+    def _give_rows(self, b: Lines, get: Any, step: Any, start: Any, count: Any) -> None:
         """The addresses of the rows of a step: where they are, or where they are put in order."""
-        room = self.at(b, get["samples"], 2, self.double)
-        shuffled = b.icmp_signed("!=", get["order_row"], self.number(0))
-        row = b.mul(b.sdiv(step, get["steps"]), get["order_row"])
-        order = self.at(b, get["orders"], b.add(row, start), self.whole)
+        room = b.at(get["samples"], 2, DOUBLE)
+        shuffled = b.differ(get["order_row"], WHOLE(0))
+        row = b.mul(b.div(step, get["steps"]), get["order_row"])
+        order = b.at(get["orders"], b.add(row, start), WHOLE)
         for number, part in enumerate(("x", "y")):
             width = get[f"{part}_width"]
-            given = self.at(b, get["samples"], number, self.pointer)
-            b.store(self.at(b, get[part], b.mul(start, width), self.double), given)
-            with b.if_then(shuffled):
+            given = b.at(get["samples"], number, POINTER)
+            b.store(b.at(get[part], b.mul(start, width), DOUBLE), given)
+            with b.when(shuffled):
                 b.call(self.rows, [get[part], width, order, count, room])
                 b.store(room, given)
-            room = self.at(b, room, b.mul(get["size"], width), self.double)
+            room = b.at(room, b.mul(get["size"], width), DOUBLE)
 
     def _write_steps(self) -> None:
-        _, (told,), b = self.function("steps", self.whole, "p", public=True)
+        _, (told,), b = self.module.function("steps", "w", "p", public=True)
         get = {name: self._field(b, told, name) for name in _FIELDS}
-        infinite = self.double(math.inf)
-        kind = self.ir.FunctionType(self.double, [self.double])
-        size_of = self.ir.Function(self.module, kind, "llvm.fabs.f64")
+        infinite = DOUBLE(math.inf)
+        size_of = self.module.declare("llvm.fabs.f64", "d", "d")
         columns = b.add(get["x_width"], get["y_width"])
-        with self.loop(b, b.sub(get["last"], get["next"])) as turn:
+        with b.loop(b.sub(get["last"], get["next"])) as turn:
             step = b.add(get["next"], turn)
-            start = b.mul(b.srem(step, get["steps"]), get["size"])
+            start = b.mul(b.rem(step, get["steps"]), get["size"])
             left = b.sub(get["n"], start)
-            count = b.select(b.icmp_signed("<", left, get["size"]), left, get["size"])
-            as_rows = b.icmp_signed("==", get["as_rows"], self.number(1))
-            with b.if_then(as_rows):
+            count = b.select(b.less(left, get["size"]), left, get["size"])
+            as_rows = b.same(get["as_rows"], WHOLE(1))
+            with b.when(as_rows):
                 self._give_rows(b, get, step, start, count)
-            unpacked = b.icmp_signed("==", get["packed"], self.number(0))
-            with b.if_then(b.and_(unpacked, b.not_(as_rows))):
-                row = b.mul(b.sdiv(step, get["steps"]), get["order_row"])
-                order = self.at(b, get["orders"], b.add(row, start), self.whole)
-                for part, column in (("x", self.number(0)), ("y", get["x_width"])):
+            unpacked = b.same(get["packed"], WHOLE(0))
+            with b.when(b.both(unpacked, b.not_(as_rows))):
+                row = b.mul(b.div(step, get["steps"]), get["order_row"])
+                order = b.at(get["orders"], b.add(row, start), WHOLE)
+                for part, column in (("x", WHOLE(0)), ("y", get["x_width"])):
                     rows = [get[part], get[f"{part}_width"], order, count, get["samples"]]
                     b.call(self.fill, [*rows, columns, column])
             given = [get["groups"], get["samples"], count, get["out"], get["scratch"]]
-            b.call(Callee(get["run"], self.run_type()), given)
-            given_up = b.icmp_signed("!=", self.get(b, told, _AT["stop"]), self.number(0))
-            with b.if_then(given_up, likely=False):
-                b.ret(self.number(_STOPPED))
-            loss = self.get(b, get["out"], get["loss_at"], self.double)
-            b.store(loss, self.at(b, get["losses"], step, self.double))
-            finite = b.fcmp_ordered("<", b.call(size_of, [loss]), infinite)
-            with b.if_then(b.not_(finite), likely=False):
-                b.ret(self.number(_DIVERGED))
+            b.call(Callee(get["run"].text, NOTHING), given)
+            given_up = b.differ(b.get(told, _AT["stop"]), WHOLE(0))
+            with b.when(given_up, likely=False):
+                b.ret(WHOLE(_STOPPED))
+            loss = b.get(get["out"], get["loss_at"], DOUBLE)
+            b.store(loss, b.at(get["losses"], step, DOUBLE))
+            finite = b.compare("olt", b.call(size_of, [loss]), infinite)
+            with b.when(b.not_(finite), likely=False):
+                b.ret(WHOLE(_DIVERGED))
             for part in ("params", "state"):
-                source = self.at(b, get["out"], get[f"{part}_at"], self.double)
+                source = b.at(get["out"], get[f"{part}_at"], DOUBLE)
                 self._copy(b, source, get[part], get[f"{part}_count"])
-            b.store(b.add(step, self.number(1)), self.at(b, told, _AT["next"], self.whole))
-        b.ret(self.number(0))
+            b.store(b.add(step, WHOLE(1)), b.at(told, _AT["next"], WHOLE))
+        b.ret(WHOLE(0))

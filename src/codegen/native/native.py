@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 from ..arguments import as_floats
 from ..arguments import prepare as arrays_of
 from ..array.function import ArrayFunction
-from ..program import Program
+from ..program import Group, Program
 from ..target import Source, Target
 from . import emit as ir
 from .arrays import emit_arrays
@@ -56,8 +56,8 @@ def prepare(program: Program | ArrayFunction) -> Callable[[Sequence[Any]], Seque
     def prepared(arguments: Sequence[Any]) -> Sequence[Any]:
         plain = as_floats(cast(Any, program), arguments)
         return [
-            _as_array(number) if hasattr(argument, "__array_interface__") else number
-            for argument, number in zip(arguments, plain, strict=True)
+            _as_array(number, group) if hasattr(argument, "__array_interface__") else number
+            for argument, number, group in zip(arguments, plain, program.groups, strict=True)
         ]
 
     return prepared
@@ -87,10 +87,13 @@ def _arrays(function: ArrayFunction) -> Callable[[Sequence[Any]], Sequence[Any]]
     return prepared
 
 
-def _as_array(numbers: Any) -> Any:
+def _as_array(numbers: Any, group: Group) -> Any:
     import numpy
 
-    return numpy.array(numbers, numpy.float64) if isinstance(numbers, list) else numbers
+    if not isinstance(numbers, list):
+        return numbers
+    shape = (len(numbers), *group.row_shape) if group.batched else group.row_shape
+    return numpy.array(numbers, numpy.float64).reshape(shape)  # no rows have no length
 
 
 TARGET: Final = Target(

@@ -15,33 +15,44 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from ...graph.value import Value
-from .builder import Builder
-from .caller import as_in_the_headers
+from .builder import BYTE, DOUBLE, POINTER, SMALL, WHOLE, Lines, Module
 from .host import available, link, object_code
-
-_NUMBER: Final = object.__basicsize__
-"""Where a float's number is: behind what every object has, of which its type comes last."""
-_TYPE: Final = _NUMBER - 8
-_ITEMS: Final = tuple.__basicsize__
-"""Where the items of a tuple are, and of a list the address of its items."""
-_API: Final = (
-    *("PyLong_AsDouble", "PyErr_Clear", "PyFloat_FromDouble", "Py_DecRef"),
-    *("PyList_Size", "PyTuple_Size"),
+from .objects import (
+    NUMBER,
+    SIZE,
+    api_address,
+    as_in_the_headers,
+    data_of,
+    is_a,
+    items_of,
+    read,
+    write_items,
 )
-_NAMES: Final = ("read", "add", "write")
+
+_API: Final = {
+    "PyLong_AsDouble": ("d", "p"),
+    "PyErr_Clear": ("", ""),
+    "PyFloat_FromDouble": ("p", "d"),
+    "Py_DecRef": ("", "p"),
+}
+"""What is called of CPython's: what it answers and what it is given, see `Module.function`."""
+_NAMES: Final = ("read", "add", "write", "same")
 
 
 class Slots(NamedTuple):
-    """Functions of Values, how many there are, and the address of as many float64.
+    """Functions of Values, how many there are, and an array of as many float64.
 
     read   their numbers → the array
     add    the array, each times a number that comes last, is added to their gradients
     write  the array → their numbers
+    same   a list of so many lists and tuples, an array of how many items each had, and a list of
+           all these items → whether they still have them
     """
 
-    read: Callable[[Any, int, int], int]
-    add: Callable[[Any, int, int, float], int]
-    write: Callable[[Any, int, int], int]
+    read: Callable[[Any, int, Any], int]
+    add: Callable[[Any, int, Any, float], int]
+    write: Callable[[Any, int, Any], int]
+    same: Callable[[list[Any], int, Any, list[Any]], int]
     kept: Any
 
 
@@ -52,23 +63,24 @@ def slots() -> Slots | None:
     >>> import numpy
     >>> values, numbers = [Value(1.0), Value(2.5)], numpy.zeros(2)
     >>> move = slots()
-    >>> if move: _ = move.read(values, 2, numbers.ctypes.data)
+    >>> if move: _ = move.read(values, 2, numbers)
     >>> if move: numbers.tolist() == [1.0, 2.5]
     True
     """
-    if not available() or not as_in_the_headers():
+    if not available() or not as_in_the_headers(arrays=True):
         return None
     data, grad = _place("_data"), _place("_grad")
-    if data is None or grad is None or not (_counts_references() and _has_items()):
+    if data is None or grad is None:
         return None
     text = _Text(data, grad).text()
-    needs = {n: ctypes.cast(getattr(ctypes.pythonapi, n), ctypes.c_void_p).value or 0 for n in _API}
+    needs = {name: api_address(name) for name in _API}
     library = link(object_code(text, 2, tidy=True), needs, _NAMES)
     whole, thing = ctypes.c_int64, ctypes.py_object
-    plain = ctypes.PYFUNCTYPE(whole, thing, whole, whole)
-    scaled = ctypes.PYFUNCTYPE(whole, thing, whole, whole, ctypes.c_double)
+    plain = ctypes.PYFUNCTYPE(whole, thing, whole, thing)
+    scaled = ctypes.PYFUNCTYPE(whole, thing, whole, thing, ctypes.c_double)
     read, write = plain(library["read"]), plain(library["write"])
-    return Slots(read, scaled(library["add"]), write, library)
+    same = ctypes.PYFUNCTYPE(whole, thing, whole, thing, thing)(library["same"])
+    return Slots(read, scaled(library["add"]), write, same, library)
 
 
 def _place(name: str) -> int | None:
@@ -83,122 +95,98 @@ def _place(name: str) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _counts_references() -> bool:
-    """Whether an object begins with how many references there are to it."""
-    holder = [float.fromhex("0x1.7p-1") + len(_NAMES)]
-    count = ctypes.c_uint32.from_address(id(holder[0]))
-    alone = count.value
-    twice = [*holder, *holder]
-    return alone == 1 and count.value == 1 + len(twice)
-
-
-def _has_items() -> bool:
-    """Whether the items of tuples and lists are where they are read."""
-    numbers = [0.5, -0.25]
-    start = ctypes.c_int64.from_address(id(numbers) + _ITEMS).value
-    known = [id(number) for number in numbers]
-    row = tuple(numbers)
-    places = start, id(row) + _ITEMS
-    return all(list((ctypes.c_int64 * 2).from_address(at)) == known for at in places)
-
-
-class _Text(Builder):
+class _Text:
     """Writes the functions."""
 
     def __init__(self, data: int, grad: int) -> None:
-        super().__init__()
         self._data, self._grad = data, grad
-        self.api: dict[str, Any] = {}
-        p, w, d, nothing = self.pointer, self.whole, self.double, self.ir.VoidType()
-        kinds: dict[str, tuple[Any, list[Any]]] = {
-            "PyLong_AsDouble": (d, [p]),
-            "PyErr_Clear": (nothing, []),
-            "PyFloat_FromDouble": (p, [d]),
-            "Py_DecRef": (nothing, [p]),
-            "PyList_Size": (w, [p]),
-            "PyTuple_Size": (w, [p]),
-        }
-        for name, (result, given) in kinds.items():
-            kind = self.ir.FunctionType(result, given)
-            self.api[name] = self.ir.Function(self.module, kind, name)
+        self.module = Module()
+        self.api = {name: self.module.declare(name, *kinds) for name, kinds in _API.items()}
+        self.items = write_items(self.module)
 
     def text(self) -> str:
         """All of it."""
-        for name in _NAMES:
+        for name in _NAMES[:3]:
             self._write(name)
-        return str(self.module)
+        self._write_same()
+        return self.module.text()
+
+    def _write_same(self) -> None:
+        """same(things, n, lengths, known)."""
+        _, (given, n, array, known), b = self.module.function("same", "w", "pwpp", public=True)
+        things, lengths = items_of(b, given), data_of(b, array)
+        differ, start = b.room(WHOLE), b.room(POINTER)
+        b.store(WHOLE(0), differ)
+        b.store(items_of(b, known), start)
+        with b.loop(n) as i:
+            thing, size = b.get(things, i, POINTER), b.get(lengths, i)
+            with b.when(b.differ(size, read(b, thing, SIZE, WHOLE)), likely=False):
+                b.ret(WHOLE(0))
+            now, before = items_of(b, thing), b.load(start, POINTER)
+            with b.loop(size) as k:
+                unlike = b.xor(b.get(now, k), b.get(before, k))
+                b.store(b.either(b.load(differ, WHOLE), unlike), differ)
+            b.store(b.at(before, size, WHOLE), start)
+        b.ret(b.convert("zext", b.same(b.load(differ, WHOLE), WHOLE(0)), WHOLE))
 
     def _write(self, name: str) -> None:
-        kinds = [self.pointer, self.whole, self.pointer] + [self.double] * (name == "add")
-        kind = self.ir.FunctionType(self.whole, kinds)
-        function = self.ir.Function(self.module, kind, name)
-        things, n, numbers, *scale = function.args
-        b = self.ir.IRBuilder(function.append_basic_block("entry"))
-        self._found = b.alloca(self.double)  # here, for one in a loop would be made at each turn
-        for container, prefix in ((list, "PyList"), (tuple, "PyTuple")):
-            with b.if_then(self._is(b, things, container)):
-                size = b.call(self.api[f"{prefix}_Size"], [things])
-                with b.if_then(b.icmp_signed("<", size, n), likely=False):
-                    b.ret(self.number(0))
-                items = self.at(b, things, _ITEMS, self.ir.IntType(8))
-                if container is list:  # nothing below runs Python's code, which might move them
-                    items = b.load(items, typ=self.pointer)
-                with self.loop(b, n) as i:
-                    value = self.get(b, items, i, self.pointer)
-                    number = self.at(b, numbers, i, self.double)
-                    self._step(b, name, value, i, number, scale)
-                b.ret(n)
-        b.ret(self.number(0))
+        kinds = "pwpd" if name == "add" else "pwp"
+        _, given, b = self.module.function(name, "w", kinds, public=True)
+        things, n, array, *scale = given
+        numbers = data_of(b, array)
+        self._found = b.room(DOUBLE)  # here, for one in a loop would be made at each turn
+        items = b.call(self.items, [things, n])  # nothing below runs Python's code: they stay
+        with b.when(b.same(items, POINTER(None)), likely=False):
+            b.ret(WHOLE(0))
+        with b.loop(n) as i:
+            value = b.get(items, i, POINTER)
+            self._step(b, name, value, i, b.at(numbers, i, DOUBLE), scale)
+        b.ret(n)
 
-    def _step(self, b: Any, name: str, value: Any, i: Any, number: Any, scale: list[Any]) -> None:
+    def _step(self, b: Lines, name: str, value: Any, i: Any, number: Any, scale: list[Any]) -> None:
         """What is done with one Value and one number."""
         place = self._grad if name == "add" else self._data
-        slot = self.at(b, value, place, self.ir.IntType(8))
-        held = b.load(slot, typ=self.pointer)
+        slot = b.at(value, place, BYTE)
+        held = b.load(slot, POINTER)
         if name == "read":
             b.store(self._float(b, held, i), number)
             return
-        new = b.load(number, typ=self.double)
+        new = b.load(number, DOUBLE)
         before = self._float(b, held, i)
         if name == "add":
             new = b.fadd(before, b.fmul(new, scale[0]))
-        with b.if_else(self._is_alone(b, held), likely=True) as (alone, shared):
+        with b.choice(self._is_alone(b, held), likely=True) as (alone, shared):
             with alone:
-                b.store(new, self.at(b, held, _NUMBER, self.ir.IntType(8)))
+                b.store(new, b.at(held, NUMBER, BYTE))
             with shared:
                 made = b.call(self.api["PyFloat_FromDouble"], [new])
-                with b.if_then(b.icmp_unsigned("==", made, self.pointer(None)), likely=False):
+                with b.when(b.same(made, POINTER(None)), likely=False):
                     b.call(self.api["PyErr_Clear"], [])
                     b.ret(i)
                 b.store(made, slot)
                 b.call(self.api["Py_DecRef"], [held])
 
-    def _is_alone(self, b: Any, held: Any) -> Any:
+    def _is_alone(self, b: Lines, held: Any) -> Any:
         """Whether an object is a float to which there is one reference."""
-        count = self.get(b, held, 0, self.small)
-        return b.and_(self._is(b, held, float), b.icmp_unsigned("==", count, self.small(1)))
+        count = b.get(held, 0, SMALL)
+        return b.both(is_a(b, held, float), b.same(count, SMALL(1)))
 
-    def _float(self, b: Any, held: Any, i: Any) -> Any:
+    def _float(self, b: Lines, held: Any, i: Any) -> Any:
         """A float or int as a number; the function ends at anything else, and at nothing."""
-        with b.if_then(b.icmp_unsigned("==", held, self.pointer(None)), likely=False):
+        with b.when(b.same(held, POINTER(None)), likely=False):
             b.ret(i)
         result = self._found
-        is_float = self._is(b, held, float)
-        with b.if_else(is_float, likely=True) as (plain, other):
+        is_float = is_a(b, held, float)
+        with b.choice(is_float, likely=True) as (plain, other):
             with plain:
-                place = self.at(b, held, _NUMBER, self.ir.IntType(8))
-                b.store(b.load(place, typ=self.double), result)
+                place = b.at(held, NUMBER, BYTE)
+                b.store(b.load(place, DOUBLE), result)
             with other:
-                with b.if_then(b.not_(self._is(b, held, int)), likely=False):
+                with b.when(b.not_(is_a(b, held, int)), likely=False):
                     b.ret(i)
                 number = b.call(self.api["PyLong_AsDouble"], [held])
-                with b.if_then(b.fcmp_ordered("==", number, self.double(-1.0)), likely=False):
+                with b.when(b.compare("oeq", number, DOUBLE(-1.0)), likely=False):
                     b.call(self.api["PyErr_Clear"], [])  # too large, or -1 indeed
                     b.ret(i)
                 b.store(number, result)
-        return b.load(result, typ=self.double)
-
-    def _is(self, b: Any, thing: Any, kind: type) -> Any:
-        """Whether an object is of exactly this type."""
-        found = b.load(self.at(b, thing, _TYPE, self.ir.IntType(8)), typ=self.whole)
-        return b.icmp_unsigned("==", found, self.number(id(kind)))
+        return b.load(result, DOUBLE)

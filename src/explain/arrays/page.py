@@ -102,13 +102,13 @@ def _sliders(moved: Live | None) -> str:
     """The elements of the leaves, of which one at a time is moved."""
     if moved is None:
         return ""
-    tables = ""
+    tables, names = "", {leaf.name for leaf in moved.leaves}
     for leaf in moved.leaves:
         rows = "".join(
             f"<tr>{''.join(f'<td>{_element(place, moved)}</td>' for place in row)}</tr>"
             for row in leaf.rows
         )
-        name = inline_html((Formula(leaf.name, name_latex(leaf.name)),))
+        name = inline_html((Formula(leaf.name, name_latex(leaf.name, names)),))
         tables += f'<div class="scroll"><table class="choose"><caption>{name}</caption>'
         tables += f"<tbody>{rows}</tbody></table></div>"
     return (

@@ -138,7 +138,7 @@ class LatexNames(LatexWriter):
         return name_latex(program.name) if name == program.output else self._plain(name)
 
     def _plain(self, name: str) -> str:
-        written = name_latex(name)
+        written = name_latex(name, self._program.whole.arrays)
         numbered = _NUMBERED.fullmatch(written)
         if numbered and self._program.whole.arrays[name].shape:
             return rf"{{{numbered[1]}}}^{{({numbered[2]})}}"

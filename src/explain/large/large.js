@@ -66,8 +66,8 @@
     text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
   // Names in plain words with their numbers below the line, as formulas have them.
   const lowered = (text) =>
-    text.replace(/(?<![\w.'"`])(\p{L}+)_?(\d+(?:_\d+)*)(?![\w'"`(]|\.\d)/gu, (_, stem, digits) =>
-      stem + digits.replace(/_/g, ",").replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[d]));
+    text.replace(/(?<![\w.'"`])(\p{L}+)(_?)(\d+(?:_\d+)*)(?![\w'"`(]|\.\d)/gu, (name, stem, line, digits) =>
+      line && Object.hasOwn(DATA.names, stem + digits) ? name : stem + digits.replace(/_/g, ",").replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[d]));
   const math = (...parts) => `<math>${parts.join("")}</math>`;
   const sign = (text) => `<mo>${text}</mo>`;
 
@@ -75,7 +75,9 @@
   function named(name) {
     if (/^-?[\d.]/.test(name)) return `<mn>${safe(name.replace("-", "−"))}</mn>`;
     const [, stem, digits] = /^(.*?)((?:\d+(?:_\d+)*)?)$/s.exec(name);
-    const base = `<mi>${safe(stem.replace(/_+$/, "") || stem)}</mi>`;
+    const short = stem.replace(/_+$/, "");
+    if (short !== stem && Object.hasOwn(DATA.names, short + digits)) return `<mi>${safe(name)}</mi>`;
+    const base = `<mi>${safe(short || stem)}</mi>`;
     return digits ? `<msub>${base}<mn>${digits.replace(/_/g, ",")}</mn></msub>` : base;
   }
 
@@ -460,7 +462,7 @@
     const middle = box.x + box.width / 2;
     if (node >= 0) {
       const lines =
-        text(middle, box.y + 17, "name", cut(nodeTitle(node), 22)) +
+        text(middle, box.y + 17, "name", cut(lowered(nodeTitle(node)), 25)) +
         text(box.x + 8, box.y + 33, "what value", "value") +
         text(box.x + box.width - 8, box.y + 33, "number value", "—") +
         (DATA.wanted[node] ? text(box.x + 8, box.y + 50, "what derived", names[node].length + names[root].length < 12 ? `∂${names[root]}/∂${names[node]}` : "derivative") + text(box.x + box.width - 8, box.y + 50, "number derived", "—") : "");
@@ -487,7 +489,7 @@
     const { text, prose } = DATA.words[kinds[node]];
     const formula = text.replace(/\{(\d+)\}/g, (_, i) => names[operands[node][i] ?? node]);
     const whole = `${names[node]} = ${formula}`;
-    return whole.length <= 24 ? whole : `${names[node]}: ${prose}`;
+    return lowered(whole).length <= 25 ? whole : `${names[node]}: ${prose}`;
   }
 
   function edge(from, to, number) {
@@ -585,12 +587,18 @@
     svg.setAttribute("height", Math.ceil(picture.height * zoom));
   }
 
-  function center() {
-    const box = picture.boxes.get(steps[at].unit);
+  // Brings a box into the middle, or where it is too large its beginning to the edge; without one
+  // the beginning of the picture.
+  function center(unit = steps[at].unit) {
     const view = one("graph").closest(".scroll");
-    if (!box) return view.scrollTo(0, 0);
-    view.scrollLeft = zoom * (box.x + box.width / 2) - view.clientWidth / 2;
-    view.scrollTop = zoom * (box.y + box.height / 2) - view.clientHeight / 2;
+    const { down, width, height } = picture;
+    const first = down ? { x: 0, y: 0, width, height: 0 } : { x: 0, y: 0, width: 0, height };
+    const box = picture.boxes.get(unit) ?? first;
+    const from = (start, size, room) => start - Math.max(unit && box.open ? 8 : -Infinity, (room - size) / 2);
+    view.scrollTo(
+      from(zoom * box.x, zoom * box.width, view.clientWidth),
+      from(zoom * box.y, zoom * box.height, view.clientHeight),
+    );
   }
 
   function zoomBy(factor) {
@@ -778,6 +786,7 @@
     const node = unitNode(unit);
     if (node < 0) {
       toggle(Number(unit.slice(1)));
+      if (!whole) center(unit);
       one(`figure-${unit}`)?.focus({ preventScroll: true });
     } else goTo(steps[at].kind === "backward" ? "backward" : "forward", node);
   }

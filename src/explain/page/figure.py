@@ -199,7 +199,7 @@ def _node(node: Node, box: _Box, numbers: LiveNumbers, known: Mapping[str, int],
     if node.kind == "constant":
         name = f'<text x="{box.x:.1f}" y="{box.y + 4:.1f}" class="name">{escape(node.name)}</text>'
         return f'<g class="node constant" id="figure-{node.id}">{frame}{name}</g>'
-    title = escape(lowered(_title(node)))
+    title = escape(lowered(_title(node), numbers.names))
     lines = [f'<text x="{box.x:.1f}" y="{top + 17:.1f}" class="name">{title}</text>']
     if not w.symbolic:
         lines.append(
@@ -236,8 +236,9 @@ def _line(
     at: int,
     kind: str = "value",
 ) -> str:
+    said = escape(lowered(what, numbers.names))
     return (
-        f'<text x="{left + 8:.1f}" y="{y:.1f}" class="what {kind}">{escape(lowered(what))}</text>'
+        f'<text x="{left + 8:.1f}" y="{y:.1f}" class="what {kind}">{said}</text>'
         f'<text x="{left + width - 8:.1f}" y="{y:.1f}" class="number {kind}">'
         f"{_number(numbers, number, at)}</text>"
     )
@@ -267,7 +268,7 @@ def _edge(
         if arrow.label is not None:
             x, y = arrow.label
             at = known.get(id, 0)
-            number = escape(lowered(_local(passed)))
+            number = escape(lowered(_local(passed), numbers.names))
             if not w.symbolic:
                 number = _number(numbers, passed.local_number, at, bracketed=True)
             parts.append(

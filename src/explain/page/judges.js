@@ -11,7 +11,7 @@ const JUDGES = (() => {
   function agreement(leaves, values) {
     const { rows, conventions } = DATA.judges;
     const found = {};
-    const simplified = SIMPLIFIED(...leaves);
+    const simplified = SIMPLIFIED(...leaves).gradient;
     const [sympy, steady] = [SYMPY, STEADY].map((formulas) =>
       formulas ? formulas(...leaves) : rows.map(() => null),
     );
@@ -99,16 +99,23 @@ const JUDGES = (() => {
     return { slope, slack, kink: Math.abs(right - left) > bend };
   }
 
+  // Moves the leaves that an update moves, and answers where that leads to.
+  function downhill(leaves, rate, gradient) {
+    const point = [...leaves];
+    const places = DATA.judges.rows.map((row) => row[1]);
+    for (const leaf of DATA.update.leaves) point[leaf] -= rate * gradient[places.indexOf(leaf)];
+    return point;
+  }
+
   // One step downhill for each rate: the program again, at the leaves it leads to.
-  function update(leaves, values) {
-    const found = {};
-    const slopes = DATA.update.leaves.map(([leaf, place]) => [leaf, values[place]]);
-    const squared = slopes.reduce((sum, [, slope]) => sum + slope * slope, 0);
+  function update(leaves) {
+    const { value, gradient } = SIMPLIFIED(...leaves);
+    const moved = DATA.judges.rows.map((row, i) => (DATA.update.leaves.includes(row[1]) ? gradient[i] : 0));
+    const squared = moved.reduce((sum, slope) => sum + slope * slope, 0);
+    const found = { before: value, norm: squared };
     DATA.update.rates.forEach((rate, i) => {
-      const point = [...leaves];
-      for (const [leaf, slope] of slopes) point[leaf] -= rate * slope;
-      const after = PROGRAM(...point)[DATA.output];
-      const [predicted, actual] = [rate * squared, values[DATA.output] - after];
+      const after = SIMPLIFIED(...downhill(leaves, rate, gradient)).value;
+      const [predicted, actual] = [rate * squared, value - after];
       Object.assign(found, {
         [`predicted-${i}`]: predicted,
         [`actual-${i}`]: actual,
@@ -128,5 +135,5 @@ const JUDGES = (() => {
     return `${(100 * ratio).toFixed(0)}% of the prediction`;
   }
 
-  return { agreement, update };
+  return { agreement, downhill, update };
 })();

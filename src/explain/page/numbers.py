@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from html import escape
 from operator import add, mul
@@ -14,8 +14,8 @@ from ...graph.rewrite import Walk, rewritten
 from ..data import Formula, Number, Task
 from ..lesson import Lesson
 from ..notation import PART
-from ..render.blocks import Inline
-from ..render.html import inline_html, minus
+from ..render.blocks import Block, Inline
+from ..render.html import blocks_html, inline_html, minus
 from ..words import shown
 
 FUNCTION: Final = "compute"
@@ -37,6 +37,7 @@ class LiveNumbers:
         task = w.steps[0]
         assert isinstance(task, Task)
         self._leaves = [w.node(id).name for id in task.leaves]
+        self.names = frozenset(node.name for node in w.nodes)
         self._symbolic = w.symbolic
         given = {self._graph.leaves[name]: value for name, value in w.values.items()}
         live = range(len(self._graph))
@@ -70,7 +71,11 @@ class LiveNumbers:
 
     def inline(self, parts: Inline) -> str:
         """The same for what the document says."""
-        return inline_html(parts, self.slot)
+        return inline_html(parts, self.slot, self.names)
+
+    def blocks(self, blocks: Iterable[Block]) -> str:
+        """The same for whole paragraphs, lists and tables."""
+        return blocks_html(blocks, self.slot, self.names)
 
     def slot(self, number: str, bracketed: bool) -> str:
         """A number within a formula."""

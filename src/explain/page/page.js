@@ -1,8 +1,8 @@
 "use strict";
 // Shows one step at a time and keeps every number up to date. DATA describes the walk-through;
 // what the compiler emitted: PROGRAM, leaves in, all numbers out; FORWARD, the expression alone;
-// SIMPLIFIED, its derivatives as the generated code has them. SYMPY is sympy's derivatives, STEADY
-// their stable form; either may be null.
+// SIMPLIFIED, its value and derivatives as the generated code has them. SYMPY is sympy's
+// derivatives, STEADY their stable form; either may be null.
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const one = (id) => document.getElementById(id);
@@ -11,6 +11,7 @@
   const leaves = [...given];
   // A page shows formulas or numbers; one of formulas turns to numbers when some are tried.
   let view = DATA.start;
+  const BESIDE = all("header, .more");
   let steps = all(".step");
   let values = PROGRAM(...leaves);
   let at = 0;
@@ -39,7 +40,6 @@
       stale: all(".stale"),
       judged: all("[data-live]"),
       firsts: all(".first"),
-      wide: all(".more .scroll, h1"),
       inSteps: steps.map((step) => all("[data-n]", step).map((spot) => place(spot, "data-n"))),
     };
   }
@@ -91,7 +91,7 @@
   function judge(moved) {
     const found = moved && {
       ...JUDGES.agreement(leaves, values),
-      ...JUDGES.update(leaves, values),
+      ...JUDGES.update(leaves),
     };
     for (const spot of known.judged) {
       spot.dataset.given ??= spot.textContent;
@@ -107,7 +107,7 @@
 
   function written(said, key) {
     if (typeof said === "string") return said;
-    return shown(said, /^(predicted|actual|new)-/.test(key) ? 6 : DATA.judges.digits);
+    return shown(said, /^(before|norm|(predicted|actual|new)-\d+)$/.test(key) ? 6 : DATA.judges.digits);
   }
 
   // The first step with a number that is not finite says so.
@@ -160,6 +160,7 @@
       return element("option", name, { value: String(i) });
     });
     one("jump").replaceChildren(...names);
+    setTimeout(() => reachable(...BESIDE), 20);
   }
 
   // -- steps ------------------------------------------------------------------------------------
@@ -177,6 +178,9 @@
     at = Math.max(0, Math.min(steps.length - 1, index));
     const step = steps[at];
     const [part, line, said] = DATA.views[view].steps[at];
+    // In a notebook's frame there is no address to change. A browser lays the page out for a new
+    // one: first, while nothing has changed.
+    if (move && location.protocol !== "about:") history.replaceState(null, "", `#${step.id}`);
     steps.forEach((other, i) => other.classList.toggle("current", i === at));
     const node = step.dataset.node;
     mark("current", [...(node ? [node] : []), ...words(step.dataset.edges)]);
@@ -187,7 +191,7 @@
     if (part === 4 && first) path(first);
     lit?.classList.remove("lit");
     lit = line ? one(`line-${line}`) : null;
-    if (lit) light(lit);
+    lit?.classList.add("lit");
     const note = one("line-note");
     if (note) {
       note.hidden = part < 1 || part > 3;
@@ -200,15 +204,12 @@
     one("jump").value = String(at);
     ask(step);
     renew();
-    if (part) center(one(`figure-${node}`));
-    else one("figure").querySelector(".scroll").scrollTo(0, 0);
-    // What is wide is known once the step is laid out: asking before would lay it out twice.
-    clearTimeout(measuring);
-    measuring = setTimeout(reachable, 20);
     one("status").textContent =
       `Step ${at + 1} of ${steps.length}, ${DATA.parts[part]}: ${spoken(step)}`;
-    // In a notebook's frame there is no address to change.
-    if (move && location.protocol !== "about:") history.replaceState(null, "", `#${step.id}`);
+    // Nothing is written from here on but what scrolls: the page is laid out once.
+    bring(part ? one(`figure-${node}`) : null);
+    clearTimeout(measuring);
+    measuring = setTimeout(() => reachable(steps[at]), 20);
   }
 
   // The step in a line of plain text, with the number it is about.
@@ -218,37 +219,38 @@
     return step.dataset.title + (told ? ` = ${number.textContent}` : "");
   }
 
-  // Brings a box of a picture that is too wide to be seen whole into the middle.
-  function center(box) {
-    if (!box) return;
-    const view = box.closest(".scroll");
-    const [here, there] = [box.getBoundingClientRect(), view.getBoundingClientRect()];
-    view.scrollLeft += here.left + here.width / 2 - there.left - there.width / 2;
-    view.scrollTop += here.top + here.height / 2 - there.top - there.height / 2;
+  // Brings the box of the step into the middle of a picture that is too wide to be seen whole, and
+  // its line into the middle of the code.
+  function bring(box) {
+    const view = one("figure").querySelector(".scroll");
+    const pre = lit?.closest("pre");
+    const above = lit ? lit.offsetTop - pre.offsetTop - pre.clientHeight / 2 : 0;
+    let [left, top] = [0, 0];
+    if (box) {
+      const [here, there] = [box.getBoundingClientRect(), view.getBoundingClientRect()];
+      left = view.scrollLeft + here.left + here.width / 2 - there.left - there.width / 2;
+      top = view.scrollTop + here.top + here.height / 2 - there.top - there.height / 2;
+    }
+    if (pre) pre.scrollTop = above;
+    view.scrollTo(left, top);
   }
 
-  // What can be scrolled can be reached by keys.
-  function reachable() {
-    const inside = all(":is(.scroll, dd, td, .formula, .entry, h2)", steps[at]);
-    for (const part of [...inside, ...known.wide]) {
-      const wide = part.scrollWidth > part.clientWidth + 1;
-      if (wide && part.tabIndex < 0) {
+  // What can be scrolled can be reached by keys. Asking what is not on the screen would lay it out.
+  function reachable(...roots) {
+    const inside = roots.flatMap((root) => all(":is(.scroll, dd, td, .formula, .entry, h1, h2)", root));
+    const parts = inside.filter((part) => part.checkVisibility({ contentVisibilityAuto: true }));
+    const wide = parts.map((part) => part.scrollWidth > part.clientWidth + 1);
+    parts.forEach((part, i) => {
+      if (wide[i] && part.tabIndex < 0) {
         part.tabIndex = 0;
         part.dataset.reach = "";
         if (part.matches(".scroll")) part.setAttribute("role", "group");
         if (part.matches(".scroll")) part.setAttribute("aria-label", "Table, scrollable");
-      } else if (!wide && "reach" in part.dataset) {
+      } else if (!wide[i] && "reach" in part.dataset) {
         part.removeAttribute("tabindex");
         delete part.dataset.reach;
       }
-    }
-  }
-
-  function light(line) {
-    line.classList.add("lit");
-    const pre = line.closest("pre");
-    const above = line.offsetTop - pre.offsetTop;
-    pre.scrollTop = above - pre.clientHeight / 2;
+    });
   }
 
   function path(item) {
@@ -364,7 +366,10 @@
       show(at);
     });
     addEventListener("hashchange", () => go(location.hash));
-    addEventListener("resize", reachable);
+    addEventListener("resize", () => reachable(...BESIDE, steps[at]));
+    for (const kind of ["toggle", "contentvisibilityautostatechange"]) {
+      document.addEventListener(kind, (event) => reachable(event.target), true);
+    }
     document.addEventListener("keydown", (event) => {
       const busy = event.target.closest("input, select, textarea, .scroll, pre");
       if (busy || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -458,12 +463,10 @@
 
   function train(count) {
     const rate = Number(one("rate").value);
-    const places = DATA.judges.rows.map((row) => row[1]);
-    if (!course.length) course.push(FORWARD(...leaves, ...leaves));
+    if (!course.length) course.push(SIMPLIFIED(...leaves).value);
     for (let i = 0; i < count; i++) {
-      const slopes = SIMPLIFIED(...leaves);
-      for (const [leaf] of DATA.update.leaves) leaves[leaf] -= rate * slopes[places.indexOf(leaf)];
-      course.push(FORWARD(...leaves, ...leaves));
+      JUDGES.downhill(leaves, rate, SIMPLIFIED(...leaves).gradient).forEach((x, leaf) => (leaves[leaf] = x));
+      course.push(SIMPLIFIED(...leaves).value);
     }
     follow();
     drawCourse(course);

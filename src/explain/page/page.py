@@ -74,7 +74,7 @@ def html(w: Lesson) -> str:
 <section class="more">
 <details open><summary><h2>The picture as a table</h2></summary><div id="table">{drawn["table"]}\
 </div></details>
-{_mistakes(w)}
+{_mistakes(w, numbers)}
 {PRACTICE}
 </section>
 </main>
@@ -214,14 +214,14 @@ def _sliders(w: Lesson, *, tried: bool) -> str:
     """
     task = w.steps[0]
     assert isinstance(task, Task)
-    rows = []
+    rows, names = [], {w.node(id).name for id in task.leaves}
     for i, id in enumerate(task.leaves):
         label, value = escape(w.node(id).name), w.values[w.node(id).name]
         middle = value if abs(value) < 1e300 else 0.0
         reach = max(2.0, 2 * abs(middle))
         start = number_text(middle)
         rows.append(
-            f'<div class="leaf"><label for="slider-{i}">{lowered(label)}</label>'
+            f'<div class="leaf"><label for="slider-{i}">{lowered(label, names)}</label>'
             f'<input type="range" id="slider-{i}" data-leaf="{i}" min="{middle - reach!r}" '
             f'max="{middle + reach!r}" step="any" value="{start}">'
             f'<input type="number" data-leaf="{i}" step="any" value="{start}" '
@@ -277,13 +277,13 @@ def code_html(w: Lesson, *, folded: bool = False) -> str:
     return f'<section class="code" aria-label="The generated Python">{inside}{note}</section>'
 
 
-def _mistakes(w: Lesson) -> str:
+def _mistakes(w: Lesson, numbers: LiveNumbers) -> str:
     parts = []
     for kind in MISTAKES:
         heading, *rest = mistake(w, kind).blocks()
         assert isinstance(heading, Heading)
-        body = blocks_html(rest)
-        title = f"<summary>{inline_html(heading.parts)}</summary>"
+        body = blocks_html(rest, others=numbers.names)
+        title = f"<summary>{inline_html(heading.parts, others=numbers.names)}</summary>"
         parts.append(f'<details class="mistake">{title}{body}</details>')
     note = "" if w.symbolic else _STALE
     return f"<h2>Common mistakes, wrong beside right</h2>{note}{''.join(parts)}"

@@ -27,7 +27,6 @@ from ..render import equations
 from ..render.blocks import Block, Line, Listing, Spot, equation, number, plus
 from ..render.document import BACKWARD, directions_blocks, part_blocks, stable_blocks
 from ..render.equations import backward_of, name, node_of
-from ..render.html import blocks_html, inline_html
 from ..words import ordinal
 from .numbers import LiveNumbers
 
@@ -48,30 +47,32 @@ def step_html(w: Lesson, numbers: LiveNumbers, index: int) -> str:
             node = node_of(w, step.node)
             heading = numbers.html(equation(name(node), step.formula))
             body = _formula(numbers, equations.forward(w, step))
-            body += _said(step.sentence) if step.sentence else ""
+            body += _said(numbers, step.sentence) if step.sentence else ""
         case Seed():
             heading = numbers.html(equation(step.formula, "1"))
-            body = _said(step.sentence) + _said(BACKWARD)
+            body = _said(numbers, step.sentence) + _said(numbers, BACKWARD)
         case Backward():
             heading, body = _backward(w, numbers, step)
         case Stable():
             said = stable_blocks(w, step, headed=False)
-            body = blocks_html(map(_unindented, said), numbers.slot)
+            body = numbers.blocks(map(_unindented, said))
         case Paths():
             heading, body = _paths(w, numbers, step)
         case Directions():
             said = directions_blocks(w, step, headed=False)
-            body = blocks_html(map(_unindented, said), numbers.slot)
+            body = numbers.blocks(map(_unindented, said))
         case Agreement():
             body = _agreement(w, numbers, step)
         case Update():
-            body = _said(step.sentence) + _formula(numbers, *equations.before_update(w, step).parts)
-            body += blocks_html([equations.rates(w, step)], numbers.slot) + training(
+            body = _said(numbers, step.sentence) + _formula(
+                numbers, *equations.before_update(w, step).parts
+            )
+            body += numbers.blocks([equations.rates(w, step)]) + training(
                 [f"{rate.rate:g}" for rate in step.rates]
             )
         case _:  # no number in it moves, and the code stands beside it
             said = part_blocks(w, step.part)
-            body = blocks_html(block for block in said if not isinstance(block, Listing))
+            body = numbers.blocks(block for block in said if not isinstance(block, Listing))
     spoken = step.adjoint_name.text if isinstance(step, Backward) else step.title
     about = f' data-node="{step.node}"' if step.node else ""
     mark = ""
@@ -109,8 +110,8 @@ def _formula(numbers: LiveNumbers, *parts: str | Formula | Spot) -> str:
     return f'<p class="formula">{numbers.inline(parts)}</p>'
 
 
-def _said(sentence: str) -> str:
-    return f"<p>{inline_html((sentence,))}</p>"
+def _said(numbers: LiveNumbers, sentence: str) -> str:
+    return f"<p>{numbers.html(sentence)}</p>"
 
 
 def _edges(step: Step) -> str:
@@ -140,7 +141,7 @@ def _backward(w: Lesson, numbers: LiveNumbers, step: Backward) -> tuple[str, str
 
 def _arrived(w: Lesson, numbers: LiveNumbers, step: Backward, node: Node) -> str:
     """Why it is this node's turn, and what has arrived at it, linked to where it came from."""
-    why = inline_html((f"Ready: {step.ready}.",))
+    why = numbers.html(f"Ready: {step.ready}.")
     ready = f'<p class="ready">{why}</p>' if step.ready else ""
     if not step.arrivals:
         return ready + '<p>What arrives here is the <a href="#step-seed">seed</a>, 1.</p>'
@@ -211,9 +212,9 @@ def _paths(w: Lesson, numbers: LiveNumbers, step: Paths) -> tuple[str, str]:
         route, product = equations.path(w, path)
         rows.append(
             f'<li data-edges="{" ".join(path.edges)}" data-nodes="{" ".join(path.nodes)}">'
-            f'<span class="route">{numbers.html(route)}</span> '
+            f'<div class="way"><span class="route">{numbers.html(route)}</span> '
             '<button type="button" class="script show-path" hidden>show</button>'
-            f"{_formula(numbers, product)}</li>"
+            f"{_formula(numbers, product)}</div></li>"
         )
     total = ""
     if not w.symbolic and step.count > 1:
@@ -222,7 +223,7 @@ def _paths(w: Lesson, numbers: LiveNumbers, step: Paths) -> tuple[str, str]:
         )
         total = f"<p>{numbers.html('Their sum is what the backward pass found: ', found)}</p>"
     heading = numbers.html("Paths from ", name(w.nodes[-1]), " to ", name(leaf))
-    return heading, f"{_said(step.sentence)}<ol>{''.join(rows)}</ol>{total}"
+    return heading, f"{_said(numbers, step.sentence)}<ol>{''.join(rows)}</ol>{total}"
 
 
 def _agreement(w: Lesson, numbers: LiveNumbers, step: Agreement) -> str:
@@ -233,6 +234,7 @@ def _agreement(w: Lesson, numbers: LiveNumbers, step: Agreement) -> str:
         Line((Spot(notes, "notes"),), style="wrong"),
         *equations.sympys_formulas(w, step),
     ]
-    table = blocks_html([equations.judgements(w, step)], numbers.slot)
+    table = numbers.blocks([equations.judgements(w, step)])
     columns = "" if w.symbolic else f'<p class="script note" hidden>{_COLUMNS}</p>'
-    return f'{_said(step.sentence)}<div class="judges">{table}</div>{blocks_html(said)}{columns}'
+    judged = f'<div class="judges">{table}</div>{numbers.blocks(said)}'
+    return f"{_said(numbers, step.sentence)}{judged}{columns}"

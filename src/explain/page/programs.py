@@ -60,11 +60,13 @@ def forward_source(d: Derivation) -> str:
 
 
 def simplified_source(d: Derivation) -> str:
-    """The derivatives by the program that the generated Python is printed from, as a list."""
+    """The value and the derivatives by the program that the generated Python is printed from."""
     graph = d.plain
     leaves = {d.names[leaf]: graph[graph.leaves[d.names[leaf]]] for leaf in d.leaves}
-    gradient = grad(graph[graph.outputs[0]], [leaves[d.names[leaf]] for leaf in d.wrt])
-    return compile(leaves, gradient, target="javascript", name="simplified").source
+    output = graph[graph.outputs[0]]
+    gradient = grad(output, [leaves[d.names[leaf]] for leaf in d.wrt])
+    asked = {"value": output, "gradient": gradient}
+    return compile(leaves, asked, target="javascript", name="simplified").source
 
 
 def sympy_source(d: Derivation) -> str:

@@ -40,9 +40,8 @@ def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
                 "questions": [_question(question, numbers) for question in questions(at_numbers)],
             },
         },
-        "output": numbers.place(w.nodes[-1].number),
         "judges": _judges(at_numbers, task, numbers),
-        "update": _update(at_numbers, task, numbers),
+        "update": _update(at_numbers, task),
     }
     text = json.dumps(plain(data), ensure_ascii=True, allow_nan=False).replace("<", r"\u003c")
     d = at_numbers.derivation
@@ -127,14 +126,11 @@ def _judges(w: Lesson, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
     }
 
 
-def _update(w: Lesson, task: Task, numbers: LiveNumbers) -> dict[str, Any]:
-    """Which leaves a step downhill moves, where their derivatives are, and how far it goes."""
+def _update(w: Lesson, task: Task) -> dict[str, Any]:
+    """Which leaves a step downhill moves, and how far it goes."""
     update = next(step for step in w.steps if isinstance(step, Update))
     return {
-        "leaves": [
-            [task.leaves.index(m.leaf), numbers.place(w.node(m.leaf).adjoint_number or 0)]
-            for m in update.leaves
-        ],
+        "leaves": [task.leaves.index(m.leaf) for m in update.leaves],
         "rates": w.rates,
     }
 

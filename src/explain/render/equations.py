@@ -200,11 +200,11 @@ def sweeps(w: Lesson, step: Directions) -> Table:
 def before_update(w: Lesson, step: Update) -> Line:
     """The output, and the square of the length of the gradient."""
     output = node_of(w, step.node)
-    slopes = [w.node(moved.leaf).adjoint_number for moved in step.leaves]
-    squares = "+".join(f"{slope}*{slope}" for slope in slopes)
-    before = equation(name(output), number(step.before, output.number))
+    equals = Formula(" = ", "=")
     norm = Formula("‖g‖²", r"\lVert g \rVert^{2}")
-    return Line((before, ",  ", equation(norm, number(step.squared_norm, squares))), 1)
+    found = {"before": step.before, "norm": step.squared_norm}
+    before, squared = (Spot(number(x), what) for what, x in found.items())
+    return Line((name(output), equals, before, ",  ", norm, equals, squared), 1)
 
 
 def rates(w: Lesson, step: Update) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from html import escape
 from itertools import groupby
 from typing import Final
@@ -16,7 +16,7 @@ Slot = Callable[[str, bool], str] | None
 """What stands for a live number, see `from_latex`; None where nothing is live."""
 
 
-def blocks_html(blocks: Iterable[Block], slot: Slot = None) -> str:
+def blocks_html(blocks: Iterable[Block], slot: Slot = None, others: Container[str] = ()) -> str:
     """Blocks one after another, entries of a list as such.
 
     >>> blocks_html([Line(("a < b",)), Line(("c",), 1)])
@@ -24,24 +24,24 @@ def blocks_html(blocks: Iterable[Block], slot: Slot = None) -> str:
     """
     parts = []
     for is_entry, group in groupby(blocks, lambda b: isinstance(b, Line) and b.level > 0):
-        inner = "".join(_block(block, slot) for block in group)
+        inner = "".join(_block(block, slot, others) for block in group)
         parts.append(f"<ul>{inner}</ul>" if is_entry else inner)
     return "".join(parts)
 
 
-def _block(block: Block, slot: Slot) -> str:
+def _block(block: Block, slot: Slot, others: Container[str]) -> str:
     match block:
         case Heading(parts, level):
-            return f"<h{level}>{inline_html(parts, slot)}</h{level}>"
+            return f"<h{level}>{inline_html(parts, slot, others)}</h{level}>"
         case Line(parts, level, style):
-            inner = inline_html(parts, slot)
+            inner = inline_html(parts, slot, others)
             classes = " ".join(filter(None, (style, f"level{level}" if level else "")))
             named = f' class="{classes}"' if classes else ""
             entry = f'<li{named}><div class="entry">{inner}</div></li>'
             return entry if level else f"<p{named}>{inner}</p>"
         case Table(header, rows, styles):
             return table_html(
-                header, [[inline_html(cell, slot) for cell in row] for row in rows], styles
+                header, [[inline_html(cell, slot, others) for cell in row] for row in rows], styles
             )
         case Listing(code):
             return f"<pre>{escape(code)}</pre>"
@@ -80,16 +80,16 @@ def _named(cell: str) -> str:
     return _MATHS.sub("", italic)
 
 
-def inline_html(parts: Inline, slot: Slot = None) -> str:
+def inline_html(parts: Inline, slot: Slot = None, others: Container[str] = ()) -> str:
     """Prose with formulas in it.
 
     >>> inline_html(("a < b,  ", Spot(Formula("-2", "-2"), "key")))
     'a &lt; b,&ensp;<span data-live="key">−2</span>'
     """
-    return "".join(_part(part, slot) for part in parts)
+    return "".join(_part(part, slot, others) for part in parts)
 
 
-def _part(part: str | Formula | Spot, slot: Slot) -> str:
+def _part(part: str | Formula | Spot, slot: Slot, others: Container[str]) -> str:
     match part:
         case Spot(shown, key):
             text = minus(shown.text) if isinstance(shown, Formula) else shown
@@ -98,19 +98,30 @@ def _part(part: str | Formula | Spot, slot: Slot) -> str:
             live = part.live if slot is not None else ""
             return "<wbr>".join(from_latex(piece, slot) for piece in pieces(live or part.latex))
         case _:
-            return escape(lowered(part)).replace("  ", "&ensp;")
+            return escape(lowered(part, others)).replace("  ", "&ensp;")
 
 
-def lowered(text: str) -> str:
+def lowered(text: str, others: Container[str] = ()) -> str:
     """Names in prose with their numbers below the line, as formulas have them.
+
+    A name with an underscore stays as it is where the name without it is among the others.
 
     >>> lowered("x1 and w0_12, but not log2(x), 'x1' or 1e5")
     "x₁ and w₀,₁₂, but not log2(x), 'x1' or 1e5"
+    >>> lowered("x1 beside x_1", ["x1", "x_1"])
+    'x₁ beside x_1'
     """
-    return _NUMBERED.sub(lambda m: m[1] + m[2].replace("_", ",").translate(_BELOW_LINE), text)
+
+    def below(name: re.Match[str]) -> str:
+        stem, line, digits = name.groups()
+        if line and stem + digits in others:
+            return name[0]
+        return stem + digits.replace("_", ",").translate(_BELOW_LINE)
+
+    return _NUMBERED.sub(below, text)
 
 
-_NUMBERED: Final = re.compile(r"(?<![\w.'\"`])([^\W\d_]+)_?(\d+(?:_\d+)*)(?![\w'\"`(]|\.\d)")
+_NUMBERED: Final = re.compile(r"(?<![\w.'\"`])([^\W\d_]+)(_?)(\d+(?:_\d+)*)(?![\w'\"`(]|\.\d)")
 _BELOW_LINE: Final = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 

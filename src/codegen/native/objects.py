@@ -1,0 +1,150 @@
+"""How Python's objects and NumPy's arrays lie in memory, for machine code that reads them.
+
+It is what CPython's and NumPy's headers lay open, as far as it is read here. Whether memory does
+look like that is tried out before any code relies on it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import lru_cache
+from importlib import import_module
+from typing import Any, Final
+
+from .builder import BYTE, POINTER, WHOLE, Callee, Kind, Lines, Module, Operand
+
+TYPE, NUMBER, SIZE, ITEMS = 8, 16, 16, 24
+"""Where an object's type is; a float's number; how many items a list or tuple has, and where a
+tuple's are, or the address of a list's."""
+DATA, AXES, LENGTHS, DESCR, FLAGS = 16, 24, 32, 56, 64
+"""Where an array's fields are."""
+PLAIN: Final = 0x1 | 0x100
+"""The flags of an array that is contiguous and aligned."""
+NEW_ARRAY, NEW_SCALAR = 93, 60
+"""The places of PyArray_New and PyArray_Scalar in NumPy's table of functions."""
+
+
+def as_in_the_headers(arrays: bool = False) -> bool:
+    """Whether floats, lists and tuples look as they are read here; and arrays, if asked."""
+    if sys.implementation.name != "cpython" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        return False
+    if object.__basicsize__ != NUMBER:
+        return False
+    plain = _counts_references() and _has_numbers() and _has_items()
+    return plain and (not arrays or _has_arrays())
+
+
+def _field(thing: Any, offset: int) -> int:
+    """Eight bytes of an object's memory."""
+    return ctypes.c_int64.from_address(id(thing) + offset).value
+
+
+def _counts_references() -> bool:
+    """Whether an object begins with how many references there are to it."""
+    holder = [float.fromhex("0x1.7p-1") + NUMBER]
+    count = ctypes.c_uint32.from_address(id(holder[0]))
+    alone = count.value
+    twice = [*holder, *holder]
+    return alone == 1 and count.value == 1 + len(twice)
+
+
+def _has_numbers() -> bool:
+    """Whether the type and the number of floats are where they are read."""
+    number = 0.7310585786300049
+    if _field(number, TYPE) != id(float):
+        return False
+    return ctypes.c_double.from_address(id(number) + NUMBER).value == number
+
+
+def _has_items() -> bool:
+    """Whether the items of tuples and lists are."""
+    numbers = [0.5, -0.25]
+    row = tuple(numbers)
+    known = [id(number) for number in numbers]
+    starts = _field(numbers, ITEMS), id(row) + ITEMS
+    return all(
+        _field(kept, TYPE) == id(type(kept))
+        and _field(kept, SIZE) == len(kept)
+        and list((ctypes.c_int64 * 2).from_address(start)) == known
+        for kept, start in zip((numbers, row), starts, strict=True)
+    )
+
+
+def _has_arrays() -> bool:
+    """Whether the fields of arrays are."""
+    import numpy
+
+    for array in (numpy.zeros((5, 3)), numpy.zeros((5, 3)).T, numpy.zeros(7)):
+        lengths = (ctypes.c_int64 * array.ndim).from_address(_field(array, LENGTHS))
+        if (
+            _field(array, TYPE) != id(numpy.ndarray)
+            or _field(array, DATA) != array.ctypes.data
+            or _field(array, AXES) & 0xFFFFFFFF != array.ndim
+            or tuple(lengths) != array.shape
+            or _field(array, DESCR) != id(numpy.dtype(numpy.float64))
+            or (_field(array, FLAGS) & PLAIN == PLAIN) != array.flags.c_contiguous
+        ):
+            return False
+    return True
+
+
+@lru_cache(maxsize=64)
+def api_address(name: str) -> int:
+    """Where one of CPython's functions is."""
+    return ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0
+
+
+def numpy_address(place: int) -> int:
+    """Where one of NumPy's functions is, by its place in their table."""
+    import numpy
+
+    inside = "numpy._core" if int(numpy.__version__.split(".")[0]) >= 2 else "numpy.core"
+    core = import_module(f"{inside}._multiarray_umath")
+    kind = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)
+    pointer = kind(("PyCapsule_GetPointer", ctypes.pythonapi))
+    table = pointer(core._ARRAY_API, None)
+    return ctypes.c_int64.from_address(table + 8 * place).value
+
+
+def read(b: Lines, thing: Operand, offset: int, kind: Kind) -> Operand:
+    """A field of an object."""
+    return b.load(b.at(thing, offset, BYTE), kind)
+
+
+def fixed(b: Lines, thing: Any) -> Operand:
+    """The address of an object that is always there."""
+    return b.convert("inttoptr", WHOLE(id(thing)), POINTER)
+
+
+def is_a(b: Lines, thing: Operand, kind: type) -> Operand:
+    """Whether an object is of exactly this type."""
+    return b.same(read(b, thing, TYPE, WHOLE), WHOLE(id(kind)))
+
+
+def data_of(b: Lines, array: Operand) -> Operand:
+    """The address of the first number of an array of NumPy's."""
+    return read(b, array, DATA, POINTER)
+
+
+def items_of(b: Lines, thing: Operand) -> Operand:
+    """The address of the items of what is a list or tuple."""
+    inside = b.at(thing, ITEMS, BYTE)
+    elsewhere = b.convert("inttoptr", b.load(inside, WHOLE), POINTER)
+    return b.select(is_a(b, thing, list), elsewhere, inside)
+
+
+def write_items(module: Module) -> Callee:
+    """items(thing, n): where the addresses of the items of a list or tuple of n are; else null."""
+    function, (thing, n), b = module.function("items", "p", "pw")
+    a_list = is_a(b, thing, list)
+    row = b.either(a_list, is_a(b, thing, tuple))
+    with b.when(b.not_(row), likely=False):
+        b.ret(POINTER(None))
+    with b.when(b.differ(read(b, thing, SIZE, WHOLE), n), likely=False):
+        b.ret(POINTER(None))
+    inside = b.at(thing, ITEMS, BYTE)
+    with b.when(b.both(a_list, b.differ(n, WHOLE(0)))):
+        b.ret(b.load(inside, POINTER))
+    b.ret(inside)
+    return function

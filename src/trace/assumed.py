@@ -1,0 +1,168 @@
+"""What a trace assumes of the outside, looked at again at each call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import is_
+from types import MethodType
+from typing import Any, Final
+
+from ..codegen.native.slots import slots
+from .structure import MAX_DEPTH
+
+SIMPLE: Final = (int, float, bool, str, bytes, type(None))
+CONTAINERS: Final = (list, tuple, dict)
+
+MANY: Final = 64
+"""From how many things in containers on machine code compares them."""
+
+MAX_LISTED: Final = 8
+"""How often what containers hold is listed, where numbers are exchanged for others like them."""
+
+Assumption = tuple[Callable[[], Any], Any, str]
+"""A function that reads something again, what it was, and its name."""
+
+
+class Assumed:
+    """Assumptions, and what is asked of all of them at each call.
+
+    >>> rows = [[1.0, 2.0], [3.0]]
+    >>> assumed = Assumed([(lambda: rows, [[1.0, 2.0], [3.0]], "rows")])
+    >>> rows[1][0] = 3.0; assumed.broken()
+    >>> rows[1][0] = 4.0; assumed.broken()
+    'rows'
+    """
+
+    def __init__(self, assumptions: Sequence[Assumption]) -> None:
+        self._assumptions = assumptions
+        self._listed: _Listed | None = None
+        self._left = MAX_LISTED if slots() is not None else 0
+
+    def broken(self) -> str | None:
+        """The name of the first thing that is not what it was; None if all are."""
+        known, new = self._listed, None
+        if known is not None and known.is_as_it_was():
+            things = known.things
+        else:
+            things, new = {}, self._list()  # before it is compared, so that no change slips between
+        for place, (read, seen, name) in enumerate(self._assumptions):
+            now = read()
+            if now is seen or (place in things and now is things[place]):
+                continue
+            if not _same(now, seen):
+                return name
+        if new is not None:
+            self._listed = new
+        return None
+
+    def _list(self) -> _Listed | None:
+        if not self._left:
+            return None
+        self._left -= 1
+        listed = _Listed(self._assumptions)
+        if listed.count < MANY:
+            self._left = 0
+            return None
+        return listed
+
+
+class _Listed:
+    """Containers that are assumed to hold the same things, and the very things that they hold.
+
+    things  the containers, by which assumption it is
+    count   how many things they hold in all
+    """
+
+    def __init__(self, assumptions: Sequence[Assumption]) -> None:
+        import numpy
+
+        self.things: dict[int, Any] = {}
+        self.count = 0
+        self._rows: list[Any] = []
+        self._items: list[Any] = []
+        lengths: list[int] = []
+        self._dicts: list[tuple[dict[Any, Any], list[Any], list[Any]]] = []
+        for place, (read, seen, _) in enumerate(assumptions):
+            now = read()
+            if now is not seen and self._enter(now, seen, lengths):
+                self.things[place] = now
+        self._lengths = numpy.array(lengths, numpy.int64)
+
+    def is_as_it_was(self) -> bool:
+        """Whether each of the containers holds the same things; numbers that are equal are not."""
+        move = slots()
+        if move is None or not move.same(self._rows, len(self._rows), self._lengths, self._items):
+            return False
+        return all(
+            list(thing) == keys and all(map(is_, thing.values(), items))
+            for thing, keys, items in self._dicts
+        )
+
+    def _enter(self, now: Any, seen: Any, lengths: list[int]) -> bool:
+        """Enter a container, and those within as far as `seen` has copies; False if it cannot."""
+        stack = [(now, seen)]
+        while stack:
+            thing, before = stack.pop()
+            if thing is before or type(before) not in CONTAINERS:
+                continue
+            if type(thing) is not type(before) or len(thing) != len(before):
+                return False
+            if type(thing) is dict:
+                keys, items = list(thing), list(thing.values())
+                self._dicts.append((thing, keys, items))
+                stack += [(item, before.get(key)) for key, item in zip(keys, items, strict=False)]
+            else:
+                items = list(thing)
+                self._rows.append(thing)
+                self._items += items
+                lengths.append(len(items))
+                stack += zip(items, before, strict=False)
+            self.count += len(items)
+        return True
+
+
+def _same(now: Any, seen: Any) -> bool:
+    """Whether two are the same number, text or method, or containers of the same things."""
+    kind = type(seen)
+    if kind in CONTAINERS and isinstance(now, kind):
+        return _equal(now, seen)
+    if type(now) is not kind:
+        return False
+    if kind is MethodType:
+        return now.__func__ is seen.__func__ and now.__self__ is seen.__self__
+    return kind in SIMPLE and bool(now == seen or (now != now and seen != seen))
+
+
+def _equal(now: Any, seen: Any) -> bool:
+    """Whether containers hold the same things; Values are equal when they are the same one."""
+    try:
+        return bool(now == seen)
+    except Exception:  # such as arrays among them, of whose equality there is no one truth
+        return _alike(now, seen)
+
+
+def _alike(now: Any, seen: Any) -> bool:
+    """Whether containers hold the same things, one by one; further down only identity counts."""
+    if len(now) != len(seen) or isinstance(now, dict) != isinstance(seen, dict):
+        return False
+    if isinstance(now, dict):
+        return all(key in seen and _alike_item(now[key], seen[key]) for key in now)
+    return all(map(_alike_item, now, seen))
+
+
+def _alike_item(now: Any, seen: Any) -> bool:
+    if now is seen:
+        return True
+    if isinstance(now, CONTAINERS) and isinstance(seen, CONTAINERS):
+        return _alike(now, seen)
+    return isinstance(now, SIMPLE) and type(now) is type(seen) and now == seen
+
+
+def copied(thing: Any, deep: bool = True, depth: int = 0) -> Any:
+    """A container anew, and if `deep` the containers in it, down to some depth."""
+    if depth > (MAX_DEPTH if deep else 0) or not isinstance(thing, CONTAINERS):
+        return thing
+    if isinstance(thing, dict):
+        return {key: copied(item, deep, depth + 1) for key, item in thing.items()}
+    items = [copied(item, deep, depth + 1) for item in thing]
+    return items if isinstance(thing, list) else tuple(items)
