@@ -41,6 +41,12 @@ def path_text(path: PathLike) -> str:
         ) from None
     if "\0" in text:
         raise SettingError(f"the path of a file is {shorten(text)}; no path has a character 0")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise SettingError(
+            f"the path of a file is {shorten(text)}; it has half of a character, which no path has"
+        ) from None
     return text
 
 

@@ -20,6 +20,7 @@ from ..storage import (
     PathLike,
     invalid,
     is_finite_number,
+    path_text,
     read_document,
     restore,
     write_document,
@@ -134,7 +135,7 @@ class Verification:
         """Write the certificate as JSON, with a digest of it; answer its path. `load` reads it."""
         data = self.data()
         write_document(path, FORMAT, VERSION, {**data, "sha256": _digest(data)}, _WHAT)
-        return Path(path)
+        return Path(path_text(path))
 
     @classmethod
     def load(cls, path: PathLike) -> Verification:
@@ -150,7 +151,7 @@ class Verification:
         ...     Verification.load(path)
         <Verification: 0 checks, 0 FAILED>
         """
-        size = os.stat(path).st_size
+        size = os.stat(path_text(path)).st_size
         if size > MAX_BYTES:
             raise invalid(path, _WHAT, f"it has {size:,} bytes, and none has over {MAX_BYTES:,}")
         document = read_document(path, FORMAT, VERSION, _WHAT)
