@@ -2,7 +2,7 @@
 
 Where an operation takes a sum in some places and what the sum adds in others, as at the first of
 several positions, the others get a sum of one term, and so does the adjoint that belongs to it. Not
-so where the others are more: those are what comes first, as the pairs that a maximum of four is of.
+so in comparisons: the slopes of a maximum of maxima compare what each of them is of.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _wanted(known: Shapes) -> dict[int, dict[int, Op]]:
     classes: defaultdict[Any, list[int]] = defaultdict(list)
     families = known.families
     for family in families:
-        if family.kind == APPLY:
+        if family.kind == APPLY and family.op is not None and not family.op.truth:
             bare = tuple([NONE if f == NONE else families[f].bare for f in family.inputs])
             classes[family.op, family.statics, bare].append(family.number)
     wanted: dict[int, dict[int, Op]] = {}
@@ -41,15 +41,12 @@ def _wanted(known: Shapes) -> dict[int, dict[int, Op]]:
         if len(members) < 2:
             continue
         for k in range(len(families[members[0]].inputs)):
-            read = [families[m].inputs[k] for m in members]
-            kinds = [None if f == NONE else families[f].reduces for f in read]
+            inputs = [families[m].inputs[k] for m in members]
+            kinds = [None if f == NONE else families[f].reduces for f in inputs]
             ops = {op for op in kinds if op is not None}
             if len(ops) == 1:
-                pairs = [*zip(members, kinds, strict=True)]
-                plain = [m for m, kind in pairs if kind is None and families[m].inputs[k] != NONE]
-                reduced = sum(families[m].size for m, kind in pairs if kind is not None)
-                if sum(families[m].size for m in plain) <= reduced:
-                    for member in plain:
+                for member, kind in zip(members, kinds, strict=True):
+                    if kind is None and families[member].inputs[k] != NONE:
                         wanted.setdefault(member, {})[k] = next(iter(ops))
     return wanted
 
