@@ -289,5 +289,5 @@ def test_what_is_rolled_has_the_lines_too():
 
 def test_values_of_another_number_are_refused_by_name():
     rolled = wg.roll([wg.Graph().input("b") * 2 + 1])
-    with pytest.raises(wg.ShapeError, match="b is 1 numbers, at has 4"):
+    with pytest.raises(wg.ShapeError, match="'b' is 1 numbers, at has 4"):
         wg.explain(rolled, at={"b": np.eye(2)})
