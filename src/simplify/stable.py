@@ -540,8 +540,6 @@ class _Shift:
 
     def _sum_with(self, terms: Terms, shift: Expr | None) -> Expr:
         """A sum of exponentials, each shifted."""
-        if terms.keys() == ONE.keys() and shift is None:
-            return self.graph.constant(terms[NOTHING])
         exponents = [self._exponent(z) for z in terms]
         parts = [exp(z if shift is None else z - shift) for z in exponents]
         weighed = zip(parts, terms.values(), strict=True)
