@@ -41,6 +41,7 @@ from ..ops.scalar import (
     where,
 )
 from ..ops.shapes import broadcast
+from ..storage import restore
 
 EXACTNESS: Final = ("exact", "real", "stable")
 """How far the two sides of a rule are equal, see `Rule`."""
@@ -66,6 +67,8 @@ class Rule:
     >>> Rule("add-zero", lambda x: x + 0, lambda x: x, "exact")
     add-zero: x + 0 -> x
     """
+
+    __setstate__ = restore
 
     name: str
     pattern: Callable[..., Any]

@@ -8,6 +8,7 @@ import pytest
 
 import wengert as wg
 from wengert import exp, expm1, log, log1p, sigmoid, sqrt, tanh
+from wengert.simplify.stable import stable_form
 from wengert.testing import RUNNABLE
 
 DENSITY = lambda m, x: m.exp(x) / (1 + m.exp(x)) ** 2  # noqa: E731
@@ -512,3 +513,11 @@ def test_static_numbers_of_either_zero_are_different_functions():
         x = wg.Graph().input("x")
         functions.append(wg.compile({"x": x}, 1 / wg.leaky_relu(x, slope)))
     assert [f(-1.0) for f in functions] == [-math.inf, math.inf]
+
+
+def test_a_softmax_of_one_stays_one():
+    """The first row of a causal softmax is an element of the array that the others are of."""
+    x = wg.Graph().input("x")
+    assert (
+        str(stable_form(exp(x) / exp(x))) == "exp(x - stop_gradient(x))/exp(x - stop_gradient(x))"
+    )
