@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and JSON files that say what they are."""
+"""Files written whole or not at all, JSON files that say what they are, pickles that are whole."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import math
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from .errors import SaveFileError, SettingError, UnknownNameError, kind_of, shorten
+from .errors import SaveFileError, SettingError, UnknownNameError, WengertError, kind_of, shorten
+
+T = TypeVar("T")
 
 PathLike = str | os.PathLike[str]
 
@@ -38,6 +41,12 @@ def path_text(path: PathLike) -> str:
         ) from None
     if "\0" in text:
         raise SettingError(f"the path of a file is {shorten(text)}; no path has a character 0")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise SettingError(
+            f"the path of a file is {shorten(text)}; it has half of a character, which no path has"
+        ) from None
     return text
 
 
@@ -190,3 +199,75 @@ def is_finite_number(thing: Any) -> bool:
         return type(thing) in (int, float) and math.isfinite(thing)
     except OverflowError:
         return False
+
+
+_KINDS: Final[Mapping[str, type | tuple[type, ...]]] = {
+    **{kind.__name__: kind for kind in (bool, dict, int, list, str, tuple)},
+    "float": (float, int),
+    "None": type(None),
+}
+"""The types of fields that are looked at in a pickle, by how a class writes them."""
+
+
+def from_pickle(what: str, make: Callable[..., T], *parts: Any) -> T:
+    """`make(*parts)`, which a pickle says; a `SaveFileError` where it cannot be made of them.
+
+    >>> from_pickle("a number", float, "x")
+    Traceback (most recent call last):
+        ...
+    wengert.errors.SaveFileError: a number in this pickle is damaged, or of another version: \
+could not convert string to float: 'x'
+    """
+    try:
+        return make(*parts)
+    except (WengertError, MemoryError, RecursionError):
+        raise
+    except Exception as error:
+        raise damaged(what, str(error)) from error
+
+
+def damaged(what: str, why: str) -> SaveFileError:
+    """The error for what is in a pickle and is not as it was written."""
+    return SaveFileError(f"{what} in this pickle is damaged, or of another version: {why}")
+
+
+def restore(thing: Any, state: Any) -> None:
+    """A `__setstate__` that refuses a state in which something is missing or of another type.
+
+    What has to be there are the fields of a dataclass, or what the class lists as `_kept`. The
+    records that the state holds, at any depth in tuples, lists and dicts, are looked at as well:
+    they need no method for this.
+    """
+    if not isinstance(state, dict):
+        raise damaged(kind_of(thing), f"its attributes are {shorten(state)}; expected a dict")
+    vars(thing).update(state)
+    seen = set()
+    stack = [thing]
+    while stack:
+        found = stack.pop()
+        if id(found) not in seen:
+            seen.add(id(found))
+            if isinstance(found, (tuple, list)):
+                stack += found
+            elif isinstance(found, dict):
+                stack += found.values()
+            elif not isinstance(found, type):
+                stack += _attributes_of(found)
+    if hasattr(thing, "__post_init__"):
+        from_pickle(kind_of(thing), thing.__post_init__)
+
+
+def _attributes_of(thing: Any) -> list[Any]:
+    """What a record or one of `_kept` holds; a `SaveFileError` where that is not as it says."""
+    own = getattr(thing, "__dict__", None)
+    kept: Mapping[str, Any] = dict.fromkeys(getattr(type(thing), "_kept", ()))
+    if not kept and is_dataclass(thing):
+        kept = {field.name: field.type for field in fields(thing)}
+    for name, written in kept.items():
+        if not hasattr(thing, name) if own is None else name not in own:
+            raise damaged(kind_of(thing), f"it has no {name}")
+        alternatives = written.split(" | ") if isinstance(written, str) else [""]
+        kinds = [_KINDS.get(kind.partition("[")[0]) for kind in alternatives]
+        if None not in kinds and not isinstance(getattr(thing, name), tuple(kinds)):  # type: ignore[arg-type]
+            raise damaged(kind_of(thing), f"its {name} is {shorten(getattr(thing, name))}")
+    return [getattr(thing, name) for name in kept]

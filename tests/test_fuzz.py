@@ -13,6 +13,7 @@ from hypothesis import given, settings
 
 import wengert as wg
 from wengert import testing
+from wengert.codegen.array import printer
 from wengert.codegen.build import build_once
 from wengert.codegen.program import map_nested
 from wengert.codegen.scalar.node import find_node
@@ -262,29 +263,124 @@ def test_a_wrong_gradient_of_an_array_is_found(mutate):
         list(map(check_gradient, sketches_of_arrays))
 
 
-def check_many(target):
+def check_many(target, steps=8):
     for seed in range(20):
-        check_arrays(ArraySketch(seed), target)
+        check_arrays(ArraySketch(seed, steps), target)
+
+
+def mistaken(monkeypatch, mistake):
+    """Targets that are wrong: `mistake` gets the question, the function and its arguments."""
+    asked = []
+
+    class Recorded(Question):
+        @staticmethod
+        def draw(*given):
+            asked.append(Question.draw(*given))
+            return asked[-1]
+
+    def compiled(groups, outputs, **options):
+        f = right(groups, outputs, **options)
+        return lambda *rows: mistake(asked[-1], f, rows)
+
+    right = testing.arrays.compile
+    monkeypatch.setattr(testing.arrays, "Question", Recorded)
+    monkeypatch.setattr(testing.arrays, "compile", compiled)
+
+
+CASES = {
+    "the value alone": lambda q: q.what == "value",
+    "the gradient alone": lambda q: q.what == "gradient",
+    "both": lambda q: q.what == "both",
+    "second derivatives": lambda q: q.what == "second",
+    "a list": lambda q: q.form == "list",
+    "a nested form": lambda q: q.form == "nested",
+    "one output": lambda q: q.form == "one",
+    "one sample": lambda q: not q.batched,
+    "a sum over samples": lambda q: q.batched and q.reduce == "sum",
+    "a mean over samples": lambda q: q.batched and q.reduce == "mean",
+    "rows": lambda q: q.batched and q.reduce is None,
+    "float32": lambda q: q.dtype == "float32",
+    "rules over the reals": lambda q: q.simplify == "real",
+    "what is written": lambda q: q.simplify is False,
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_target_that_is_wrong_in_one_case_only_is_found(monkeypatch, case):
+    def mistake(question, f, rows):
+        off = 1.01 if CASES[case](question) else 1.0
+        return map_nested(f(*rows), lambda one: np.asarray(one) * off + (off - 1))
+
+    mistaken(monkeypatch, mistake)
+    with pytest.raises(AssertionError, match="expected"):
+        check_many("numpy")
+
+
+def of_results(change):
+    return lambda q, f, rows: map_nested(f(*rows), lambda one: change(q, np.asarray(one)))
+
+
+def overwriting(q, f, rows):
+    found = f(*rows)
+    for row in rows:
+        if isinstance(row, np.ndarray):
+            row += 1
+    return found
+
+
+def out_of_order(q, f, rows):
+    alike = [k for k, row in enumerate(rows) if np.shape(row) == np.shape(rows[0])]
+    swapped = list(rows)
+    swapped[alike[-1]], swapped[0] = rows[0], rows[alike[-1]]
+    return f(*swapped)
 
 
 MISTAKES = {
-    "numbers": lambda found: found * 1.001 + 1e-3,
-    "shapes": lambda found: found[..., None],
-    "nan": lambda found: found * math.nan,
+    "axes": of_results(lambda q, one: one[..., None]),
+    "nan": of_results(lambda q, one: one * math.nan),
+    "samples in another order": of_results(
+        lambda q, one: one[::-1] if q.batched and q.reduce is None else one
+    ),
+    "a sum for a mean": of_results(lambda q, one: one * (3 if q.reduce == "mean" else 1)),
+    "one sample for a sum": of_results(
+        lambda q, one: one / (3 if q.batched and q.reduce == "sum" else 1)
+    ),
+    "outputs in another order": lambda q, f, rows: f(*rows)[::-1] if q.form == "list" else f(*rows),
+    "arguments in another order": out_of_order,
+    "arguments overwritten": overwriting,
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_target_that_is_wrong_about_batches_is_found(monkeypatch, mistake):
-    def compiled(*given, **options):
-        f = right(*given, **options)
-        if not options["batch"]:
-            return f
-        return lambda *rows: map_nested(f(*rows), lambda o: MISTAKES[mistake](np.asarray(o)))
+def test_a_target_that_is_wrong_in_one_way_is_found(monkeypatch, mistake):
+    mistaken(monkeypatch, MISTAKES[mistake])
+    with pytest.raises(AssertionError):
+        check_many("numpy")
 
-    right = testing.arrays.compile
-    monkeypatch.setattr(testing.arrays, "compile", compiled)
-    with pytest.raises(AssertionError, match="batched="):
+
+def test_memory_that_is_written_to_before_its_last_reader_is_found(monkeypatch):
+    right = printer._Printer._last_uses
+    monkeypatch.setattr(
+        printer._Printer,
+        "_last_uses",
+        lambda self: {name: last - 2 for name, last in right(self).items()},
+    )
+    build_once.cache_clear()
+    with pytest.raises(AssertionError, match="expected"):
+        check_many("numpy", steps=12)
+    build_once.cache_clear()
+
+
+def test_results_of_the_call_before_that_are_written_to_are_found(monkeypatch):
+    kept = {}
+
+    def in_the_same_memory(q, f, rows):
+        found = f(*rows)
+        numbers = iter(range(100))
+        return map_nested(found, lambda one: kept.setdefault((f, next(numbers)), np.asarray(one)))
+
+    mistaken(monkeypatch, in_the_same_memory)
+    with pytest.raises(AssertionError, match="results share memory"):
         check_many("numpy")
 
 

@@ -123,6 +123,12 @@ def test_whatever_writes_a_file_writes_it_whole_or_not_at_all(name, tmp_path, mo
     assert left_in(tmp_path) == [name]
 
 
+def test_a_picture_of_an_unknown_kind_is_refused_by_name(tmp_path):
+    with pytest.raises(UnknownNameError, match=r"unknown format of a picture '.json'; known: "):
+        wg.History([2.0, 1.0], "end", 0.1).plot(tmp_path / "history.json")
+    assert not left_in(tmp_path)
+
+
 def writes(tree):
     """The calls in a module that write files without `storage`, as `line: call`."""
     for node in ast.walk(tree):
@@ -339,14 +345,19 @@ def savers():
     yield "a network", wg.MLP(2, [1], seed=0).save
     yield "a walk-through", wg.explain(y, at={"x": 0.5}).save
     yield "a certificate", wg.verify(y, [x]).save
+    yield "a certificate again", wg.Verification.load
+    yield "a history", wg.History([2.0, 1.0], "end", 0.1).plot
+    yield "a picture", wg.draw_dot(y).save
 
 
 SAVERS = dict(savers())
 
 
 @pytest.mark.parametrize("what", SAVERS)
-@pytest.mark.parametrize("path", [None, 3, ["a"], "a\0b.html", b"a\0b.html"])
+@pytest.mark.parametrize("path", [None, 3, ["a"], "a\0b.html", b"a\0b.html", "a\ud800.html"])
 def test_what_is_no_path_is_refused_by_name(what, path):
+    if path is None and what in ("a history", "a picture"):
+        pytest.skip("what is shown, or has a name of its own")
     with pytest.raises(SettingError, match="the path of a file is"):
         SAVERS[what](path)
 

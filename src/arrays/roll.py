@@ -12,6 +12,7 @@ from ..graph.arithmetic import Arithmetic
 from ..graph.doors import View
 from ..graph.expr import Expr, Graph, common_graph
 from ..graph.value import Value
+from ..storage import restore
 from .rolling import Survey, rolled_nodes
 from .statements import ArrayProgram, Statement
 from .unrolling import ProgramCheck, check_program
@@ -33,6 +34,7 @@ class Rolled:
     """
 
     _repr_mimebundle_ = View()
+    __setstate__ = restore
 
     program: ArrayProgram
     report: Survey

@@ -35,7 +35,7 @@ from ..graph.written import Report
 from ..ops.scalar import CONSTANT
 from ..ops.shapes import BATCH, shape_text
 from ..simplify.pipeline import Rules, rules_named
-from ..storage import PathLike, format_of, write_bytes, write_text
+from ..storage import PathLike, format_of, from_pickle, write_bytes, write_text
 from .arguments import as_floats, flattened, float_check, in_order
 from .array.function import ArrayFunction
 from .array.statementpipeline import array_function
@@ -107,7 +107,8 @@ class Compiled:
         self.__signature__ = signature_of(built.program)
 
     def __reduce__(self) -> Any:
-        return _compiled, (self.recipe, self._check, dict(self.values))
+        parts = self.recipe, self._check, dict(self.values)
+        return from_pickle, ("a compiled function", _compiled, *parts)
 
     @property
     def recipe(self) -> Recipe:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ..errors import DuplicateNameError, SpellingError, UnknownNameError, shorten
 from ..ops.record import Notation, Op
+from ..storage import restore
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Source:
     `operations` are those, with static arguments, whose record the code asks for values. `binary`
     is what the text was compiled to, where that takes long.
     """
+
+    __setstate__ = restore
 
     text: str
     function: str
@@ -69,6 +72,8 @@ class Target:
     One with a number in `rolled_from` prints `ArrayFunction`s where a graph of scalars has as many
     nodes and few statements come of it. `told` says more of the code, in lines for reports.
     """
+
+    __setstate__ = restore
 
     name: str
     emit: Callable[[Any], Source]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import UnknownNameError
-from ..storage import write_bytes, write_text
+from ..storage import path_text, write_bytes, write_text
 
 if TYPE_CHECKING:
     import graphviz
@@ -104,9 +104,9 @@ def _picture_class() -> Any:
         def save(self, filename: Any = None, directory: Any = None, **options: Any) -> str:
             """As `graphviz.Digraph.save`: write the DOT source, and answer the path."""
             if filename is not None:
-                self.filename = filename
+                self.filename = path_text(filename)
             if directory is not None:
-                self.directory = directory
+                self.directory = path_text(directory)
             if options.pop("skip_existing", False) and os.path.exists(self.filepath):
                 return str(self.filepath)
             Path(self.filepath).parent.mkdir(parents=True, exist_ok=True)

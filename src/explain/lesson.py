@@ -14,6 +14,7 @@ from ..errors import MissingInputError, SizeError, UnknownNameError
 from ..graph.evaluation import given_values
 from ..graph.expr import Expr, Graph
 from ..ops.scalar import CONSTANT
+from ..storage import restore
 from .carried import Lineage
 from .data import Formula, Node, Stable, Step, plain
 from .deferred import Deferred, Plan
@@ -45,6 +46,8 @@ class Lesson:
     `graph` holds the expression, its adjoints and local derivatives as nodes; `values` the leaves;
     `derivation` what the steps were read off, and `rates` the learning rates that were asked for.
     """
+
+    __setstate__ = restore
 
     title: str
     formula: Formula

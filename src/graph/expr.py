@@ -25,6 +25,7 @@ from ..errors import (
 from ..ops import scalar as ops
 from ..ops.record import Op, plain_number
 from ..ops.shapes import Shape, checked_shape, frozen_array, is_array
+from ..storage import damaged
 from .arithmetic import Arithmetic
 from .arraysyntax import ArraySyntax
 from .arrayvalue import ArrayValue
@@ -260,7 +261,7 @@ class Expr(Arithmetic, ArraySyntax):
         self.id = node
 
     def __reduce__(self) -> Any:
-        return Expr, (self.graph, self.id)
+        return _expression, (self.graph, self.id)
 
     def __array_ufunc__(  # type: ignore[override]
         self, ufunc: Any, method: str, *inputs: Any, **options: Any
@@ -445,6 +446,15 @@ class Expr(Arithmetic, ArraySyntax):
                 f"{self!r} is a leaf, named when it was made; label a computed node"
             )
         self.graph.labels[self.id] = str(label)
+
+
+def _expression(graph: Any, node: Any) -> Expr:
+    """An expression from a pickle, whose graph may still be empty."""
+    if not isinstance(graph, Graph) or not isinstance(node, int) or node < 0:
+        raise damaged("an expression", f"it is node {shorten(node)} of {shorten(graph)}")
+    if node >= len(vars(graph).get("ops", range(node + 1))):
+        raise damaged("an expression", f"its graph has no node {node}")
+    return Expr(graph, node)
 
 
 def leaf_of(graph: Graph, key: Any) -> int:

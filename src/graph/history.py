@@ -12,6 +12,8 @@ from copy import deepcopy
 from typing import Any, TypeVar
 
 from ..errors import OperandError, shorten
+from ..ops.record import Op
+from ..storage import damaged, from_pickle
 from .node import Node
 from .own import OWN
 from .sweep import topological
@@ -97,12 +99,23 @@ def _parts(value: Node) -> tuple[Any, ...]:
     return value._data, value._grad, value.label, value.statics, value.op
 
 
-def _blank(kind: type[Node]) -> Any:
+def _blank(kind: Any) -> Any:
+    if not (isinstance(kind, type) and issubclass(kind, Node)):
+        raise damaged("a Value", f"it is {shorten(kind)}")
     return object.__new__(kind)
 
 
-def _restore(value: Node, state: tuple[Any, list[Any], dict[str, Any]]) -> None:
+def _restore(value: Node, state: Any) -> None:
+    from_pickle("a Value", _fill_anew, value, state)
+
+
+def _fill_anew(value: Node, state: tuple[Any, list[Any], dict[str, Any]]) -> None:
+    """Give a blank value what a pickle says that it is."""
     _, (*parts, op, operands), attributes = state
+    if not all(isinstance(read, Node) for read in operands):
+        raise damaged("a Value", f"it was computed from {shorten(operands)}")
+    if not isinstance(op, (Op, type(None))) or not isinstance(parts[2], str):
+        raise damaged("a Value", f"{shorten(parts[2])} is {shorten(op)}")
     _fill(value, (*parts, OWN if operands and op is None else op, operands))
     value.__dict__.update(attributes)
 

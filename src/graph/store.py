@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, compress
 from keyword import iskeyword
 from numbers import Real
@@ -25,6 +25,7 @@ from ..errors import (
 from ..ops import scalar as ops
 from ..ops.record import Op, plain_number, result_shape
 from ..ops.shapes import Shape, frozen_array, is_array, unboxed
+from ..storage import damaged, from_pickle
 
 MAX_NAME_LENGTH = 200
 """The longest name of a leaf, in characters."""
@@ -33,6 +34,9 @@ _SUFFIX_LENGTH = 20
 
 _DENSE = 16
 """A graph of which more than one node in so many is needed is looked at node by node."""
+
+_OF_LEAVES = (("labels",), ("_numbers", "arrays"))
+"""Which columns a leaf is in: one of those on the right if it is a constant."""
 
 _THREADS: Collection[Any] = getattr(threading, "_active", ())
 """The threads that run, as far as Python started them.
@@ -103,6 +107,7 @@ class Columns:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        from_pickle("a graph", _check_columns, state)
         vars(self).update(state, lock=threading.RLock())
 
     def __len__(self) -> int:
@@ -378,3 +383,31 @@ def real_number(number: Any, what: str) -> float:
     if plain is not number:
         return real_number(plain, what)
     raise OperandError(not_as_expected(number, what, "a number"))
+
+
+def _check_columns(state: Mapping[str, Any]) -> None:
+    """Refuse columns from a pickle that do not fit one another."""
+    for name, blank in vars(Columns()).items():
+        if name != "lock" and name not in state:
+            raise damaged("a graph", f"it has no {name}")
+        if isinstance(blank, (list, dict, tuple)) and type(state[name]) is not type(blank):
+            raise damaged("a graph", f"its {name} are {shorten(state[name])}")
+    count = len(state["ops"])
+    if not count == len(state["operands"]) == len(state["origins"]):
+        raise damaged("a graph", "its columns are of several lengths")
+    for node, (op, read) in enumerate(zip(state["ops"], state["operands"], strict=True)):
+        if op.arity not in (len(read), -1) or not all(0 <= operand < node for operand in read):
+            raise damaged("a graph", f"node {node} is {op!r} of the nodes {shorten(read)}")
+        if len(op.statics) != len(state["statics"].get(node, ())):
+            raise damaged("a graph", f"node {node} has no {', '.join(op.statics)}")
+        if not read and not any(node in state[name] for name in _OF_LEAVES[op is ops.CONSTANT]):
+            raise damaged("a graph", f"node {node} is neither a named leaf nor a number")
+    for origin in state["origins"]:
+        if not isinstance(origin, (Origin, type(None))):
+            raise damaged("a graph", f"the origin of a node is {shorten(origin)}")
+    keys = ("statics", "shapes", "arrays", "lanes", "labels", "adjoint_of", "_numbers", "_sources")
+    values = ("leaves", "gradients", "stable_forms", "stable_gradients", "plain_gradients")
+    nodes = chain(*(state[name] for name in keys), *(state[name].values() for name in values))
+    for node in chain(nodes, state["outputs"], *state["one_hot"]):
+        if not 0 <= node < count:
+            raise damaged("a graph", f"it has no node {node}")

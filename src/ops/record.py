@@ -18,6 +18,7 @@ from types import CodeType, FunctionType
 from typing import Any, ClassVar, Final, NoReturn, Protocol, TypeVar, overload
 
 from ..errors import OperandError, SpellingError, UnknownNameError, kind_of, shorten
+from ..storage import restore
 from .shapes import Shape, broadcast, is_array, shape_of, within_memory
 
 COMPARISON, SUM, PRODUCT, UNARY, POWER, ATOM = 5, 10, 20, 25, 30, 100
@@ -39,6 +40,8 @@ class Notation:
     define    what the template calls and the language lacks: a Python function, whose text is
               copied into the code (with the names of `math`, or NumPy as `np`), or that text
     """
+
+    __setstate__ = restore
 
     template: str
     binds: int = ATOM

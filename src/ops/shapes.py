@@ -126,7 +126,7 @@ lengths must be equal or 1
 def is_row(thing: Any) -> bool:
     """Whether something has a length and an order, and is no text."""
     return (
-        not isinstance(thing, (str, bytes, Mapping, Set))
+        not isinstance(thing, (str, bytes, bytearray, Mapping, Set))
         and hasattr(thing, "__getitem__")
         and hasattr(thing, "__len__")
         and getattr(thing, "shape", None) != ()

@@ -41,6 +41,7 @@ from ..ops.scalar import (
     where,
 )
 from ..ops.shapes import broadcast
+from ..storage import restore
 
 EXACTNESS: Final = ("exact", "real", "stable")
 """How far the two sides of a rule are equal, see `Rule`."""
@@ -66,6 +67,8 @@ class Rule:
     >>> Rule("add-zero", lambda x: x + 0, lambda x: x, "exact")
     add-zero: x + 0 -> x
     """
+
+    __setstate__ = restore
 
     name: str
     pattern: Callable[..., Any]
@@ -461,6 +464,8 @@ STABLE: Final = _table(
     ("exp-inverse", lambda x: exp(x) ** -1, lambda x: exp(-x)),
     ("exp-inverse-squared", lambda x: exp(x) ** -2, lambda x: exp(-2 * x)),
     ("exp-pow-minus-half", lambda x: exp(x) ** -0.5, lambda x: exp(-0.5 * x)),
+    ("over-reciprocal", lambda a, x: a / (1 / x), lambda a, x: a * x),
+    ("over-inverse", lambda a, x: a / x**-1, lambda a, x: a * x),
     ("quotient-inverse", lambda a, b: (a / b) ** -1, lambda a, b: b / a),
     ("quotient-inverse-squared", lambda a, b: (a / b) ** -2, lambda a, b: (b / a) ** 2),
     ("log-inverse", lambda x: log(1 / x), lambda x: -log(x), "x"),

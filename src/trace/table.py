@@ -9,6 +9,7 @@ from ..errors import OperandError, kind_of, shorten
 from ..graph.arithmetic import Arithmetic
 from ..ops.scalar import equal, where
 from ..ops.shapes import is_array
+from ..storage import restore
 from .active import tracing
 from .number import Index
 
@@ -18,6 +19,9 @@ class Table(Sequence[Any]):
 
     Everywhere else it is the list it was made of, and follows its changes.
     """
+
+    _kept = ("rows", "_listed")
+    __setstate__ = restore
 
     def __init__(self, rows: Any) -> None:
         array = is_array(rows) and rows.ndim in (1, 2)

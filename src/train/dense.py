@@ -9,6 +9,7 @@ from ..graph.arrayvalue import ArrayValue
 from ..graph.expr import Expr
 from ..ops.record import Op
 from ..ops.shapes import is_array, shape_of, shape_text
+from ..storage import restore
 from .nn import Layer, activation_of
 from .seeds import Seed
 
@@ -33,6 +34,9 @@ class Dense:
     >>> print(layer(Graph().array("x", 3)))
     relu(W @ x + b)
     """
+
+    _kept = ("nin", "nout", "activation", "W", "b")
+    __setstate__ = restore
 
     def __init__(
         self,

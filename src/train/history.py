@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..codegen.scalar.loop import Stopped
 from ..errors import MissingExtraError
-from ..storage import PathLike, write_bytes
+from ..storage import PathLike, format_of, path_text, restore, write_bytes
 from .choice import duration
 from .optim import Optimizer
 
@@ -57,6 +56,8 @@ class History:
     >>> h, h.epochs
     (History(3 epochs, loss 4 → 1, finished, python, 250 ms), 3)
     """
+
+    __setstate__ = restore
 
     loss: list[float]
     stopped: Stopped
@@ -105,9 +106,10 @@ class History:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if path is not None:
-            picture, ending = BytesIO(), os.path.splitext(path)[1]
+            known = [f".{name}" for name in figure.canvas.get_supported_filetypes()]
+            picture, ending = BytesIO(), format_of(path, "picture", known)
             figure.savefig(picture, format=ending[1:] or "png")
-            write_bytes(path if ending else f"{os.fspath(path)}.png", picture.getvalue())
+            write_bytes(path if ending else f"{path_text(path)}.png", picture.getvalue())
         return figure
 
     def _repr_png_(self) -> bytes | None:

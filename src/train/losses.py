@@ -17,6 +17,7 @@ from ..graph.arithmetic import Arithmetic, is_operand
 from ..ops.record import plain_number
 from ..ops.scalar import equal, exp, log, maximum, relu, softplus, stop_gradient, where
 from ..ops.shapes import is_array
+from ..storage import restore
 
 
 def squared_error(prediction: Any, target: Any) -> Any:
@@ -133,6 +134,8 @@ class Loss:
     accepts   whether a number is a target, given the number of outputs
     paired    whether there is a target for each output, rather than one for all of them
     """
+
+    __setstate__ = restore
 
     name: str
     function: Callable[[Any, Any], Any]

@@ -28,7 +28,15 @@ from ..graph.value import Value, zero_grad
 from ..ops import scalar as ops
 from ..ops.record import Op, plain_number
 from ..ops.table import with_own
-from ..storage import PathLike, invalid, is_finite_number, read_document, write_document
+from ..storage import (
+    PathLike,
+    from_pickle,
+    invalid,
+    is_finite_number,
+    read_document,
+    restore,
+    write_document,
+)
 from .rows import is_sequence, read_row
 from .seeds import Seed, generator
 
@@ -93,6 +101,8 @@ class Network:
     """What neurons, layers and perceptrons have in common."""
 
     _repr_mimebundle_ = View()
+    _kept: tuple[str, ...] = ()
+    __setstate__ = restore
 
     nin: int
     """How many numbers a row of input has."""
@@ -124,6 +134,8 @@ class Neuron(Network):
     Value(data=0.9942614794822863, grad=0.0)
     """
 
+    _kept = ("nin", "activation", "place", "w", "b")
+
     def __init__(
         self,
         nin: int,
@@ -144,6 +156,10 @@ class Neuron(Network):
             Value(draw(source, nin, fan_out), label=f"w{place}{between}{i}") for i in range(nin)
         ]
         self.b = Value(0, label=f"b{place}")
+
+    def __setstate__(self, state: Any) -> None:
+        restore(self, state)
+        from_pickle("a Neuron", activation_of, self.activation)
 
     @property
     def nonlin(self) -> bool:
@@ -186,6 +202,8 @@ class Layer(Network):
     >>> Layer(2, 3, activation="relu", seed=0)
     Layer of [ReLUNeuron(2), ReLUNeuron(2), ReLUNeuron(2)]
     """
+
+    _kept = ("nin", "nout", "neurons")
 
     def __init__(
         self,
@@ -259,6 +277,8 @@ class MLP(Network):
     wengert.errors.ShapeError: a row of 3 was given to a network of 2 inputs: [2.0, 3.0, -1.0]; \
 what is too much is not silently dropped, as zip would: give 2 numbers, or build MLP with nin=3
     """
+
+    _kept = ("nin", "layers")
 
     def __init__(
         self,

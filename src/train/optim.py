@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from ..errors import UnknownNameError
 from ..ops.scalar import maximum, sqrt
+from ..storage import restore
 from .schedules import Schedule, check_rate, rate_at
 from .settings import FRACTION, NOT_NEGATIVE, POSITIVE, Range, is_number
 
@@ -39,6 +40,8 @@ class Optimizer:
     >>> SignDescent(0.5).step([1.0, 2.0], [3.0, -3.0], [])
     ([0.5, 2.5], [])
     """
+
+    __setstate__ = restore
 
     slots: ClassVar[tuple[str, ...]] = ()
     shared: ClassVar[tuple[str, ...]] = ()

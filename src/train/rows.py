@@ -63,7 +63,9 @@ def is_sequence(thing: Any) -> bool:
     >>> is_sequence((1, 2)), is_sequence("12"), is_sequence({1, 2})
     (True, False, False)
     """
-    return isinstance(thing, Iterable) and not isinstance(thing, (str, bytes, Mapping, Set))
+    return isinstance(thing, Iterable) and not isinstance(
+        thing, (str, bytes, bytearray, Mapping, Set)
+    )
 
 
 def _wrong_width(row: Sequence[Any], network: Reader) -> ShapeError:

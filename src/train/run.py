@@ -13,7 +13,7 @@ from ..codegen.compiled import Compiled
 from ..codegen.native.loop import NativeLoop
 from ..codegen.scalar.loop import Loop, Progress, Stopped, take_steps
 from ..graph.value import Value
-from ..terminal import shows_progress
+from ..terminal import WIDE, columns, shows_progress
 from .batches import ArrayBatches, Batches
 from .checkpoint import Checkpoint, save_checkpoint
 from .mesh import MeshStep
@@ -253,8 +253,9 @@ class Bar:
         if progress or (progress is None and shows_progress()):
             from tqdm.auto import tqdm
 
-            # What counts stands first: a narrow terminal cuts the end.
-            form = "{desc} {n_fmt}/{total_fmt}{postfix} |{bar}| {rate_fmt} {remaining}"
+            # What counts stands first, and in a narrow terminal alone.
+            form = "{desc} {n_fmt}/{total_fmt}{postfix} |{bar}|"
+            form += " {rate_fmt} {remaining}" if columns() >= WIDE else ""
             self._bar = tqdm(
                 total=epochs, initial=done, desc="fit", unit=" epochs", bar_format=form
             )

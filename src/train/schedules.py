@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from ..errors import SettingError, shorten
 from ..ops.scalar import cos, exp, minimum, where
+from ..storage import restore
 from .settings import NOT_NEGATIVE, POSITIVE, check_settings
 
 Schedule = Callable[[Any], Any]
@@ -28,6 +29,8 @@ class Exponential:
     >>> round(halved(0), 6), round(halved(100), 6), round(halved(300), 6)
     (0.1, 0.05, 0.0125)
     """
+
+    __setstate__ = restore
 
     lr: float
     factor: float = 0.5
@@ -53,6 +56,8 @@ class Cosine:
     (0.1, 0.05, 0.0)
     """
 
+    __setstate__ = restore
+
     lr: float
     steps: float
     lowest: float = 0.0
@@ -74,6 +79,8 @@ class Linear:
     >>> round(rate(0), 6), round(rate(75), 6), round(rate(1000), 6)
     (0.1, 0.025, 0.0)
     """
+
+    __setstate__ = restore
 
     lr: float
     steps: float
@@ -97,6 +104,8 @@ class Warmup:
     >>> round(rate(0), 6), round(rate(9), 6), round(rate(60), 6), round(rate(500), 6)
     (0.01, 0.1, 0.05, 0.0)
     """
+
+    __setstate__ = restore
 
     then: float | Schedule
     steps: float

@@ -16,7 +16,15 @@ from typing import Any, Final
 from ..errors import shorten
 from ..graph.doors import View
 from ..proof.check import Check, points_text
-from ..storage import PathLike, invalid, is_finite_number, read_document, write_document
+from ..storage import (
+    PathLike,
+    invalid,
+    is_finite_number,
+    path_text,
+    read_document,
+    restore,
+    write_document,
+)
 
 FORMAT: Final = "wengert.certificate"
 VERSION: Final = 1
@@ -63,6 +71,7 @@ class Verification:
     """
 
     _repr_mimebundle_ = View()
+    __setstate__ = restore
 
     output: str
     checks: tuple[Check, ...]
@@ -126,7 +135,7 @@ class Verification:
         """Write the certificate as JSON, with a digest of it; answer its path. `load` reads it."""
         data = self.data()
         write_document(path, FORMAT, VERSION, {**data, "sha256": _digest(data)}, _WHAT)
-        return Path(path)
+        return Path(path_text(path))
 
     @classmethod
     def load(cls, path: PathLike) -> Verification:
@@ -142,7 +151,7 @@ class Verification:
         ...     Verification.load(path)
         <Verification: 0 checks, 0 FAILED>
         """
-        size = os.stat(path).st_size
+        size = os.stat(path_text(path)).st_size
         if size > MAX_BYTES:
             raise invalid(path, _WHAT, f"it has {size:,} bytes, and none has over {MAX_BYTES:,}")
         document = read_document(path, FORMAT, VERSION, _WHAT)

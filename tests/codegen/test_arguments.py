@@ -113,6 +113,7 @@ REFUSED = {
     "text": ("12", X, Y),
     "array of text": (np.array(["1", "2"]), X, Y),
     "bytes": ([b"1", 2.0], X, Y),
+    "an array of bytes": (bytearray(b"12"), X, Y),
     "dates": ([datetime.date(2026, 1, 1)] * 2, X, Y),
     "array of dates": (np.array(["2020", "2021"], "M8[ns]"), X, Y),
     "a date of NumPy's": ([np.datetime64("2020", "ns"), 1.0], X, Y),
