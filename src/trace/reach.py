@@ -58,6 +58,8 @@ _STANDING_IN: Final = frozenset({"max", "min", "isinstance", "backward"})
 BY_TEXT: Final = frozenset({"getattr", "hasattr", "vars", "__dict__", "attrgetter"})
 """With these code reads attributes that it does not name."""
 _WHOLLY: Final = frozenset({"vars", "__dict__", "dir", "asdict", "astuple"})
+_PLAIN: Final = frozenset({"builtins", "abc", "typing"})
+"""Of what these have, classes are made that call no methods but those with underscores."""
 _MADE: Final = frozenset({"str", "format", "join"})
 """What makes text."""
 _APART: Final = frozenset({"__init__", "__repr__", "parameters", "named_parameters", "zero_grad"})
@@ -222,9 +224,8 @@ class _Walk:
         Others are looked at where code names them; but code of Python's own, and what values do,
         may call any of a class that is made of theirs.
         """
+        inherits = any(map(_calls_by_name, kind.__mro__))
         bases = [*kind.__mro__, *type.mro(type(kind))]
-        known = (object, type, Module)
-        inherits = any(is_foreign(b.__module__) and b not in known for b in bases)
         for base in bases:
             if not is_foreign(base.__module__):
                 self._space(base)
@@ -567,6 +568,11 @@ def inner_function(member: Any) -> Any:
         if isinstance(inner, FunctionType):
             return inner
     return member
+
+
+def _calls_by_name(base: type) -> bool:
+    """Whether it may call methods of classes made of it: it is Python's own, or of Values."""
+    return is_foreign(base.__module__) and base.__module__ not in _PLAIN and base is not Module
 
 
 def is_method(member: Any) -> bool:

@@ -1,5 +1,6 @@
 """What a traced function reads from outside of it is looked at again at every call."""
 
+import abc
 import array
 import builtins
 import collections
@@ -10,6 +11,7 @@ import math
 import operator
 import os
 import random
+import string
 import sys
 import time
 import weakref
@@ -315,6 +317,20 @@ def test_globals_that_are_called_as_attributes_are_may_change():
     assert "anew" not in f.report()
 
 
+class Text(string.Formatter):
+    def get_value(self, key, arguments, named):
+        return str(TOLD[0])
+
+
+def test_methods_that_pythons_own_classes_call_are_looked_at():
+    w, TOLD[0] = Value(1.5), 4.0
+    text = Text()
+    f = wg.function(lambda x: w * x * float(text.format("{k}")))
+    assert f(1.0).data == 6.0
+    TOLD[0] = 8.0
+    assert f(1.0).data == 12.0
+
+
 class Wordy:
     """Which takes every attribute for a key, and has few."""
 
@@ -487,7 +503,7 @@ def test_an_iterator_of_an_object_is_said():
     assert thing.next_loss().data == 4.0
 
 
-class Trainer:
+class Trainer(abc.ABC):
     """Whose other methods keep what the loss does not read."""
 
     def __init__(self):
@@ -502,6 +518,10 @@ class Trainer:
 
     start = 1.0
 
+    @abc.abstractmethod
+    def told_by(self):
+        """Which of them it is."""
+
     def train(self, count):
         for self.step in range(count):
             loss = self.loss(1.5)
@@ -512,8 +532,13 @@ class Trainer:
             self.w.grad = 0.0
 
 
+class Plainly(Trainer):
+    def told_by(self):
+        return self.losses[-1]
+
+
 def test_what_only_methods_around_a_loss_read_may_change():
-    trainer = Trainer()
+    trainer = Plainly()
     trainer.train(5)
     assert sorted(trainer.losses, reverse=True) == trainer.losses
     assert "anew" not in Trainer.__dict__["loss"].report()
