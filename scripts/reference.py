@@ -45,6 +45,11 @@ def on_files(files, config):
     return files
 
 
+def on_page_markdown(markdown, page, config, files):
+    """Show the empty lines of examples, for which doctest has a word, as empty lines."""
+    return markdown.replace("<BLANKLINE>", "")
+
+
 def reference() -> str:
     """Every public name, by topic, with its docstring."""
     parts = ["# Reference", "", "Everything that `import wengert as wg` offers.", ""]

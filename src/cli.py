@@ -252,13 +252,17 @@ def _print_plain(
 def _print_latex(
     question: _Question, gradient: Sequence[Expr], numbers: Sequence[float] | None
 ) -> None:
+    leaves = question.formula.graph.leaves
     f = name_latex(question.letter)
-    partial = (rf"\frac{{\partial {f}}}{{\partial {name_latex(name)}}}" for name in question.wrt)
+    below = (name_latex(name, leaves) for name in question.wrt)
+    partial = (rf"\frac{{\partial {f}}}{{\partial {name}}}" for name in below)
     symbols = [f, *partial]
     for symbol, part in zip(symbols, [question.formula, *gradient], strict=True):
         _say(f"{symbol} = {latex(part, MAX_FORMULA_TERMS)}")
     if numbers is not None:
-        given = (f"{name_latex(name)} = {number_latex(n)}" for name, n in question.at.items())
+        given = (
+            f"{name_latex(name, leaves)} = {number_latex(n)}" for name, n in question.at.items()
+        )
         place = r",\ ".join(given)
         for symbol, number in zip(symbols, numbers, strict=True):
             _say(rf"\left. {symbol} \right|_{{{place}}} = {number_latex(number)}")

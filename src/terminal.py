@@ -12,6 +12,9 @@ from typing import Any, Final
 MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 20, 80, 120
 """Columns: the least that is tried, what is assumed of a file, the most that is easy to read."""
 
+WIDE: Final = 60
+"""Columns from which on a line that moves has room for more than what counts."""
+
 RESET: Final = "\x1b[0m"
 
 

@@ -156,6 +156,7 @@ def test_what_holds_records_says_what_they_are(y):
     assert repr(wg.LOSSES["hinge"]) == "<loss hinge>"
     assert repr(walk.steps[1]) == f"<step {walk.steps[1].id}: {walk.steps[1].title}>"
     assert repr(walk.judge()) == "<step agreement: They agree.>"
+    assert "<td>a</td>" in walk.judge()._repr_html_()
     assert repr(walk.nodes[-1]).startswith("<node n")
 
 

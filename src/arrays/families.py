@@ -228,7 +228,7 @@ class Families:
         self.layouts[made.number] = layout
         if self._is_copy(made, parts) or not self._computed:
             return
-        regions = _regions(made, parts)
+        regions = _regions(made, parts, self._is_table(made))
         if len(regions) > 1 and self._in_regions(made, parts, layout, regions):
             return
         self._make_reduce(made, parts, layout)
@@ -358,6 +358,11 @@ class Families:
         for some, own, place in found:
             self._make_reduce(made, some, own, [index for index in place if index is not None])
         return True
+
+    def _is_table(self, made: Family) -> bool:
+        """Whether adjoints are those of leaves that lie in rows."""
+        leaf = None if made.primal == NONE else self._families[made.primal].leaf
+        return leaf is not None and len(leaf.shape) > 1
 
     def _is_copy(self, made: Family, parts: Sequence[_Part]) -> bool:
         """Whether every element is one element of one other family; then there is no statement."""
@@ -684,10 +689,11 @@ def _numbered(part: _Part, chosen: Sequence[Column]) -> list[Column] | None:
     return None
 
 
-def _regions(made: Family, parts: Sequence[_Part]) -> list[Column]:
+def _regions(made: Family, parts: Sequence[_Part], table: bool) -> list[Column]:
     """Where adjoints are sums of other terms than elsewhere, if no term is in two such regions.
 
-    Elements that are 0, such as rows of a table that nothing picks, are no region beside one other.
+    Elements that are 0 are no region beside one other. Rows of a table that nothing picks are none
+    at all: which they are, and whether some are picked twice, is up to data.
     """
     import numpy
 
@@ -698,7 +704,7 @@ def _regions(made: Family, parts: Sequence[_Part]) -> list[Column]:
         row[part.place] = True
     signatures = numpy.unique(there, axis=1)
     summed = signatures.any(0)
-    if (signatures.sum(1) > 1).any() or (summed.sum() == 1 and not summed.all()):
+    if (signatures.sum(1) > 1).any() or ((table or summed.sum() == 1) and not summed.all()):
         return []
     return [(signature == there.T).all(1) for signature in signatures.T]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
@@ -56,10 +56,14 @@ class Writer:
     """How the pieces of index notation are written; this one writes text for a terminal.
 
     inlined  arrays whose formulas are written where they are read
+    names    the names of all arrays, of which no two are to look alike
     """
 
-    def __init__(self, inlined: Mapping[str, Inlined] | None = None) -> None:
+    def __init__(
+        self, inlined: Mapping[str, Inlined] | None = None, names: Container[str] = ()
+    ) -> None:
         self.inlined = inlined or {}
+        self._names = names
 
     language = "text"
     times, at_most, equals, sum_sign = "·", "≤", "=", "Σ"
@@ -266,7 +270,7 @@ class LatexWriter(Writer):
 
     def name(self, name: str) -> str:
         """The name of an array: Greek, or upright when it is longer than a letter."""
-        return name_latex(name)
+        return name_latex(name, self._names)
 
     def axis(self, name: str) -> str:
         """The name of an axis, its primes kept: one superscript however many they are."""

@@ -1,7 +1,8 @@
 """Sums of one term where nobody wrote a sum: a softmax over one position divides by its only term.
 
 Where an operation takes a sum in some places and what the sum adds in others, as at the first of
-several positions, the others get a sum of one term, and so does the adjoint that belongs to it.
+several positions, the others get a sum of one term, and so does the adjoint that belongs to it. Not
+so in comparisons: the slopes of a maximum of maxima compare what each of them is of.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def _wanted(known: Shapes) -> dict[int, dict[int, Op]]:
     classes: defaultdict[Any, list[int]] = defaultdict(list)
     families = known.families
     for family in families:
-        if family.kind == APPLY:
+        if family.kind == APPLY and family.op is not None and not family.op.truth:
             bare = tuple([NONE if f == NONE else families[f].bare for f in family.inputs])
             classes[family.op, family.statics, bare].append(family.number)
     wanted: dict[int, dict[int, Op]] = {}

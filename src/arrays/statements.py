@@ -205,7 +205,9 @@ class ArrayProgram:
         return [line for _, line in self.lines(writer)]
 
     def lines(
-        self, writer: Callable[[Mapping[str, Inlined]], Writer] = Writer, kept: Container[str] = ()
+        self,
+        writer: Callable[[Mapping[str, Inlined], Container[str]], Writer] = Writer,
+        kept: Container[str] = (),
     ) -> Iterator[tuple[Statement, str]]:
         """The statements that have a line of their own in `listing`, each with its line.
 
@@ -214,7 +216,7 @@ class ArrayProgram:
         inlined = self.inlined(kept) if kept else self._inlined
         for statement in self.statements:
             if statement.array not in inlined:
-                yield statement, statement.written(writer(inlined))
+                yield statement, statement.written(writer(inlined, self.arrays))
 
     @cached_property
     def _inlined(self) -> dict[str, Inlined]:

@@ -6,10 +6,10 @@ anew each time builds it once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from math import prod
 from typing import Any, Final, NamedTuple
 
@@ -43,7 +43,7 @@ class Derivatives:
     """A statement about outputs: those at `gradient` are the derivatives of the one at `output`.
 
     Each is with respect to the leaf of argument `group` at the same position, or to the one leaf
-    of a scalar group.
+    of a scalar group. Where they are among others in a list, the last key of the path is a slice.
     """
 
     gradient: tuple[Any, ...]
@@ -339,11 +339,13 @@ def _derivatives(
     differentiated = {root for root, _ in graph.gradients}
     roots = [(path, node) for path, node in scalars if node in differentiated]
     places: dict[Any, list[tuple[Any, ...]]] = {}
+    rows: list[tuple[tuple[Any, ...], tuple[int | None, ...]]] = []
     for path, part in _parts(placed):
         if isinstance(part, int):
             places.setdefault(part, []).append(path)
         elif isinstance(part, list) and all(isinstance(item, int) for item in part):
-            places.setdefault(tuple([_or_none(graph, node) for node in part]), []).append(path)
+            rows.append((path, tuple([_or_none(graph, node) for node in part])))
+            places.setdefault(rows[-1][1], []).append(path)
     for signature in signatures:
         leaves = [graph.leaves.get(leaf, -1) for leaf in signature.leaves]
         for root_path, root in roots:
@@ -352,9 +354,21 @@ def _derivatives(
                 continue
             known = [None if node is None else _or_none(graph, node) for node in wanted]
             gradient: Any = wanted[0] if signature.scalar else tuple(known)
-            others = (path for path in places.get(gradient, ()) if path != root_path)
+            within = () if signature.scalar else _within(rows, gradient)
+            others = (p for p in chain(places.get(gradient, ()), within) if p != root_path)
             found += [Derivatives(path, root_path, signature.name) for path in islice(others, 1)]
     return tuple(found)
+
+
+def _within(
+    rows: Iterable[tuple[tuple[Any, ...], tuple[int | None, ...]]], wanted: tuple[int | None, ...]
+) -> Iterator[tuple[Any, ...]]:
+    """The paths to what is wanted where it stands in longer rows."""
+    for path, row in rows:
+        for start in range(len(row) - len(wanted) + 1):
+            stop = start + len(wanted)
+            if row[start] == wanted[0] and row[start:stop] == wanted:
+                yield (*path, slice(start, stop))
 
 
 def _or_none(graph: Graph, node: int) -> int | None:

@@ -35,7 +35,10 @@ def text_of(built: Built) -> str:
             "source": [source.text, source.function, dict(source.lines), source.cuts],
             "asked": [[op.name, statics] for op, statics in source.operations],
             "binary": b64encode(source.binary).decode(),
-            "derivatives": [[d.gradient, d.output, d.group] for d in built.derivatives],
+            "derivatives": [
+                [[_key_told(key) for key in d.gradient], d.output, d.group]
+                for d in built.derivatives
+            ],
             "alone": [
                 [p.survey.nodes, p.survey.left, p.survey.shapes, dict(p.survey.alone)]
                 for p in built.passes
@@ -51,6 +54,15 @@ def text_of(built: Built) -> str:
             ],
         }
     )
+
+
+def _key_told(key: Any) -> Any:
+    """A key of a path; of a slice its ends."""
+    return [key.start, key.stop] if isinstance(key, slice) else key
+
+
+def _key_read(key: Any) -> Any:
+    return slice(*key) if isinstance(key, list) else key
 
 
 def _program_told(program: Program) -> dict[str, Any]:
@@ -96,7 +108,7 @@ def built_of(text: str, load: Load) -> Built:
     asked = tuple((OPERATIONS[op], tuple(statics)) for op, statics in data["asked"])
     source = Source(written, function, lines, tuple(cuts), asked, b64decode(data["binary"]))
     derivatives = tuple(
-        Derivatives(tuple(gradient), tuple(output), group)
+        Derivatives(tuple(map(_key_read, gradient)), tuple(output), group)
         for gradient, output, group in data["derivatives"]
     )
     alone = [LeftAlone(Survey(*survey)) for survey in data["alone"]]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from html import escape
 from typing import Any, Final
 
 Number = float | None
@@ -291,6 +292,7 @@ class Judgement:
     """
 
     leaf: str
+    name: str
     graph: Number
     sympy: Number
     difference: Number
@@ -313,6 +315,18 @@ class Agreement(Step):
 
     def __repr__(self) -> str:
         return f"<step {self.id}: {self.conclusion}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the numbers of each derivative side by side."""
+        heads = ("leaf", "graph", "sympy", "difference", "compiled", "agree")
+        lines = [[f"<th>{head}</th>" for head in heads]]
+        for row in self.rows:
+            numbers = (row.graph, row.sympy, row.difference, row.compiled)
+            texts = ["—" if x is None else f"{x:.10g}" for x in numbers]
+            verdict = "NO" if not row.agrees else "yes" if row.compared else "—"
+            lines.append([f"<td>{escape(text)}</td>" for text in (row.name, *texts, verdict)])
+        body = "".join(f"<tr>{''.join(line)}</tr>" for line in lines)
+        return f"<table>{body}</table><p>{escape(self.conclusion)}</p>"
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ class Derivation:
         return {
             node: write(self.graph, node, {})
             if self.graph.ops[node] is CONSTANT
-            else symbol(self.names[node], self._all_names)
+            else symbol(self.names[node], self.all_names)
             for node in self.live
         }
 
@@ -144,10 +144,11 @@ class Derivation:
 
     def derivative(self, node: int) -> Written:
         """∂output/∂node."""
-        return derivative(self.names[self.root], self.names[node], self._all_names)
+        return derivative(self.names[self.root], self.names[node], self.all_names)
 
     @cached_property
-    def _all_names(self) -> frozenset[str]:
+    def all_names(self) -> frozenset[str]:
+        """The names of all nodes, of which no two are to look alike."""
         return frozenset(self.names.values())
 
     def value(self, node: int | None) -> float | None:

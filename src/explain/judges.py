@@ -85,6 +85,7 @@ def agreement(
         rows.append(
             Judgement(
                 leaf=node_id(leaf),
+                name=d.names[leaf],
                 graph=graph,
                 sympy=sympy.number,
                 difference=difference.slope,

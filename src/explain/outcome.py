@@ -58,7 +58,7 @@ def update(d: Derivation, compiled: Compiled, rates: Sequence[float]) -> Update:
     moving, data = list(d.wrt), []
     if not d.asked:
         parameters = [n for n in d.wrt if d.graph.ops[n] is PARAMETER]
-        data = [] if parameters else [n for n in d.wrt if _DATA.fullmatch(d.names[n])]
+        data = [] if parameters else [n for n in d.wrt if names_data(d.names[n])]
         moving = parameters or [n for n in d.wrt if n not in data] or moving
         data = [n for n in data if n not in moving]
     start = {node: d.values[node] for node in d.leaves}
@@ -95,8 +95,9 @@ def update(d: Derivation, compiled: Compiled, rates: Sequence[float]) -> Update:
     )
 
 
-_DATA: Final = re.compile(r"[xyt](_?\d\w*)?")
-"""The names that data have where nothing says what is a parameter."""
+def names_data(name: str) -> bool:
+    """Whether it is a name that data have, where nothing else says what is a parameter."""
+    return re.fullmatch(r"[xyt](_?\d\w*)?", name) is not None
 
 
 def _staying(names: Sequence[str]) -> str:

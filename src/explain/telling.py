@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ..terminal import shows_progress
+from ..terminal import WIDE, columns, shows_progress
 from .derivation import Derivation
 from .words import counted
 
@@ -17,7 +17,7 @@ class Telling:
 
     def __init__(self, progress: bool | None, d: Derivation) -> None:
         operations = sum(1 for node in d.live if d.computed(node))
-        self._operations = counted(operations, "operation")
+        self._of = f" ({counted(operations, 'operation')})" if columns() >= WIDE else ""
         self._asked = progress is True
         self._long = progress is None and operations >= _LONG
         self._bar: Any = None
@@ -32,7 +32,7 @@ class Telling:
     def __call__(self, what: str) -> None:
         """This is being done now."""
         if self._bar is not None:
-            self._bar.set_description_str(f"{what} ({self._operations})")
+            self._bar.set_description_str(f"{what}{self._of}")
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:

@@ -188,9 +188,15 @@ class Arithmetic:
         """The smaller of this and another; a tie gives this the whole cotangent."""
         return ops.MINIMUM(self, other)
 
-    def clip(self, low: Any, high: Any) -> Self:
-        """This, but no less than `low` and no more than `high`, where no cotangent passes."""
-        return ops.CLIP(self, low, high)
+    def clip(self, low: Any = None, high: Any = None) -> Self:
+        """This, but no less than `low` and no more than `high`, where no cotangent passes.
+
+        None is no bound.
+        """
+        if low is not None and high is not None:
+            return ops.CLIP(self, low, high)
+        above = self if low is None else ops.MAXIMUM(self, low)
+        return above if high is None else ops.MINIMUM(above, high)
 
     def softmax(self, among: Sequence[Any]) -> Self:
         """exp(x) / Σ exp(z) over the numbers `among` which this is one.

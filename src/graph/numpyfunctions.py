@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from inspect import signature
 from typing import Any, Final
 
 from ..errors import OperandError, shorten
-from ..ops import arrays
+from ..ops import arrays, compositions
 from ..ops import scalar as ops
 from ..ops.record import Notation
 
 _CALL: Final = re.compile(r"np\.(\w+)\((.*), out=\{out\}\)")
 _COMPARISONS: Final = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 _PAIRS: Final = {"floor_divide": ops.floor_divide, "matmul": arrays.MATMUL}
-_METHODS: Final = {"sum": "sum", "mean": "mean", "max": "max", "amax": "max", "reshape": "reshape"}
+_SAME_NAME: Final = (
+    *("argmax", "argmin", "concatenate", "cumsum", "einsum", "expand_dims", "ravel", "squeeze"),
+    *("std", "swapaxes", "take", "transpose", "var"),
+)
 
 
 @lru_cache(maxsize=1)
@@ -55,26 +59,53 @@ def apply_ufunc(ufunc: Any, method: str, inputs: Sequence[Any], options: Mapping
     )
 
 
+@lru_cache(maxsize=1)
+def by_function() -> Mapping[str, Callable[..., Any]]:
+    """What computes each function of NumPy's that is no ufunc, by its name.
+
+    >>> by_function()["amax"] is by_function()["max"]
+    True
+    """
+    named = {name: getattr(compositions, name) for name in _SAME_NAME}
+    over = {name: getattr(compositions, f"{name}_over") for name in ("min", "prod", "any", "all")}
+    whole = {"sum": arrays.sum_over, "mean": arrays.mean_over, "max": arrays.max_over}
+    others = {
+        "amax": arrays.max_over,
+        "amin": compositions.min_over,
+        "around": ops.ROUND,
+        "broadcast_to": arrays.broadcast_to,
+        "clip": _clip,
+        "dot": arrays.MATMUL,
+        "matmul": arrays.MATMUL,
+        "ndim": lambda x: len(x.shape),
+        "outer": lambda x, y: arrays.outer(compositions.ravel(x), compositions.ravel(y)),
+        "reshape": arrays.reshape,
+        "round": ops.ROUND,
+        "shape": lambda x: x.shape,
+        "stack": lambda operands, axis=0: compositions.stack(*operands, axis=axis),
+        "where": ops.WHERE,
+    }
+    return {**named, **over, **whole, **others}
+
+
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    if low is None or high is None:
+        return compositions.clip(x, low, high)
+    return ops.CLIP(x, low, high)
+
+
 def apply_function(function: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
     """What a function of NumPy's that is no ufunc gives of expressions."""
     name = function.__name__
-    if name in _METHODS:
-        return getattr(arguments[0], _METHODS[name])(*arguments[1:], **options)
-    if name == "where" and len(arguments) == 3 and not options:
-        return ops.WHERE(*arguments)
-    if name == "clip" and len(arguments) == 3 and not options:
-        return ops.CLIP(*arguments)
-    if name in ("round", "around") and len(arguments) == 1 and not options:
-        return ops.ROUND(arguments[0])
-    if name in ("dot", "matmul") and len(arguments) == 2 and not options:
-        return arrays.MATMUL(*arguments)
-    if name == "transpose" and len(arguments) == 1 and not options:
-        return arguments[0].T
-    if name == "shape":
-        return arguments[0].shape
-    if name == "ndim":
-        return len(arguments[0].shape)
-    raise OperandError(
-        f"np.{name} of {shorten(arguments[0]) if arguments else 'nothing'} has no operation here; "
-        "there are sum, mean, max, reshape, transpose, dot, where, clip and round"
-    )
+    found = by_function().get(name)
+    given = shorten(arguments[0]) if arguments else "nothing"
+    if found is None:
+        there = ", ".join(sorted(by_function()))
+        raise OperandError(f"np.{name} of {given} has no operation here; there are {there}")
+    try:
+        signature(found).bind(*arguments, **options)
+    except TypeError as error:
+        raise OperandError(
+            f"np.{name} of {given} as an operation: {error}; it takes {signature(found)}"
+        ) from None
+    return found(*arguments, **options)

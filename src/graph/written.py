@@ -49,10 +49,11 @@ class Report(str):
 
     def _repr_html_(self) -> str:
         """A row a line, with what comes before a colon in a column of its own."""
+        look = 'style="text-align: left; white-space: nowrap"'
         lines = (line.partition(": ")[::2] for line in self.split("\n"))
         rows = (
-            f'<tr><th style="text-align: left">{escape(about if said else "")}</th>'
-            f'<td style="text-align: left">{escape(said or about).replace("; ", "<br>")}</td></tr>'
+            f"<tr><th {look}>{escape(about if said else '')}</th>"
+            f"<td {look}>{escape(said or about).replace('; ', '<br>')}</td></tr>"
             for about, said in lines
         )
         return f"<table><tbody>{''.join(rows)}</tbody></table>"

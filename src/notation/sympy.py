@@ -16,7 +16,7 @@ from numbers import Real
 from operator import mul
 from typing import Any, Final
 
-from ..errors import SizeError
+from ..errors import FormulaError, SizeError
 from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph, common_graph
 from ..graph.store import is_name, live_nodes
@@ -67,7 +67,8 @@ def to_sympy(things: Any, *, exact: bool = False) -> Any:
     `exact` the rational that the float is (exponents: the float, to 60 digits). A comparison is a
     sympy relation; where arithmetic is done with it, it is 1 or 0. `total` is the expression for a
     single sample. Arrays are unrolled first: one becomes nested lists. A `SizeError` says that the
-    expression is nested more deeply than sympy can take.
+    expression is nested more deeply than sympy can take, a `FormulaError` that sympy refuses a
+    number in it, such as nan in a comparison.
 
     >>> g = Graph(); x, w = g.input("x"), g.parameter("w", 0.5)
     >>> to_sympy((w * x).tanh() + 0.5)
@@ -146,6 +147,12 @@ def sympy_nodes(
                     f"sympy cannot take an expression nested as deeply as node {node} ({op.name}) "
                     f"of {graph!r}; convert a shallower part, or evaluate or compile the whole"
                 ) from None
+            except (TypeError, ValueError) as error:
+                raise FormulaError(
+                    f"sympy has no answer for node {node} ({op.name}) of {graph!r}, as of a "
+                    f"comparison with nan ({error}); convert a part without it, or evaluate or "
+                    "compile the whole"
+                ) from error
         numbers[node] = as_number(made[node])
     return made
 

@@ -66,17 +66,31 @@ class Pass:
 
     def __call__(self, graph: Graph) -> Rewritten:
         """A new graph for `graph.outputs`, its `passes` those of `graph` and one record more."""
-        rebuild = Rebuild(graph, self._candidates, self.share)
+        return self.keeping_apart(graph, {})[0]
+
+    def keeping_apart(
+        self, graph: Graph, groups: Mapping[int, int]
+    ) -> tuple[Rewritten, Mapping[int, int]]:
+        """The same where operations are shared within each group of nodes only.
+
+        groups  node → the number of its group, which is not 0; all others are one group
+
+        The second answer is what are the groups of the new graph.
+        """
+        rebuild = Rebuild(graph, self._candidates, self.share, groups)
         made, applied, rounds = rebuild.run(graph.outputs), Counter(rebuild.applied), 1
         while rebuild.rewrote() and rebuild.held_back and rounds < ROUNDS:
-            rebuild = Rebuild(made.graph, self._candidates, self.share)
+            rebuild = Rebuild(made.graph, self._candidates, self.share, rebuild.groups)
             made = made.then(rebuild.run(made.graph.outputs))
             applied.update(rebuild.applied)
             rounds += 1
+        groups = rebuild.groups
         if rebuild.rewrote():
-            made = made.then(live_part(made.graph))  # without what died
+            live = live_part(made.graph)  # without what died
+            groups = carried_groups(groups, live)
+            made = made.then(live)
         add_record(self.name, graph, made.graph, applied)
-        return made
+        return made, groups
 
     @cached_property
     def _candidates(self) -> _Candidates | None:
@@ -101,6 +115,12 @@ def run(graph: Graph, pipeline: Sequence[Transform] = DEFAULT_PIPELINE) -> Rewri
     for step in pipeline:
         made = made.then(step(made.graph))
     return made
+
+
+def carried_groups(groups: Mapping[int, int], made: Rewritten) -> dict[int, int]:
+    """The groups of nodes after a transform."""
+    images = made.images if groups else {}
+    return {images[node]: group for node, group in groups.items() if node in images}
 
 
 class _Candidates(dict[tuple[Op, ...], tuple[Rewrite | None, ...]]):
@@ -137,10 +157,15 @@ class Rebuild:
     walk       the walk, with what became of each node
     applied    how often each rewrite applied
     held_back  whether a rewrite that matched was put off
+    groups     of nodes of the target: the group within which it is shared, where that is not 0
     """
 
     def __init__(
-        self, source: Graph, candidates: _Candidates | None = None, share: bool = False
+        self,
+        source: Graph,
+        candidates: _Candidates | None = None,
+        share: bool = False,
+        groups: Mapping[int, int] | None = None,
     ) -> None:
         self.walk = Walk(source)
         self.target = self.walk.target
@@ -148,6 +173,9 @@ class Rebuild:
         self.held_back = False
         self._candidates = candidates
         self._share = share
+        self._groups_before: Mapping[int, int] = groups or {}
+        self.groups: dict[int, int] = {}
+        self._group = 0
         self._known: defaultdict[object, dict[tuple[int, ...], int]] = defaultdict(dict)
         self._uses: defaultdict[int, int] = defaultdict(int)
         self._uses_before: Mapping[int, int] = {}
@@ -173,6 +201,7 @@ class Rebuild:
         source, images = walk.source, walk.images
         operands = source.operands[node]
         self._node = node
+        self._group = self._groups_before.get(node, 0)
         if operands:
             operands = tuple([images[operand] for operand in operands])
             image = self.make(source.ops[node], operands, source.statics.get(node, ()))
@@ -210,9 +239,12 @@ class Rebuild:
         key = operands
         if op.commutative and operands[0] > operands[1]:
             key = operands[::-1]
-        node = self._known[(op, statics) if statics else op].setdefault(key, new)
+        kind = (op, statics, self._group) if statics or self._group else op
+        node = self._known[kind].setdefault(key, new)
         if node == new:
             target.append(op, operands, statics)
+            if self._group:
+                self.groups[node] = self._group
         else:
             self.applied[SHARE] += 1
         return node

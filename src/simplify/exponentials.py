@@ -155,8 +155,7 @@ def quotient(exponentials: Exponentials, node: int) -> Quotient | None:
     if above is None or below is None or min(below.values()) <= 0.0:
         return None
     if below == ONE:
-        lost = NOTHING in above and node in graph.shapes
-        return None if lost else Quotient(above, ONE, *map(tuple, others))
+        return None if NOTHING in above else Quotient(above, ONE, *map(tuple, others))
     if len(bases_of(above) | bases_of(below)) > 1 and not above.keys() <= below.keys():
         return None
     return Quotient(above, below, *map(tuple, others))

@@ -464,6 +464,8 @@ STABLE: Final = _table(
     ("exp-inverse", lambda x: exp(x) ** -1, lambda x: exp(-x)),
     ("exp-inverse-squared", lambda x: exp(x) ** -2, lambda x: exp(-2 * x)),
     ("exp-pow-minus-half", lambda x: exp(x) ** -0.5, lambda x: exp(-0.5 * x)),
+    ("over-reciprocal", lambda a, x: a / (1 / x), lambda a, x: a * x),
+    ("over-inverse", lambda a, x: a / x**-1, lambda a, x: a * x),
     ("quotient-inverse", lambda a, b: (a / b) ** -1, lambda a, b: b / a),
     ("quotient-inverse-squared", lambda a, b: (a / b) ** -2, lambda a, b: (b / a) ** 2),
     ("log-inverse", lambda x: log(1 / x), lambda x: -log(x), "x"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from typing import Any, Final
@@ -41,6 +41,7 @@ from ..ops.scalar import (
     LOG,
     LOG1P,
     MUL,
+    NEG,
     POW_CONST,
     SIGMOID,
     SQRT,
@@ -55,7 +56,7 @@ from ..ops.scalar import (
     stop_gradient,
     where,
 )
-from .engine import Pass
+from .engine import Pass, carried_groups
 from .exponentials import (
     NOTHING,
     ONE,
@@ -131,6 +132,7 @@ ARRAY_SOFTMAX: Final = "softmax-array"
 _POWERS: Final = frozenset({MUL, DIV, SQRT, CBRT, POW_CONST, EXP, EXP2})
 _SHIFTED: Final = _POWERS | {LOG, LOG1P}
 """The operations of which something may be shifted, or guarded."""
+_ADDING: Final = frozenset({ADD, SUB, NEG})
 _LAYOUTS: Final = frozenset({RESHAPE, BROADCAST, GATHER, TRANSPOSE})
 
 
@@ -171,13 +173,21 @@ def shift_sums(graph: Graph) -> Rewritten:
 
 def _shifted(work: Rewritten, before: Graph) -> Rewritten:
     """What `shift_sums` makes of a graph that is at its disposal; it came of the one before."""
-    shift = _Shift(work.graph)
+    return _shifted_apart(work, before, {})[0]
+
+
+def _shifted_apart(
+    work: Rewritten, before: Graph, groups: Mapping[int, int]
+) -> tuple[Rewritten, Mapping[int, int]]:
+    """The same where nodes are shared within groups, and the groups of the new graph."""
+    shift = _Shift(work.graph, groups)
     if not shift.applied:
-        return unchanged(before)
+        return unchanged(before), groups
     roots = [shift.images[root] for root in work.graph.outputs]
-    made = work.then(Rewritten(work.graph, (shift.images,))).then(rewritten(work.graph, roots))
+    last = rewritten(work.graph, roots)
+    made = work.then(Rewritten(work.graph, (shift.images,))).then(last)
     add_record("shift-sums", before, made.graph, shift.applied)
-    return made
+    return made, carried_groups(shift.groups, last)
 
 
 def stable_rewriting(graph: Graph, root: int) -> Rewritten:
@@ -188,9 +198,77 @@ def stable_rewriting(graph: Graph, root: int) -> Rewritten:
     >>> print(made.graph[made.images[y.id]], dict(stable_rules(made.graph)))
     softplus(x) {'softplus': 1}
     """
+    return _rewriting(graph, root, _written_again(graph, root))[0]
+
+
+def _rewriting(
+    graph: Graph, root: int, groups: Mapping[int, int]
+) -> tuple[Rewritten, Mapping[int, int]]:
+    """The same where nodes are shared within groups, and the groups of the new graph."""
     small = rewritten(graph, [root])
-    made = small.then(STABLE_PASS(small.graph))
-    return made.then(_shifted(unchanged(made.graph), made.graph))
+    made, groups = STABLE_PASS.keeping_apart(small.graph, carried_groups(groups, small))
+    made = small.then(made)
+    last, groups = _shifted_apart(unchanged(made.graph), made.graph, groups)
+    return made.then(last), groups
+
+
+def _written_again(graph: Graph, root: int) -> dict[int, int]:
+    """Groups of nodes that are not shared with equal ones of other groups: terms of the whole sum.
+
+    That two samples are equal must not change what is found, as the tokens of a text may be. What
+    is written twice within a term may have to be known as equal, for a rule; so what meets below
+    the outermost sum is one group.
+    """
+    live = live_nodes(graph, [root])
+    if any(node in graph.shapes for node in live):
+        return {}
+    same = _equal_nodes(graph, live, {}, {})
+    several = {node for node, count in Counter(same.values()).items() if count > 1}
+    twice = {node for node in live if graph.operands[node] and same[node] in several}
+    if not twice:
+        return {}
+    outermost = _outermost_sum(graph, root, twice)
+    leader = {node: node for node in twice}
+
+    def find(node: int) -> int:
+        while leader[node] != node:
+            leader[node] = node = leader[leader[node]]
+        return node
+
+    for node in live:
+        if node in outermost:
+            continue
+        for operand in graph.operands[node]:
+            if operand in leader:
+                leader[find(operand)] = find(leader.setdefault(node, node))
+    return {node: find(node) + 1 for node in leader}
+
+
+def _outermost_sum(graph: Graph, root: int, ends: Set[int]) -> set[int]:
+    """What adds and scales the terms of a sum, down to `ends`."""
+    found: set[int] = set()
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        op, operands = graph.ops[node], graph.operands[node]
+        fixed = [operand for operand in operands if graph.ops[operand] is CONSTANT]
+        scales = (op is MUL and fixed) or (op is DIV and graph.ops[operands[1]] is CONSTANT)
+        if node not in found and node not in ends and (op in _ADDING or scales):
+            found.add(node)
+            stack += operands
+    return found
+
+
+def _equal_nodes(
+    graph: Graph, live: Sequence[int], groups: Mapping[int, int], known: dict[object, int]
+) -> dict[int, int]:
+    """Of each node the first of its group that is the same; `known` gets it by what it is."""
+    same: dict[int, int] = {}
+    for node in live:
+        operands = tuple([same[operand] for operand in graph.operands[node]])
+        key = (graph.ops[node], operands, graph.statics.get(node, ()), groups.get(node, 0))
+        same[node] = known.setdefault(key, node) if operands else node
+    return same
 
 
 def stable_rules(graph: Graph) -> Counter[str]:
@@ -206,12 +284,17 @@ def _stable_node(graph: Graph, root: int) -> int:
     seen = _Seen()
     if not any(_may_change(graph, node, seen) for node in live):
         return root
-    small = stable_rewriting(graph, root).graph
+    groups = _written_again(graph, root)
+    made, groups_after = _rewriting(graph, root, groups)
+    small = made.graph
     applied = stable_rules(small)
     if not applied:
         return root
     before = len(graph)
-    image = _brought_back(small, graph, live, Origin("stable", root, "rule", ", ".join(applied)))
+    known: dict[object, int] = {}
+    _equal_nodes(graph, live, groups, known)
+    origin = Origin("stable", root, "rule", ", ".join(applied))
+    image = _brought_back(small, graph, known, groups_after, origin)
     graph.passes = (
         *graph.passes,
         PassRecord(
@@ -240,20 +323,16 @@ _NAMES: Final = frozenset(
 )
 
 
-def _brought_back(small: Graph, graph: Graph, live: Sequence[int], origin: Origin) -> int:
-    """The output of `small` in `graph`, nodes that were there among `live` being used again."""
-    known: dict[object, int] = {}
-    same: dict[int, int] = {}
-    for node in live:
-        operands = tuple([same[operand] for operand in graph.operands[node]])
-        key = (graph.ops[node], operands, graph.statics.get(node, ()))
-        same[node] = known.setdefault(key, node) if operands else node
+def _brought_back(
+    small: Graph, graph: Graph, known: dict[object, int], groups: Mapping[int, int], origin: Origin
+) -> int:
+    """The output of `small` in `graph`, nodes that are known there being used again."""
 
     def write(walk: Walk, node: int) -> int | None:
         operands = tuple([walk.images[operand] for operand in small.operands[node]])
         if not operands:
             return None
-        key = (small.ops[node], operands, small.statics.get(node, ()))
+        key = (small.ops[node], operands, small.statics.get(node, ()), groups.get(node, 0))
         if key not in known:
             known[key] = walk.copy(node)
         return known[key]
@@ -266,14 +345,16 @@ def _brought_back(small: Graph, graph: Graph, live: Sequence[int], origin: Origi
 class _Shift:
     """One walk over a graph that appends the shifted forms; `images` says what became of each."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, groups: Mapping[int, int]) -> None:
         self.graph = graph
+        self.groups = dict(groups)
+        self._group = 0
         self._walk = Walk(graph, graph)
         self.images = self._walk.images
         self.applied: Counter[str] = Counter()
         self.exponentials = Exponentials(graph)
         self._terms: dict[int, Terms | None] = {}
-        self._shifted: dict[tuple[tuple[Exponent, float], ...], tuple[Expr, Expr]] = {}
+        self._shifted: dict[object, tuple[Expr, Expr]] = {}
         self._degrees: dict[int, float | None] = {}
         self._powers: dict[int, Power] = {}
         live = live_nodes(graph, graph.outputs)
@@ -282,6 +363,14 @@ class _Shift:
         self._walk.run(live, self._write)
 
     def _write(self, walk: Walk, node: int) -> int:
+        self._group = self.groups.get(node, 0)
+        before = len(self.graph)
+        image = self._written(walk, node)
+        if self._group:
+            self.groups.update(dict.fromkeys(range(before, len(self.graph)), self._group))
+        return image
+
+    def _written(self, walk: Walk, node: int) -> int:
         graph, operands = self.graph, self.graph.operands[node]
         if not operands:
             return node
@@ -432,7 +521,7 @@ class _Shift:
 
     def _sum_of(self, terms: Terms) -> tuple[Expr, Expr]:
         """The sum of the shifted exponentials, and the shift: once for each sum."""
-        key = tuple(terms.items())
+        key = (self._group, *terms.items())
         if key not in self._shifted:
             shift = stop_gradient(reduce(maximum, map(self._exponent, _extremes(terms))))
             self._shifted[key] = (self._sum_with(terms, shift), shift)
@@ -451,8 +540,6 @@ class _Shift:
 
     def _sum_with(self, terms: Terms, shift: Expr | None) -> Expr:
         """A sum of exponentials, each shifted."""
-        if terms.keys() == ONE.keys() and shift is None:
-            return self.graph.constant(terms[NOTHING])
         exponents = [self._exponent(z) for z in terms]
         parts = [exp(z if shift is None else z - shift) for z in exponents]
         weighed = zip(parts, terms.values(), strict=True)

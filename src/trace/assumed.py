@@ -103,11 +103,12 @@ class _Listed:
         stack = [(now, seen)]
         while stack:
             thing, before = stack.pop()
-            if thing is before or type(before) not in CONTAINERS:
+            kind = dict if type(before) is _Ordered else type(before)
+            if thing is before or kind not in CONTAINERS:
                 continue
-            if type(thing) is not type(before) or len(thing) != len(before):
+            if type(thing) is not kind or len(thing) != len(before):
                 return False
-            if type(thing) is dict:
+            if kind is dict:
                 keys, items = list(thing), list(thing.values())
                 self._dicts.append((thing, keys, items))
                 stack += [(item, before.get(key)) for key, item in zip(keys, items, strict=False)]
@@ -121,11 +122,20 @@ class _Listed:
         return True
 
 
+class _Ordered(dict[Any, Any]):
+    """A dict as it was, to which others are equal only in the same order."""
+
+    __hash__ = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, dict) and dict.__eq__(self, other) and list(self) == list(other)
+
+
 def _same(now: Any, seen: Any) -> bool:
     """Whether two are the same number, text or method, or containers of the same things."""
     kind = type(seen)
-    if kind in CONTAINERS and isinstance(now, kind):
-        return _equal(now, seen)
+    if kind in CONTAINERS or kind is _Ordered:
+        return isinstance(now, dict if kind is _Ordered else kind) and _equal(now, seen)
     if type(now) is not kind:
         return False
     if kind is MethodType:
@@ -136,7 +146,7 @@ def _same(now: Any, seen: Any) -> bool:
 def _equal(now: Any, seen: Any) -> bool:
     """Whether containers hold the same things; Values are equal when they are the same one."""
     try:
-        return bool(now == seen)
+        return bool(seen == now)  # in this order, for dicts within
     except Exception:  # such as arrays among them, of whose equality there is no one truth
         return _alike(now, seen)
 
@@ -146,7 +156,7 @@ def _alike(now: Any, seen: Any) -> bool:
     if len(now) != len(seen) or isinstance(now, dict) != isinstance(seen, dict):
         return False
     if isinstance(now, dict):
-        return all(key in seen and _alike_item(now[key], seen[key]) for key in now)
+        return list(now) == list(seen) and all(_alike_item(now[key], seen[key]) for key in now)
     return all(map(_alike_item, now, seen))
 
 
@@ -163,6 +173,6 @@ def copied(thing: Any, deep: bool = True, depth: int = 0) -> Any:
     if depth > (MAX_DEPTH if deep else 0) or not isinstance(thing, CONTAINERS):
         return thing
     if isinstance(thing, dict):
-        return {key: copied(item, deep, depth + 1) for key, item in thing.items()}
+        return _Ordered({key: copied(item, deep, depth + 1) for key, item in thing.items()})
     items = [copied(item, deep, depth + 1) for item in thing]
     return items if isinstance(thing, list) else tuple(items)

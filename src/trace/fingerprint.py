@@ -46,7 +46,7 @@ from ..ops.shapes import is_array
 from ..ops.table import OPERATIONS
 from .contents import attributes_of, has_attributes
 from .lines import is_foreign
-from .reach import Reach, inner_function
+from .reach import BY_TEXT, Reach, is_method
 
 _PLAIN: Final = frozenset({int, float, bool, str, bytes, complex, range, type(None), EllipsisType})
 _LISTED: Final = (OrderedDict, Counter, defaultdict, deque)
@@ -56,8 +56,6 @@ _BUILT_IN: Final = (
     *(MethodWrapperType, WrapperDescriptorType, NotImplementedType),
 )
 _FUNCTION: Final = ("__defaults__", "__kwdefaults__", "__closure__")
-_BY_TEXT: Final = frozenset({"getattr", "hasattr", "vars", "__dict__", "attrgetter"})
-"""Where code has these, attributes may be read that it does not name."""
 _UNSEEN: Final = frozenset({"eval", "exec", "globals", "__import__", "import_module"})
 """Where code has these, anything may be read."""
 
@@ -127,7 +125,7 @@ class _Telling:
         self.things: list[Any] = []
         self.hash = hashlib.sha256()
         self._used = reach.used
-        self._every = not _BY_TEXT.isdisjoint(reach.used)
+        self._every = not BY_TEXT.isdisjoint(reach.used)
         for name in sorted(_UNSEEN & reach.used):
             raise _UntoldError(f"the function calls {name}")
         self._numbers: dict[int, int] = {}
@@ -250,7 +248,7 @@ class _Telling:
         wanted |= self._used & held.keys()
         if isinstance(thing, ModuleType):
             return self._members(thing, shown, wanted)
-        wanted |= {key for key, item in held.items() if _is_method(item)}
+        wanted |= {key for key, item in held.items() if is_method(item)}
         return [*[(base, name) for base in thing.__bases__], *self._members(thing, shown, wanted)]
 
     def _members(self, thing: Any, name: str, wanted: Iterable[str]) -> Iterator[tuple[Any, str]]:
@@ -264,6 +262,11 @@ class _Telling:
             yield getattr(function, key), name
         if hasattr(function, "__wrapped__"):
             yield function.__wrapped__, name
+        own = vars(function)
+        for key in sorted(own.keys() - {"__wrapped__"}):
+            if self._every or key in self._used:
+                yield key, name
+                yield own[key], f"{name}.{key}"
         held = function.__globals__
         for key in sorted({key for code in _codes(function.__code__) for key in code.co_names}):
             if key in held:
@@ -334,10 +337,6 @@ def _is_what_it_holds(kind: type) -> bool:
 def _is_ours_or_pythons(kind: type) -> bool:
     """Whether code of this package or of Python's own may read what an object keeps."""
     return is_foreign(kind.__module__) and kind is not object
-
-
-def _is_method(member: Any) -> bool:
-    return isinstance(member, FunctionType) or inner_function(member) is not member
 
 
 def _plain_container(thing: Any) -> Any:

@@ -118,8 +118,9 @@ class Function:
         """Move all parameters once, to make smaller what the function gives; what that was before.
 
         Parameters are the leaf Values that the function has depended on at any call so far; those
-        that it does not depend on at this call have the gradient 0. What the optimizer remembers is
-        kept for each kind of optimizer, so its settings may change from step to step.
+        that it does not depend on at this call have the gradient 0. Their `grad` stays what it is.
+        What the optimizer remembers is kept for each kind of optimizer, so its settings may change
+        from step to step.
 
         >>> from wengert.train.optim import SGD
         >>> w = Value(3.0)

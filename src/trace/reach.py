@@ -12,13 +12,13 @@ import os
 import re
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, MappingView
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from io import IOBase
 from itertools import product, starmap
-from operator import is_
+from operator import attrgetter, is_
 from random import Random
 from types import (
     BuiltinFunctionType,
@@ -36,6 +36,7 @@ from ..graph.value import Value
 from ..ops.shapes import is_array
 from .assumed import CONTAINERS, SIMPLE, Assumption, copied
 from .contents import Variable, attributes_of, has_attributes
+from .imports import imports_of
 from .lines import Line, is_foreign, line_of
 
 MAX_LOOKED_AT: Final = 300_000
@@ -47,11 +48,17 @@ MAX_COPIED: Final = 100_000
 SAMPLE: Final = 256
 """How many of its numbers are compared if it holds more."""
 
-_LOADS: Final = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
+_GLOBALS: Final = ("LOAD_GLOBAL", "LOAD_NAME")
+_LOADS: Final = (*_GLOBALS, "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
 _LISTED: Final[tuple[Any, ...]] = (set, frozenset, deque, bytearray, array, memoryview, MappingView)
 _REMEMBERED: Final = (*SIMPLE, *CONTAINERS, FunctionType, BuiltinFunctionType, type)
 _STANDING_IN: Final = frozenset({"max", "min", "isinstance", "backward"})
 """What is another thing while any thread traces."""
+BY_TEXT: Final = frozenset({"getattr", "hasattr", "vars", "__dict__", "attrgetter"})
+"""With these code reads attributes that it does not name."""
+_WHOLLY: Final = frozenset({"vars", "__dict__", "dir", "asdict", "astuple"})
+_APART: Final = frozenset({"__init__", "__repr__", "parameters", "named_parameters", "zero_grad"})
+"""Functions that are for what goes on around a loss, and may read everything."""
 _ENVIRONMENT: Final = frozenset({"environ", "getenv"})
 _MISSING: Final = object()
 _OURS: Final = __name__.partition(".")[0]
@@ -110,6 +117,11 @@ class _Walk:
         self._seen: dict[int, Any] = {}
         self._used: set[str] = set()
         self._inner: set[int] = set()
+        self._texts: set[str] = set()
+        self._globals: dict[int, tuple[dict[str, Any], set[str]]] = {}
+        self._of_classes: list[tuple[str, Value]] = []
+        self._named_members: dict[type, set[str]] = {}
+        self._by_text = self._wholly = False
         self._attribute: dict[int, str] = {}
         self._spaces: dict[int, Any] = {}
         self._named: set[tuple[int, str]] = set()
@@ -135,6 +147,7 @@ class _Walk:
                 self._items(name, thing, own)
                 if type(thing) is not Value:
                     self._class(type(thing))
+                    self._of_classes.append((name, thing))
             elif isinstance(thing, (FunctionType, MethodType)) or _wrapped(thing) is not None:
                 self._function(thing)
             elif isinstance(thing, CONTAINERS):
@@ -150,7 +163,7 @@ class _Walk:
                         self.enter("_".join((name, *map(str, place))), item)
             elif isinstance(thing, BuiltinFunctionType):
                 self.enter(name, thing.__self__)  # such as a generator of random numbers
-            elif isinstance(thing, Random) or hasattr(thing, "bit_generator"):
+            elif isinstance(thing, Random) or hasattr(type(thing), "bit_generator"):
                 self.found.generators.append(thing)
             elif isinstance(thing, (ContextVar, ReferenceType)):
                 read = partial(thing.get, None) if isinstance(thing, ContextVar) else thing
@@ -159,6 +172,9 @@ class _Walk:
             elif isinstance(thing, MappingProxyType):
                 containers.append((name, thing))
                 self._items(name, thing, dict(thing))
+            elif isinstance(thing, attrgetter):
+                self._by_text = True
+                self._texts |= {part for text in thing.__reduce__()[1] for part in text.split(".")}
             elif isinstance(thing, partial):
                 for part in (thing.func, thing.args, thing.keywords):
                     self.enter(name, part)
@@ -218,6 +234,8 @@ class _Walk:
 
     def _look_up(self) -> bool:
         """Enter what code names in modules and classes, as far as is known by now; if any."""
+        if self._by_text:
+            self._used |= self._texts
         for thing in list(self._spaces.values()):
             for name in sorted(self._used & vars(thing).keys() - _STANDING_IN):
                 if (id(thing), name) not in self._named:
@@ -247,15 +265,18 @@ class _Walk:
         """The cells and the globals that a function reads, and the object it is bound to."""
         if isinstance(thing, MethodType):
             self.enter("", thing.__self__)
-        function = _wrapped(thing) or getattr(thing, "__func__", thing)
+        function = thing
+        if not isinstance(thing, FunctionType):
+            function = _wrapped(thing) or getattr(thing, "__func__", thing)
         if not isinstance(function, FunctionType) or is_foreign(function.__module__):
             return
         names = function.__globals__
         codes = list(_codes(function.__code__))
         self.found.codes += [(code, names) for code in codes]
         made = _made_of(function, ())
-        read = partial(_made_of, function, made)
-        self.found.assumptions.append((read, made, function.__name__))
+        self.found.assumptions.append((partial(_made_of, function, made), made, function.__name__))
+        if "registry" in vars(function):  # where `singledispatch` keeps what it calls
+            self._used.add("registry")
         if vars(function):
             self.found.containers.append((function.__name__, function))
             self._items(function.__name__, function, vars(function))
@@ -265,10 +286,16 @@ class _Walk:
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
             self._read(Variable(name, _cell_reader(cell), partial(setattr, cell, "cell_contents")))
-        for name in sorted({name for code in codes for name in _loaded(code)}):
-            self._used.add(name)
-            if name in _ENVIRONMENT:
-                self.enter("environ", os.environ)
+        for one in [one for code in codes for one in imports_of(code, names)]:
+            self.enter(one.name, one.module)
+            self._used |= {one.member} - {""}
+        self._see_texts(codes)
+        self._used |= {name for code in codes for name in _loaded(code)}
+        if not _ENVIRONMENT.isdisjoint(self._used):
+            self.enter("environ", os.environ)
+        asked = {name for code in codes for name in _loaded(code, _GLOBALS)}
+        self._globals.setdefault(id(names), (names, set()))[1].update(asked)
+        for name in sorted(asked):
             if name in names:
                 self._read(_global(names, name))
             elif name in vars(builtins).keys() - _STANDING_IN:
@@ -278,6 +305,20 @@ class _Walk:
                     self._look_at(builtins, given)
         for name in sorted({name for code in codes for name in _assigned(code)}):
             self.found.variables.append(_global(names, name))
+
+    def _see_texts(self, codes: Iterable[CodeType]) -> None:
+        """What code says in quotes may be the name of an attribute.
+
+        Where it reads attributes by text and says none, it may read all of them.
+        """
+        for code in codes:
+            loaded = set(_loaded(code))
+            texts = set(_texts(code))
+            self._texts |= texts
+            self._by_text |= not BY_TEXT.isdisjoint(loaded)
+            by_others = not texts and not BY_TEXT.isdisjoint(loaded)
+            if code.co_name not in _APART and (by_others or not _WHOLLY.isdisjoint(loaded)):
+                self._wholly = True
 
     def _read(self, variable: Variable) -> None:
         seen = variable.read()
@@ -295,22 +336,32 @@ class _Walk:
         whether what it holds leads to Values.
         """
         leading = {id(value) for value in self.found.names}
+        for names, asked in self._globals.values():
+            read = partial(_new_names, names, frozenset(asked - names.keys()), len(names))
+            hiding = f"what hides names in {names.get('__name__', 'the code')}"
+            self.found.assumptions.append((read, (), hiding))
+        for kind in [kind for kind in self._spaces.values() if isinstance(kind, type)]:
+            self._new_members(kind)
+        for name, value in self._of_classes:
+            self._new_attributes(name, value)
         for name, thing in reversed(containers):
             held = _held(thing)
             items = held.values() if isinstance(held, dict) else held
             if any(id(item) in leading for item in items):
                 leading.add(id(thing))
             holds = isinstance(thing, (*CONTAINERS, *_LISTED, MappingProxyType)) or is_array(thing)
-            if not holds or getattr(thing, "__dict__", None):
+            if not holds or isinstance(getattr(thing, "__dict__", None), dict):
                 self._attributes(name, thing, leading)
             if holds and id(thing) not in self._inner:
                 key = self._attribute.get(id(thing))
-                if id(thing) in leading or key is None or key in self._used:
+                if id(thing) in leading or key is None or key in self._used or self._wholly:
                     self._contents(name, thing, id(thing) in leading)
 
     def _attributes(self, name: str, thing: Any, leading: set[int]) -> None:
         """Assume the attributes that code names, and all of the package's own."""
         every = type(thing).__module__.partition(".")[0] == _OURS or _is_wrapping(thing)
+        every |= self._wholly
+        self._new_attributes(name, thing)
         for key, item in attributes_of(thing).items():
             known = isinstance(item, SIMPLE) or id(item) in leading
             if key in self._used or (known and every):
@@ -319,6 +370,38 @@ class _Walk:
                     reader = partial(getattr, thing, key, _MISSING)
                 seen = _remembered(item, id(item) in leading)
                 self.found.assumptions.append((reader, seen, f"{name}.{key}"))
+
+    def _new_attributes(self, name: str, thing: Any) -> None:
+        """Assume that it has none of those that code asks for, or finds in its class instead."""
+        held = getattr(thing, "__dict__", None)
+        if not isinstance(held, dict):
+            return
+        wanted = self._members(type(thing)) | (self._texts if self._by_text else set())
+        has = f"what {name or 'an object'} has"
+        if self._wholly:
+            self.found.assumptions.append((partial(list, held), list(held), has))
+        elif wanted - held.keys():
+            read = partial(_new_names, held, frozenset(wanted - held.keys()), len(held))
+            self.found.assumptions.append((read, read(), has))
+
+    def _new_members(self, kind: type) -> None:
+        """Assume that a class has none of what code finds in its bases instead."""
+        found = {name for base in kind.__mro__[1:-1] for name in vars(base)}
+        wanted = frozenset((found & self._used) - vars(kind).keys())
+        if wanted and not is_foreign(kind.__module__):
+            read = partial(_new_names, vars(kind), wanted, len(vars(kind)))
+            self.found.assumptions.append((read, (), f"what {kind.__name__} has"))
+
+    def _members(self, kind: type) -> set[str]:
+        """What code names of what a class of the user's has; of Values, no methods."""
+        if kind not in self._named_members:
+            bases = [base for base in kind.__mro__ if not is_foreign(base.__module__)]
+            some = [pair for base in bases for pair in vars(base).items()]
+            if issubclass(kind, Value):
+                some = [(key, item) for key, item in some if not is_method(item)]
+            found = {key for key, _ in some}
+            self._named_members[kind] = {key for key in found & self._used if key[:2] != "__"}
+        return self._named_members[kind]
 
     def _contents(self, name: str, thing: Any, leads: bool) -> None:
         """Assume what a container holds: all the way down, if it leads to Values or is small."""
@@ -365,6 +448,11 @@ def _made_of(function: FunctionType, known: tuple[Any, ...]) -> tuple[Any, ...]:
     """What of a function may be exchanged, as reloading does; the very tuple if it is as known."""
     made = function.__code__, function.__defaults__, function.__kwdefaults__
     return known if known and all(map(is_, made, known)) else made
+
+
+def _new_names(held: Mapping[str, Any], wanted: frozenset[str], count: int) -> tuple[str, ...]:
+    """Which of these are in a dict that held so many names, and none of these."""
+    return () if len(held) == count else tuple(sorted(wanted & held.keys()))
 
 
 def _is_wrapping(thing: Any) -> bool:
@@ -455,11 +543,18 @@ def _member(space: Any, name: str) -> Variable:
 
 def inner_function(member: Any) -> Any:
     """The function that a method, a property or the like is made of; else the thing itself."""
+    if isinstance(member, FunctionType):  # and what it wraps is among what it reads
+        return member
     for name in ("__func__", "fget", "func", "__wrapped__"):
         inner = getattr(member, name, None)
         if isinstance(inner, FunctionType):
             return inner
     return member
+
+
+def is_method(member: Any) -> bool:
+    """Whether it is a function, or made of one as a property is."""
+    return isinstance(member, FunctionType) or inner_function(member) is not member
 
 
 def _is_given(member: Any) -> bool:
@@ -480,7 +575,8 @@ def _cell_reader(cell: Any) -> Callable[[], Any]:
 
 def _wrapped(thing: Any) -> Any:
     """The user's function inside of a traced one."""
-    return getattr(thing, "__wrapped__", None) if callable(thing) else None
+    held = getattr(thing, "__dict__", None) if callable(thing) else None
+    return held.get("__wrapped__") if isinstance(held, dict) else None
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -492,11 +588,19 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
         stack += [inner for inner in one.co_consts if isinstance(inner, CodeType)]
 
 
-def _loaded(code: CodeType) -> Iterator[str]:
+def _loaded(code: CodeType, loads: tuple[str, ...] = _LOADS) -> Iterator[str]:
     """The globals and attributes that a piece of code reads; not those that it only assigns."""
     for instruction in dis.get_instructions(code):
-        if instruction.opname.startswith(_LOADS):
+        if instruction.opname.startswith(loads):
             yield str(instruction.argval)
+
+
+def _texts(code: CodeType) -> Iterator[str]:
+    """What a piece of code says in quotes that may be names."""
+    for constant in code.co_consts:
+        for text in constant if isinstance(constant, (tuple, frozenset)) else (constant,):
+            if isinstance(text, str):
+                yield from filter(str.isidentifier, text.split("."))
 
 
 def _comparing(code: CodeType, names: dict[str, Any]) -> Line | None:

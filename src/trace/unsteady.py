@@ -13,6 +13,7 @@ from functools import reduce
 from types import CodeType, ModuleType
 from typing import Any, Final
 
+from .imports import imports_of
 from .lines import Line, line_of
 
 _TEXTS: Final = {
@@ -30,7 +31,9 @@ _TEXTS: Final = {
         "builtins.open builtins.input io.open os.getcwd os.listdir os.path.exists os.path.isfile "
         "numpy.load numpy.loadtxt numpy.genfromtxt subprocess.run subprocess.check_output"
     ),
-    "reads by names that are put together": "builtins.eval builtins.exec builtins.globals",
+    "reads by names that are put together": (
+        "builtins.eval builtins.exec builtins.globals builtins.__import__ importlib.import_module"
+    ),
 }
 _IF_EMPTY: Final = "random.Random random.seed numpy.random.default_rng numpy.random.RandomState"
 """Random numbers that are other ones each time if nothing is given to begin from."""
@@ -57,14 +60,15 @@ def unsteady(codes: Iterable[tuple[CodeType, dict[str, Any]]]) -> list[tuple[Lin
     >>> [what[:15] for _, what in unsteady([(late.__code__, {"time": time})])]
     ['reads the clock']
     """
+    named = [(code, list(_named(code, names))) for code, names in codes]
     texts = {thing: what for what, names in _TEXTS.items() for thing in _things(names)}
     empty = list(_things(_IF_EMPTY))
     found: dict[tuple[Line, str], None] = {}
-    for code, names in codes:
-        for thing, number, bare in _named(code, names):
+    for code, things in named:
+        for thing, number, bare in things:
             try:
                 what = texts.get(thing)
-            except TypeError:  # not hashable
+            except Exception:  # not hashable
                 continue
             if bare and any(thing == one for one in empty):
                 what = "draws a random number"
@@ -98,18 +102,26 @@ def _things(names: str) -> Iterator[Any]:
 
 
 def _named(code: CodeType, names: dict[str, Any]) -> Iterator[tuple[Any, int, bool]]:
-    """What `a` or `a.b.c` stand for, by way of globals and modules; the line; called with nothing?
+    """What `a` or `a.b.c` stand for, by way of modules; the line; is it called with nothing?
 
-    Where names end and a call begins is read from the instructions of CPython 3.11 and later.
+    `a` is a global, or imported by the code. Where names end and a call begins is read from the
+    instructions of CPython 3.11 and later.
     """
     steps = [step for step in dis.get_instructions(code) if step.opname not in _BETWEEN]
     number = code.co_firstlineno
+    local = {one.name: one.thing for one in imports_of(code, names)}
     for k, step in enumerate(steps):
         at = step.positions
         number = (at and at.lineno) or number
-        if step.opname not in ("LOAD_GLOBAL", "LOAD_NAME"):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            thing = names.get(step.argval, getattr(builtins, step.argval, None))
+        elif step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
+            last = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
+            if last not in local:
+                continue
+            thing = local[last]
+        else:
             continue
-        thing = names.get(step.argval, getattr(builtins, step.argval, None))
         k += 1
         while k < len(steps) and steps[k].opname in ("LOAD_ATTR", "LOAD_METHOD"):
             if not isinstance(thing, (ModuleType, type)):

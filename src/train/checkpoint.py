@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final
 
 from ..errors import MissingExtraError, SaveFileError, SettingError, shorten
@@ -23,6 +23,7 @@ FORMAT: Final = "wengert.checkpoint"
 VERSION: Final = 1
 _WHAT: Final = "checkpoint"
 _VECTORS: Final = ("params", "state", "loss", "validation_loss")
+_BEST: Final = ("best_params", "best_state")
 _TEXTS: Final = ("network", "optimizer")
 _SAFETENSORS: Final = ".safetensors"
 
@@ -37,6 +38,8 @@ class Checkpoint:
     network                 in words that tell it from others
     optimizer               how the optimizer is written
     order                   the state of the generator that shuffles; None where nothing is
+    best_epoch              where patience is asked for, the epoch with the smallest validation
+                            loss, from 1, and the numbers it left; 0 where it is not
     """
 
     params: list[float]
@@ -47,6 +50,9 @@ class Checkpoint:
     network: str
     optimizer: str
     order: Any
+    best_epoch: int = 0
+    best_params: list[float] = field(default_factory=list)
+    best_state: list[float] = field(default_factory=list)
 
 
 def save_checkpoint(path: PathLike, checkpoint: Checkpoint) -> None:
@@ -62,8 +68,9 @@ def save_checkpoint(path: PathLike, checkpoint: Checkpoint) -> None:
 
     save = _safetensors().numpy.save
     rest = {"format": FORMAT, "version": VERSION, "metrics": checkpoint.metrics}
-    rest |= {name: getattr(checkpoint, name) for name in (*_TEXTS, "order")}
-    vectors = {name: numpy.array(getattr(checkpoint, name), numpy.float64) for name in _VECTORS}
+    rest |= {name: getattr(checkpoint, name) for name in (*_TEXTS, "order", "best_epoch")}
+    named = {name: getattr(checkpoint, name) for name in (*_VECTORS, *_BEST)}
+    vectors = {name: numpy.array(numbers, numpy.float64) for name, numbers in named.items()}
     write_bytes(path, save(vectors, metadata={"wengert": json.dumps(rest)}))
 
 
@@ -72,7 +79,8 @@ def load_checkpoint(path: PathLike) -> Checkpoint:
     document = _read_safetensors(path) if _is_safetensors(path) else None
     if document is None:
         document = read_document(path, FORMAT, VERSION, _WHAT)
-    for name in _VECTORS:
+    document = {"best_epoch": 0, **{name: [] for name in _BEST}, **document}
+    for name in (*_VECTORS, *_BEST):
         _check_numbers(path, document.get(name), name)
     metrics = document.get("metrics")
     if not isinstance(metrics, dict):
@@ -82,7 +90,12 @@ def load_checkpoint(path: PathLike) -> Checkpoint:
     for name in _TEXTS:
         if not isinstance(document.get(name), str):
             raise invalid(path, _WHAT, f'its "{name}" is {shorten(document.get(name))}')
-    fields = {name: document[name] for name in (*_VECTORS, "metrics", *_TEXTS)}
+    epoch, epochs = document["best_epoch"], len(document["validation_loss"])
+    if type(epoch) is not int or not 0 <= epoch <= epochs:
+        raise invalid(path, _WHAT, f'its "best_epoch" is {shorten(epoch)}, of {epochs:,} epochs')
+    fields = {
+        name: document[name] for name in (*_VECTORS, *_BEST, *_TEXTS, "best_epoch", "metrics")
+    }
     return Checkpoint(**fields, order=_order(path, document.get("order")))
 
 
@@ -103,6 +116,9 @@ def check_fits(path: PathLike, found: Checkpoint, sample: Sample, optimizer: Any
         )
     if len(found.state) != len(optimizer.state(parameters)):
         raise invalid(path, _WHAT, f"it has {len(found.state)} numbers of {found.optimizer}")
+    best = len(found.best_params), len(found.best_state)
+    if found.best_epoch and best != (parameters, len(found.state)):
+        raise invalid(path, _WHAT, f"its best epoch has {best[0]:,} and {best[1]:,} numbers")
 
 
 def text_of(optimizer: Any) -> str:
@@ -140,7 +156,7 @@ def _safetensors() -> Any:
     except ImportError:
         raise MissingExtraError(
             "checkpoints in files that end in .safetensors need the package safetensors: "
-            "pip install safetensors; one that ends in .json needs nothing"
+            "pip install 'wengert[checkpoints]'; one that ends in .json needs nothing"
         ) from None
     return safetensors
 

@@ -93,7 +93,7 @@ def fit(
     metrics     what else is measured on it: "accuracy", functions (predictions, targets) -> number,
                 or a dict of these
     patience    after how many epochs without a smaller validation loss training ends, with the
-                parameters of the best one
+                parameters of the best one; a run that goes on knows which that was
     resume      the history of an earlier run of the same network, which is gone on with as if it
                 had not ended: 10 and 10 epochs are 20, to the bit
     checkpoint  a file (.json or .safetensors) that the run is saved to, every `checkpoint_every`
@@ -172,7 +172,7 @@ def fit(
     # those of a checkpoint are counted, those of a history are not
     until = int(epochs) + (len(run.losses) if resume is not None else 0)
     each = 1 if callback is not None or looks is not None else until
-    stopped: Stopped = "finished"
+    stopped: Stopped = "patience" if run.is_out_of_patience() else "finished"
     bar = Bar(max(until, len(run.losses)), progress, len(run.losses))
     start = time.perf_counter()
     with OneInterrupt() as interrupts:
@@ -203,7 +203,10 @@ def fit(
             made.reason,
             looks.loss if looks is not None else [],
             looks.found if looks is not None else {},
-            Standing(rule, run.remembered(), network, batches.state()),
+            Standing(
+                *(rule, run.remembered(), network, batches.state()),
+                None if stopped == "patience" else run.best(),
+            ),
         )
 
 
@@ -254,6 +257,7 @@ def _of_history(resume: Any, rule: Optimizer, sample: Sample) -> Checkpoint:
         network,
         text_of(rule),
         standing.order,
+        *(standing.best or ()),
     )
 
 

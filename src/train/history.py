@@ -25,12 +25,15 @@ class Standing:
     state       what that remembers, as numbers
     network     in words that tell it from others
     order       the state of the generator that shuffles; None where nothing is shuffled
+    best        the epoch with the smallest validation loss, and the parameters and the state it
+                left; None without patience, or where that is at its end
     """
 
     optimizer: Optimizer
     state: list[float] = field(repr=False)
     network: str
     order: Any = field(default=None, repr=False)
+    best: tuple[int, list[float], list[float]] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, repr=False)

@@ -13,7 +13,7 @@ from ..codegen.compiled import Compiled
 from ..codegen.native.loop import NativeLoop
 from ..codegen.scalar.loop import Loop, Progress, Stopped, take_steps
 from ..graph.value import Value
-from ..terminal import shows_progress
+from ..terminal import WIDE, columns, shows_progress
 from .batches import ArrayBatches, Batches
 from .checkpoint import Checkpoint, save_checkpoint
 from .mesh import MeshStep
@@ -43,7 +43,7 @@ class Run:
         self._mean = mean
         self._seconds = math.inf
         self._written = True
-        self._best: tuple[float, int, Any, Any] | None = None
+        self._best: tuple[int, Any, Any] | None = None
         self.losses: list[float] = []
         self.looks: Validation | None = None
         self.patience: int | None = None
@@ -134,27 +134,44 @@ class Run:
             self._params, self._written = self._numbers(list(before.params)), False
         if before.order is not None:
             batches.restore(before.order)
-        if self.looks is not None:
-            self.looks.loss = list(before.validation_loss)
-            self.looks.found = {name: list(found) for name, found in before.metrics.items()}
+        if self.looks is None:
+            return
+        self.looks.loss = list(before.validation_loss)
+        self.looks.found = {name: list(found) for name, found in before.metrics.items()}
+        if before.best_epoch:
+            kept = before.best_params, before.best_state
+            self._best = before.best_epoch, *(self._numbers(list(numbers)) for numbers in kept)
 
     def look(self) -> Stopped:
         """Measure on the validation data; whether patience is at its end."""
         assert self.looks is not None
-        loss, epoch = self.looks.look(self._fetched(self._params)), len(self.looks.loss)
+        loss = self.looks.look(self._fetched(self._params))
         if self.patience is None:
             return "finished"
-        if self._best is None or loss < self._best[0]:
-            self._best = loss, epoch, self._params, self._state
-        if epoch - self._best[1] < self.patience:
+        if self._best is None or loss < self.looks.loss[self._best[0] - 1]:
+            self._best = len(self.looks.loss), self._params, self._state
+        if not self.is_out_of_patience():
             return "finished"
-        _, _, self._params, self._state = self._best
+        _, self._params, self._state = self._best
         self._written = False
         return "patience"
+
+    def is_out_of_patience(self) -> bool:
+        """Whether the best epoch is as long ago as patience allows."""
+        if self.patience is None or self.looks is None or self._best is None:
+            return False
+        return len(self.looks.loss) - self._best[0] >= self.patience
 
     def remembered(self) -> list[float]:
         """The optimizer's state as a list."""
         return self._listed(self._state)
+
+    def best(self) -> tuple[int, list[float], list[float]] | None:
+        """The best epoch and the numbers it left, where patience is asked for."""
+        if self._best is None:
+            return None
+        epoch, params, state = self._best
+        return epoch, self._listed(params), self._listed(state)
 
     def standing(self, batches: Batches, network: str, optimizer: str) -> Checkpoint:
         """Everything that going on needs, as it is now."""
@@ -168,6 +185,7 @@ class Run:
             network,
             optimizer,
             batches.state(),
+            *(self.best() or ()),
         )
 
     def _listed(self, numbers: Any) -> list[float]:
@@ -235,8 +253,9 @@ class Bar:
         if progress or (progress is None and shows_progress()):
             from tqdm.auto import tqdm
 
-            # What counts stands first: a narrow terminal cuts the end.
-            form = "{desc} {n_fmt}/{total_fmt}{postfix} |{bar}| {rate_fmt} {remaining}"
+            # What counts stands first, and in a narrow terminal alone.
+            form = "{desc} {n_fmt}/{total_fmt}{postfix} |{bar}|"
+            form += " {rate_fmt} {remaining}" if columns() >= WIDE else ""
             self._bar = tqdm(
                 total=epochs, initial=done, desc="fit", unit=" epochs", bar_format=form
             )

@@ -21,21 +21,32 @@ Metric = Callable[[Sequence[Any], Sequence[Any]], float]
 def accuracy(predictions: Sequence[Any], targets: Sequence[Any]) -> float:
     """The share of rows whose class is the target: the largest output, or the sign of a single one.
 
-    A single output above 0 stands for the larger of the targets 0 and 1, or -1 and 1.
+    A single output above 0 stands for the larger of the targets 0 and 1, or -1 and 1. Of a target
+    that is shares of classes it is the largest share.
 
     >>> accuracy([[0.1, 2.0], [3.0, 0.0]], [1, 1]), accuracy([0.5, -2.0, 1.0], [1, 0, 0])
     (0.5, 0.6666666666666666)
+    >>> accuracy([[0.1, 2.0], [3.0, 0.0]], [[0.3, 0.7], [0.4, 0.6]])
+    0.5
     """
     if not len(targets):
         raise DataError("accuracy of no targets; give one or more")
     right = 0
     for prediction, target in zip(predictions, targets, strict=True):
-        if isinstance(prediction, (list, tuple)):
-            found = max(range(len(prediction)), key=prediction.__getitem__)
-            right += found == target
+        if _is_row(prediction):
+            right += _largest(prediction) == (_largest(target) if _is_row(target) else target)
         else:
             right += (prediction > 0) == (target > 0)
     return right / len(targets)
+
+
+def _is_row(numbers: Any) -> bool:
+    return isinstance(numbers, (list, tuple))
+
+
+def _largest(row: Sequence[float]) -> int:
+    """Where the largest number stands."""
+    return max(range(len(row)), key=row.__getitem__)
 
 
 METRICS: Final[dict[str, Metric]] = {"accuracy": accuracy}

@@ -78,6 +78,20 @@ def network(target="python", **options):
 
 
 @pytest.mark.parametrize("target", ["python", "native"])
+def test_gradients_are_checked_where_they_stand_among_others_in_a_list(target, tmp_path):
+    g = Graph()
+    x, a = g.inputs("x", 3), g.input("a")
+    y = (x[0] * x[1]).exp() + x[2] ** 2 * a
+    outputs = [y, *grad(y, x), grad(y, [a])[0]]
+    f = compile({"x": x, "a": a}, outputs, target=target)
+    done = run(f.save(tmp_path / "model.c"))
+    assert (done.returncode, done.stdout.count("\n")) == (0, 2)
+    assert "1:4 by x: 3 numbers" in done.stdout
+    wrong = compile({"x": x, "a": a}, [y, *grad(y, x)[::-1]], target=target)
+    assert "no gradients" in run(wrong.save(tmp_path / "model.c")).stdout
+
+
+@pytest.mark.parametrize("target", ["python", "native"])
 @pytest.mark.parametrize("reduce", ["sum", "mean"])
 def test_a_network_checks_its_gradient(tmp_path, target, reduce):
     if target == "native":

@@ -93,6 +93,9 @@ def test_what_gradients_are_known(neuron):
     again = {"loss": loss, "grad": grad(loss, w), "hessian": [grad(d, w) for d in grad(loss, w)]}
     f = compile({"w": w, "x": x, "y": y}, again, batch=("x", "y"), reduce="mean")
     assert Derivatives(("grad",), ("loss",), "w") in f.derivatives
+    f = compile({"w": w, "x": x, "y": y}, [loss, *grad(loss, w), *grad(loss, x)])
+    parts = [(slice(1, 1 + len(w)), "w"), (slice(1 + len(w), 1 + len(w) + len(x)), "x")]
+    assert f.derivatives == tuple(Derivatives((part,), (0,), name) for part, name in parts)
     halves = {"loss": ops.total(loss), "grad": [ops.total(d) for d in grad(loss, w)]}
     f = compile({"w": w, "x": x, "y": y}, halves, batch=("x", "y"))
     assert f.derivatives == (Derivatives(("grad",), ("loss",), "w"),)

@@ -63,6 +63,15 @@ def refuse_to_build(monkeypatch):
     monkeypatch.setattr(diskcache, "build", build)
 
 
+def test_gradients_that_stand_among_others_are_known_the_second_time(place):
+    g = Graph()
+    x = g.inputs("x", 2)
+    y = x[0] ** 2 * x[1]
+    first, second = (compile({"x": x}, [y, *grad(y, x)], cache_dir=place) for _ in range(2))
+    assert first.derivatives == second.derivatives
+    assert [d.gradient for d in second.derivatives] == [(slice(1, 3),)]
+
+
 def test_the_second_time_nothing_is_built(place, monkeypatch):
     first = made(place)
     refuse_to_build(monkeypatch)

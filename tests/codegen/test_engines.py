@@ -246,6 +246,17 @@ def test_wrong_shapes_are_refused_in_the_words_of_every_target(engine):
 
 
 @each_engine
+def test_complex_numbers_are_refused(engine):
+    inputs, outputs, (params, x, _) = notebook()
+    f = wg.compile(inputs, outputs, target=engine, batch=("x", "y"), dtype="float32")
+    module = pytest.importorskip({"jax": "jax.numpy"}.get(engine, engine))
+    with pytest.raises(
+        wg.ShapeError, match=r"argument 'y' is an array of .*complex64; expected real"
+    ):
+        f(params, x, module.ones(5, dtype=module.complex64))
+
+
+@each_engine
 def test_it_is_verified_like_other_targets(engine):
     inputs, outputs, _ = notebook()
     f = wg.compile(inputs, outputs, target=engine, batch=("x", "y"))
@@ -363,6 +374,15 @@ def test_numbers_too_large_for_float32_are_infinite_in_it(engine):
     f, _ = compiled({"x": x}, outputs, engine, dtype="float32")
     found = f([2.0, 3.0])
     assert [float(y) for y in found.values()] == [2.0, 3.0, -math.inf]
+
+
+@each_engine
+def test_a_number_for_each_sample_is_filled_in_at_once(engine):
+    g = wg.Graph()
+    x = g.inputs("x", 2)
+    f = wg.compile({"x": x}, [x[0], g.constant(2.0)], target=engine, batch="x", reduce=None)
+    assert "full((len(x),), 2.0" in f.source or "full((1, len(x)), 2.0" in f.source
+    assert "broadcast_to" not in f.source
 
 
 @each_engine

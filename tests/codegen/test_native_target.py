@@ -24,7 +24,7 @@ from test_python_target import APPLIED, EXTREMES, notebook_neuron, same
 import wengert as wg
 from wengert.codegen.compiled import compile
 from wengert.codegen.diskcache import CacheWarning
-from wengert.codegen.native import caller, code, emit, native, objects
+from wengert.codegen.native import caller, code, emit, host, native, objects
 from wengert.codegen.native.host import binding, object_code
 from wengert.derive.backward import grad
 from wengert.errors import MissingExtraError, ShapeError, SizeError
@@ -377,6 +377,22 @@ def test_code_is_freed_with_its_function():
     del function
     gc.collect()
     assert gone() is None
+
+
+def test_what_compiled_and_linked_a_function_is_freed_too(monkeypatch):
+    freed, last = [], binding().newpassmanagers.NewPassManager
+    dispose = last._dispose
+    monkeypatch.setattr(last, "_dispose", lambda passes: (freed.append(passes), dispose(passes)))
+    text = "define i64 @one() {\n ret i64 1\n}\n"
+    code_of_one = object_code(text, packed=True)
+    assert len(freed) == 1
+    host._linker.cache_clear()
+    linkers = set()
+    for _ in range(2 * host._LINKED):
+        host.link(code_of_one, {}, ["one"])
+        linkers.add(weakref.ref(host._linker(next(host._NUMBERS) // host._LINKED)))
+    assert len(linkers) >= 3
+    assert sum(linker() is not None for linker in linkers) == 1
 
 
 def test_calls_leave_no_objects_behind():

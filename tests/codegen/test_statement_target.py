@@ -584,6 +584,51 @@ def test_large_data_are_not_copied_so_that_a_bias_rides_along(width, rides):
     assert ("w0b0" in f.source) == rides, f.source
 
 
+@pytest.mark.parametrize(("width", "function"), [(60, "dot"), (100, "matmul")])
+def test_a_large_matrix_beside_its_biases_is_not_copied_for_a_product(width, function):
+    g = Graph()
+    x = g.inputs("x", width)
+    net = MLP(width, [90, 1], seed=0)
+    f = compile({"params": net.parameters(), "x": x}, net(x), batch="x", target="numpy")
+    assert f"np.{function}(x, w0.T)" in f.source, f.source
+
+
+def largest_in_pairs(a, b, c, d):
+    return ops.maximum(ops.maximum(a, b), ops.maximum(c, d))
+
+
+def largest_in_a_row(a, b, c, d):
+    return ops.maximum(ops.maximum(ops.maximum(a, b), c), d)
+
+
+def test_means_of_few_neighbours_are_written_as_their_sums():
+    """One at a time they cost less than NumPy's loop over axes of length 2."""
+    g = Graph()
+    x = [g.inputs(f"x_{i}_", 8) for i in range(8)]
+    fours = [[x[i][j : j + 2] + x[i + 1][j : j + 2] for j in (0, 2, 4, 6)] for i in (0, 2, 4, 6)]
+    pooled = [ops.tanh(sum(four) * 0.25) for row in fours for four in row]
+    leaves = [leaf for row in x for leaf in row]
+    f, _ = both({"x": leaves}, [sum(pooled), *grad(sum(pooled), leaves)], batch="x", samples=3)
+    assert "np.add.reduce(x_" not in f.source, f.source
+    assert f.source.count("np.zeros(") == 0
+
+
+@pytest.mark.parametrize("largest", [largest_in_pairs, largest_in_a_row])
+def test_pooling_written_as_maxima_of_maxima_needs_no_tables(largest):
+    for n in (4, 6):
+        g = Graph()
+        x = [g.inputs(f"x_{i}_", n) for i in range(n)]
+        pooled = [
+            ops.tanh(largest(x[i][j], x[i][j + 1], x[i + 1][j], x[i + 1][j + 1]))
+            for i in range(0, n, 2)
+            for j in range(0, n, 2)
+        ]
+        leaves = [leaf for row in x for leaf in row]
+        f, _ = both({"x": leaves}, [sum(pooled), *grad(sum(pooled), leaves)])
+        assert "np.array(" not in f.source, f.source
+        assert "-np.inf" not in f.source
+
+
 def test_numbers_alone_are_floats_of_numpy():
     g = Graph()
     x, zero, one = g.inputs("x", 2), g.constant(0.0), g.constant(1.0)

@@ -251,3 +251,43 @@ def test_a_page_without_numbers_or_with_too_many_has_no_sliders(lesson, monkeypa
     assert 'id="slider"' not in wg.explain(layer()[0]).html()
     monkeypatch.setattr(sys.modules["wengert.explain.arrays.live"], "MAX_LEAVES", 10)
     assert 'id="slider"' not in lesson.html()
+
+
+@pytest.mark.parametrize(
+    ("write", "lines"),
+    [
+        (lambda a, b, m: (a * b).sum(), ["∂L/∂a[i] = b[i]", "∂L/∂b[i] = a[i]"]),
+        (lambda a, b, m: (a + b).sum(), ["∂L/∂a[i] = 1", "∂L/∂b[i] = ∂L/∂a[i]"]),
+        (
+            lambda a, b, m: a @ m @ b,
+            ["∂L/∂a[j] = Σ_i b[i]·M[j, i]", "∂L/∂M[j, i] = a[j]·b[i]", "∂L/∂b[i] = db[i]"],
+        ),
+    ],
+)
+def test_a_derivative_that_is_there_anyway_has_its_line(write, lines):
+    g = wg.Graph()
+    a, b, m = g.array("a", (2,)), g.array("b", (2,)), g.array("M", (2, 2))
+    w = wg.explain(write(a, b, m))
+    assert [step.title for step in w.steps if step.part == 3] == lines
+    numbers = {
+        name: [[1, 2], [3, 4]] if name == "M" else [1, 2] for name in w.program.slopes.values()
+    }
+    judged = w.at(numbers).judgements()
+    assert len(judged) == len(lines)
+    assert all(row.agrees for row in judged)
+
+
+def test_what_is_rolled_has_the_lines_too():
+    g = wg.Graph()
+    products = [u * v for u, v in zip(g.inputs("u", 3), g.inputs("v", 3), strict=True)]
+    w = wg.explain(wg.roll([sum(products)]))
+    assert [step.title for step in w.steps if step.part == 3] == [
+        "∂L/∂u[i] = v[i]",
+        "∂L/∂v[i] = u[i]",
+    ]
+
+
+def test_values_of_another_number_are_refused_by_name():
+    rolled = wg.roll([wg.Graph().input("b") * 2 + 1])
+    with pytest.raises(wg.ShapeError, match="'b' is 1 numbers, at has 4"):
+        wg.explain(rolled, at={"b": np.eye(2)})

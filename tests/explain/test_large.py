@@ -132,11 +132,14 @@ def test_the_first_number_that_is_not_finite_is_named():
     assert "The first that is not" in w.text(width=100, color=False)
 
 
-def test_judges_are_asked_only_on_request_and_say_how_far_they_are(capsys):
+def test_judges_are_asked_only_on_request_and_say_how_far_they_are(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
     network = wg.explain(moons())
     assert not network.steps.has("agreement")
     judgement = network.judge(progress=True)
-    assert "taking differences, 100 of" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "taking differences, 100 of" in said
+    assert "operations" not in said
     assert network.step("agreement") is judgement
     assert len(judgement.rows) == len(network.derivation.wrt)
     assert all(row.agrees for row in judgement.rows)
@@ -251,6 +254,23 @@ def test_all_derivatives_are_compared_on_request(shown, network):
     assert said == f"All {len(network.derivation.wrt)} agree."
 
 
+def test_edges_between_neurons_are_their_weights(shown, network):
+    tab = shown(network)
+    for group in ("layer 0", "layer 1"):
+        tab.run(
+            f"document.querySelector('[data-name=\"{group}\"]').dispatchEvent("
+            "new MouseEvent('click', {bubbles: true})), 1"
+        )
+    edges = "[...document.querySelectorAll('.edge.weight')]"
+    looks = tab.run(
+        f"{edges}.map((e) => [DATA.given[e.dataset.weight], e.style.getPropertyValue('--wide'),"
+        " e.classList.contains('below')])"
+    )
+    assert looks
+    assert all((weight < 0) is below for weight, _, below in looks)
+    assert max(looks, key=lambda look: abs(look[0]))[1] == "5.0"
+
+
 def test_it_trains(shown, network):
     tab = shown(network)
     tab.press("End")
@@ -264,6 +284,7 @@ def test_it_trains(shown, network):
 def test_it_asks_for_a_number_before_it_shows_it(shown, network):
     tab = shown(network)
     press(tab, "#predict")
+    assert tab.run("document.getElementById('plane').hidden")
     find(tab, "n1_3")
     right = f"{network.by_name('n1_3').value:.6g}".replace("-", "−")
     seen = (

@@ -204,6 +204,27 @@ def test_a_nudge_is_shown_beside_what_the_slope_promises(shown):
     assert "the slope 1 promises a change of 0.5; it is 0.5" in tab.run(said)
 
 
+def test_a_map_over_two_leaves_has_its_boundary_where_the_output_is_0(shown):
+    tab = shown(explain(parse("w1*x1 + w2*x2"), at={"x1": 0, "x2": 0, "w1": 1, "w2": 0}))
+    tab.run("document.querySelector('#plane summary').click()")
+    said = "document.getElementById('plane-said').textContent"
+    drawn = "new Promise((done) => setTimeout(done, 400))"
+    tab.run(drawn)
+    text = (
+        "x₁ from −2 to 2 across, x₂ from −2 to 2 up. L goes from −1.95 to 1.95; blue is above 0, "
+    )
+    assert tab.run(said) == text + "orange below."
+    orange = """(() => {
+        const copy = new OffscreenCanvas(240, 240).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(document.getElementById("plane-map"), 0, 0);
+        return [20, 220].map((x) => copy.getImageData(x, 60, 1, 1).data).map((c) => c[0] > c[2]);
+    })()"""
+    assert tab.run(orange) == [True, False]
+    move(tab, 0, -1)
+    tab.run(drawn)
+    assert tab.run(orange) == [False, True]
+
+
 def test_each_step_marks_its_node_its_edges_and_its_line(shown, neuron):
     tab = shown(neuron)
     (code,) = [step for step in neuron.steps if isinstance(step, Code)]
@@ -712,6 +733,8 @@ def test_predict_mode_hides_numbers_until_they_are_answered(shown, colah):
     tab.press("ArrowRight")
     formula = "document.querySelector('.step.current .formula').textContent"
     assert tab.run(formula).endswith("=?")
+    hidden = "[...document.querySelectorAll('#slope, #plane')].map((part) => part.hidden)"
+    assert tab.run(hidden) == [True, True]
     assert row(tab, "c") == ["?", "—"]
     assert answer(tab, "4").startswith("Not that")
     assert answer(tab, "-3").startswith("Right but for the sign")
@@ -1013,3 +1036,17 @@ def test_a_wide_picture_starts_at_its_left_and_goes_to_the_step(tab, tmp_path, n
     tab.run("new Promise((done) => setTimeout(done, 50))")
     assert tab.run(scrolled) > 100
     tab.send("Emulation.clearDeviceMetricsOverride")
+
+
+@pytest.mark.parametrize(
+    "at", [{"a": math.nan, "b": 1}, {"a": math.inf, "b": 0}, {"a": -1, "b": 2}]
+)
+def test_pictures_of_what_is_not_finite_say_so_or_have_gaps(shown, at):
+    tab = shown(explain(parse("log(a)*b"), at=at))
+    for part in ("slope", "plane"):
+        tab.run(f"document.querySelector('#{part} summary').click()")
+    tab.run("new Promise((done) => setTimeout(done, 100))")
+    tab.run("document.querySelector('.train').click()")
+    tab.run("new Promise((done) => setTimeout(done, 400))")
+    assert tab.run("document.getElementById('plane-said').textContent").startswith("a from ")
+    assert "NaN" not in tab.run("document.getElementById('slope-curve').innerHTML")

@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import wengert as wg
+from wengert.arrays.written import written_program
+from wengert.cli import main
 from wengert.derive.backward import grad
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Expr, Graph
@@ -16,6 +19,7 @@ from wengert.graph.numbertext import number_text
 from wengert.graph.value import Value
 from wengert.graph.written import latex, text
 from wengert.notation.parse import parse
+from wengert.ops import arrays
 from wengert.ops import scalar as ops
 from wengert.ops.record import ATOM, SUM, Op, call
 
@@ -363,3 +367,23 @@ def test_names_that_would_look_alike_are_told_apart(names, written):
     a, b = [g.input(name) for name in names]
     assert (latex(a), latex(b)) == written
     assert latex(a * b) == rf"{written[0]} \cdot {written[1]}"
+
+
+def test_names_that_would_look_alike_are_told_apart_wherever_they_are_shown(capsys):
+    graph = Graph()
+    plain, joined = graph.input("x1"), graph.input("x_1")
+    explained = wg.explain(plain * joined + plain, {plain: 1.0, joined: 2.0}).latex()
+    rows, columns = graph.array("w1", (2,)), graph.array("w_1", (2,))
+    total = arrays.sum_over(rows * columns.tanh())
+    assert r"v_{1} = x_{1} \cdot \mathrm{x\_1}" in explained
+    assert r"\frac{\partial L}{\partial \mathrm{x\_1}}" in explained
+    assert r"\frac{\partial L}{\partial \mathrm{w\_1}}" in wg.explain(total).latex()
+    assert r"{\mathrm{w\_1}}_{i}" in written_program(graph, [total.id]).latex()
+    assert main(["grad", "x1*x_1", "--wrt", "x_1", "--latex"]) == 0
+    assert r"\partial \mathrm{x\_1}} = x_{1}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["_", "_x", "x_", "held", "v1", "L", "math", "np", "lambda_"])
+def test_a_page_may_have_any_name_for_a_leaf(name):
+    leaf = Graph().input(name)
+    assert "<math>" in wg.explain((leaf * leaf).tanh() / leaf, {leaf: 0.5}).html()

@@ -15,7 +15,7 @@ from strategies import random_recipe
 
 import wengert as wg
 from wengert.derive.backward import grad, hessian
-from wengert.errors import SizeError
+from wengert.errors import FormulaError, SizeError
 from wengert.graph.evaluation import evaluate
 from wengert.graph.expr import Graph
 from wengert.graph.store import live_nodes
@@ -380,3 +380,17 @@ def test_what_is_nested_too_deeply_is_refused_before_sympy_sees_it(monkeypatch):
 def test_infinite_powers_are_sympys():
     x = Graph().input("x")
     assert to_sympy(x**math.inf) == sympy.Symbol("x", real=True) ** sympy.oo
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x: ops.maximum(x, math.nan),
+        lambda x: activations.HARD_TANH(x.graph.constant(math.nan)) * x,
+        lambda x: x * (x.graph.constant(math.nan) > 0),
+        lambda x: x * (x.graph.constant(-2.0) ** x.graph.constant(0.3) > 0),
+    ],
+)
+def test_what_sympy_has_no_answer_for_is_named(write):
+    with pytest.raises(FormulaError, match=r"sympy has no answer for node \d \(.*(nan|non-real)"):
+        to_sympy(write(Graph().input("x")))

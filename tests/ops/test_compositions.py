@@ -93,6 +93,28 @@ for name in ("sum", "mean", "max", "min", "prod", "var", "std"):
                 ),
             )
 
+for name, shapes, written in (
+    ("einsum", [(2, 3), (4, 3)], lambda a, b: np.einsum("ij,kj->ik", a, b)),
+    ("concatenate", [(2, 3), (2, 1)], lambda a, b: np.concatenate([a, b], axis=1)),
+    ("stack", [(2, 3), (2, 3)], lambda a, b: np.stack([a, b], -1)),
+    ("cumsum", [(2, 3)], lambda a: np.cumsum(a, axis=0)),
+    ("prod", [(2, 3)], lambda a: np.prod(a, axis=1, keepdims=True)),
+    ("amin", [(2, 3)], lambda a: np.amin(a)),
+    ("var", [(2, 3)], lambda a: np.var(a, axis=0, ddof=1)),
+    ("std", [(2, 3)], lambda a: np.std(a)),
+    ("transpose", [(2, 3, 4)], lambda a: np.transpose(a, (1, 2, 0))),
+    ("swapaxes", [(2, 3, 4)], lambda a: np.swapaxes(a, 0, 2)),
+    ("expand_dims", [(2, 3)], lambda a: np.expand_dims(a, 1)),
+    ("squeeze", [(2, 1)], lambda a: np.squeeze(a)),
+    ("ravel", [(2, 3)], lambda a: np.ravel(a)),
+    ("take", [(2, 3)], lambda a: np.take(a, [1, 0, 1], axis=0)),
+    ("outer", [(2, 2), (3,)], lambda a, b: np.outer(a, b)),
+    ("broadcast_to", [(3,)], lambda a: np.broadcast_to(a, (2, 3))),
+    ("clip", [(2, 3)], lambda a: np.clip(a, None, 0.5)),
+    ("reshape", [(2, 3)], lambda a: np.reshape(a, (3, -1))),
+):
+    CASES[f"np.{name}"] = (shapes, written, written)
+
 
 def made(case):
     shapes, ours, numpys = CASES[case]
@@ -200,3 +222,12 @@ def test_places_are_refused_by_name(name):
     for call in (lambda: getattr(X, name)(), lambda: getattr(wa, name)(X, 0)):
         with pytest.raises(OperandError, match=f"{name} answers a place"):
             call()
+
+
+def test_what_numpy_has_and_we_do_not_is_refused_by_name():
+    x = wg.Graph().array("x", (2, 3))
+    with pytest.raises(wg.OperandError, match=r"np\.median of Expr\(x\) .* there are all, amax"):
+        np.median(x)
+    with pytest.raises(wg.OperandError, match=r"np\.sum of Expr\(x\) .*'dtype'; it takes"):
+        np.sum(x, dtype=float)
+    assert x.clip(0.5).shape == x.clip(high=0.5).shape == (2, 3)

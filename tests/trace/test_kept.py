@@ -59,7 +59,9 @@ def closure():
 inside = closure()
 
 def helped(x, by=3.0):
-    return x * by + SCALE
+    return x * by + SCALE * helped.times
+
+helped.times = 1.5
 
 def loss(token, xs, n, mode="sum"):
     row = rows[token]
@@ -156,6 +158,7 @@ CHANGES = {
     "a helper": ("x * by +", "x / by +"),
     "a default": ("by=3.0", "by=3.5"),
     "a default of the function": ('mode="sum"', 'mode="none"'),
+    "an attribute of a function": ("times = 1.5", "times = 1.75"),
     "an attribute": ("self.power = 2", "self.power = 3"),
     "an attribute of a class": ("factor = 1.25", "factor = 1.5"),
     "a property": ("self.bias + 0.5", "self.bias - 0.5"),

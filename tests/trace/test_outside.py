@@ -4,14 +4,16 @@ import array
 import builtins
 import collections
 import copy
+import functools
 import importlib
 import math
+import operator
 import os
 import random
 import sys
 import time
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 from contextvars import ContextVar
 from dataclasses import dataclass
 from numbers import Real
@@ -67,6 +69,253 @@ def test_what_a_module_holds_is_looked_at_and_reloading_it_is_noticed(model, tmp
     importlib.reload(model)
     assert f(1.0).data == 7.75
     assert "bound anew" in f.report()
+
+
+def test_what_is_imported_in_a_function_is_looked_at(model):
+    def numbers(x):
+        from a_model import scale, weights
+
+        return weights[0] * x * scale
+
+    def functions(x):
+        import a_model as m
+
+        return m.scaled(x * m.weights[0]) + m.Net.factor
+
+    for body in (numbers, functions):
+        f = wg.function(body)
+        for change in (
+            lambda: None,
+            lambda: setattr(model, "scale", model.scale + 1.0),
+            lambda: setattr(model, "weights", [Value(0.25), Value(0.5)]),
+            lambda: setattr(model.Net, "factor", model.Net.factor * 2),
+            lambda: setattr(model, "scaled", lambda x: x * 100.0),
+        ):
+            change()
+            assert f(1.5).data == body(1.5).data
+
+
+class Read:
+    """What attributes may be read of without being named."""
+
+    kind = 3.0
+
+    def __init__(self):
+        self.w, self.scale, self.scale_1, self.steps = Value(1.5), 2.0, 3.0, [1.0, 2.0]
+
+    def __getitem__(self, name):
+        return getattr(self, name)
+
+
+the_scale = operator.attrgetter("scale")
+UNNAMED = {
+    "getattr": ("scale", lambda net: getattr(net, "scale")),  # noqa: B009
+    "with a default": ("more", lambda net: getattr(net, "more", 1.0)),
+    "of a class": ("kind", lambda net: getattr(net, "kind")),  # noqa: B009
+    "put together": ("scale_1", lambda net: getattr(net, f"scale_{int(net.kind - 2)}")),
+    "vars": ("scale", lambda net: vars(net)["scale"]),
+    "dict": ("scale", lambda net: net.__dict__["scale"]),
+    "all": ("scale", lambda net: sum(x for x in vars(net).values() if isinstance(x, float))),
+    "attrgetter": ("scale", lambda net: the_scale(net)),
+    "index": ("scale", lambda net: net["scale"]),
+    "hasattr": ("more", lambda net: 5.0 if hasattr(net, "more") else 1.0),
+    "a list": ("steps", lambda net: sum(getattr(net, "steps"))),  # noqa: B009
+}
+
+
+@pytest.mark.parametrize("how", UNNAMED)
+def test_attributes_that_code_reads_by_text_are_looked_at(how):
+    net, (name, read) = Read(), UNNAMED[how]
+    f = wg.function(lambda x: net.w * x * read(net))
+    assert f(1.0).data == 1.5 * read(net)
+    assert f(1.0).data == 1.5 * read(net)
+    assert len(f.traces) == 1
+    setattr(net, name, [9.0] if name == "steps" else 9.0)
+    assert f(1.0).data == 1.5 * read(net)
+    if name == "steps":
+        net.steps[0] = 4.0
+        assert f(1.0).data == 6.0
+
+
+class Shadowed:
+    """Whose attributes stand in the class until objects have their own."""
+
+    gain = 2.0
+
+    def __init__(self):
+        self.w, self.k = Value(1.5), 4.0
+
+    def scaled(self, x):
+        return x * self.gain
+
+    @functools.cached_property
+    def tenfold(self):
+        return self.k * 10
+
+    def loss(self, x):
+        return self.scaled(self.w * x) + self.tenfold
+
+
+@pytest.mark.parametrize(
+    ("name", "thing"), [("gain", 5.0), ("scaled", lambda x: x * 100.0), ("tenfold", 3.0)]
+)
+def test_what_comes_to_hide_an_attribute_of_the_class_is_seen(name, thing):
+    net, other = Shadowed(), Shadowed()
+    f = wg.function(lambda x: net.loss(x) + other.loss(x))
+    for _ in range(3):
+        assert f(1.0).data == net.loss(1.0).data + other.loss(1.0).data
+    known = f.traces[-1]
+    net.step = 3  # which nobody asks for
+    f(1.0)
+    assert f.traces == [known]
+    setattr(net, name, thing)
+    assert f(1.0).data == net.loss(1.0).data + other.loss(1.0).data
+
+
+class Base:
+    def scaled(self, x):
+        return x * 2
+
+
+class Derived(Base):
+    pass
+
+
+VIEWED = memoryview(bytearray(b"ab"))
+
+
+class Sized(list):
+    gain = 2.0
+
+
+class Frozen(Value):
+    factor = 2.0
+
+    def __init__(self, data):
+        super().__init__(data)
+
+    def doubled(self):
+        return self * 2
+
+
+@functools.singledispatch
+def dispatched(x):
+    return x
+
+
+@dispatched.register
+def _(x: Value):
+    return x * 2
+
+
+def last(table):
+    table[0] = table.pop(0)
+
+
+def hidden():
+    """What is read, how it comes to be something else, and how it comes back."""
+    few, many = {0: 1.0, 1: 2.0}, {k: 1.0 + k for k in range(200)}
+    ordered, held = OrderedDict({0: 1.0, 1: 2.0}), {"x": {0: 1.0, 1: 2.0}}
+    thing, sized, value = Derived(), Sized([2.0]), Frozen(3.0)
+    VIEWED[0] = 97
+    return {
+        "order": (lambda x: x * next(iter(few.values())), lambda: last(few)),
+        "order of many": (lambda x: x * next(iter(many.values())), lambda: last(many)),
+        "order within": (lambda x: x * next(iter(held["x"].values())), lambda: last(held["x"])),
+        "ordered": (lambda x: x * next(iter(ordered.values())), lambda: ordered.move_to_end(0)),
+        "method": (lambda x: thing.scaled(x), lambda: setattr(Derived, "scaled", lambda s, x: x)),
+        "list": (lambda x: x * sized[0] * sized.gain, lambda: setattr(sized, "gain", 5.0)),
+        "value": (
+            lambda x: value.doubled() * x * value.factor,
+            lambda: setattr(value, "factor", 5),
+        ),
+        "dispatch": (lambda x: dispatched(x), lambda: dispatched.register(Value, lambda x: x * 5)),
+        "view": (lambda x: x * VIEWED[0], lambda: VIEWED.__setitem__(0, 7)),
+    }
+
+
+@pytest.mark.parametrize("name", hidden())
+def test_what_else_comes_to_stand_where_code_reads_is_seen(name):
+    w, (body, change) = Value(1.5), hidden()[name]
+    f = wg.function(lambda x: body(w * x))
+    for _ in range(3):
+        assert f(1.0).data == body(w).data
+    assert len(f.traces) == 1
+    assert "anew" not in f.report()
+    before = body(w).data
+    change()
+    assert body(w).data != before
+    assert f(1.0).data == body(w).data
+    if name == "method":
+        del Derived.scaled
+
+
+def doubling(function):
+    @functools.wraps(function)
+    def called(*arguments):
+        return function(*arguments) * doubling.by
+
+    return called
+
+
+doubling.by = 2.0
+
+
+class Decorated:
+    w = Value(1.5)
+
+    @doubling
+    def loss(self, x):
+        return self.w * x
+
+
+@pytest.mark.parametrize("body", [doubling(lambda x: Decorated.w * x), Decorated().loss])
+def test_what_a_decorator_reads_is_looked_at(body, monkeypatch):
+    f = wg.function(body)
+    assert f(1.0).data == 3.0
+    monkeypatch.setattr(doubling, "by", 5.0)
+    assert f(1.0).data == 7.5
+
+
+def test_a_global_that_comes_to_hide_what_is_built_in_is_seen():
+    w, names = Value(1.5), {"__name__": "sums"}
+    exec("def total(xs): return sum(xs)", names)
+    f = wg.function(lambda x: w * names["total"]([x, x]))
+    assert f(1.0).data == 3.0
+    names["unasked"] = 1.0
+    assert f(1.0).data == 3.0
+    names["sum"] = lambda xs: xs[0] * 10
+    assert f(1.0).data == 15.0
+    assert f.report().count("hides names in sums") == 1
+
+
+def test_globals_that_are_called_as_attributes_are_may_change():
+    w, names = Value(1.5), {"data": 0.0, "exp": 1.0}
+    exec("def total(x): return (x * x.data).exp()", names)
+    total = names["total"]
+    f = wg.function(lambda x: total(w * x))
+    first = f(1.0).data
+    names.update(data=1.0, exp=2.0)
+    assert f(1.0).data == first
+    assert "anew" not in f.report()
+
+
+class Wordy:
+    """Which takes every attribute for a key, and has few."""
+
+    def __init__(self):
+        self.words = {"scale": 2.0}
+
+    def __getattr__(self, name):
+        return self.words[name]
+
+
+def test_objects_that_answer_to_any_name_are_not_asked_for_other_ones():
+    w, thing = Value(1.5), Wordy()
+    f = wg.function(lambda x: w * x * thing.scale)
+    assert f(1.0).data == 3.0
+    thing.words["scale"] = 4.0
+    assert f(1.0).data == 6.0
 
 
 def test_parameters_in_a_module_have_names(model):
@@ -220,6 +469,18 @@ def test_an_iterator_of_an_object_is_said():
     assert thing.next_loss().data == 3.0
 
 
+def with_a_clock(w):
+    import time as clock
+
+    return w * clock.time()
+
+
+def with_the_time(w):
+    from time import time
+
+    return w * time()
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -227,6 +488,9 @@ def test_an_iterator_of_an_object_is_said():
         (lambda w: w * random.Random().random(), "draws a random number"),
         (lambda w: w * len(os.urandom(2)), "draws a random number"),
         (lambda w: w * len(globals()), "names that are put together"),
+        (lambda w: w * __import__("time").time(), "names that are put together"),
+        (with_a_clock, "reads the clock"),
+        (with_the_time, "reads the clock"),
     ],
 )
 def test_what_answers_differently_each_time_is_said_with_its_line(body, said):

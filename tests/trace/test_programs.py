@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -316,6 +317,96 @@ def tree(scalar, function, table):
     return [p for rows in (words, weights) for row in rows for p in row], calls
 
 
+def log_sum(logits):
+    shift = max(z.data for z in logits)
+    return sum((z - shift).exp() for z in logits).log() + shift
+
+
+def chain(scalar, function, table):
+    """A conditional random field: all ways through the tags, but for the right one."""
+    draw = random.Random(7)
+    steps, scores = (
+        [[scalar(draw.gauss(0, 1)) for _ in range(3)] for _ in range(n)] for n in (3, 5)
+    )
+    rows, between = table(scores), table(steps)
+
+    @function
+    def loss(words, tags):
+        ways = rows[words[0]]
+        right = table(ways)[tags[0]]
+        for k in range(1, len(words)):
+            new = rows[words[k]]
+            right = right + table(new)[tags[k]] + table(between[tags[k - 1]])[tags[k]]
+            ways = [
+                log_sum([w + steps[i][j] for i, w in enumerate(ways)]) + new[j] for j in range(3)
+            ]
+        return log_sum(ways) - right
+
+    calls = [lambda w=w: loss(w, [0, 2, 1, 1]) for w in ([0, 1, 2, 3], [4, 4, 0, 2])]
+    return [p for row in (*steps, *scores) for p in row], calls
+
+
+def alignment(scalar, function, table):
+    """Connectionist temporal classification: all alignments of a text, by way of a dict."""
+    draw = random.Random(8)
+    weights = [[scalar(draw.gauss(0, 1)) for _ in range(2)] for _ in range(3)]
+
+    @function
+    def loss(frames, text):
+        states = [0, *[s for letter in text for s in (letter, 0)]]
+        ways = {(-1, 0): 1.0}
+        for k, frame in enumerate(frames):
+            logits = [sum(w * x for w, x in zip(row, frame, strict=True)) for row in weights]
+            whole = log_sum(logits)
+            for n, state in enumerate(states):
+                skips = 2 if state and n > 1 and state != states[n - 2] else 1
+                before = [(k - 1, m) for m in range(max(0, n - skips), n + 1)]
+                if k == 0:
+                    before = [(-1, 0)] if n < 2 else []
+                found = [ways[place] for place in before if place in ways]
+                if found:
+                    ways[k, n] = sum(found) * (logits[state] - whole).exp()
+        last = len(frames) - 1, len(states) - 1
+        return -(ways[last] + ways[last[0], last[1] - 1]).log()
+
+    heard = [[[draw.gauss(0, 1) for _ in range(2)] for _ in range(5)] for _ in range(2)]
+    return [p for row in weights for p in row], [lambda x=x: loss(x, [1, 2, 2]) for x in heard]
+
+
+@dataclass
+class Body:
+    mass: object
+    place: list
+    speed: list
+
+
+def orbits(scalar, function, table):
+    """Bodies that move each other: objects that are made, and changed, inside."""
+    masses, start = [scalar(m) for m in (1.0, 0.5, 0.3)], scalar(0.7)
+
+    def pull(one, other):
+        apart = [b - a for a, b in zip(one.place, other.place, strict=True)]
+        scale = other.mass * (apart[0] * apart[0] + apart[1] * apart[1] + 0.1) ** -1.5
+        return [scale * a for a in apart]
+
+    @function
+    def loss(places, h):
+        bodies = [
+            Body(m, list(p), [start * float(k - 1), 0.0])
+            for k, (m, p) in enumerate(zip(masses, places, strict=True))
+        ]
+        for _ in range(3):
+            pulls = [[pull(a, b) for b in bodies if b is not a] for a in bodies]
+            for body, some in zip(bodies, pulls, strict=True):
+                sums = [sum(axis) for axis in zip(*some, strict=True)]
+                body.speed = [v + a * h for v, a in zip(body.speed, sums, strict=True)]
+                body.place = [x + v * h for x, v in zip(body.place, body.speed, strict=True)]
+        return sum(x * x for body in bodies for x in body.place)
+
+    calls = [lambda k=k: loss([[0.0, 0.1 * k], [1.0, 0.0], [0.0, 1.0]], 0.05) for k in range(2)]
+    return [*masses, start], calls
+
+
 def trained(program, scalar, function, table):
     """The losses and gradients of three rounds of gradient descent."""
     parameters, calls = program(scalar, function, table)
@@ -331,7 +422,10 @@ def trained(program, scalar, function, table):
     return found
 
 
-PROGRAMS = [gated_unit, clipped_policy, adversaries, normalised_batch, low_rank, memory, tree]
+PROGRAMS = [
+    *(gated_unit, clipped_policy, adversaries, normalised_batch, low_rank, memory, tree),
+    *(chain, alignment, orbits),
+]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

@@ -134,3 +134,13 @@ def test_a_step_from_what_is_no_number_moves_nothing():
         with pytest.raises((TypeError, ValueError)):
             loss.step(Adam(0.1), [1.0] * count)
         assert [p.data for p in w] == before
+
+
+@pytest.mark.parametrize("count", [1, COUNT])
+def test_a_step_leaves_gradients_as_they_are(count):
+    w = [wg.Value(0.01 * k) for k in range(count)]
+    loss = wg.function(lambda x: sum((p * x - 1.0) ** 2 for p in w))
+    w[0].grad = 2.5
+    for _ in range(3):
+        loss.step("adam", 1.0)
+    assert [p.grad for p in w] == [2.5, *[0.0] * (count - 1)]

@@ -77,6 +77,36 @@ def test_a_run_that_broke_off_goes_on_from_its_file_to_the_bit(target, ending, t
     assert done.loss == wanted.loss, "nothing is left to do"
 
 
+@pytest.mark.parametrize("ending", [".json", ".safetensors"])
+@pytest.mark.parametrize("target", ["python", "numpy"])
+def test_a_run_that_broke_off_is_as_patient_as_one_that_did_not(target, ending, tmp_path):
+    if ending == ".safetensors":
+        pytest.importorskip("safetensors")
+    path = tmp_path / f"run{ending}"
+    settings = {"optimizer": wg.Momentum(0.3), "target": target, "epochs": 40, "patience": 5}
+    settings |= {"validation": (X[:5], Y[:5])}
+    whole, new, parts = network(), network(), network()
+    wanted = fit(whole, **settings)
+    assert wanted.stopped == "patience"
+    best = wanted.validation_loss.index(min(wanted.validation_loss))
+
+    def breaks(epoch, loss, net):
+        if epoch == best + 3:
+            raise RuntimeError("the machine is gone")
+
+    with pytest.raises(RuntimeError):
+        fit(network(), checkpoint=path, checkpoint_every=1, callback=breaks, **settings)
+    first = fit(parts, **{**settings, "epochs": best + 3})
+    for net, before in ((new, {"checkpoint": path}), (parts, {"resume": first})):
+        found = fit(net, **settings, **before)
+        assert (found.stopped, found.loss) == ("patience", wanted.loss)
+        assert numbers(net) == numbers(whole)
+    again = fit(network(), checkpoint=path, **settings)
+    assert (again.stopped, again.loss) == ("patience", wanted.loss), "it was over"
+    more = fit(new, resume=found, **{**settings, "epochs": 3})
+    assert more.epochs == wanted.epochs + 3, "whoever resumes it is patient anew"
+
+
 def worst(predictions, targets):
     return max(abs(p - t) for p, t in zip(predictions, targets, strict=True))
 
@@ -154,6 +184,8 @@ def test_a_history_of_another_network_names_both(tmp_path):
         (lambda d: d["order"][1].pop(), '"order"'),
         (lambda d: d["order"][1].__setitem__(-1, 10**6), '"order"'),
         (lambda d: d.update(order="x"), '"order"'),
+        (lambda d: d.update(best_epoch=3), '"best_epoch"'),
+        (lambda d: d.update(best_params=["x"]), '"best_params"'),
         (lambda d: d.update(version=99), "schema version"),
         (lambda d: d.update(format="other"), '"format"'),
     ],
@@ -190,7 +222,9 @@ def test_without_safetensors_the_error_says_what_to_install(tmp_path, monkeypatc
 
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(MissingExtraError, match=r"pip install safetensors; one that ends in .json"):
+    with pytest.raises(
+        MissingExtraError, match=r"pip install 'wengert\[checkpoints\]'; one that ends in .json"
+    ):
         fit(network(), checkpoint=tmp_path / "run.safetensors")
 
 

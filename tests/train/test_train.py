@@ -706,9 +706,18 @@ def test_the_progress_bar_shows_on_a_terminal_alone(capsys, monkeypatch):
     shown = capsys.readouterr().err
     assert "3/3" in shown
     assert "loss" in shown
+    assert "epochs/s" in shown
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     fit(network(), X, Y, epochs=4)
     assert "4/4" in capsys.readouterr().err
+
+
+def test_the_progress_bar_has_what_counts_in_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    fit(network(), X, Y, epochs=3, progress=True)
+    shown = capsys.readouterr().err
+    assert "3/3, loss" in shown
+    assert "epochs" not in shown
 
 
 def test_a_history_says_how_it_went():

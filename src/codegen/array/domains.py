@@ -26,6 +26,7 @@ from ...ops.reads import (
     Table,
     Term,
     Value,
+    mapped_condition,
 )
 from ...ops.shapes import BATCH
 
@@ -115,6 +116,22 @@ def part(statement: Statement, axis: str, ends: tuple[int, int]) -> Statement:
     return _shortened(statement, {axis: ends}, statement.domain)
 
 
+def blocked(statement: Statement, axis: str, size: int, inner: str) -> Statement:
+    """A statement with two axes for one: the blocks of so many numbers, and `inner` in a block."""
+    put = _Blocks(axis, size, inner)
+    axes: list[Axis] = []
+    for one in statement.axes:
+        whole = one.name == axis
+        axes += [Axis(axis, one.length // size), Axis(inner, size)] if whole else [one]
+    return Statement(
+        statement.array,
+        tuple(axes),
+        put.value(statement.value),
+        tuple(map(put.index, statement.target)),
+        tuple(map(put.condition, statement.domain)),
+    )
+
+
 def _shortened(statement: Statement, ranges: Ranges, domain: tuple[Condition, ...]) -> Statement:
     lengths = {axis.name: axis.length for axis in statement.axes}
     moved = _Shift(ranges, lengths)
@@ -158,6 +175,43 @@ class _Substitution:
         """What becomes of a term."""
         factors = tuple(map(self.operand, term.factors))
         return replace(term, factors=factors, domain=tuple(map(self.condition, term.domain)))
+
+
+class _Blocks(_Substitution):
+    """The numbers of an axis are those of blocks, and of places in a block."""
+
+    def __init__(self, axis: str, size: int, inner: str) -> None:
+        self._axis, self._size, self._inner = axis, size, inner
+
+    def index(self, index: Index) -> Index:
+        if isinstance(index, Affine):
+            terms: list[tuple[str, int]] = []
+            for axis, stride in index.terms:
+                whole = axis == self._axis
+                terms += (
+                    [(axis, stride * self._size), (self._inner, stride)]
+                    if whole
+                    else [(axis, stride)]
+                )
+            return Affine(index.offset, tuple(terms))
+        axes: list[str] = []
+        lengths: list[int] = []
+        for axis, length in zip(index.axes, index.lengths, strict=True):
+            whole = axis == self._axis
+            axes += [axis, self._inner] if whole else [axis]
+            lengths += [length // self._size, self._size] if whole else [length]
+        return Table(index.name, tuple(axes), tuple(lengths), index.values)
+
+    def condition(self, condition: Condition) -> Condition:
+        if not isinstance(condition, Among) or self._axis not in condition.axes:
+            return mapped_condition(condition, self.index)
+        place = condition.axes.index(self._axis)
+        axes = (*condition.axes[: place + 1], self._inner, *condition.axes[place + 1 :])
+        found = [
+            (*point[:place], *divmod(point[place], self._size), *point[place + 1 :])
+            for point in condition.points
+        ]
+        return Among(condition.name, axes, tuple(found))
 
 
 class _Naming(_Substitution):

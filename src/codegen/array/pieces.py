@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, islice, pairwise
+from math import prod
 from typing import Final
 
 from ...arrays.columns import Key, affine
@@ -27,14 +28,18 @@ from ...ops.reads import (
     Reduce,
     Table,
     Term,
+    summed_over,
 )
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
-from .domains import part
+from .domains import blocked, part
 from .function import ArrayFunction
 
 MOST: Final = 6
-"""A statement in more pieces stays as it is."""
+"""A statement in more pieces stays as it is, unless most of its terms are on few of them each."""
+
+_WORTH: Final = 2
+"""How many times less work there has to be in pieces that terms are not on everywhere."""
 
 
 def in_pieces(function: ArrayFunction) -> ArrayFunction:
@@ -64,9 +69,84 @@ def _pieces(statement: Statement) -> list[Statement]:
             bounds = pairwise([0, *cuts, axis.length])
             found = [_plain(part(statement, axis.name, (low, high - 1))) for low, high in bounds]
             made = [one for one in found if one is not None]
-            if len(made) == len(found):
+            if len(made) == len(found) and sum(map(_terms, made)) < len(made) * _terms(statement):
                 return made
+    return _apart(statement, value.terms)
+
+
+def _apart(statement: Statement, terms: Sequence[Term]) -> list[Statement]:
+    """The statement for each part of an axis that has terms of its own, as far as it can be said.
+
+    The gradient by parameters of all layers in one vector is a sum for each layer.
+    """
+    for axis in statement.axes:
+        spans = [_span(term, axis) for term in terms if axis.length != BATCH]
+        cuts = sorted({end for span in spans for end in span} - {0, axis.length})
+        work = sum(max(0, high - low) for low, high in spans)
+        if cuts and work * _WORTH <= axis.length * len(terms):
+            found = []
+            for low, high in pairwise([0, *cuts, axis.length]):
+                own = [
+                    _within(term, axis)
+                    for term, span in zip(terms, spans, strict=True)
+                    if span[0] <= low and high <= span[1]
+                ]
+                value = Reduce(ADD, tuple(own or [Term(1, (0.0,))]))
+                piece = part(replace(statement, value=value), axis.name, (low, high - 1))
+                found.append(_said(piece, axis.name))
+            return found
     return [statement]
+
+
+def _span(term: Term, axis: Axis) -> tuple[int, int]:
+    """The first number of an axis that a term may have, and the one after the last."""
+    low, high = 0, axis.length
+    for condition in term.domain:
+        if isinstance(condition, AtLeast) and condition.axes == (axis.name,):
+            offset, ((_, stride),) = condition.expression.offset, condition.expression.terms
+            if stride > 0:
+                low = max(low, -(offset // stride))
+            else:
+                high = min(high, offset // -stride + 1)
+        elif isinstance(condition, Among) and axis.name in condition.axes:
+            place = condition.axes.index(axis.name)
+            there = {point[place] for point in condition.points}
+            low, high = max(low, min(there, default=high)), min(high, max(there, default=-1) + 1)
+    return min(low, axis.length), max(min(low, axis.length), high)
+
+
+def _within(term: Term, axis: Axis) -> Term:
+    """A term where its bounds on an axis hold."""
+    domain = [c for c in term.domain if not isinstance(c, AtLeast) or c.axes != (axis.name,)]
+    return replace(term, domain=tuple(domain))
+
+
+def _said(statement: Statement, axis: str) -> Statement:
+    """The statement without tables, if need be with two axes for one; itself if neither will do."""
+    found = _plain(statement)
+    length = {a.name: a.length for a in statement.axes}.get(axis, 0)
+    names = {a.name for a in statement.axes} | set(summed_over(statement.value))
+    inner = next(name for k in count(1) if (name := f"{axis}{k}") not in names)
+    sizes = {size for size in _sizes(statement, axis) if length % size == 0}
+    for size in sorted(sizes):
+        found = found or _plain(blocked(statement, axis, size, inner))
+    return found or statement
+
+
+def _sizes(statement: Statement, axis: str) -> Iterator[int]:
+    """After how many numbers of an axis tables go on in other steps."""
+    for read in statement.reads:
+        for index in read.index:
+            if isinstance(index, Table) and axis in index.axes:
+                place = index.axes.index(axis)
+                step = prod(index.lengths[place + 1 :])
+                row = index.values[: index.lengths[place] * step : step]
+                yield from islice(_bends(row), 1)
+
+
+def _terms(statement: Statement) -> int:
+    assert isinstance(statement.value, Reduce)
+    return len(statement.value.terms)
 
 
 def _cuts(axis: Axis, terms: Sequence[Term]) -> list[int]:

@@ -398,7 +398,8 @@ class _Printer:
             self.head,
             writing=True,
         )
-        split = code.text.startswith("x.reshape(") and code.text.count("(") == 1
+        text = code.text.replace(self.head.samples, "samples")
+        split = text.startswith("x.reshape(") and text.count("(") == 1
         return (code.text == "x" or split) and set(code.axes) == {a.name for a in statement.axes}
 
     def _assign(self, place: int, statement: Statement, code: Code) -> None:

@@ -31,6 +31,7 @@ class Code:
     op       the operation of the table that it is, if it is one
     operands, statics  what that is applied to, with axes of the same names
     minus    what it is the negative of, if it is written as that
+    strided  whether it is large, and its rows do not follow each other in memory
     """
 
     text: str
@@ -45,6 +46,7 @@ class Code:
     operands: tuple[Code, ...] = ()
     statics: tuple[float, ...] = ()
     minus: Code | None = None
+    strided: bool = False
 
     def renamed(self, names: Mapping[str, str]) -> Code:
         """This with other names for its axes."""
@@ -66,7 +68,8 @@ class Code:
 
     def through(self, after: str, axes: Sequence[str]) -> Code:
         """This with a subscript or a method behind it, which make a view with other axes."""
-        return Code(f"{self.tight}{after}", tuple(axes), ATOM, self.memory, "", self.depth)
+        text = f"{self.tight}{after}"
+        return Code(text, tuple(axes), ATOM, self.memory, "", self.depth, strided=self.strided)
 
 
 @dataclass

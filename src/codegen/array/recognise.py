@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import product
 from math import copysign, inf, isfinite, prod
 from operator import add
 
@@ -41,7 +42,13 @@ LARGE = 512
 """An array of so many elements is multiplied by 1 / c: divisions take longer than products."""
 
 SMALL = 8192
-"""Products of the rows of matrices of at most so many elements are summed after they are made."""
+"""Products of the rows of matrices of at most so many elements are summed after they are made.
+
+Larger ones are not copied for a product, as `np.dot` does where rows lie apart.
+"""
+
+FEW = 4
+"""So many numbers are added one by one for less than a loop over them costs."""
 
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
@@ -118,6 +125,9 @@ class Recogniser:
                 place = place * length + (index.offset if constant else 0)  # type: ignore[union-attr]
             return number(array.values[place])
         source = self.source(read.array)
+        if array.home is not None and array.size > SMALL:
+            first, last = array.home.places[0], array.home.places[-1]
+            source = replace(source, strided=last - first >= array.size)
         names = axes_of(read)
         own = [str(axis) for axis in range(len(array.shape))]
         if names is not None and tuple([lengths[name] for name in names]) == array.shape:
@@ -602,11 +612,29 @@ def _over_axes(
         product = _with_ones(code, axes, lengths, head)
         if product is not None:
             return product
+        if code.memory and code.axes[-1] in axes and _are_few(axes, rest, lengths):
+            return _slices_added(code, axes, rest, lengths)
     places = sorted(code.axes.index(axis) for axis in axes)
     where = str(places[0]) if len(places) == 1 else str(tuple(places))
     # What `.sum(axis)` calls in the end, at half the price for small arrays.
     call = f"np.{name}.reduce({code.text}, axis={where if rest else None}"
     return Code(f"{call})", rest, ATOM, "", f"{call}, out={{out}})" if rest else "", code.depth + 1)
+
+
+def _are_few(axes: Sequence[str], rest: Sequence[str], lengths: Mapping[str, int]) -> bool:
+    """Whether a sum over the last axis is of a few numbers, and there are many such sums."""
+    return 1 <= prod(lengths[axis] for axis in axes) <= FEW and _size(rest, lengths) >= LARGE
+
+
+def _slices_added(
+    code: Code, axes: Sequence[str], rest: tuple[str, ...], lengths: Mapping[str, int]
+) -> Code:
+    """The sum over some axes as the sum of what is at each of their places."""
+    parts = []
+    for places in product(*[range(lengths[axis]) for axis in axes]):
+        at = dict(zip(axes, map(str, places), strict=True))
+        parts.append(f"{code.tight}[{', '.join(at.get(axis, ':') for axis in code.axes)}]")
+    return Code(" + ".join(parts), rest, SUM, "", "", code.depth + 1)
 
 
 def _with_ones(
@@ -648,9 +676,10 @@ def _matrix_product(
     text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
     plain = not stacked and len(rows) <= 1
     inside = f"{first.text}, {second.text}"
-    if plain:  # np.dot costs less a call than @
-        axes = (*rows, *columns)
-        return Code(f"np.dot({inside})", axes, ATOM, "", f"np.dot({inside}, out={{out}})", depth)
+    if plain:  # np.dot costs less a call than @, but copies what does not lie row by row
+        name = "matmul" if a.strided or b.strided else "dot"
+        filling = f"np.{name}({inside}, out={{out}})"
+        return Code(f"np.{name}({inside})", (*rows, *columns), ATOM, "", filling, depth)
     filling = f"np.matmul({inside}, out={{out}})"
     return Code(text, (*stacked, *rows, *columns), PRODUCT, "", filling, depth)
 

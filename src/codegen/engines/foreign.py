@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...errors import ShapeError
 from ..arguments import prepare as prepare_arrays
 from ..array.function import ArrayFunction
 
@@ -26,6 +27,12 @@ def prepared_with(
     prepared = prepare_arrays(program)
 
     def prepare(arguments: Sequence[Any]) -> Sequence[Any]:
+        for group, argument in zip(program.groups, arguments, strict=False):
+            if isinstance(argument, kind) and "complex" in str(argument.dtype):
+                raise ShapeError(
+                    f"{program.name}: argument {group.argument!r} is an array of {argument.dtype}; "
+                    "expected real numbers"
+                )
         own = [argument for argument in arguments if isinstance(argument, kind)]
         shown = [
             numpy.broadcast_to(numpy.zeros((), program.dtype), tuple(argument.shape))

@@ -161,6 +161,10 @@ Made = (
 )
 
 
+_SHOWING: Final = (Turned, Reshaped, Cut, Flipped, Picked, Grown)
+"""What has the elements of its operand, and no others."""
+
+
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """An array: how it is made, of what, its shape, and whether it holds truth values."""
@@ -196,7 +200,11 @@ class Builder:
     def make(
         self, made: Made, operands: Sequence[Tensor] = (), shape: Shape = (), truth: bool = False
     ) -> Tensor:
-        """A tensor, as it is."""
+        """A tensor, as it is; what shows elements that are all one number is that number."""
+        if isinstance(made, _SHOWING) and isinstance(operands[0].made, Grown):
+            (alone,) = operands[0].operands
+            if alone.number is not None:
+                return self.grown(alone, shape)
         key: Any = (made, tuple(operands), shape, truth)
         if isinstance(made, Constant):
             array = made.values

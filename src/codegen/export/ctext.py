@@ -13,6 +13,7 @@ from ...ops.record import ATOM, Op
 from ..build import Derivatives
 from ..native.words import single
 from ..scalar.layout import INDENT, packed, quoted
+from .selfcheck import path_text
 
 _KEYWORDS: Final = (
     "auto break case char const continue default do double else enum extern float for goto if "
@@ -222,6 +223,15 @@ static double check(double *values, size_t count, size_t output, size_t gradient
 }"""
 
 
+def _beginnings(path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """The paths that what a path leads to may begin at: of a slice, a number or a row."""
+    if path and isinstance(path[-1], slice):
+        yield (*path[:-1], path[-1].start)
+    else:
+        yield path
+        yield (*path, 0)
+
+
 def _checking(
     checked: Checked, values: Mapping[str, Sequence[Any]], derivatives: Sequence[Derivatives]
 ) -> Iterator[str]:
@@ -231,7 +241,7 @@ def _checking(
     names = [group.name for group in checked.groups]
     for known in derivatives:
         number = names.index(known.group)
-        first = at.get(known.gradient, at.get((*known.gradient, 0)))
+        first = next((at[path] for path in _beginnings(known.gradient) if path in at), None)
         if first is not None and known.output in at and checked.groups[number].width:
             gradients.append((known, number, first, at[known.output]))
     given = []
@@ -269,7 +279,7 @@ def _checking(
         yield '    printf("no gradients to check\\n");'
     for known, number, first, output in gradients:
         count = checked.groups[number].width
-        name = quoted(f"{'.'.join(map(str, known.gradient))} by {known.group}").strip('"')
+        name = quoted(f"{path_text(known.gradient)} by {known.group}").strip('"')
         yield f"    worst = check(values{number}, {count}, {output}, {first}, result);"
         yield f'    printf("{name.replace("%", "%%")}: {count:,} numbers, off by %.1e\\n", worst);'
         yield "    wrong |= !(worst < 1e-6);"

@@ -169,8 +169,11 @@ def _derived(
         by = leaves[names.index(derivative.group)]
         part = selfcheck.output_at(outputs, derivative.gradient)
         if isinstance(part, list):
-            for i, leaf in enumerate(by):
-                yield (*derivative.gradient, i), (root, leaf.id)
+            *above, last = derivative.gradient or (None,)
+            among = isinstance(last, slice)
+            path = tuple(above) if among else derivative.gradient
+            for i, leaf in enumerate(by, last.start if among else 0):
+                yield (*path, i), (root, leaf.id)
         else:
             yield derivative.gradient, (root, by.id)
 

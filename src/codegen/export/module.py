@@ -25,6 +25,7 @@ _IMPORTS = ("import hashlib", "import math", "import random", "import sys")
 _CHECKS = (
     selfcheck.sample_arguments,
     selfcheck.output_at,
+    selfcheck.path_text,
     selfcheck.numbers_in,
     selfcheck.moved,
     selfcheck.central_difference,

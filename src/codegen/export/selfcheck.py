@@ -54,6 +54,16 @@ def output_at(result: Any, path: Any) -> Any:
     return result
 
 
+def path_text(path: Any) -> str:
+    """The keys of a path in a row.
+
+    >>> path_text(("grads", 0)), path_text((slice(1, 4),))
+    ('grads.0', '1:4')
+    """
+    keys = [f"{k.start}:{k.stop}" if isinstance(k, slice) else str(k) for k in path]
+    return ".".join(keys)
+
+
 def numbers_in(result: Any) -> list[Any]:
     """The numbers of a nested result in order.
 
@@ -293,7 +303,7 @@ def check_module(
     for (gradient, output, argument), (count, compared, error) in zip(
         derivatives, checks, strict=True
     ):
-        names = [ascii(".".join(map(str, path)))[1:-1] for path in (gradient, output)]
+        names = [ascii(path_text(path))[1:-1] for path in (gradient, output)]
         part = f"{compared} of {count}" if compared < count else f"{count}"
         print(
             f"{names[0]}: {part} derivative{'s' * (count != 1)} of {names[1]} "

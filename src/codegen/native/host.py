@@ -21,6 +21,10 @@ time for a call, and about twice as much to compile."""
 _NUMBERS: Final = count()
 """LLVM wants a new name for each piece of code that it loads."""
 
+_LINKED: Final = 32
+"""A linker keeps some 12 KB of each piece, even of those that are freed, until all of its are; and
+one by itself for each would take 110 KB and a millisecond."""
+
 
 class Host(NamedTuple):
     """A processor as LLVM names it."""
@@ -99,7 +103,8 @@ def _machine(chosen: Host, effort: int) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _linker() -> Any:
+def _linker(turn: int) -> Any:
+    """LLVM's linker. The last one lives as long as what it has linked."""
     return binding().create_lljit_compiler(_machine(host(), 2))
 
 
@@ -152,6 +157,7 @@ def object_code(
         passes.add_sroa_pass()
         passes.add_simplify_cfg_pass()
     passes.run(module, builder)
+    _free(passes)
     code: bytes = machine.emit_object(module)
     return code
 
@@ -168,4 +174,12 @@ def link(code: bytes, needs: Mapping[str, int], names: Sequence[str]) -> Any:
         builder.import_symbol(name, address)
     for name in names:
         builder.export_symbol(name)
-    return builder.link(_linker(), f"wengert.{next(_NUMBERS)}")
+    number = next(_NUMBERS)
+    return builder.link(_linker(number // _LINKED), f"wengert.{number}")
+
+
+def _free(passes: Any) -> None:
+    """Free passes, which llvmlite forgets: their class inherits what frees nothing first."""
+    kinds: list[Any] = [kind for kind in type(passes).__mro__ if "_dispose" in vars(kind)]
+    if kinds[0] is binding().ffi.ObjectRef:
+        kinds[-1]._dispose(passes)

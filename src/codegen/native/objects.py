@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from .builder import BYTE, POINTER, WHOLE, Callee, Kind, Lines, Module, Operand
 
-TYPE, NUMBER, SIZE, ITEMS = 8, 16, 16, 24
-"""Where an object's type is; a float's number; how many items a list or tuple has, and where a
-tuple's are, or the address of a list's."""
+TYPE, NUMBER, SIZE = 8, 16, 16
+"""Where an object's type is; a float's number; how many items a list or tuple has."""
+LIST, TUPLE = list.__basicsize__ - 16, tuple.__basicsize__
+"""Where the address of a list's items is, and where a tuple's items are."""
 DATA, AXES, LENGTHS, DESCR, FLAGS = 16, 24, 32, 56, 64
 """Where an array's fields are."""
 PLAIN: Final = 0x1 | 0x100
@@ -62,7 +63,7 @@ def _has_items() -> bool:
     numbers = [0.5, -0.25]
     row = tuple(numbers)
     known = [id(number) for number in numbers]
-    starts = _field(numbers, ITEMS), id(row) + ITEMS
+    starts = _field(numbers, LIST), id(row) + TUPLE
     return all(
         _field(kept, TYPE) == id(type(kept))
         and _field(kept, SIZE) == len(kept)
@@ -129,8 +130,7 @@ def data_of(b: Lines, array: Operand) -> Operand:
 
 def items_of(b: Lines, thing: Operand) -> Operand:
     """The address of the items of what is a list or tuple."""
-    inside = b.at(thing, ITEMS, BYTE)
-    elsewhere = b.convert("inttoptr", b.load(inside, WHOLE), POINTER)
+    elsewhere, inside = read(b, thing, LIST, POINTER), b.at(thing, TUPLE, BYTE)
     return b.select(is_a(b, thing, list), elsewhere, inside)
 
 
@@ -143,8 +143,7 @@ def write_items(module: Module) -> Callee:
         b.ret(POINTER(None))
     with b.when(b.differ(read(b, thing, SIZE, WHOLE), n), likely=False):
         b.ret(POINTER(None))
-    inside = b.at(thing, ITEMS, BYTE)
     with b.when(b.both(a_list, b.differ(n, WHOLE(0)))):
-        b.ret(b.load(inside, POINTER))
-    b.ret(inside)
+        b.ret(read(b, thing, LIST, POINTER))
+    b.ret(b.at(thing, TUPLE, BYTE))
     return function

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 from ...arrays.statements import Array, ArrayProgram, Statement
 from ...ops.reads import (
@@ -22,6 +21,7 @@ from ...ops.reads import (
 )
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
+from .lists import listed_as_tables
 
 
 @dataclass(frozen=True)
@@ -119,32 +119,6 @@ def _levels(statements: Iterable[Statement], arrays: Mapping[str, Array]) -> Map
                 if array.home is not None and array.home.vector == statement.array:
                     levels[array.name] = max(levels[array.name], found)
     return levels
-
-
-def listed_as_tables(statement: Statement) -> Statement:
-    """The statement with tables of 0 and 1 for lists of points."""
-    lengths = {axis.name: axis.length for axis in statement.axes}
-    value = statement.value
-    if isinstance(value, Reduce):
-        terms = []
-        for term in value.terms:
-            inner = lengths | {axis.name: axis.length for axis in term.over}
-            terms.append(replace(term, domain=_without_lists(term.domain, inner)))
-        value = replace(value, terms=tuple(terms))
-    return replace(statement, value=value, domain=_without_lists(statement.domain, lengths))
-
-
-def _without_lists(
-    domain: Sequence[Condition], lengths: Mapping[str, int]
-) -> tuple[Condition, ...]:
-    return tuple([_as_table(c, lengths) if isinstance(c, Among) else c for c in domain])
-
-
-def _as_table(condition: Among, lengths: Mapping[str, int]) -> Equal:
-    own = tuple([lengths[axis] for axis in condition.axes])
-    wanted = set(condition.points)
-    found = tuple([int(point in wanted) for point in product(*map(range, own))])
-    return Equal(Table(condition.name, condition.axes, own, found), Affine(1))
 
 
 @dataclass(frozen=True)

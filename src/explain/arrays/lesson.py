@@ -122,8 +122,10 @@ def _sentence(program: Program, statement: Statement, found: Sequence[Reading]) 
     it = "It" if shape == "a number" else "Each element"
     over = [axis for reading in found for axis in reading.over]
     if over:
+        all_are = all(reading.every for reading in found if reading.over)
+        which = "The same element is" if all_are else "Some elements are"
         return (
-            f"{many}. The same element is read at every {listed(dict.fromkeys(over))}: what the "
+            f"{many}. {which} read at every {listed(dict.fromkeys(over))}: what the "
             "readings pass back is added."
         )
     times = sum(reading.times for reading in found)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from typing import Final
 
 from ...arrays.indexnotation import Inlined, LatexWriter, Writer
 from ...arrays.rolling import rolled_nodes
-from ...arrays.statements import COMPUTED, LEAF, ArrayProgram, Statement
+from ...arrays.statements import COMPUTED, LEAF, Array, ArrayProgram, Output, Statement
 from ...arrays.written import written_program
 from ...derive.backward import grad
 from ...graph.expr import Expr, Graph
 from ...graph.formula import name_latex
 from ...graph.rewrite import extract
+from ...ops.reads import Axis, Read, Reduce, Term, along
+from ...ops.scalar import ADD
 from ...simplify.pipeline import rules_named, simplified
 from ..data import Formula
 
@@ -82,17 +85,7 @@ class Program:
 
     @cached_property
     def _forward(self) -> set[str]:
-        """What the output is computed from."""
-        reads: dict[str, set[str]] = {}
-        for statement in self.whole.statements:
-            reads.setdefault(statement.array, set()).update(r.array for r in statement.reads)
-        found, stack = {self.output}, [self.output]
-        while stack:
-            for array in reads.get(stack.pop(), ()):
-                if array not in found:
-                    found.add(array)
-                    stack.append(array)
-        return found
+        return _needed(self.whole)
 
     def write(self, statement: Statement) -> Formula:
         """A statement in index notation."""
@@ -124,7 +117,7 @@ class LatexNames(LatexWriter):
     """The same in LaTeX."""
 
     def __init__(self, program: Program) -> None:
-        super().__init__(program.inlined)
+        super().__init__(program.inlined, program.whole.arrays)
         self._program = program
 
     def name(self, name: str) -> str:
@@ -138,7 +131,7 @@ class LatexNames(LatexWriter):
         return name_latex(program.name) if name == program.output else self._plain(name)
 
     def _plain(self, name: str) -> str:
-        written = name_latex(name, self._program.whole.arrays)
+        written = super().name(name)
         numbered = _NUMBERED.fullmatch(written)
         if numbered and self._program.whole.arrays[name].shape:
             return rf"{{{numbered[1]}}}^{{({numbered[2]})}}"
@@ -169,11 +162,55 @@ def program_of(graph: Graph, root: int, leaves: Sequence[Expr]) -> Program:
         whole = written_program(made, made.outputs)
     else:
         whole, _ = rolled_nodes(made, made.outputs)
-    return read_program(whole)
+    return _read(_apart(whole, [leaf.label for leaf in leaves]))
 
 
-def read_program(whole: ArrayProgram) -> Program:
+def _needed(whole: ArrayProgram) -> set[str]:
+    """What the first output is computed from, and itself."""
+    reads: dict[str, set[str]] = {}
+    for statement in whole.statements:
+        reads.setdefault(statement.array, set()).update(r.array for r in statement.reads)
+    output = whole.outputs[0].array
+    found, stack = {output}, [output]
+    while stack:
+        for array in reads.get(stack.pop(), ()):
+            if array not in found:
+                found.add(array)
+                stack.append(array)
+    return found
+
+
+def _apart(whole: ArrayProgram, leaves: Sequence[str]) -> ArrayProgram:
+    """The program with an array for each derivative, where it is one that is there anyway.
+
+    The derivative by one factor is the other one, that by two terms is the same array.
+    """
+    forward, taken = _needed(whole), set[str]()
+    of = {array.elements or (name,): name for name, array in whole.arrays.items()}
+    arrays, statements, outputs = dict(whole.arrays), list(whole.statements), [whole.outputs[0]]
+    rest = list(leaves)
+    for output in whole.outputs[1:]:
+        array = arrays[output.array]
+        known = (rest[0],) in of and arrays[of[rest[0],]].kind == LEAF
+        size = 1 if known else array.size if output.places is None else len(output.places)
+        leaf, rest = of.get(tuple(rest[:size])), rest[size:]
+        own = array.kind == COMPUTED and output.array not in forward | taken
+        taken.add(output.array)
+        if own or leaf is None or output.places is not None:
+            outputs.append(output)
+            continue
+        name = next(x for x in (f"d{leaf}{'_' * n}" for n in count()) if x not in arrays)
+        axes = tuple(Axis(f"i{k or ''}", n) for k, n in enumerate(array.shape))
+        read = Read(output.array, tuple(along(axis.name) for axis in axes))
+        statements.append(Statement(name, axes, Reduce(ADD, (Term(1, (read,)),))))
+        arrays[name] = Array(name, array.shape, adjoint=leaf)
+        outputs.append(Output(name))
+    return replace(whole, arrays=arrays, statements=tuple(statements), outputs=tuple(outputs))
+
+
+def _read(whole: ArrayProgram) -> Program:
     """A program of an output and, after it, its derivatives."""
+    forward = _needed(whole)
     kinds = {name: array.kind for name, array in whole.arrays.items()}
     slopes: dict[str, str] = {}
     deltas: dict[str, str] = {}
@@ -181,7 +218,7 @@ def read_program(whole: ArrayProgram) -> Program:
     for name, array in whole.arrays.items():
         of = array.adjoint
         if name in computed and of is not None:
-            if kinds.get(of) == LEAF:
+            if kinds.get(of) == LEAF and name not in forward:
                 slopes[name] = of
             elif of in computed:
                 deltas[name] = of
@@ -189,7 +226,8 @@ def read_program(whole: ArrayProgram) -> Program:
     deltas = {name: of for of, name in {of: name for name, of in deltas.items()}.items()}
     for name in computed:
         # What a pass made anew keeps the name of the leaf, not the mark.
-        if name not in slopes and name[:1] == "d" and kinds.get(name[1:]) == LEAF:
+        named = name[:1] == "d" and kinds.get(name[1:]) == LEAF
+        if named and name not in slopes and name not in forward:
             slopes[name] = name[1:]
     order = [output.array for output in whole.outputs]
     slopes = {name: slopes[name] for name in dict.fromkeys(order) if name in slopes} | slopes

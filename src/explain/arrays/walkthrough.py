@@ -11,6 +11,7 @@ from ...arrays.unrolling import unroll_program
 from ...errors import (
     DisconnectedInputError,
     MissingInputError,
+    ShapeError,
     UnknownNameError,
     shorten,
 )
@@ -200,8 +201,10 @@ def explain_rolled(
     if at is not None:
         given = {}
         for name, number in at.items():
-            inside = elements_named([name], rolled.program)
-            given.update(zip(inside, numbers_of(number), strict=True))
+            inside, numbers = elements_named([name], rolled.program), numbers_of(number)
+            if len(inside) != len(numbers):
+                raise ShapeError(f"{shorten(name)} is {len(inside)} numbers, at has {len(numbers)}")
+            given.update(zip(inside, numbers, strict=True))
         missing = [name for name in graph.leaves if name not in given]
         if missing:
             raise MissingInputError(

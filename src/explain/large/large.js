@@ -21,7 +21,7 @@
   const open = new Set();
   let picture = null;
   let steps = [];
-  let [nodes, edges] = [[], []];
+  let [nodes, edges, weighed] = [[], [], []];
   let at = 0;
   let zoom = 1;
   let whole = true;
@@ -30,10 +30,10 @@
 
   // -- computing --------------------------------------------------------------------------------
 
-  function forward(into) {
+  function forward(into, from = leaves) {
     for (let node = 0; node < count; node++) {
       if (kinds[node] < 0) {
-        into[node] = leaves[node];
+        into[node] = from[node];
         continue;
       }
       const found = KINDS[kinds[node]][0](...operands[node].map((operand) => into[operand]));
@@ -433,19 +433,26 @@
   function drawGraph() {
     const { boxes, width, height } = picture;
     const counts = new Map();
+    const weights = new Map();
     for (let node = 0; node < count; node++) {
       if (kinds[node] < 0) continue;
       const to = LAYOUT.standing(node, open);
       for (const operand of operands[node]) {
         if (kinds[operand] === -2) continue;
         const from = LAYOUT.standing(operand, open);
-        if (from !== to) counts.set(`${from} ${to}`, (counts.get(`${from} ${to}`) ?? 0) + 1);
+        if (from === to) continue;
+        const key = `${from} ${to}`;
+        counts.set(key, (counts.get(key) ?? 0) + 1);
+        const weight = weightOf(node, operand);
+        if (weight !== undefined && LAYOUT.standing(weight, open) === to) {
+          weights.set(key, (weights.get(key) ?? new Set()).add(weight));
+        }
       }
     }
     const frames = [];
     const drawn = [];
     for (const [unit, box] of boxes) (box.open ? frames : drawn).push(boxed(unit, box));
-    const lines = [...counts].map(([key, number]) => edge(...key.split(" "), number));
+    const lines = [...counts].map(([key, number]) => edge(...key.split(" "), number, weights.get(key)));
     const svg = one("graph");
     svg.setAttribute("viewBox", `0 0 ${width.toFixed(0)} ${height.toFixed(0)}`);
     svg.innerHTML =
@@ -454,6 +461,14 @@
       frames.join("") + lines.join("") + drawn.join("");
     look();
     scale();
+  }
+
+  // The parameter that multiplies an operand, where something does.
+  function weightOf(node, operand) {
+    if (DATA.words[kinds[node]].text !== "{0}*{1}") return undefined;
+    const [a, b] = operands[node];
+    const other = operand === a ? b : a;
+    return kinds[other] === -1 && DATA.inside[other] >= 0 ? other : undefined;
   }
 
   function boxed(unit, box) {
@@ -492,7 +507,7 @@
     return lowered(whole).length <= 25 ? whole : `${names[node]}: ${prose}`;
   }
 
-  function edge(from, to, number) {
+  function edge(from, to, number, weights) {
     const [a, b] = [picture.boxes.get(from), picture.boxes.get(to)];
     const { down } = picture;
     const [x1, y1] = down ? [a.x + a.width / 2, a.y + a.height] : [a.x + a.width, a.y + a.height / 2];
@@ -503,7 +518,8 @@
     const [start, ...rest] = curve.map((point) => point.map((x) => x.toFixed(1)).join(" "));
     const d = `M${start}C${rest.join(" ")}`;
     const many = number > 1 && picture.boxes.size < 60 ? text((x1 + x2) / 2, (y1 + y2) / 2 - 4, "local", number.toLocaleString("en")) : "";
-    return `<g class="edge" data-from="${from}" data-to="${to}"><path d="${d}" class="line" marker-end="url(#arrow)"/><path d="${d}" class="back" marker-start="url(#back)"/>${many}</g>`;
+    const weight = weights?.size === 1 ? ` data-weight="${[...weights][0]}"` : "";
+    return `<g class="edge${weight && " weight"}" data-from="${from}" data-to="${to}"${weight}><path d="${d}" class="line" marker-end="url(#arrow)"/><path d="${d}" class="back" marker-start="url(#back)"/>${many}</g>`;
   }
 
   // What shows something in the picture, found once for each picture.
@@ -526,6 +542,7 @@
       now: {},
     }));
     edges = [...svg.querySelectorAll(".edge")];
+    weighed = edges.filter((part) => part.dataset.weight).map((part) => ({ part, node: Number(part.dataset.weight) }));
   }
 
   // Only what changes is touched: a browser places all words of a picture anew otherwise.
@@ -552,9 +569,21 @@
       part.classList.toggle("current", name === unit);
       part.classList.toggle("turn", name === unit && kind !== "forward");
     }
+    weigh();
+    map();
     for (const part of edges) {
       part.classList.toggle("feeds", kind === "forward" && part.dataset.to === unit);
       part.classList.toggle("current", kind === "backward" && part.dataset.to === unit);
+    }
+  }
+
+  // Edges between neurons, by what they are multiplied by.
+  function weigh() {
+    const largest = Math.max(...weighed.map(({ node }) => Math.abs(values[node])).filter(Number.isFinite), 0) || 1;
+    for (const entry of weighed) {
+      const wide = (0.4 + (4.6 * Math.abs(values[entry.node])) / largest).toFixed(1);
+      if (entry.wide !== wide) entry.part.style.setProperty("--wide", (entry.wide = wide));
+      entry.part.classList.toggle("below", values[entry.node] < 0);
     }
   }
 
@@ -706,6 +735,20 @@
     run();
   }
 
+  // What a network gives, or else the output, over two of what it is given.
+  const handed = groups.filter((group) => group.parent < 0 && /^layer/.test(group.title)).pop()?.ends ?? [];
+  const shownThere = handed.length === 1 ? handed[0] : root;
+  const map = plane(
+    lowered(names[shownThere]),
+    () => leaves,
+    (at) => {
+      const all = new Float64Array(count);
+      forward(all, at);
+      return all[shownThere];
+    },
+    Math.max(8, Math.min(40, Math.floor(Math.sqrt(500000 / count)))),
+  );
+
   const course = [];
 
   function train(number) {
@@ -851,6 +894,7 @@
     });
     one("predict").addEventListener("change", () => {
       answered.clear();
+      if (one("plane")) one("plane").hidden = one("predict").checked;
       show(at);
     });
     one("step").addEventListener("submit", (event) => {

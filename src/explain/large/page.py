@@ -18,7 +18,15 @@ from .. import quotients
 from ..data import Formula, Update, plain
 from ..judges import point_of
 from ..lesson import Lesson, with_values
-from ..page.page import PLAY, PREDICT, code_html, font_style, label_of, policy
+from ..page.page import (
+    PLAY,
+    PREDICT,
+    code_html,
+    font_style,
+    label_of,
+    plane_html,
+    policy,
+)
 from ..page.programs import typed_functions
 from ..page.script import lines_of, read_text
 from ..render.document import stable_blocks
@@ -42,6 +50,7 @@ def html(w: Lesson) -> str:
         read_text("shown.js")
         + read_text("play.js")
         + read_text("curve.js")
+        + read_text("plane.js")
         + read_text("answers.js")
     )
     own = _own("layout.js") + _own("large.js")
@@ -66,6 +75,7 @@ def html(w: Lesson) -> str:
 </section>
 <section class="picture script" aria-label="The graph" hidden>
 {_PICTURE}
+{plane_html(_inputs(groups))}
 </section>
 {code_html(w, folded=True)}
 <section id="overview" class="more"><details id="all" open><summary><h2>Overview</h2></summary>
@@ -75,6 +85,13 @@ def html(w: Lesson) -> str:
 </body>
 </html>
 """
+
+
+def _inputs(groups: Groups) -> list[tuple[int, str]]:
+    """What is given to a network, or the leaves: rows and names."""
+    d = groups.derivation
+    row = {node: i for i, node in enumerate(d.live)}
+    return [(row[leaf], d.names[leaf]) for leaf in groups.data or d.leaves]
 
 
 _CONTROLS: Final = f"""<nav aria-label="Steps">
@@ -101,7 +118,9 @@ _PICTURE: Final = """<div class="zoom" role="group" aria-label="The picture">
 <figcaption><span>a double frame opens</span>
 <span class="key forward">thick blue frame: this step</span>
 <span class="key backward">dashed arrow back: upstream × local</span>
-<span>a number on an edge counts edges</span> <span>—: not computed yet</span></figcaption></figure>
+<span>a number on an edge counts edges</span>
+<span>an edge of one weight: blue above 0, orange below, by width</span>
+<span>—: not computed yet</span></figcaption></figure>
 <form class="sliders" id="sliders" aria-label="Values of the leaves"></form>"""
 
 

@@ -83,6 +83,7 @@
     for (const note of known.stale) note.hidden = !moved;
     judge(moved);
     slope();
+    map();
     markFirst(moved);
   }
 
@@ -127,6 +128,8 @@
   }
 
   // -- formulas and numbers ---------------------------------------------------------------------
+
+  const map = plane(DATA.output, () => leaves, (at) => SIMPLIFIED(...at).value, 40);
 
   const PLACES = ["given", "figure", "steps", "table"];
   const drawn = { [view]: PLACES.map((place) => [...one(place).childNodes]) };
@@ -235,10 +238,12 @@
     view.scrollTo(left, top);
   }
 
-  // What can be scrolled can be reached by keys. Asking what is not on the screen would lay it out.
+  // What can be scrolled can be reached by keys. Of a step, only what is on the screen: asking the
+  // rest would lay it out.
   function reachable(...roots) {
     const inside = roots.flatMap((root) => all(":is(.scroll, dd, td, .formula, .entry, h1, h2)", root));
-    const parts = inside.filter((part) => part.checkVisibility({ contentVisibilityAuto: true }));
+    const seen = (part) => part.checkVisibility?.({ contentVisibilityAuto: true }) !== false;
+    const parts = inside.filter((part) => !part.closest(".way") || seen(part));
     const wide = parts.map((part) => part.scrollWidth > part.clientWidth + 1);
     parts.forEach((part, i) => {
       if (wide[i] && part.tabIndex < 0) {
@@ -285,6 +290,8 @@
   function ask(step) {
     for (const old of forms) old.remove();
     forms = [];
+    // What these pictures say is asked for.
+    for (const part of all("#slope, #plane")) part.hidden = one("predict").checked;
     if (!one("predict").checked) return;
     const id = step.id.slice("step-".length);
     for (const question of questions) {
@@ -475,7 +482,8 @@
   // The sliders stand where the leaves are.
   function follow() {
     for (const field of all("[data-leaf]", document.querySelector(".sliders"))) {
-      field.value = String(leaves[Number(field.dataset.leaf)]);
+      const number = leaves[Number(field.dataset.leaf)];
+      field.value = Number.isFinite(number) ? String(number) : "";
     }
     renew();
   }

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Final
 
 from ...graph.numbertext import number_text
-from ..data import Agreement, Backward, Code, Formula, Forward, Seed, Task
+from ..data import Agreement, Backward, Code, Formula, Forward, Seed, Task, Update
 from ..lesson import Lesson, with_values
 from ..mistakes import MISTAKES, mistake
+from ..outcome import names_data
 from ..render.blocks import Heading, Spot
 from ..render.document import opening
 from ..render.equations import name
@@ -68,6 +69,7 @@ def html(w: Lesson) -> str:
 <div class="hands">
 {_sliders(at_numbers, tried=w.symbolic)}
 {_slope(at_numbers)}
+{_plane(at_numbers)}
 </div>
 </section>
 {code_html(w)}
@@ -253,6 +255,35 @@ def _slope(w: Lesson) -> str:
         '<svg id="slope-curve" viewBox="0 0 320 180" width="320" height="180" role="img" '
         'aria-label="The output as the leaf moves, and its tangent"></svg>'
         '<p id="slope-said" class="note" role="status"></p></details>'
+    )
+
+
+def _plane(w: Lesson) -> str:
+    """The output over two leaves, data before what an update moves."""
+    task, update = w.steps[0], w.step("update")
+    assert isinstance(task, Task)
+    assert isinstance(update, Update)
+    moved = {leaf.leaf for leaf in update.leaves}
+    places = [(i, w.node(id).name, id in moved) for i, id in enumerate(task.leaves)]
+    places.sort(key=lambda place: (place[2], not names_data(place[1])))
+    return plane_html([(i, name) for i, name, _ in places])
+
+
+def plane_html(leaves: Sequence[tuple[int, str]]) -> str:
+    """A map of the output over two of some leaves, by place and name; the script draws it."""
+    if len(leaves) < 2:
+        return ""
+    names = [name for _, name in leaves]
+    options = [f'<option value="{i}">{escape(lowered(x, names))}</option>' for i, x in leaves]
+    second = options[1].replace("<option", "<option selected")
+    up = "".join([options[0], second, *options[2:]])
+    return (
+        '<details class="script" id="plane" hidden><summary>A map over two leaves</summary>'
+        f'<p><label><select id="plane-x">{"".join(options)}</select> across</label> '
+        f'<label><select id="plane-y">{up}</select> up</label></p>'
+        '<canvas id="plane-map" width="240" height="240" role="img" '
+        'aria-label="The output over two leaves" aria-describedby="plane-said"></canvas>'
+        '<p id="plane-said" class="note" role="status"></p></details>'
     )
 
 

@@ -44,7 +44,10 @@ def forward_source(d: Derivation) -> str:
     graph = Graph()
     names = [d.names[leaf] for leaf in d.leaves]
     moving = {name: graph.input(name) for name in names}
-    held = {name: graph.input(_unused(f"{name}_held", moving)) for name in names}
+    held = {
+        name: graph.input(_unused("held" if name == "_" else f"{name}_held", moving))
+        for name in names
+    }
 
     def on(leaves: Mapping[str, Expr], write: Write | None) -> dict[int, int]:
         images = {d.plain.leaves[name]: leaf.id for name, leaf in leaves.items()}

@@ -30,6 +30,7 @@ def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
     assert isinstance(task, Task)
     data: dict[str, Any] = {
         "given": [at_numbers.values[w.node(id).name] for id in task.leaves],
+        "output": w.nodes[-1].name,
         "parts": PARTS,
         "names": _typed_names(w, numbers),
         "start": "formulas" if w.symbolic else "numbers",
@@ -65,6 +66,7 @@ def script(w: Lesson, at_numbers: Lesson, numbers: LiveNumbers) -> str:
                 "play.js",
                 "curve.js",
                 "slope.js",
+                "plane.js",
                 "judges.js",
                 "answers.js",
                 "practice.js",

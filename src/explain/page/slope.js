@@ -16,6 +16,7 @@ const CURVE = (() => {
     const xs = Array.from({ length: POINTS + 1 }, (_, i) => middle + reach * ((2 * i) / POINTS - 1));
     const ys = xs.map((x) => at(leaves, leaf, x));
     const known = [...ys.filter(Number.isFinite), here].filter(Number.isFinite);
+    if (!known.length || !Number.isFinite(middle)) return { picture: "", said: "Nothing is finite here." };
     const [low, high] = [Math.min(...known), Math.max(...known)];
     const room = high - low || 1;
     const across = (x) => EDGE + ((WIDTH - 2 * EDGE) * (x - middle + reach)) / (2 * reach);
@@ -26,12 +27,12 @@ const CURVE = (() => {
     const curves = runs.map((run) => `<polyline class="curve" points="${run.join(" ")}"/>`);
     const tangent = [-reach, reach].map((by) => spot(middle + by, here + slope * by)).join(" ");
     const [moved, promised] = [at(leaves, leaf, middle + nudge), here + slope * nudge];
-    const ends = Number.isFinite(moved)
+    const ends = Number.isFinite(moved) && Number.isFinite(promised)
       ? `<line class="gap" x1="${across(middle + nudge)}" x2="${across(middle + nudge)}" y1="${up(promised)}" y2="${up(moved)}"/>` +
         `<circle cx="${across(middle + nudge)}" cy="${up(moved)}" r="4" class="moved"/>`
       : "";
     const start = Number.isFinite(here) ? `<circle cx="${across(middle)}" cy="${up(here)}" r="4"/>` : "";
-    const straight = Number.isFinite(slope) ? `<polyline class="tangent" points="${tangent}"/>` : "";
+    const straight = Number.isFinite(slope) && Number.isFinite(here) ? `<polyline class="tangent" points="${tangent}"/>` : "";
     const said =
       `Nudged by ${shown(nudge, 3)}, the slope ${shown(slope, 4)} promises a change of ` +
       `${shown(slope * nudge, 4)}; it is ${shown(moved - here, 4)}.`;
