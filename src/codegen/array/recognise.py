@@ -360,7 +360,8 @@ class Recogniser:
             if alone or masked.issubset(code.axes):
                 return [*factors[:place], where(mask, code, order), *factors[place + 1 :]]
         text = f"np.multiply({mask.text}, 1.0, dtype=np.{self.dtype})"
-        return [*factors, Code(self.head.constant(text, f"{mask.text}_ones"), mask.axes)]
+        ones = self.head.constant(text, f"{mask.text}_ones")
+        return [*factors, Code(ones, mask.axes, memory=ones)]
 
     def _condition(self, condition: Condition, lengths: Mapping[str, int]) -> Code:
         axes = tuple([axis for axis in lengths if axis in condition.axes])
