@@ -22,6 +22,9 @@ _SAMPLE: Final = 256
 EMPTY: Final = -1
 """What a table of whole numbers holds in cells without a point."""
 
+MOST_CELLS: Final = 2**24
+"""How many cells a table may have, however many points there are."""
+
 _SPARE: Final = 8
 """How many times more cells than points a table of the cells may have."""
 
@@ -140,12 +143,15 @@ def _fitted(column: Column, keys: Sequence[Key]) -> Affine | None:
     return Affine(int(moved[0]), tuple(terms))
 
 
-def determined(column: Column, keys: Sequence[Key]) -> Column | None:
-    """The column as a table over axes, `EMPTY` in cells without a point; None where it is none."""
+def determined(column: Column, keys: Sequence[Key], sparse: bool = False) -> Column | None:
+    """The column as a table over axes, `EMPTY` in cells without a point; None where it is none.
+
+    sparse  whether a table may have many more cells than there are points
+    """
     import numpy
 
     size = prod(key.length for key in keys)
-    if size > 64 * len(column) + 4096:
+    if size > (MOST_CELLS if sparse else 64 * len(column) + 4096):
         return None
     total = numpy.zeros(len(column), numpy.int64)
     for key in keys:
@@ -157,15 +163,17 @@ def determined(column: Column, keys: Sequence[Key]) -> Column | None:
     return table if same.all() else None
 
 
-def fewest(column: Column, keys: Sequence[Key]) -> tuple[list[Key], Column] | None:
+def fewest(
+    column: Column, keys: Sequence[Key], sparse: bool = False
+) -> tuple[list[Key], Column] | None:
     """The fewest axes that a column is a table over, and the table; None where there is none."""
     kept = list(keys)
-    table = determined(column, kept)
+    table = determined(column, kept, sparse)
     if table is None:
         return None
     for key in sorted(keys, key=lambda key: -key.length):
         rest = [other for other in kept if other is not key]
-        smaller = determined(column, rest)
+        smaller = determined(column, rest, sparse)
         if smaller is not None:
             kept, table = rest, smaller
     return kept, table
@@ -176,7 +184,7 @@ def index_of(column: Column, keys: Sequence[Key]) -> Index | None:
     found = affine(column, keys)
     if found is not None:
         return found
-    chosen = fewest(column, keys)
+    chosen = fewest(column, keys) or fewest(column, keys, sparse=True)
     if chosen is None:
         return None
     kept, table = chosen

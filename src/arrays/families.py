@@ -32,6 +32,7 @@ from ..ops.reads import (
 from ..ops.scalar import ADD
 from .columns import (
     EMPTY,
+    MOST_CELLS,
     Column,
     Key,
     affine,
@@ -509,7 +510,7 @@ class Families:
         bits = values.view(numpy.int64)  # 0.0 and -0.0 are two numbers
         if (bits == bits[0]).all():
             return float(values[0])
-        found = fewest(bits, keys)
+        found = fewest(bits, keys) or fewest(bits, keys, sparse=True)
         if found is None:
             raise ValueError("numbers that do not follow from the axes")
         kept, table = found
@@ -596,7 +597,7 @@ class Families:
                 count = int(times[0])
             else:
                 chosen = _numbered(part, chosen) or [*chosen, rank]
-        if prod(map(_length, chosen)) * max(1, len(targets)) > 2**24:
+        if prod(map(_length, chosen)) * max(1, len(targets)) > MOST_CELLS:
             chosen, count = [rank_among(part.place)], 1
         inner = []
         for column in chosen:

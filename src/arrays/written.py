@@ -96,13 +96,15 @@ class _Writing:
     def _open(self, argument: Argument) -> None:
         """The arrays of an argument's leaves."""
         shapes = argument.shapes or ((),) * len(argument.leaves)
+        if argument.alone:
+            leaf, shape = argument.leaves[0], shapes[0]
+            elements = () if leaf == argument.name else element_names(leaf, shape)
+            self.arrays[argument.name] = Array(argument.name, shape, LEAF, elements)
+            self.leaves[leaf] = argument.name
+            return
         parts = [
             element_names(leaf, shape) for leaf, shape in zip(argument.leaves, shapes, strict=True)
         ]
-        if argument.alone:
-            self.arrays[argument.name] = Array(argument.name, shapes[0], LEAF, parts[0])
-            self.leaves[argument.leaves[0]] = argument.name
-            return
         elements = tuple([element for part in parts for element in part])
         self.arrays[argument.name] = Array(argument.name, (len(elements),), LEAF, elements)
         start = 0

@@ -304,3 +304,10 @@ def test_without_a_meaning_the_error_names_the_record():
 
 def test_every_operation_on_arrays_has_a_meaning():
     assert all(op.meaning is not None for op in arrays.ARRAY_OPERATIONS)
+
+
+def test_elements_of_an_array_have_names_where_they_are_asked_for():
+    """Hundreds of millions of names are more memory than their numbers."""
+    f = wg.compile({"x": (x := wg.Graph().array("x", (3, 3)))}, (x @ x).sum(), target="numpy")
+    assert f.program.program.arrays["x"].elements == ()
+    assert list(unroll_program(f.program.program).leaves)[:2] == ["x_0_0", "x_0_1"]

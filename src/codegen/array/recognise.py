@@ -331,6 +331,8 @@ class Recogniser:
             else:
                 scale *= float(code.text)
         if mask is not None:
+            if len(factors) > 1 and not over and _within(factors, mask):  # may be infinite
+                factors = [contracted(factors, over, grid, lengths, head=self.head)]
             factors = self._masked(factors, mask, order)
         missing = [axis for axis in over if not any(axis in factor.axes for factor in factors)]
         for axis in missing:
@@ -391,6 +393,11 @@ class Recogniser:
             parts.append((index.offset >= 0, str(abs(index.offset))))
         text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
         return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])
+
+
+def _within(factors: Sequence[Code], mask: Code) -> bool:
+    """Whether no factor has an axis that the mask has not."""
+    return all(set(factor.axes) <= set(mask.axes) for factor in factors)
 
 
 def _all_alike(values: Sequence[float]) -> bool:
