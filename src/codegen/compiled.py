@@ -498,7 +498,9 @@ def _asked(graph: Graph, nodes: Sequence[int], options: Options) -> tuple[Graph,
         known = {k: graph.stable_forms.get(node, node) for k, node in enumerate(nodes)}
         known = {k: form for k, form in known.items() if form != nodes[k]}
     asked, images = rewritten(graph, [*nodes, *known.values()])
-    for (root, leaf), adjoint in graph.gradients.items():  # of what is asked for as the form itself
+    for (root, leaf), adjoint in list(
+        graph.gradients.items()
+    ):  # of what is asked for as the form itself
         of = [images.get(node) for node in (graph.stable_forms.get(root, root), leaf, adjoint)]
         if None not in of:
             asked.gradients.setdefault((of[0], of[1]), of[2])

@@ -12,9 +12,9 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from ..errors import InvalidNameError, NonFiniteError, ShapeError, not_as_expected
+from ..errors import InvalidNameError, NonFiniteError, ShapeError, SizeError, not_as_expected
 from ..graph.expr import Expr, Graph
 from ..graph.store import Origin
 from ..graph.written import text
@@ -33,6 +33,9 @@ FORMULA_TERMS = 40
 
 _NESTS = (list, tuple, Mapping)
 """What nests outputs."""
+
+MAX_NESTED: Final = 100
+"""How deep outputs may be nested: Python reads no more than 200 brackets in each other."""
 
 Nested = Any
 """Outputs as the caller nested them: dicts, lists and tuples of operands."""
@@ -426,6 +429,11 @@ def flatten(nested: Nested, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[
     >>> list(flatten({"loss": 1, "grad": [2, 3]}))
     [(('loss',), 1), (('grad', 0), 2), (('grad', 1), 3)]
     """
+    if len(path) >= MAX_NESTED and isinstance(nested, _NESTS):
+        raise SizeError(
+            f"outputs are nested more than {MAX_NESTED} deep, or in themselves; give them in fewer "
+            "lists or under names"
+        )
     if isinstance(nested, (list, tuple)):
         for i, item in enumerate(nested):
             if isinstance(item, _NESTS):

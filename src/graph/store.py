@@ -101,10 +101,15 @@ class Columns:
         self.lock = threading.RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """All columns; what networkx sees of them is made anew, and a lock is nobody else's."""
-        state = {**vars(self), "view": None}
+        """All columns as they are now, whoever writes to the graph meanwhile.
+
+        What networkx sees of them is made anew, and a lock is nobody else's.
+        """
+        with self.lock:
+            state = {name: _as_it_is(column) for name, column in vars(self).items()}
+            state["sweeps"] = list(map(dict, self.sweeps))
         del state["lock"]
-        return state
+        return state | {"view": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from_pickle("a graph", _check_columns, state)
@@ -383,6 +388,11 @@ def real_number(number: Any, what: str) -> float:
     if plain is not number:
         return real_number(plain, what)
     raise OperandError(not_as_expected(number, what, "a number"))
+
+
+def _as_it_is(column: Any) -> Any:
+    """A list or dict that stays what it is now; anything else itself."""
+    return type(column)(column) if type(column) in (list, dict) else column
 
 
 def _check_columns(state: Mapping[str, Any]) -> None:

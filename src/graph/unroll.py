@@ -93,10 +93,10 @@ def unroll_graph(
         return lanes[node][0]
 
     walk.run(live, write)
-    for adjoint, primal in graph.adjoint_of.items():
+    for adjoint, primal in list(graph.adjoint_of.items()):
         pairs = zip(lanes.get(adjoint, ()), lanes.get(primal, ()), strict=False)
         target.adjoint_of.update((a, p) for a, p in pairs if target.ops[a] is not CONSTANT)
-    for (root, leaf), adjoint in graph.gradients.items():
+    for (root, leaf), adjoint in list(graph.gradients.items()):
         if root in lanes and leaf in lanes and adjoint in lanes:
             for place, derivative in zip(lanes[leaf], lanes[adjoint], strict=True):
                 target.gradients[lanes[root][0], place] = derivative

@@ -45,7 +45,7 @@ def to_networkx(graph: Graph) -> networkx.DiGraph[int]:
         plain.add_edge(operand, consumer, positions=json.dumps(fields["positions"]))
     for place, node in enumerate(graph.outputs):
         _note(plain, node, "outputs", place)
-    for place, ((output, leaf), node) in enumerate(graph.gradients.items()):
+    for place, ((output, leaf), node) in enumerate(list(graph.gradients.items())):
         _note(plain, node, "gradients", [place, output, leaf])
     return plain
 

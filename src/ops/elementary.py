@@ -128,8 +128,8 @@ ATAN2 = Op(
     kernel=kernels.libm("atan2"),
     sympy=lambda sp, y, x: sp.atan2(y, x),
     vjp=(
-        lambda ct, out, y, x: ct * (x / HYPOT(x, y) / HYPOT(x, y)),
-        lambda ct, out, y, x: -(ct * (y / HYPOT(x, y) / HYPOT(x, y))),
+        lambda ct, out, y, x: ct * (x / (x * x + y * y)),
+        lambda ct, out, y, x: -(ct * (y / (x * x + y * y))),
     ),
     notation={
         "text": call("atan2", "{0}", "{1}"),

@@ -12,7 +12,7 @@ import os
 import re
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,6 +31,7 @@ from types import (
 from typing import Any, Final
 from weakref import ReferenceType
 
+from ..graph.module import Module
 from ..graph.store import MAX_NAME_LENGTH
 from ..graph.value import Value
 from ..ops.shapes import is_array
@@ -57,6 +58,10 @@ _STANDING_IN: Final = frozenset({"max", "min", "isinstance", "backward"})
 BY_TEXT: Final = frozenset({"getattr", "hasattr", "vars", "__dict__", "attrgetter"})
 """With these code reads attributes that it does not name."""
 _WHOLLY: Final = frozenset({"vars", "__dict__", "dir", "asdict", "astuple"})
+_PLAIN: Final = frozenset({"builtins", "abc", "typing"})
+"""Of what these have, classes are made that call no methods but those with underscores."""
+_MADE: Final = frozenset({"str", "format", "join"})
+"""What makes text."""
 _APART: Final = frozenset({"__init__", "__repr__", "parameters", "named_parameters", "zero_grad"})
 """Functions that are for what goes on around a loss, and may read everything."""
 _ENVIRONMENT: Final = frozenset({"environ", "getenv"})
@@ -214,14 +219,24 @@ class _Walk:
                     self._inner.add(id(item))
 
     def _class(self, kind: type) -> None:
-        """The methods of a class and of its own class, any of which may be called."""
-        for base in [*kind.__mro__, *type.mro(type(kind))]:
+        """The methods of a class and of its own class that are called without being named.
+
+        Others are looked at where code names them; but code of Python's own, and what values do,
+        may call any of a class that is made of theirs.
+        """
+        inherits = any(map(_calls_by_name, kind.__mro__))
+        bases = [*kind.__mro__, *type.mro(type(kind))]
+        for base in bases:
             if not is_foreign(base.__module__):
                 self._space(base)
-                for member in vars(base).values():
-                    inner = inner_function(member)
-                    if isinstance(inner, FunctionType):
-                        self.enter("", inner)
+                for name, member in vars(base).items():
+                    if inherits or name.startswith("__"):
+                        self._method(member)
+
+    def _method(self, member: Any) -> None:
+        inner = inner_function(member)
+        if isinstance(inner, FunctionType):
+            self.enter("", inner)
 
     def _space(self, thing: Any) -> None:
         """A module or a class of the user's: what code names in it will be looked at.
@@ -237,7 +252,9 @@ class _Walk:
         if self._by_text:
             self._used |= self._texts
         for thing in list(self._spaces.values()):
-            for name in sorted(self._used & vars(thing).keys() - _STANDING_IN):
+            held = vars(thing).keys()
+            any_of_it = self._wholly and isinstance(thing, type)
+            for name in sorted((set(held) if any_of_it else self._used & held) - _STANDING_IN):
                 if (id(thing), name) not in self._named:
                     self._named.add((id(thing), name))
                     self._look_at(thing, _member(thing, name))
@@ -253,6 +270,7 @@ class _Walk:
         ours = home.partition(".")[0] == _OURS and space is not Value
         if _is_given(seen) or not is_foreign(home):
             self._read(variable)
+            self._method(seen)
         elif isinstance(seen, _REMEMBERED) and not ours:
             found = _remembered(seen, leads=False)
             self.found.assumptions.append((variable.read, found, variable.name))
@@ -265,9 +283,9 @@ class _Walk:
         """The cells and the globals that a function reads, and the object it is bound to."""
         if isinstance(thing, MethodType):
             self.enter("", thing.__self__)
-        function = thing
-        if not isinstance(thing, FunctionType):
-            function = _wrapped(thing) or getattr(thing, "__func__", thing)
+        function = thing.__func__ if isinstance(thing, MethodType) else thing
+        if not isinstance(function, FunctionType):
+            function = _wrapped(function)
         if not isinstance(function, FunctionType) or is_foreign(function.__module__):
             return
         names = function.__globals__
@@ -306,19 +324,19 @@ class _Walk:
         for name in sorted({name for code in codes for name in _assigned(code)}):
             self.found.variables.append(_global(names, name))
 
-    def _see_texts(self, codes: Iterable[CodeType]) -> None:
-        """What code says in quotes may be the name of an attribute.
+    def _see_texts(self, codes: Sequence[CodeType]) -> None:
+        """What a function says in quotes may be the name of an attribute.
 
-        Where it reads attributes by text and says none, it may read all of them.
+        Where it reads attributes by text, and says none or puts some together, it may read all.
         """
-        for code in codes:
-            loaded = set(_loaded(code))
-            texts = set(_texts(code))
-            self._texts |= texts
-            self._by_text |= not BY_TEXT.isdisjoint(loaded)
-            by_others = not texts and not BY_TEXT.isdisjoint(loaded)
-            if code.co_name not in _APART and (by_others or not _WHOLLY.isdisjoint(loaded)):
-                self._wholly = True
+        loaded = {name for code in codes for name in _loaded(code)}
+        texts = {text for code in codes for text in _texts(code)}
+        by_text = not BY_TEXT.isdisjoint(loaded)
+        self._texts |= texts
+        self._by_text |= by_text
+        if codes[0].co_name not in _APART:
+            made = not texts or not _MADE.isdisjoint(loaded) or any(map(_formats, codes))
+            self._wholly |= (by_text and made) or not _WHOLLY.isdisjoint(loaded)
 
     def _read(self, variable: Variable) -> None:
         seen = variable.read()
@@ -552,6 +570,11 @@ def inner_function(member: Any) -> Any:
     return member
 
 
+def _calls_by_name(base: type) -> bool:
+    """Whether it may call methods of classes made of it: it is Python's own, or of Values."""
+    return is_foreign(base.__module__) and base.__module__ not in _PLAIN and base is not Module
+
+
 def is_method(member: Any) -> bool:
     """Whether it is a function, or made of one as a property is."""
     return isinstance(member, FunctionType) or inner_function(member) is not member
@@ -601,6 +624,10 @@ def _texts(code: CodeType) -> Iterator[str]:
         for text in constant if isinstance(constant, (tuple, frozenset)) else (constant,):
             if isinstance(text, str):
                 yield from filter(str.isidentifier, text.split("."))
+
+
+def _formats(code: CodeType) -> bool:
+    return any(step.opname.startswith("FORMAT_") for step in dis.get_instructions(code))
 
 
 def _comparing(code: CodeType, names: dict[str, Any]) -> Line | None:

@@ -375,3 +375,20 @@ def test_an_array_that_no_output_needs_is_refused_where_there_are_none(target):
     inputs = {"s": g.input("s"), "A": g.array("A", (2, 3))}
     with pytest.raises(wg.ShapeError, match="argument 'A' has an array, which no output needs"):
         wg.compile(inputs, inputs["s"] * 2, target=target)
+
+
+@pytest.mark.parametrize("target", ["python", "numpy", "native", "javascript"])
+def test_outputs_are_nested_as_deep_as_python_reads_or_refused(target):
+    if target == "native":
+        pytest.importorskip("llvmlite")
+    x = wg.Graph().input("x")
+
+    def nested(depth):
+        return [nested(depth - 1)] if depth else x * 2
+
+    assert "x" in wg.compile({"x": x}, nested(100), target=target).source
+    around = [x]
+    around.append(around)
+    for outputs in (nested(101), nested(400), around):
+        with pytest.raises(wg.SizeError, match="nested more than 100 deep"):
+            wg.compile({"x": x}, outputs, target=target)

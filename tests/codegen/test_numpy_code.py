@@ -139,3 +139,16 @@ def test_a_batch_of_matrices_is_taken_as_it_is():
     assert "x.reshape(len(x), 2, 3)" in f.source
     rows = np.linspace(-1.0, 1.0, 12).reshape(2, 6)
     assert f(rows) == pytest.approx((rows.reshape(2, 2, 3) @ np.arange(3.0)).sum(), rel=1e-14)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (0, 4), (1, 7)])
+def test_a_constant_that_is_the_first_share_of_a_gradient_is_not_added_to(place):
+    X = wg.Graph().array("X", (2, 8))
+    shares = X + X.mean(axis=1, keepdims=True)
+    f = wg.compile({"X": X}, wg.grad(shares[place], [X]), target="numpy")
+    at = np.zeros((2, 8))
+    right = np.zeros((2, 8))
+    right[place[0]] = 1 / 8
+    right[place] += 1
+    for _ in range(3):
+        np.testing.assert_allclose(f(at)[0], right)

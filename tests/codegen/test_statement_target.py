@@ -755,3 +755,12 @@ def test_what_is_not_finite_stays_where_the_statement_holds():
         found = compile({"x": x}, slopes, target="numpy")([at, 2.0, 3.0])
         assert not math.isfinite(found[0])
         assert list(found[1:]) == [0.0, 0.0]
+
+
+def test_a_product_with_what_is_infinite_stays_where_the_statement_holds():
+    x = Graph().inputs("x", 2)
+    y = ops.LEAKY_RELU(x[1] - 1 / x[1], 0.1) * x[1]
+    slopes = grad(y, x, allow_unused=True)
+    found = compile({"x": x}, [y, *slopes], target="numpy")([1.0, 0.0])
+    assert found[1] == 0.0
+    assert not math.isfinite(found[2])

@@ -1,5 +1,7 @@
 """One graph and several threads: what they build, derive and compile is what one thread gets."""
 
+import copy
+import pickle
 import sys
 import threading
 
@@ -185,3 +187,22 @@ def test_a_graph_is_read_and_saved_while_others_write():
 
     at_once(work)
     consistent(graph)
+
+
+def test_copies_and_compilations_while_others_build():
+    x = wg.Graph().inputs("x", 3)
+    y = deep(x)
+    right = wg.evaluate([y], dict(zip(x, (0.1, 0.2, 0.3), strict=True)))
+
+    def work(k):
+        for step in range(4):
+            wg.grad(y * (k * 100 + step), x)
+            copied = copy.deepcopy(y) if k % 2 else pickle.loads(pickle.dumps(y))
+            consistent(copied.graph)
+            found = wg.compile({"x": x}, [y, *wg.grad(y, x)], target="python")([0.1, 0.2, 0.3])
+            assert found[:1] == pytest.approx(right)
+            at = dict(zip((copied.graph[leaf.label] for leaf in x), (0.1, 0.2, 0.3), strict=True))
+            assert wg.evaluate([copied], at) == right
+
+    sys.setswitchinterval(1e-6)
+    at_once(work)

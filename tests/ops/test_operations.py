@@ -342,7 +342,7 @@ def test_ieee_edge_cases_are_those_of_numpy(name):
             wanted = float(reference(*map(np.float64, operands)))
         found = op.evaluate(*operands, *op.defaults)
         assert found == pytest.approx(wanted, rel=1e-12, abs=1e-320, nan_ok=True), operands
-        if wanted == 0.0 and name not in ("maximum", "minimum", "relu"):
+        if wanted == 0.0 and name not in ("maximum", "minimum", "relu", "clip"):  # as versions go
             assert math.copysign(1.0, found) == math.copysign(1.0, wanted), operands
 
 

@@ -476,6 +476,7 @@ ELSEWHERE = {
     "arrays/statements.py": "what may put terms together",
     "arrays/terms.py": "chains of sums and maxima, taken apart",
     "arrays/written.py": "the signs of sums, taken apart",
+    "derive/gates.py": "sums and choices, taken apart",
     "graph/operators.py": "Python's signs, and methods",
     "notation/fromsympy.py": "sympy's names",
     "notation/parse.py": "Python's signs",

@@ -1,5 +1,6 @@
 """What a traced function reads from outside of it is looked at again at every call."""
 
+import abc
 import array
 import builtins
 import collections
@@ -10,6 +11,7 @@ import math
 import operator
 import os
 import random
+import string
 import sys
 import time
 import weakref
@@ -103,9 +105,16 @@ class Read:
     def __init__(self):
         self.w, self.scale, self.scale_1, self.steps = Value(1.5), 2.0, 3.0, [1.0, 2.0]
 
+    def told_3(self):
+        return TOLD[0]
+
+
+class Indexed(Read):
     def __getitem__(self, name):
         return getattr(self, name)
 
+
+TOLD = [4.0]
 
 the_scale = operator.attrgetter("scale")
 UNNAMED = {
@@ -113,6 +122,7 @@ UNNAMED = {
     "with a default": ("more", lambda net: getattr(net, "more", 1.0)),
     "of a class": ("kind", lambda net: getattr(net, "kind")),  # noqa: B009
     "put together": ("scale_1", lambda net: getattr(net, f"scale_{int(net.kind - 2)}")),
+    "a method put together": ("told_3", lambda net: getattr(net, "told_" + str(int(net.kind)))()),
     "vars": ("scale", lambda net: vars(net)["scale"]),
     "dict": ("scale", lambda net: net.__dict__["scale"]),
     "all": ("scale", lambda net: sum(x for x in vars(net).values() if isinstance(x, float))),
@@ -125,12 +135,16 @@ UNNAMED = {
 
 @pytest.mark.parametrize("how", UNNAMED)
 def test_attributes_that_code_reads_by_text_are_looked_at(how):
-    net, (name, read) = Read(), UNNAMED[how]
+    net, (name, read) = Indexed() if how == "index" else Read(), UNNAMED[how]
+    TOLD[0] = 4.0
     f = wg.function(lambda x: net.w * x * read(net))
     assert f(1.0).data == 1.5 * read(net)
     assert f(1.0).data == 1.5 * read(net)
     assert len(f.traces) == 1
-    setattr(net, name, [9.0] if name == "steps" else 9.0)
+    if name == "told_3":
+        TOLD[0] = 9.0
+    else:
+        setattr(net, name, [9.0] if name == "steps" else 9.0)
     assert f(1.0).data == 1.5 * read(net)
     if name == "steps":
         net.steps[0] = 4.0
@@ -178,7 +192,9 @@ class Base:
 
 
 class Derived(Base):
-    pass
+    @property
+    def gain(self):
+        return TOLD[0]
 
 
 VIEWED = memoryview(bytearray(b"ab"))
@@ -224,6 +240,7 @@ def hidden():
         "order within": (lambda x: x * next(iter(held["x"].values())), lambda: last(held["x"])),
         "ordered": (lambda x: x * next(iter(ordered.values())), lambda: ordered.move_to_end(0)),
         "method": (lambda x: thing.scaled(x), lambda: setattr(Derived, "scaled", lambda s, x: x)),
+        "property": (lambda x: x * thing.gain, lambda: TOLD.__setitem__(0, 2 * TOLD[0])),
         "list": (lambda x: x * sized[0] * sized.gain, lambda: setattr(sized, "gain", 5.0)),
         "value": (
             lambda x: value.doubled() * x * value.factor,
@@ -298,6 +315,20 @@ def test_globals_that_are_called_as_attributes_are_may_change():
     names.update(data=1.0, exp=2.0)
     assert f(1.0).data == first
     assert "anew" not in f.report()
+
+
+class Text(string.Formatter):
+    def get_value(self, key, arguments, named):
+        return str(TOLD[0])
+
+
+def test_methods_that_pythons_own_classes_call_are_looked_at():
+    w, TOLD[0] = Value(1.5), 4.0
+    text = Text()
+    f = wg.function(lambda x: w * x * float(text.format("{k}")))
+    assert f(1.0).data == 6.0
+    TOLD[0] = 8.0
+    assert f(1.0).data == 12.0
 
 
 class Wordy:
@@ -463,10 +494,56 @@ class Batches:
 
 def test_an_iterator_of_an_object_is_said():
     thing = Batches()
-    f = wg.function(thing.loss)
-    with pytest.warns(RuntimeWarning, match="may read from batches"):
-        assert f(5.0).data == 5.0
+    f = wg.function(thing.loss)  # which does not call what reads from it
+    assert f(5.0).data == 5.0
     assert thing.next_loss().data == 3.0
+    f = wg.function(lambda x: thing.loss(x) if thing.batches else thing.next_loss())
+    with pytest.warns(RuntimeWarning, match="may read from thing_batches"):
+        assert f(5.0).data == 5.0
+    assert thing.next_loss().data == 4.0
+
+
+class Trainer(abc.ABC):
+    """Whose other methods keep what the loss does not read."""
+
+    def __init__(self):
+        self.w, self.losses, self.rate, self.step = Value(2.0), [], 0.1, 0
+
+    @wg.function
+    def loss(self, x):
+        return (self.w * x - self.told()) ** 2
+
+    def told(self):
+        return sum([getattr(self, name) for name in ("start",)])
+
+    start = 1.0
+
+    @abc.abstractmethod
+    def told_by(self):
+        """Which of them it is."""
+
+    def train(self, count):
+        for self.step in range(count):
+            loss = self.loss(1.5)
+            loss.backward()
+            self.losses.append(loss.data)
+            self.rate *= 0.9
+            self.w.data -= self.rate * self.w.grad
+            self.w.grad = 0.0
+
+
+class Plainly(Trainer):
+    def told_by(self):
+        return self.losses[-1]
+
+
+def test_what_only_methods_around_a_loss_read_may_change():
+    trainer = Plainly()
+    trainer.train(5)
+    assert sorted(trainer.losses, reverse=True) == trainer.losses
+    assert "anew" not in Trainer.__dict__["loss"].report()
+    trainer.start = 2.0
+    assert trainer.loss(1.0).data == pytest.approx((trainer.w.data - 2.0) ** 2)
 
 
 def with_a_clock(w):

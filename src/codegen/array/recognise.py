@@ -331,6 +331,8 @@ class Recogniser:
             else:
                 scale *= float(code.text)
         if mask is not None:
+            if len(factors) > 1 and not over and _within(factors, mask):  # may be infinite
+                factors = [contracted(factors, over, grid, lengths, head=self.head)]
             factors = self._masked(factors, mask, order)
         missing = [axis for axis in over if not any(axis in factor.axes for factor in factors)]
         for axis in missing:
@@ -358,7 +360,8 @@ class Recogniser:
             if alone or masked.issubset(code.axes):
                 return [*factors[:place], where(mask, code, order), *factors[place + 1 :]]
         text = f"np.multiply({mask.text}, 1.0, dtype=np.{self.dtype})"
-        return [*factors, Code(self.head.constant(text, f"{mask.text}_ones"), mask.axes)]
+        ones = self.head.constant(text, f"{mask.text}_ones")
+        return [*factors, Code(ones, mask.axes, memory=ones)]
 
     def _condition(self, condition: Condition, lengths: Mapping[str, int]) -> Code:
         axes = tuple([axis for axis in lengths if axis in condition.axes])
@@ -391,6 +394,11 @@ class Recogniser:
             parts.append((index.offset >= 0, str(abs(index.offset))))
         text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
         return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])
+
+
+def _within(factors: Sequence[Code], mask: Code) -> bool:
+    """Whether no factor has an axis that the mask has not."""
+    return all(set(factor.axes) <= set(mask.axes) for factor in factors)
 
 
 def _all_alike(values: Sequence[float]) -> bool:
