@@ -36,6 +36,8 @@ _SIGNS: Final = {
     r"\bmod": "mod",
     r"\neg": "¬",
     r"\oplus": "⊕",
+    r"\odot": "⊙",
+    r"\oslash": "⊘",
     r"\wedge": "∧",
     r"\vee": "\N{LOGICAL OR}",
     r"\to": "→",
@@ -123,6 +125,9 @@ def from_latex(latex: str, slot: Callable[[str, bool], str] | None = None) -> st
     >>> from_latex(r"\frac{1}{x_{0}}")
     '<math><mfrac><mn>1</mn><msub><mi>x</mi><mn>0</mn></msub></mfrac></math>'
     """
+    if latex == "=":
+        # By itself a sign has no space around it in every browser.
+        return '<math><mo lspace="0.28em" rspace="0.28em">=</mo></math>'
     stack = [_Frame("")]
     tokens = iter(_TOKEN.findall(latex))
     for token in tokens:

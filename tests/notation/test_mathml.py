@@ -106,6 +106,8 @@ def test_every_operation_is_shown_whole():
         (r"a - -b", '<mi>a</mi><mo>−</mo><mo form="prefix">−</mo><mi>b</mi>'),
         (r"x \left(y\right)", None),
         (r"1.5 \cdot 10^{-7}", None),
+        (r"a \odot b \oslash c", "<mi>a</mi><mo>⊙</mo><mi>b</mi><mo>⊘</mo><mi>c</mi>"),
+        ("=", '<mo lspace="0.28em" rspace="0.28em">=</mo>'),
         (r"\unknown x", "<mo>unknown</mo><mi>x</mi>"),
         (r"\frac{a", None),
         (r"}}}", ""),

@@ -70,6 +70,8 @@
       line && Object.hasOwn(DATA.names, stem + digits) ? name : stem + digits.replace(/_/g, ",").replace(/\d/g, (d) => "₀₁₂₃₄₅₆₇₈₉"[d]));
   const math = (...parts) => `<math>${parts.join("")}</math>`;
   const sign = (text) => `<mo>${text}</mo>`;
+  // By itself an operator has no space around it in every browser.
+  const EQUALS = '<math><mo lspace="0.28em" rspace="0.28em">=</mo></math>';
 
   // A name as maths: numbers after it are subscripts.
   function named(name) {
@@ -100,7 +102,7 @@
 
   // Sides with "=" between them, without those that say what the one before says.
   const chain = (...sides) =>
-    sides.filter((side, i) => side !== sides[i + 1]).join(math(sign("=")));
+    sides.filter((side, i) => side !== sides[i + 1]).join(EQUALS);
 
   const link = (node) =>
     `<a href="#step-${kinds[node] < 0 ? "backward" : "forward"}-n${DATA.ids[node]}">${math(named(names[node]))}</a>`;
@@ -176,7 +178,7 @@
     const key = `forward-${node}`;
     const sides = [math(named(names[node])), filled(words.formula, node)];
     const told = asks(key)
-      ? question(key, `${chain(...sides, filled(words.numbers, node))} ${math(sign("="))} ?`)
+      ? question(key, `${chain(...sides, filled(words.numbers, node))} ${EQUALS} ?`)
       : para(chain(...sides, filled(words.numbers, node), math(digits(values[node]))), "formula");
     return (
       told +
