@@ -166,10 +166,10 @@ class ndarray:  # noqa: N801
     def _chosen(self, key: Any) -> tuple[Sequence[int], tuple[int, ...]]:
         """Where the numbers are that an index picks by arrays, and the shape they come in."""
         if isinstance(key, ndarray) and key.dtype is bool_:
-            places = self.places()
-            at = [place for place, chosen in zip(places, key.flat(), strict=True) if chosen]
             if self.ndim > 1 and key.ndim == 1:
                 return self._chosen(flatnonzero(key))
+            places = self.places()
+            at = [place for place, chosen in zip(places, key.flat(), strict=True) if chosen]
             return at, (len(at),)
         keys = list(key) if isinstance(key, tuple) else [key]
         keys += [slice(None)] * (self.ndim - len(keys))

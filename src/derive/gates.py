@@ -105,7 +105,9 @@ def steep_behind_gates(graph: Graph, live: Sequence[int], needed: set[int]) -> S
         if _saturates(op):
             exponential = _decays(op)
             too_slow = gate in slow or (gate in fast and not exponential)
-            if too_slow or (gate not in fast and gate not in over):
+            closed = [(far,) for far in (math.inf, -math.inf) if not (op.gate and op.gate(far))]
+            never = not _reaches(graph, gate, closed, ranges)  # exp(exp(x)) is nowhere flat
+            if too_slow or never or (gate not in fast and gate not in over):
                 opened.discard(gate)
     found = Steep(frozenset(opened), frozenset(steep))
     for node in live if steep else ():

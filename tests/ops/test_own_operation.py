@@ -490,6 +490,7 @@ ELSEWHERE = {
     "trace/wholes.py": "Python's operators on integers",
     "train/nn.py": "how the notebook calls its activations",
     "explain/page/figure.py": "what stands beside an arrow",
+    "graph/numpyfunctions.py": "NumPy's names, where they are those of ours",
 }
 
 
