@@ -21,7 +21,7 @@ from wengert.codegen.scalar.layout import INDENT, LINE_LENGTH
 from wengert.codegen.scalar.node import find_node, run_in_node
 from wengert.codegen.target import Source
 from wengert.derive.backward import grad
-from wengert.errors import SpellingError
+from wengert.errors import ShapeError, SpellingError
 from wengert.graph.expr import Graph
 from wengert.ops import scalar as ops
 
@@ -209,13 +209,33 @@ def test_a_result_of_exactly_the_length_is_not_broken(length):
     assert (returned == [whole]) is (len(whole) <= LINE_LENGTH)
 
 
-def test_the_text_is_all_there_is():
+def test_without_node_the_text_is_all_there_is(monkeypatch, tmp_path):
     g = Graph()
     x = g.input("x")
     f = compile({"x": x}, x * x, target="javascript")
     assert f.source.startswith("function f(x) {")
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SpellingError, match="JavaScript, which Python does not run"):
         f(2.0)
+
+
+@pytest.mark.skipif(find_node() is None, reason="no node on PATH")
+def test_a_call_runs_in_node_and_refuses_what_the_others_refuse():
+    g = Graph()
+    x, w = g.input("x"), g.inputs("w", 2)
+    outputs = {"y": x / w[0] + w[1], "g": [w[0] * x]}
+    f, like = (
+        compile({"x": x, "w": w}, outputs, batch="x", target=t) for t in ("javascript", "python")
+    )
+    for point in ([1.0, 2.0], [3.0, -0.0]), ([1.0, math.inf], [3.0, 4.0]), ([1.0], [0.0, 1.0]):
+        assert repr(f(*point)) == repr(like(*point))
+    for bad in ("a", [1.0, 2.0]), ([1.0], [1.0, 2.0, 3.0]):
+        told = set()
+        for function in (f, like):
+            with pytest.raises(ShapeError) as raised:
+                function(*bad)
+            told.add(str(raised.value))
+        assert len(told) == 1
 
 
 def test_a_power_of_a_number_is_written_as_one_call():
