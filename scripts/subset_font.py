@@ -20,7 +20,7 @@ from fontTools.ttLib import TTFont
 
 FAMILY: Final = "Wengert Math"
 OUT: Final = Path(__file__).parents[1] / "src" / "explain" / "page" / "math.woff2"
-SIGNS: Final = "\u00a0·×÷±−–—…′″‖|²³¬∂∇∞∑∏√∧\N{LOGICAL OR}≤≥≠≈→←↦⊤⌊⌋⌈⌉“”‘’«»"  # noqa: RUF001
+SIGNS: Final = "\u00a0·×÷±−–—…′″‖|²³¬∂∇∞∑∏√∧\N{LOGICAL OR}⊕⊙⊘≤≥≠≈→←↦⊤⌊⌋⌈⌉“”‘’«»"  # noqa: RUF001
 RANGES: Final = (
     (0x20, 0x7E),  # ASCII
     (0x391, 0x3C9),  # Greek, upright

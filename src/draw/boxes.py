@@ -166,7 +166,10 @@ def escape(label: object, limit: int = MAX_LABEL) -> str:
 
 def caption(picture: graphviz.Digraph, note: str) -> None:
     """A line below the picture."""
-    picture.graph_attr.update(label=escape(note, 200), fontname="Helvetica", fontsize="11")
+    # Room on both sides, for browsers whose letters are a little wider.
+    picture.graph_attr.update(
+        label=f"\u00a0\u00a0{escape(note, 200)}\u00a0\u00a0", fontname="Helvetica", fontsize="11"
+    )
 
 
 def check_size(boxes: int) -> None:

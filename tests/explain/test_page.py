@@ -665,6 +665,7 @@ EVERY_SIGN = (
     r"\cdot \sum_{i} \tanh\left(\alpha + \Omega + h\right) \times \lVert g \rVert \to x \le y "
     r"\ge z \ne 1 \wedge a \vee b, \infty \ldots \begin{cases} x^{\top} & \text{if } a < b \\ [y] "
     r"& \text{otherwise} \end{cases} + \operatorname{leaky\_relu} + 0123456789 - \mathrm{rate\_max}"
+    r"\odot a \oslash b \oplus c"
 )
 
 
