@@ -173,7 +173,11 @@ class Writer:
             parts.insert(0, Written(str(abs(count))))
         if len(parts) == 1:
             return parts[0]
-        return Written(self.times.join(part.within(PRODUCT + 1) for part in parts), PRODUCT)
+        return Written(self.multiplied([part.within(PRODUCT + 1) for part in parts]), PRODUCT)
+
+    def multiplied(self, factors: Sequence[str]) -> str:
+        """Factors as a product."""
+        return self.times.join(factors)
 
     def range_of(self, over: Sequence[Axis], domain: Sequence[Condition]) -> str:
         """What stands below a sum: its axes, or the one condition that names them."""
@@ -281,6 +285,12 @@ class LatexWriter(Writer):
     def number(self, number: float) -> str:
         """A number."""
         return number_latex(number)
+
+    def multiplied(self, factors: Sequence[str]) -> str:
+        """Factors side by side; a number that is not the first has a sign before it."""
+        signs = [r" \cdot " if factor[:1].isdigit() else self.times for factor in factors[1:]]
+        pairs = zip(["", *signs], factors, strict=True)
+        return "".join(sign + factor for sign, factor in pairs)
 
     def element(self, array: str, indices: Sequence[str]) -> str:
         """An element of an array, its indices below it; a number of the array stands above."""

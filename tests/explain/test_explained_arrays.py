@@ -291,3 +291,11 @@ def test_values_of_another_number_are_refused_by_name():
     rolled = wg.roll([wg.Graph().input("b") * 2 + 1])
     with pytest.raises(wg.ShapeError, match="'b' is 1 numbers, at has 4"):
         wg.explain(rolled, at={"b": np.eye(2)})
+
+
+def test_a_number_behind_another_factor_has_a_sign_between():
+    g = wg.Graph()
+    w, x = g.array("w", (3, 2)), g.array("x", (2,))
+    text = wg.explain((w @ x * 0.5).tanh().sum()).latex()
+    assert r"{t}^{(1)}_{i} \cdot 0.5" in text
+    assert r"\sum_{j} w_{i, j} \, x_{j}" in text.replace("{w}", "w").replace("{x}", "x")
