@@ -272,6 +272,8 @@ class Families:
         (source, inside), (_, weights) = part.factors[1 - by], part.factors[by]
         if part.group.factors[1 - by] in self.copies:
             return None
+        if not numpy.isin(edge.rows[:, 1], part.rows[:, 1 + by]).all():
+            return None  # no window moves over what is multiplied by 0 alone
         at = [*[column[part.place] for column in layout.columns], *weights]
         outside = [*[column[edge.place] for column in layout.columns], *edge.factors[0][1]]
         lengths = self.layouts[source].lengths

@@ -643,3 +643,15 @@ def test_a_power_of_one_is_what_it_is_a_power_of():
     program = rolled(outputs)
     assert_right(program, outputs)
     assert str(program).splitlines()[-1] == "dw[i, j] = x[j]·(2·t1[i])"
+
+
+@pytest.mark.parametrize("count", [4, 9])
+def test_a_zero_that_is_multiplied_by_what_no_window_reads_is_no_padding(count):
+    """As the first state of an LSTM is, which its first forget gates multiply."""
+    g = wg.Graph()
+    gates = [wg.sigmoid(z) for z in g.inputs("z", 2 * count)]
+    news = [wg.tanh(u) for u in g.inputs("u", count)]
+    state = [0.0 * gates[count + i] + gates[i] * news[i] for i in range(count)]
+    rolled = wg.roll([sum((s * s for s in state), 0.0)])
+    assert not any("Σ_{" in str(s) for s in rolled.statements)
+    assert wg.check_roll([sum((s * s for s in state), 0.0)], rolled)
