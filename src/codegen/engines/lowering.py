@@ -395,6 +395,8 @@ class _Lowering:
                 else builder.grown(builder.cut(part, [ALL, None]), (part.shape[0], BATCH))
                 for part in parts
             ]
+        else:  # what a sample has here, all have
+            parts = [p if len(p.shape) == 1 else builder.cut(p, [0, ALL]) for p in parts]
         return builder.named(builder.joined(parts, 0), output.name)
 
     def _elements(self, name: str, places: Sequence[int]) -> Tensor:
