@@ -556,3 +556,18 @@ def test_autograd_needs_an_engine_and_a_gradient():
         wg.compile({"x": x}, x * x).autograd()
     with pytest.raises(wg.SettingError, match="of: none"):
         wg.compile({"x": x}, {"y": x * x}, target="jax").autograd()
+
+
+@each_engine
+@pytest.mark.parametrize("reduce", ["sum", "mean", None])
+def test_a_hessian_of_which_few_elements_depend_on_the_samples(engine, reduce):
+    g = wg.Graph()
+    p, x = g.inputs("p", 3), g.input("x")
+    gate = wg.where(x > 0, wg.relu(p[1]), 1.0)
+    slopes = wg.grad(0.5 * gate + 0.1 * sum(q * q for q in p), p)
+    outputs = [*slopes, *[s for d in slopes for s in wg.grad(d, p, allow_unused=True)]]
+    given = np.array([1.0, -2.0, 0.5]), np.array([0.3, 0.4, 0.5])
+    f, _ = compiled({"x": x, "p": p}, outputs, engine, batch="x", reduce=reduce)
+    like = wg.compile({"x": x, "p": p}, outputs, batch="x", reduce=reduce)
+    expected = like(*[part.tolist() for part in given])
+    np.testing.assert_allclose(np.array([*map(np.asarray, f(*given))]), expected, rtol=1e-14)
