@@ -179,12 +179,17 @@ def fewest(
     return kept, table
 
 
+def any_table(column: Column, keys: Sequence[Key]) -> tuple[list[Key], Column] | None:
+    """The table over the fewest axes, one with few points where there is no other."""
+    return fewest(column, keys) or fewest(column, keys, sparse=True)
+
+
 def index_of(column: Column, keys: Sequence[Key]) -> Index | None:
     """A column as an index into an axis: affine if it can be, else a table without a name."""
     found = affine(column, keys)
     if found is not None:
         return found
-    chosen = fewest(column, keys) or fewest(column, keys, sparse=True)
+    chosen = any_table(column, keys)
     if chosen is None:
         return None
     kept, table = chosen

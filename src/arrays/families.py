@@ -36,6 +36,7 @@ from .columns import (
     Column,
     Key,
     affine,
+    any_table,
     block,
     choose,
     codes,
@@ -512,7 +513,7 @@ class Families:
         bits = values.view(numpy.int64)  # 0.0 and -0.0 are two numbers
         if (bits == bits[0]).all():
             return float(values[0])
-        found = fewest(bits, keys) or fewest(bits, keys, sparse=True)
+        found = any_table(bits, keys)
         if found is None:
             raise ValueError("numbers that do not follow from the axes")
         kept, table = found
