@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final
@@ -15,7 +16,7 @@ from typing import Any, Final
 from .builder import BYTE, POINTER, WHOLE, Callee, Kind, Lines, Module, Operand
 
 TYPE, NUMBER, SIZE = 8, 16, 16
-"""Where an object's type is; a float's number; how many items a list or tuple has."""
+"""Where an object's type is; a float's number; how many items a list, tuple or dict has."""
 LIST, TUPLE = list.__basicsize__ - 16, tuple.__basicsize__
 """Where the address of a list's items is, and where a tuple's items are."""
 DATA, AXES, LENGTHS, DESCR, FLAGS = 16, 24, 32, 56, 64
@@ -32,13 +33,25 @@ def as_in_the_headers(arrays: bool = False) -> bool:
         return False
     if object.__basicsize__ != NUMBER:
         return False
-    plain = _counts_references() and _has_numbers() and _has_items()
+    plain = _counts_references() and _has_numbers() and _has_items() and _has_names()
     return plain and (not arrays or _has_arrays())
 
 
 def _field(thing: Any, offset: int) -> int:
     """Eight bytes of an object's memory."""
     return ctypes.c_int64.from_address(id(thing) + offset).value
+
+
+def place_in(things: Sequence[Any], held: Sequence[Any]) -> int | None:
+    """Where in things of a kind, in bytes, each has what it holds; None if there is no one place.
+
+    >>> place_in([1.5], [2.5]) is None
+    True
+    """
+    found = set(range(16, type(things[0]).__basicsize__, 8))
+    for thing, item in zip(things, held, strict=True):
+        found = {place for place in found if _field(thing, place) == id(item)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _counts_references() -> bool:
@@ -70,6 +83,11 @@ def _has_items() -> bool:
         and list((ctypes.c_int64 * 2).from_address(start)) == known
         for kept, start in zip((numbers, row), starts, strict=True)
     )
+
+
+def _has_names() -> bool:
+    """Whether a dict says how many names it has where a list does how many items."""
+    return all(_field(dict.fromkeys(range(n)), SIZE) == n for n in (0, 3, 9))
 
 
 def _has_arrays() -> bool:

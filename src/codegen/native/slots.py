@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from ...graph.value import Value
-from .builder import BYTE, DOUBLE, POINTER, SMALL, WHOLE, Lines, Module
+from .builder import BYTE, DOUBLE, POINTER, SMALL, WHOLE, WHOLES, Lines, Module, Operand
 from .host import available, link, object_code
 from .objects import (
     NUMBER,
@@ -25,18 +25,22 @@ from .objects import (
     data_of,
     is_a,
     items_of,
+    place_in,
     read,
     write_items,
 )
+from .words import LANES
 
 _API: Final = {
     "PyLong_AsDouble": ("d", "p"),
     "PyErr_Clear": ("", ""),
     "PyFloat_FromDouble": ("p", "d"),
     "Py_DecRef": ("", "p"),
+    "PyDict_GetItem": ("p", "pp"),
+    "PyDict_Next": ("s", "pppp"),
 }
 """What is called of CPython's: what it answers and what it is given, see `Module.function`."""
-_NAMES: Final = ("read", "add", "write", "same")
+_NAMES: Final = ("read", "add", "write", "same", "words")
 
 
 class Slots(NamedTuple):
@@ -45,14 +49,17 @@ class Slots(NamedTuple):
     read   their numbers → the array
     add    the array, each times a number that comes last, is added to their gradients
     write  the array → their numbers
-    same   a list of so many lists and tuples, an array of how many items each had, and a list of
-           all these items → whether they still have them
+    same   a list of so many lists, tuples and dicts, an array of how many items each had, and a
+           list of all these items, of dicts each after its key → whether they still have them
+    words  an array, so many times three: the address of a word, 0, and what it was; or that of a
+           dict, of a key, and of what it had there → whether all of it is as it was
     """
 
     read: Callable[[Any, int, Any], int]
     add: Callable[[Any, int, Any, float], int]
     write: Callable[[Any, int, Any], int]
     same: Callable[[list[Any], int, Any, list[Any]], int]
+    words: Callable[[Any, int], int]
     kept: Any
 
 
@@ -69,7 +76,11 @@ def slots() -> Slots | None:
     """
     if not available() or not as_in_the_headers(arrays=True):
         return None
-    data, grad = _place("_data"), _place("_grad")
+    values = [Value(0.7310585786300049), Value(-0.25)]
+    for value in values:
+        value._grad = value._data + 1.0
+    data = place_in(values, [value._data for value in values])
+    grad = place_in(values, [value._grad for value in values])
     if data is None or grad is None:
         return None
     text = _Text(data, grad).text()
@@ -80,19 +91,8 @@ def slots() -> Slots | None:
     scaled = ctypes.PYFUNCTYPE(whole, thing, whole, thing, ctypes.c_double)
     read, write = plain(library["read"]), plain(library["write"])
     same = ctypes.PYFUNCTYPE(whole, thing, whole, thing, thing)(library["same"])
-    return Slots(read, scaled(library["add"]), write, same, library)
-
-
-def _place(name: str) -> int | None:
-    """Where in a Value a slot is, in bytes; found by what is put into it."""
-    value = Value(0.0)
-    known = [0.7310585786300049, -0.25]
-    found = set(range(16, Value.__basicsize__, 8))
-    for number in known:
-        setattr(value, name, number)
-        words = {place: ctypes.c_int64.from_address(id(value) + place).value for place in found}
-        found = {place for place, word in words.items() if word == id(number)}
-    return found.pop() if len(found) == 1 else None
+    words = ctypes.PYFUNCTYPE(whole, thing, whole)(library["words"])
+    return Slots(read, scaled(library["add"]), write, same, words, library)
 
 
 class _Text:
@@ -109,25 +109,76 @@ class _Text:
         for name in _NAMES[:3]:
             self._write(name)
         self._write_same()
+        self._write_words()
         return self.module.text()
 
     def _write_same(self) -> None:
         """same(things, n, lengths, known)."""
         _, (given, n, array, known), b = self.module.function("same", "w", "pwpp", public=True)
-        things, lengths = items_of(b, given), data_of(b, array)
-        differ, start = b.room(WHOLE), b.room(POINTER)
-        b.store(WHOLE(0), differ)
+        things, lengths, eight = items_of(b, given), data_of(b, array), WHOLE(LANES)
+        self._differ = b.room(WHOLE)
+        several, start = b.room(WHOLES), b.room(POINTER)
+        place, key, value = b.room(WHOLE), b.room(POINTER), b.room(POINTER)
+        b.store(WHOLE(0), self._differ)
+        b.store(Operand(WHOLES, "zeroinitializer"), several)
         b.store(items_of(b, known), start)
         with b.loop(n) as i:
             thing, size = b.get(things, i, POINTER), b.get(lengths, i)
             with b.when(b.differ(size, read(b, thing, SIZE, WHOLE)), likely=False):
                 b.ret(WHOLE(0))
-            now, before = items_of(b, thing), b.load(start, POINTER)
-            with b.loop(size) as k:
-                unlike = b.xor(b.get(now, k), b.get(before, k))
-                b.store(b.either(b.load(differ, WHOLE), unlike), differ)
-            b.store(b.at(before, size, WHOLE), start)
-        b.ret(b.convert("zext", b.same(b.load(differ, WHOLE), WHOLE(0)), WHOLE))
+            before = b.load(start, POINTER)
+            with b.choice(is_a(b, thing, dict), likely=False) as (named, row):
+                with named:
+                    b.store(WHOLE(0), place)
+                    with b.loop(size) as k:
+                        b.call(self.api["PyDict_Next"], [thing, place, key, value])
+                        here = b.at(before, b.add(k, k), WHOLE)
+                        self._compare(b, b.load(key, WHOLE), b.get(here, 0))
+                        self._compare(b, b.load(value, WHOLE), b.get(here, 1))
+                    b.store(b.at(before, b.add(size, size), WHOLE), start)
+                with row:
+                    now = items_of(b, thing)
+                    whole = b.div(size, eight)
+                    with b.loop(whole) as k:
+                        ours, theirs = (
+                            b.load(b.at(words, k, WHOLES), WHOLES, align=8)
+                            for words in (now, before)
+                        )
+                        found = b.either(b.load(several, WHOLES), b.xor(ours, theirs))
+                        b.store(found, several)
+                    done = b.mul(whole, eight)
+                    with b.loop(b.sub(size, done)) as rest:
+                        k = b.add(done, rest)
+                        self._compare(b, b.get(now, k), b.get(before, k))
+                    b.store(b.at(before, size, WHOLE), start)
+        for lane in range(LANES):
+            found = b.load(several, WHOLES)
+            self._compare(b, b.extract(found, lane, WHOLE), WHOLE(0))
+        b.ret(self._are_same(b))
+
+    def _write_words(self) -> None:
+        """words(array, n)."""
+        _, (array, n), b = self.module.function("words", "w", "pw", public=True)
+        table = data_of(b, array)
+        self._differ = b.room(WHOLE)
+        b.store(WHOLE(0), self._differ)
+        with b.loop(n) as i:
+            here = b.at(table, b.mul(i, WHOLE(3)), WHOLE)
+            place, key, known = b.get(here, 0, POINTER), b.get(here, 1, POINTER), b.get(here, 2)
+            with b.choice(b.same(key, POINTER(None))) as (word, item):
+                with word:
+                    self._compare(b, b.get(place, 0), known)
+                with item:
+                    found = b.call(self.api["PyDict_GetItem"], [place, key])
+                    self._compare(b, b.convert("ptrtoint", found, WHOLE), known)
+        b.ret(self._are_same(b))
+
+    def _compare(self, b: Lines, now: Any, known: Any) -> None:
+        """Note whether a word is another than it was."""
+        b.store(b.either(b.load(self._differ, WHOLE), b.xor(now, known)), self._differ)
+
+    def _are_same(self, b: Lines) -> Any:
+        return b.convert("zext", b.same(b.load(self._differ, WHOLE), WHOLE(0)), WHOLE)
 
     def _write(self, name: str) -> None:
         kinds = "pwpd" if name == "add" else "pwp"
