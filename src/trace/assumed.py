@@ -104,11 +104,9 @@ class _Watched:
     def is_as_it_was(self) -> bool:
         """Whether each of the containers holds the same things; numbers that are equal are not."""
         move = slots()
-        return (
-            move is not None
-            and bool(move.words(self._words, len(self._words)))
-            and bool(move.same(self._rows, len(self._rows), self._lengths, self._items))
-        )
+        if move is None:
+            return False
+        return move.words(self._words) and move.same(self._rows, self._lengths, self._items)
 
     def _enter(self, now: Any, seen: Any, lengths: list[int]) -> bool:
         """Enter a container, and those within as far as `seen` has copies; False if it cannot."""

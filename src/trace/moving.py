@@ -40,7 +40,7 @@ def read_into(row: Any, values: Sequence[Value]) -> bool:
     """Read the numbers of Values into a row of as many float64; False if some are no plain ones."""
     move = _machine(values)
     if move is not None:
-        return move.read(values, len(values), row) == len(values)
+        return move.read(values, row) == len(values)
     numbers = vector(numbers_of(values))
     if isinstance(numbers, list):
         return False
@@ -71,7 +71,7 @@ def add_shares(values: Sequence[Value], part: Any, ct: float) -> None:
     done = 0
     move = _machine(values)
     if move is not None and _is_plain(part, len(values)):
-        done = move.add(values, len(values), part, ct)
+        done = move.add(values, part, float(ct))
         if done == len(values):
             return
     rest = listed(part)[done:]
@@ -86,7 +86,7 @@ def write_numbers(values: Sequence[Value], numbers: Any) -> None:
     done = 0
     move = _machine(values)
     if move is not None and _is_plain(numbers, len(values)):
-        done = move.write(values, len(values), numbers)
+        done = move.write(values, numbers)
     if done < len(values):
         for value, number in zip(values[done:], numbers[done:].tolist(), strict=True):
             value._data = number

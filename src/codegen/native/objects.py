@@ -23,6 +23,8 @@ DATA, AXES, LENGTHS, DESCR, FLAGS = 16, 24, 32, 56, 64
 """Where an array's fields are."""
 PLAIN: Final = 0x1 | 0x100
 """The flags of an array that is contiguous and aligned."""
+FASTCALL, NAMED = 0x0080, 0x0002
+"""Arguments as CPython has them in memory; named ones included."""
 NEW_ARRAY, NEW_SCALAR = 93, 60
 """The places of PyArray_New and PyArray_Scalar in NumPy's table of functions."""
 
@@ -106,6 +108,36 @@ def _has_arrays() -> bool:
         ):
             return False
     return True
+
+
+class _Definition(ctypes.Structure):
+    """CPython's PyMethodDef."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("text", ctypes.c_char_p),
+    ]
+
+
+class Owner(int):
+    """The `self` of a built-in function: an address, for what it is told; keeps what it needs."""
+
+    kept: tuple[Any, ...]
+
+
+def built_in(name: str, address: int, owner: Owner, flags: int = FASTCALL) -> Any:
+    """A built-in function that runs machine code, and where its address may be exchanged.
+
+    The code is called with the owner, where the arguments are, and how many; it looks at what they
+    are as little as it needs to.
+    """
+    definition = _Definition(name.encode(), address, flags, None)
+    owner.kept = (*getattr(owner, "kept", ()), definition)
+    kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    make = kind(("PyCFunction_NewEx", ctypes.pythonapi))
+    return make(ctypes.addressof(definition), owner, None), definition
 
 
 @lru_cache(maxsize=64)

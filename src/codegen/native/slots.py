@@ -1,7 +1,7 @@
 """The numbers and gradients of many Values at once, moved between them and arrays by machine code.
 
 A loop of Python takes some 40 ns for each Value, which is longer than what is computed with it.
-Each function here is given a tuple or list of Values, and answers how many it has done: at
+Such a function is given a tuple or list of Values, and answers how many it has done: at
 something that is no plain number it stops, and Python goes on from there. It reads of objects what
 CPython's headers lay open; where memory does not look as they say, there are no such functions.
 A float that nothing but its Value knows of is given its new number where it lies.
@@ -9,7 +9,6 @@ A float that nothing but its Value knows of is given its new number where it lie
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -18,11 +17,15 @@ from ...graph.value import Value
 from .builder import BYTE, DOUBLE, POINTER, SMALL, WHOLE, WHOLES, Lines, Module, Operand
 from .host import available, link, object_code
 from .objects import (
+    LENGTHS,
     NUMBER,
     SIZE,
+    Owner,
     api_address,
     as_in_the_headers,
+    built_in,
     data_of,
+    fixed,
     is_a,
     items_of,
     place_in,
@@ -36,31 +39,31 @@ _API: Final = {
     "PyErr_Clear": ("", ""),
     "PyFloat_FromDouble": ("p", "d"),
     "Py_DecRef": ("", "p"),
+    "Py_IncRef": ("", "p"),
+    "PyLong_FromLongLong": ("p", "w"),
     "PyDict_GetItem": ("p", "pp"),
     "PyDict_Next": ("s", "pppp"),
 }
 """What is called of CPython's: what it answers and what it is given, see `Module.function`."""
-_NAMES: Final = ("read", "add", "write", "same", "words")
 
 
 class Slots(NamedTuple):
-    """Functions of Values, how many there are, and an array of as many float64.
+    """Functions of a list or tuple of Values and an array of as many float64.
 
     read   their numbers → the array
-    add    the array, each times a number that comes last, is added to their gradients
+    add    the array, each times a float that comes last, is added to their gradients
     write  the array → their numbers
-    same   a list of so many lists, tuples and dicts, an array of how many items each had, and a
-           list of all these items, of dicts each after its key → whether they still have them
-    words  an array, so many times three: the address of a word, 0, and what it was; or that of a
-           dict, of a key, and of what it had there → whether all of it is as it was
+    same   lists, tuples and dicts in a list, an array of how many items each had, and a list of all
+           these items, of dicts each after its key → whether they still have them
+    words  an array with three numbers a row: the address of a word, 0, and what it was; or that of
+           a dict, of a key, and of what it had there → whether all of it is as it was
     """
 
-    read: Callable[[Any, int, Any], int]
-    add: Callable[[Any, int, Any, float], int]
-    write: Callable[[Any, int, Any], int]
-    same: Callable[[list[Any], int, Any, list[Any]], int]
-    words: Callable[[Any, int], int]
-    kept: Any
+    read: Callable[[Any, Any], int]
+    add: Callable[[Any, Any, float], int]
+    write: Callable[[Any, Any], int]
+    same: Callable[[list[Any], Any, list[Any]], bool]
+    words: Callable[[Any], bool]
 
 
 @lru_cache(maxsize=1)
@@ -70,7 +73,7 @@ def slots() -> Slots | None:
     >>> import numpy
     >>> values, numbers = [Value(1.0), Value(2.5)], numpy.zeros(2)
     >>> move = slots()
-    >>> if move: _ = move.read(values, 2, numbers)
+    >>> if move: _ = move.read(values, numbers)
     >>> if move: numbers.tolist() == [1.0, 2.5]
     True
     """
@@ -85,14 +88,10 @@ def slots() -> Slots | None:
         return None
     text = _Text(data, grad).text()
     needs = {name: api_address(name) for name in _API}
-    library = link(object_code(text, 2, tidy=True), needs, _NAMES)
-    whole, thing = ctypes.c_int64, ctypes.py_object
-    plain = ctypes.PYFUNCTYPE(whole, thing, whole, thing)
-    scaled = ctypes.PYFUNCTYPE(whole, thing, whole, thing, ctypes.c_double)
-    read, write = plain(library["read"]), plain(library["write"])
-    same = ctypes.PYFUNCTYPE(whole, thing, whole, thing, thing)(library["same"])
-    words = ctypes.PYFUNCTYPE(whole, thing, whole)(library["words"])
-    return Slots(read, scaled(library["add"]), write, same, words, library)
+    library = link(object_code(text, 2, tidy=True), needs, Slots._fields)
+    owner = Owner()
+    owner.kept = (library,)
+    return Slots(*[built_in(name, library[name], owner)[0] for name in Slots._fields])
 
 
 class _Text:
@@ -106,16 +105,17 @@ class _Text:
 
     def text(self) -> str:
         """All of it."""
-        for name in _NAMES[:3]:
+        for name in ("read", "add", "write"):
             self._write(name)
         self._write_same()
         self._write_words()
         return self.module.text()
 
     def _write_same(self) -> None:
-        """same(things, n, lengths, known)."""
-        _, (given, n, array, known), b = self.module.function("same", "w", "pwpp", public=True)
+        """same(things, lengths, known)."""
+        b, (given, array, known) = self._function("same", 3)
         things, lengths, eight = items_of(b, given), data_of(b, array), WHOLE(LANES)
+        n = self._length(b, array)
         self._differ = b.room(WHOLE)
         several, start = b.room(WHOLES), b.room(POINTER)
         place, key, value = b.room(WHOLE), b.room(POINTER), b.room(POINTER)
@@ -125,7 +125,7 @@ class _Text:
         with b.loop(n) as i:
             thing, size = b.get(things, i, POINTER), b.get(lengths, i)
             with b.when(b.differ(size, read(b, thing, SIZE, WHOLE)), likely=False):
-                b.ret(WHOLE(0))
+                self._answer(b, False)
             before = b.load(start, POINTER)
             with b.choice(is_a(b, thing, dict), likely=False) as (named, row):
                 with named:
@@ -154,12 +154,12 @@ class _Text:
         for lane in range(LANES):
             found = b.load(several, WHOLES)
             self._compare(b, b.extract(found, lane, WHOLE), WHOLE(0))
-        b.ret(self._are_same(b))
+        self._answer_whether_same(b)
 
     def _write_words(self) -> None:
-        """words(array, n)."""
-        _, (array, n), b = self.module.function("words", "w", "pw", public=True)
-        table = data_of(b, array)
+        """words(array)."""
+        b, (array,) = self._function("words", 1)
+        table, n = data_of(b, array), self._length(b, array)
         self._differ = b.room(WHOLE)
         b.store(WHOLE(0), self._differ)
         with b.loop(n) as i:
@@ -171,28 +171,47 @@ class _Text:
                 with item:
                     found = b.call(self.api["PyDict_GetItem"], [place, key])
                     self._compare(b, b.convert("ptrtoint", found, WHOLE), known)
-        b.ret(self._are_same(b))
+        self._answer_whether_same(b)
 
     def _compare(self, b: Lines, now: Any, known: Any) -> None:
         """Note whether a word is another than it was."""
         b.store(b.either(b.load(self._differ, WHOLE), b.xor(now, known)), self._differ)
 
-    def _are_same(self, b: Lines) -> Any:
-        return b.convert("zext", b.same(b.load(self._differ, WHOLE), WHOLE(0)), WHOLE)
+    def _answer_whether_same(self, b: Lines) -> None:
+        with b.when(b.differ(b.load(self._differ, WHOLE), WHOLE(0)), likely=False):
+            self._answer(b, False)
+        self._answer(b, True)
+
+    def _function(self, name: str, count: int) -> tuple[Lines, list[Any]]:
+        """A new function of so many objects."""
+        _, (_, args, _), b = self.module.function(name, "p", "ppw", public=True)
+        return b, [b.get(args, place, POINTER) for place in range(count)]
+
+    def _length(self, b: Lines, array: Any) -> Any:
+        """How many rows an array has."""
+        return b.get(read(b, array, LENGTHS, POINTER), 0)
+
+    def _answer(self, b: Lines, what: Any) -> None:
+        """Answer with a number, or with True or False."""
+        if isinstance(what, bool):
+            answer = fixed(b, what)
+            b.call(self.api["Py_IncRef"], [answer])
+            b.ret(answer)
+        else:
+            b.ret(b.call(self.api["PyLong_FromLongLong"], [what]))
 
     def _write(self, name: str) -> None:
-        kinds = "pwpd" if name == "add" else "pwp"
-        _, given, b = self.module.function(name, "w", kinds, public=True)
-        things, n, array, *scale = given
-        numbers = data_of(b, array)
+        b, (things, array, *more) = self._function(name, 3 if name == "add" else 2)
+        scale = [read(b, number, NUMBER, DOUBLE) for number in more]
+        numbers, n = data_of(b, array), self._length(b, array)
         self._found = b.room(DOUBLE)  # here, for one in a loop would be made at each turn
         items = b.call(self.items, [things, n])  # nothing below runs Python's code: they stay
         with b.when(b.same(items, POINTER(None)), likely=False):
-            b.ret(WHOLE(0))
+            self._answer(b, WHOLE(0))
         with b.loop(n) as i:
             value = b.get(items, i, POINTER)
             self._step(b, name, value, i, b.at(numbers, i, DOUBLE), scale)
-        b.ret(n)
+        self._answer(b, n)
 
     def _step(self, b: Lines, name: str, value: Any, i: Any, number: Any, scale: list[Any]) -> None:
         """What is done with one Value and one number."""
@@ -213,7 +232,7 @@ class _Text:
                 made = b.call(self.api["PyFloat_FromDouble"], [new])
                 with b.when(b.same(made, POINTER(None)), likely=False):
                     b.call(self.api["PyErr_Clear"], [])
-                    b.ret(i)
+                    self._answer(b, i)
                 b.store(made, slot)
                 b.call(self.api["Py_DecRef"], [held])
 
@@ -225,7 +244,7 @@ class _Text:
     def _float(self, b: Lines, held: Any, i: Any) -> Any:
         """A float or int as a number; the function ends at anything else, and at nothing."""
         with b.when(b.same(held, POINTER(None)), likely=False):
-            b.ret(i)
+            self._answer(b, i)
         result = self._found
         is_float = is_a(b, held, float)
         with b.choice(is_float, likely=True) as (plain, other):
@@ -234,10 +253,10 @@ class _Text:
                 b.store(b.load(place, DOUBLE), result)
             with other:
                 with b.when(b.not_(is_a(b, held, int)), likely=False):
-                    b.ret(i)
+                    self._answer(b, i)
                 number = b.call(self.api["PyLong_AsDouble"], [held])
                 with b.when(b.compare("oeq", number, DOUBLE(-1.0)), likely=False):
                     b.call(self.api["PyErr_Clear"], [])  # too large, or -1 indeed
-                    b.ret(i)
+                    self._answer(b, i)
                 b.store(number, result)
         return b.load(result, DOUBLE)
