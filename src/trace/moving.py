@@ -66,6 +66,36 @@ def vector(numbers: Sequence[float]) -> Any:
         return numbers
 
 
+def index_of(values: Sequence[Value]) -> Any:
+    """Where each of some Values stands, for `places_of`; None where machine code cannot look.
+
+    The Values have to be kept as long as it is.
+    """
+    move = _machine(values)
+    if move is None:
+        return None
+    import numpy
+
+    index = numpy.zeros((1 << len(values).bit_length() + 1, 2), numpy.int64)
+    return index if move.enter(values, index) == len(values) else None
+
+
+def places_of(values: Sequence[Value], index: Any) -> Any:
+    """Where each of these Values stood among those of the index; None if one was not there.
+
+    >>> values = [Value(float(k)) for k in range(MANY)]
+    >>> index = index_of(values)
+    >>> places = None if index is None else places_of(values[2:4], index)
+    """
+    move = slots()
+    if move is None or type(values) not in (list, tuple):
+        return None
+    import numpy
+
+    places = numpy.empty(len(values), numpy.int64)
+    return places if move.places(values, index, places) == len(values) else None
+
+
 def add_shares(values: Sequence[Value], part: Any, ct: float) -> None:
     """Add to the gradient of each value its slope times the cotangent."""
     done = 0

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from ...graph.value import Value
-from .builder import BYTE, DOUBLE, POINTER, SMALL, WHOLE, WHOLES, Lines, Module, Operand
+from .builder import BYTE, DOUBLE, POINTER, SMALL, WHOLE, WHOLES, Callee, Lines, Module, Operand
 from .host import available, link, object_code
 from .objects import (
     LENGTHS,
@@ -45,14 +45,21 @@ _API: Final = {
     "PyDict_Next": ("s", "pppp"),
 }
 """What is called of CPython's: what it answers and what it is given, see `Module.function`."""
+_MIXED: Final = 0x9E3779B97F4A7C15 - (1 << 64)
+"""An odd number near 2⁶⁴ over the golden ratio, whose multiples are far apart (Knuth, *The Art of
+Computer Programming* 3, section 6.4)."""
 
 
 class Slots(NamedTuple):
-    """Functions of a list or tuple of Values and an array of as many float64.
+    """Functions of a list or tuple of Values and an array, of as many float64 unless said.
 
     read   their numbers → the array
     add    the array, each times a float that comes last, is added to their gradients
     write  the array → their numbers
+    enter  the array has two whole numbers a row, a power of two of them, all 0 at first; there is
+           room for each Value and where it stands, and for as many more at least
+    places an array that `enter` has filled → of each of the Values where it stood, as whole numbers
+           in an array that comes last; ends at one that it does not have
     same   lists, tuples and dicts in a list, an array of how many items each had, and a list of all
            these items, of dicts each after its key → whether they still have them
     words  an array with three numbers a row: the address of a word, 0, and what it was; or that of
@@ -62,6 +69,8 @@ class Slots(NamedTuple):
     read: Callable[[Any, Any], int]
     add: Callable[[Any, Any, float], int]
     write: Callable[[Any, Any], int]
+    enter: Callable[[Any, Any], int]
+    places: Callable[[Any, Any, Any], int]
     same: Callable[[list[Any], Any, list[Any]], bool]
     words: Callable[[Any], bool]
 
@@ -102,14 +111,56 @@ class _Text:
         self.module = Module()
         self.api = {name: self.module.declare(name, *kinds) for name, kinds in _API.items()}
         self.items = write_items(self.module)
+        self.row = self._write_row()
 
     def text(self) -> str:
         """All of it."""
         for name in ("read", "add", "write"):
             self._write(name)
+        self._write_enter()
+        self._write_places()
         self._write_same()
         self._write_words()
         return self.module.text()
+
+    def _write_enter(self) -> None:
+        """enter(values, table)."""
+        b, (things, table) = self._function("enter", 2)
+        n = read(b, things, SIZE, WHOLE)
+        items = self._items(b, things, n)
+        with b.loop(n) as i:
+            value = b.get(items, i)
+            place = b.call(self.row, [data_of(b, table), self._length(b, table), value])
+            b.store(value, place)
+            b.store(i, b.at(place, 1, WHOLE))
+        self._answer(b, n)
+
+    def _write_places(self) -> None:
+        """places(values, table, at)."""
+        b, (things, table, at) = self._function("places", 3)
+        found, n = data_of(b, at), self._length(b, at)
+        items = self._items(b, things, n)
+        with b.loop(n) as i:
+            value = b.get(items, i)
+            place = b.call(self.row, [data_of(b, table), self._length(b, table), value])
+            with b.when(b.differ(b.get(place, 0), value), likely=False):
+                self._answer(b, i)
+            b.store(b.get(place, 1), b.at(found, i, WHOLE))
+        self._answer(b, n)
+
+    def _write_row(self) -> Callee:
+        """row(table, n, value): the row of n, a power of two, that a Value has or would get."""
+        function, (table, n, value), b = self.module.function("row", "p", "pww")
+        last, half = b.sub(n, WHOLE(1)), WHOLE(1 << 32)
+        mixed = b.div(b.mul(b.div(value, WHOLE(16)), WHOLE(_MIXED)), half)
+        with b.loop(n) as k:
+            row = b.both(b.add(mixed, k), last)
+            place = b.at(table, b.add(row, row), WHOLE)
+            known = b.get(place, 0)
+            with b.when(b.either(b.same(known, value), b.same(known, WHOLE(0)))):
+                b.ret(place)
+        b.ret(table)
+        return function
 
     def _write_same(self) -> None:
         """same(things, lengths, known)."""
@@ -191,6 +242,13 @@ class _Text:
         """How many rows an array has."""
         return b.get(read(b, array, LENGTHS, POINTER), 0)
 
+    def _items(self, b: Lines, things: Any, n: Any) -> Any:
+        """Where the items of a list or tuple of n are. They stay, for no code of Python's runs."""
+        items = b.call(self.items, [things, n])
+        with b.when(b.same(items, POINTER(None)), likely=False):
+            self._answer(b, WHOLE(0))
+        return items
+
     def _answer(self, b: Lines, what: Any) -> None:
         """Answer with a number, or with True or False."""
         if isinstance(what, bool):
@@ -205,9 +263,7 @@ class _Text:
         scale = [read(b, number, NUMBER, DOUBLE) for number in more]
         numbers, n = data_of(b, array), self._length(b, array)
         self._found = b.room(DOUBLE)  # here, for one in a loop would be made at each turn
-        items = b.call(self.items, [things, n])  # nothing below runs Python's code: they stay
-        with b.when(b.same(items, POINTER(None)), likely=False):
-            self._answer(b, WHOLE(0))
+        items = self._items(b, things, n)
         with b.loop(n) as i:
             value = b.get(items, i, POINTER)
             self._step(b, name, value, i, b.at(numbers, i, DOUBLE), scale)
