@@ -274,17 +274,18 @@ class _Text:
         place = self._grad if name == "add" else self._data
         slot = b.at(value, place, BYTE)
         held = b.load(slot, POINTER)
+        with b.when(b.same(held, POINTER(None)), likely=False):
+            self._answer(b, i)
         if name == "read":
             b.store(self._float(b, held, i), number)
             return
-        new = b.load(number, DOUBLE)
-        before = self._float(b, held, i)
-        if name == "add":
-            new = b.fadd(before, b.fmul(new, scale[0]))
+        given = b.load(number, DOUBLE)
         with b.choice(self._is_alone(b, held), likely=True) as (alone, shared):
             with alone:
-                b.store(new, b.at(held, NUMBER, BYTE))
+                place = b.at(held, NUMBER, BYTE)
+                b.store(self._sum(b, b.load(place, DOUBLE), given, scale), place)
             with shared:
+                new = self._sum(b, self._float(b, held, i), given, scale)
                 made = b.call(self.api["PyFloat_FromDouble"], [new])
                 with b.when(b.same(made, POINTER(None)), likely=False):
                     b.call(self.api["PyErr_Clear"], [])
@@ -292,15 +293,17 @@ class _Text:
                 b.store(made, slot)
                 b.call(self.api["Py_DecRef"], [held])
 
+    def _sum(self, b: Lines, before: Any, given: Any, scale: list[Any]) -> Any:
+        """What was there and what is given times the scale; what is given if there is none."""
+        return b.fadd(before, b.fmul(given, scale[0])) if scale else given
+
     def _is_alone(self, b: Lines, held: Any) -> Any:
         """Whether an object is a float to which there is one reference."""
         count = b.get(held, 0, SMALL)
         return b.both(is_a(b, held, float), b.same(count, SMALL(1)))
 
     def _float(self, b: Lines, held: Any, i: Any) -> Any:
-        """A float or int as a number; the function ends at anything else, and at nothing."""
-        with b.when(b.same(held, POINTER(None)), likely=False):
-            self._answer(b, i)
+        """A float or int as a number; the function ends at anything else."""
         result = self._found
         is_float = is_a(b, held, float)
         with b.choice(is_float, likely=True) as (plain, other):
