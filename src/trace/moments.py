@@ -35,7 +35,8 @@ class Moments:
         self._now: Any = None
         self._index: Any = None
         self._known: dict[int, tuple[Sequence[Value], _Places]] = {}
-        self._once: tuple[Any, ...] | None = None
+        self._once: tuple[Any, ...] = ()
+        self._rule: Optimizer | None = None
         self._updates = Updates()
 
     def step(
@@ -62,15 +63,28 @@ class Moments:
         places = [self._found(v, passing) or self._learned(v) for v, _ in slopes]
         if self._grown(len(rule.slots)) or not read:
             self._now[:] = vector_of(self._listed)
-        gradient = self._columns[-1]
-        gradient[:] = 0.0
-        for place, (_, part) in zip(places, slopes, strict=True):
-            place.add(gradient, part)
-        fresh, before = rule.state(0), self._once or ()
-        once = (*before[: len(fresh)], *fresh[len(before) :])  # a rate may become a schedule
-        self._once = self._updates.step(rule, self._columns, len(self._listed), once, soon)
+        self._gather(places, slopes)
+        if rule is not self._rule:
+            fresh, before = rule.state(0), self._once
+            self._once = (*before[: len(fresh)], *fresh[len(before) :])  # a rate may be a schedule
+            self._rule = rule
+        self._once = self._updates.step(rule, self._columns, len(self._listed), self._once, soon)
         write_numbers(self._listed, self._now)
         return number
+
+    def _gather(self, places: list[_Places], slopes: Slopes) -> None:
+        """Add up the gradients, each at its place."""
+        gradient = self._columns[-1]
+        pairs = [(place, part) for place, (_, part) in zip(places, slopes, strict=True)]
+        if len(pairs[0][0].pieces) == 1:  # most parameters stand in a row: these are written once
+            (first, part), *pairs = pairs
+            row = first.pieces[0][1]
+            gradient[: row.start] = gradient[row.stop :] = 0.0
+            gradient[row] = part
+        else:
+            gradient[:] = 0.0
+        for place, part in pairs:
+            place.add(gradient, part)
 
     def _grown(self, slots: int) -> bool:
         """Make room for all leaves, and so many numbers for each, new ones 0; if there was none.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any, Final
 
 from ..codegen.compiled import Compiled, compile
@@ -23,6 +24,7 @@ ROOM: Final = CHUNK
 
 Scalars = tuple[Any, ...]
 InPlace = Callable[[Any, Any], None]
+Settings = Callable[[Optimizer], Iterable[Any]]
 
 
 class Updates:
@@ -33,7 +35,7 @@ class Updates:
 
     def __init__(self) -> None:
         self._steps = 0
-        self._known: dict[type[Optimizer], tuple[InPlace, list[str]] | None] = {}
+        self._known: dict[type[Optimizer], tuple[InPlace, Settings] | None] = {}
 
     def step(self, rule: Optimizer, columns: Any, count: int, once: Scalars, soon: bool) -> Scalars:
         """The numbers kept once, after a step of the first `count` of the columns, in place.
@@ -64,13 +66,12 @@ class Updates:
             return after
         import numpy
 
-        update, names = known
-        settings = [float(getattr(inside, name)) for name in names]
-        update(columns, numpy.array([*settings, *shared]))
+        update, settings = known
+        update(columns, numpy.array([*map(float, settings(inside)), *shared]))
         return after
 
-    def _machine(self, rule: Optimizer) -> tuple[InPlace, list[str]] | None:
-        """The machine code of a rule, and the settings it takes; None for one of the user's own.
+    def _machine(self, rule: Optimizer) -> tuple[InPlace, Settings] | None:
+        """The machine code of a rule, and what reads its settings; None for one of the user's own.
 
         Such a one may read what is outside of it, which code would not see change.
         """
@@ -82,8 +83,13 @@ class Updates:
         if kind not in OPTIMIZERS.values() or not numbers or not available():
             return None
         update = in_place(_compiled(rule).function)
-        self._known[kind] = None if update is None else (update, names)
+        self._known[kind] = None if update is None else (update, _reader(names))
         return self._known[kind]
+
+
+def _reader(names: list[str]) -> Settings:
+    """What reads the settings of these names."""
+    return attrgetter(*names) if len(names) > 1 else lambda rule: (getattr(rule, names[0]),)
 
 
 def _compiled(rule: Optimizer) -> Compiled:

@@ -2,7 +2,8 @@
 
 A loop of Python takes some 40 ns for each Value, which is longer than what is computed with it.
 Such a function is given a tuple or list of Values, and answers how many it has done: at
-something that is no plain number it stops, and Python goes on from there. It reads of objects what
+something that is no plain number it stops, and Python goes on from there. With another kind of
+array it does nothing. It reads of objects what
 CPython's headers lay open; where memory does not look as they say, there are no such functions.
 A float that nothing but its Value knows of is given its new number where it lies.
 """
@@ -17,8 +18,12 @@ from ...graph.value import Value
 from .builder import BYTE, DOUBLE, POINTER, SMALL, WHOLE, WHOLES, Callee, Lines, Module, Operand
 from .host import available, link, object_code
 from .objects import (
+    AXES,
+    DESCR,
+    FLAGS,
     LENGTHS,
     NUMBER,
+    PLAIN,
     SIZE,
     Owner,
     api_address,
@@ -107,6 +112,9 @@ class _Text:
     """Writes the functions."""
 
     def __init__(self, data: int, grad: int) -> None:
+        import numpy
+
+        self.ndarray, self.float64 = numpy.ndarray, numpy.dtype(numpy.float64)
         self._data, self._grad = data, grad
         self.module = Module()
         self.api = {name: self.module.declare(name, *kinds) for name, kinds in _API.items()}
@@ -242,6 +250,17 @@ class _Text:
         """How many rows an array has."""
         return b.get(read(b, array, LENGTHS, POINTER), 0)
 
+    def _numbers(self, b: Lines, array: Any) -> Any:
+        """Where the numbers of an array are; ends if it is none of float64 one after another."""
+        with b.when(b.not_(is_a(b, array, self.ndarray)), likely=False):
+            self._answer(b, WHOLE(0))
+        kind = b.same(read(b, array, DESCR, WHOLE), WHOLE(id(self.float64)))
+        flags = b.both(read(b, array, FLAGS, SMALL), SMALL(PLAIN))
+        row = b.both(kind, b.same(read(b, array, AXES, SMALL), SMALL(1)))
+        with b.when(b.not_(b.both(row, b.same(flags, SMALL(PLAIN)))), likely=False):
+            self._answer(b, WHOLE(0))
+        return data_of(b, array)
+
     def _items(self, b: Lines, things: Any, n: Any) -> Any:
         """Where the items of a list or tuple of n are. They stay, for no code of Python's runs."""
         items = b.call(self.items, [things, n])
@@ -261,7 +280,7 @@ class _Text:
     def _write(self, name: str) -> None:
         b, (things, array, *more) = self._function(name, 3 if name == "add" else 2)
         scale = [read(b, number, NUMBER, DOUBLE) for number in more]
-        numbers, n = data_of(b, array), self._length(b, array)
+        numbers, n = self._numbers(b, array), self._length(b, array)
         self._found = b.room(DOUBLE)  # here, for one in a loop would be made at each turn
         items = self._items(b, things, n)
         with b.loop(n) as i:
@@ -282,8 +301,8 @@ class _Text:
         given = b.load(number, DOUBLE)
         with b.choice(self._is_alone(b, held), likely=True) as (alone, shared):
             with alone:
-                place = b.at(held, NUMBER, BYTE)
-                b.store(self._sum(b, b.load(place, DOUBLE), given, scale), place)
+                where = b.at(held, NUMBER, BYTE)
+                b.store(self._sum(b, b.load(where, DOUBLE), given, scale), where)
             with shared:
                 new = self._sum(b, self._float(b, held, i), given, scale)
                 made = b.call(self.api["PyFloat_FromDouble"], [new])
