@@ -91,6 +91,19 @@ def slots() -> Slots | None:
     >>> if move: numbers.tolist() == [1.0, 2.5]
     True
     """
+    places = places_in_values()
+    if places is None:
+        return None
+    text = _Text(*places).text()
+    needs = {name: api_address(name) for name in _API}
+    library = link(object_code(text, 2, tidy=True), needs, Slots._fields)
+    owner = Owner()
+    owner.kept = (library,)
+    return Slots(*[built_in(name, library[name], owner)[0] for name in Slots._fields])
+
+
+def places_in_values() -> tuple[int, int] | None:
+    """Where in a Value its number and its gradient are; None where there are no such functions."""
     if not available() or not as_in_the_headers(arrays=True):
         return None
     values = [Value(0.7310585786300049), Value(-0.25)]
@@ -98,14 +111,25 @@ def slots() -> Slots | None:
         value._grad = value._data + 1.0
     data = place_in(values, [value._data for value in values])
     grad = place_in(values, [value._grad for value in values])
-    if data is None or grad is None:
-        return None
-    text = _Text(data, grad).text()
-    needs = {name: api_address(name) for name in _API}
-    library = link(object_code(text, 2, tidy=True), needs, Slots._fields)
-    owner = Owner()
-    owner.kept = (library,)
-    return Slots(*[built_in(name, library[name], owner)[0] for name in Slots._fields])
+    return None if data is None or grad is None else (data, grad)
+
+
+def write_row(module: Module) -> Callee:
+    """row(table, n, value): the row of n, a power of two, that a Value has or would get.
+
+    The table is one that `Slots.enter` has filled, or fills.
+    """
+    function, (table, n, value), b = module.function("row", "p", "pww")
+    last, half = b.sub(n, WHOLE(1)), WHOLE(1 << 32)
+    mixed = b.div(b.mul(b.div(value, WHOLE(16)), WHOLE(_MIXED)), half)
+    with b.loop(n) as k:
+        row = b.both(b.add(mixed, k), last)
+        place = b.at(table, b.add(row, row), WHOLE)
+        known = b.get(place, 0)
+        with b.when(b.either(b.same(known, value), b.same(known, WHOLE(0)))):
+            b.ret(place)
+    b.ret(table)
+    return function
 
 
 class _Text:
@@ -119,7 +143,7 @@ class _Text:
         self.module = Module()
         self.api = {name: self.module.declare(name, *kinds) for name, kinds in _API.items()}
         self.items = write_items(self.module)
-        self.row = self._write_row()
+        self.row = write_row(self.module)
 
     def text(self) -> str:
         """All of it."""
@@ -155,20 +179,6 @@ class _Text:
                 self._answer(b, i)
             b.store(b.get(place, 1), b.at(found, i, WHOLE))
         self._answer(b, n)
-
-    def _write_row(self) -> Callee:
-        """row(table, n, value): the row of n, a power of two, that a Value has or would get."""
-        function, (table, n, value), b = self.module.function("row", "p", "pww")
-        last, half = b.sub(n, WHOLE(1)), WHOLE(1 << 32)
-        mixed = b.div(b.mul(b.div(value, WHOLE(16)), WHOLE(_MIXED)), half)
-        with b.loop(n) as k:
-            row = b.both(b.add(mixed, k), last)
-            place = b.at(table, b.add(row, row), WHOLE)
-            known = b.get(place, 0)
-            with b.when(b.either(b.same(known, value), b.same(known, WHOLE(0)))):
-                b.ret(place)
-        b.ret(table)
-        return function
 
     def _write_same(self) -> None:
         """same(things, lengths, known)."""
