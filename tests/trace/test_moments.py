@@ -109,7 +109,9 @@ def test_it_is_the_step_taken_apart_whatever_values_are_changed(monkeypatch, nam
         if k in (5, 9):
             VALUES[name](model)
 
-    alike(monkeypatch, between=between, count=16)
+    loss = alike(monkeypatch, between=between, count=16).loss
+    kept = {program for one in loss._moments.values() for program in one._wholes}
+    assert kept <= set(loss.traces)  # what was forgotten is let go of
 
 
 RULES = {
