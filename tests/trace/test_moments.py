@@ -21,30 +21,31 @@ class Model:
         self.rows = [[Value(0.01 * i - 0.02 * k) for k in range(WIDTH)] for i in range(5)]
         self.w = [[Value(0.05 * np.sin(i + 3 * k)) for k in range(WIDTH)] for i in range(MANY // 8)]
         self.bias = [Value(0.1) for _ in self.w]
-        table = wg.table(self.rows)
+        table, shifts = wg.table(self.rows), wg.table(self.bias[:5])
         w, bias = self.w, self.bias
 
         @wg.function(target=target)
-        def loss(tokens, scales):
-            total = 0.0
+        def loss(tokens, scales, start):
+            total = start[0] * start[1]
             for token, following in pairwise(tokens):
                 x = [a * s for a, s in zip(table[token], scales, strict=True)]
                 y = [sum(a * b for a, b in zip(r, x, strict=True)) for r in w]
                 y = [wg.tanh(a + b) for a, b in zip(y, bias[: len(tokens) * 2], strict=False)]
-                total = total + (wg.pick(y, following) - 1.0) ** 2
+                total = total + (wg.pick(y, following) - 1.0) ** 2 + shifts[token] * following
             return total
 
         self.loss = loss
+        self.start = [Value(0.5), Value(0.25), Value(0.75)]
         self.rates = rates
         self.losses = []
 
     @property
     def values(self):
-        return [*(p for row in [*self.rows, *self.w] for p in row), *self.bias]
+        return [*(p for row in [*self.rows, *self.w] for p in row), *self.bias, *self.start]
 
     def step(self, tokens, rule=None):
         scales = [0.5 + 0.25 * k for k in range(WIDTH)]
-        found = self.loss.step(rule or Adam(0.05), tokens, scales)
+        found = self.loss.step(rule or Adam(0.05), tokens, scales, self.start[:2])
         self.losses.append(found)
         return found
 
@@ -81,10 +82,11 @@ def alike(monkeypatch, **how):
 NUMBERS = [
     lambda m: None,
     lambda m: setattr(m.w[1][2], "data", 0.25),
+    lambda m: m.start.reverse(),
     lambda m: setattr(m.w[0][3], "data", 2),  # an integer
     lambda m: setattr(m.rows[1][1], "data", np.float64(0.5)),
     lambda m: [setattr(p, "data", m.w[1][1].data) for p in m.rows[2]],  # one float in many
-    lambda m: m.loss(SEQUENCES[0], [0.5] * WIDTH).backward(),
+    lambda m: m.loss(SEQUENCES[0], [0.5] * WIDTH, m.start[1:]).backward(),
 ]
 
 
