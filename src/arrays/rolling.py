@@ -19,6 +19,7 @@ from .repeats import merge_repeats
 from .shapes import APPLY, REDUCE, Shapes, circular, in_order, needed, shapes
 from .statements import ArrayProgram
 from .terms import Scalars, scalars
+from .uses import homes_by_use
 from .wholes import join_wholes, places_of
 
 
@@ -128,6 +129,9 @@ def _shapes(
     if circular(known.families, sorted({known.family[root] for root in found.roots})):
         found.adjoint.clear()  # then adjoints are sums like others
         known = shapes(found, homes, arguments)
+    own = homes_by_use(found, known, homes)
+    if own != homes:
+        homes, known = own, shapes(found, own, arguments)
     changed = merge_repeats(found, known)
     changed = join_single_terms(found, known) or changed
     changed = join_wholes(found, places) or changed
