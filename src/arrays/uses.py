@@ -8,9 +8,9 @@ nothing, unless there are several such sums that are elements of one array.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import chain, groupby, pairwise
 from typing import Final, NamedTuple
 
 from .homes import LeafArray, distinct_names
@@ -24,19 +24,28 @@ _NUMBER: Final = -2
 _SEVERAL: Final = -3
 """What a scalar depends on that depends on no leaf, and one that depends on several."""
 
+_UNREAD: Final = -4
+"""Stands for the class of leaves that nothing reads."""
+
 TOGETHER, APART, LEAVES = "together", "apart", "leaves"
 
 
 class Entry(NamedTuple):
     """What a scalar reads in one way: several operands where it adds them up.
 
-    kind  "together": they are elements of one array; "apart": each depends on a leaf of its own, and
-          "leaves": each is one, so that they may be elements of different arrays
+    runs  the operands, leaves in runs that follow each other in their list
+    kind  "together": all of a run are elements of one array; "apart": each depends on a leaf of its
+          own; "leaves": each is one, so that runs may be elements of different arrays
     """
 
     slot: Slot
-    operands: tuple[int, ...]
+    runs: tuple[tuple[int, ...], ...]
     kind: str
+
+    @property
+    def operands(self) -> tuple[int, ...]:
+        """All that is read."""
+        return tuple(chain.from_iterable(self.runs))
 
 
 def homes_by_use(
@@ -97,13 +106,19 @@ class _Uses:
         if not entries or self._is_derived(node):
             return
         self._entries[node] = entries
-        self._first[node] = {e.slot: e.operands[0] for e in entries if e.kind == TOGETHER}
+        self._first[node] = {e.slot: e.runs[0][0] for e in entries if self._is_one(e)}
         for entry in entries:
-            if entry.kind == TOGETHER and len(entry.operands) > 1:
-                self._join(entry.operands)
-                self.rows[entry.operands] = None
+            for run in entry.runs:
+                if entry.kind == TOGETHER and len(run) > 1:
+                    self._join(run)
+                    self.rows[run] = None
             if entry.kind != APART and self._alone[node] == _SEVERAL:
                 self.combined.update(entry.operands)
+
+    @staticmethod
+    def _is_one(entry: Entry) -> bool:
+        """Whether all that it reads are elements of one array."""
+        return entry.kind == TOGETHER and len(entry.runs) == 1
 
     def _is_derived(self, node: int) -> bool:
         found, origins = self._found, self._found.graph.origins
@@ -113,41 +128,43 @@ class _Uses:
     def _read(self, node: int) -> list[Entry]:
         found = self._found
         if node in found.inputs:
-            return [Entry((k,), (o,), TOGETHER) for k, o in enumerate(found.inputs[node])]
+            return [Entry((k,), ((o,),), TOGETHER) for k, o in enumerate(found.inputs[node])]
         if node in found.extremes:
-            return [self._entry((), found.extremes[node])]
-        if node not in found.sums:
-            return []
-        family, alone = self._known.family, self._alone
-        factors: defaultdict[Slot, list[int]] = defaultdict(list)
-        lonely: defaultdict[Slot, bool] = defaultdict(lambda: True)
-        for sign, number, first, second in found.sums[node]:
-            if first == NONE:
-                continue
-            if second == NONE:
-                key: Slot = (sign, number != NONE, family[first])
-                factors[key].append(first)
-                lonely[key] &= alone[first] != _SEVERAL
-                continue
-            if family[first] > family[second]:
-                first, second = second, first
-            key = (sign, number != NONE, family[first], family[second])
-            single = alone[first] != _SEVERAL and alone[second] in (alone[first], _NUMBER)
-            for k, factor in enumerate((first, second)):
-                factors[*key, k].append(factor)
-                lonely[*key, k] &= single
-        entries = []
-        for slot, operands in factors.items():
-            kind = TOGETHER
-            if lonely[slot]:
-                made = self._known.families[family[operands[0]]]
-                kind = LEAVES if len(slot) == 3 and not slot[1] and made.kind == LEAF else APART
-            entries.append(Entry(slot, tuple(operands), kind))
-        return entries
+            operands = tuple(found.extremes[node])
+            single = all(self._alone[operand] != _SEVERAL for operand in operands)
+            return [Entry((), (operands,), APART if single else TOGETHER)]
+        groups: defaultdict[Slot, list[tuple[int, ...]]] = defaultdict(list)
+        family = self._known.family
+        for sign, number, *factors in found.sums.get(node, ()):
+            factors = sorted((f for f in factors if f != NONE), key=lambda f: family[f])
+            if factors:
+                groups[sign, number != NONE, *[family[f] for f in factors]].append(tuple(factors))
+        return [entry for slot, terms in groups.items() for entry in self._terms(slot, terms)]
 
-    def _entry(self, slot: Slot, operands: Sequence[int]) -> Entry:
-        single = all(self._alone[operand] != _SEVERAL for operand in operands)
-        return Entry(slot, tuple(operands), APART if single else TOGETHER)
+    def _terms(self, slot: Slot, terms: Sequence[tuple[int, ...]]) -> Iterator[Entry]:
+        """What terms of one shape read, by factor."""
+        alone = self._alone
+        kinds = [self._known.families[number].kind for number in slot[2:]]
+        single = all(len({alone[f] for f in t} - {_NUMBER}) < 2 and alone[t[0]] != _SEVERAL for t in terms)
+        runs = [list(terms)]
+        if all(kind == LEAF for kind in kinds) and (len(kinds) == 2) != single:
+            runs = self._runs(terms)
+        kind = TOGETHER
+        if single:
+            kind = LEAVES if kinds == [LEAF] and not slot[1] else APART
+        for k in range(len(kinds)):
+            yield Entry((*slot, k), tuple([tuple([t[k] for t in run]) for run in runs]), kind)
+
+    def _runs(self, terms: Sequence[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
+        """Terms of leaves, a list for those of which some factor is after that of the one before."""
+        lane = self._known.lane
+        runs = [[terms[0]]]
+        for before, term in pairwise(terms):
+            if any(lane[f] == lane[e] + 1 for e, f in zip(before, term, strict=True)):
+                runs[-1].append(term)
+            else:
+                runs.append([term])
+        return runs
 
     def _join(self, nodes: Iterable[int]) -> None:
         self._queue += pairwise(nodes)
@@ -179,17 +196,17 @@ class _Uses:
         classes: defaultdict[tuple[int, Slot], list[Entry]] = defaultdict(list)
         for node, entries in self._entries.items():
             for entry in entries:
-                if entry.kind != TOGETHER:
+                if not self._is_one(entry):
                     classes[self.of(node), entry.slot].append(entry)
         for entries in classes.values():
-            if len(entries) < 2:
+            several = len(entries) > 1
+            if not several and entries[0].kind != TOGETHER:
                 continue
             columns = _columns(entries)
-            groups = columns or [[o for entry in entries for o in entry.operands]]
-            for group in groups:
+            for group in columns or [[o for entry in entries for o in entry.operands]]:
                 self._join(group)
-            if columns is None:
-                self.rows.update(dict.fromkeys(e.operands for e in entries))
+            if columns is None and entries[0].kind != TOGETHER:
+                self.rows.update(dict.fromkeys(e.operands for e in entries if len(e.operands) > 1))
         before = len(self._parent)
         self._settle()
         return len(self._parent) > before
@@ -212,12 +229,14 @@ class _Uses:
 
 
 def _columns(entries: Sequence[Entry]) -> list[list[int]] | None:
-    """Leaves by their place in sums of leaves, where these lie one after another: a table's row and
-    another's in each sum; None where all are elements of one array.
+    """Runs of leaves by their place in each sum; None where these are elements of one array.
+
+    They are those of several where all of one are before all of another, as of a table for tokens
+    and one for positions.
     """
-    if entries[0].kind != LEAVES or len({len(entry.operands) for entry in entries}) > 1:
+    if entries[0].kind == APART or len({len(entry.runs) for entry in entries}) > 1:
         return None
-    columns = [list(column) for column in zip(*[e.operands for e in entries], strict=True)]
+    columns = [list(chain(*runs)) for runs in zip(*[e.runs for e in entries], strict=True)]
     columns.sort(key=min)
     if any(max(before) >= min(after) for before, after in pairwise(columns)):
         return None
@@ -226,54 +245,106 @@ def _columns(entries: Sequence[Entry]) -> list[list[int]] | None:
 
 def _rows_below(entries: Sequence[Sequence[Entry]]) -> Iterator[tuple[int, ...]]:
     """What all of some scalars read in the same way, one operand each."""
-    for entry in entries[0]:
-        for place in range(1 if entry.kind == TOGETHER else len(entry.operands)):
-            row = []
-            for other in entries:
-                own = next((e.operands for e in other if e.slot == entry.slot), ())
-                if len(own) == len(entry.operands) and (len(own) == 1 or entry.kind != TOGETHER):
-                    row.append(own[place])
-            if len(row) == len(entries) and len(row) > 1:
-                yield tuple(row)
+    by_slot = [{entry.slot: entry for entry in own} for own in entries]
+    for slot, entry in by_slot[0].items():
+        if entry.kind == TOGETHER and len(entry.operands) > 1:
+            continue
+        own = [other[slot].operands for other in by_slot if slot in other]
+        if len(own) == len(entries) and len({len(operands) for operands in own}) == 1:
+            yield from zip(*own, strict=True)
 
 
 def _by_use(home: LeafArray, uses: _Uses, found: Scalars) -> list[LeafArray]:
     if len(home.shape) != 1:
         return [home]
-    classes: defaultdict[int, list[int]] = defaultdict(list)
-    for node in home.nodes:
-        classes[uses.of(node)].append(node)
-    rows: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)
     within = set(home.nodes)
+    rows: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)
     for row in uses.rows:
         if row[0] in within:
             rows[uses.of(row[0])].append(row)
-    kept = {root: members for root, members in classes.items() if len(members) > 1}
+    classes = _filled(home, uses, rows)
     labels, arrays = found.graph.labels, []
-    rest = [node for root, members in classes.items() if root not in kept for node in members]
-    for root, members in kept.items():
-        name = home.name if len(members) == len(home.nodes) else labels[members[0]]
-        arrays.append(_grid(name, members, rows[root]))
-    if rest and kept:
-        name = home.name if len(rest) > 1 else labels[rest[0]]
-        shape = (len(rest),) if len(rest) > 1 else ()
-        arrays.append(LeafArray(name, shape, tuple(rest)))
-    return arrays or [home]
+    for root, nodes in classes.items():
+        whole = len(nodes) == len(home.nodes) or root == NONE and len(nodes) > 1
+        name = home.name if whole else labels[nodes[0]]
+        arrays.append(_array(name, nodes, rows.get(root, [])))
+    return arrays if len(classes) > (NONE in classes) else [home]
 
 
-def _grid(name: str, nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> LeafArray:
-    """An array of two axes where it is read in rows or columns, else of one."""
-    place = {node: k for k, node in enumerate(nodes)}
-    count = len(nodes)
-    at = [[place[node] for node in row] for row in rows]
-    widths = [len(row) for row in at if row[-1] - row[0] == len(row) - 1]
-    width = max(widths, default=1)
-    if 1 < width < count and count % width == 0:
-        if all(_within_row(row, width) for row in at):
-            return LeafArray(name, (count // width, width), tuple(nodes))
-    return LeafArray(name, (count,), tuple(nodes))
+def _filled(
+    home: LeafArray, uses: _Uses, rows: dict[int, list[tuple[int, ...]]]
+) -> dict[int, list[int]]:
+    """The leaves of each class; those without a class, by `NONE`.
+
+    Leaves that nothing reads are elements of the array before them or of that after them, if they
+    are rows of it: those of a table of which only some are picked.
+    """
+    sizes = Counter(map(uses.of, home.nodes))
+    own = {node: root if sizes[root := uses.of(node)] > 1 else NONE for node in home.nodes}
+    blocks = [
+        (root, list(nodes))
+        for root, nodes in groupby(home.nodes, key=lambda n: own[n] if own[n] != NONE or n in uses.combined else _UNREAD)
+    ]
+    classes: dict[int, list[int]] = {}
+    for k, (root, nodes) in enumerate(blocks):
+        if root == _UNREAD:
+            beside = [r for r, _ in [*blocks[max(k - 1, 0) : k], *blocks[k + 1 : k + 2]] if r != NONE]
+            wide = [r for r in beside if len(nodes) % _width(rows.get(r, ())) == 0]
+            root = next(iter(wide), NONE) if len(set(beside)) != 1 or len(beside) == 1 else beside[0]
+        classes.setdefault(root, []).extend(nodes)
+    return classes
 
 
-def _within_row(places: Sequence[int], width: int) -> bool:
-    low, high = min(places), max(places)
-    return low // width == high // width or (len({p % width for p in places}) == 1)
+def _width(rows: Sequence[Sequence[int]]) -> int:
+    """How many leaves are read in a row."""
+    return max(map(len, rows), default=0) or 10**9
+
+
+def _array(name: str, nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> LeafArray:
+    """An array with an axis along what it is read in, row by row."""
+    if len(nodes) == 1:
+        return LeafArray(name, (), tuple(nodes))
+    found = []
+    for order in (nodes, *_as_read(nodes, rows)):
+        place = {node: k for k, node in enumerate(order)}
+        at = [[place[node] for node in row] for row in rows]
+        found.append((sum(b == a + 1 for row in at for a, b in pairwise(row)), at, order))
+    _, at, order = max(found, key=lambda one: one[0])
+    return LeafArray(name, _grid(len(order), at), tuple(order))
+
+
+def _as_read(
+    nodes: Sequence[int], rows: Sequence[tuple[int, ...]]
+) -> Iterator[list[int]]:
+    """The leaves in the order in which they are read, if rows of them do not overlap."""
+    longest = max(map(len, rows), default=0)
+    order = list(dict.fromkeys(n for row in rows if len(row) == longest for n in row))
+    if len(order) == len(nodes):
+        yield order
+
+
+def _grid(count: int, rows: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The lengths of axes along which places are read."""
+    runs = [_split_runs(row) for row in rows]
+    width = max((len(run) for own in runs for run in own), default=1)
+    steps = [b[0] - a[0] for own in runs for a, b in pairwise(own) if len(a) > 1 and b[0] > a[0]]
+    width = min(steps, default=width)
+    if width in (1, count) or count % width:
+        return (count,)
+    for run in chain(*runs):
+        first, after = run[0], run[-1] + 1
+        if first // width != run[-1] // width and (first % width or after % width):
+            return (count,)
+    again = [list(dict.fromkeys(place // width for run in own for place in run)) for own in runs]
+    return (*_grid(count // width, again), width)
+
+
+def _split_runs(places: Sequence[int]) -> list[list[int]]:
+    """Places in runs of numbers that follow each other."""
+    runs = [[places[0]]]
+    for before, place in pairwise(places):
+        if place == before + 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return runs
