@@ -8,8 +8,8 @@ nothing, unless there are several such sums that are elements of one array.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, pairwise
 from typing import Final, NamedTuple
 
@@ -48,9 +48,7 @@ class Entry(NamedTuple):
         return tuple(chain.from_iterable(self.runs))
 
 
-def homes_by_use(
-    found: Scalars, known: Shapes, homes: Sequence[LeafArray]
-) -> Sequence[LeafArray]:
+def homes_by_use(found: Scalars, known: Shapes, homes: Sequence[LeafArray]) -> Sequence[LeafArray]:
     """The same arrays, but vectors taken apart by what reads their elements."""
     if all(len(home.shape) != 1 for home in homes):
         return homes
@@ -81,7 +79,6 @@ class _Uses:
         self._settle()
         while self._join_separate():
             self._settle()
-        self._join_partners()
         self._follow()
 
     def of(self, node: int) -> int:
@@ -145,7 +142,9 @@ class _Uses:
         """What terms of one shape read, by factor."""
         alone = self._alone
         kinds = [self._known.families[number].kind for number in slot[2:]]
-        single = all(len({alone[f] for f in t} - {_NUMBER}) < 2 and alone[t[0]] != _SEVERAL for t in terms)
+        single = all(
+            len({alone[f] for f in t} - {_NUMBER}) < 2 and alone[t[0]] != _SEVERAL for t in terms
+        )
         runs = [list(terms)]
         if all(kind == LEAF for kind in kinds) and (len(kinds) == 2) != single:
             runs = self._runs(terms)
@@ -156,7 +155,7 @@ class _Uses:
             yield Entry((*slot, k), tuple([tuple([t[k] for t in run]) for run in runs]), kind)
 
     def _runs(self, terms: Sequence[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
-        """Terms of leaves, a list for those of which some factor is after that of the one before."""
+        """Terms of leaves, in runs of those of which some factor is after the last term's."""
         lane = self._known.lane
         runs = [[terms[0]]]
         for before, term in pairwise(terms):
@@ -192,7 +191,7 @@ class _Uses:
                     queue.append((own[slot], node))
 
     def _join_separate(self) -> bool:
-        """Join what several elements of one array each read of leaves alone; whether anything is."""
+        """Join what several elements of an array each read of leaves alone; whether anything is."""
         classes: defaultdict[tuple[int, Slot], list[Entry]] = defaultdict(list)
         for node, entries in self._entries.items():
             for entry in entries:
@@ -205,23 +204,17 @@ class _Uses:
             columns = _columns(entries)
             for group in columns or [[o for entry in entries for o in entry.operands]]:
                 self._join(group)
-            if columns is None and entries[0].kind != TOGETHER:
+            if columns is None:
                 self.rows.update(dict.fromkeys(e.operands for e in entries if len(e.operands) > 1))
         before = len(self._parent)
         self._settle()
         return len(self._parent) > before
 
-    def _join_partners(self) -> None:
-        """Join leaves that the same leaf is multiplied by, unless in one shape of terms."""
-
     def _follow(self) -> None:
         """Rows of what the elements of rows are made of, down to leaves."""
-        known, rows = self._known, list(self.rows)
+        rows = list(self.rows)
         while rows:
-            row = rows.pop()
-            entries = [self._entries.get(node) for node in row]
-            if not all(entries):
-                continue
+            entries = [self._entries.get(node, []) for node in rows.pop()]
             for below in _rows_below(entries):
                 if below[0] != below[1] and below not in self.rows:
                     self.rows[below] = None
@@ -238,7 +231,8 @@ def _columns(entries: Sequence[Entry]) -> list[list[int]] | None:
         return None
     columns = [list(chain(*runs)) for runs in zip(*[e.runs for e in entries], strict=True)]
     columns.sort(key=min)
-    if any(max(before) >= min(after) for before, after in pairwise(columns)):
+    mixed = any(max(before) >= min(after) for before, after in pairwise(columns))
+    if mixed or any(min(column) == max(column) for column in columns):
         return None
     return columns
 
@@ -260,44 +254,42 @@ def _by_use(home: LeafArray, uses: _Uses, found: Scalars) -> list[LeafArray]:
     within = set(home.nodes)
     rows: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)
     for row in uses.rows:
-        if row[0] in within:
-            rows[uses.of(row[0])].append(row)
+        if row[0] in within and len({uses.of(node) for node in row}) == 1:
+            rows[uses.of(row[0])].append(tuple(dict.fromkeys(row)))
     classes = _filled(home, uses, rows)
-    labels, arrays = found.graph.labels, []
+    labels, arrays = found.graph.labels, list[LeafArray]()
     for root, nodes in classes.items():
-        whole = len(nodes) == len(home.nodes) or root == NONE and len(nodes) > 1
+        whole = len(nodes) == len(home.nodes) or (root == NONE and len(nodes) > 1)
         name = home.name if whole else labels[nodes[0]]
         arrays.append(_array(name, nodes, rows.get(root, [])))
     return arrays if len(classes) > (NONE in classes) else [home]
 
 
 def _filled(
-    home: LeafArray, uses: _Uses, rows: dict[int, list[tuple[int, ...]]]
+    home: LeafArray, uses: _Uses, rows: Mapping[int, Sequence[tuple[int, ...]]]
 ) -> dict[int, list[int]]:
     """The leaves of each class; those without a class, by `NONE`.
 
     Leaves that nothing reads are elements of the array before them or of that after them, if they
     are rows of it: those of a table of which only some are picked.
     """
-    sizes = Counter(map(uses.of, home.nodes))
-    own = {node: root if sizes[root := uses.of(node)] > 1 else NONE for node in home.nodes}
-    blocks = [
-        (root, list(nodes))
-        for root, nodes in groupby(home.nodes, key=lambda n: own[n] if own[n] != NONE or n in uses.combined else _UNREAD)
-    ]
-    classes: dict[int, list[int]] = {}
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    for node in home.nodes:
+        members[uses.of(node)].append(node)
+    own = {node: NONE if node in uses.combined else _UNREAD for node in home.nodes}
+    classes = {root: nodes for root, nodes in members.items() if len(nodes) > 1}
+    own.update((node, root) for root, nodes in classes.items() for node in nodes)
+    shapes = {root: _array("", nodes, rows.get(root, ())).shape for root, nodes in classes.items()}
+    blocks = [(root, list(nodes)) for root, nodes in groupby(home.nodes, key=own.__getitem__)]
+    found: defaultdict[int, list[int]] = defaultdict(list)
     for k, (root, nodes) in enumerate(blocks):
-        if root == _UNREAD:
-            beside = [r for r, _ in [*blocks[max(k - 1, 0) : k], *blocks[k + 1 : k + 2]] if r != NONE]
-            wide = [r for r in beside if len(nodes) % _width(rows.get(r, ())) == 0]
-            root = next(iter(wide), NONE) if len(set(beside)) != 1 or len(beside) == 1 else beside[0]
-        classes.setdefault(root, []).extend(nodes)
-    return classes
-
-
-def _width(rows: Sequence[Sequence[int]]) -> int:
-    """How many leaves are read in a row."""
-    return max(map(len, rows), default=0) or 10**9
+        beside = [r for r, _ in (*blocks[max(k - 1, 0) : k], *blocks[k + 1 : k + 2])]
+        if root == _UNREAD and beside:
+            within = beside[0] == beside[-1] and len(shapes.get(beside[0], ())) == 1
+            fitting = [r for r in beside if r in shapes and len(nodes) % shapes[r][-1] == 0]
+            root = next(iter(beside if within else fitting), NONE)
+        found[root if root != _UNREAD else NONE] += nodes
+    return found
 
 
 def _array(name: str, nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> LeafArray:
@@ -313,13 +305,11 @@ def _array(name: str, nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> 
     return LeafArray(name, _grid(len(order), at), tuple(order))
 
 
-def _as_read(
-    nodes: Sequence[int], rows: Sequence[tuple[int, ...]]
-) -> Iterator[list[int]]:
+def _as_read(nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
     """The leaves in the order in which they are read, if rows of them do not overlap."""
     longest = max(map(len, rows), default=0)
-    order = list(dict.fromkeys(n for row in rows if len(row) == longest for n in row))
-    if len(order) == len(nodes):
+    order = [node for row in rows if len(row) == longest for node in row]
+    if len(order) == len(nodes) == len({*order}):
         yield order
 
 
