@@ -67,8 +67,8 @@ class _Uses:
     def __init__(self, found: Scalars, known: Shapes) -> None:
         self._found, self._known = found, known
         self._parent: dict[int, int] = {}
-        self._entries: dict[int, list[Entry]] = {}
         self._first: dict[int, dict[Slot, int]] = {}
+        self._separate: list[tuple[int, Entry]] = []
         self._queue: list[tuple[int, int]] = []
         self._alone: dict[int, int] = {}
         self.rows: dict[tuple[int, ...], None] = {}
@@ -78,7 +78,7 @@ class _Uses:
         self._join_roots()
         self._settle()
         while self._join_separate():
-            self._settle()
+            continue
         self._follow()
 
     def of(self, node: int) -> int:
@@ -92,30 +92,25 @@ class _Uses:
 
     def _note(self, node: int) -> None:
         """Keep what a scalar reads that no derivative made, and join what it adds up."""
-        entries = self._read(node)
-        family = self._known.families[self._known.family[node]]
-        if family.kind == LEAF:
+        if self._known.families[self._known.family[node]].kind == LEAF:
             self._alone[node] = node
             return
-        below = {self._alone.get(o, _NUMBER) for entry in entries for o in entry.operands}
-        below.discard(_NUMBER)
-        self._alone[node] = _SEVERAL if len(below) > 1 else next(iter(below), _NUMBER)
-        if not entries or self._is_derived(node):
+        if self._is_derived(node):
+            self._alone[node] = _SEVERAL
             return
-        self._entries[node] = entries
-        self._first[node] = {e.slot: e.runs[0][0] for e in entries if self._is_one(e)}
-        for entry in entries:
-            for run in entry.runs:
-                if entry.kind == TOGETHER and len(run) > 1:
-                    self._join(run)
+        first = self._first[node] = {}
+        for entry in self._read(node):
+            slot, runs, kind = entry
+            if kind == TOGETHER and len(runs) == 1:
+                first[slot] = runs[0][0]
+            else:
+                self._separate.append((node, entry))
+            for run in runs:
+                if len(run) > 1 and kind == TOGETHER:
+                    self._queue += pairwise(run)
                     self.rows[run] = None
-            if entry.kind != APART and self._alone[node] == _SEVERAL:
-                self.combined.update(entry.operands)
-
-    @staticmethod
-    def _is_one(entry: Entry) -> bool:
-        """Whether all that it reads are elements of one array."""
-        return entry.kind == TOGETHER and len(entry.runs) == 1
+                if kind != APART and self._alone[node] == _SEVERAL:
+                    self.combined.update(run)
 
     def _is_derived(self, node: int) -> bool:
         found, origins = self._found, self._found.graph.origins
@@ -123,30 +118,47 @@ class _Uses:
         return node in found.adjoint or (origin is not None and origin.transform != "stable")
 
     def _read(self, node: int) -> list[Entry]:
-        found = self._found
-        if node in found.inputs:
-            return [Entry((k,), ((o,),), TOGETHER) for k, o in enumerate(found.inputs[node])]
-        if node in found.extremes:
-            operands = tuple(found.extremes[node])
-            single = all(self._alone[operand] != _SEVERAL for operand in operands)
-            return [Entry((), (operands,), APART if single else TOGETHER)]
-        groups: defaultdict[Slot, list[tuple[int, ...]]] = defaultdict(list)
-        family = self._known.family
-        for sign, number, *factors in found.sums.get(node, ()):
-            factors = sorted((f for f in factors if f != NONE), key=lambda f: family[f])
-            if factors:
-                groups[sign, number != NONE, *[family[f] for f in factors]].append(tuple(factors))
+        """What a scalar reads, after noting which leaf it depends on."""
+        found, family = self._found, self._known.family
+        inputs = found.inputs.get(node)
+        if inputs is not None:
+            self._alone[node] = self._one_of(inputs)
+            return [Entry((k,), ((operand,),), TOGETHER) for k, operand in enumerate(inputs)]
+        extremes = found.extremes.get(node)
+        if extremes is not None:
+            self._alone[node] = self._one_of(extremes)
+            single = all(self._alone[operand] != _SEVERAL for operand in extremes)
+            return [Entry((), (tuple(extremes),), APART if single else TOGETHER)]
+        groups: dict[Slot, list[tuple[int, ...]]] = {}
+        for sign, number, one, other in found.sums.get(node, ()):
+            if other != NONE:
+                if family[one] > family[other]:
+                    one, other = other, one
+                key: Slot = (sign, number != NONE, family[one], family[other])
+                groups.setdefault(key, []).append((one, other))
+            elif one != NONE:
+                groups.setdefault((sign, number != NONE, family[one]), []).append((one,))
+        factors = chain.from_iterable(chain.from_iterable(groups.values()))
+        self._alone[node] = self._one_of(factors)
         return [entry for slot, terms in groups.items() for entry in self._terms(slot, terms)]
+
+    def _one_of(self, operands: Iterable[int]) -> int:
+        """The one leaf that operands depend on, or what says that there is none, or several."""
+        found = _NUMBER
+        for operand in operands:
+            leaf = self._alone.get(operand, _NUMBER)
+            if leaf not in (_NUMBER, found):
+                if found != _NUMBER or leaf == _SEVERAL:
+                    return _SEVERAL
+                found = leaf
+        return found
 
     def _terms(self, slot: Slot, terms: Sequence[tuple[int, ...]]) -> Iterator[Entry]:
         """What terms of one shape read, by factor."""
-        alone = self._alone
         kinds = [self._known.families[number].kind for number in slot[2:]]
-        single = all(
-            len({alone[f] for f in t} - {_NUMBER}) < 2 and alone[t[0]] != _SEVERAL for t in terms
-        )
-        runs = [list(terms)]
-        if all(kind == LEAF for kind in kinds) and (len(kinds) == 2) != single:
+        single = all(self._one_of(term) != _SEVERAL for term in terms)
+        runs: Sequence[Sequence[tuple[int, ...]]] = [terms]
+        if kinds == ([LEAF] if single else [LEAF, LEAF]):
             runs = self._runs(terms)
         kind = TOGETHER
         if single:
@@ -165,17 +177,14 @@ class _Uses:
                 runs.append([term])
         return runs
 
-    def _join(self, nodes: Iterable[int]) -> None:
-        self._queue += pairwise(nodes)
-
     def _join_roots(self) -> None:
         """Outputs of one shape are elements of one array."""
         by_family: defaultdict[int, list[int]] = defaultdict(list)
         for root in self._found.roots:
-            if root in self._entries:
+            if root in self._first:
                 by_family[self._known.family[root]].append(root)
         for roots in by_family.values():
-            self._join(roots)
+            self._queue += pairwise(roots)
 
     def _settle(self) -> None:
         """Join what joined scalars read in the same way, down to the leaves."""
@@ -193,17 +202,14 @@ class _Uses:
     def _join_separate(self) -> bool:
         """Join what several elements of an array each read of leaves alone; whether anything is."""
         classes: defaultdict[tuple[int, Slot], list[Entry]] = defaultdict(list)
-        for node, entries in self._entries.items():
-            for entry in entries:
-                if not self._is_one(entry):
-                    classes[self.of(node), entry.slot].append(entry)
+        for node, entry in self._separate:
+            classes[self.of(node), entry.slot].append(entry)
         for entries in classes.values():
-            several = len(entries) > 1
-            if not several and entries[0].kind != TOGETHER:
+            if len(entries) == 1 and entries[0].kind != TOGETHER:
                 continue
             columns = _columns(entries)
             for group in columns or [[o for entry in entries for o in entry.operands]]:
-                self._join(group)
+                self._queue += pairwise(group)
             if columns is None:
                 self.rows.update(dict.fromkeys(e.operands for e in entries if len(e.operands) > 1))
         before = len(self._parent)
@@ -214,8 +220,11 @@ class _Uses:
         """Rows of what the elements of rows are made of, down to leaves."""
         rows = list(self.rows)
         while rows:
-            entries = [self._entries.get(node, []) for node in rows.pop()]
-            for below in _rows_below(entries):
+            row = rows.pop()
+            leaf = self._known.families[self._known.family[row[0]]].kind == LEAF
+            if leaf or any(map(self._is_derived, row)):
+                continue
+            for below in _rows_below([self._read(node) for node in row]):
                 if below[0] != below[1] and below not in self.rows:
                     self.rows[below] = None
                     rows.append(below)
