@@ -8,9 +8,10 @@ nothing, unless there are several such sums that are elements of one array.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby, pairwise
+from math import gcd
 from typing import Final, NamedTuple
 
 from .homes import LeafArray, distinct_names
@@ -71,6 +72,7 @@ class _Uses:
         self._separate: list[tuple[int, Entry]] = []
         self._queue: list[tuple[int, int]] = []
         self._alone: dict[int, int] = {}
+        self._products: list[tuple[Slot, int, int]] = []
         self.rows: dict[tuple[int, ...], None] = {}
         self.combined: set[int] = set()
         for node in found.order:
@@ -99,7 +101,15 @@ class _Uses:
             self._alone[node] = _SEVERAL
             return
         first = self._first[node] = {}
-        for entry in self._read(node):
+        family = self._known.family
+        entries = self._read(node)
+        for one, other in pairwise(entries):
+            leaves = one.runs[0][0], other.runs[0][0]
+            are_leaves = all(self._alone.get(leaf) == leaf for leaf in leaves)
+            if are_leaves and one.slot[:-1] == other.slot[:-1] != ():
+                use = (family[node], *one.slot[:-1])
+                self._products += [((*use, 0), *leaves), ((*use, 1), *leaves[::-1])]
+        for entry in entries:
             slot, runs, kind = entry
             if kind == TOGETHER and len(runs) == 1:
                 first[slot] = runs[0][0]
@@ -111,6 +121,24 @@ class _Uses:
                     self.rows[run] = None
                 if kind != APART and self._alone[node] == _SEVERAL:
                     self.combined.update(run)
+
+    def partners(self) -> set[tuple[int, int]]:
+        """Classes of leaves that the same array is multiplied by, in no shape of terms both.
+
+        So is a token at one step of a recurrence and a token at another.
+        """
+        uses: defaultdict[int, set[Slot]] = defaultdict(set)
+        by_factor: defaultdict[int, dict[int, None]] = defaultdict(dict)
+        for use, leaf, factor in self._products:
+            uses[self.of(leaf)].add(use)
+            by_factor[self.of(factor)][self.of(leaf)] = None
+        return {
+            (one, other)
+            for factor, roots in by_factor.items()
+            for one in roots
+            for other in roots
+            if factor not in (one, other) and uses[one].isdisjoint(uses[other])
+        }
 
     def _is_derived(self, node: int) -> bool:
         found, origins = self._found, self._found.graph.origins
@@ -275,20 +303,27 @@ def _by_use(home: LeafArray, uses: _Uses, found: Scalars) -> list[LeafArray]:
 
 
 def _filled(
-    home: LeafArray, uses: _Uses, rows: Mapping[int, Sequence[tuple[int, ...]]]
+    home: LeafArray, uses: _Uses, rows: dict[int, list[tuple[int, ...]]]
 ) -> dict[int, list[int]]:
     """The leaves of each class; those without a class, by `NONE`.
 
     Leaves that nothing reads are elements of the array before them or of that after them, if they
     are rows of it: those of a table of which only some are picked.
     """
-    members: defaultdict[int, list[int]] = defaultdict(list)
-    for node in home.nodes:
-        members[uses.of(node)].append(node)
+    sizes = Counter(map(uses.of, home.nodes))
     own = {node: NONE if node in uses.combined else _UNREAD for node in home.nodes}
-    classes = {root: nodes for root, nodes in members.items() if len(nodes) > 1}
-    own.update((node, root) for root, nodes in classes.items() for node in nodes)
-    shapes = {root: _array("", nodes, rows.get(root, ())).shape for root, nodes in classes.items()}
+    own.update((node, uses.of(node)) for node in home.nodes if sizes[uses.of(node)] > 1)
+    for root, first in _neighbours([r for r in own.values() if r != _UNREAD], uses).items():
+        own.update((node, first) for node in home.nodes if own[node] == root)
+        rows[first] = [*rows.get(first, ()), *rows.pop(root, ())]
+    classes: defaultdict[int, list[int]] = defaultdict(list)
+    for node, root in own.items():
+        classes[root].append(node)
+    shapes = {
+        root: _array("", nodes, rows.get(root, ())).shape
+        for root, nodes in classes.items()
+        if root not in (NONE, _UNREAD)
+    }
     blocks = [(root, list(nodes)) for root, nodes in groupby(home.nodes, key=own.__getitem__)]
     found: defaultdict[int, list[int]] = defaultdict(list)
     for k, (root, nodes) in enumerate(blocks):
@@ -298,6 +333,21 @@ def _filled(
             fitting = [r for r in beside if r in shapes and len(nodes) % shapes[r][-1] == 0]
             root = next(iter(beside if within else fitting), NONE)
         found[root if root != _UNREAD else NONE] += nodes
+    return found
+
+
+def _neighbours(roots: Iterable[int], uses: _Uses) -> dict[int, int]:
+    """Classes that are part of the one before, partners that nothing else lies between."""
+    blocks = [root for root, _ in groupby(roots)]
+    count, found, start = Counter(blocks), dict[int, int](), 0
+    partners = uses.partners() if len(count) > 1 else set()
+    for end in range(1, len(blocks) + 1):
+        if end < len(blocks) and (blocks[end - 1], blocks[end]) in partners:
+            continue
+        run = blocks[start:end]
+        if sum(count[root] for root in {*run}) == len(run):
+            found.update((root, run[0]) for root in run if root != run[0])
+        start = end
     return found
 
 
@@ -328,12 +378,11 @@ def _grid(count: int, rows: Sequence[Sequence[int]]) -> tuple[int, ...]:
     width = max((len(run) for own in runs for run in own), default=1)
     steps = [b[0] - a[0] for own in runs for a, b in pairwise(own) if len(a) > 1 and b[0] > a[0]]
     width = min(steps, default=width)
+    ends = [(run[0], run[-1] + 1) for own in runs for run in own]
+    if any(a // width != (b - 1) // width and (a % width or b % width) for a, b in ends):
+        width = gcd(*chain(*ends))
     if width in (1, count) or count % width:
         return (count,)
-    for run in chain(*runs):
-        first, after = run[0], run[-1] + 1
-        if first // width != run[-1] // width and (first % width or after % width):
-            return (count,)
     again = [list(dict.fromkeys(place // width for run in own for place in run)) for own in runs]
     return (*_grid(count // width, again), width)
 

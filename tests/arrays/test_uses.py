@@ -28,6 +28,7 @@ PROGRAMS = {
     "layer-norm": (programs.layer_norm, (4, 5), (7, 6)),
     "attention": (partial(programs.attention, heads=2, causal=True), (3, 2), (5, 4)),
     "images": (programs.strided_images, (7, 2), (9, 3)),
+    "flipped": (programs.flipped, (4, 5), (7, 6)),
     "padded-images": (programs.padded_images, (9, 2), (11, 3)),
 }
 
@@ -126,3 +127,20 @@ def test_what_is_read_nowhere_lies_beside_what_is_or_alone():
     rolled = wg.roll(outputs)
     assert wg.check_roll(outputs, rolled)
     assert {n: a.shape for n, a in rolled.program.arrays.items() if n in "xz"} == {"x": (3,)}
+
+
+@pytest.mark.parametrize("text", ["3141", "2220", "0123"])
+def test_tokens_at_different_steps_are_rows_of_one_table(text):
+    counts = set()
+    for source in (programs.Source, numbered(NUMBERINGS["flat"])):
+        s = source()
+        table, w, u = s.weights("wte", 5, 3), s.weights("w", 2, 3), s.weights("u", 2, 2)
+        state = [0.0, 0.0]
+        for token in map(int, text):
+            both = zip(programs.linear(table[token], w), programs.linear(state, u), strict=True)
+            state = [wg.tanh(a + b) for a, b in both]
+        outputs = s.with_gradient(sum(state))
+        program = roll_nodes(s.graph, [output.id for output in outputs])
+        assert check_program(s.graph, [o.id for o in outputs], program)
+        counts.add(len(program.statements))
+    assert len(counts) == 1
