@@ -232,11 +232,13 @@ class _Uses:
         classes: defaultdict[tuple[int, Slot], list[Entry]] = defaultdict(list)
         for node, entry in self._separate:
             classes[self.of(node), entry.slot].append(entry)
-        for entries in classes.values():
-            if len(entries) == 1 and entries[0].kind != TOGETHER:
+        for (root, slot), entries in classes.items():
+            one = self._first[root].get(slot)
+            if one is None and len(entries) == 1 and entries[0].kind != TOGETHER:
                 continue
-            columns = _columns(entries)
-            for group in columns or [[o for entry in entries for o in entry.operands]]:
+            columns = _columns(entries) if one is None else None
+            every = [operand for entry in entries for operand in entry.operands]
+            for group in columns or [every if one is None else [one, *every]]:
                 self._queue += pairwise(group)
             if columns is None:
                 self.rows.update(dict.fromkeys(e.operands for e in entries if len(e.operands) > 1))
