@@ -618,7 +618,9 @@ class _Printer:
         for name, places in output.pieces:
             stop = start + len(places)
             piece = self._piece(name, places, stacked)
-            self.listing.add(f"{variable}[{start}:{stop}] = {piece}", level=1)
+            number_alone = not self._arrays[name].shape and len(places) == 1
+            key = str(start) if number_alone else f"{start}:{stop}"
+            self.listing.add(f"{variable}[{key}] = {piece}", level=1)
             start = stop
         return variable
 
@@ -645,9 +647,9 @@ class _Printer:
 
             inside = self._positions(Index(numpy.array(places, numpy.int64)))
         if not rows:
-            flat = code.text if not array.shape else f"{code.tight}.ravel()"
+            flat = code.tight if len(array.shape) < 2 else f"{code.tight}.ravel()"
             flat = flat if whole or not array.shape else f"{flat}[{inside}]"
-            return f"np.reshape({flat}, (-1, 1))" if stacked else flat
+            return f"{flat}[:, None]" if stacked and array.shape else flat
         flat = code.tight
         if len(array.shape) == 1:
             return flat if stacked else f"{flat}[0]"

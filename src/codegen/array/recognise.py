@@ -14,6 +14,7 @@ from functools import reduce
 from itertools import product
 from math import copysign, inf, isfinite, prod
 from operator import add
+from typing import Final
 
 from ...arrays.statements import LITERAL, ArrayProgram, Statement
 from ...ops.reads import (
@@ -38,9 +39,6 @@ from .reading import Code, Head, arranged, reshaped, table_constant, transposed,
 MANY = 12
 """A sum of more terms is written as a sum of sums."""
 
-LARGE = 512
-"""An array of so many elements is multiplied by 1 / c: divisions take longer than products."""
-
 SMALL = 8192
 """Products of the rows of matrices of at most so many elements are summed after they are made.
 
@@ -49,6 +47,9 @@ Larger ones are not copied for a product, as `np.dot` does where rows lie apart.
 
 FEW = 4
 """So many numbers are added one by one for less than a loop over them costs."""
+
+LARGE = 512
+"""So many sums make that worth while."""
 
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
@@ -155,10 +156,6 @@ class Recogniser:
         if value.op is MUL:
             sign, selected = _selected(1.0, operands)
             operands = selected if sign > 0 else operands
-        large = _size(operands[0].axes, lengths) >= LARGE
-        if value.op is DIV and large and not operands[1].axes and constants[1] is None:
-            inverse = Code(f"1.0 / {operands[1].within(PRODUCT + 1)}", (), PRODUCT)
-            return _product(operands[0], inverse, grid)
         if self.dtype != "float64" and value.op.conditions:
             operands = self._of_own_type(operands, value.op.conditions)
         axes = tuple([axis for axis in grid if any(axis in code.axes for code in operands)])
@@ -230,7 +227,7 @@ class Recogniser:
             truths = [(sign * how[0], how[1]) for sign, _, how in counted if how is not None]
             total = self._added_up(numbers, grid)
             for sign, code in truths:
-                total = self._added(total, code, sign, grid)
+                total = joined(total, "+" if sign > 0 else "-", code, grid)
             return total
         return self._added_up(parts, grid)
 
@@ -244,26 +241,16 @@ class Recogniser:
             text, depth = f"-{total.within(UNARY)}", total.depth + 1
             total = Code(text, total.axes, UNARY, "", filling, depth, minus=total)
         for sign, code in [*parts[:first], *parts[first + 1 :]]:
-            total = self._added(total, code, sign, grid)
+            total = joined(total, "+" if sign > 0 else "-", code, grid)
         return total
-
-    def _added(self, total: Code, code: Code, sign: int, grid: Sequence[str]) -> Code:
-        axes = tuple([axis for axis in grid if axis in total.axes or axis in code.axes])
-        one, other = arranged(total, axes), arranged(code, axes)
-        function = "add" if sign > 0 else "subtract"
-        filling = f"np.{function}({one.text}, {other.text}, out={{out}})"
-        text = f"{one.within(SUM)} {'+' if sign > 0 else '-'} {other.within(SUM + 1)}"
-        update = (one.text, "+" if sign > 0 else "-", other.text)
-        return Code(text, axes, SUM, "", filling, max(one.depth, other.depth + 1), update)
 
     def _largest(self, parts: Sequence[Code], name: str, grid: Sequence[str]) -> Code:
         total = parts[0]
         for code in parts[1:]:
             axes = tuple([axis for axis in grid if axis in total.axes or axis in code.axes])
             one, other = arranged(total, axes), arranged(code, axes)
-            text = f"np.{name}({one.text}, {other.text})"
-            filling = f"np.{name}({one.text}, {other.text}, out={{out}})"
-            total = Code(text, axes, ATOM, "", filling, max(one.depth, other.depth) + 1)
+            call, depth = f"np.{name}({one.text}, {other.text}", max(one.depth, other.depth) + 1
+            total = Code(f"{call})", axes, ATOM, "", f"{call}, out={{out}})", depth)
         return total
 
     def _extreme(self, term: Term, name: str, outer: Mapping[str, int]) -> Code:
@@ -441,10 +428,27 @@ def scaled(code: Code, scale: float) -> Code:
         return code
     if is_number(code):
         return number(scale * float(code.text))
-    filling = f"np.multiply({number(scale).text}, {code.text}, out={{out}})"
-    text = f"{number(scale).text} * {code.within(PRODUCT + 1)}"
-    update = (code.text, "*", number(scale).text)
-    return Code(text, code.axes, PRODUCT, "", filling, code.depth + 1, update)
+    return joined(number(scale), "*", code, code.axes)
+
+
+OPERATORS: Final[Mapping[str, tuple[str, int]]] = {
+    "+": ("add", SUM),
+    "-": ("subtract", SUM),
+    "*": ("multiply", PRODUCT),
+    "/": ("divide", PRODUCT),
+}
+"""By sign, NumPy's function and how tightly it binds."""
+
+
+def joined(one: Code, sign: str, other: Code, order: Sequence[str]) -> Code:
+    """Two values added, subtracted, multiplied or divided, element by element."""
+    axes = tuple([axis for axis in order if axis in one.axes or axis in other.axes])
+    a, b = arranged(one, axes), arranged(other, axes)
+    function, binds = OPERATORS[sign]
+    text = f"{a.within(binds)} {sign} {b.within(binds + 1)}"
+    filling = f"np.{function}({a.text}, {b.text}, out={{out}})"
+    depth, update = max(a.depth, b.depth + 1), (a.text, sign, b.text)
+    return Code(text, axes, binds, "", filling, depth, update)
 
 
 def contracted(
@@ -569,34 +573,16 @@ def _squared(code: Code, over: Sequence[str]) -> tuple[Code, ...]:
     return (*code.operands, *code.operands) if square and code.axes else (code,)
 
 
-def _reciprocal(code: Code) -> Code | None:
-    """What it is 1 divided by."""
-    if code.op is DIV and code.operands[0].text == "1.0":
-        return code.operands[1]
-    return None
-
-
 def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
-    """Two factors multiplied element by element."""
+    """Two factors multiplied element by element, or divided where one is 1 over something."""
     for first, second in ((one, other), (other, one)):
-        below = _reciprocal(second)
-        if below is not None and _reciprocal(first) is None:
-            return _divided(first, below, order)
-    axes = [axis for axis in order if axis in one.axes or axis in other.axes]
-    a, b = arranged(one, axes), arranged(other, axes)
-    filling = f"np.multiply({a.text}, {b.text}, out={{out}})"
-    text = f"{a.within(PRODUCT)} * {b.within(PRODUCT + 1)}"
-    depth, update = 1 + max(a.depth, b.depth), (a.text, "*", b.text)
-    return Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
+        if _is_reciprocal(second) and not _is_reciprocal(first):
+            return joined(first, "/", second.operands[1], order)
+    return joined(one, "*", other, order)
 
 
-def _divided(one: Code, other: Code, order: Sequence[str]) -> Code:
-    axes = [axis for axis in order if axis in one.axes or axis in other.axes]
-    a, b = arranged(one, axes), arranged(other, axes)
-    filling = f"np.divide({a.text}, {b.text}, out={{out}})"
-    text = f"{a.within(PRODUCT)} / {b.within(PRODUCT + 1)}"
-    depth, update = 1 + max(a.depth, b.depth), (a.text, "/", b.text)
-    return Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
+def _is_reciprocal(code: Code) -> bool:
+    return code.op is DIV and code.operands[0].text == "1.0"
 
 
 def _over_axes(
