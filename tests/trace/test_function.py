@@ -603,6 +603,7 @@ def test_attributes_and_nested_lists_are_looked_at():
 
 
 NUMBERS, ARRAY, GENERATOR = [1.0, [2.0]], np.array([1.0, 2.0]), np.random.default_rng(0)
+OLD = np.random.RandomState(0)
 
 
 def test_data_that_is_changed_in_place_is_noticed():
@@ -650,7 +651,8 @@ def test_what_was_computed_outside_stays_what_it_was():
 
 def test_generators_of_ones_own_are_watched():
     w, dice = Value(2.0), random.Random(0)
-    for draw in (dice.random, lambda: dice.gauss(0, 1), lambda: GENERATOR.normal()):
+    some = dice.random, lambda: dice.gauss(0, 1), lambda: GENERATOR.normal(), OLD.normal
+    for draw in some:
         states = dice.getstate(), GENERATOR.bit_generator.state
         with pytest.raises(
             TracingError, match=r"^test_function\.py:\d+.*\n.*random number was drawn"
