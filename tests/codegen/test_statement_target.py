@@ -630,6 +630,18 @@ def test_numbers_alone_are_floats_of_numpy():
         assert list(map(float, f([1.0, 2.0]))) == [2.0, 3.0, float("inf"), 0.0]
 
 
+@pytest.mark.parametrize("op", [ops.leaky_relu, lambda x: ops.where(x > 2.0, x * x, -x)])
+def test_a_number_that_is_chosen_is_no_array(op):
+    g = Graph()
+    x, rows = g.input("x"), g.array("rows", 3)
+    chosen = op(x)
+    f = compile(
+        {"x": x, "rows": rows}, {"a": chosen, "b": chosen, "c": rows * chosen}, target="numpy"
+    )
+    found = f(1.5, np.ones(3))
+    assert type(found["a"]) is type(found["b"]) is np.float64
+
+
 def test_numbers_of_points_on_part_of_a_grid_are_finite_beside_it():
     g = Graph()
     x = g.inputs("x", 3)
@@ -644,6 +656,18 @@ def test_numbers_of_points_on_part_of_a_grid_are_finite_beside_it():
 @pytest.mark.parametrize("seed", [94, 133, 134, 1493, 1626, 1775, 1877, 4202])
 def test_what_random_functions_found_stays_right(seed):
     check_elements(ArraySketch(seed, steps=4 + seed % 12), "numpy")
+
+
+@pytest.mark.parametrize("view", [lambda a: a[:1], lambda a: a.ravel(), lambda a: a[0]])
+@pytest.mark.parametrize("batch", [(), ("x",)])
+def test_what_is_put_out_of_repeated_numbers_can_be_written_to(view, batch):
+    x = Graph().array("x", (2, 3))
+    wide = np.ones((2, 3)) * ops.tanh(x).sum(axis=1, keepdims=True)
+    outputs = {"part": view(wide), "again": view(wide), "of": (wide * wide).sum(axis=0)}
+    f = compile({"x": x}, outputs, target="numpy", batch=batch, reduce=None)
+    found = f(np.ones((4, 2, 3)) if batch else np.ones((2, 3)))
+    assert all(one.flags.writeable for one in found.values())
+    assert not np.shares_memory(found["part"], found["again"])
 
 
 def test_the_sign_of_a_zero_and_infinite_powers_are_kept():
