@@ -68,6 +68,7 @@ class _Uses:
     def __init__(self, found: Scalars, known: Shapes) -> None:
         self._found, self._known = found, known
         self._parent: dict[int, int] = {}
+        self._joined: set[int] = set()
         self._first: dict[int, dict[Slot, int]] = {}
         self._separate: list[tuple[int, Entry]] = []
         self._queue: list[tuple[int, int]] = []
@@ -222,6 +223,7 @@ class _Uses:
             if first == second or family[first] != family[second]:
                 continue
             self._parent[second] = first
+            self._joined.add(first)
             own, other = self._first.get(first, none), self._first.pop(second, none)
             for slot, node in other.items():
                 if own.setdefault(slot, node) != node:
@@ -238,6 +240,8 @@ class _Uses:
                 continue
             columns = _columns(entries) if one is None else None
             every = [operand for entry in entries for operand in entry.operands]
+            if entries[0].kind == APART:  # numbers that are 0 multiply others than those of data
+                every = [node for node in every if self.of(node) not in self._joined]
             for group in columns or [every if one is None else [one, *every]]:
                 self._queue += pairwise(group)
             if columns is None:
