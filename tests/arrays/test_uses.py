@@ -17,19 +17,15 @@ NUMBERINGS = {
     "shuffled": random.Random(0).sample(range(10_000), 10_000),
 }
 PROGRAMS = {
-    "gpt": (programs.gpt, (3, 2), (5, 4)),
-    "gpt-2-layers": (partial(programs.gpt, layers=2), (2, 2), (3, 3)),
+    "gpt": (programs.gpt, (3, 1), (4, 3)),
     "mlp": (programs.mlp, (4, 5), (7, 9)),
-    "lstm": (programs.lstm, (4, 5), (7, 6)),
-    "gru": (programs.gru, (4, 5), (7, 6)),
+    "lstm": (programs.lstm, (2, 3), (3, 4)),
     "tied": (programs.tied, (4, 5), (7, 6)),
-    "dense-skips": (programs.dense_skips, (4, 5), (7, 6)),
     "embeddings": (programs.embeddings, (4, 5), (7, 6)),
     "layer-norm": (programs.layer_norm, (4, 5), (7, 6)),
     "attention": (partial(programs.attention, heads=2, causal=True), (3, 2), (5, 4)),
-    "images": (programs.strided_images, (7, 2), (9, 3)),
     "flipped": (programs.flipped, (4, 5), (7, 6)),
-    "padded-images": (programs.padded_images, (9, 2), (11, 3)),
+    "padded-images": (programs.padded_images, (5, 2), (6, 3)),
 }
 
 
