@@ -6,7 +6,7 @@ what the axes are at each. What is left, as `t ≤ p`, is written with a mask.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -239,7 +239,7 @@ class _Naming(_Substitution):
         return condition
 
 
-def tables_named(statements: Sequence[Statement]) -> tuple[Statement, ...]:
+def tables_named(statements: Iterable[Statement]) -> tuple[Statement, ...]:
     """The same, with a name of its own for each table."""
     naming = _Naming()
     return tuple(
