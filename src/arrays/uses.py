@@ -157,7 +157,8 @@ class _Uses:
         if extremes is not None:
             self._alone[node] = self._one_of(extremes)
             single = all(self._alone[operand] != _SEVERAL for operand in extremes)
-            return [Entry((), (tuple(extremes),), APART if single else TOGETHER)]
+            operands = tuple(map(self._innermost, extremes))
+            return [Entry((), (operands,), APART if single else TOGETHER)]
         groups: dict[Slot, list[tuple[int, ...]]] = {}
         for sign, number, one, other in found.sums.get(node, ()):
             if other != NONE:
@@ -170,6 +171,13 @@ class _Uses:
         factors = chain.from_iterable(chain.from_iterable(groups.values()))
         self._alone[node] = self._one_of(factors)
         return [entry for slot, terms in groups.items() for entry in self._terms(slot, terms)]
+
+    def _innermost(self, node: int) -> int:
+        """What a maximum of maxima is of: the derivative compares each link of the chain."""
+        extremes = self._found.extremes
+        while node in extremes:
+            node = extremes[node][0]
+        return node
 
     def _one_of(self, operands: Iterable[int]) -> int:
         """The one leaf that operands depend on, or what says that there is none, or several."""
