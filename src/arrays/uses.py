@@ -68,6 +68,7 @@ class _Uses:
     def __init__(self, found: Scalars, known: Shapes) -> None:
         self._found, self._known = found, known
         self._parent: dict[int, int] = {}
+        self._joined: set[int] = set()
         self._first: dict[int, dict[Slot, int]] = {}
         self._separate: list[tuple[int, Entry]] = []
         self._queue: list[tuple[int, int]] = []
@@ -156,7 +157,8 @@ class _Uses:
         if extremes is not None:
             self._alone[node] = self._one_of(extremes)
             single = all(self._alone[operand] != _SEVERAL for operand in extremes)
-            return [Entry((), (tuple(extremes),), APART if single else TOGETHER)]
+            operands = tuple(map(self._innermost, extremes))
+            return [Entry((), (operands,), APART if single else TOGETHER)]
         groups: dict[Slot, list[tuple[int, ...]]] = {}
         for sign, number, one, other in found.sums.get(node, ()):
             if other != NONE:
@@ -169,6 +171,13 @@ class _Uses:
         factors = chain.from_iterable(chain.from_iterable(groups.values()))
         self._alone[node] = self._one_of(factors)
         return [entry for slot, terms in groups.items() for entry in self._terms(slot, terms)]
+
+    def _innermost(self, node: int) -> int:
+        """What a maximum of maxima is of: the derivative compares each link of the chain."""
+        extremes = self._found.extremes
+        while node in extremes:
+            node = extremes[node][0]
+        return node
 
     def _one_of(self, operands: Iterable[int]) -> int:
         """The one leaf that operands depend on, or what says that there is none, or several."""
@@ -222,6 +231,7 @@ class _Uses:
             if first == second or family[first] != family[second]:
                 continue
             self._parent[second] = first
+            self._joined.add(first)
             own, other = self._first.get(first, none), self._first.pop(second, none)
             for slot, node in other.items():
                 if own.setdefault(slot, node) != node:
@@ -238,6 +248,8 @@ class _Uses:
                 continue
             columns = _columns(entries) if one is None else None
             every = [operand for entry in entries for operand in entry.operands]
+            if entries[0].kind == APART:  # numbers that are 0 multiply others than those of data
+                every = [node for node in every if self.of(node) not in self._joined]
             for group in columns or [every if one is None else [one, *every]]:
                 self._queue += pairwise(group)
             if columns is None:
