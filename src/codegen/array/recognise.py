@@ -23,7 +23,6 @@ from ...ops.reads import (
     Apply,
     AtLeast,
     Condition,
-    Index,
     Operand,
     Read,
     Reduce,
@@ -34,7 +33,7 @@ from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHER
 from ...ops.shapes import BATCH
 from .function import axes_of
 from .outside import Outside
-from .reading import Code, Head, arranged, reshaped, table_constant, transposed, view
+from .reading import Code, Head, arranged, counted, reshaped, transposed, view
 
 MANY = 12
 """A sum of more terms is written as a sum of sums."""
@@ -356,31 +355,16 @@ class Recogniser:
             return self._at_least(condition.expression, axes, lengths)
         if isinstance(condition, Among):
             return Code(self.head.constant(_points(condition, axes, lengths), condition.name), axes)
-        left = self._index(condition.left, axes, lengths)
-        right = self._index(condition.right, axes, lengths)
+        left = counted(condition.left, axes, lengths, self.head)
+        right = counted(condition.right, axes, lengths, self.head)
         return Code(f"{left} == {right}", axes, COMPARISON)
 
     def _at_least(self, index: Affine, axes: Sequence[str], lengths: Mapping[str, int]) -> Code:
         above = tuple([term for term in index.terms if term[1] > 0])
         below = tuple([(axis, -stride) for axis, stride in index.terms if stride < 0])
-        larger = self._index(Affine(max(index.offset, 0), above), axes, lengths)
-        smaller = self._index(Affine(max(-index.offset, 0), below), axes, lengths)
+        larger = counted(Affine(max(index.offset, 0), above), axes, lengths, self.head)
+        smaller = counted(Affine(max(-index.offset, 0), below), axes, lengths, self.head)
         return Code(f"{smaller} <= {larger}", tuple(axes), COMPARISON)
-
-    def _index(self, index: Index, axes: Sequence[str], lengths: Mapping[str, int]) -> str:
-        """The number that an index is, for every point of some axes."""
-        if not isinstance(index, Affine):
-            return arranged(Code(table_constant(index, self.head), index.axes), axes).text
-        parts = []
-        for axis, stride in sorted(index.terms, key=lambda term: term[1] < 0):
-            length = self.head.length(lengths[axis])
-            counting = arranged(Code(f"np.arange({length})", (axis,)), axes).text
-            size = "" if abs(stride) == 1 else f"{abs(stride)} * "
-            parts.append((stride > 0, f"{size}{counting}"))
-        if index.offset or not parts:
-            parts.append((index.offset >= 0, str(abs(index.offset))))
-        text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
-        return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])
 
 
 def _within(factors: Sequence[Code], mask: Code) -> bool:
