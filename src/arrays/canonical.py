@@ -15,6 +15,8 @@ other operations are hashed. That different expressions agree has a chance of ab
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import blake2b
+from struct import pack, unpack
 from zlib import crc32
 
 from ..graph.expr import Graph
@@ -23,7 +25,6 @@ from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, POW_CONST, SUB
 
 _MASK = 2**64 - 1
-_UNIT = min(hash((1, 1.0)) & _MASK, -hash((1, 1.0)) & _MASK)
 
 
 def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
@@ -54,12 +55,12 @@ def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
         elif op is POW_CONST and statics[node] == (1.0,):
             found[node] = found[operands[0]]
         elif op in extremes:
-            known = extremes[op]
-            total = sum(known.get(operand, found[operand]) for operand in operands) & _MASK
-            known[node] = total
-            found[node] = hash((codes[op], total)) & _MASK
+            known, code = extremes[op], codes[op]
+            parts = [known.get(one) or hash((code, found[one], 0)) for one in operands]
+            known[node] = sum(parts) & _MASK
+            found[node] = hash((code, known[node])) & _MASK
         else:
-            fixed = hash(statics.get(node, ()))
+            fixed = hash(tuple([_bits(static) for static in statics.get(node, ())]))
             inner = [found[operand] for operand in operands]
             found[node] = hash((codes[op], fixed, *inner)) & _MASK
     return found
@@ -82,13 +83,22 @@ def operations(graph: Graph, found: dict[int, int]) -> set[int]:
 
 def _leaf(graph: Graph, node: int) -> int:
     if graph.ops[node] is not CONSTANT:
-        name = graph.labels[node].encode()
-        return hash((crc32(graph.ops[node].name.encode()), crc32(name), len(name))) & _MASK
+        name = blake2b(graph.labels[node].encode(), digest_size=16).digest()
+        return hash((crc32(graph.ops[node].name.encode()), *unpack("<4I", name))) & _MASK
     number = float(graph.value(node))
     if number == 0.0:
         return 0
-    size = _UNIT if abs(number) == 1.0 else hash((1, abs(number))) & _MASK
+    size = _UNIT if abs(number) == 1.0 else hash((1, *_bits(abs(number)))) & _MASK
     return size if number > 0 else -size & _MASK
+
+
+def _bits(number: float) -> tuple[int, int]:
+    """The halves of a number, 0 without its sign: Python's hash is that of -2 for -1 too."""
+    low, high = unpack("<2I", pack("<d", number + 0.0))
+    return high, low
+
+
+_UNIT = min(hash((1, *_bits(1.0))) & _MASK, -hash((1, *_bits(1.0))) & _MASK)
 
 
 def _product(operands: tuple[int, ...], found: dict[int, int]) -> int:

@@ -113,6 +113,7 @@ class _Unroller(Elements):
             ends = self._samples if array.shape[:1] == (BATCH,) else ("",)
             row = array.shape[array.shape[:1] == (BATCH,) :]
             elements = array.elements or element_names(name, row)
+            self._check_home(array)
             names = [(element, end) for end in ends for element in elements]
             self.put(name, self.shapes[name], [self._leaf(*pair) for pair in names])
             return self.nodes[name]
@@ -121,6 +122,12 @@ class _Unroller(Elements):
             if part.home is not None and part.name in self.nodes:
                 nodes[:, list(part.home.places)] = self._rows(part)
         return nodes.ravel()
+
+    def _check_home(self, array: Array) -> None:
+        """A leaf is told by names here and by places in code: they have to be the same."""
+        named = self._program.arrays[array.home.vector].elements if array.home else ()
+        if array.home and named and tuple([named[p] for p in array.home.places]) != array.elements:
+            raise ShapeError(f"{array.name} lies in {array.home.vector} where other elements are")
 
     def _leaf(self, name: str, end: str) -> int:
         if name + end in self.graph.leaves:

@@ -35,25 +35,78 @@ def extended(
     """
     import numpy
 
-    domain = tuple(domain)
-    joined = _join(columns, axes, domain)
+    rest, rows = list(domain), numpy.arange(len(columns[""]))
+    left = [Axis(name, samples if length == BATCH else length) for name, length in axes]
+    lists = [one for one in rest if isinstance(one, Among) and not columns.keys() >= {*one.axes}]
+    for listed in lists:
+        columns, inner = _listed(columns, left, listed)
+        rows, rest = rows[inner], [one for one in rest if one is not listed]
+        left = [axis for axis in left if axis.name not in columns]
+    joined = _join(columns, left, rest)
     if joined is not None:
-        condition, left, right = joined
-        columns, rows = _matching(columns, points(axes, (), samples), left, right)
-        domain = tuple([other for other in domain if other is not condition])
-        axes = ()
-    else:
-        rows = numpy.arange(len(columns[""]))
-    for axis in axes:
-        length = samples if axis.length == BATCH else axis.length
-        rows = numpy.repeat(rows, length)
-        columns = {name: numpy.repeat(column, length) for name, column in columns.items()}
-        columns[axis.name] = numpy.tile(numpy.arange(length), len(rows) // length)
-    for condition in domain:
+        condition, outer, own = joined
+        columns, inner = _matching(columns, points(left), outer, own)
+        rows, rest = rows[inner], [one for one in rest if one is not condition]
+        left = []
+    for axis in left:
+        known = {*columns, axis.name}
+        bounds = [b for b in rest if isinstance(b, AtLeast) and axis.name in b.axes]
+        bounds = [bound for bound in bounds if known.issuperset(bound.axes)]
+        columns, inner = _between(columns, axis, bounds)
+        rows, rest = rows[inner], [one for one in rest if one not in bounds]
+    for condition in rest:
         chosen = holds(condition, columns)
         rows = rows[chosen]
         columns = {name: column[chosen] for name, column in columns.items()}
+    if lists:
+        order = numpy.lexsort((*[columns[axis.name] for axis in reversed(axes)], rows))
+        columns, rows = {name: column[order] for name, column in columns.items()}, rows[order]
     return columns, rows
+
+
+def _between(columns: Columns, axis: Axis, bounds: Sequence[AtLeast]) -> tuple[Columns, Any]:
+    """Each point with every number of an axis that conditions leave, and where it is from."""
+    import numpy
+
+    count, length = len(columns[""]), axis.length
+    if not bounds:
+        found = {name: numpy.repeat(column, length) for name, column in columns.items()}
+        found[axis.name] = numpy.tile(numpy.arange(length), count)
+        return found, numpy.repeat(numpy.arange(count), length)
+    first, end = _zeros(count), numpy.full(count, length)
+    for bound in bounds:
+        others = [term for term in bound.expression.terms if term[0] != axis.name]
+        stride = dict(bound.expression.terms)[axis.name]
+        free = numbers(Affine(bound.expression.offset, tuple(others)), columns)
+        if stride > 0:
+            first = numpy.maximum(first, -(free // stride))
+        else:
+            end = numpy.minimum(end, free // -stride + 1)
+    many = numpy.maximum(end - first, 0)
+    rows = numpy.repeat(numpy.arange(count), many)
+    found = {name: column[rows] for name, column in columns.items()}
+    found[axis.name] = numpy.arange(len(rows)) + (first + many - numpy.cumsum(many))[rows]
+    return found, rows
+
+
+def _listed(columns: Columns, axes: Iterable[Axis], listed: Among) -> tuple[Columns, Any]:
+    """Each point with what a list says of further axes, and where it is from."""
+    import numpy
+
+    lengths = {axis.name: axis.length for axis in axes}
+    lengths.update({name: int(c.max(initial=-1)) + 1 for name, c in columns.items()})
+    table = numpy.array(sorted(set(listed.points)), int).reshape(-1, len(listed.axes))
+    wide = [lengths[name] for name in listed.axes]
+    table = table[((table >= 0) & (table < wide)).all(axis=1)]
+    old = [(place, name) for place, name in enumerate(listed.axes) if name in columns]
+    keys, wanted = _zeros(len(table)), _zeros(len(columns[""]))
+    for place, name in old:
+        keys = keys * lengths[name] + table[:, place]
+        wanted = wanted * lengths[name] + columns[name]
+    rows, chosen = _paired(keys, wanted)
+    found = {name: column[rows] for name, column in columns.items()}
+    found.update({n: table[chosen, k] for k, n in enumerate(listed.axes) if n not in columns})
+    return found, rows
 
 
 def _join(
@@ -77,18 +130,22 @@ def _join(
 
 def _matching(columns: Columns, grid: Columns, old: Index, own: Index) -> tuple[Columns, Any]:
     """Each point with those of the grid where the index `own` is what `old` is at the point."""
+    rows, chosen = _paired(numbers(own, grid), numbers(old, columns))
+    found = {name: column[rows] for name, column in columns.items()}
+    found.update({name: column[chosen] for name, column in grid.items() if name})
+    return found, rows
+
+
+def _paired(keys: Any, wanted: Any) -> tuple[Any, Any]:
+    """For each number wanted the places of all keys that it is: the first's place, the other's."""
     import numpy
 
-    keys, wanted = numbers(own, grid), numbers(old, columns)
     order = numpy.argsort(keys, kind="stable")
     first = numpy.searchsorted(keys[order], wanted, "left")
     count = numpy.searchsorted(keys[order], wanted, "right") - first
     rows = numpy.repeat(numpy.arange(len(wanted)), count)
     within = numpy.arange(len(rows)) - numpy.repeat(numpy.cumsum(count) - count, count)
-    chosen = order[first[rows] + within]
-    found = {name: column[rows] for name, column in columns.items()}
-    found.update({name: column[chosen] for name, column in grid.items() if name})
-    return found, rows
+    return rows, order[first[rows] + within]
 
 
 def numbers(index: Index, columns: Columns) -> Any:

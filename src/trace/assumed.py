@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import is_
+from itertools import chain
 from types import MethodType
 from typing import Any, Final
 
 from ..codegen.native.slots import slots
+from .readers import READERS, Words
 from .structure import MAX_DEPTH
 
 SIMPLE: Final = (int, float, bool, str, bytes, type(None))
@@ -35,68 +36,77 @@ class Assumed:
 
     def __init__(self, assumptions: Sequence[Assumption]) -> None:
         self._assumptions = assumptions
-        self._listed: _Listed | None = None
+        self._watched: _Watched | None = None
         self._left = MAX_LISTED if slots() is not None else 0
 
     def broken(self) -> str | None:
         """The name of the first thing that is not what it was; None if all are."""
-        known, new = self._listed, None
-        if known is not None and known.is_as_it_was():
-            things = known.things
+        watched, new = self._watched, None
+        things: dict[int, Any] = {}
+        asked: Sequence[int] = range(len(self._assumptions))
+        if watched is not None and watched.is_as_it_was():
+            things, asked = watched.things, watched.others
         else:
-            things, new = {}, self._list()  # before it is compared, so that no change slips between
-        for place, (read, seen, name) in enumerate(self._assumptions):
+            new = self._watch()  # before it is compared, so that no change slips between
+        for place in asked:
+            read, seen, name = self._assumptions[place]
             now = read()
             if now is seen or (place in things and now is things[place]):
                 continue
             if not _same(now, seen):
                 return name
         if new is not None:
-            self._listed = new
+            self._watched = new
         return None
 
-    def _list(self) -> _Listed | None:
+    def _watch(self) -> _Watched | None:
         if not self._left:
             return None
         self._left -= 1
-        listed = _Listed(self._assumptions)
-        if listed.count < MANY:
+        watched = _Watched(self._assumptions)
+        if watched.count < MANY:
             self._left = 0
             return None
-        return listed
+        return watched
 
 
-class _Listed:
-    """Containers that are assumed to hold the same things, and the very things that they hold.
+class _Watched:
+    """What is assumed, as machine code compares it: the very things that were there.
 
-    things  the containers, by which assumption it is
+    things  containers that are assumed to hold the same things, by which assumption it is
     count   how many things they hold in all
+    others  the assumptions that are not seen to hold by this alone
     """
 
     def __init__(self, assumptions: Sequence[Assumption]) -> None:
         import numpy
 
         self.things: dict[int, Any] = {}
+        self.others: list[int] = []
         self.count = 0
         self._rows: list[Any] = []
         self._items: list[Any] = []
         lengths: list[int] = []
-        self._dicts: list[tuple[dict[Any, Any], list[Any], list[Any]]] = []
+        words: Words = []
         for place, (read, seen, _) in enumerate(assumptions):
             now = read()
-            if now is not seen and self._enter(now, seen, lengths):
+            inside = now is not seen and self._enter(now, seen, lengths)
+            if inside:
                 self.things[place] = now
+            found = read.words(now) if isinstance(read, READERS) else None
+            if found is None or not (now is seen or inside):
+                self.others.append(place)
+            else:
+                words += found
         self._lengths = numpy.array(lengths, numpy.int64)
+        self._words = numpy.array(words, numpy.int64).reshape(len(words), 3)
 
     def is_as_it_was(self) -> bool:
         """Whether each of the containers holds the same things; numbers that are equal are not."""
         move = slots()
-        if move is None or not move.same(self._rows, len(self._rows), self._lengths, self._items):
+        if move is None:
             return False
-        return all(
-            list(thing) == keys and all(map(is_, thing.values(), items))
-            for thing, keys, items in self._dicts
-        )
+        return move.words(self._words) and move.same(self._rows, self._lengths, self._items)
 
     def _enter(self, now: Any, seen: Any, lengths: list[int]) -> bool:
         """Enter a container, and those within as far as `seen` has copies; False if it cannot."""
@@ -108,17 +118,13 @@ class _Listed:
                 continue
             if type(thing) is not kind or len(thing) != len(before):
                 return False
-            if kind is dict:
-                keys, items = list(thing), list(thing.values())
-                self._dicts.append((thing, keys, items))
-                stack += [(item, before.get(key)) for key, item in zip(keys, items, strict=False)]
-            else:
-                items = list(thing)
-                self._rows.append(thing)
-                self._items += items
-                lengths.append(len(items))
-                stack += zip(items, before, strict=False)
-            self.count += len(items)
+            pairs = list(thing.items()) if kind is dict else [(None, item) for item in thing]
+            held = before.values() if kind is dict else before
+            self._rows.append(thing)
+            self._items += chain.from_iterable(pairs) if kind is dict else thing
+            lengths.append(len(pairs))
+            self.count += len(pairs)
+            stack += [(item, was) for (_, item), was in zip(pairs, held, strict=False)]
         return True
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from ..errors import TracingError
 from ..graph.value import Value
@@ -63,8 +63,7 @@ class Integers:
         return [float(wholes[step]) for step in self.places]
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """One row of a table: of which rows, by which whole number, and how many entries it has.
 
     single  whether a row is one entry rather than a sequence
@@ -72,22 +71,8 @@ class Lookup:
 
     rows: Any
     step: int
-    count: int
+    width: int
     single: bool
-
-    def entries(self, wholes: list[int]) -> Sequence[Any]:
-        """The entries of the row that is picked at a call."""
-        index, rows = wholes[self.step], self.rows
-        if not -len(rows) <= index < len(rows):
-            raise IndexError(f"index {index} of a table of {len(rows)} rows")
-        row: Any = rows[index]
-        entries = (row,) if self.single else row
-        if len(entries) != self.count:
-            raise TracingError(
-                f"row {index} of a table has {len(entries)} entries; expected {self.count}, as "
-                "the row that was traced had"
-            )
-        return entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +85,17 @@ class Rows:
     def found(self, flat: Flat, wholes: list[int]) -> Sequence[Any]:
         """The Values, or numbers, of a call."""
         entries: list[Any] = []
-        for lookup in self.lookups:
-            entries += lookup.entries(wholes)
+        for rows, step, width, single in self.lookups:
+            index = wholes[step]
+            if not -len(rows) <= index < len(rows):
+                raise IndexError(f"index {index} of a table of {len(rows)} rows")
+            row: Any = (rows[index],) if single else rows[index]
+            if len(row) != width:
+                raise TracingError(
+                    f"row {index} of a table has {len(row)} entries; expected {width}, as the row "
+                    "that was traced had"
+                )
+            entries += row
         return entries
 
 
@@ -110,11 +104,16 @@ class Chosen:
     """For each (step, count) a row of so many 0s, with a 1 where the whole number says."""
 
     choices: tuple[tuple[int, int], ...]
+    _zeros: bytes = field(init=False, repr=False, compare=False)
     trained = False
+
+    def __post_init__(self) -> None:
+        size = sum([count for _, count in self.choices])
+        object.__setattr__(self, "_zeros", bytes(array("d").itemsize * size))
 
     def found(self, flat: Flat, wholes: list[int]) -> Sequence[Any]:
         """The Values, or numbers, of a call."""
-        numbers = array("d", bytes(8 * sum([count for _, count in self.choices])))
+        numbers = array("d", self._zeros)
         start = 0
         for step, count in self.choices:
             index = wholes[step]

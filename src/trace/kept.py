@@ -180,7 +180,7 @@ def _source_told(source: Source, number: Callable[[Any], int]) -> list[Any]:
     if isinstance(source, Parameters):
         return [kind]
     if isinstance(source, Rows):
-        lookups = [[number(x.rows), x.step, x.count, x.single] for x in source.lookups]
+        lookups = [[number(x.rows), x.step, x.width, x.single] for x in source.lookups]
         return [kind, lookups, source.trained]
     return [kind, source.choices if isinstance(source, Chosen) else source.places]
 

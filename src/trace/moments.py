@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..graph.value import Value
 from ..train.optim import Optimizer
-from .moving import read_into, vector_of, write_numbers
+from .moving import index_of, places_of, read_into, vector_of, write_numbers
 from .outcome import Slopes
 from .updates import ROOM, Updates
 
@@ -33,6 +32,8 @@ class Moments:
         self._places: dict[Value, int] = {}
         self._listed: tuple[Value, ...] = ()
         self._columns: Any = None
+        self._now: Any = None
+        self._index: Any = None
         self._known: dict[int, tuple[Sequence[Value], _Places]] = {}
         self._once: tuple[Any, ...] | None = None
         self._updates = Updates()
@@ -71,11 +72,6 @@ class Moments:
         write_numbers(self._listed, self._now)
         return number
 
-    @property
-    def _now(self) -> Any:
-        """The numbers of the parameters."""
-        return self._columns[0, : len(self._listed)]
-
     def _grown(self, slots: int) -> bool:
         """Make room for all leaves, and so many numbers for each, new ones 0; if there was none.
 
@@ -91,6 +87,8 @@ class Moments:
             kept = min(slots, len(self._columns) - 2)
             columns[1 : kept + 1, :before] = self._columns[1 : kept + 1, :before]
         self._columns, self._listed = columns, tuple(self._places)
+        self._index = index_of(self._listed)
+        self._now = columns[0, :count]
         return True
 
     def _found(self, values: Sequence[Value], passing: dict[int, _Places]) -> _Places | None:
@@ -103,30 +101,41 @@ class Moments:
             return known[1] if known[1].complete else None
         found = passing.get(id(values))
         if found is None:
-            try:
-                at = list(map(self._places.__getitem__, values))
-            except KeyError:
+            at = self._at(values)
+            if at is None:
                 return None
             found = passing[id(values)] = _Places.of(at, isinstance(values, tuple))
             if isinstance(values, tuple):
                 self._known[id(values)] = values, found
         return found
 
+    def _at(self, values: Sequence[Value]) -> Any:
+        """The place of each of these Values; None if one of them is not known."""
+        if self._index is not None:
+            return places_of(values, self._index)
+        import numpy
+
+        try:
+            return numpy.array([self._places[value] for value in values], numpy.int64)
+        except KeyError:
+            return None
+
     def _learned(self, values: Sequence[Value]) -> _Places:
         """Where the numbers of these Values are from now on; -1 for those that are no leaves."""
+        import numpy
+
         places = self._places
         for value in values:
             if value.is_leaf:
                 places.setdefault(value, len(places))
-        at = [places.get(value, -1) for value in values]
+        at = numpy.array([places.get(value, -1) for value in values], numpy.int64)
         found = _Places.of(at, isinstance(values, tuple))
         if isinstance(values, tuple):
             self._known[id(values)] = values, found
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Places:
+class _Places(NamedTuple):
     """Where some numbers are in a row: one by one, or in pieces of both.
 
     complete  whether all of them are there
@@ -137,18 +146,22 @@ class _Places:
     complete: bool
 
     @classmethod
-    def of(cls, at: list[int], pieces: bool) -> _Places:
-        """From the place of each; `pieces` says to look for some."""
+    def of(cls, at: Any, pieces: bool) -> _Places:
+        """From the place of each; `pieces` says to look for some, and whether all are there."""
+        if not pieces:
+            return cls(at, (), True)
         import numpy
 
-        row = numpy.array(at, numpy.intp)
-        complete = not at or min(at) >= 0
-        if pieces and complete:
-            ends = [0, *(numpy.flatnonzero(numpy.diff(row) != 1) + 1).tolist(), len(at)]
-            found = [(slice(a, b), slice(at[a], at[a] + b - a)) for a, b in pairwise(ends)]
-            if len(found) <= FEW and len(set(at)) == len(at):
-                return cls(row, tuple(found), complete)
-        return cls(row, (), complete)
+        complete = not len(at) or int(at.min()) >= 0
+        ends = [0, *(numpy.flatnonzero(numpy.diff(at) != 1) + 1).tolist(), len(at)]
+        if complete and len(ends) <= FEW + 1 and len(numpy.unique(at)) == len(at):
+            starts = at[ends[:-1]].tolist()
+            found = [
+                (slice(a, b), slice(start, start + b - a))
+                for (a, b), start in zip(pairwise(ends), starts, strict=True)
+            ]
+            return cls(at, tuple(found), complete)
+        return cls(at, (), complete)
 
     def taken(self, row: Any) -> Any:
         """The numbers that are there."""

@@ -40,7 +40,7 @@ def read_into(row: Any, values: Sequence[Value]) -> bool:
     """Read the numbers of Values into a row of as many float64; False if some are no plain ones."""
     move = _machine(values)
     if move is not None:
-        return move.read(values, len(values), row) == len(values)
+        return move.read(values, row) == len(values)
     numbers = vector(numbers_of(values))
     if isinstance(numbers, list):
         return False
@@ -66,12 +66,42 @@ def vector(numbers: Sequence[float]) -> Any:
         return numbers
 
 
+def index_of(values: Sequence[Value]) -> Any:
+    """Where each of some Values stands, for `places_of`; None where machine code cannot look.
+
+    The Values have to be kept as long as it is.
+    """
+    move = _machine(values)
+    if move is None:
+        return None
+    import numpy
+
+    index = numpy.zeros((1 << len(values).bit_length() + 1, 2), numpy.int64)
+    return index if move.enter(values, index) == len(values) else None
+
+
+def places_of(values: Sequence[Value], index: Any) -> Any:
+    """Where each of these Values stood among those of the index; None if one was not there.
+
+    >>> values = [Value(float(k)) for k in range(MANY)]
+    >>> index = index_of(values)
+    >>> places = None if index is None else places_of(values[2:4], index)
+    """
+    move = slots()
+    if move is None or type(values) not in (list, tuple):
+        return None
+    import numpy
+
+    places = numpy.empty(len(values), numpy.int64)
+    return places if move.places(values, index, places) == len(values) else None
+
+
 def add_shares(values: Sequence[Value], part: Any, ct: float) -> None:
     """Add to the gradient of each value its slope times the cotangent."""
     done = 0
     move = _machine(values)
     if move is not None and _is_plain(part, len(values)):
-        done = move.add(values, len(values), part, ct)
+        done = move.add(values, part, float(ct))
         if done == len(values):
             return
     rest = listed(part)[done:]
@@ -86,7 +116,7 @@ def write_numbers(values: Sequence[Value], numbers: Any) -> None:
     done = 0
     move = _machine(values)
     if move is not None and _is_plain(numbers, len(values)):
-        done = move.write(values, len(values), numbers)
+        done = move.write(values, numbers)
     if done < len(values):
         for value, number in zip(values[done:], numbers[done:].tolist(), strict=True):
             value._data = number

@@ -12,13 +12,13 @@ import os
 import re
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence
+from collections.abc import Callable, Iterable, Iterator, MappingView, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from io import IOBase
 from itertools import product, starmap
-from operator import attrgetter, is_
+from operator import attrgetter
 from random import Random
 from types import (
     BuiltinFunctionType,
@@ -39,6 +39,7 @@ from .assumed import CONTAINERS, SIMPLE, Assumption, copied
 from .contents import Variable, attributes_of, has_attributes
 from .imports import imports_of
 from .lines import Line, is_foreign, line_of
+from .readers import MISSING, Cell, Entry, Itself, Made, NewNames
 
 MAX_LOOKED_AT: Final = 300_000
 """How many things are looked at; what lies beyond has no name and is not checked."""
@@ -65,7 +66,6 @@ _MADE: Final = frozenset({"str", "format", "join"})
 _APART: Final = frozenset({"__init__", "__repr__", "parameters", "named_parameters", "zero_grad"})
 """Functions that are for what goes on around a loss, and may read everything."""
 _ENVIRONMENT: Final = frozenset({"environ", "getenv"})
-_MISSING: Final = object()
 _OURS: Final = __name__.partition(".")[0]
 
 
@@ -291,8 +291,8 @@ class _Walk:
         names = function.__globals__
         codes = list(_codes(function.__code__))
         self.found.codes += [(code, names) for code in codes]
-        made = _made_of(function, ())
-        self.found.assumptions.append((partial(_made_of, function, made), made, function.__name__))
+        made = Made.of(function)
+        self.found.assumptions.append((made, made.known, function.__name__))
         if "registry" in vars(function):  # where `singledispatch` keeps what it calls
             self._used.add("registry")
         if vars(function):
@@ -303,7 +303,7 @@ class _Walk:
         for name, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
-            self._read(Variable(name, _cell_reader(cell), partial(setattr, cell, "cell_contents")))
+            self._read(Variable(name, Cell(cell), partial(setattr, cell, "cell_contents")))
         for one in [one for code in codes for one in imports_of(code, names)]:
             self.enter(one.name, one.module)
             self._used |= {one.member} - {""}
@@ -355,7 +355,7 @@ class _Walk:
         """
         leading = {id(value) for value in self.found.names}
         for names, asked in self._globals.values():
-            read = partial(_new_names, names, frozenset(asked - names.keys()), len(names))
+            read = NewNames(names, frozenset(asked - names.keys()), len(names))
             hiding = f"what hides names in {names.get('__name__', 'the code')}"
             self.found.assumptions.append((read, (), hiding))
         for kind in [kind for kind in self._spaces.values() if isinstance(kind, type)]:
@@ -383,9 +383,9 @@ class _Walk:
         for key, item in attributes_of(thing).items():
             known = isinstance(item, SIMPLE) or id(item) in leading
             if key in self._used or (known and every):
-                reader = partial(attributes_of(thing).get, key, _MISSING)
+                reader: Callable[[], Any] = Entry.of(attributes_of(thing), key)
                 if not hasattr(thing, "__dict__"):
-                    reader = partial(getattr, thing, key, _MISSING)
+                    reader = partial(getattr, thing, key, MISSING)
                 seen = _remembered(item, id(item) in leading)
                 self.found.assumptions.append((reader, seen, f"{name}.{key}"))
 
@@ -399,7 +399,7 @@ class _Walk:
         if self._wholly:
             self.found.assumptions.append((partial(list, held), list(held), has))
         elif wanted - held.keys():
-            read = partial(_new_names, held, frozenset(wanted - held.keys()), len(held))
+            read = NewNames(held, frozenset(wanted - held.keys()), len(held))
             self.found.assumptions.append((read, read(), has))
 
     def _new_members(self, kind: type) -> None:
@@ -407,7 +407,7 @@ class _Walk:
         found = {name for base in kind.__mro__[1:-1] for name in vars(base)}
         wanted = frozenset((found & self._used) - vars(kind).keys())
         if wanted and not is_foreign(kind.__module__):
-            read = partial(_new_names, vars(kind), wanted, len(vars(kind)))
+            read = NewNames(vars(kind), wanted, len(vars(kind)))
             self.found.assumptions.append((read, (), f"what {kind.__name__} has"))
 
     def _members(self, kind: type) -> set[str]:
@@ -434,7 +434,7 @@ class _Walk:
         if isinstance(thing, (*_LISTED, MappingProxyType)):
             self.found.assumptions.append((partial(_held, thing), _held(thing), name))
             return
-        self.found.assumptions.append((partial(_itself, thing), _remembered(thing, leads), name))
+        self.found.assumptions.append((Itself(thing), _remembered(thing, leads), name))
         if not leads and _size(thing) > MAX_COPIED:
             self._sample(name, partial(_items_at, _some_items(thing)))
 
@@ -460,17 +460,6 @@ def _held(thing: Any) -> Any:
     if is_array(thing):
         return list(thing.ravel()) if thing.dtype == object else []
     return attributes_of(thing)
-
-
-def _made_of(function: FunctionType, known: tuple[Any, ...]) -> tuple[Any, ...]:
-    """What of a function may be exchanged, as reloading does; the very tuple if it is as known."""
-    made = function.__code__, function.__defaults__, function.__kwdefaults__
-    return known if known and all(map(is_, made, known)) else made
-
-
-def _new_names(held: Mapping[str, Any], wanted: frozenset[str], count: int) -> tuple[str, ...]:
-    """Which of these are in a dict that held so many names, and none of these."""
-    return () if len(held) == count else tuple(sorted(wanted & held.keys()))
 
 
 def _is_wrapping(thing: Any) -> bool:
@@ -514,7 +503,7 @@ def _items_at(places: list[tuple[Any, Any]]) -> list[Any]:
     found = []
     for held, key in places:
         there = key in held if isinstance(held, dict) else key < len(held)
-        found.append(held[key] if there else _MISSING)
+        found.append(held[key] if there else MISSING)
     return found
 
 
@@ -529,34 +518,27 @@ def _size(thing: Any) -> int:
     return count
 
 
-def _itself(thing: Any) -> Any:
-    return thing
-
-
 def _global(names: dict[str, Any], name: str) -> Variable:
     def write(thing: Any) -> None:
-        if thing is _MISSING:
+        if thing is MISSING:
             names.pop(name, None)
         else:
             names[name] = thing
 
-    return Variable(name, lambda: names.get(name, _MISSING), write)
+    return Variable(name, Entry.of(names, name), write)
 
 
 def _member(space: Any, name: str) -> Variable:
     """What a module or a class has under a name."""
 
-    def read() -> Any:
-        return vars(space).get(name, _MISSING)
-
     def write(thing: Any) -> None:
-        if thing is _MISSING:
+        if thing is MISSING:
             delattr(space, name)
         else:
             setattr(space, name, thing)
 
     shown = space.__name__.rpartition(".")[2]
-    return Variable(f"{shown}.{name}", read, write)
+    return Variable(f"{shown}.{name}", Entry.of(vars(space), name), write)
 
 
 def inner_function(member: Any) -> Any:
@@ -584,16 +566,6 @@ def _is_given(member: Any) -> bool:
     """Whether it is a function, or made of one, that a user put into a module or class of ours."""
     inner = inner_function(member)
     return isinstance(inner, FunctionType) and not is_foreign(inner.__module__)
-
-
-def _cell_reader(cell: Any) -> Callable[[], Any]:
-    def read() -> Any:
-        try:
-            return cell.cell_contents
-        except ValueError:  # not yet assigned
-            return _MISSING
-
-    return read
 
 
 def _wrapped(thing: Any) -> Any:

@@ -296,6 +296,19 @@ def test_a_program_broken_in_one_place_is_caught(build):
     assert {"read", "count", "sign", "factor"} <= kinds
 
 
+def test_a_leaf_that_lies_elsewhere_in_its_argument_is_caught():
+    source, loss = programs.mlp(3, 2)
+    roots = [output.id for output in source.with_gradient(loss)]
+    program = roll_nodes(source.graph, roots, {"params": [p.id for p in source.parameters]})
+    assert check_program(source.graph, roots, program)
+    for array in program.leaves:
+        if array.home is not None:
+            home = array.home._replace(places=array.home.places[::-1])
+            arrays = {**program.arrays, array.name: replace(array, home=home)}
+            wrong = check_program(source.graph, roots, replace(program, arrays=arrays))
+            assert not wrong, array.name
+
+
 def test_an_optimizer_moves_a_whole_vector_in_one_statement():
     counts = set()
     for sizes in ((3, 2), (4, 6)):

@@ -1,5 +1,8 @@
 """Array programs in index notation: what they mean, how they read, and what is no program."""
 
+import math
+import random
+
 import numpy as np
 import pytest
 
@@ -12,7 +15,7 @@ from wengert.errors import (
     ShapeError,
     UnknownNameError,
 )
-from wengert.ops.points import points
+from wengert.ops.points import extended, holds, points
 from wengert.ops.reads import (
     Affine,
     Among,
@@ -284,6 +287,61 @@ def test_points_are_those_where_all_conditions_hold():
     found = points([P, T], [CAUSAL, among])
     assert found["p"].tolist() == [0, 2]
     assert found["t"].tolist() == [0, 1]
+
+
+def random_condition(rng, axes):
+    def index():
+        names = rng.sample([*axes], rng.randint(0, min(3, len(axes))))
+        if rng.random() < 0.3:
+            lengths = tuple(axes[name] for name in names)
+            values = tuple(rng.randint(0, 3) for _ in range(math.prod(lengths)))
+            return Table("table", tuple(names), lengths, values)
+        return Affine(
+            rng.randint(-3, 3), tuple((name, rng.choice([-2, -1, 1, 3])) for name in names)
+        )
+
+    kind = rng.randrange(3)
+    if kind == 0:
+        affine = Affine(rng.randint(-3, 3), tuple((a, rng.choice([-2, 1, 3])) for a in axes))
+        return AtLeast(affine)
+    if kind == 1:
+        return Equal(index(), index())
+    names = tuple(rng.sample([*axes], rng.randint(1, len(axes))))
+    return Among(
+        "points",
+        names,
+        tuple(tuple(rng.randint(0, 3) for _ in names) for _ in range(rng.choice([0, 5]))),
+    )
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_points_are_those_of_the_grid_in_its_order(seed):
+    rng = random.Random(seed)
+    axes = {name: rng.randint(1, 4) for name in "abcd"[: rng.randint(1, 4)]}
+    domain = [random_condition(rng, axes) for _ in range(rng.randint(1, 3))]
+    grid = points([Axis(*axis) for axis in axes.items()])
+    chosen = np.all([holds(condition, grid) for condition in domain], axis=0)
+    outer = rng.randint(0, len(axes))
+    names = [Axis(*axis) for axis in axes.items()]
+    known = points(names[:outer])
+    found, rows = extended(known, names[outer:], domain)
+    for name in axes:
+        np.testing.assert_array_equal(found[name], grid[name][chosen])
+    for name in known:
+        np.testing.assert_array_equal(found[name], known[name][rows])
+
+
+def test_what_conditions_leave_of_a_grid_is_found_without_the_grid():
+    i, j, k = (Axis(name, 10**5) for name in "ijk")
+    band = [AtLeast(Affine(0, (("i", 1), ("j", -1)))), AtLeast(Affine(2, (("j", 1), ("i", -1))))]
+    listed = Among("points", ("k", "j"), ((7, 99_999), (5, 3)))
+    assert len(points([i, j], band)[""]) == 3 * 10**5 - 3
+    found = points([i, j, k], [*band, listed])
+    assert [found[name].tolist() for name in "ijk"] == [
+        [3, 4, 5, 99_999],
+        [3, 3, 3, 99_999],
+        [5, 5, 5, 7],
+    ]
 
 
 X = [leaf("x", 3), array("y", 3)]

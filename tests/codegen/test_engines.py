@@ -232,6 +232,20 @@ def recurrent():
 
 
 @each_engine
+def test_the_diagonal_of_a_triangle_is_written_apart_from_the_rest(engine):
+    g = wg.Graph()
+    x, y = g.inputs("x", 4), g.inputs("y", 4)
+    t = [[wg.tanh(a * b) for b in y[: i + 1]] for i, a in enumerate(x)]
+    loss = sum(wg.exp(t[i][j]) for i in range(4) for j in range(i))
+    loss += sum(wg.sin(t[i][i]) for i in range(4))
+    inputs, outputs = {"x": x, "y": y}, [loss, *wg.grad(loss, x + y)]
+    given = [0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]
+    f, _ = compiled(inputs, outputs, engine)
+    wanted = wg.compile(inputs, outputs, target="python")(*given)
+    np.testing.assert_allclose(f(*map(np.array, given)), wanted, rtol=1e-11)
+
+
+@each_engine
 def test_wrong_shapes_are_refused_in_the_words_of_every_target(engine):
     inputs, outputs, (params, x, y) = notebook()
     f = wg.compile(inputs, outputs, target=engine, batch=("x", "y"))

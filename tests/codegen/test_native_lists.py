@@ -8,7 +8,6 @@ import pytest
 import wengert as wg
 from wengert.arrays.interpret import run
 from wengert.arrays.statements import LEAF, Array, ArrayProgram, Output, Statement
-from wengert.codegen.array.domains import tables_named
 from wengert.codegen.native.lists import listed_as_tables
 from wengert.ops.reads import Affine, Among, AtLeast, Axis, Equal, Read, Reduce, Table, Term, along
 from wengert.ops.scalar import ADD
@@ -52,14 +51,13 @@ BELOW = AtLeast(Affine(0, (("j", 1), ("i", -1))))
 @pytest.mark.parametrize("count", [0, 1, 12, 200])
 def test_sums_over_lists_are_sums_over_tables(count, domain):
     statement = summed(random.Random(count), count, domain)
-    found = listed_as_tables(statement)
+    (found,) = listed_as_tables([statement])
     assert not lists(found)
-    (named,) = tables_named((found,))
-    assert np.allclose(value(named), value(statement), rtol=1e-15, atol=0)
+    assert np.allclose(value(found), value(statement), rtol=1e-15, atol=0)
 
 
 def test_what_is_read_where_an_element_has_no_point_is_within_the_array():
-    found = listed_as_tables(summed(random.Random(1), 12))
+    (found,) = listed_as_tables([summed(random.Random(1), 12)])
     shapes = {"a": (15, 5), "b": (2, 4), "x": (2, 7)}
     tables = 0
     for read in found.reads:
@@ -71,10 +69,11 @@ def test_what_is_read_where_an_element_has_no_point_is_within_the_array():
 
 
 def test_elements_are_sums_over_no_more_points_than_one_has():
-    found = listed_as_tables(summed(random.Random(1), 12))
+    (found,) = listed_as_tables([summed(random.Random(1), 12)])
     ((axis,),) = [term.over for term in found.value.terms if term.over]
     assert axis.length <= 5
-    assert listed_as_tables(summed(random.Random(1), 200)).value.terms[1].over == (COLUMN, K)
+    (found,) = listed_as_tables([summed(random.Random(1), 200)])
+    assert found.value.terms[1].over == (COLUMN, K)
 
 
 @pytest.mark.parametrize("target", ["numpy", "native"])
@@ -92,3 +91,23 @@ def test_the_gradient_of_rows_that_are_picked_from_a_flat_list_is_right(target):
     given = np.random.default_rng(0).normal(size=(2, 600)) * 0.1
     expected = wg.compile({"p": p, "x": x}, outputs)(given[0].tolist(), given[1][:40].tolist())
     assert np.allclose(f(given[0], given[1][:40]), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_both_ends_of_edges_are_read_from_tables_of_their_own():
+    """The gradient of weights that messages go through: a sum over edges of two ends' product."""
+    edges = [(i, (i * i + 1) % 6) for i in range(6)] + [((3 * i + 1) % 6, i) for i in range(6)]
+    g = wg.Graph()
+    weights = [g.inputs(f"w_{i}_", 5) for i in range(5)]
+    nodes = [g.inputs(f"x_{i}_", 5) for i in range(6)]
+    total = [[2 * x for x in node] for node in nodes]
+    for a, b in edges:
+        sent = [sum(c * d for c, d in zip(nodes[a], w, strict=True)) for w in weights]
+        total[b] = [r + s for r, s in zip(total[b], sent, strict=True)]
+    loss = sum(wg.tanh(r) ** 2 for node in total for r in node)
+    w, x = [[leaf for row in rows for leaf in row] for rows in (weights, nodes)]
+    outputs = {"loss": loss, "dw": wg.grad(loss, w)}
+    given = np.random.default_rng(0).normal(size=55)
+    wanted = wg.compile({"w": w, "x": x}, outputs)(given[:25].tolist(), given[25:].tolist())
+    f = wg.compile({"w": w, "x": x}, outputs, target="native")
+    assert "in points" in str(wg.roll([loss, *wg.grad(loss, w)]))
+    assert np.allclose(f(given[:25], given[25:])["dw"], wanted["dw"])

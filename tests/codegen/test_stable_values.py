@@ -70,3 +70,23 @@ def test_arrays_are_computed_in_the_same_form(target, beside):
     with np.errstate(all="ignore"):
         found = f(np.repeat(AT, 2))["y"]
     np.testing.assert_allclose(found, expected(beside), rtol=1e-13)
+
+
+@pytest.mark.parametrize("target", ["numpy", "native"])
+def test_weights_whose_largest_is_among_numbers_of_two_kinds(target):
+    """Attention with a slope: what is 0 away from itself has no slope to subtract."""
+    if target not in RUNNABLE:
+        pytest.skip("llvmlite is not installed")
+    g = wg.Graph()
+    rows = [g.inputs(f"a_{i}_", 4) for i in range(4)]
+    loss = 0
+    for p, row in enumerate(rows):
+        powers = [wg.exp(row[t] - (p - t) / 2) for t in range(p + 1)]
+        whole = sum(powers)
+        loss += sum(power / whole * rows[0][t] for t, power in enumerate(powers))
+    leaves = [leaf for row in rows for leaf in row]
+    outputs = [wg.stable_form(loss), *wg.grad(loss, leaves, allow_unused=True)]
+    given = np.random.default_rng(0).normal(size=16) * 500
+    wanted = wg.compile({"a": leaves}, outputs)(given.tolist())
+    found = wg.compile({"a": leaves}, outputs, target=target)(given)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-300)

@@ -5,6 +5,7 @@ import pytest
 import wengert as wg
 from wengert.trace import assumed
 from wengert.trace.assumed import MANY, MAX_LISTED, Assumed, copied
+from wengert.trace.readers import Cell, Entry, Itself, Made, NewNames
 
 COUNT = 2 * MANY
 
@@ -98,3 +99,73 @@ def test_containers_with_nothing_in_them_are_watched(way):
         assert known.broken() is None
     held[0].append(1.0)
     assert known.broken() == "held"
+
+
+class Outside:
+    """What is read again by readers of every kind."""
+
+    def __init__(self):
+        self.rows = [[float(10 * i + j) for j in range(COUNT)] for i in range(3)]
+        self.kind = type("Kind", (), {"rate": 0.5, "more": None})
+        self.names = {"one": Thing(), "two": 10**6, "three": None}
+        self.cell = (lambda: self).__closure__[0]
+        self.function = lambda a=0.5, *, b=1.5: a + b
+        made = Made.of(self.function)
+        self.assumed = Assumed(
+            [
+                (Itself(self.rows), copied(self.rows), "rows"),
+                *[(Entry.of(self.names, n), self.names[n], n) for n in ("one", "two")],
+                (entry := Entry.of(self.names, "absent"), entry(), "absent"),
+                (Entry.of(vars(self.kind), "rate"), 0.5, "rate"),
+                (NewNames(self.names, frozenset(["new"]), 3), (), "new"),
+                (Cell(self.cell), self, "cell"),
+                (made, made.known, "function"),
+            ]
+        )
+
+    def name(self, name, thing):
+        self.names[name] = thing
+
+
+REBINDINGS = {
+    "one": lambda x: x.name("one", Thing()),
+    "two": lambda x: x.names.pop("two") and x.name("four", 1),
+    "absent": lambda x: x.name("absent", x.names.pop("three")),
+    "rate": lambda x: setattr(x.kind, "rate", 1.0),
+    "new": lambda x: x.name("new", 1),
+    "cell": lambda x: setattr(x.cell, "cell_contents", None),
+    "function": lambda x: setattr(x.function, "__code__", (lambda: 1).__code__),
+    "function ": lambda x: setattr(x.function, "__defaults__", (2.5,)),
+    "function  ": lambda x: setattr(x.function, "__kwdefaults__", None),
+    "cell ": lambda x: delattr(x.cell, "cell_contents"),
+    "rate ": lambda x: delattr(x.kind, "rate"),
+}
+
+
+@pytest.mark.parametrize("name", REBINDINGS)
+@pytest.mark.parametrize("calls", [0, 1, 3])
+def test_every_name_that_is_bound_anew_is_seen(way, name, calls):
+    outside = Outside()
+    for _ in range(calls):
+        assert outside.assumed.broken() is None
+    REBINDINGS[name](outside)
+    assert outside.assumed.broken() == name.strip()
+
+
+def test_names_bound_to_what_is_equal_are_as_they_were(way):
+    outside = Outside()
+    for _ in range(3):
+        assert outside.assumed.broken() is None
+        outside.name("two", int("1000000"))
+        outside.kind.rate, outside.kind.more = float("0.5"), 1
+    outside.name("two", 1e6)
+    assert outside.assumed.broken() == "two"
+
+
+def test_readers_need_not_be_asked_while_nothing_changes(monkeypatch):
+    pytest.importorskip("llvmlite")
+    outside = Outside()
+    assert outside.assumed.broken() is None
+    for kind in (Itself, NewNames, Made, Cell):
+        monkeypatch.setattr(kind, "__call__", None)
+    assert outside.assumed.broken() is None

@@ -8,7 +8,7 @@ indices of other axes in the place of some axes, and so does an axis in blocks.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -67,7 +67,7 @@ def blocked(statement: Statement, axis: str, size: int, inner: str) -> Statement
     return _substituted(statement, axes, {axis: Affine(0, ((axis, size), (inner, 1)))})
 
 
-def tables_named(statements: Sequence[Statement]) -> tuple[Statement, ...]:
+def tables_named(statements: Iterable[Statement]) -> tuple[Statement, ...]:
     """The same, with a name of its own for each table: one for equal tables."""
     names: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
     taken: set[str] = set()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import product
 from math import inf, isfinite, prod
-from typing import Final
+from typing import Final, cast
 
 from ...arrays.statements import ArrayProgram, Statement
 from ...ops.points import points
@@ -21,6 +21,7 @@ from ...ops.reads import (
     AtLeast,
     Condition,
     Equal,
+    Index,
     Operand,
     Read,
     Reduce,
@@ -189,15 +190,9 @@ class Outside:
         found = self.largest.get(m.array) if isinstance(m, Read) else None
         if not size or found is None or not isinstance(x, Read) or not isinstance(m, Read):
             return None
-        (read,) = found.reads
         names = dict(zip((axis.name for axis in found.axes), m.index, strict=True))
-        own = [names.get(i.axis or "", i) for i in read.index if isinstance(i, Affine)]
-        free = {axis.name for axis in found.value.terms[0].over}  # type: ignore[union-attr]
-        same = len(own) == len(x.index) and all(
-            a == b or (isinstance(a, Affine) and a.axis in free)
-            for a, b in zip(own, x.index, strict=True)
-        )
-        return (size, seen) if read.array == x.array and same else None
+        own = any(_elements(term, x, names) for term in cast(Reduce, found.value).terms)
+        return (size, seen) if own else None
 
     # Terms.
 
@@ -282,6 +277,21 @@ def _reaches_all(statement: Statement, term: Term) -> bool:
     found = points([*outer, *[a for a in term.over if a.name in named]], term.domain)
     rows = set(zip(*[found[axis.name].tolist() for axis in outer], strict=True))
     return len(rows) == prod(axis.length for axis in outer)
+
+
+def _elements(term: Term, x: Read, names: Mapping[str, Index]) -> bool:
+    """Whether a term of an extreme is that of the elements of an array beside the one read.
+
+    names   what is read of the extreme, by axis of the statement that finds it
+    """
+    (read,) = term.factors
+    if not isinstance(read, Read) or read.array != x.array:
+        return False
+    free = {axis.name for axis in term.over}
+    return all(
+        isinstance(a, Affine) and (names.get(a.axis or "", a) == b or a.axis in free)
+        for a, b in zip(read.index, x.index, strict=True)
+    )
 
 
 def on_shape(statement: Statement, conditions: Iterable[Condition]) -> frozenset[Condition]:

@@ -260,7 +260,7 @@ class _Lowering:
                 if isinstance(own, Affine) and not own.terms:
                     if own != wanted:
                         break
-                elif isinstance(own, Affine) and own.axis is not None:
+                elif isinstance(own, Affine) and own.axis is not None and own.axis not in axes:
                     axis = next(a for a in one.statement.axes if a.name == own.axis)
                     if axis.length != length:
                         break

@@ -136,7 +136,7 @@ class _Writer:
         self._kind = "double" if function.dtype == "float64" else "float"
         self._arrays: dict[str, Array] = dict(function.program.arrays)
         self._results: Results = results_of(function.outputs, self._arrays)
-        self._statements = [listed_as_tables(s) for s in self._live()]
+        self._statements = listed_as_tables(self._live())
         definitions = list(definitions_of(self._used()))
         taken = (TAKEN - _FREE) | _OWN | defined(definitions)
         self._definitions = definitions if beside is None else []

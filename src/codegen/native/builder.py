@@ -55,6 +55,7 @@ BYTE: Final = Kind("i8")
 DOUBLE: Final = Kind("double")
 SINGLE: Final = Kind("float")
 VECTOR: Final = Kind(f"<{LANES} x double>")
+WHOLES: Final = Kind(f"<{LANES} x i64>")
 NOTHING: Final = Kind("void")
 _TRUTH: Final = Kind("i1")
 
@@ -180,6 +181,10 @@ class Lines:
     def convert(self, code: str, value: Operand, kind: Kind) -> Operand:
         """A value as one of another type, by IR's instruction for it: "zext", "inttoptr"."""
         return self._new(kind, f"{code} {value.typed} to {kind}")
+
+    def extract(self, vector: Operand, lane: int, kind: Kind) -> Operand:
+        """One number of a vector."""
+        return self._new(kind, f"extractelement {vector.typed}, i64 {lane}")
 
     def room(self, kind: Kind, count: Operand | None = None) -> Operand:
         """Memory on the stack for a value, or for so many."""

@@ -24,15 +24,19 @@ from .objects import (
     AXES,
     DATA,
     DESCR,
+    FASTCALL,
     FLAGS,
     LENGTHS,
+    NAMED,
     NEW_ARRAY,
     NEW_SCALAR,
     NUMBER,
     PLAIN,
     SIZE,
+    Owner,
     api_address,
     as_in_the_headers,
+    built_in,
     fixed,
     is_a,
     numpy_address,
@@ -44,8 +48,6 @@ from .words import LANES
 _RELEASED: Final = 20_000
 """Instructions executed in a call, from which on other threads may run meanwhile."""
 
-_FASTCALL: Final = 0x0080 | 0x0002
-"""Arguments as CPython has them in memory, named ones included."""
 _API: Final = {
     "PyLong_AsVoidPtr": ("p", "p"),
     "PyFloat_FromDouble": ("p", "d"),
@@ -109,22 +111,10 @@ class _Purpose(NamedTuple):
         return cls(layout.dtype, taken, layout.rows, arrays or layout.rows)
 
 
-class _Definition(ctypes.Structure):
-    """CPython's PyMethodDef."""
-
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("text", ctypes.c_char_p),
-    ]
-
-
-class _Owner(int):
+class _Owner(Owner):
     """The address of the numbers that tell `call` about a program; keeps what they mention."""
 
     code: Code
-    kept: tuple[Any, ...]
 
 
 class _Left:
@@ -159,17 +149,15 @@ def function_of(
     keys: list[Any] = []
     numbers = _told(code, keys)
     told = (ctypes.c_int64 * len(numbers))(*numbers)
-    definition = _Definition(name.encode(), caller.address, _FASTCALL, None)
+    owner = _Owner(ctypes.addressof(told))
+    owner.code, owner.kept = code, (keys, told, caller, _Left(told))
+    made, definition = built_in(name, caller.address, owner, FASTCALL | NAMED)
     if not purpose.arrays:
         otherwise = _before_numpy(code, definition, otherwise)
     if otherwise is not None:
         keys.append(otherwise)
         told[_OTHERWISE] = id(otherwise)
-    owner = _Owner(ctypes.addressof(told))
-    owner.code, owner.kept = code, (keys, told, definition, caller, _Left(told))
-    kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
-    make = kind(("PyCFunction_NewEx", ctypes.pythonapi))
-    function: Callable[..., Any] = make(ctypes.addressof(definition), owner, None)
+    function: Callable[..., Any] = made
     return function
 
 
@@ -179,7 +167,7 @@ def _numpy_is_there() -> bool:
 
 
 def _before_numpy(
-    code: Code, definition: _Definition, otherwise: Callable[..., Any] | None
+    code: Code, definition: Any, otherwise: Callable[..., Any] | None
 ) -> Callable[..., Any]:
     """What is called with arguments that do not fit a function made before NumPy was there.
 

@@ -10,25 +10,35 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from .builder import NOTHING, POINTER, VECTOR, WHOLE, Callee, Module, Operand
 from .caller import code_of
 from .host import link, object_code
-from .objects import as_in_the_headers, data_of
+from .objects import (
+    LENGTHS,
+    Owner,
+    api_address,
+    as_in_the_headers,
+    built_in,
+    data_of,
+    fixed,
+    read,
+)
 from .words import LANES
 
 CHUNK: Final = 256
 """How many samples are taken at a time; columns have a multiple of it."""
 
 
-def in_place(function: Any) -> Callable[[Any, Any], None] | None:
+def in_place(compiled: Any) -> Callable[[Any, Any], None] | None:
     """What runs a compiled function on an array, a column in each of its rows; None if it cannot.
 
     The arguments that are one number a sample are the columns, in their order; the results take the
     place of the first of them. The last argument is an array of numbers, the same for all samples.
+    Both are to be contiguous float64, and the columns as long as a multiple of `CHUNK`.
     """
-    code = code_of(function)
+    code = code_of(compiled)
     if code is None or not as_in_the_headers(arrays=True):
         return None
     layout = code.layout
@@ -37,40 +47,34 @@ def in_place(function: Any) -> Callable[[Any, Any], None] | None:
     plain = not layout.rows and layout.dtype == "float64" and layout.numbers == 0
     if not plain or layout.outputs != ["l", results] or [*map(tuple, layout.groups[:-1])] != each:
         return None
-    count, run, room = layout.groups[-1][0], code.address, layout.room(CHUNK)
-    move = _mover().move
-
-    def moved(columns: Any, numbers: Any) -> None:
-        rows, length = columns.shape
-        assert (rows, length % CHUNK, len(numbers)) == (len(each), 0, count)
-        assert columns.flags.c_contiguous
-        move(columns, length, numbers, run, rows, len(results), room)
-
-    return moved
-
-
-class _Mover(NamedTuple):
-    """The loaded function, and what has to stay with it."""
-
-    move: Callable[..., None]
-    kept: Any
+    numbers = [code.address, len(each), len(results), layout.room(CHUNK)]
+    told = (ctypes.c_int64 * len(numbers))(*numbers)
+    library = _mover()
+    owner = Owner(ctypes.addressof(told))
+    owner.kept = (told, code, library)
+    function, _ = built_in("move", library["move"], owner)
+    return function  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=1)
-def _mover() -> _Mover:
-    library = link(object_code(_text(), 2, tidy=True), {}, ["move"])
-    whole, thing = ctypes.c_int64, ctypes.py_object
-    kind = ctypes.PYFUNCTYPE(None, thing, whole, thing, whole, whole, whole, whole)
-    return _Mover(kind(library["move"]), library)
+def _mover() -> Any:
+    needs = {"PyLong_AsVoidPtr": api_address("PyLong_AsVoidPtr")}
+    needs["Py_IncRef"] = api_address("Py_IncRef")
+    return link(object_code(_text(), 2, tidy=True), needs, ["move"])
 
 
 def _text() -> str:
-    """move(columns, length of each, numbers, run, how many columns, how many results, room)."""
+    """move(columns, numbers); told: run, how many columns, how many results, room."""
     module = Module()
-    _, given, b = module.function("move", "", "pwpwwww", public=True)
-    array, length, fixed, run, columns, results, room = given
+    told_by = module.declare("PyLong_AsVoidPtr", "p", "p")
+    kept = module.declare("Py_IncRef", "", "p")
+    _, (owner, args, _), b = module.function("move", "p", "ppw", public=True)
+    told = b.call(told_by, [owner])
+    run, columns, results, room = [b.get(told, place) for place in range(4)]
+    array, numbers = b.get(args, 0, POINTER), b.get(args, 1, POINTER)
     data, groups = data_of(b, array), b.room(POINTER)
-    b.store(data_of(b, fixed), groups)
+    length = b.get(read(b, array, LENGTHS, POINTER), 1)
+    b.store(data_of(b, numbers), groups)
     lanes, vectors = WHOLE(LANES), WHOLE(CHUNK // LANES)
     block = b.room(VECTOR, b.mul(columns, vectors))
     out = b.room(VECTOR, b.mul(results, vectors))
@@ -92,5 +96,7 @@ def _text() -> str:
         with b.loop(results) as c, b.loop(vectors) as j:
             place = b.add(b.add(b.mul(c, whole), start), j)
             copy(data, place, out, b.add(b.mul(c, vectors), j))
-    b.ret()
+    nothing = fixed(b, None)
+    b.call(kept, [nothing])
+    b.ret(nothing)
     return module.text()

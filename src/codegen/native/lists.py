@@ -7,7 +7,7 @@ An element that few of the points belong to is a sum over those: d[j] = Σ_{(j, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from math import prod
@@ -32,13 +32,18 @@ from ...ops.reads import (
 )
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
+from ..array.domains import tables_named
 
 _FEWER: Final = 4
 """How many times fewer points there have to be to look for, since each is found by a table."""
 
 
-def listed_as_tables(statement: Statement) -> Statement:
-    """The statement without lists of points."""
+def listed_as_tables(statements: Iterable[Statement]) -> tuple[Statement, ...]:
+    """The statements without lists of points, each table with a name of its own."""
+    return tables_named(map(_listed_as_tables, statements))
+
+
+def _listed_as_tables(statement: Statement) -> Statement:
     lengths = {axis.name: axis.length for axis in statement.axes}
     value = statement.value
     if isinstance(value, Reduce):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Final
@@ -15,13 +16,15 @@ from typing import Any, Final
 from .builder import BYTE, POINTER, WHOLE, Callee, Kind, Lines, Module, Operand
 
 TYPE, NUMBER, SIZE = 8, 16, 16
-"""Where an object's type is; a float's number; how many items a list or tuple has."""
+"""Where an object's type is; a float's number; how many items a list, tuple or dict has."""
 LIST, TUPLE = list.__basicsize__ - 16, tuple.__basicsize__
 """Where the address of a list's items is, and where a tuple's items are."""
 DATA, AXES, LENGTHS, DESCR, FLAGS = 16, 24, 32, 56, 64
 """Where an array's fields are."""
 PLAIN: Final = 0x1 | 0x100
 """The flags of an array that is contiguous and aligned."""
+FASTCALL, NAMED = 0x0080, 0x0002
+"""Arguments as CPython has them in memory; named ones included."""
 NEW_ARRAY, NEW_SCALAR = 93, 60
 """The places of PyArray_New and PyArray_Scalar in NumPy's table of functions."""
 
@@ -32,13 +35,25 @@ def as_in_the_headers(arrays: bool = False) -> bool:
         return False
     if object.__basicsize__ != NUMBER:
         return False
-    plain = _counts_references() and _has_numbers() and _has_items()
+    plain = _counts_references() and _has_numbers() and _has_items() and _has_names()
     return plain and (not arrays or _has_arrays())
 
 
 def _field(thing: Any, offset: int) -> int:
     """Eight bytes of an object's memory."""
     return ctypes.c_int64.from_address(id(thing) + offset).value
+
+
+def place_in(things: Sequence[Any], held: Sequence[Any]) -> int | None:
+    """Where in things of a kind, in bytes, each has what it holds; None if there is no one place.
+
+    >>> place_in([1.5], [2.5]) is None
+    True
+    """
+    found = set(range(16, type(things[0]).__basicsize__, 8))
+    for thing, item in zip(things, held, strict=True):
+        found = {place for place in found if _field(thing, place) == id(item)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _counts_references() -> bool:
@@ -72,6 +87,11 @@ def _has_items() -> bool:
     )
 
 
+def _has_names() -> bool:
+    """Whether a dict says how many names it has where a list does how many items."""
+    return all(_field(dict.fromkeys(range(n)), SIZE) == n for n in (0, 3, 9))
+
+
 def _has_arrays() -> bool:
     """Whether the fields of arrays are."""
     import numpy
@@ -88,6 +108,36 @@ def _has_arrays() -> bool:
         ):
             return False
     return True
+
+
+class _Definition(ctypes.Structure):
+    """CPython's PyMethodDef."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("text", ctypes.c_char_p),
+    ]
+
+
+class Owner(int):
+    """The `self` of a built-in function: an address, for what it is told; keeps what it needs."""
+
+    kept: tuple[Any, ...]
+
+
+def built_in(name: str, address: int, owner: Owner, flags: int = FASTCALL) -> Any:
+    """A built-in function that runs machine code, and where its address may be exchanged.
+
+    The code is called with the owner, where the arguments are, and how many; it looks at what they
+    are as little as it needs to.
+    """
+    definition = _Definition(name.encode(), address, flags, None)
+    owner.kept = (*getattr(owner, "kept", ()), definition)
+    kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    make = kind(("PyCFunction_NewEx", ctypes.pythonapi))
+    return make(ctypes.addressof(definition), owner, None), definition
 
 
 @lru_cache(maxsize=64)

@@ -52,8 +52,8 @@ def stages(program: ArrayProgram) -> Stages:
     arrays = dict(program.arrays)
     statements = [
         part
-        for statement in program.statements
-        for part in _parted(listed_as_tables(statement), arrays)
+        for statement in listed_as_tables(program.statements)
+        for part in _parted(statement, arrays)
     ]
     if not program.batched:
         return Stages(arrays, tuple(statements), (), (), True)
