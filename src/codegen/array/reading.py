@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from math import prod
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...arrays.statements import Home
 from ...ops.reads import Affine, Index, Read, Table
@@ -291,73 +291,81 @@ def _slice(offset: int, count: int, step: int, length: int) -> str:
     return f"{start}:{end}{by}"
 
 
+class _Cut(NamedTuple):
+    """What an index makes of an axis.
+
+    key    the subscript
+    axes   the axes that come of it; of a table one, called ""
+    split  the lengths that it is reshaped to
+    inner  the subscripts after that
+    """
+
+    key: str
+    axes: tuple[str, ...] = ()
+    split: tuple[int, ...] = ()
+    inner: tuple[str, ...] = ()
+
+
+def _cut(index: Index, length: int, lengths: Mapping[str, int]) -> _Cut:
+    if isinstance(index, Table):
+        return _Cut(":", ("",), (length,), (":",))
+    if not index.terms:
+        return _Cut(str(index.offset))
+    kind, digits = _kind(index, length, lengths), _digits(index, lengths)
+    if kind == _Kind.WINDOWS:
+        (_, (slow,)), _ = digits
+        key = _slice(index.offset, length - index.offset, 1, length)
+        return _Cut(key, (slow,), (lengths[slow],), (":",))
+    if kind == _Kind.ROWS:
+        (_, slow_axes), (_, fast_axes) = digits
+        key, long, some = _rows(index, lengths, length) or ("", 0, "")
+        split = (*[lengths[name] for name in slow_axes], long)
+        return _Cut(key, (*slow_axes, *fast_axes), split, (*[":"] * len(slow_axes), some))
+    ((step, names),) = digits
+    split = tuple([lengths[name] for name in names])
+    key = ":" if length == BATCH else _slice(index.offset, prod(split), step, length)
+    return _Cut(key, tuple(names), split, (":",) * len(names))
+
+
 def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], head: Head) -> Code:
-    keys: list[str] = []
-    axes: list[str] = []
-    counts: list[int] = []
-    split: list[int] = []
-    final: list[int] = []
-    inside: list[str] = []
-    windows: list[_Window] = []
-    table: tuple[int, Table] | None = None
-    for index, length in zip(read.index, shape, strict=True):
-        kind = _kind(index, length, lengths)
-        if isinstance(index, Table):
-            table = (len(axes), index)
-            keys.append(":")
-            names, sizes, inner = [""], [length], [":"]
-        elif not index.terms:
-            keys.append(str(index.offset))
-            continue
-        elif kind == _Kind.WINDOWS:
-            (slow, long), (fast, short) = sorted(index.terms, key=lambda term: -term[1])
-            keys.append(_slice(index.offset, length - index.offset, 1, length))
-            windows.append(_Window(len(axes), slow, long, fast, short))
-            names, sizes, inner = [slow], [lengths[slow]], [":"]
-        elif kind == _Kind.ROWS:
-            (_, slow_axes), (_, fast_axes) = _digits(index, lengths)
-            rows, long, some = _rows(index, lengths, length) or ("", 0, "")
-            keys.append(rows)
-            names = [*slow_axes, *fast_axes]
-            sizes = [*[lengths[name] for name in slow_axes], long]
-            inner = [*[":"] * len(slow_axes), some]
-        else:
-            ((step, names),) = _digits(index, lengths)
-            count = prod(lengths[name] for name in names)
-            keys.append(":" if length == BATCH else _slice(index.offset, count, step, length))
-            sizes = [lengths[name] for name in names]
-            inner = [":"] * len(names)
-        counts.append(prod(lengths[axis] for axis in index.axes))
-        axes += names
-        split += sizes
-        final += [length if name == "" else lengths[name] for name in names]
-        inside += inner
-    code = replace(
-        source,
-        axes=tuple(axes),
-        filling="",
-        update=None,
-        op=None,
-        operands=(),
-        base=None,
-        minus=None,
+    cuts = [_cut(i, length, lengths) for i, length in zip(read.index, shape, strict=True)]
+    axes = [axis for cut in cuts for axis in cut.axes]
+    split = [length for cut in cuts for length in cut.split]
+    inner = [key for cut in cuts for key in cut.inner]
+    key = _subscript([cut.key for cut in cuts])
+    code = Code(
+        source.text,
+        tuple(axes),
+        source.binds,
+        source.memory,
+        "",
+        source.depth,
+        strided=source.strided,
     )
-    code = code.through(_subscript(keys), axes) if _subscript(keys) else code
+    code = code.through(key, axes) if key else code
+    windows = [
+        index
+        for index, length in zip(read.index, shape, strict=True)
+        if isinstance(index, Affine) and _kind(index, length, lengths) == _Kind.WINDOWS
+    ]
     if windows:
         return _windowed(code, windows, lengths)
-    if len(split) > len(counts):
-        before = replace(code, axes=()), tuple(counts)
-        code = replace(code.through(f".reshape({_shown(split, head)})", axes), base=before)
-    if _subscript(inside):
-        code = code.through(_subscript(inside), axes)
-        if len(final) > len(split):
-            code = code.through(f".reshape({_shown(final, head)})", axes)
-    if table is None:
-        return code
-    place, found = table
-    picked = ", ".join([*[":"] * place, table_constant(found, head)])
-    after = (*code.axes[:place], *found.axes, *code.axes[place + 1 :])
-    return replace(code.through(f"[{picked}]", after), memory="")
+    kept = [index for index in read.index if index.axes]
+    if len(split) > len(kept):
+        whole = tuple([prod(lengths[axis] for axis in index.axes) for index in kept])
+        shaped = code.through(f".reshape({_shown(split, head)})", axes)
+        code = replace(shaped, base=(replace(code, axes=()), whole))
+    if _subscript(inner):
+        code = code.through(_subscript(inner), axes)
+        if len(axes) > len(split):
+            code = code.through(f".reshape({_shown([lengths[a] for a in axes], head)})", axes)
+    tables = [index for index in read.index if isinstance(index, Table)]
+    for table in tables:
+        place = axes.index("")
+        picked = ", ".join([*[":"] * place, table_constant(table, head)])
+        after = (*axes[:place], *table.axes, *axes[place + 1 :])
+        code = replace(code.through(f"[{picked}]", after), memory="")
+    return code
 
 
 def _subscript(keys: Sequence[str]) -> str:
@@ -372,29 +380,19 @@ def _shown(lengths: Sequence[int], head: Head) -> str:
     return ", ".join(map(head.length, lengths))
 
 
-@dataclass(frozen=True)
-class _Window:
-    """An axis of an array that is read at `long·slow + short·fast`."""
-
-    axis: int
-    slow: str
-    long: int
-    fast: str
-    short: int
-
-
-def _windowed(code: Code, windows: Sequence[_Window], lengths: Mapping[str, int]) -> Code:
+def _windowed(code: Code, windows: Sequence[Affine], lengths: Mapping[str, int]) -> Code:
     """Windows along axes: the positions stay in their places, the inner axes come last."""
-    wide = [window.short * (lengths[window.fast] - 1) + 1 for window in windows]
-    where = [window.axis for window in windows]
-    sizes, places = (wide[0], where[0]) if len(windows) == 1 else (tuple(wide), tuple(where))
+    found = [_digits(index, lengths) for index in windows]
+    wide = [short * (lengths[fast] - 1) + 1 for _, (short, (fast,)) in found]
+    where = [code.axes.index(slow) for (_, (slow,)), _ in found]
+    sizes, places = (wide[0], where[0]) if len(found) == 1 else (tuple(wide), tuple(where))
     text = f"{SLIDING}({code.text}, {sizes}, axis={places})"
     keys = [":"] * len(code.axes)
-    for window in windows:
-        count = window.long * (lengths[window.slow] - 1) + 1
-        keys[window.axis] = f":{count}" + (f":{window.long}" if window.long > 1 else "")
-    keys += [f"::{window.short}" if window.short > 1 else ":" for window in windows]
-    axes = (*code.axes, *[window.fast for window in windows])
+    for place, ((long, (slow,)), _) in zip(where, found, strict=True):
+        count = long * (lengths[slow] - 1) + 1
+        keys[place] = f":{count}" + (f":{long}" if long > 1 else "")
+    keys += [f"::{short}" if short > 1 else ":" for _, (short, _) in found]
+    axes = (*code.axes, *[fast for _, (_, (fast,)) in found])
     return replace(code.through("", axes), text=f"{text}{_subscript(keys)}")
 
 

@@ -248,8 +248,7 @@ class Recogniser:
         for code in parts[1:]:
             axes = tuple([axis for axis in grid if axis in total.axes or axis in code.axes])
             one, other = arranged(total, axes), arranged(code, axes)
-            call, depth = f"np.{name}({one.text}, {other.text}", max(one.depth, other.depth) + 1
-            total = Code(f"{call})", axes, ATOM, "", f"{call}, out={{out}})", depth)
+            total = _called(name, f"{one.text}, {other.text}", axes, (one, other))
         return total
 
     def _extreme(self, term: Term, name: str, outer: Mapping[str, int]) -> Code:
@@ -557,6 +556,13 @@ def _squared(code: Code, over: Sequence[str]) -> tuple[Code, ...]:
     return (*code.operands, *code.operands) if square and code.axes else (code,)
 
 
+def _called(function: str, inside: str, axes: Sequence[str], operands: Sequence[Code]) -> Code:
+    """A call of a function of NumPy, which can write into memory unless it gives a number."""
+    filling = f"np.{function}({inside}, out={{out}})" if axes else ""
+    depth = 1 + max(code.depth for code in operands)
+    return Code(f"np.{function}({inside})", tuple(axes), ATOM, "", filling, depth)
+
+
 def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
     """Two factors multiplied element by element, or divided where one is 1 over something."""
     for first, second in ((one, other), (other, one)):
@@ -594,8 +600,8 @@ def _over_axes(
     places = sorted(code.axes.index(axis) for axis in axes)
     where = str(places[0]) if len(places) == 1 else str(tuple(places))
     # What `.sum(axis)` calls in the end, at half the price for small arrays.
-    call = f"np.{name}.reduce({code.text}, axis={where if rest else None}"
-    return Code(f"{call})", rest, ATOM, "", f"{call}, out={{out}})" if rest else "", code.depth + 1)
+    inside = f"{code.text}, axis={where if rest else None}"
+    return _called(f"{name}.reduce", inside, rest, (code,))
 
 
 def _are_few(axes: Sequence[str], rest: Sequence[str], lengths: Mapping[str, int]) -> bool:
@@ -625,8 +631,7 @@ def _with_ones(
     ones = head.constant(f"np.ones({lengths[axis]}{dtype})", "ones")
     inside = f"{code.text}, {ones}" if code.axes[1] == axis else f"{ones}, {code.text}"
     rest = tuple([other for other in code.axes if other != axis])
-    filling = f"np.dot({inside}, out={{out}})"
-    return Code(f"np.dot({inside})", rest, ATOM, "", filling, code.depth + 1)
+    return _called("dot", inside, rest, (code,))
 
 
 def _matrix_product(
@@ -642,23 +647,22 @@ def _matrix_product(
     if not rows and not columns and not stacked:
         other = transposed(b, a.axes)
         if len(inner) == 1:
-            return Code(f"np.dot({a.text}, {other.text})", (), ATOM, "", "", depth)
-        return Code(f"np.vdot({a.text}, {other.text})", (), ATOM, "", "", depth)
+            return _called("dot", f"{a.text}, {other.text}", (), (a, b))
+        return _called("vdot", f"{a.text}, {other.text}", (), (a, b))
     if stacked and (len(inner) > 1 or len(rows) != 1 or len(columns) != 1):
-        return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)], depth)
+        return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)])
     if max(map(len, (inner, rows, columns))) > 1:
         return _in_groups(a, b, (inner, rows, columns), lengths)
     first = transposed(a, [*stacked, *rows, *inner])
     second = transposed(b, [*stacked, *inner, *columns])
-    text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
     plain = not stacked and len(rows) <= 1
     inside = f"{first.text}, {second.text}"
     if plain:  # np.dot costs less a call than @, but copies what does not lie row by row
         name = "matmul" if a.strided or b.strided else "dot"
-        filling = f"np.{name}({inside}, out={{out}})"
-        return Code(f"np.{name}({inside})", (*rows, *columns), ATOM, "", filling, depth)
-    filling = f"np.matmul({inside}, out={{out}})"
-    return Code(text, (*stacked, *rows, *columns), PRODUCT, "", filling, depth)
+        return _called(name, inside, (*rows, *columns), (a, b))
+    text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
+    made = _called("matmul", inside, (*stacked, *rows, *columns), (a, b))
+    return replace(made, text=text, binds=PRODUCT)
 
 
 def _in_groups(
@@ -689,21 +693,19 @@ def _in_groups(
 
     one, other = matrix(a, "r", "s"), matrix(b, "s", "c")
     inside = f"{one.text}, {other.text}"
-    depth = 1 + max(a.depth, b.depth)
     axes = tuple([name for name in ("r", "c") if names[name]])
-    made = Code(f"np.dot({inside})", axes, ATOM, "", f"np.dot({inside}, out={{out}})", depth)
+    made = _called("dot", inside, axes, (a, b))
     shape = tuple([lengths[axis] for axis in (*rows, *columns)])
     return reshaped(made, shape, (*rows, *columns), tuple([length(name) for name in axes]))
 
 
-def _einsum(a: Code, b: Code, axes: Sequence[str], depth: int) -> Code:
+def _einsum(a: Code, b: Code, axes: Sequence[str]) -> Code:
     """The product with the axes of `axes`, summed over the others."""
     rest = dict.fromkeys((*a.axes, *b.axes))
     letters = dict(zip(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", strict=False))
     parts = ["".join(letters[axis] for axis in some) for some in (a.axes, b.axes, axes)]
     inside = f'"{parts[0]},{parts[1]}->{parts[2]}", {a.text}, {b.text}'
-    filling = f"np.einsum({inside}, out={{out}})"
-    return Code(f"np.einsum({inside})", tuple(axes), ATOM, "", filling, depth)
+    return _called("einsum", inside, axes, (a, b))
 
 
 def where(mask: Code, code: Code, order: Sequence[str], otherwise: str = "0.0") -> Code:
