@@ -70,6 +70,11 @@ class Code:
         number = self.text.replace(".", "", 1).isdigit()
         return f"({self.text})" if number else self.within(ATOM)
 
+    def bare(self, axes: Sequence[str]) -> Code:
+        """This under other names for its axes, without what is known of how it is made."""
+        own = (self.binds, self.memory, "", self.depth)
+        return Code(self.text, tuple(axes), *own, strided=self.strided)
+
     def through(self, after: str, axes: Sequence[str]) -> Code:
         """This with a subscript or a method behind it, which make a view with other axes."""
         text = f"{self.tight}{after}"
@@ -258,7 +263,7 @@ def _digits(index: Affine, lengths: Mapping[str, int]) -> list[tuple[int, list[s
     """
     groups: list[tuple[int, list[str]]] = []
     expected = 0
-    for axis, stride in sorted(index.terms, key=lambda t: (t[1], lengths[t[0]])):
+    for axis, stride in sorted(index.terms[::-1], key=lambda t: (t[1], lengths[t[0]])):
         if groups and stride == expected:
             groups[0][1].insert(0, axis)
         else:
@@ -333,16 +338,7 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
     split = [length for cut in cuts for length in cut.split]
     inner = [key for cut in cuts for key in cut.inner]
     key = _subscript([cut.key for cut in cuts])
-    code = Code(
-        source.text,
-        tuple(axes),
-        source.binds,
-        source.memory,
-        "",
-        source.depth,
-        strided=source.strided,
-    )
-    code = code.through(key, axes) if key else code
+    code = source.through(key, axes) if key else source.bare(axes)
     windows = [
         index
         for index, length in zip(read.index, shape, strict=True)
@@ -453,7 +449,7 @@ def counted(index: Index, axes: Sequence[str], lengths: Mapping[str, int], head:
     if isinstance(index, Table):
         return arranged(Code(table_constant(index, head), index.axes), axes).text
     parts = []
-    for axis, stride in sorted(index.terms, key=lambda term: term[1] < 0):
+    for axis, stride in sorted(index.terms[::-1], key=lambda term: term[1] < 0):
         counting = Code(f"np.arange({head.length(lengths[axis])})", (axis,))
         size = "" if abs(stride) == 1 else f"{abs(stride)} * "
         parts.append((stride > 0, f"{size}{arranged(counting, axes).text}"))
