@@ -23,7 +23,6 @@ from ...ops.reads import (
     Apply,
     AtLeast,
     Condition,
-    Index,
     Operand,
     Read,
     Reduce,
@@ -34,7 +33,7 @@ from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHER
 from ...ops.shapes import BATCH
 from .function import axes_of
 from .outside import Outside
-from .reading import Code, Head, arranged, reshaped, table_constant, transposed, view
+from .reading import Code, Head, arranged, counted, reshaped, transposed, view
 
 MANY = 12
 """A sum of more terms is written as a sum of sums."""
@@ -249,8 +248,7 @@ class Recogniser:
         for code in parts[1:]:
             axes = tuple([axis for axis in grid if axis in total.axes or axis in code.axes])
             one, other = arranged(total, axes), arranged(code, axes)
-            call, depth = f"np.{name}({one.text}, {other.text}", max(one.depth, other.depth) + 1
-            total = Code(f"{call})", axes, ATOM, "", f"{call}, out={{out}})", depth)
+            total = _called(name, f"{one.text}, {other.text}", axes, (one, other))
         return total
 
     def _extreme(self, term: Term, name: str, outer: Mapping[str, int]) -> Code:
@@ -356,31 +354,16 @@ class Recogniser:
             return self._at_least(condition.expression, axes, lengths)
         if isinstance(condition, Among):
             return Code(self.head.constant(_points(condition, axes, lengths), condition.name), axes)
-        left = self._index(condition.left, axes, lengths)
-        right = self._index(condition.right, axes, lengths)
+        left = counted(condition.left, axes, lengths, self.head)
+        right = counted(condition.right, axes, lengths, self.head)
         return Code(f"{left} == {right}", axes, COMPARISON)
 
     def _at_least(self, index: Affine, axes: Sequence[str], lengths: Mapping[str, int]) -> Code:
         above = tuple([term for term in index.terms if term[1] > 0])
         below = tuple([(axis, -stride) for axis, stride in index.terms if stride < 0])
-        larger = self._index(Affine(max(index.offset, 0), above), axes, lengths)
-        smaller = self._index(Affine(max(-index.offset, 0), below), axes, lengths)
+        larger = counted(Affine(max(index.offset, 0), above), axes, lengths, self.head)
+        smaller = counted(Affine(max(-index.offset, 0), below), axes, lengths, self.head)
         return Code(f"{smaller} <= {larger}", tuple(axes), COMPARISON)
-
-    def _index(self, index: Index, axes: Sequence[str], lengths: Mapping[str, int]) -> str:
-        """The number that an index is, for every point of some axes."""
-        if not isinstance(index, Affine):
-            return arranged(Code(table_constant(index, self.head), index.axes), axes).text
-        parts = []
-        for axis, stride in sorted(index.terms, key=lambda term: term[1] < 0):
-            length = self.head.length(lengths[axis])
-            counting = arranged(Code(f"np.arange({length})", (axis,)), axes).text
-            size = "" if abs(stride) == 1 else f"{abs(stride)} * "
-            parts.append((stride > 0, f"{size}{counting}"))
-        if index.offset or not parts:
-            parts.append((index.offset >= 0, str(abs(index.offset))))
-        text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
-        return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])
 
 
 def _within(factors: Sequence[Code], mask: Code) -> bool:
@@ -573,6 +556,13 @@ def _squared(code: Code, over: Sequence[str]) -> tuple[Code, ...]:
     return (*code.operands, *code.operands) if square and code.axes else (code,)
 
 
+def _called(function: str, inside: str, axes: Sequence[str], operands: Sequence[Code]) -> Code:
+    """A call of a function of NumPy, which can write into memory unless it gives a number."""
+    filling = f"np.{function}({inside}, out={{out}})" if axes else ""
+    depth = 1 + max(code.depth for code in operands)
+    return Code(f"np.{function}({inside})", tuple(axes), ATOM, "", filling, depth)
+
+
 def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
     """Two factors multiplied element by element, or divided where one is 1 over something."""
     for first, second in ((one, other), (other, one)):
@@ -610,8 +600,8 @@ def _over_axes(
     places = sorted(code.axes.index(axis) for axis in axes)
     where = str(places[0]) if len(places) == 1 else str(tuple(places))
     # What `.sum(axis)` calls in the end, at half the price for small arrays.
-    call = f"np.{name}.reduce({code.text}, axis={where if rest else None}"
-    return Code(f"{call})", rest, ATOM, "", f"{call}, out={{out}})" if rest else "", code.depth + 1)
+    inside = f"{code.text}, axis={where if rest else None}"
+    return _called(f"{name}.reduce", inside, rest, (code,))
 
 
 def _are_few(axes: Sequence[str], rest: Sequence[str], lengths: Mapping[str, int]) -> bool:
@@ -641,8 +631,7 @@ def _with_ones(
     ones = head.constant(f"np.ones({lengths[axis]}{dtype})", "ones")
     inside = f"{code.text}, {ones}" if code.axes[1] == axis else f"{ones}, {code.text}"
     rest = tuple([other for other in code.axes if other != axis])
-    filling = f"np.dot({inside}, out={{out}})"
-    return Code(f"np.dot({inside})", rest, ATOM, "", filling, code.depth + 1)
+    return _called("dot", inside, rest, (code,))
 
 
 def _matrix_product(
@@ -652,29 +641,27 @@ def _matrix_product(
     stacked = [axis for axis in grid if axis in a.axes and axis in b.axes]
     rows = [axis for axis in a.axes if axis not in (*inner, *stacked)]
     columns = [axis for axis in b.axes if axis not in (*inner, *stacked)]
-    depth = 1 + max(a.depth, b.depth)
     if columns and (not rows or grid.index(columns[0]) < grid.index(rows[0])):
         a, b, rows, columns = b, a, columns, rows
     if not rows and not columns and not stacked:
         other = transposed(b, a.axes)
         if len(inner) == 1:
-            return Code(f"np.dot({a.text}, {other.text})", (), ATOM, "", "", depth)
-        return Code(f"np.vdot({a.text}, {other.text})", (), ATOM, "", "", depth)
+            return _called("dot", f"{a.text}, {other.text}", (), (a, b))
+        return _called("vdot", f"{a.text}, {other.text}", (), (a, b))
     if stacked and (len(inner) > 1 or len(rows) != 1 or len(columns) != 1):
-        return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)], depth)
+        return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)])
     if max(map(len, (inner, rows, columns))) > 1:
         return _in_groups(a, b, (inner, rows, columns), lengths)
     first = transposed(a, [*stacked, *rows, *inner])
     second = transposed(b, [*stacked, *inner, *columns])
-    text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
     plain = not stacked and len(rows) <= 1
     inside = f"{first.text}, {second.text}"
     if plain:  # np.dot costs less a call than @, but copies what does not lie row by row
         name = "matmul" if a.strided or b.strided else "dot"
-        filling = f"np.{name}({inside}, out={{out}})"
-        return Code(f"np.{name}({inside})", (*rows, *columns), ATOM, "", filling, depth)
-    filling = f"np.matmul({inside}, out={{out}})"
-    return Code(text, (*stacked, *rows, *columns), PRODUCT, "", filling, depth)
+        return _called(name, inside, (*rows, *columns), (a, b))
+    text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
+    made = _called("matmul", inside, (*stacked, *rows, *columns), (a, b))
+    return replace(made, text=text, binds=PRODUCT)
 
 
 def _in_groups(
@@ -705,21 +692,19 @@ def _in_groups(
 
     one, other = matrix(a, "r", "s"), matrix(b, "s", "c")
     inside = f"{one.text}, {other.text}"
-    depth = 1 + max(a.depth, b.depth)
     axes = tuple([name for name in ("r", "c") if names[name]])
-    made = Code(f"np.dot({inside})", axes, ATOM, "", f"np.dot({inside}, out={{out}})", depth)
+    made = _called("dot", inside, axes, (a, b))
     shape = tuple([lengths[axis] for axis in (*rows, *columns)])
     return reshaped(made, shape, (*rows, *columns), tuple([length(name) for name in axes]))
 
 
-def _einsum(a: Code, b: Code, axes: Sequence[str], depth: int) -> Code:
+def _einsum(a: Code, b: Code, axes: Sequence[str]) -> Code:
     """The product with the axes of `axes`, summed over the others."""
     rest = dict.fromkeys((*a.axes, *b.axes))
     letters = dict(zip(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", strict=False))
     parts = ["".join(letters[axis] for axis in some) for some in (a.axes, b.axes, axes)]
     inside = f'"{parts[0]},{parts[1]}->{parts[2]}", {a.text}, {b.text}'
-    filling = f"np.einsum({inside}, out={{out}})"
-    return Code(f"np.einsum({inside})", tuple(axes), ATOM, "", filling, depth)
+    return _called("einsum", inside, axes, (a, b))
 
 
 def where(mask: Code, code: Code, order: Sequence[str], otherwise: str = "0.0") -> Code:
