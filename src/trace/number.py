@@ -16,11 +16,22 @@ from .wholes import COMPUTED, NUMBER
 
 _NUMBER: Final = "<a number known when the function runs>"
 
-CURE: Final = (
-    "Write wengert.where(condition, a, b) for `if`, wengert.maximum(a, b) for a choice of the "
-    "larger, wengert.exp(x) for math.exp(x) and so on, and wengert.stop_gradient(x) for a number "
-    "that no gradient passes through"
+_CURES: Final = {
+    "the truth of": "Write wengert.where(condition, a, b) for `if`, and wengert.maximum(a, b) or "
+    "minimum for a choice of the larger or smaller",
+    "float() of": "Leave float() out, since it is one; write wengert.exp(x) for math.exp(x) and so "
+    "on, sum(xs) for math.fsum(xs), and make arrays that it is put into with dtype=object",
+    "round() of": "Write wengert.round(x)",
+    "floor() of": "Write wengert.floor(x)",
+    "ceil() of": "Write wengert.ceil(x)",
+    "`==` of": "Write wengert.equal(a, b)",
+    "`!=` of": "Write wengert.not_equal(a, b)",
+}
+_CURE: Final = (
+    "Write wengert.where(condition, a, b) for a choice, wengert.floor(x) for a whole number to "
+    "compute with; what picks or counts has to be an integer of the arguments"
 )
+"""For what is not known otherwise."""
 
 
 class Number(Arithmetic):
@@ -88,12 +99,6 @@ class Number(Arithmetic):
     def __ceil__(self) -> int:
         return self._unknown("ceil() of")
 
-    def __mod__(self, other: Any) -> Any:
-        return self._unknown("the remainder of")
-
-    def __floordiv__(self, other: Any) -> Any:
-        return self._unknown("the whole quotient of")
-
     def __eq__(self, other: object) -> bool:
         return self._unknown("`==` of")
 
@@ -126,7 +131,7 @@ class Number(Arithmetic):
     def _unknown(self, what: str) -> NoReturn:
         refuse(
             f"{what} a number that is known only when the function runs: what it depends on may be "
-            f"another at the next call, so it cannot be read now. {CURE}"
+            f"another at the next call, so it cannot be read now. {_CURES.get(what, _CURE)}"
         )
 
 
