@@ -27,7 +27,7 @@ from .arrays import (
 )
 from .indexing import Index
 from .scalar import equal, maximum, minimum, not_equal, sqrt
-from .shapes import BATCH, Shape, mismatch, shape_of, shape_text
+from .shapes import BATCH, Shape, mismatch, shape_of, shape_text, within_memory
 
 
 def min_over(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -271,6 +271,8 @@ def concatenate(operands: Sequence[Any], axis: int | None = 0) -> Any:
         raise mismatch("concatenate", tuple(dict.fromkeys(shapes)), f"all but axis {place} must")
     if len(given) == 1:
         return given[0]
+    whole_length = sum(shape[place] for shape in shapes)
+    within_memory((*shapes[0][:place], whole_length, *shapes[0][place + 1 :]), "concatenate")
     longest = max(shape[place] for shape in shapes)
     padded = [_padded(one, place, longest) for one in given]
     rows = [k * longest + i for k, shape in enumerate(shapes) for i in range(shape[place])]

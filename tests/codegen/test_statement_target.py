@@ -290,6 +290,17 @@ def test_a_convolution_looks_up_its_windows_once():
     assert "tensordot" not in f.source
 
 
+@pytest.mark.parametrize("batch", [(), ("x",)])
+def test_places_that_are_clipped_are_found_once_and_not_at_each_call(batch):
+    source, loss = programs.strided_images(5, 2)
+    value, *gradient = source.with_gradient(loss)
+    x = [value.graph[name] for name in value.graph.leaves if name.startswith("x")]
+    f, _ = both({"params": source.parameters, "x": x}, [value, *gradient], batch=batch)
+    head, _, body = f.source.partition("def f(")
+    assert "np.clip" in head
+    assert "np.clip" not in body, f.source
+
+
 def test_what_is_gathered_in_between_counts_as_memory(monkeypatch):
     g, draw = Graph(), random.Random(1)
     x, w = g.inputs("x_", 5), g.inputs("w_", 99)

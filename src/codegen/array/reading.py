@@ -438,7 +438,7 @@ def _gathered(
         text = counted(index, axes, lengths, head)
         if not _inside(index, length, lengths):
             text = f"np.clip({text}, 0, {length - 1})"
-        local = len(text) < 12 or head.samples in text
+        local = len(text) < 12 or BATCH in [lengths[axis] for axis in index.axes]
         keys.append(text if local else head.constant(text, "places"))
     gathered = Code(f"{source.tight}[{', '.join(keys)}]", axes)
     return gathered if axes else replace(gathered, memory=source.memory)
