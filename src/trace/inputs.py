@@ -184,8 +184,14 @@ def _parts(
         return native.PIECES, pieces(source.values)
     if isinstance(source, Floats):
         return native.FLOATS, [(place, 0, 1) for place in source.places]
+    if isinstance(source, Given):
+        return native.GIVEN, [(place, 0, 1) for place in source.places]
+    if isinstance(source, Integers):
+        return native.INTEGERS, [(integers[step], 0, 1) for step in source.places]
     if isinstance(source, Chosen):
         return native.CHOSEN, [(integers[step], 0, width) for step, width in source.choices]
-    if isinstance(source, Rows) and source.trained and not any(x.single for x in source.lookups):
-        return native.ROWS, [(integers[x.step], x.rows, x.width) for x in source.lookups]
-    return native.ROWS, []
+    if not source.trained:
+        return native.ROWS, []
+    (alone, *others) = {lookup.single for lookup in source.lookups}
+    parts = [(integers[x.step], x.rows, x.width) for x in source.lookups]
+    return native.ENTRIES if alone else native.ROWS, [] if others else parts

@@ -18,8 +18,8 @@ from .updates import ROOM, Now, Settings, Updates, numbers_of
 FEW: Final = 8
 """Up to so many pieces a row is taken apart in; more are slower than one number after another."""
 
-WholeStep = Callable[[list[int], list[float], Any], float | None]
-"""A step for the integers and floats of a call and the optimizer's numbers; None if it refuses."""
+WholeStep = Callable[[list[int], list[float], list[Value], Any], float | None]
+"""A step for what a call is given and the optimizer's numbers; None if it refuses."""
 
 
 class Moments:
@@ -54,7 +54,8 @@ class Moments:
         if whole is not None:
             run, settings = whole
             now = self._at(rule)
-            number = run(flat.integers, flat.floats, numbers_of(settings, *now[:2]))
+            given = flat.integers, flat.floats, flat.values
+            number = run(*given, numbers_of(settings, *now[:2]))
             if number is not None:
                 program.calls += 1
                 self._once = now[2]
@@ -112,9 +113,7 @@ class Moments:
     def _pieces(self, values: Sequence[Value]) -> Sequence[tuple[int, int, int]]:
         """Where these Values are among the parameters: first, place, count of each piece."""
         places = self._found(values, {})
-        if places is None:
-            return []
-        return [(own.start, row.start, own.stop - own.start) for own, row in places.pieces]
+        return [] if places is None else _pieces_of(places.at)
 
     def _gather(self, places: list[_Places], slopes: Slopes) -> None:
         """Add up the gradients, each at its place."""
@@ -212,15 +211,11 @@ class _Places(NamedTuple):
         import numpy
 
         complete = not len(at) or int(at.min()) >= 0
-        ends = [0, *(numpy.flatnonzero(numpy.diff(at) != 1) + 1).tolist(), len(at)]
-        if complete and len(ends) <= FEW + 1 and len(numpy.unique(at)) == len(at):
-            starts = at[ends[:-1]].tolist()
-            found = [
-                (slice(a, b), slice(start, start + b - a))
-                for (a, b), start in zip(pairwise(ends), starts, strict=True)
-            ]
-            return cls(at, tuple(found), complete)
-        return cls(at, (), complete)
+        found = _pieces_of(at)
+        if not complete or len(found) > FEW or len(numpy.unique(at)) < len(at):
+            return cls(at, (), complete)
+        both = [(slice(a, a + n), slice(place, place + n)) for a, place, n in found]
+        return cls(at, tuple(both), complete)
 
     def taken(self, row: Any) -> Any:
         """The numbers that are there."""
@@ -239,3 +234,16 @@ class _Places(NamedTuple):
             numpy.add.at(row, self.at, part)
         for own, place in self.pieces:
             row[place] += part[own]
+
+
+def _pieces_of(at: Any) -> list[tuple[int, int, int]]:
+    """Numbers in pieces, in which each is one more than that before: first, its number, count.
+
+    >>> import numpy
+    >>> _pieces_of(numpy.array([7, 8, 9, 2, 3]))
+    [(0, 7, 3), (3, 2, 2)]
+    """
+    import numpy
+
+    ends = [0, *(numpy.flatnonzero(numpy.diff(at) != 1) + 1).tolist(), len(at)]
+    return [(a, int(at[a]), b - a) for a, b in pairwise(ends) if a < b]

@@ -46,7 +46,7 @@ from .words import LANES
 LONGEST: Final = 200_000
 """Up to so many instructions in a call, some 0.1 ms, other threads may have to wait."""
 
-PIECES, ROWS, CHOSEN, FLOATS = range(4)
+PIECES, ROWS, ENTRIES, GIVEN, CHOSEN, FLOATS, INTEGERS = range(7)
 
 _API: Final = {
     "PyLong_AsVoidPtr": ("p", "p"),
@@ -74,8 +74,10 @@ class Source(NamedTuple):
     kind     what its parts say:
              PIECES  first, place, count: from the first number on so many of the parameters
              ROWS    integer, rows, width: the Values of a row that an integer picks
+             ENTRIES integer, entries, 1: the Value that an integer picks
+             GIVEN   place, 0, 1: a Value among those of a call
              CHOSEN  integer, 0, width: zeros, with a 1 where an integer says
-             FLOATS  float, 0, 1: a float
+             FLOATS, INTEGERS  place, 0, 1: a number among those of a call
     result   from where on its derivatives are among the results; -1 if there are none
     """
 
@@ -129,11 +131,12 @@ def results_of(code: Code) -> dict[str, tuple[int, int]] | None:
 
 def step_of(
     code: Code, sources: Sequence[Source], result: int, parameters: Parameters, update: Any
-) -> Callable[[list[int], list[float], Any], float | None] | None:
+) -> Callable[[list[int], list[float], list[Any], Any], float | None] | None:
     """A built-in function that takes a step; None where there is none.
 
-    It is given the integers and the floats of a call, and the array of numbers that `update` takes
-    after the columns. It gives the number that is the result at a place, or None if it refuses.
+    It is given the integers, the floats and the Values of a call, and the array of numbers that
+    `update` takes after the columns. It gives the number that is the result at a place, or None if
+    it refuses.
     """
     move, library = slots(), _library()
     if move is None or library is None:
@@ -157,8 +160,8 @@ def step_of(
     told[_COLUMNS], told[_VALUES], told[_ROW] = id(columns), id(values), id(row)
     for number, source in enumerate(sources):
         buffer, at = numpy.zeros(source.width), numpy.zeros(source.width, numpy.int64)
-        rows = [thing for _, thing, _ in source.parts] if source.kind == ROWS else []
-        parts = [(a, id(x) if source.kind == ROWS else x, n) for a, x, n in source.parts]
+        rows = [x for _, x, _ in source.parts] if source.kind in (ROWS, ENTRIES) else []
+        parts = [(a, id(x) if rows else x, n) for a, x, n in source.parts]
         table = numpy.array(parts, numpy.int64).reshape(len(parts), _PART)
         kept += [buffer, at, table, rows]
         alone = source.kind == PIECES and len(parts) == 1
@@ -184,7 +187,7 @@ def _library() -> Any:
 
 
 class _Text:
-    """Writes step(integers, floats, numbers)."""
+    """Writes step(integers, floats, values, numbers)."""
 
     def __init__(self, data: int) -> None:
         self._data = data
@@ -201,9 +204,9 @@ class _Text:
         rest = b.room(WHOLE)
         given = b.room(POINTER, WHOLE(2))
         told = b.call(self.api["PyLong_AsVoidPtr"], [owner])
-        integers, floats = [items_of(b, b.get(args, k, POINTER)) for k in range(2)]
+        lists = [items_of(b, b.get(args, k, POINTER)) for k in range(3)]
         with self._each_source(b, told) as (source, kind):
-            self._take(b, told, source, kind, integers, floats)
+            self._take(b, told, source, kind, lists)
         self._read(b, told)
         with self._each_source(b, told) as (source, kind):
             self._fill(b, told, source, kind)
@@ -216,7 +219,7 @@ class _Text:
             b.store(Operand(VECTOR, "zeroinitializer"), b.at(gradient, i, VECTOR), align=8)
         with self._each_source(b, told) as (source, kind):
             self._gather(b, source, kind, out, gradient)
-        numbers = b.get(args, 2, POINTER)
+        numbers = b.get(args, 3, POINTER)
         self._call(
             b, b.get(told, _UPDATE, POINTER), given, [b.get(told, _COLUMNS, POINTER), numbers]
         )
@@ -246,15 +249,10 @@ class _Text:
             yield b.get(part, 0), b.get(part, 1), b.get(part, 2)
 
     def _take(
-        self,
-        b: Lines,
-        told: Operand,
-        source: Operand,
-        kind: Operand,
-        integers: Operand,
-        floats: Operand,
+        self, b: Lines, told: Operand, source: Operand, kind: Operand, lists: Sequence[Operand]
     ) -> None:
         """Where the Values are that integers pick, and numbers that need none; may refuse."""
+        integers, floats, values = lists
         buffer, at = b.get(source, _BUFFER, POINTER), b.get(source, _AT, POINTER)
         b.store(WHOLE(0), self._done)
         with b.when(b.same(kind, WHOLE(ROWS))), self._each_part(b, source) as (place, rows, width):
@@ -263,13 +261,24 @@ class _Text:
             index = self._index(b, b.get(integers, place, POINTER), read(b, thing, SIZE, WHOLE))
             items = b.call(self.items, [b.get(items_of(b, thing), index, POINTER), width])
             self._refuse_unless(b, b.differ(items, POINTER(None)))
-            done, table = b.load(self._done, WHOLE), b.get(told, _INDEX, POINTER)
+            done = b.load(self._done, WHOLE)
             with b.loop(width) as k:
-                value = b.get(items, k)
-                entry = b.call(self.row, [table, b.get(told, _KNOWN), value])
-                self._refuse_unless(b, b.same(b.get(entry, 0), value))
-                b.store(b.get(entry, 1), b.at(at, b.add(done, k), WHOLE))
+                self._look_up(b, told, b.get(items, k), b.at(at, b.add(done, k), WHOLE))
             b.store(b.add(done, width), self._done)
+        with (
+            b.when(b.same(kind, WHOLE(ENTRIES))),
+            self._each_part(b, source) as (place, rows, one),
+        ):
+            thing = b.convert("inttoptr", rows, POINTER)
+            self._refuse_unless(b, b.either(is_a(b, thing, list), is_a(b, thing, tuple)))
+            index = self._index(b, b.get(integers, place, POINTER), read(b, thing, SIZE, WHOLE))
+            done = b.load(self._done, WHOLE)
+            self._look_up(b, told, b.get(items_of(b, thing), index), b.at(at, done, WHOLE))
+            b.store(b.add(done, one), self._done)
+        with b.when(b.same(kind, WHOLE(GIVEN))), self._each_part(b, source) as (place, _, one):
+            done = b.load(self._done, WHOLE)
+            self._look_up(b, told, b.get(values, place), b.at(at, done, WHOLE))
+            b.store(b.add(done, one), self._done)
         with b.when(b.same(kind, WHOLE(CHOSEN))), self._each_part(b, source) as (place, _, width):
             index = self._index(b, b.get(integers, place, POINTER), width)
             done = b.load(self._done, WHOLE)
@@ -283,15 +292,35 @@ class _Text:
             done = b.load(self._done, WHOLE)
             b.store(read(b, number, NUMBER, DOUBLE), b.at(buffer, done, DOUBLE))
             b.store(b.add(done, one), self._done)
+        with (
+            b.when(b.same(kind, WHOLE(INTEGERS))),
+            self._each_part(b, source) as (place, _, one),
+        ):
+            whole = self._whole(b, b.get(integers, place, POINTER))
+            done = b.load(self._done, WHOLE)
+            b.store(b.convert("sitofp", whole, DOUBLE), b.at(buffer, done, DOUBLE))
+            b.store(b.add(done, one), self._done)
 
-    def _index(self, b: Lines, integer: Operand, length: Operand) -> Operand:
-        """An integer as a place in something so long, from its end if it is less than 0."""
-        index = b.call(self.api["PyLong_AsLongLong"], [integer])
-        with b.when(b.same(index, WHOLE(-1)), likely=False):
+    def _look_up(self, b: Lines, told: Operand, value: Operand, to: Operand) -> None:
+        """Store which of the parameters a Value is; refuses one that is none."""
+        known = [b.get(told, _INDEX, POINTER), b.get(told, _KNOWN)]
+        entry = b.call(self.row, [*known, value])
+        self._refuse_unless(b, b.same(b.get(entry, 0), value))
+        b.store(b.get(entry, 1), to)
+
+    def _whole(self, b: Lines, integer: Operand) -> Operand:
+        """An integer of Python's as a number; refuses one that is too large."""
+        whole = b.call(self.api["PyLong_AsLongLong"], [integer])
+        with b.when(b.same(whole, WHOLE(-1)), likely=False):
             failed = b.call(self.api["PyErr_Occurred"], [])
             with b.when(b.differ(failed, POINTER(None)), likely=False):
                 b.call(self.api["PyErr_Clear"], [])
                 self._refuse(b)
+        return whole
+
+    def _index(self, b: Lines, integer: Operand, length: Operand) -> Operand:
+        """An integer as a place in something so long, from its end if it is less than 0."""
+        index = self._whole(b, integer)
         index = b.select(b.less(index, WHOLE(0)), b.add(index, length), index)
         within = b.both(b.less(WHOLE(-1), index), b.less(index, length))
         self._refuse_unless(b, within)
@@ -321,7 +350,7 @@ class _Text:
             number = b.get(now, b.add(place, k), DOUBLE)
             b.store(number, b.at(buffer, b.add(first, k), DOUBLE))
         at = b.get(source, _AT, POINTER)
-        with b.when(b.same(kind, WHOLE(ROWS))), b.loop(b.get(source, _TAKEN)) as k:
+        with b.when(self._picked(b, kind)), b.loop(b.get(source, _TAKEN)) as k:
             b.store(b.get(now, b.get(at, k), DOUBLE), b.at(buffer, k, DOUBLE))
 
     def _gather(
@@ -331,13 +360,17 @@ class _Text:
         start = b.get(source, _DERIVATIVES)
         derivatives, at = b.at(out, start, DOUBLE), b.get(source, _AT, POINTER)
         there = b.less(WHOLE(-1), start)
-        pieces, rows = (b.both(there, b.same(kind, WHOLE(one))) for one in (PIECES, ROWS))
+        pieces = b.both(there, b.same(kind, WHOLE(PIECES)))
         with b.when(pieces), self._each_part(b, source) as (first, place, count):
             part, row = b.at(derivatives, first, DOUBLE), b.at(gradient, place, DOUBLE)
             b.call(self.add, [row, part, count])
-        with b.when(rows), b.loop(b.get(source, _TAKEN)) as k:
+        with b.when(b.both(there, self._picked(b, kind))), b.loop(b.get(source, _TAKEN)) as k:
             place = b.at(gradient, b.get(at, k), DOUBLE)
             b.store(b.fadd(b.load(place, DOUBLE), b.get(derivatives, k, DOUBLE)), place)
+
+    def _picked(self, b: Lines, kind: Operand) -> Operand:
+        """Whether an argument is of Values that are looked up at each call."""
+        return b.both(b.less(WHOLE(PIECES), kind), b.less(kind, WHOLE(CHOSEN)))
 
     def _write_back(self, b: Lines, told: Operand, rest: Operand) -> None:
         """Write numbers into the floats that only a Value has; notes if there are others."""
