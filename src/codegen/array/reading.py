@@ -263,7 +263,7 @@ def _digits(index: Affine, lengths: Mapping[str, int]) -> list[tuple[int, list[s
     """
     groups: list[tuple[int, list[str]]] = []
     expected = 0
-    for axis, stride in sorted(index.terms[::-1], key=lambda t: (t[1], lengths[t[0]])):
+    for axis, stride in sorted(index.terms, key=lambda t: (t[1], lengths[t[0]])):
         if groups and stride == expected:
             groups[0][1].insert(0, axis)
         else:
@@ -449,7 +449,7 @@ def counted(index: Index, axes: Sequence[str], lengths: Mapping[str, int], head:
     if isinstance(index, Table):
         return arranged(Code(table_constant(index, head), index.axes), axes).text
     parts = []
-    for axis, stride in sorted(index.terms[::-1], key=lambda term: term[1] < 0):
+    for axis, stride in sorted(index.terms, key=lambda term: (term[1] < 0, axes.index(term[0]))):
         counting = Code(f"np.arange({head.length(lengths[axis])})", (axis,))
         size = "" if abs(stride) == 1 else f"{abs(stride)} * "
         parts.append((stride > 0, f"{size}{arranged(counting, axes).text}"))
