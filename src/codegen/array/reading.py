@@ -277,9 +277,11 @@ def _rows(index: Affine, lengths: Mapping[str, int], length: int) -> tuple[str, 
     (long, slow), (short, fast) = _digits(index, lengths)
     rows, count = (prod(lengths[axis] for axis in axes) for axes in (slow, fast))
     used = short * (count - 1) + 1
-    start = index.offset if index.offset + long * rows <= length else index.offset + used - long
-    first = index.offset - start
-    if start < 0 or short < 1 or first + used > long:
+    for start in (index.offset, index.offset + used - long, length - long * rows):
+        first = index.offset - start
+        if start >= 0 <= first <= long - used and start + long * rows <= length and short > 0:
+            break
+    else:
         return None
     return _slice(start, long * rows, 1, length), long, _slice(first, count, short, long)
 
