@@ -23,7 +23,7 @@ from .asked import WHICH, Question
 from .contents import Contents, containers_in, first_line, holds_new, storing_line
 from .lines import Line, line_of, raised_at, user_line
 from .number import Index, Number
-from .reach import Reach
+from .reach import Reach, draws
 from .structure import named_arguments, nested, replaced
 from .watch import SHOWN, watched
 from .wholes import GIVEN, Step
@@ -462,7 +462,7 @@ def _drawing_line(reach: Reach) -> str:
             thing = names.get(instruction.argval)
             owner = getattr(thing, "__self__", thing)
             named = getattr(thing, "__name__", "") in ("random", "numpy", "numpy.random")
-            if named or isinstance(owner, random.Random) or hasattr(owner, "bit_generator"):
+            if named or draws(owner):
                 line = line_of(code.co_filename, number)
                 if thing is not sys.modules.get("numpy") or "random" in line.text:
                     found.append(str(line))
