@@ -24,9 +24,9 @@ from ..ops.reads import (
     Operand,
     Read,
     Reduce,
-    Table,
     Term,
     Value,
+    composed,
     mapped,
     mapped_condition,
 )
@@ -215,7 +215,7 @@ class _Writing:
             return read
         axes = {axis.name: index for axis, index in zip(copy.axes, read.index, strict=True)}
         (source,) = copy.reads
-        found = [_composed(index, axes) for index in source.index]
+        found = [composed(index, axes) for index in source.index if isinstance(index, Affine)]
         inside = [index for index in found if index is not None]
         return Read(source.array, tuple(inside)) if len(inside) == len(found) else read
 
@@ -270,22 +270,6 @@ def _is_copy(statement: Assignment) -> bool:
         and isinstance(read, Read)
         and all(isinstance(index, Affine) for index in read.index)
     )
-
-
-def _composed(index: Index, axes: Mapping[str, Index]) -> Index | None:
-    """An affine index of axes that are indices themselves; None where that is no one index."""
-    assert isinstance(index, Affine)
-    if index.axis is not None:
-        return axes[index.axis]
-    offset, strides = index.offset, dict[str, int]()
-    for axis, stride in index.terms:
-        inner = axes[axis]
-        if isinstance(inner, Table):
-            return None
-        offset += stride * inner.offset
-        for name, step in inner.terms:
-            strides[name] = strides.get(name, 0) + stride * step
-    return Affine(offset, tuple([(name, step) for name, step in strides.items() if step]))
 
 
 def _needed(statements: Sequence[Statement], wanted: Iterable[str]) -> list[Statement]:
