@@ -83,6 +83,7 @@ class _Uses:
         self._queue: list[tuple[int, int]] = []
         self._alone: dict[int, int] = {}
         self._products: list[tuple[Slot, int, int]] = []
+        self._innermost: dict[int, int] = {}
         self.rows: dict[tuple[int, ...], None] = {}
         self.combined: set[int] = set()
         for node in found.order:
@@ -165,7 +166,9 @@ class _Uses:
         if extremes is not None:
             self._alone[node] = self._one_of(extremes)
             single = all(self._alone[operand] != _SEVERAL for operand in extremes)
-            operands = tuple(map(self._innermost, extremes))
+            # of a maximum of maxima the derivative compares each link, but all is of one array
+            operands = tuple([self._innermost.get(operand, operand) for operand in extremes])
+            self._innermost[node] = operands[0]
             return [Entry((), (operands,), APART if single else TOGETHER)]
         groups: dict[Slot, list[tuple[int, ...]]] = {}
         for sign, number, one, other in found.sums.get(node, ()):
@@ -179,13 +182,6 @@ class _Uses:
         factors = chain.from_iterable(chain.from_iterable(groups.values()))
         self._alone[node] = self._one_of(factors)
         return [entry for slot, terms in groups.items() for entry in self._terms(slot, terms)]
-
-    def _innermost(self, node: int) -> int:
-        """What a maximum of maxima is of: the derivative compares each link of the chain."""
-        extremes = self._found.extremes
-        while node in extremes:
-            node = extremes[node][0]
-        return node
 
     def _one_of(self, operands: Iterable[int]) -> int:
         """The one leaf that operands depend on, or what says that there is none, or several."""
@@ -233,15 +229,15 @@ class _Uses:
 
     def _settle(self) -> None:
         """Join what joined scalars read in the same way, down to the leaves."""
-        family, queue, none = self._known.family, self._queue, dict[Slot, int]()
+        family, queue = self._known.family, self._queue
         while queue:
             first, second = map(self.of, queue.pop())
             if first == second or family[first] != family[second]:
                 continue
             self._parent[second] = first
             self._joined.add(first)
-            own, other = self._first.get(first, none), self._first.pop(second, none)
-            for slot, node in other.items():
+            own = self._first.setdefault(first, {})
+            for slot, node in self._first.pop(second, {}).items():
                 if own.setdefault(slot, node) != node:
                     queue.append((own[slot], node))
 
@@ -251,7 +247,7 @@ class _Uses:
         for node, entry in self._separate:
             classes[self.of(node), entry.slot].append(entry)
         for (root, slot), entries in classes.items():
-            one = self._first[root].get(slot)
+            one = self._first.get(root, {}).get(slot)
             if one is None and len(entries) == 1 and entries[0].kind != TOGETHER:
                 continue
             columns = _columns(entries) if one is None else None

@@ -33,7 +33,7 @@ from ..ops.reads import (
 from ..ops.scalar import ADD, MUL, NEG, SUB
 from ..ops.shapes import Shape
 from .axes import lettered
-from .naming import Taken
+from .naming import Tables, Taken
 from .statements import LEAF, LITERAL, Array, ArrayProgram, Home, Output, Statement
 
 
@@ -86,7 +86,7 @@ class _Writing:
 
     def __post_init__(self) -> None:
         self.taken, self.made = Taken(), 0
-        self.tables: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
+        self.tables = Tables(self.taken)
         self.leaves: dict[str, str] = {}
         for argument in self.arguments:
             self.taken.name(argument.name)
@@ -197,13 +197,7 @@ class _Writing:
         )
 
     def _index(self, index: Index) -> Index:
-        """The same with a name of its own for each table."""
-        if isinstance(index, Affine):
-            return index
-        key = (index.lengths, index.values)
-        if key not in self.tables:
-            self.tables[key] = self.taken.name(index.name)
-        return replace(index, name=self.tables[key])
+        return self.tables.named(index, "" if isinstance(index, Affine) else index.name)
 
     def _condition(self, condition: Condition) -> Condition:
         return mapped_condition(condition, self._index)
