@@ -182,3 +182,27 @@ def test_a_state_of_zeros_tells_inputs_and_states_apart():
         outputs = [loss, *wg.grad(loss, [e for rows in (w, u) for row in rows for e in row])]
         counts.add(len(wg.roll(outputs).statements))
     assert len(counts) == 1
+
+
+def attention_of(s, wq, wk, wv):
+    x = s.inputs("x", 4, 5)
+    q, k, v = ([programs.linear(row, w) for row in x] for w in (wq, wk, wv))
+    shares = [programs.softmax([programs.dot(a, b) for b in k]) for a in q]
+    mixed = [[programs.dot(share, column) for column in zip(*v, strict=True)] for share in shares]
+    return sum(wg.tanh(a) for row in mixed for a in row)
+
+
+def test_matrices_side_by_side_in_one_are_one_each():
+    counts = set()
+    for packed in (True, False):
+        s = programs.Source()
+        if packed:
+            w = s.weights("w", 9, 5)
+            parts = [w[:3], w[3:6], w[6:]]
+        else:
+            parts = [s.weights(name, 3, 5) for name in ("wq", "wk", "wv")]
+        outputs = s.with_gradient(attention_of(s, *parts))
+        program = roll_nodes(s.graph, [output.id for output in outputs])
+        assert check_program(s.graph, [o.id for o in outputs], program)
+        counts.add(len(program.statements))
+    assert len(counts) == 1
