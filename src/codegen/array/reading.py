@@ -70,6 +70,11 @@ class Code:
         number = self.text.replace(".", "", 1).isdigit()
         return f"({self.text})" if number else self.within(ATOM)
 
+    def bare(self, axes: Sequence[str]) -> Code:
+        """This under other names for its axes, without what is known of how it is made."""
+        own = (self.binds, self.memory, "", self.depth)
+        return Code(self.text, tuple(axes), *own, strided=self.strided)
+
     def through(self, after: str, axes: Sequence[str]) -> Code:
         """This with a subscript or a method behind it, which make a view with other axes."""
         text = f"{self.tight}{after}"
@@ -258,7 +263,8 @@ def _digits(index: Affine, lengths: Mapping[str, int]) -> list[tuple[int, list[s
     """
     groups: list[tuple[int, list[str]]] = []
     expected = 0
-    for axis, stride in sorted(index.terms, key=lambda t: (t[1], lengths[t[0]])):
+    slowest_first = sorted(index.terms, key=lambda term: (-term[1], -lengths[term[0]]))
+    for axis, stride in slowest_first[::-1]:
         if groups and stride == expected:
             groups[0][1].insert(0, axis)
         else:
@@ -333,16 +339,7 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
     split = [length for cut in cuts for length in cut.split]
     inner = [key for cut in cuts for key in cut.inner]
     key = _subscript([cut.key for cut in cuts])
-    code = Code(
-        source.text,
-        tuple(axes),
-        source.binds,
-        source.memory,
-        "",
-        source.depth,
-        strided=source.strided,
-    )
-    code = code.through(key, axes) if key else code
+    code = source.through(key, axes) if key else source.bare(axes)
     windows = [
         index
         for index, length in zip(read.index, shape, strict=True)

@@ -641,7 +641,6 @@ def _matrix_product(
     stacked = [axis for axis in grid if axis in a.axes and axis in b.axes]
     rows = [axis for axis in a.axes if axis not in (*inner, *stacked)]
     columns = [axis for axis in b.axes if axis not in (*inner, *stacked)]
-    depth = 1 + max(a.depth, b.depth)
     if columns and (not rows or grid.index(columns[0]) < grid.index(rows[0])):
         a, b, rows, columns = b, a, columns, rows
     if not rows and not columns and not stacked:
