@@ -664,7 +664,7 @@ class _Printer:
         text = f"{code.tight}[{', '.join(keys + inner)}]" if inner else code.text
         if not batched:  # NumPy's `where` of numbers is an array
             return f"{text}[()]" if self._root[output.array] in self._boxed else text
-        return text if self._owned(output.array) and not inner else f"{text}.copy()"
+        return f"{text}.copy()" if inner else self._handed_out(output.array, text)
 
 
 def _on_boxes(program: ArrayProgram) -> ArrayProgram:
