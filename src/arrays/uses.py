@@ -410,8 +410,10 @@ def _as_read(nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> Iterator[
 
 
 def _grid(count: int, rows: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """The lengths of axes along which places are read."""
+    """The lengths of axes along which places are read; one run of them alone makes no axes."""
     runs = [_split_runs(row) for row in rows]
+    if len({run[0] for own in runs for run in own}) < 2:
+        return (count,)
     width = max((len(run) for own in runs for run in own), default=1)
     steps = [b[0] - a[0] for own in runs for a, b in pairwise(own) if len(a) > 1 and b[0] > a[0]]
     width = min(steps, default=width)
