@@ -53,20 +53,6 @@ def tightened(statement: Statement) -> Statement:
     return _without_lone(statement)
 
 
-def part(statement: Statement, axis: str, ends: tuple[int, int]) -> Statement:
-    """A statement on a part of an axis, from the first of two numbers to the last."""
-    return _shortened(statement, {axis: ends})
-
-
-def blocked(statement: Statement, axis: str, size: int, inner: str) -> Statement:
-    """A statement with two axes for one: the blocks of so many numbers, and `inner` in a block."""
-    axes: list[Axis] = []
-    for one in statement.axes:
-        whole = one.name == axis
-        axes += [Axis(axis, one.length // size), Axis(inner, size)] if whole else [one]
-    return _substituted(statement, axes, {axis: Affine(0, ((axis, size), (inner, 1)))})
-
-
 def tables_named(statements: Iterable[Statement]) -> tuple[Statement, ...]:
     """The same, with a name of its own for each table: one for equal tables."""
     names: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
