@@ -40,7 +40,7 @@ from .assumed import CONTAINERS, SIMPLE, Assumption, copied
 from .contents import Variable, attributes_of, has_attributes
 from .imports import imports_of
 from .lines import Line, is_foreign, line_of
-from .readers import MISSING, Cell, Entry, Itself, Made, NewNames
+from .readers import MISSING, Bases, Being, Cell, Entry, Itself, Made, NewNames
 
 MAX_LOOKED_AT: Final = 300_000
 """How many things are looked at; what lies beyond has no name and is not checked."""
@@ -412,6 +412,9 @@ class _Walk:
     def _new_attributes(self, name: str, thing: Any) -> None:
         """Assume that it has none of those that code asks for, or finds in its class instead."""
         held = getattr(thing, "__dict__", None)
+        if not is_foreign(type(thing).__module__):
+            being = Being.of(thing)
+            self.found.assumptions.append((being, being.known, f"what {name or 'an object'} is"))
         if not isinstance(held, dict):
             return
         wanted = self._members(type(thing)) | (self._texts if self._by_text else set())
@@ -425,6 +428,9 @@ class _Walk:
 
     def _new_members(self, kind: type) -> None:
         """Assume that a class has none of what code finds in its bases instead."""
+        if not is_foreign(kind.__module__):
+            name = f"what {kind.__name__} inherits from"
+            self.found.assumptions.append((Bases(kind), kind.__mro__, name))
         found = {name for base in kind.__mro__[1:-1] for name in vars(base)}
         wanted = frozenset((found & self._used) - vars(kind).keys())
         if wanted and not is_foreign(kind.__module__):

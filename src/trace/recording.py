@@ -25,7 +25,7 @@ from .lines import Line, line_of, raised_at, user_line
 from .number import Index, Number
 from .reach import Reach, draws
 from .structure import named_arguments, nested, replaced
-from .watch import watched
+from .watch import SHOWN, watched
 from .wholes import GIVEN, Step
 
 MAX_NODES = 3_000_000
@@ -137,6 +137,8 @@ class Recording:
             outside.restore()
             if isinstance(error, IndexError) and "arrays used as indices" in str(error):
                 raise TracingError(_by_array(error)) from error
+            if isinstance(error, ValueError) and SHOWN in str(error):
+                raise TracingError(_by_value(error)) from error
             raise
         if drawn.has_moved():
             raise TracingError(
@@ -434,6 +436,16 @@ def _by_array(error: IndexError) -> str:
     return (
         f"{at}\nan array was indexed by an array of whole numbers of the arguments, which NumPy "
         "has to know. Pick the rows one by one: [wengert.table(rows)[i] for i in indices]"
+    )
+
+
+def _by_value(error: ValueError) -> str:
+    """Where a list was asked for a Value that it does not hold, such as its largest."""
+    at = raised_at(error)
+    return (
+        f"{at}\na list was searched for a Value that it does not hold: of unknown ones, which is "
+        "the largest is known only when the function runs. Compute with it as wengert.maximum "
+        "gives it, or search outside and pass the index as an argument"
     )
 
 

@@ -929,3 +929,103 @@ def test_much_data_that_changes_as_a_whole_is_noticed_and_told(kind):
             row[k] += 1.0
     assert f().data == 4 * 603.0
     assert "data holds more than 100,000 numbers, of which 256 are compared" in f.report()
+
+
+class Straight:
+    """A layer of a user's."""
+
+    def __init__(self):
+        self.w = Value(2.0)
+
+    def f(self, x):
+        return self.w * x
+
+
+class Bent(Straight):
+    def f(self, x):
+        return self.w * x * x
+
+
+class Mine(Value):
+    def f(self, x):
+        return self * x
+
+
+class Other(Value):
+    def f(self, x):
+        return self * x * x
+
+
+class Narrow:
+    __slots__ = ("w",)
+
+    def __init__(self):
+        self.w = Value(2.0)
+
+    def f(self, x):
+        return self.w * x
+
+
+class Curved(Narrow):
+    __slots__ = ()
+
+    def f(self, x):
+        return self.w * x * x
+
+
+@pytest.mark.parametrize("many", [0, 200])
+@pytest.mark.parametrize(
+    ("thing", "kind"), [(Straight, Bent), (lambda: Mine(2.0), Other), (Narrow, Curved)]
+)
+def test_an_object_that_becomes_one_of_another_class_is_seen(thing, kind, many):
+    one, others = thing(), [Value(0.0) for _ in range(many)]  # of many machine code looks
+    loss = wg.function(lambda x: one.f(x) + sum(others))
+    assert [loss(3.0).data for _ in range(3)] == [6.0] * 3
+    one.__class__ = kind
+    assert loss(3.0).data == 18.0
+
+
+@pytest.mark.parametrize("many", [0, 200])
+def test_names_of_an_object_that_are_exchanged_as_a_whole_are_seen(many):
+    one, others = Straight(), [Value(0.0) for _ in range(many)]
+    loss = wg.function(lambda x: one.f(x) + sum(others))
+    assert [loss(3.0).data for _ in range(3)] == [6.0] * 3
+    one.__dict__ = {"w": Value(5.0)}
+    assert loss(3.0).data == 15.0
+    vars(one)["w"] = Value(7.0)
+    assert loss(3.0).data == 21.0
+
+
+@pytest.mark.parametrize("many", [0, 200])
+def test_a_class_that_inherits_from_others_is_seen(many):
+    class Once:
+        def f(self, x):
+            return x * 1.0
+
+    class Twice:
+        def f(self, x):
+            return x * 2.0
+
+    class Layer(Once):
+        pass
+
+    one, others = Layer(), [Value(0.0) for _ in range(many + 1)]
+    loss = wg.function(lambda x: one.f(x) + sum(others))
+    assert [loss(3.0).data for _ in range(3)] == [3.0] * 3
+    Layer.__bases__ = (Twice,)
+    assert loss(3.0).data == 6.0
+
+
+def test_where_a_list_is_searched_for_the_largest_the_line_is_named():
+    w = [Value(1.0), Value(3.0)]
+
+    @wg.function
+    def loss(x):
+        z = [p * x for p in w]
+        return z[z.index(max(z))]
+
+    with (
+        pytest.warns(RuntimeWarning, match="known only when"),
+        pytest.raises(TracingError, match=r"index\(max\(z\)\)\]\n.*searched"),
+    ):
+        loss(1.0)
