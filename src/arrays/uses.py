@@ -327,7 +327,7 @@ def _side_by_side(home: LeafArray, uses: _Uses) -> list[LeafArray]:
 def _by_use(
     home: LeafArray, uses: _Uses, read: Sequence[tuple[int, ...]], labels: Mapping[int, str]
 ) -> list[LeafArray]:
-    """A vector as the arrays that its leaves are elements of."""
+    """A vector as the arrays that its leaves are elements of, if one of them is no vector."""
     rows: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)
     for row in read:
         if len({uses.of(node) for node in row}) == 1:
@@ -337,7 +337,7 @@ def _by_use(
         whole = len(nodes) == len(home.nodes) or (root == NONE and len(nodes) > 1)
         name = home.name if whole else labels[nodes[0]]
         arrays.append(_array(name, nodes, rows.get(root, [])))
-    return arrays if len(classes) > (NONE in classes) else [home]
+    return arrays if any(len(array.shape) > 1 for array in arrays) else [home]
 
 
 def _filled(
@@ -389,16 +389,15 @@ def _neighbours(roots: Iterable[int], uses: _Uses) -> dict[int, int]:
 
 
 def _array(name: str, nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> LeafArray:
-    """An array with an axis along what it is read in, row by row."""
+    """An array with an axis along what it is read in, row by row; in its own order if it can be."""
     if len(nodes) == 1:
         return LeafArray(name, (), tuple(nodes))
-    found = []
+    grids = []
     for order in (nodes, *_as_read(nodes, rows)):
         place = {node: k for k, node in enumerate(order)}
-        at = [[place[node] for node in row] for row in rows]
-        found.append((sum(b == a + 1 for row in at for a, b in pairwise(row)), at, order))
-    _, at, order = max(found, key=lambda one: one[0])
-    return LeafArray(name, _grid(len(order), at), tuple(order))
+        shape = _grid(len(order), [[place[node] for node in row] for row in rows])
+        grids.append(LeafArray(name, shape, tuple(order)))
+    return max(grids, key=lambda array: len(array.shape))
 
 
 def _as_read(nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:

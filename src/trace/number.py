@@ -24,6 +24,7 @@ _CURES: Final = {
     "round() of": "Write wengert.round(x)",
     "floor() of": "Write wengert.floor(x)",
     "ceil() of": "Write wengert.ceil(x)",
+    "an index or a count from": "Pass the integer itself as an argument: 1, not 1.0",
     "`==` of": "Write wengert.equal(a, b)",
     "`!=` of": "Write wengert.not_equal(a, b)",
 }
@@ -85,7 +86,7 @@ class Number(Arithmetic):
         return self._unknown("int() of")
 
     def __index__(self) -> int:
-        return self._unknown("the whole number in")
+        return self._unknown("an index or a count from")
 
     def __round__(self, digits: int | None = None) -> Any:
         return self._unknown("round() of")

@@ -497,6 +497,7 @@ def test_what_is_refused_says_what_to_write():
         (lambda x: w * round(x), "wengert.round(x)"),
         (lambda x: w if x == 1.0 else -w, "wengert.equal(a, b)"),
         (lambda x: w * [1.0, 2.0][int(x)], "an integer of the arguments"),
+        (lambda x: w * [1.0, 2.0][x], "an index or a count from a number that is known only"),
     ):
         with pytest.raises(TracingError, match=re.escape(instead)):
             wg.function(body)(1.0)
