@@ -703,14 +703,18 @@ def _regions(made: Family, parts: Sequence[_Part], table: bool) -> list[Column]:
 
     if made.primal == NONE or not parts:
         return []
-    there = numpy.zeros((len(parts), made.size), bool)
-    for part, row in zip(parts, there, strict=True):
-        row[part.place] = True
-    signatures = numpy.unique(there, axis=1)
-    summed = signatures.any(0)
-    if (signatures.sum(1) > 1).any() or ((table or summed.sum() == 1) and not summed.all()):
-        return []
-    return [(signature == there.T).all(1) for signature in signatures.T]
+    first = numpy.full(made.size, -1)
+    for number in range(len(parts) - 1, -1, -1):
+        first[parts[number].place] = number
+    order = sorted(numpy.unique(first).tolist(), key=lambda number: (number >= 0, -number))
+    regions = {number: first == number for number in order}
+    for part in parts:
+        there = numpy.zeros(made.size, bool)
+        there[part.place] = True
+        if (there != regions[first[part.place[0]]]).any():
+            return []
+    left = -1 in regions
+    return [] if left and (table or len(regions) == 2) else list(regions.values())
 
 
 def _is_zero(part: _Part) -> bool:

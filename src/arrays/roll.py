@@ -84,6 +84,8 @@ def check_roll(exprs: Expr | Value | Graph | Iterable[Any], rolled: Rolled) -> P
     >>> bool(check_roll(wanted[::-1], roll(wanted)))
     False
     """
+    if not isinstance(rolled, Rolled):
+        raise OperandError(f"{shorten(rolled)} is {kind_of(rolled)}; expected what `roll` gave")
     graph, roots = _wanted(exprs)
     return check_program(graph, roots, rolled.program)
 

@@ -594,6 +594,11 @@ def _groups(inputs: Mapping[str, Any]) -> dict[str, tuple[list[Any], bool]]:
 def _batch_names(
     batch: str | Sequence[str], groups: Mapping[str, tuple[list[Any], bool]]
 ) -> frozenset[str]:
+    if not isinstance(batch, Iterable):
+        raise OperandError(
+            f"batch is {shorten(batch)}, {kind_of(batch)}; expected the names of the inputs that "
+            "have a row for each sample, () for none"
+        )
     names = (batch,) if isinstance(batch, str) else tuple(batch)
     for name in names:
         if name not in groups:

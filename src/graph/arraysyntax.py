@@ -67,9 +67,13 @@ class ArraySyntax:
         """How many elements it has; a number is one."""
         from math import prod
 
-        from ..ops.shapes import shape_of
+        from ..errors import OperandError, shorten
+        from ..ops.shapes import BATCH, shape_of
 
-        return prod(shape_of(self))
+        shape = shape_of(self)
+        if BATCH in shape:
+            raise OperandError(f"size of {shorten(self)}: it is an array of however many samples")
+        return prod(shape)
 
     @property
     def T(self) -> Self:  # noqa: N802
@@ -130,8 +134,10 @@ class ArraySyntax:
     flatten = ravel
 
     def dot(self, other: Any) -> Self:
-        """The product `@`, as NumPy's `dot` is for vectors and matrices."""
-        return self.__matmul__(other)
+        """The product of rows and columns, as `np.dot` has it: of matrices, `@`."""
+        from ..ops.compositions import dot
+
+        return dot(self, other)  # type: ignore[no-any-return]
 
     def squeeze(self, axis: Axes = None) -> Self:
         """Without the axes of length 1, or without those named, which have to be."""
@@ -139,7 +145,7 @@ class ArraySyntax:
 
         return squeeze(self, axis)  # type: ignore[no-any-return]
 
-    def take(self, indices: Any, axis: int | None = None) -> Self:
+    def take(self, indices: Any, axis: int | None = None, mode: str = "raise") -> Self:
         """Elements by their places along an axis; of all elements row by row without one.
 
         >>> from wengert import Graph
@@ -148,7 +154,7 @@ class ArraySyntax:
         """
         from ..ops.compositions import take
 
-        return take(self, indices, axis)  # type: ignore[no-any-return]
+        return take(self, indices, axis, mode)  # type: ignore[no-any-return]
 
     def sum(self, axis: Axes = None, keepdims: bool = False) -> Self:
         """The sum over an axis or several, or of all elements.

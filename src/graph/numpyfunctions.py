@@ -17,7 +17,7 @@ _CALL: Final = re.compile(r"np\.(\w+)\((.*), out=\{out\}\)")
 _COMPARISONS: Final = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 _PAIRS: Final = {"floor_divide": ops.floor_divide, "matmul": arrays.MATMUL}
 _SAME_NAME: Final = (
-    *("argmax", "argmin", "concatenate", "cumsum", "einsum", "expand_dims", "ravel", "squeeze"),
+    *("argmax", "argmin", "concatenate", "cumsum", "expand_dims", "ravel", "squeeze"),
     *("std", "swapaxes", "take", "transpose", "var"),
 )
 
@@ -75,13 +75,15 @@ def by_function() -> Mapping[str, Callable[..., Any]]:
         "around": ops.ROUND,
         "broadcast_to": arrays.broadcast_to,
         "clip": _clip,
-        "dot": arrays.MATMUL,
+        "dot": compositions.dot,
+        "einsum": lambda *operands, optimize=True: compositions.einsum(*operands),
         "matmul": arrays.MATMUL,
         "ndim": lambda x: len(x.shape),
         "outer": lambda x, y: arrays.outer(compositions.ravel(x), compositions.ravel(y)),
         "reshape": arrays.reshape,
         "round": ops.ROUND,
         "shape": lambda x: x.shape,
+        "size": lambda x: x.size,
         "stack": lambda operands, axis=0: compositions.stack(*operands, axis=axis),
         "where": ops.WHERE,
     }

@@ -536,6 +536,8 @@ def reshape(x: Any, shape: Any) -> Any:
            [3., 4., 5.]])
     """
     lengths = tuple(shape) if isinstance(shape, Iterable) else (shape,)
+    if lengths.count(BATCH) > 1:
+        raise mismatch("reshape", (shape_of(x),), f"{shape_text(lengths)} leaves two lengths open")
     if BATCH in lengths and BATCH not in shape_of(x):
         left = prod(shape_of(x)) // max(1, abs(prod(lengths)))
         lengths = tuple(left if length == -1 else length for length in lengths)
@@ -596,9 +598,15 @@ def take(x: Any, key: Any) -> Any:
     """
     shape = shape_of(x)
     if not shape:
+        parts = key if isinstance(key, tuple) else (key,)
+        if all(part is None or part is Ellipsis for part in parts):
+            return reshape(x, (1,) * parts.count(None)) if None in parts else x
         raise OperandError(f"{shorten(x)} is a scalar, which has no elements to choose from")
     if shape[0] != BATCH:
-        index = positions_of(shape, key)
+        try:
+            index = positions_of(shape, key)
+        except IndexError as error:
+            raise IndexError(f"{shorten(x)} of shape {shape_text(shape)}: {error}") from None
         return x if _is_all(index, shape) else GATHER(x, index)
     first, *rest = key if isinstance(key, tuple) else (key,)
     if first != slice(None):

@@ -27,7 +27,7 @@ from .arrays import (
 )
 from .indexing import Index
 from .scalar import equal, maximum, minimum, not_equal, sqrt
-from .shapes import BATCH, Shape, mismatch, shape_of, shape_text
+from .shapes import BATCH, Shape, mismatch, shape_of, shape_text, within_memory
 
 
 def min_over(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -271,6 +271,8 @@ def concatenate(operands: Sequence[Any], axis: int | None = 0) -> Any:
         raise mismatch("concatenate", tuple(dict.fromkeys(shapes)), f"all but axis {place} must")
     if len(given) == 1:
         return given[0]
+    whole_length = sum(shape[place] for shape in shapes)
+    within_memory((*shapes[0][:place], whole_length, *shapes[0][place + 1 :]), "concatenate")
     longest = max(shape[place] for shape in shapes)
     padded = [_padded(one, place, longest) for one in given]
     rows = [k * longest + i for k, shape in enumerate(shapes) for i in range(shape[place])]
@@ -288,8 +290,10 @@ def _taken(x: Any, places: Any, axis: int) -> Any:
     return arrays.take(x, (*[slice(None)] * axis, places))
 
 
-def take(x: Any, places: Any, axis: int | None = None) -> Any:
+def take(x: Any, places: Any, axis: int | None = None, mode: str = "raise") -> Any:
     """Elements by their places along an axis; of all elements row by row without one.
+
+    mode   what places outside are: errors ("raise"), counted round ("wrap") or the ends ("clip")
 
     >>> import numpy as np
     >>> take(np.array([[1.0, 2.0], [3.0, 4.0]]), [1, 0, 1], axis=1)
@@ -297,9 +301,48 @@ def take(x: Any, places: Any, axis: int | None = None) -> Any:
            [4., 3., 4.]])
     """
     if axis is None:
-        return _taken(ravel(x), places, 0)
+        x, axis = ravel(x), 0
     (one,) = checked_axes("take", x, axis)
-    return _taken(x, places, one)
+    return _taken(x, _places(places, shape_of(x)[one], mode), one)
+
+
+def _places(places: Any, length: int, mode: str) -> Any:
+    """Places along an axis of a length, those outside as a mode says; truth values are 0 and 1."""
+    import numpy
+
+    if mode not in ("raise", "wrap", "clip"):
+        raise OperandError(f"take: the mode is {shorten(mode)}; expected raise, wrap or clip")
+    try:
+        truth = numpy.asarray(places).dtype == bool
+    except ValueError:
+        truth = False
+    if truth:
+        places = numpy.asarray(places, int)
+    if mode == "raise":
+        return places
+    whole = Index(places).array
+    return whole % length if mode == "wrap" else whole.clip(0, length - 1)
+
+
+def dot(a: Any, b: Any) -> Any:
+    """NumPy's product: each row of `a` with each column of each matrix of `b`.
+
+    >>> import numpy as np
+    >>> dot(np.ones((2, 3)), np.ones((4, 3, 5))).shape, dot(np.ones(2), 3.0)
+    ((2, 4, 5), array([3., 3.]))
+    """
+    first, second = shape_of(a), shape_of(b)
+    if not first or not second:
+        return a * b
+    if len(first) == 1 or len(second) < 3:
+        return MATMUL(a, b)
+    if first[-1] != second[-2]:
+        raise mismatch("dot", (first, second), "a row must be as long as a column")
+    letters = iter(_LETTERS)
+    inner, column, *rows = [next(letters) for _ in range(len(first) + 1)]
+    outer = [next(letters) for _ in second[2:]]
+    left, right = "".join(rows), "".join(outer)
+    return einsum(f"{left}{inner},{right}{inner}{column}->{left}{right}{column}", a, b)
 
 
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:
@@ -320,7 +363,7 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     """Einstein's sum, as NumPy writes it: products of elements, summed over letters that are lost.
 
     Without `->` the letters of the result are those that occur once, in order; `...` stands for
-    axes that are kept.
+    axes that are kept. An axis of length 1 stretches to what its letter is elsewhere.
 
     >>> import numpy as np
     >>> einsum("ij,jk->ik", np.ones((2, 3)), np.ones((3, 2)))
@@ -328,12 +371,27 @@ def einsum(subscripts: str, *operands: Any) -> Any:
            [3., 3.]])
     """
     inputs, result = _subscripts(subscripts, [shape_of(one) for one in operands])
+    shapes = tuple([shape_of(one) for one in operands])
     lengths: dict[str, int] = {}
-    for letters, one in zip(inputs, operands, strict=True):
-        for letter, length in zip(letters, shape_of(one), strict=True):
-            if lengths.setdefault(letter, length) != length:
-                shapes = tuple([shape_of(other) for other in operands])
-                raise mismatch(f"einsum {subscripts!r}", shapes, f"{letter} has two lengths")
+    for letters, shape in zip(inputs, shapes, strict=True):
+        own: dict[str, int] = {}
+        for letter, length in zip(letters, shape, strict=True):
+            known = lengths.setdefault(letter, length)
+            if length != own.setdefault(letter, length) or (
+                length != known and 1 not in (length, known)
+            ):
+                which = letter if letter in subscripts else "an axis of ..."
+                raise mismatch(f"einsum {subscripts!r}", shapes, f"{which} has two lengths")
+            lengths[letter] = length if known == 1 else known
+    wide = [
+        [k for k, one in enumerate(s) if one == 1 and lengths[letters[k]] != 1]
+        for letters, s in zip(inputs, shapes, strict=True)
+    ]
+    operands = tuple([squeeze(x, one) if one else x for x, one in zip(operands, wide, strict=True)])
+    inputs = [
+        "".join(letter for k, letter in enumerate(letters) if k not in one)
+        for letters, one in zip(inputs, wide, strict=True)
+    ]
     left = [_diagonal(one, letters) for one, letters in zip(operands, inputs, strict=True)]
     while len(left) > 1:
         (a, first), (b, second), *rest = left
@@ -372,6 +430,7 @@ def _subscripts(text: str, shapes: Sequence[Shape]) -> tuple[list[str], str]:
         or not "".join((*found, result, "a")).isalpha()
         or len(set(result)) < len(result)
         or not set(result) <= set("".join(found))
+        or (arrow and free and "..." not in after)
     )
     if wrong:
         shown = " and ".join(map(shape_text, shapes))

@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import OperandError, ShapeError, shorten
-from .shapes import BATCH, Shape, shape_text
+from .shapes import BATCH, Shape, shape_text, within_memory
 
 if TYPE_CHECKING:
     import numpy
@@ -33,14 +33,15 @@ class Index:
         import numpy
 
         try:
-            array = numpy.array(positions)
+            array = numpy.asarray(positions)
         except ValueError:
             raise OperandError(
                 f"the index {shorten(positions)} has rows of different lengths"
             ) from None
         if array.dtype.kind not in "iu" and array.size:
             raise OperandError(f"the index {shorten(positions)} does not hold whole numbers")
-        self.array = array.astype(numpy.int64, copy=False)
+        within_memory(array.shape, "an index")
+        self.array = array.astype(numpy.int64)
         self.array.flags.writeable = False
         self._hash = hash((self.array.shape, self.array.tobytes()))
 
@@ -91,6 +92,7 @@ def positions_of(shape: Shape, key: Any) -> Index:
     """
     import numpy
 
+    _check_count(shape, key)
     positions: Any = 0
     for axis, length in enumerate(shape):
         step = prod(shape[axis + 1 :])
@@ -98,6 +100,23 @@ def positions_of(shape: Shape, key: Any) -> Index:
         # A view that repeats `along`, so that few of many elements are chosen at the cost of few.
         positions = positions + numpy.broadcast_to(along, shape)[key]
     return Index(positions)
+
+
+def _check_count(shape: Shape, key: Any) -> None:
+    """A `SizeError` where lists of positions choose more elements than fit into memory."""
+    import numpy
+
+    parts = key if isinstance(key, tuple) else (key,)
+    listed = [isinstance(part, (list, numpy.ndarray)) for part in parts]
+    try:
+        lists = [numpy.asarray(part) for part, one in zip(parts, listed, strict=True) if one]
+        count = prod(numpy.broadcast_shapes(*[one.shape for one in lists]))
+    except ValueError:
+        return  # what is wrong is said where the elements are chosen
+    if lists and not any(one.dtype == bool for one in lists):
+        beside = tuple([0 if one else part for part, one in zip(parts, listed, strict=True)])
+        count *= numpy.broadcast_to(0, shape)[beside].size
+        within_memory((count,), "what an index chooses")
 
 
 def subscript(index: Index, shape: Shape) -> tuple[int | slice, ...] | None:

@@ -16,11 +16,8 @@ from .adjoints import prove_shares
 from .check import SMOOTH, Check, points_text
 from .claim import Claim
 from .precise import partial, precise_values
-from .residues import chain_rule_residues, fingerprints
+from .residues import chain_rule_residues, fingerprints, rounds
 from .symbolic import AGREE, DIGITS
-
-ROUNDS: Final = 2
-"""How many fingerprints are compared; each may be wrong with a probability below 1e-12."""
 
 EXACT: Final = "exact mod 2**61-1"
 """What arithmetic modulo the prime of fingerprints is called."""
@@ -161,9 +158,11 @@ def _fingerprint_check(claim: Claim, source: int, primal: Sequence[int], seed: i
     """The claimed derivatives are, modulo a prime, what the chain rule gives."""
     graph = claim.graph
     wrong: list[str] = []
-    for number in range(ROUNDS):
+    live = live_nodes(graph, [source, *claim.gradient])
+    times = rounds(graph, live)
+    for number in range(times):
         key = f"{seed}/{number}"
-        values = fingerprints(graph, live_nodes(graph, [source, *claim.gradient]), key)
+        values = fingerprints(graph, live, key)
         expected = chain_rule_residues(graph, primal, source, values, key)
         wrong += [
             name
@@ -172,6 +171,6 @@ def _fingerprint_check(claim: Claim, source: int, primal: Sequence[int], seed: i
         ]
     count = len(claim.gradient)
     what = f"{count:,} derivative{'s' * (count != 1)}"
-    method = f"chain rule, {EXACT}, {ROUNDS} times"
+    method = f"chain rule, {EXACT}, {times} times"
     detail = ", ".join(dict.fromkeys(wrong[:5]))
     return Check("fingerprint", what, method, not wrong, None, detail, IDENTITY)

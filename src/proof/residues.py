@@ -32,6 +32,13 @@ from ..ops.scalar import (
 
 PRIME: Final = 2**61 - 1
 
+ROUNDS: Final = 2
+"""How many fingerprints are compared; each may be wrong with a probability below 1e-12."""
+
+CHOICES: Final = 8
+"""How many where conditions choose: each is true or not by chance, and what it does not choose is
+not looked at."""
+
 
 class Residue(Arithmetic):
     """A number modulo `PRIME`; what is no sum, product or quotient is drawn, once per operands.
@@ -118,6 +125,12 @@ def fingerprints(
             numbers = [found[operand] for operand in operands]
             found[node] = applied(op, numbers, graph.statics.get(node, ()), seed)
     return found
+
+
+def rounds(graph: Graph, live: Sequence[int]) -> int:
+    """How many fingerprints are compared of some nodes: more where there are conditions."""
+    ops = {graph.ops[node] for node in live}
+    return CHOICES if any(op is WHERE or op.truth for op in ops) else ROUNDS
 
 
 def chain_rule_residues(

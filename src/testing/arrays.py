@@ -356,7 +356,9 @@ def _check_one(found: Any, right: Any, where: str, tolerance: float = 1e-9) -> N
 def _check_memory(found: Any, given: Sequence[Any], where: str) -> None:
     import numpy
 
-    results = [one for _, one in flatten(found) if numpy.ndim(one)]
+    results = [one for _, one in flatten(found) if isinstance(one, numpy.ndarray)]
     for number, one in enumerate(results):
+        assert one.shape, f"{where}: a number is an array"
+        assert one.flags.writeable, f"{where}: a result cannot be written to"
         for other in (*results[:number], *[each for each in given if numpy.ndim(each)]):
             assert not numpy.shares_memory(one, other), f"{where}: results share memory"

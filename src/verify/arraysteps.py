@@ -32,7 +32,7 @@ from ..ops.scalar import ADD, TOTAL
 from ..ops.shapes import BATCH
 from ..proof.check import SMOOTH, Check, points_text
 from ..proof.nodes import EXACT, IDENTITY
-from .looks import Look, first_wrong
+from .looks import Look, first_wrong, same_fingerprints
 
 
 @dataclass(frozen=True)
@@ -122,11 +122,12 @@ def _roll_check(graph: Graph, roots: Sequence[int], stage: Stage) -> Check:
 def _check(name: str, what: str, old: Look, new: Look, function: Function) -> Check:
     before, after = fingerprints(old.graph, old.roots), fingerprints(new.graph, new.roots)
     alike = [before[a] == after[b] for a, b in zip(old.roots, new.roots, strict=True)]
-    exact = old.residues == new.residues
+    exact = same_fingerprints(old, new)
     method = _NODE_FOR_NODE if all(alike) else "unrolled: same within rounding"
     if exact:
         method = f"{_NODE_FOR_NODE}, {EXACT}" if all(alike) else f"unrolled: {EXACT}"
-    wrong = "" if exact or all(alike) else first_wrong(old, new)
+    shown = all(alike) or (exact and not old.chooses and not new.chooses)
+    wrong = "" if shown else first_wrong(old, new)
     over = IDENTITY if exact else SMOOTH if all(alike) else function.over
     return Check(name, what, method, not wrong, None, wrong, over)
 

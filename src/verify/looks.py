@@ -11,7 +11,7 @@ from typing import Final
 from ..graph.evaluation import node_values
 from ..graph.expr import Graph
 from ..graph.store import live_nodes
-from ..proof.residues import fingerprints
+from ..proof.residues import CHOICES, fingerprints, rounds
 from ..proof.rounding import point_intervals
 
 ROUNDING: Final = 16
@@ -55,10 +55,16 @@ class Look:
         return [[values[node] for node in self.roots] for values in found]
 
     @cached_property
-    def residues(self) -> list[int]:
-        """The fingerprints."""
-        found = fingerprints(self.graph, self.live, f"{self.seed}")
-        return [found[node] for node in self.roots]
+    def chooses(self) -> bool:
+        """Whether there are conditions, of which a fingerprint sees what one side gives."""
+        return rounds(self.graph, self.live) == CHOICES
+
+    @cached_property
+    def residues(self) -> list[list[int]]:
+        """The fingerprints: several where there are conditions."""
+        keys = [f"{self.seed}/{number}" for number in range(CHOICES if self.chooses else 1)]
+        each = [fingerprints(self.graph, self.live, key) for key in keys]
+        return [[found[node] for node in self.roots] for found in each]
 
     @cached_property
     def widths(self) -> list[list[float]]:
@@ -67,12 +73,18 @@ class Look:
         return [[within[node].high - within[node].low for node in self.roots] for within in found]
 
 
+def same_fingerprints(old: Look, new: Look) -> bool:
+    """Whether two looks agree in every fingerprint that both have."""
+    return all(a == b for a, b in zip(old.residues, new.residues, strict=False))
+
+
 def first_wrong(old: Look, new: Look, exact: bool = False) -> str:
     """The first output that is another number than before, past what rounding explains."""
     for point, (before, after) in enumerate(zip(old.values, new.values, strict=True)):
         largest = max(map(abs, before))
         for i, (a, b) in enumerate(zip(before, after, strict=True)):
-            if a != b and (exact or not abs(a - b) <= allowed(old.widths[point][i], largest)):
+            same = a == b or (math.isnan(a) and math.isnan(b))
+            if not same and (exact or not abs(a - b) <= allowed(old.widths[point][i], largest)):
                 return f"output {i}: {a} -> {b}"
     return ""
 

@@ -24,7 +24,7 @@ from ..proof.rounding import point_intervals
 from ..simplify.engine import DEFAULT_PIPELINE
 from ..simplify.pipeline import rules_named
 from .arraysteps import Function, statement_checks
-from .looks import FLOOR, Look, allowed, first_wrong
+from .looks import FLOOR, Look, allowed, first_wrong, same_fingerprints
 
 MAX_NODES: Final[Mapping[str, int]] = {"javascript": 20_000, "native": 5_000}
 """Past so many nodes a target is compiled only if it was asked for."""
@@ -87,7 +87,7 @@ def _simplification(before: Graph, after: Graph, old: Look, new: Look, points: i
     """A pass gives the floats that its input gives, bit for bit but for the sign of a zero."""
     wrong = first_wrong(old, new, exact=True)
     record = after.passes[-1]
-    exact = not wrong and old.residues == new.residues
+    exact = not wrong and same_fingerprints(old, new)
     method = "same floats" + (f", {EXACT}" if exact else "")
     applied = ", ".join(f"{count:,} {name}" for name, count in record.rewrites.items())
     what = f"{record.name}: {len(before):,} nodes -> {len(after):,}"

@@ -36,7 +36,7 @@ from wengert.ops.arrays import (
     take,
     transpose,
 )
-from wengert.ops.compositions import stack
+from wengert.ops.compositions import concatenate, einsum, stack
 from wengert.ops.indexing import Index, positions_of, subscript, subscript_text
 from wengert.ops.shapes import BATCH
 from wengert.simplify.pipeline import simplify
@@ -449,6 +449,29 @@ def test_subscript_in_a_batch_must_leave_the_samples_alone():
 def test_no_element_at_all_is_not_chosen(choose):
     with pytest.raises(ShapeError, match="expected one position or more"):
         choose(Graph().array("x", (3, 4)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x, many: x[many],
+        lambda x, many: x[:, None][:, [0] * 100_000],
+        lambda x, many: x.take(many),
+        lambda x, many: gather(x, many),
+        lambda x, many: concatenate([x] * 30_000),
+        lambda x, many: stack([x] * 30_000),
+        lambda x, many: einsum("i,j", x, x),
+    ],
+)
+def test_what_is_larger_than_memory_is_refused_before_it_is_made(make):
+    x = Graph().array("x", 100_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SizeError, match=r"takes .* bytes; the limit for one array is"):
+            make(x, np.broadcast_to(np.int8(0), (100_000, 100_000)))
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_rows_of_different_lengths_are_no_index():

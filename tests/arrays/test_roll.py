@@ -218,6 +218,12 @@ def test_a_statement_that_is_lost_or_exchanged_is_caught():
     assert not check_roll(wanted[::-1], rolled)
 
 
+def test_what_is_checked_is_what_roll_gave():
+    x = Graph().inputs("x", 2)
+    with pytest.raises(OperandError, match="3 is an int; expected what `roll` gave"):
+        check_roll([x[0] * x[1]], 3)
+
+
 def different():
     """Pairs of expressions that are not the same up to order."""
     g = Graph()

@@ -106,6 +106,8 @@ def test_what_gradients_are_known(neuron):
     [
         ({"target": "pythn"}, UnknownNameError, "did you mean 'python'"),
         ({"target": None}, UnknownNameError, "unknown target None"),
+        ({"batch": None}, OperandError, "batch is None, .*; expected the names of the inputs"),
+        ({"batch": 5}, OperandError, "batch is 5, an int; expected the names of the inputs"),
         ({"batch": ("z",)}, UnknownNameError, "unknown batched input 'z'.*known: w, x, y"),
         ({"reduce": "max"}, UnknownNameError, "mean"),
         ({"name": "lambda"}, InvalidNameError, "'lambda' cannot name a function"),

@@ -6,6 +6,7 @@ import pytest
 import wengert as wg
 from wengert import arrays as wa
 from wengert.errors import OperandError, ShapeError
+from wengert.ops.shapes import BATCH
 
 CASES = {
     "T of three axes": ([(2, 3, 4)], lambda x: x.T, lambda x: x.T),
@@ -73,6 +74,9 @@ for text, shapes in {
     "phj,thj->pth": [(2, 3, 4), (5, 3, 4)],
     "...ij,...jk->...ik": [(2, 2, 3), (2, 3, 2)],
     ",i->i": [(), (3,)],
+    "ij,jk->ki": [(2, 1), (3, 4)],
+    "...i,ki->...k": [(2, 3, 1), (4, 3)],
+    "i...,...i->...": [(2, 1, 3), (4, 3, 2)],
 }.items():
     CASES[f"einsum {text}"] = (
         shapes,
@@ -112,6 +116,17 @@ for name, shapes, written in (
     ("broadcast_to", [(3,)], lambda a: np.broadcast_to(a, (2, 3))),
     ("clip", [(2, 3)], lambda a: np.clip(a, None, 0.5)),
     ("reshape", [(2, 3)], lambda a: np.reshape(a, (3, -1))),
+    ("dot", [(2, 3), (4, 3, 2)], lambda a, b: np.dot(a, b)),
+    ("dot of a row", [(3,), (4, 3, 2)], lambda a, b: np.dot(a, b)),
+    ("dot with a number", [(), (2, 3)], lambda a, b: np.dot(a, b)),
+    ("take wrapped", [(2, 3)], lambda a: np.take(a, [[4, -5]], axis=1, mode="wrap")),
+    ("take clipped", [(2, 3)], lambda a: np.take(a, [7, -5], mode="clip")),
+    ("take of truth", [(2, 3)], lambda a: np.take(a, [True, False, True], axis=0)),
+    ("take of one truth", [(2, 3)], lambda a: a.take(True, axis=1)),
+    ("einsum optimized", [(2, 3), (3, 4)], lambda a, b: np.einsum("ij,jk", a, b, optimize=True)),
+    ("size", [(2, 3)], lambda a: a * np.size(a)),
+    ("number[...]", [()], lambda a: a[...] + a[()] * 1.0),
+    ("number[None]", [()], lambda a: a[None, ..., None]),
 ):
     CASES[f"np.{name}"] = (shapes, written, written)
 
@@ -190,6 +205,10 @@ def test_arrays_have_a_length_and_axes():
     g = wg.Graph()
     X = g.array("X", (3, 4))
     assert (len(X), X.ndim, g.input("x").ndim) == (3, 2, 0)
+    rows = g.array("rows", (BATCH, 3))
+    for what in (len, np.size):
+        with pytest.raises(OperandError, match="an array of however many samples"):
+            what(rows)
     with pytest.raises(TypeError, match="len of Expr"):
         len(g.leaves and g[g.leaves["x"]])
 
@@ -207,12 +226,18 @@ def test_arrays_have_a_length_and_axes():
         (lambda X: X @ X, r"matmul: shapes \(2, 3\) and \(2, 3\) do not fit"),
         (lambda X: wa.einsum("ij,jk->ik", X, X), r"einsum 'ij,jk->ik': shapes .* two lengths"),
         (lambda X: wa.einsum("ij->iz", X), "einsum: 'ij->iz' does not fit operands of shapes"),
-        (lambda X: X.take([5], axis=0), "index 5 is out of bounds"),
+        (lambda X: wa.einsum("ij,jj->i", X, X[:, :1]), "einsum .* j has two lengths"),
+        (lambda X: wa.einsum("i...,i...", X, X.T[:2]), "einsum .* an axis of ... has two lengths"),
+        (lambda X: wa.einsum("i...->i", X), r"einsum: 'i...->i' does not fit operands of shapes"),
+        (lambda X: np.dot(X, X[None]), r"dot: shapes \(2, 3\) and \(1, 2, 3\) do not fit"),
+        (lambda X: X[:1, :1].reshape(-1, -1), r"reshape: .* leaves two lengths open"),
+        (lambda X: X.take([5], axis=0), r"X\) of shape \(2, 3\): index 5 is out of bounds"),
+        (lambda X: X.take(0, mode="round"), "take: the mode is 'round'; expected raise, wrap"),
     ],
 )
 def test_what_does_not_fit_is_named_with_its_shapes(call, words):
     X = wg.Graph().array("X", (2, 3))
-    with pytest.raises((ShapeError, IndexError), match=words):
+    with pytest.raises((ShapeError, IndexError, OperandError), match=words):
         call(X)
 
 

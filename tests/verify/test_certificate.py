@@ -4,6 +4,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from functools import reduce
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,8 @@ from wengert.proof.claim import claim_of
 from wengert.proof.nodes import node_checks
 from wengert.proof.residues import PRIME, Residue, fingerprints, residue_of
 from wengert.verify import certificate
+from wengert.verify.arraysteps import Function, _check
+from wengert.verify.looks import Look, same_fingerprints
 
 
 def network(widths=(3, 4, 1), seed=0):
@@ -251,6 +254,26 @@ def test_one_bit_of_one_constant_changes_the_fingerprint(bit):
     x = wg.Graph().input("x")
     a, b = prints((x + 1.0) * x, (x + (1.0 + 2.0**-bit)) * x)
     assert a != b
+
+
+def test_conditions_the_other_way_round_have_other_fingerprints():
+    g = wg.Graph()
+    for k in range(12):
+        a, b, c, d = g.inputs(f"x{k}_", 4)
+        for wrong in (wg.where(b > a, c, d), wg.where(a > b, c, a), wg.where(a > b, b, d)):
+            old, new = (Look(g, [e.id], [], 0) for e in (wg.where(a > b, c, d), wrong))
+            assert not same_fingerprints(old, new)
+
+
+def test_a_rewrite_that_is_right_by_chance_is_compared_in_numbers():
+    x = wg.Graph().inputs("x", 8)
+    points = [{f"x{k}": 1.0 for k in range(8)}]
+    kept = reduce(lambda one, gate: wg.where(gate > 0.0, one, 0.0), x, wg.tanh(x[0]))
+    lost = reduce(lambda one, gate: wg.where(gate > 0.0, one, 0.0), x, 2 * wg.tanh(x[0]))
+    old, new = (Look(x[0].graph, [e.id], points, 3) for e in (kept, lost))
+    assert old.chooses
+    assert same_fingerprints(old, new)
+    assert not _check("simplification", "", old, new, Function(None, points)).held
 
 
 def test_residues_meet_numbers_and_nothing_else():

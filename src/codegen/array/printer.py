@@ -114,6 +114,7 @@ class _Printer:
         self._kept = {output.array for output in self.program.outputs}
         self._copies = self._copied_parts()
         self._fixed: set[str] = set()
+        self._boxed: set[str] = set()
         self._root = self._roots()
         self._host = self._hosts()
         self._last = self._last_uses()
@@ -424,8 +425,10 @@ class _Printer:
         elif code.memory and self._root[name] == name:
             shown = f"{text.tight}.copy()"
         self.listing.assign(self._names[name], "=", shown, 1, name)
-        if set(code.axes) != set(grid):
+        if set(code.axes) != set(grid) or copied_by(statement) in self._fixed:
             self._fixed.add(name)
+        if not grid and shown.startswith("np.where("):
+            self._boxed.add(name)
 
     def _windows(self, statement: Statement) -> Code | None:
         """The value of a statement that copies the windows of another array, if it does."""
@@ -588,7 +591,7 @@ class _Printer:
             if array.shape and list(places) == list(range(array.size)):
                 code = self.source(name)
                 text = code.tight if len(array.shape) == 1 else f"{code.tight}.ravel()"
-                return self._handed_out(name, text)
+                return text if self._owned(name) else f"{text}.copy()"
         variable = self._space.take(output.name, "out")
         size = f"({output.length}, {self.head.samples})" if stacked else str(output.length)
         self.listing.assign(variable, "=", f"np.empty({size}{self._dtype})", 1)
@@ -608,14 +611,14 @@ class _Printer:
         code = self.source(name)
         if output.stacked and BATCH not in shape:
             return f"np.broadcast_to({code.text}, {self.head.shape((BATCH, *shape))}).copy()"
-        return self._handed_out(name, code.tight)
+        return code.text if self._owned(name) else f"{code.tight}.copy()"
 
-    def _handed_out(self, name: str, text: str) -> str:
-        """What is all of an array, copied unless the caller is the only one to have its memory."""
+    def _owned(self, name: str) -> bool:
+        """Whether the memory of an array may be put out as it is: once, where it can be written."""
         root = self._root[name]
         own = root not in self._returned and self._arrays[root].kind == COMPUTED
         self._returned.add(root)
-        return text if own and name not in self._fixed else f"{text}.copy()"
+        return own and name not in self._fixed
 
     def _piece(self, name: str, places: Sequence[int], stacked: bool) -> str:
         array = self._arrays[name]
@@ -659,11 +662,9 @@ class _Printer:
             place //= length
         batched = bool(keys)
         text = f"{code.tight}[{', '.join(keys + inner)}]" if inner else code.text
-        root = self._arrays[self._root[output.array]]
-        shared = root.kind == LEAF or self._root[output.array] in self._returned or inner
-        if batched:
-            self._returned.add(self._root[output.array])
-        return f"{text}.copy()" if batched and shared else text
+        if not batched:  # NumPy's `where` of numbers is an array
+            return f"{text}[()]" if self._root[output.array] in self._boxed else text
+        return text if self._owned(output.array) and not inner else f"{text}.copy()"
 
 
 def _on_boxes(program: ArrayProgram) -> ArrayProgram:

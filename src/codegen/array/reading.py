@@ -278,9 +278,11 @@ def _rows(index: Affine, lengths: Mapping[str, int], length: int) -> tuple[str, 
     (long, slow), (short, fast) = _digits(index, lengths)
     rows, count = (prod(lengths[axis] for axis in axes) for axes in (slow, fast))
     used = short * (count - 1) + 1
-    start = index.offset if index.offset + long * rows <= length else index.offset + used - long
-    first = index.offset - start
-    if start < 0 or short < 1 or first + used > long:
+    for start in (index.offset, index.offset + used - long, length - long * rows):
+        first = index.offset - start
+        if start >= 0 <= first <= long - used and start + long * rows <= length and short > 0:
+            break
+    else:
         return None
     return _slice(start, long * rows, 1, length), long, _slice(first, count, short, long)
 
@@ -439,7 +441,7 @@ def _gathered(
         text = counted(index, axes, lengths, head)
         if not inside(index, length, lengths):
             text = f"np.clip({text}, 0, {length - 1})"
-        local = len(text) < 12 or head.samples in text
+        local = len(text) < 12 or BATCH in [lengths[axis] for axis in index.axes]
         keys.append(text if local else head.constant(text, "places"))
     gathered = Code(f"{source.tight}[{', '.join(keys)}]", axes)
     return gathered if axes else replace(gathered, memory=source.memory)
@@ -450,7 +452,7 @@ def counted(index: Index, axes: Sequence[str], lengths: Mapping[str, int], head:
     if isinstance(index, Table):
         return arranged(Code(table_constant(index, head), index.axes), axes).text
     parts = []
-    for axis, stride in sorted(index.terms, key=lambda term: term[1] < 0):
+    for axis, stride in sorted(index.terms, key=lambda term: (term[1] < 0, axes.index(term[0]))):
         counting = Code(f"np.arange({head.length(lengths[axis])})", (axis,))
         size = "" if abs(stride) == 1 else f"{abs(stride)} * "
         parts.append((stride > 0, f"{size}{arranged(counting, axes).text}"))
