@@ -591,7 +591,7 @@ class _Printer:
             if array.shape and list(places) == list(range(array.size)):
                 code = self.source(name)
                 text = code.tight if len(array.shape) == 1 else f"{code.tight}.ravel()"
-                return text if self._owned(name) else f"{text}.copy()"
+                return self._handed_out(name, text)
         variable = self._space.take(output.name, "out")
         size = f"({output.length}, {self.head.samples})" if stacked else str(output.length)
         self.listing.assign(variable, "=", f"np.empty({size}{self._dtype})", 1)
@@ -611,14 +611,14 @@ class _Printer:
         code = self.source(name)
         if output.stacked and BATCH not in shape:
             return f"np.broadcast_to({code.text}, {self.head.shape((BATCH, *shape))}).copy()"
-        return code.text if self._owned(name) else f"{code.tight}.copy()"
+        return self._handed_out(name, code.tight)
 
-    def _owned(self, name: str) -> bool:
-        """Whether the memory of an array may be put out as it is: once, where it can be written."""
+    def _handed_out(self, name: str, text: str) -> str:
+        """What is all of an array, copied unless the caller is the only one to have its memory."""
         root = self._root[name]
         own = root not in self._returned and self._arrays[root].kind == COMPUTED
         self._returned.add(root)
-        return own and name not in self._fixed
+        return text if own and name not in self._fixed else f"{text}.copy()"
 
     def _piece(self, name: str, places: Sequence[int], stacked: bool) -> str:
         array = self._arrays[name]
@@ -664,7 +664,7 @@ class _Printer:
         text = f"{code.tight}[{', '.join(keys + inner)}]" if inner else code.text
         if not batched:  # NumPy's `where` of numbers is an array
             return f"{text}[()]" if self._root[output.array] in self._boxed else text
-        return text if self._owned(output.array) and not inner else f"{text}.copy()"
+        return f"{text}.copy()" if inner else self._handed_out(output.array, text)
 
 
 def _on_boxes(program: ArrayProgram) -> ArrayProgram:
