@@ -508,7 +508,8 @@ def test_every_grid_within_a_vector_is_a_view(rows, width):
         for length in range(grid.max() + 1, 18):
             vector = np.arange(length)
             for first in range(length - grid.max()):
-                inside = first + rows * step <= length or first + width >= step or rows == 1
+                start = max(0, first + width - step)
+                inside = start + rows * step <= length or rows == 1
                 for shape in ((rows, width), (rows, width, 1), (rows, *(2,) * (width // 2))):
                     if np.prod(shape) != grid.size or len(shape) == 1:
                         continue
