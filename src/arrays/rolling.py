@@ -10,8 +10,9 @@ from typing import Final
 from ..errors import ShapeError
 from ..graph.expr import Graph
 from ..graph.store import live_nodes
+from ..ops.reads import Table, reads_of
 from ..ops.shapes import shape_text
-from .families import Families
+from .families import Families, Made
 from .homes import LeafArray, leaf_homes
 from .joins import join_single_terms
 from .naming import named
@@ -96,9 +97,8 @@ def rolled_nodes(
 ) -> tuple[ArrayProgram, Survey]:
     """The array program that computes some nodes, and how regular they are."""
     found, known = _shapes(graph, roots, arguments or {})
-    return _program(found, known, arguments or {}), _survey(
-        found, known, len(live_nodes(graph, roots))
-    )
+    survey = _survey(found, known, len(live_nodes(graph, roots)))
+    return _told(graph, roots, arguments or {}, *_program(found, known, arguments or {}), survey)
 
 
 def roll_if_regular(
@@ -107,12 +107,38 @@ def roll_if_regular(
     """The array program of some nodes, unless they are too irregular, and how regular they are."""
     found, known = _shapes(graph, roots, arguments or {})
     survey = _survey(found, known, len(live_nodes(graph, roots)))
-    program = _program(found, known, arguments or {}) if survey.regular else None
-    return Rolling(program, survey)
+    if not survey.regular:
+        return Rolling(None, survey)
+    program = _program(found, known, arguments or {})
+    return Rolling(*_told(graph, roots, arguments or {}, *program, survey))
+
+
+def _told(
+    graph: Graph,
+    roots: Sequence[int],
+    arguments: Mapping[str, Sequence[int]],
+    program: ArrayProgram,
+    untold: frozenset[str],
+    survey: Survey,
+) -> tuple[ArrayProgram, Survey]:
+    """The program, or the one with arrays by use where names do not tell, if it has fewer tables.
+
+    untold  leaves by name of the array that need tables
+    """
+    if not survey.regular or not untold:
+        return program, survey
+    found, known = _shapes(graph, roots, arguments, untold)
+    other, _ = _program(found, known, arguments)
+    if len(other.tables) >= len(program.tables):
+        return program, survey
+    return other, _survey(found, known, survey.nodes)
 
 
 def _shapes(
-    graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]]
+    graph: Graph,
+    roots: Sequence[int],
+    arguments: Mapping[str, Sequence[int]],
+    by_use: frozenset[str] = frozenset(),
 ) -> tuple[Scalars, Shapes]:
     if graph.shapes:
         for node in live_nodes(graph, roots):
@@ -129,13 +155,25 @@ def _shapes(
     if circular(known.families, sorted({known.family[root] for root in found.roots})):
         found.adjoint.clear()  # then adjoints are sums like others
         known = shapes(found, homes, arguments)
-    told = homes_by_use(found, known, homes) if _survey(found, known, 0).regular else homes
-    if told != homes:
-        homes, known = told, shapes(found, told, arguments)
+    known = _joined(found, known, homes, places, arguments)
+    if by_use:
+        homes = homes_by_use(found, known, homes, by_use)
+        known = _joined(found, shapes(found, homes, arguments), homes, places, arguments)
+    return found, known
+
+
+def _joined(
+    found: Scalars,
+    known: Shapes,
+    homes: Sequence[LeafArray],
+    places: dict[int, tuple[str, int]],
+    arguments: Mapping[str, Sequence[int]],
+) -> Shapes:
+    """The shapes after what is the same has been joined."""
     changed = merge_repeats(found, known)
     changed = join_single_terms(found, known) or changed
     changed = join_wholes(found, places) or changed
-    return found, shapes(found, homes, arguments) if changed else known
+    return shapes(found, homes, arguments) if changed else known
 
 
 def _survey(found: Scalars, known: Shapes, nodes: int) -> Survey:
@@ -145,7 +183,10 @@ def _survey(found: Scalars, known: Shapes, nodes: int) -> Survey:
     return Survey(nodes, left, len(computed), dict(alone))
 
 
-def _program(found: Scalars, known: Shapes, arguments: Mapping[str, Sequence[int]]) -> ArrayProgram:
+def _program(
+    found: Scalars, known: Shapes, arguments: Mapping[str, Sequence[int]]
+) -> tuple[ArrayProgram, frozenset[str]]:
+    """The program, and the leaves of which elements or derivatives are picked by tables."""
     wanted = sorted({known.family[root] for root in found.roots})
     computed = needed(known.families, wanted)
     keep = set(wanted).union(*[known.families[number].parts for number in computed])
@@ -156,7 +197,24 @@ def _program(found: Scalars, known: Shapes, arguments: Mapping[str, Sequence[int
     order = [number for number in order if number in computed]
     for (source, *_), wider in families.wider.items():
         order.insert(order.index(source) + 1, wider)
-    return named(found.graph, known, families, found.roots, order, arguments)
+    program = named(found.graph, known, families, found.roots, order, arguments)
+    return program, _by_tables(known, families.made)
+
+
+def _by_tables(known: Shapes, statements: Iterable[Made]) -> frozenset[str]:
+    """The names of arrays of leaves that are, or make, what is read through tables."""
+    reads = [read for made in statements for read in reads_of(made.value)]
+    tables = [read for read in reads if any(isinstance(index, Table) for index in read.index)]
+    pending = [int(read.array) for read in tables if read.array.isdigit()]
+    seen, names = set(pending), set[str]()
+    while pending:
+        made = known.families[pending.pop()]
+        if made.leaf is not None:
+            names.add(made.leaf.name)
+        below = made.needs() - seen
+        seen |= below
+        pending += below
+    return frozenset(names)
 
 
 def _applied(known: Shapes, order: Iterable[int]) -> set[int]:

@@ -49,10 +49,10 @@ class Entry(NamedTuple):
         return tuple(chain.from_iterable(self.runs))
 
 
-def homes_by_use(found: Scalars, known: Shapes, homes: Sequence[LeafArray]) -> Sequence[LeafArray]:
-    """The same arrays, but vectors taken apart by what reads their elements."""
-    if not any(home.shape for home in homes):
-        return homes
+def homes_by_use(
+    found: Scalars, known: Shapes, homes: Sequence[LeafArray], untold: frozenset[str]
+) -> Sequence[LeafArray]:
+    """The same arrays, but those named in `untold` taken apart by what reads their elements."""
     uses, rows = _Uses(found, known), defaultdict[str, list[tuple[int, ...]]](list)
     home_of = {node: home.name for home in homes for node in home.nodes}
     for row in uses.rows:
@@ -60,7 +60,9 @@ def homes_by_use(found: Scalars, known: Shapes, homes: Sequence[LeafArray]) -> S
             rows[home_of[row[0]]].append(tuple(dict.fromkeys(row)))
     result: list[LeafArray] = []
     for home in homes:
-        if len(home.shape) == 1:
+        if home.name not in untold:
+            result.append(home)
+        elif len(home.shape) == 1:
             result += _by_use(home, uses, rows[home.name], found.graph.labels)
         else:
             result += _side_by_side(home, uses)
@@ -327,7 +329,7 @@ def _side_by_side(home: LeafArray, uses: _Uses) -> list[LeafArray]:
 def _by_use(
     home: LeafArray, uses: _Uses, read: Sequence[tuple[int, ...]], labels: Mapping[int, str]
 ) -> list[LeafArray]:
-    """A vector as the arrays that its leaves are elements of, if one of them is no vector."""
+    """A vector as the arrays that its leaves are elements of."""
     rows: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)
     for row in read:
         if len({uses.of(node) for node in row}) == 1:
@@ -337,7 +339,7 @@ def _by_use(
         whole = len(nodes) == len(home.nodes) or (root == NONE and len(nodes) > 1)
         name = home.name if whole else labels[nodes[0]]
         arrays.append(_array(name, nodes, rows.get(root, [])))
-    return arrays if any(len(array.shape) > 1 for array in arrays) else [home]
+    return arrays if len(classes) > (NONE in classes) else [home]
 
 
 def _filled(
@@ -392,12 +394,33 @@ def _array(name: str, nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> 
     """An array with an axis along what it is read in, row by row; in its own order if it can be."""
     if len(nodes) == 1:
         return LeafArray(name, (), tuple(nodes))
-    grids = []
-    for order in (nodes, *_as_read(nodes, rows)):
-        place = {node: k for k, node in enumerate(order)}
-        shape = _grid(len(order), [[place[node] for node in row] for row in rows])
-        grids.append(LeafArray(name, shape, tuple(order)))
-    return max(grids, key=lambda array: len(array.shape))
+    own, *others = [_ordered(name, order, rows) for order in (nodes, *_as_read(nodes, rows))]
+    steps = {b - a for row in own.rows for a, b in pairwise(row)}
+    best = max([own, *others], key=lambda one: one.consecutive)
+    return own.array if len(steps) < 2 and own.axes >= best.axes else best.array
+
+
+class _Ordered(NamedTuple):
+    """Leaves in some order, and the rows that are read as places in it."""
+
+    array: LeafArray
+    rows: list[list[int]]
+
+    @property
+    def axes(self) -> int:
+        """How many axes the array has."""
+        return len(self.array.shape)
+
+    @property
+    def consecutive(self) -> int:
+        """How often the next leaf of a row is the next one of the array."""
+        return sum(b == a + 1 for row in self.rows for a, b in pairwise(row))
+
+
+def _ordered(name: str, order: Sequence[int], rows: Sequence[Sequence[int]]) -> _Ordered:
+    place = {node: k for k, node in enumerate(order)}
+    places = [[place[node] for node in row] for row in rows]
+    return _Ordered(LeafArray(name, _grid(len(order), places), tuple(order)), places)
 
 
 def _as_read(nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> Iterator[list[int]]:
