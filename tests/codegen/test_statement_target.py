@@ -263,6 +263,16 @@ def test_the_learning_rate_is_applied_where_the_fewest_numbers_are():
     assert "* (0.1 / np.float64(len(x)))" in f.source, f.source
 
 
+def test_a_number_alone_is_carried_to_where_the_fewest_are_as_well():
+    net = MLP(200, [30, 10], seed=1)
+    sample = sample_loss(net, 200, find_loss("cross_entropy"))
+    loss, *gradient = (TOTAL(d) for d in (sample.loss, *grad(sample.loss, sample.leaves)))
+    moved = [p - 0.1 * d for p, d in zip(sample.leaves, gradient, strict=True)]
+    groups = {"params": sample.leaves, "x": sample.x, "y": sample.y}
+    f = compile(groups, {"loss": loss, "params": moved}, target=TARGET, batch=("x", "y"))
+    assert "new_params = np.subtract(params, dparams, out=dparams)" in f.source, f.source
+
+
 def test_a_factor_that_was_moved_stays_where_it_is():
     net = MLP(2, [16, 16, 1], activation="relu", seed=1)
     sample = sample_loss(net, 2, find_loss("hinge"))
