@@ -81,7 +81,7 @@ TESTS = {
     "src/codegen/array/recognise.py": _NUMPY,
     "src/codegen/array/reading.py": _NUMPY,
     "src/codegen/arguments.py": _NUMPY,
-    "src/codegen/array/views.py": _NUMPY,
+    "src/codegen/array/literals.py": _NUMPY,
     "src/ops/carried.py": _NUMPY,
     "src/codegen/scalar/javascript.py": "test_javascript_target test_hostile",
     "src/ops/intervals.py": "test_ranges test_fuzz",

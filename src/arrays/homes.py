@@ -64,7 +64,7 @@ def leaf_homes(
         kind = (graph.ops[node], argument.get(node, ""))
         groups[kind, stem, len(place)].append((place, node))
     arrays = [_array(graph, stem, elements) for (_, stem, _), elements in _families(groups).items()]
-    return _distinct_names(sorted(arrays, key=lambda array: min(array.nodes)))
+    return distinct_names(sorted(arrays, key=lambda array: min(array.nodes)))
 
 
 def _families(
@@ -112,7 +112,7 @@ def _array(graph: Graph, stem: str, elements: Sequence[tuple[Place, int]]) -> Le
     return LeafArray(stem, shape, nodes)
 
 
-def _distinct_names(arrays: Sequence[LeafArray]) -> list[LeafArray]:
+def distinct_names(arrays: Sequence[LeafArray]) -> list[LeafArray]:
     """The same arrays; scalars keep their names, and arrays whose names are taken get new ones."""
     taken = {array.name for array in arrays if not array.shape}
     result = []

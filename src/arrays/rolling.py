@@ -12,13 +12,14 @@ from ..graph.expr import Graph
 from ..graph.store import live_nodes
 from ..ops.shapes import shape_text
 from .families import Families
-from .homes import leaf_homes
+from .homes import LeafArray, leaf_homes
 from .joins import join_single_terms
 from .naming import named
 from .repeats import merge_repeats
 from .shapes import APPLY, REDUCE, Shapes, circular, in_order, needed, shapes
 from .statements import ArrayProgram
 from .terms import Scalars, scalars
+from .uses import homes_by_use
 from .wholes import join_wholes, places_of
 
 
@@ -122,12 +123,15 @@ def _shapes(
                 )
     places = places_of(arguments)
     within = {node: name for node, (name, _) in places.items()}
-    homes = leaf_homes(graph, graph.leaves.values(), within)
+    homes: Sequence[LeafArray] = leaf_homes(graph, graph.leaves.values(), within)
     found = scalars(graph, roots)
     known = shapes(found, homes, arguments)
     if circular(known.families, sorted({known.family[root] for root in found.roots})):
         found.adjoint.clear()  # then adjoints are sums like others
         known = shapes(found, homes, arguments)
+    told = homes_by_use(found, known, homes)
+    if told != homes:
+        homes, known = told, shapes(found, told, arguments)
     changed = merge_repeats(found, known)
     changed = join_single_terms(found, known) or changed
     changed = join_wholes(found, places) or changed

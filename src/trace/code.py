@@ -9,6 +9,8 @@ from typing import Any, Final
 from ..codegen.calls import called
 from ..codegen.compiled import Compiled, compile
 from ..codegen.cost import array_microseconds
+from ..codegen.native.caller import code_of
+from ..codegen.native.code import Code as NativeCode
 from ..codegen.program import Nested, flatten
 from ..codegen.target import find_target
 from ..graph.expr import Expr, Graph
@@ -78,6 +80,11 @@ class Code:
             if self.changed is not None:
                 self.changed(self)
         return called(self.compiled, arguments) if self._engine else self.compiled(*arguments)
+
+    @property
+    def native(self) -> NativeCode | None:
+        """The machine code that is run from now on, if it is some."""
+        return None if self.turn is not None else code_of(self.compiled.function)
 
     def compiled_anew(self) -> Compiled:
         """What the code is, compiled from what it was compiled from."""

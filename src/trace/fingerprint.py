@@ -46,7 +46,7 @@ from ..ops.shapes import is_array
 from ..ops.table import OPERATIONS
 from .contents import attributes_of, has_attributes
 from .lines import is_foreign
-from .reach import BY_TEXT, Reach, is_method
+from .reach import BY_TEXT, Reach, draws, is_method
 
 _PLAIN: Final = frozenset({int, float, bool, str, bytes, complex, range, type(None), EllipsisType})
 _LISTED: Final = (OrderedDict, Counter, defaultdict, deque)
@@ -287,7 +287,7 @@ class _Telling:
                 raise _UntoldError(f"{name} is the operation {thing.name!r}, which is not ours")
             self._add(thing.name)
             return []
-        if isinstance(thing, (*_BUILT_IN, Random)) or hasattr(thing, "bit_generator"):
+        if isinstance(thing, _BUILT_IN) or draws(thing):
             self._add(getattr(thing, "__qualname__", ""))
             return []
         if kind.__module__ == "numpy" and hasattr(thing, "dtype"):  # one number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from functools import partial, update_wrapper
+from functools import update_wrapper
 from threading import RLock
 from types import MethodType
 from typing import Any, Final, overload
@@ -132,8 +132,7 @@ class Function:
         with self._lock:  # derivatives at the parameters that are then moved
             program, flat = self._learning(arguments, named)
             moments = self._moments.setdefault(rule.kinds, Moments())
-            soon = program.compiled.target == "native"
-            return moments.step(rule, partial(program.value_and_slopes, flat), soon)
+            return moments.step(rule, program, flat)
 
     @property
     def source(self) -> str:
@@ -265,6 +264,8 @@ class Function:
             for one in known:
                 for integers in [k for k, found in one.programs.items() if found is program]:
                     del one.programs[integers]
+        for moments in self._moments.values():
+            moments.forget(program)
         self.traces.remove(program)
         del self._shown[program], self._kept[program]
         count = self._rebound[name] = self._rebound.get(name, 0) + 1

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..codegen.native import steps as native
 from ..errors import TracingError
 from ..graph.value import Value
 from .structure import Flat
-from .wholes import Step, whole_numbers
+from .wholes import GIVEN, Step, whole_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class Chosen:
         return numbers
 
 
+Parts = Sequence[tuple[int, Any, int]]
 Source = Parameters | Floats | Given | Integers | Rows | Chosen
 
 
@@ -149,3 +151,47 @@ class Inputs:
             if source.trained:
                 values.append(part)
         return found, values
+
+    def told(
+        self,
+        results: Mapping[str, tuple[int, int]],
+        pieces: Callable[[Sequence[Value]], Parts],
+    ) -> list[native.Source] | None:
+        """The arguments as a whole step in machine code takes them; None if it cannot.
+
+        results  where the derivatives by each are among the results, and how many
+        pieces   where Values are among all parameters; nothing if they are all over them
+        """
+        if any(step.kind != GIVEN for step in self.steps):
+            return None
+        integers = [step.a for step in self.steps]
+        found = []
+        for name, source in self.sources.items():
+            kind, parts = _parts(source, integers, pieces)
+            start, count = results.get(name, (-1, 0))
+            whole = native.Source(kind, parts, start)
+            if not parts or (source.trained and whole.width != count):
+                return None
+            found.append(whole)
+        return found
+
+
+def _parts(
+    source: Source, integers: Sequence[int], pieces: Callable[[Sequence[Value]], Parts]
+) -> tuple[int, Parts]:
+    """The kind and the parts of a source as machine code takes it; no parts if it cannot."""
+    if isinstance(source, Parameters):
+        return native.PIECES, pieces(source.values)
+    if isinstance(source, Floats):
+        return native.FLOATS, [(place, 0, 1) for place in source.places]
+    if isinstance(source, Given):
+        return native.GIVEN, [(place, 0, 1) for place in source.places]
+    if isinstance(source, Integers):
+        return native.INTEGERS, [(integers[step], 0, 1) for step in source.places]
+    if isinstance(source, Chosen):
+        return native.CHOSEN, [(integers[step], 0, width) for step, width in source.choices]
+    if not source.trained:
+        return native.ROWS, []
+    (alone, *others) = {lookup.single for lookup in source.lookups}
+    parts = [(integers[x.step], x.rows, x.width) for x in source.lookups]
+    return native.ENTRIES if alone else native.ROWS, [] if others else parts

@@ -6,26 +6,31 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
+from ..codegen.native.steps import Parameters, results_of, step_of
 from ..graph.value import Value
 from ..train.optim import Optimizer
 from .moving import index_of, places_of, read_into, vector_of, write_numbers
 from .outcome import Slopes
-from .updates import ROOM, Updates
+from .program import Program
+from .structure import Flat
+from .updates import ROOM, Now, Settings, Updates, numbers_of
 
 FEW: Final = 8
 """Up to so many pieces a row is taken apart in; more are slower than one number after another."""
 
-Numbers = Callable[[Sequence[Value]], Any]
-"""Gives the numbers of Values as an array."""
+WholeStep = Callable[[list[int], list[float], list[Value], Any], float | None]
+"""A step for what a call is given and the optimizer's numbers; None if it refuses."""
 
 
 class Moments:
     """The parameters a function was seen to have, and an optimizer's numbers for each.
 
+    >>> from wengert import function
     >>> from wengert.train.optim import SGD
     >>> w = Value(1.0)
-    >>> Moments().step(SGD(0.5), lambda numbers: (4.0, [([w, w], [1.0, 2.0])])), w.data
-    (4.0, -0.5)
+    >>> loss = function(lambda: (w + w) * w)
+    >>> Moments().step(SGD(0.5), *loss._learning((), {})), w.data
+    (2.0, -1.0)
     """
 
     def __init__(self) -> None:
@@ -35,22 +40,39 @@ class Moments:
         self._now: Any = None
         self._index: Any = None
         self._known: dict[int, tuple[Sequence[Value], _Places]] = {}
-        self._once: tuple[Any, ...] | None = None
+        self._once: tuple[Any, ...] = ()
+        self._rule: Optimizer | None = None
         self._updates = Updates()
+        self._wholes: dict[Program, tuple[WholeStep, Settings] | None] = {}
 
-    def step(
-        self,
-        rule: Optimizer,
-        derivatives: Callable[[Numbers], tuple[float, Slopes]],
-        soon: bool = False,
-    ) -> float:
+    def step(self, rule: Optimizer, program: Program, flat: Flat) -> float:
         """Move every leaf seen so far; the gradient of those that are not listed is 0.
 
-        derivatives  gives the number that is made smaller, and its derivatives, from what gives
-                     the numbers of Values: they are read once for both
-        soon         says that the derivatives come from machine code, so that the update may be
-                     some too
+        Gives the number that is made smaller, as it was before.
         """
+        whole, now = self._wholes.get(program), None
+        if whole is not None:
+            run, settings = whole
+            now = self._at(rule)
+            given = flat.integers, flat.floats, flat.values
+            number = run(*given, numbers_of(settings, *now[:2]))
+            if number is not None:
+                program.calls += 1
+                self._once = now[2]
+                return number
+        number = self._taken_apart(rule, program, flat, now)
+        known = self._updates.known(rule)
+        if known is not None and program.code.turn is None and program not in self._wholes:
+            made = self._whole(program, known[0])
+            self._wholes[program] = None if made is None else (made, known[1])
+        return number
+
+    def forget(self, program: Program) -> None:
+        """Let go of what is kept for a program."""
+        self._wholes.pop(program, None)
+
+    def _taken_apart(self, rule: Optimizer, program: Program, flat: Flat, now: Now | None) -> float:
+        """The same, one thing after another; `now` is what the rule is at this step, if known."""
         passing: dict[int, _Places] = {}
         read = bool(self._listed) and read_into(self._now, self._listed)
 
@@ -58,19 +80,54 @@ class Moments:
             places = self._found(values, passing) if read else None
             return vector_of(values) if places is None else places.taken(self._now)
 
-        number, slopes = derivatives(numbers)
+        number, slopes = program.value_and_slopes(flat, numbers)  # they are read once for both
         places = [self._found(v, passing) or self._learned(v) for v, _ in slopes]
         if self._grown(len(rule.slots)) or not read:
             self._now[:] = vector_of(self._listed)
-        gradient = self._columns[-1]
-        gradient[:] = 0.0
-        for place, (_, part) in zip(places, slopes, strict=True):
-            place.add(gradient, part)
-        fresh, before = rule.state(0), self._once or ()
-        once = (*before[: len(fresh)], *fresh[len(before) :])  # a rate may become a schedule
-        self._once = self._updates.step(rule, self._columns, len(self._listed), once, soon)
+        self._gather(places, slopes)
+        now = now or self._at(rule)
+        soon = program.compiled.target == "native"
+        self._updates.step(now, self._columns, len(self._listed), soon)
+        self._once = now[2]
         write_numbers(self._listed, self._now)
         return number
+
+    def _at(self, rule: Optimizer) -> Now:
+        """What an optimizer is at the next step, from the numbers that it remembers once."""
+        if rule is not self._rule:
+            fresh, before = rule.state(0), self._once
+            self._once = (*before[: len(fresh)], *fresh[len(before) :])  # a rate may be a schedule
+            self._rule = rule
+        return rule.at_step(self._once)
+
+    def _whole(self, program: Program, update: Any) -> WholeStep | None:
+        """The step of a program as one call of machine code, if there can be one."""
+        code = program.code.native
+        results = None if code is None or self._index is None else results_of(code)
+        sources = None if results is None else program.trace.inputs.told(results, self._pieces)
+        if code is None or results is None or sources is None:
+            return None
+        parameters = Parameters(self._listed, self._columns, self._index)
+        return step_of(code, sources, results["value"][0], parameters, update)
+
+    def _pieces(self, values: Sequence[Value]) -> Sequence[tuple[int, int, int]]:
+        """Where these Values are among the parameters: first, place, count of each piece."""
+        places = self._found(values, {})
+        return [] if places is None else _pieces_of(places.at)
+
+    def _gather(self, places: list[_Places], slopes: Slopes) -> None:
+        """Add up the gradients, each at its place."""
+        gradient = self._columns[-1]
+        pairs = [(place, part) for place, (_, part) in zip(places, slopes, strict=True)]
+        if len(pairs[0][0].pieces) == 1:  # most parameters stand in a row: these are written once
+            (first, part), *pairs = pairs
+            row = first.pieces[0][1]
+            gradient[: row.start] = gradient[row.stop :] = 0.0
+            gradient[row] = part
+        else:
+            gradient[:] = 0.0
+        for place, part in pairs:
+            place.add(gradient, part)
 
     def _grown(self, slots: int) -> bool:
         """Make room for all leaves, and so many numbers for each, new ones 0; if there was none.
@@ -88,6 +145,7 @@ class Moments:
             columns[1 : kept + 1, :before] = self._columns[1 : kept + 1, :before]
         self._columns, self._listed = columns, tuple(self._places)
         self._index = index_of(self._listed)
+        self._wholes.clear()
         self._now = columns[0, :count]
         return True
 
@@ -101,7 +159,7 @@ class Moments:
             return known[1] if known[1].complete else None
         found = passing.get(id(values))
         if found is None:
-            at = self._at(values)
+            at = self._all_of(values)
             if at is None:
                 return None
             found = passing[id(values)] = _Places.of(at, isinstance(values, tuple))
@@ -109,7 +167,7 @@ class Moments:
                 self._known[id(values)] = values, found
         return found
 
-    def _at(self, values: Sequence[Value]) -> Any:
+    def _all_of(self, values: Sequence[Value]) -> Any:
         """The place of each of these Values; None if one of them is not known."""
         if self._index is not None:
             return places_of(values, self._index)
@@ -153,15 +211,11 @@ class _Places(NamedTuple):
         import numpy
 
         complete = not len(at) or int(at.min()) >= 0
-        ends = [0, *(numpy.flatnonzero(numpy.diff(at) != 1) + 1).tolist(), len(at)]
-        if complete and len(ends) <= FEW + 1 and len(numpy.unique(at)) == len(at):
-            starts = at[ends[:-1]].tolist()
-            found = [
-                (slice(a, b), slice(start, start + b - a))
-                for (a, b), start in zip(pairwise(ends), starts, strict=True)
-            ]
-            return cls(at, tuple(found), complete)
-        return cls(at, (), complete)
+        found = _pieces_of(at)
+        if not complete or len(found) > FEW or len(numpy.unique(at)) < len(at):
+            return cls(at, (), complete)
+        both = [(slice(a, a + n), slice(place, place + n)) for a, place, n in found]
+        return cls(at, tuple(both), complete)
 
     def taken(self, row: Any) -> Any:
         """The numbers that are there."""
@@ -180,3 +234,16 @@ class _Places(NamedTuple):
             numpy.add.at(row, self.at, part)
         for own, place in self.pieces:
             row[place] += part[own]
+
+
+def _pieces_of(at: Any) -> list[tuple[int, int, int]]:
+    """Numbers in pieces, in which each is one more than that before: first, its number, count.
+
+    >>> import numpy
+    >>> _pieces_of(numpy.array([7, 8, 9, 2, 3]))
+    [(0, 7, 3), (3, 2, 2)]
+    """
+    import numpy
+
+    ends = [0, *(numpy.flatnonzero(numpy.diff(at) != 1) + 1).tolist(), len(at)]
+    return [(a, int(at[a]), b - a) for a, b in pairwise(ends) if a < b]

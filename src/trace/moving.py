@@ -100,7 +100,7 @@ def add_shares(values: Sequence[Value], part: Any, ct: float) -> None:
     """Add to the gradient of each value its slope times the cotangent."""
     done = 0
     move = _machine(values)
-    if move is not None and _is_plain(part, len(values)):
+    if move is not None:
         done = move.add(values, part, float(ct))
         if done == len(values):
             return
@@ -115,7 +115,7 @@ def write_numbers(values: Sequence[Value], numbers: Any) -> None:
     """Give each value its number of an array."""
     done = 0
     move = _machine(values)
-    if move is not None and _is_plain(numbers, len(values)):
+    if move is not None:
         done = move.write(values, numbers)
     if done < len(values):
         for value, number in zip(values[done:], numbers[done:].tolist(), strict=True):
@@ -130,15 +130,3 @@ def listed(part: Any) -> Sequence[float]:
 def _machine(values: Sequence[Value]) -> Slots | None:
     many = len(values) >= MANY and (type(values) is tuple or type(values) is list)
     return slots() if many else None
-
-
-def _is_plain(part: Any, count: int) -> bool:
-    """Whether it is an array of so many float64, one after another."""
-    import numpy
-
-    return (
-        type(part) is numpy.ndarray
-        and part.dtype == numpy.float64
-        and part.shape == (count,)
-        and part.flags.c_contiguous
-    )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections.abc import Callable, Mapping
-from numbers import Real
 from typing import Any, ClassVar, Final, NoReturn, Protocol
 
 from ..graph.arithmetic import Arithmetic
@@ -16,11 +16,22 @@ from .wholes import COMPUTED, NUMBER
 
 _NUMBER: Final = "<a number known when the function runs>"
 
-CURE: Final = (
-    "Write wengert.where(condition, a, b) for `if`, wengert.maximum(a, b) for a choice of the "
-    "larger, wengert.exp(x) for math.exp(x) and so on, and wengert.stop_gradient(x) for a number "
-    "that no gradient passes through"
+_CURES: Final = {
+    "the truth of": "Write wengert.where(condition, a, b) for `if`, and wengert.maximum(a, b) or "
+    "minimum for a choice of the larger or smaller",
+    "float() of": "Leave float() out, since it is one; write wengert.exp(x) for math.exp(x) and so "
+    "on, sum(xs) for math.fsum(xs), and make arrays that it is put into with dtype=object",
+    "round() of": "Write wengert.round(x)",
+    "floor() of": "Write wengert.floor(x)",
+    "ceil() of": "Write wengert.ceil(x)",
+    "`==` of": "Write wengert.equal(a, b)",
+    "`!=` of": "Write wengert.not_equal(a, b)",
+}
+_CURE: Final = (
+    "Write wengert.where(condition, a, b) for a choice, wengert.floor(x) for a whole number to "
+    "compute with; what picks or counts has to be an integer of the arguments"
 )
+"""For what is not known otherwise."""
 
 
 class Number(Arithmetic):
@@ -88,12 +99,6 @@ class Number(Arithmetic):
     def __ceil__(self) -> int:
         return self._unknown("ceil() of")
 
-    def __mod__(self, other: Any) -> Any:
-        return self._unknown("the remainder of")
-
-    def __floordiv__(self, other: Any) -> Any:
-        return self._unknown("the whole quotient of")
-
     def __eq__(self, other: object) -> bool:
         return self._unknown("`==` of")
 
@@ -103,13 +108,21 @@ class Number(Arithmetic):
     def __hash__(self) -> int:
         return self._unknown("the hash of")
 
-    def is_integer(self) -> bool:
-        """Not known, as everything that is no arithmetic."""
-        return self._unknown("is_integer() of")
+    @property
+    def real(self) -> Number:
+        """The number itself."""
+        return self
 
-    def as_integer_ratio(self) -> Any:
-        """Not known; `statistics` and `fractions` ask for it."""
-        return self._unknown("as_integer_ratio() of")
+    @property
+    def imag(self) -> float:
+        """0."""
+        return 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        """What else a float can be asked: not known."""
+        if name.startswith("__") or not hasattr(float, name):
+            raise AttributeError(f"'float' object has no attribute {name!r}")
+        return lambda *_: self._unknown(f"{name}() of")
 
     def conjugate(self) -> Number:
         """The number itself, which is real."""
@@ -118,8 +131,11 @@ class Number(Arithmetic):
     def _unknown(self, what: str) -> NoReturn:
         refuse(
             f"{what} a number that is known only when the function runs: what it depends on may be "
-            f"another at the next call, so it cannot be read now. {CURE}"
+            f"another at the next call, so it cannot be read now. {_CURES.get(what, _CURE)}"
         )
+
+
+numbers.Number.register(Number)  # so that NumPy takes it for one
 
 
 class Tracing(Protocol):
@@ -196,9 +212,11 @@ class Index(Number):
     def __round__(self, digits: int | None = None) -> Any:
         return round(self.known(), digits)
 
-    def is_integer(self) -> bool:
-        """True, as for every integer."""
-        return True
+    def __getattr__(self, name: str) -> Any:
+        """What else an integer can be asked, which needs to know it."""
+        if name.startswith("__") or not hasattr(int, name):
+            raise AttributeError(f"'int' object has no attribute {name!r}")
+        return getattr(self.known(), name)
 
 
 def _whole(function: Callable[[int, int], int]) -> Mapping[str, Callable[[Any, Any], Any]]:
@@ -244,7 +262,7 @@ def _known_to_python(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any]
             return function(self.known(), other.known())
         if isinstance(other, Arithmetic):
             return getattr(super(Index, self), name)(other)
-        return function(self.known(), other) if isinstance(other, Real) else NotImplemented
+        return function(self.known(), other) if isinstance(other, numbers.Real) else NotImplemented
 
     return compared
 

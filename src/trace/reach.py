@@ -19,7 +19,8 @@ from functools import partial
 from io import IOBase
 from itertools import product, starmap
 from operator import attrgetter
-from random import Random
+from queue import Queue, SimpleQueue
+from random import Random, SystemRandom
 from types import (
     BuiltinFunctionType,
     CodeType,
@@ -39,7 +40,7 @@ from .assumed import CONTAINERS, SIMPLE, Assumption, copied
 from .contents import Variable, attributes_of, has_attributes
 from .imports import imports_of
 from .lines import Line, is_foreign, line_of
-from .readers import MISSING, Cell, Entry, Itself, Made, NewNames
+from .readers import MISSING, Bases, Being, Cell, Entry, Itself, Made, NewNames
 
 MAX_LOOKED_AT: Final = 300_000
 """How many things are looked at; what lies beyond has no name and is not checked."""
@@ -52,6 +53,7 @@ SAMPLE: Final = 256
 
 _GLOBALS: Final = ("LOAD_GLOBAL", "LOAD_NAME")
 _LOADS: Final = (*_GLOBALS, "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR")
+_STANDING: Final = (ModuleType, BuiltinFunctionType, type)
 _LISTED: Final[tuple[Any, ...]] = (set, frozenset, deque, bytearray, array, memoryview, MappingView)
 _REMEMBERED: Final = (*SIMPLE, *CONTAINERS, FunctionType, BuiltinFunctionType, type)
 _STANDING_IN: Final = frozenset({"max", "min", "isinstance", "backward"})
@@ -65,6 +67,8 @@ _MADE: Final = frozenset({"str", "format", "join"})
 """What makes text."""
 _APART: Final = frozenset({"__init__", "__repr__", "parameters", "named_parameters", "zero_grad"})
 """Functions that are for what goes on around a loss, and may read everything."""
+_READS: Final = frozenset({"read", "readline", "readlines", "getvalue"})
+"""With these code reads a file that it may also write."""
 _ENVIRONMENT: Final = frozenset({"environ", "getenv"})
 _OURS: Final = __name__.partition(".")[0]
 
@@ -123,6 +127,7 @@ class _Walk:
         self._used: set[str] = set()
         self._inner: set[int] = set()
         self._texts: set[str] = set()
+        self._set: set[str] = set()
         self._globals: dict[int, tuple[dict[str, Any], set[str]]] = {}
         self._of_classes: list[tuple[str, Value]] = []
         self._named_members: dict[type, set[str]] = {}
@@ -168,8 +173,10 @@ class _Walk:
                         self.enter("_".join((name, *map(str, place))), item)
             elif isinstance(thing, BuiltinFunctionType):
                 self.enter(name, thing.__self__)  # such as a generator of random numbers
-            elif isinstance(thing, Random) or hasattr(type(thing), "bit_generator"):
+            elif draws(thing):
                 self.found.generators.append(thing)
+            elif self._is_drained(thing):
+                self.found.iterators.append((name, thing))
             elif isinstance(thing, (ContextVar, ReferenceType)):
                 read = partial(thing.get, None) if isinstance(thing, ContextVar) else thing
                 self.found.assumptions.append((read, read(), name))
@@ -196,7 +203,7 @@ class _Walk:
             elif isinstance(thing, _LISTED):
                 containers.append((name, thing))
                 self._items(name, thing, _held(thing))
-            elif isinstance(thing, Iterator) and not isinstance(thing, IOBase):
+            elif isinstance(thing, Iterator):
                 self.found.iterators.append((name, thing))
         found = self.found.iterators
         kept = [pair for pair in found if self._attribute.get(id(pair[1])) in self._used]
@@ -206,6 +213,13 @@ class _Walk:
         self.found.used = frozenset(self._used)
         self.found.identity = next(filter(None, starmap(_comparing, self.found.codes)), None)
         self._assume(containers)
+
+    def _is_drained(self, thing: Any) -> bool:
+        """Whether Python's own code gives something else of it each time: a queue, a file."""
+        if isinstance(thing, IOBase):
+            read = not thing.closed and thing.readable()
+            return read and not (thing.writable() and _READS.isdisjoint(self._used))
+        return isinstance(thing, (Queue, SimpleQueue, SystemRandom))
 
     def _items(self, name: str, thing: Any, held: Any) -> None:
         pairs = held.items() if isinstance(held, dict) else enumerate(held)
@@ -290,25 +304,31 @@ class _Walk:
             return
         names = function.__globals__
         codes = list(_codes(function.__code__))
-        self.found.codes += [(code, names) for code in codes]
+        cells = {
+            name: (Cell(cell), cell)
+            for name, cell in zip(
+                function.__code__.co_freevars, function.__closure__ or (), strict=True
+            )
+        }
+        closed = {name: read() for name, (read, _) in cells.items()}
+        closed = {name: thing for name, thing in closed.items() if isinstance(thing, _STANDING)}
+        self.found.codes += [(code, names | closed if closed else names) for code in codes]
         made = Made.of(function)
         self.found.assumptions.append((made, made.known, function.__name__))
         if "registry" in vars(function):  # where `singledispatch` keeps what it calls
             self._used.add("registry")
-        if vars(function):
-            self.found.containers.append((function.__name__, function))
-            self._items(function.__name__, function, vars(function))
+        self.found.containers.append((function.__name__, function))
+        self._items(function.__name__, function, vars(function))
         for default in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
             self.enter("default", default)
-        for name, cell in zip(
-            function.__code__.co_freevars, function.__closure__ or (), strict=True
-        ):
-            self._read(Variable(name, Cell(cell), partial(setattr, cell, "cell_contents")))
+        for name, (read, cell) in cells.items():
+            self._read(Variable(name, read, partial(setattr, cell, "cell_contents")))
         for one in [one for code in codes for one in imports_of(code, names)]:
             self.enter(one.name, one.module)
             self._used |= {one.member} - {""}
         self._see_texts(codes)
         self._used |= {name for code in codes for name in _loaded(code)}
+        self._set |= {name for code in codes for name in _loaded(code, ("STORE_ATTR",))}
         if not _ENVIRONMENT.isdisjoint(self._used):
             self.enter("environ", os.environ)
         asked = {name for code in codes for name in _loaded(code, _GLOBALS)}
@@ -392,9 +412,13 @@ class _Walk:
     def _new_attributes(self, name: str, thing: Any) -> None:
         """Assume that it has none of those that code asks for, or finds in its class instead."""
         held = getattr(thing, "__dict__", None)
+        if not is_foreign(type(thing).__module__):
+            being = Being.of(thing)
+            self.found.assumptions.append((being, being.known, f"what {name or 'an object'} is"))
         if not isinstance(held, dict):
             return
         wanted = self._members(type(thing)) | (self._texts if self._by_text else set())
+        wanted |= self._set & self._used
         has = f"what {name or 'an object'} has"
         if self._wholly:
             self.found.assumptions.append((partial(list, held), list(held), has))
@@ -404,6 +428,9 @@ class _Walk:
 
     def _new_members(self, kind: type) -> None:
         """Assume that a class has none of what code finds in its bases instead."""
+        if not is_foreign(kind.__module__):
+            name = f"what {kind.__name__} inherits from"
+            self.found.assumptions.append((Bases(kind), kind.__mro__, name))
         found = {name for base in kind.__mro__[1:-1] for name in vars(base)}
         wanted = frozenset((found & self._used) - vars(kind).keys())
         if wanted and not is_foreign(kind.__module__):
@@ -566,6 +593,16 @@ def _is_given(member: Any) -> bool:
     """Whether it is a function, or made of one, that a user put into a module or class of ours."""
     inner = inner_function(member)
     return isinstance(inner, FunctionType) and not is_foreign(inner.__module__)
+
+
+def draws(thing: Any) -> bool:
+    """Whether it is a generator of random numbers, of Python's or NumPy's, which has a state."""
+    if isinstance(thing, Random):
+        return not isinstance(thing, SystemRandom)
+    kind = type(thing)
+    return hasattr(kind, "bit_generator") or (
+        hasattr(kind, "get_state") and hasattr(kind, "set_state")
+    )
 
 
 def _wrapped(thing: Any) -> Any:

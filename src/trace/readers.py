@@ -13,10 +13,13 @@ from operator import is_
 from types import CellType, FunctionType, MappingProxyType
 from typing import Any, Final
 
-from ..codegen.native.objects import SIZE, place_in
+from ..codegen.native.objects import SIZE, TYPE, place_in, word_at
 
 MISSING: Final = object()
 """Stands where there is nothing."""
+
+_MANAGED, _IS_MANAGED = -24, 1 << 4
+"""Where an object has its dict that is of a class with this flag."""
 
 Words = list[tuple[int, int, int]]
 """As `Slots.words` takes them: an address, 0 and what is there; or a dict, a key and its item."""
@@ -131,7 +134,66 @@ class Cell:
         return None if place is None else [(id(self.cell) + place, 0, known)]
 
 
-READERS: Final = (Itself, Entry, NewNames, Made, Cell)
+@dataclass(frozen=True, slots=True)
+class Being:
+    """The class of an object, and which dict holds its names: both may be exchanged.
+
+    >>> class A: pass
+    >>> class B: pass
+    >>> thing = A()
+    >>> being = Being.of(thing)
+    >>> thing.__class__ = B
+    >>> being() == being.known
+    False
+    """
+
+    thing: Any
+    held: Any
+    known: tuple[type, int]
+
+    @classmethod
+    def of(cls, thing: Any) -> Being:
+        """As it is now."""
+        held = getattr(thing, "__dict__", None)
+        return cls(thing, held, (type(thing), id(held)))
+
+    def __call__(self) -> tuple[type, int]:
+        """The class, and where the dict is; the very tuple if they are as known."""
+        held = getattr(self.thing, "__dict__", None)
+        if held is self.held and type(self.thing) is self.known[0]:
+            return self.known
+        return type(self.thing), id(held)
+
+    def words(self, now: Any) -> Words | None:
+        """Where they are, as far as that is to be found."""
+        start, (kind, held) = id(self.thing), now
+        words = [(start + TYPE, 0, id(kind))]
+        if kind.__dictoffset__ == 0:
+            return words
+        place = kind.__dictoffset__ if kind.__dictoffset__ > 0 else _MANAGED
+        if place == _MANAGED and not kind.__flags__ & _IS_MANAGED:
+            return None
+        found = word_at(self.thing, place) == held
+        return [*words, (start + place, 0, held)] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Bases:
+    """The classes that a class inherits from, which may be exchanged."""
+
+    kind: type
+
+    def __call__(self) -> tuple[type, ...]:
+        """They, from the nearest on."""
+        return self.kind.__mro__
+
+    def words(self, now: Any) -> Words | None:
+        """Where they are."""
+        place = _in_classes()
+        return None if place is None else [(id(self.kind) + place, 0, id(now))]
+
+
+READERS: Final = (Itself, Entry, NewNames, Made, Cell, Being, Bases)
 
 
 def _plain_dict(held: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -145,6 +207,11 @@ def _plain_dict(held: Mapping[str, Any]) -> dict[str, Any] | None:
 def _in_cells() -> int | None:
     numbers = [0.5, -0.25]
     return place_in([CellType(number) for number in numbers], numbers)
+
+
+@lru_cache(maxsize=1)
+def _in_classes() -> int | None:
+    return place_in([Being, Bases], [Being.__mro__, Bases.__mro__])
 
 
 @lru_cache(maxsize=1)

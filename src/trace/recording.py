@@ -23,9 +23,9 @@ from .asked import WHICH, Question
 from .contents import Contents, containers_in, first_line, holds_new, storing_line
 from .lines import Line, line_of, raised_at, user_line
 from .number import Index, Number
-from .reach import Reach
+from .reach import Reach, draws
 from .structure import named_arguments, nested, replaced
-from .watch import watched
+from .watch import SHOWN, watched
 from .wholes import GIVEN, Step
 
 MAX_NODES = 3_000_000
@@ -137,6 +137,8 @@ class Recording:
             outside.restore()
             if isinstance(error, IndexError) and "arrays used as indices" in str(error):
                 raise TracingError(_by_array(error)) from error
+            if isinstance(error, ValueError) and SHOWN in str(error):
+                raise TracingError(_by_value(error)) from error
             raise
         if drawn.has_moved():
             raise TracingError(
@@ -437,6 +439,16 @@ def _by_array(error: IndexError) -> str:
     )
 
 
+def _by_value(error: ValueError) -> str:
+    """Where a list was asked for a Value that it does not hold, such as its largest."""
+    at = raised_at(error)
+    return (
+        f"{at}\na list was searched for a Value that it does not hold: of unknown ones, which is "
+        "the largest is known only when the function runs. Compute with it as wengert.maximum "
+        "gives it, or search outside and pass the index as an argument"
+    )
+
+
 def _drawing_line(reach: Reach) -> str:
     """Where the code names something that draws random numbers, as far as can be told."""
     found = []
@@ -450,7 +462,7 @@ def _drawing_line(reach: Reach) -> str:
             thing = names.get(instruction.argval)
             owner = getattr(thing, "__self__", thing)
             named = getattr(thing, "__name__", "") in ("random", "numpy", "numpy.random")
-            if named or isinstance(owner, random.Random) or hasattr(owner, "bit_generator"):
+            if named or draws(owner):
                 line = line_of(code.co_filename, number)
                 if thing is not sys.modules.get("numpy") or "random" in line.text:
                     found.append(str(line))

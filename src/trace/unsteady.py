@@ -117,9 +117,10 @@ def _named(code: CodeType, names: dict[str, Any]) -> Iterator[tuple[Any, int, bo
             thing = names.get(step.argval, getattr(builtins, step.argval, None))
         elif step.opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
             last = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
-            if last not in local:
+            closed = step.opname == "LOAD_DEREF" and last in code.co_freevars
+            if last not in local and not closed:
                 continue
-            thing = local[last]
+            thing = local[last] if last in local else names.get(last)
         else:
             continue
         k += 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any, Final
 
 from ..codegen.compiled import Compiled, compile
@@ -22,7 +23,9 @@ ROOM: Final = CHUNK
 """Columns are as long as a multiple of this."""
 
 Scalars = tuple[Any, ...]
+Now = tuple[Optimizer, Scalars, Scalars]
 InPlace = Callable[[Any, Any], None]
+Settings = Callable[[Optimizer], Iterable[Any]]
 
 
 class Updates:
@@ -33,11 +36,12 @@ class Updates:
 
     def __init__(self) -> None:
         self._steps = 0
-        self._known: dict[type[Optimizer], tuple[InPlace, list[str]] | None] = {}
+        self._known: dict[type[Optimizer], tuple[InPlace, Settings] | None] = {}
 
-    def step(self, rule: Optimizer, columns: Any, count: int, once: Scalars, soon: bool) -> Scalars:
-        """The numbers kept once, after a step of the first `count` of the columns, in place.
+    def step(self, now: Now, columns: Any, count: int, soon: bool) -> None:
+        """A step of the first `count` of the columns, in place.
 
+        now      what the optimizer is at this step, see `Optimizer.at_step`
         columns  an array: parameters, each of the slots, and last the gradients, a row each, as
                  long as a multiple of `ROOM`
         soon     makes machine code at the second step already
@@ -45,11 +49,11 @@ class Updates:
         >>> import numpy
         >>> from wengert.train.optim import SGD
         >>> columns = numpy.array([[1.0, 1.0], [2.0, -2.0]])
-        >>> Updates().step(SGD(0.5), columns, 2, (), False), columns[0]
-        ((), array([0., 2.]))
+        >>> Updates().step(SGD(0.5).at_step(()), columns, 2, False); columns[0]
+        array([0., 2.])
         """
         self._steps += 1
-        inside, shared, after = rule.at_step(once)
+        inside, shared, _ = now
         gradients = columns[-1, :count]
         inside, given = inside.innermost(columns[0, :count], gradients)
         known = None
@@ -61,16 +65,16 @@ class Updates:
             parameters, *slots, given = columns[:, :count].copy()
             moved, slots = inside.update(parameters, given, tuple(slots), shared)
             columns[:-1, :count] = [moved, *slots]
-            return after
-        import numpy
+            return
+        update, settings = known
+        update(columns, numbers_of(settings, inside, shared))
 
-        update, names = known
-        settings = [float(getattr(inside, name)) for name in names]
-        update(columns, numpy.array([*settings, *shared]))
-        return after
+    def known(self, rule: Optimizer) -> tuple[InPlace, Settings] | None:
+        """The machine code of a rule that has been made, and what reads its settings."""
+        return self._known.get(type(rule))
 
-    def _machine(self, rule: Optimizer) -> tuple[InPlace, list[str]] | None:
-        """The machine code of a rule, and the settings it takes; None for one of the user's own.
+    def _machine(self, rule: Optimizer) -> tuple[InPlace, Settings] | None:
+        """The machine code of a rule, and what reads its settings; None for one of the user's own.
 
         Such a one may read what is outside of it, which code would not see change.
         """
@@ -82,8 +86,20 @@ class Updates:
         if kind not in OPTIMIZERS.values() or not numbers or not available():
             return None
         update = in_place(_compiled(rule).function)
-        self._known[kind] = None if update is None else (update, names)
+        self._known[kind] = None if update is None else (update, _reader(names))
         return self._known[kind]
+
+
+def numbers_of(settings: Settings, rule: Optimizer, shared: Scalars) -> Any:
+    """The numbers of a step that are the same for all columns, as machine code takes them."""
+    import numpy
+
+    return numpy.array([*map(float, settings(rule)), *shared])
+
+
+def _reader(names: list[str]) -> Settings:
+    """What reads the settings of these names."""
+    return attrgetter(*names) if len(names) > 1 else lambda rule: (getattr(rule, names[0]),)
 
 
 def _compiled(rule: Optimizer) -> Compiled:

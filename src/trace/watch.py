@@ -43,7 +43,7 @@ _raw_reduce = Value.__reduce_ex__
 _raw_is = Value._is
 _raw_hash: Final[Callable[[object], int]] = object.__hash__
 _raw_copy = Value.__copy__
-_SHOWN: Final = "<a Value known when the function runs>"
+SHOWN: Final = "<a Value known when the function runs>"
 _raw_max, _raw_min, _raw_isinstance = builtins.max, builtins.min, builtins.isinstance
 
 
@@ -193,13 +193,13 @@ def _write_grad(value: Value, grad: Any) -> None:
 def _repr(value: Value) -> str:
     if tracing.get() is None or value.op is CONSTANT:
         return _raw_repr(value)
-    return unknown_text(_SHOWN)
+    return unknown_text(SHOWN)
 
 
 def _format(value: Value, spec: str) -> str:
     if tracing.get() is None or value.op is CONSTANT or spec:
         return _raw_format(value, spec)
-    return unknown_text(_SHOWN)
+    return unknown_text(SHOWN)
 
 
 def _backward(value: Value) -> None:

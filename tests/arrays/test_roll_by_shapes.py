@@ -370,30 +370,6 @@ def test_a_gradient_is_one_vector_made_of_the_gradients_of_arrays():
     assert set(parts) == {f"d{part.name}" for part in program.parts("params")}
 
 
-@pytest.mark.parametrize("width", [4, 6])
-def test_leaves_without_telling_names_get_their_indices_from_their_use(width):
-    graph, rng = wg.Graph(), random.Random(0)
-    values = [wg.Value(rng.uniform(-1, 1)) for _ in range(6 * width)]
-    rows = [values[4 * j : 4 * j + 4] for j in range(width)]
-    last = [values[4 * width + k * width :][:width] for k in range(2)]
-    x = [graph.parameter(f"x{i}", rng.random()) for i in range(3)]
-    h = [wg.tanh(programs.dot(row[:3], x) + row[3]) for row in rows]
-    loss = sum(a * a for a in programs.linear(h, last))
-    outputs = [loss, *wg.grad(loss, values)]
-    program = rolled(outputs)
-    assert_right(program, outputs)
-    assert str(program).splitlines() == [
-        "t2[i] = tanh(Σ_j x[j]·v[4i + j] + v[4i + 3])",
-        f"t3[h] = Σ_i v[{width}h + i + {4 * width}]·t2[i]",
-        "t4 = Σ_h t3[h]·t3[h]",
-        "dt3[h] = 2·t3[h]",
-        f"dt1[i] = (Σ_h v[i + {width}h + {4 * width}]·dt3[h])·(1 - t2[i]·t2[i])",
-        "dv[4i + j] = x[j]·dt1[i]",
-        "dv[4i + 3] = dt1[i]",
-        f"dv[{width}h + i + {4 * width}] = t2[i]·dt3[h]",
-    ]
-
-
 def test_equal_tokens_change_tables_only():
     listings = set()
     for tokens in ([0, 3, 1, 2], [2, 2, 0, 4], [1, 1, 3, 1]):

@@ -289,16 +289,6 @@ def _with_gradient(sample):
     return zip(sample.leaves, grad(sample.loss, sample.leaves), strict=True)
 
 
-def test_state_is_computed_where_it_is_put_out():
-    f = step_of(Adam())
-    for line in (
-        " = new_state[2:2412]",
-        "np.add(0.9 * state[2:2412], 0.09999999999999998 * dparams, out=",
-        "new_state[0] = ",
-    ):
-        assert line in f.source, f.source
-
-
 def test_a_convolution_looks_up_its_windows_once():
     source, loss = programs.convolution(9, 2)
     value, *gradient = source.with_gradient(loss)
@@ -418,7 +408,8 @@ def test_what_does_not_need_the_step_before_is_done_for_all_steps_at_once(steps)
     gradients = {name: [next(slopes) for _ in inputs[name]] for name in ("w", "u", "b")}
     f, _ = both(inputs, {"loss": loss, "grad": gradients})
     assert f.source.count("np.tanh(") == steps
-    assert f"np.dot(x.reshape({steps}, 4), w_.T)" in f.source, f.source
+    assert f"x_ = x.reshape({steps}, 4)" in f.source, f.source
+    assert "np.dot(x_, w_.T)" in f.source, f.source
     assert f.source.count(f"_steps.reshape({steps}, 4).T, ") == 1, f.source
     assert "concatenate" not in f.source
     assert f.source.count("1.0 - ") <= 2, f.source
@@ -491,7 +482,6 @@ def test_matrices_side_by_side_have_a_product_each_in_the_backward_pass():
         for column in zip(*values, strict=True):
             loss += sum(s * v for s, v in zip(shares, column, strict=True)).tanh()
     f, _ = both({"params": params, "x": x}, {"loss": loss, "grad": grad(loss, params)})
-    assert any(record.name == "pieces" and record.kept for record in f.program.passes)
     assert "np.einsum(" not in f.source, f.source
     assert "np.array([" not in f.source, f.source
 

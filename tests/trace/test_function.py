@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 import random
+import re
 import threading
 import warnings
 from collections import namedtuple
@@ -489,9 +490,22 @@ def test_what_would_be_frozen_is_refused_with_its_line(body, said):
 
 
 def test_what_is_refused_says_what_to_write():
-    f = wg.function(lambda x: x if x > 0 else -x)
-    with pytest.raises(TracingError, match=r"wengert\.where\(condition, a, b\).*wengert\.exp"):
-        f(1.0)
+    w = Value(2.0)
+    for body, instead in (
+        (lambda x: x if x > 0 else -x, "wengert.where(condition, a, b)"),
+        (lambda x: w * math.exp(x), "wengert.exp(x)"),
+        (lambda x: w * round(x), "wengert.round(x)"),
+        (lambda x: w if x == 1.0 else -w, "wengert.equal(a, b)"),
+        (lambda x: w * [1.0, 2.0][int(x)], "an integer of the arguments"),
+    ):
+        with pytest.raises(TracingError, match=re.escape(instead)):
+            wg.function(body)(1.0)
+
+
+def test_remainders_and_whole_quotients_of_floats_are_computed():
+    w = Value(2.0)
+    f = wg.function(lambda x: w * (x % 1.5) + x // 2)
+    assert [f(x).data for x in (2.0, -5.25)] == [1.0 + 1.0, 2.0 * 0.75 - 3.0]
 
 
 def test_any_exception_leaves_everything_as_it_was():
@@ -603,6 +617,7 @@ def test_attributes_and_nested_lists_are_looked_at():
 
 
 NUMBERS, ARRAY, GENERATOR = [1.0, [2.0]], np.array([1.0, 2.0]), np.random.default_rng(0)
+OLD = np.random.RandomState(0)
 
 
 def test_data_that_is_changed_in_place_is_noticed():
@@ -650,7 +665,8 @@ def test_what_was_computed_outside_stays_what_it_was():
 
 def test_generators_of_ones_own_are_watched():
     w, dice = Value(2.0), random.Random(0)
-    for draw in (dice.random, lambda: dice.gauss(0, 1), lambda: GENERATOR.normal()):
+    some = dice.random, lambda: dice.gauss(0, 1), lambda: GENERATOR.normal(), OLD.normal
+    for draw in some:
         states = dice.getstate(), GENERATOR.bit_generator.state
         with pytest.raises(
             TracingError, match=r"^test_function\.py:\d+.*\n.*random number was drawn"

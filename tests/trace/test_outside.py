@@ -7,9 +7,11 @@ import collections
 import copy
 import functools
 import importlib
+import io
 import math
 import operator
 import os
+import queue
 import random
 import string
 import sys
@@ -22,6 +24,7 @@ from numbers import Real
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import wengert as wg
@@ -471,10 +474,26 @@ def test_the_environment_is_looked_at(read, monkeypatch):
         assert f().data == float(scale)
 
 
-@pytest.mark.parametrize("things", [iter([1.0, 2.0]), (x for x in [1.0]), map(float, [1])])
-def test_an_iterator_from_outside_is_refused(things):
+def filled(queue):
+    queue.put(1.0)
+    return queue
+
+
+@pytest.mark.parametrize(
+    ("things", "read"),
+    [
+        (iter([1.0, 2.0]), next),
+        ((x for x in [1.0]), next),
+        (map(float, [1]), next),
+        (filled(queue.Queue()), lambda things: things.get()),
+        (filled(queue.SimpleQueue()), lambda things: things.get()),
+        (io.StringIO("1\n2\n"), lambda things: float(things.readline())),
+        (random.SystemRandom(), lambda things: things.random()),
+    ],
+)
+def test_an_iterator_from_outside_is_refused(things, read):
     w = Value(1.0)
-    f = wg.function(lambda: w * next(things))
+    f = wg.function(lambda: w * read(things))
     with pytest.raises(TracingError, match=r"test_outside.py:\d+.*\n.*reads from things, a"):
         f()
 
@@ -558,6 +577,12 @@ def with_the_time(w):
     return w * time()
 
 
+def around_a_clock():
+    import time as clock
+
+    return lambda w: w * clock.time()
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -568,6 +593,7 @@ def with_the_time(w):
         (lambda w: w * __import__("time").time(), "names that are put together"),
         (with_a_clock, "reads the clock"),
         (with_the_time, "reads the clock"),
+        (around_a_clock(), "reads the clock"),
     ],
 )
 def test_what_answers_differently_each_time_is_said_with_its_line(body, said):
@@ -765,6 +791,7 @@ def test_a_type_that_no_number_has_while_it_is_traced_is_said(body):
         lambda i: A * [1.0, 2.0, 3.0, 4.0][~i],
         lambda i: A * wg.table([1.0, 2.0, 3.0, 4.0])[-i],
         lambda i: A * {"1": 2.0, "2": 3.0}[str(i)],
+        lambda i: A * i.bit_length() * i.real / i.denominator,
         lambda i: A * {"1": 2.0, "2": 3.0}["%s" % i],  # noqa: UP031
     ],
 )
@@ -772,6 +799,30 @@ def test_integers_are_what_they_are_in_python(use):
     f = wg.function(use)
     for i in (1, 2, 1):
         assert f(i).data == use(i).data
+
+
+def test_a_float_has_what_a_float_has():
+    f = wg.function(
+        lambda x: A * x.real + x.imag + (x if hasattr(x, "hex") else -x) * np.isscalar(x)
+    )
+    assert [f(x).data for x in (2.0, 3.0)] == [A.data * 2.0 + 2.0, A.data * 3.0 + 3.0]
+
+
+def test_calls_that_a_function_counts_itself_are_counted():
+    def counted(x):
+        counted.calls = getattr(counted, "calls", 0) + 1
+        return A * x * counted.calls
+
+    class Kept:
+        def counted(self, x):
+            try:
+                self.calls += 1
+            except AttributeError:
+                self.calls = 1
+            return A * x * self.calls
+
+    for f in (wg.function(counted), wg.function(Kept().counted)):
+        assert [f(1.0).data / A.data for _ in range(3)] == [1.0, 2.0, 3.0]
 
 
 def test_no_gradient_comes_to_a_leaf_from_its_copy():
@@ -878,3 +929,103 @@ def test_much_data_that_changes_as_a_whole_is_noticed_and_told(kind):
             row[k] += 1.0
     assert f().data == 4 * 603.0
     assert "data holds more than 100,000 numbers, of which 256 are compared" in f.report()
+
+
+class Straight:
+    """A layer of a user's."""
+
+    def __init__(self):
+        self.w = Value(2.0)
+
+    def f(self, x):
+        return self.w * x
+
+
+class Bent(Straight):
+    def f(self, x):
+        return self.w * x * x
+
+
+class Mine(Value):
+    def f(self, x):
+        return self * x
+
+
+class Other(Value):
+    def f(self, x):
+        return self * x * x
+
+
+class Narrow:
+    __slots__ = ("w",)
+
+    def __init__(self):
+        self.w = Value(2.0)
+
+    def f(self, x):
+        return self.w * x
+
+
+class Curved(Narrow):
+    __slots__ = ()
+
+    def f(self, x):
+        return self.w * x * x
+
+
+@pytest.mark.parametrize("many", [0, 200])
+@pytest.mark.parametrize(
+    ("thing", "kind"), [(Straight, Bent), (lambda: Mine(2.0), Other), (Narrow, Curved)]
+)
+def test_an_object_that_becomes_one_of_another_class_is_seen(thing, kind, many):
+    one, others = thing(), [Value(0.0) for _ in range(many)]  # of many machine code looks
+    loss = wg.function(lambda x: one.f(x) + sum(others))
+    assert [loss(3.0).data for _ in range(3)] == [6.0] * 3
+    one.__class__ = kind
+    assert loss(3.0).data == 18.0
+
+
+@pytest.mark.parametrize("many", [0, 200])
+def test_names_of_an_object_that_are_exchanged_as_a_whole_are_seen(many):
+    one, others = Straight(), [Value(0.0) for _ in range(many)]
+    loss = wg.function(lambda x: one.f(x) + sum(others))
+    assert [loss(3.0).data for _ in range(3)] == [6.0] * 3
+    one.__dict__ = {"w": Value(5.0)}
+    assert loss(3.0).data == 15.0
+    vars(one)["w"] = Value(7.0)
+    assert loss(3.0).data == 21.0
+
+
+@pytest.mark.parametrize("many", [0, 200])
+def test_a_class_that_inherits_from_others_is_seen(many):
+    class Once:
+        def f(self, x):
+            return x * 1.0
+
+    class Twice:
+        def f(self, x):
+            return x * 2.0
+
+    class Layer(Once):
+        pass
+
+    one, others = Layer(), [Value(0.0) for _ in range(many + 1)]
+    loss = wg.function(lambda x: one.f(x) + sum(others))
+    assert [loss(3.0).data for _ in range(3)] == [3.0] * 3
+    Layer.__bases__ = (Twice,)
+    assert loss(3.0).data == 6.0
+
+
+def test_where_a_list_is_searched_for_the_largest_the_line_is_named():
+    w = [Value(1.0), Value(3.0)]
+
+    @wg.function
+    def loss(x):
+        z = [p * x for p in w]
+        return z[z.index(max(z))]
+
+    with (
+        pytest.warns(RuntimeWarning, match="known only when"),
+        pytest.raises(TracingError, match=r"index\(max\(z\)\)\]\n.*searched"),
+    ):
+        loss(1.0)

@@ -47,7 +47,9 @@ def test_it_takes_the_steps_that_are_taken_one_by_one(name):
         gradient = rng.normal(size=COUNT)
         columns[-1, :COUNT] = gradient
         rule = steps(k)
-        once = updates.step(rule, columns, COUNT, once, True)
+        now = rule.at_step(once)
+        updates.step(now, columns, COUNT, True)
+        once = now[2]
         expected, state = rule.step(expected, gradient.tolist(), state)
         np.testing.assert_allclose(columns[0, :COUNT], expected, rtol=1e-14, atol=1e-15)
         slots = columns[1:-1, :COUNT].ravel()

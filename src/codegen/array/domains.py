@@ -1,32 +1,36 @@
 """Statements on part of a grid as statements on a smaller grid, where that can be said.
 
 A bound of one axis makes the axis shorter; a list of points makes one axis of them, and tables of
-what the axes are at each. What is left, as `t ≤ p`, is written with a mask.
+what the axes are at each. What is left, as `t ≤ p`, is written with a mask. Each of these puts
+indices of other axes in the place of some axes, and so does an axis in blocks.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
+from ...arrays.columns import Key, affine
 from ...arrays.statements import Statement
-from ...ops.points import Columns, extended, numbers, points
+from ...ops.points import numbers, points
 from ...ops.reads import (
     Affine,
     Among,
-    Apply,
     AtLeast,
     Axis,
     Condition,
     Equal,
     Index,
-    Operand,
     Read,
+    Reduce,
     Table,
-    Term,
     Value,
+    along,
+    mapped,
     mapped_condition,
+    mapped_term,
 )
 from ...ops.shapes import BATCH
 
@@ -42,14 +46,61 @@ def tightened(statement: Statement) -> Statement:
     if not statement.domain:
         return _without_lone(statement)
     ranges, left = _bounds(statement.axes, statement.domain)
-    if ranges:
-        statement = _shortened(statement, ranges, left)
-    elif len(left) < len(statement.domain):
-        statement = replace(statement, domain=left)
+    statement = _shortened(replace(statement, domain=left), ranges)
     listed = any(isinstance(condition, Among) for condition in statement.domain)
     if statement.domain and (listed or not _is_axes(statement)):
         statement = _listed(statement)
     return _without_lone(statement)
+
+
+def part(statement: Statement, axis: str, ends: tuple[int, int]) -> Statement:
+    """A statement on a part of an axis, from the first of two numbers to the last."""
+    return _shortened(statement, {axis: ends})
+
+
+def blocked(statement: Statement, axis: str, size: int, inner: str) -> Statement:
+    """A statement with two axes for one: the blocks of so many numbers, and `inner` in a block."""
+    axes: list[Axis] = []
+    for one in statement.axes:
+        whole = one.name == axis
+        axes += [Axis(axis, one.length // size), Axis(inner, size)] if whole else [one]
+    return _substituted(statement, axes, {axis: Affine(0, ((axis, size), (inner, 1)))})
+
+
+def tables_named(statements: Iterable[Statement]) -> tuple[Statement, ...]:
+    """The same, with a name of its own for each table: one for equal tables."""
+    names: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
+    taken: set[str] = set()
+
+    def named(index: Index) -> Index:
+        if isinstance(index, Affine):
+            return index
+        key = (index.lengths, index.values)
+        if key not in names:
+            name, count = index.name, 2
+            while name in taken:
+                name, count = f"{index.name}_{count}", count + 1
+            taken.add(name)
+            names[key] = name
+        return replace(index, name=names[key])
+
+    def condition(one: Condition) -> Condition:
+        return mapped_condition(one, named)
+
+    def read(one: Read) -> Read:
+        return Read(one.array, tuple(map(named, one.index)))
+
+    return tuple(
+        [
+            replace(
+                statement,
+                value=mapped(statement.value, read, condition),
+                place=statement.place and tuple(map(named, statement.place)),
+                domain=tuple(map(condition, statement.domain)),
+            )
+            for statement in statements
+        ]
+    )
 
 
 def _without_lone(statement: Statement) -> Statement:
@@ -58,7 +109,7 @@ def _without_lone(statement: Statement) -> Statement:
         return statement
     used = {axis for index in statement.target for axis in index.axes}
     lone = {a.name: (0, 0) for a in statement.axes if a.length == 1 and a.name not in used}
-    return _shortened(statement, lone, statement.domain) if lone else statement
+    return _shortened(statement, lone)
 
 
 def _is_axes(statement: Statement) -> bool:
@@ -111,298 +162,155 @@ def _as_bound(condition: Condition) -> Affine | None:
     return None
 
 
-def part(statement: Statement, axis: str, ends: tuple[int, int]) -> Statement:
-    """A statement on a part of an axis, from the first of two numbers to the last."""
-    return _shortened(statement, {axis: ends}, statement.domain)
-
-
-def blocked(statement: Statement, axis: str, size: int, inner: str) -> Statement:
-    """A statement with two axes for one: the blocks of so many numbers, and `inner` in a block."""
-    put = _Blocks(axis, size, inner)
+def _shortened(statement: Statement, ranges: Ranges) -> Statement:
+    """A statement whose axes begin later and end sooner; those of one number are gone."""
+    if not ranges:
+        return statement
+    put: dict[str, Index] = {}
     axes: list[Axis] = []
-    for one in statement.axes:
-        whole = one.name == axis
-        axes += [Axis(axis, one.length // size), Axis(inner, size)] if whole else [one]
-    return Statement(
-        statement.array,
-        tuple(axes),
-        put.value(statement.value),
-        tuple(map(put.index, statement.target)),
-        tuple(map(put.condition, statement.domain)),
-    )
-
-
-def _shortened(statement: Statement, ranges: Ranges, domain: tuple[Condition, ...]) -> Statement:
-    lengths = {axis.name: axis.length for axis in statement.axes}
-    moved = _Shift(ranges, lengths)
-    axes = [
-        Axis(a.name, ranges[a.name][1] - ranges[a.name][0] + 1) if a.name in ranges else a
-        for a in statement.axes
-    ]
-    return Statement(
-        statement.array,
-        tuple([axis for axis in axes if axis.name not in moved.fixed]),
-        moved.value(statement.value),
-        tuple(map(moved.index, statement.target)),
-        tuple(map(moved.condition, domain)),
-    )
-
-
-class _Substitution:
-    """Puts other indices in a value; `index` says what becomes of one."""
-
-    def index(self, index: Index) -> Index:
-        """What becomes of an index."""
-        raise NotImplementedError
-
-    def condition(self, condition: Condition) -> Condition:
-        """What becomes of a condition."""
-        raise NotImplementedError
-
-    def operand(self, operand: Operand) -> Operand:
-        """What becomes of a read."""
-        if isinstance(operand, Read):
-            return Read(operand.array, tuple(map(self.index, operand.index)))
-        return operand
-
-    def value(self, value: Value) -> Value:
-        """What becomes of a value."""
-        if isinstance(value, Apply):
-            return replace(value, operands=tuple(map(self.operand, value.operands)))
-        return replace(value, terms=tuple(map(self.term, value.terms)))
-
-    def term(self, term: Term) -> Term:
-        """What becomes of a term."""
-        factors = tuple(map(self.operand, term.factors))
-        return replace(term, factors=factors, domain=tuple(map(self.condition, term.domain)))
-
-
-class _Blocks(_Substitution):
-    """The numbers of an axis are those of blocks, and of places in a block."""
-
-    def __init__(self, axis: str, size: int, inner: str) -> None:
-        self._axis, self._size, self._inner = axis, size, inner
-
-    def index(self, index: Index) -> Index:
-        if isinstance(index, Affine):
-            terms: list[tuple[str, int]] = []
-            for axis, stride in index.terms:
-                whole = axis == self._axis
-                terms += (
-                    [(axis, stride * self._size), (self._inner, stride)]
-                    if whole
-                    else [(axis, stride)]
-                )
-            return Affine(index.offset, tuple(terms))
-        axes: list[str] = []
-        lengths: list[int] = []
-        for axis, length in zip(index.axes, index.lengths, strict=True):
-            whole = axis == self._axis
-            axes += [axis, self._inner] if whole else [axis]
-            lengths += [length // self._size, self._size] if whole else [length]
-        return Table(index.name, tuple(axes), tuple(lengths), index.values)
-
-    def condition(self, condition: Condition) -> Condition:
-        if not isinstance(condition, Among) or self._axis not in condition.axes:
-            return mapped_condition(condition, self.index)
-        place = condition.axes.index(self._axis)
-        axes = (*condition.axes[: place + 1], self._inner, *condition.axes[place + 1 :])
-        found = [
-            (*point[:place], *divmod(point[place], self._size), *point[place + 1 :])
-            for point in condition.points
-        ]
-        return Among(condition.name, axes, tuple(found))
-
-
-class _Naming(_Substitution):
-    """Gives equal tables one name, and others different ones."""
-
-    def __init__(self) -> None:
-        self._names: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
-        self._taken: set[str] = set()
-
-    def index(self, index: Index) -> Index:
-        if isinstance(index, Affine):
-            return index
-        key = (index.lengths, index.values)
-        if key not in self._names:
-            name, count = index.name, 2
-            while name in self._taken:
-                name, count = f"{index.name}_{count}", count + 1
-            self._taken.add(name)
-            self._names[key] = name
-        return replace(index, name=self._names[key])
-
-    def condition(self, condition: Condition) -> Condition:
-        if isinstance(condition, Equal):
-            return Equal(self.index(condition.left), self.index(condition.right))
-        return condition
-
-
-def tables_named(statements: Iterable[Statement]) -> tuple[Statement, ...]:
-    """The same, with a name of its own for each table."""
-    naming = _Naming()
-    return tuple(
-        [
-            replace(
-                statement,
-                value=naming.value(statement.value),
-                place=None
-                if statement.place is None
-                else tuple(map(naming.index, statement.place)),
-                domain=tuple(map(naming.condition, statement.domain)),
-            )
-            for statement in statements
-        ]
-    )
-
-
-class _Shift(_Substitution):
-    """Axes that begin later and end sooner; those of one number are gone."""
-
-    def __init__(self, ranges: Ranges, lengths: Mapping[str, int]) -> None:
-        self._ranges, self._lengths = ranges, lengths
-        self.fixed = {axis for axis, (low, high) in ranges.items() if low == high}
-
-    def index(self, index: Index) -> Index:
-        if isinstance(index, Affine):
-            offset = index.offset
-            for axis, stride in index.terms:
-                offset += stride * self._ranges.get(axis, (0, 0))[0]
-            return Affine(offset, tuple([t for t in index.terms if t[0] not in self.fixed]))
-        if not self._ranges.keys() & set(index.axes):
-            return index
-        axes = [Axis(axis, length) for axis, length in zip(index.axes, index.lengths, strict=True)]
-        kept = [axis for axis in axes if axis.name not in self.fixed]
-        short = [Axis(a.name, self._length(a)) for a in kept]
-        columns = points(short)
-        for axis, (low, _) in self._ranges.items():
-            if axis in index.axes:
-                columns[axis] = columns.get(axis, 0 * columns[""]) + low
-        return _table(index, [axis.name for axis in kept], [a.length for a in short], columns)
-
-    def _length(self, axis: Axis) -> int:
-        low, high = self._ranges.get(axis.name, (0, axis.length - 1))
-        return high - low + 1
-
-    def condition(self, condition: Condition) -> Condition:
-        if isinstance(condition, AtLeast):
-            moved = self.index(condition.expression)
-            assert isinstance(moved, Affine)
-            return AtLeast(moved)
-        if isinstance(condition, Equal):
-            return Equal(self.index(condition.left), self.index(condition.right))
-        places = [self._ranges.get(axis, (0, 0))[0] for axis in condition.axes]
-        kept = [k for k, axis in enumerate(condition.axes) if axis not in self.fixed]
-        found = []
-        for point in condition.points:
-            numbers_of = [n - low for n, low in zip(point, places, strict=True)]
-            inside = all(
-                0 <= n < 1 + self._ranges[axis][1] - self._ranges[axis][0]
-                for n, axis in zip(numbers_of, condition.axes, strict=True)
-                if axis in self._ranges
-            )
-            if inside:
-                found.append(tuple([numbers_of[k] for k in kept]))
-        axes = tuple([condition.axes[k] for k in kept])
-        if not axes:
-            return AtLeast(Affine(0 if found else -1))
-        return Among(f"{condition.name}_inside", axes, tuple(dict.fromkeys(found)))
-
-
-def _table(
-    index: Index, axes: Sequence[str], lengths: Sequence[int], columns: Mapping[str, object]
-) -> Index:
-    values = tuple(numbers(index, dict(columns)).tolist())
-    if not axes:
-        return Affine(values[0])
-    stem = index.name if isinstance(index, Table) else "index"
-    return Table(f"{stem}_at", tuple(axes), tuple(lengths), values)
+    for axis in statement.axes:
+        low, high = ranges.get(axis.name, (0, axis.length - 1))
+        if axis.name not in ranges:
+            axes.append(axis)
+        elif low == high:
+            put[axis.name] = Affine(low)
+        else:
+            put[axis.name] = Affine(low, ((axis.name, 1),))
+            axes.append(Axis(axis.name, high - low + 1))
+    return _substituted(statement, axes, put)
 
 
 def _listed(statement: Statement) -> Statement:
     """A statement on a domain as one on the list of its points."""
-    inner = [axis for axis in statement.axes if axis.length != BATCH]
     named = {axis for condition in statement.domain for axis in condition.axes}
-    within = [axis for axis in inner if axis.name in named]
+    within = [axis for axis in statement.axes if axis.length != BATCH and axis.name in named]
     found = points(within, statement.domain)
     count = len(found[""])
     if not count:
         return statement
+    statement = replace(statement, domain=())
     if count == 1:
-        fixed = {axis.name: (int(found[axis.name][0]),) * 2 for axis in within}
-        return _shortened(statement, fixed, ())
+        return _shortened(statement, {a.name: (int(found[a.name][0]),) * 2 for a in within})
     outside = [axis for axis in statement.axes if axis not in within]
     batch = [axis for axis in outside if axis.length == BATCH]
     rest = [axis for axis in outside if axis.length != BATCH]
-    lengths = {axis.name: axis.length for axis in outside}
-    put = _List({axis.name: found[axis.name] for axis in within}, count, lengths)
+    put = {a.name: Table(a.name, (POINT,), (count,), tuple(found[a.name].tolist())) for a in within}
+    return _substituted(statement, [*batch, Axis(POINT, count), *rest], put)
+
+
+def _substituted(statement: Statement, axes: Sequence[Axis], put: Mapping[str, Index]) -> Statement:
+    """A statement on other axes, with indices of them in the place of some of its own."""
+    whole = _Substitution(put, dict(axes))
     return Statement(
         statement.array,
-        (*batch, Axis(POINT, count), *rest),
-        put.value(statement.value),
-        tuple(map(put.index, statement.target)),
+        tuple(axes),
+        whole.value(statement.value),
+        tuple(map(whole.index, statement.target)),
+        tuple(map(whole.condition, statement.domain)),
     )
 
 
-class _List(_Substitution):
-    """Axes that have one number for each point of a list."""
+@dataclass(frozen=True)
+class _Substitution:
+    """Indices in the place of axes.
 
-    def __init__(self, columns: Columns, count: int, lengths: Mapping[str, int]) -> None:
-        self._columns, self._count, self.lengths = columns, count, lengths
+    put       by an axis that is gone, the index that it is in the axes of `lengths`
+    lengths   of the axes that there are
+    """
 
-    def term(self, term: Term) -> Term:
-        outer = self.lengths
-        inner = {axis.name: axis.length for axis in term.over}
-        within = _List(self._columns, self._count, {**outer, **inner})
-        return super(_List, within).term(term)
+    put: Mapping[str, Index]
+    lengths: Mapping[str, int]
+
+    def value(self, value: Value) -> Value:
+        """What becomes of a value."""
+        if not isinstance(value, Reduce):
+            return mapped(value, self.read, self.condition)
+        terms = []
+        for term in value.terms:
+            inner = replace(self, lengths={**self.lengths, **dict(term.over)})
+            terms.append(mapped_term(term, inner.read, inner.condition))
+        return replace(value, terms=tuple(terms))
+
+    def read(self, read: Read) -> Read:
+        """What becomes of a read."""
+        return Read(read.array, tuple(map(self.index, read.index)))
 
     def index(self, index: Index) -> Index:
-        if not self._columns.keys() & set(index.axes):
+        """What becomes of an index: affine if it can be."""
+        if self.put.keys().isdisjoint(index.axes):
             return index
-        others = [axis for axis in index.axes if axis not in self._columns]
-        columns, _ = extended(self._grid(), [Axis(axis, self.lengths[axis]) for axis in others])
-        lengths = [self._count, *[self.lengths[axis] for axis in others]]
-        found = _table(index, [POINT, *others], lengths, columns)
-        assert isinstance(found, Table)
-        first = found.values[0]
-        step = found.values[1] - first if self._count > 1 else 0
-        if (
-            not others
-            and step
-            and found.values == tuple(range(first, first + step * self._count, step))
-        ):
-            return Affine(first, ((POINT, step),))
-        if not others and len(set(found.values)) == 1:
-            return Affine(first)
-        return found
+        parts = [self.put.get(axis, along(axis)) for axis in index.axes]
+        if isinstance(index, Affine) and all(isinstance(one, Affine) for one in parts):
+            return _composed(index, parts)
+        axes = self._axes(index.axes)
+        grid = points(axes)
+        values = numbers(index, self._columns(index.axes, grid))
+        keys = [Key(axis.name, grid[axis.name], axis.length) for axis in axes]
+        found = affine(values, keys)
+        if found is not None:
+            return found
+        stem = index.name if isinstance(index, Table) else "index"
+        names, lengths = zip(*axes, strict=True)
+        return Table(f"{stem}_at", names, lengths, tuple(values.tolist()))
 
     def condition(self, condition: Condition) -> Condition:
-        if isinstance(condition, AtLeast):
-            return self._holding(condition.expression, condition)
+        """What becomes of a condition."""
+        if isinstance(condition, Among):
+            return self._among(condition)
         if isinstance(condition, Equal):
-            return Equal(self.index(condition.left), self.index(condition.right))
-        if not self._columns.keys() & set(condition.axes):
-            return condition
-        others = [axis for axis in condition.axes if axis not in self._columns]
-        wanted = set(condition.points)
-        found = []
-        grid, _ = extended(self._grid(), [Axis(axis, self.lengths[axis]) for axis in others])
-        shown = zip(*[grid[axis].tolist() for axis in condition.axes], strict=True)
-        at = zip(*[grid[axis].tolist() for axis in (POINT, *others)], strict=True)
-        found = [place for place, point in zip(at, shown, strict=True) if point in wanted]
-        return Among(f"{condition.name}_listed", (POINT, *others), tuple(found))
-
-    def _grid(self) -> Columns:
-        grid = points([Axis(POINT, self._count)])
-        grid.update(self._columns)
-        return grid
-
-    def _holding(self, index: Affine, condition: AtLeast) -> Condition:
-        if not self._columns.keys() & set(index.axes):
-            return condition
-        found = self.index(index)
+            return mapped_condition(condition, self.index)
+        found = self.index(condition.expression)
         if isinstance(found, Affine):
             return AtLeast(found)
         signs = tuple([int(value >= 0) for value in found.values])
         return Equal(Table(f"{found.name}_sign", found.axes, found.lengths, signs), Affine(1))
+
+    def _among(self, condition: Among) -> Condition:
+        own = [k for k, axis in enumerate(condition.axes) if axis in self.put]
+        others = [k for k in range(len(condition.axes)) if k not in own]
+        if not own:
+            return condition
+        gone = [condition.axes[k] for k in own]
+        axes = self._axes(gone)
+        grid = points(axes)
+        columns = self._columns(gone, grid)
+        at: defaultdict[tuple[int, ...], list[tuple[int, ...]]] = defaultdict(list)
+        before = _rows([columns[axis] for axis in gone], len(grid[""]))
+        for old, new in zip(before, _rows([grid[a] for a, _ in axes], len(grid[""])), strict=True):
+            at[old].append(new)
+        found = [
+            (*new, *[point[k] for k in others])
+            for point in condition.points
+            for new in at[tuple([point[k] for k in own])]
+        ]
+        names = (*[axis.name for axis in axes], *[condition.axes[k] for k in others])
+        if not names:
+            return AtLeast(Affine(0 if found else -1))
+        return Among(f"{condition.name}_inside", names, tuple(dict.fromkeys(found)))
+
+    def _axes(self, names: Sequence[str]) -> list[Axis]:
+        """The axes that there are for some that may be gone."""
+        found = [axis for name in names for axis in self.put.get(name, along(name)).axes]
+        return [Axis(name, self.lengths[name]) for name in dict.fromkeys(found)]
+
+    def _columns(self, names: Sequence[str], grid: Mapping[str, object]) -> dict[str, object]:
+        """What axes that may be gone are at the points of a grid."""
+        own = {name: numbers(self.put.get(name, along(name)), dict(grid)) for name in names}
+        return {"": grid[""], **own}
+
+
+def _rows(columns: Sequence[object], count: int) -> list[tuple[int, ...]]:
+    """Columns point by point."""
+    lists = [column.tolist() for column in columns]  # type: ignore[attr-defined]
+    return list(zip(*lists, strict=True)) if lists else [()] * count
+
+
+def _composed(index: Affine, parts: Sequence[Index]) -> Affine:
+    """An affine map of affine maps."""
+    offset, terms = index.offset, dict[str, int]()
+    for (_, stride), part_of in zip(index.terms, parts, strict=True):
+        assert isinstance(part_of, Affine)
+        offset += stride * part_of.offset
+        for axis, step in part_of.terms:
+            terms[axis] = terms.get(axis, 0) + stride * step
+    return Affine(offset, tuple([(axis, step) for axis, step in terms.items() if step]))

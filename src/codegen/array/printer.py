@@ -16,7 +16,8 @@ from ...arrays.statements import COMPUTED, LEAF, LITERAL, Array, ArrayProgram, S
 from ...errors import MissingInputError
 from ...graph.store import listing
 from ...ops.indexing import Index, subscript, subscript_text
-from ...ops.reads import Affine, Apply, Read, Reduce
+from ...ops.reads import Affine, Apply, Read, Reduce, along, renamed_index
+from ...ops.reads import Index as ReadIndex
 from ...ops.record import ATOM
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH, shape_text
@@ -30,10 +31,10 @@ from ..target import Source, Target, definitions
 from .domains import tightened
 from .function import ArrayFunction, Element, Vector, Whole, axes_of, copied_by, truths
 from .irregular import emit_careful, emit_numbers
+from .literals import array_literal
 from .outside import Outside
-from .reading import Code, Head, arranged, reshaped, taken, transposed, view
+from .reading import Code, Head, arranged, reshaped, taken, transposed, view, within
 from .recognise import Recogniser, is_number, number, where
-from .views import array_literal, strided_view
 
 LONGEST: Final = 70
 """An expression of more characters is not written inside another."""
@@ -270,7 +271,7 @@ class _Printer:
                 if group.scalar:
                     self._names[name] = group.argument
                     continue
-                text = self._part(group.argument, array, prod(group.row), group.batched)
+                text = self._part(name, group.argument, prod(group.row)).text
                 if name in self.function.notes:
                     text += f"  # {self.function.notes[name]}"
                 self.listing.assign(self._names[name], "=", text, 1)
@@ -293,29 +294,25 @@ class _Printer:
                 "argument names; add them to the inputs of compile"
             )
 
-    def _part(
-        self, vector: str, array: Array, length: int, batched: bool, columns: bool = False
-    ) -> str:
+    def _part(self, name: str, vector: str, length: int) -> Code:
         """The part of a vector that an array is, a view where there is one."""
-        import numpy
-
+        array = self._arrays[name]
         assert array.home is not None
-        shape = array.shape[1:] if batched else array.shape
-        places = array.home.places
-        index = Index(numpy.array(places, numpy.int64).reshape(shape))
-        if not batched or columns:
-            text = strided_view(vector, index, length) if shape else f"{vector}[{places[0]}]"
-            return text or f"{vector}[{self._positions(index)}]"
-        if list(places) == list(range(length)):
-            return f"{vector}.reshape({self.head.samples}, {', '.join(map(str, shape))})"
-        key = subscript(index, (length,)) if len(shape) <= 1 else None
-        if key is not None:
-            return f"{vector}[{subscript_text((slice(None), *key))}]"
-        first, count = places[0], len(places)
-        if list(places) == list(range(first, first + count)):
-            shown = ", ".join(map(str, shape))
-            return f"{vector}[:, {first}:{first + count}].reshape({self.head.samples}, {shown})"
-        return f"{vector}[:, {self._positions(index)}]"
+        batched = array.shape[:1] == (BATCH,)
+        inner = array.shape[1:] if batched else array.shape
+        index = within(array.home, inner, length)
+        axes: tuple[str, ...] = ("0",)
+        place: tuple[tuple[int, ReadIndex], ...] = ((length, index),)
+        if batched:  # its first axis is that of the samples
+            index = renamed_index(index, {str(k): str(k + 1) for k in range(len(inner))})
+            place, axes = ((BATCH, along("0")), (length, index)), ("0", "1")
+            if array.home.vector in self._columns:
+                place, axes = place[::-1], axes[::-1]
+        shape, read = zip(*place, strict=True)
+        lengths = {str(k): length for k, length in enumerate(array.shape)}
+        whole = Code(vector, axes, memory=vector)
+        part = view(Read(vector, read), whole, shape, lengths, self.head)
+        return transposed(part, self._axes(name))
 
     def _positions(self, index: Index) -> str:
         return self.head.constant(array_literal(index.array, "int64"), "places")
@@ -345,17 +342,16 @@ class _Printer:
         return self.head.shape(lengths) if len(lengths) != 1 else self.head.length(lengths[0])
 
     def _name_part(self, name: str, vector: str) -> None:
-        array, batched = self._arrays[name], self._arrays[name].shape[:1] == (BATCH,)
-        length = self._arrays[vector].size
-        text = self._part(self._names[vector], array, length, batched, vector in self._columns)
-        if "places" in text and name in self._piecemeal:
+        array = self._arrays[name]
+        part = self._part(name, self._names[vector], self._arrays[vector].size)
+        if not part.memory and name in self._piecemeal:
             size = self.head.shape(array.shape)
             self.listing.assign(self._names[name], "=", f"np.zeros({size}{self._dtype})", 1)
-            self._scattered[name] = text
-        elif "places" in text or array.shape in ((), (BATCH,)) or name in self._copies:
-            self._names[name] = text
+            self._scattered[name] = part.text
+        elif not part.memory or array.shape in ((), (BATCH,)) or name in self._copies:
+            self._names[name] = part.text
         else:
-            self.listing.assign(self._names[name], "=", text, 1)
+            self.listing.assign(self._names[name], "=", part.text, 1)
 
     # Statements.
 
@@ -618,7 +614,9 @@ class _Printer:
         for name, places in output.pieces:
             stop = start + len(places)
             piece = self._piece(name, places, stacked)
-            self.listing.add(f"{variable}[{start}:{stop}] = {piece}", level=1)
+            number_alone = not self._arrays[name].shape and len(places) == 1
+            key = str(start) if number_alone else f"{start}:{stop}"
+            self.listing.add(f"{variable}[{key}] = {piece}", level=1)
             start = stop
         return variable
 
@@ -650,9 +648,9 @@ class _Printer:
 
             inside = self._positions(Index(numpy.array(places, numpy.int64)))
         if not rows:
-            flat = code.text if not array.shape else f"{code.tight}.ravel()"
+            flat = code.tight if len(array.shape) < 2 else f"{code.tight}.ravel()"
             flat = flat if whole or not array.shape else f"{flat}[{inside}]"
-            return f"np.reshape({flat}, (-1, 1))" if stacked else flat
+            return f"{flat}[:, None]" if stacked and array.shape else flat
         flat = code.tight
         if len(array.shape) == 1:
             return flat if stacked else f"{flat}[0]"

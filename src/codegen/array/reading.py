@@ -7,16 +7,20 @@ axes that the view has, in order; `arranged` puts those on the axes of a stateme
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import Enum
+from functools import partial
 from math import prod
-from typing import Final
+from typing import Final, NamedTuple
 
+from ...arrays.statements import Home
 from ...ops.reads import Affine, Index, Read, Table
 from ...ops.record import ATOM, Op
 from ...ops.shapes import BATCH, Shape
 
-WINDOWS: Final = "np.lib.stride_tricks.sliding_window_view"
+SLIDING: Final = "np.lib.stride_tricks.sliding_window_view"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,11 @@ class Code:
         """The text for a place before a dot or a bracket."""
         number = self.text.replace(".", "", 1).isdigit()
         return f"({self.text})" if number else self.within(ATOM)
+
+    def bare(self, axes: Sequence[str]) -> Code:
+        """This under other names for its axes, without what is known of how it is made."""
+        own = (self.binds, self.memory, "", self.depth)
+        return Code(self.text, tuple(axes), *own, strided=self.strided)
 
     def through(self, after: str, axes: Sequence[str]) -> Code:
         """This with a subscript or a method behind it, which make a view with other axes."""
@@ -124,24 +133,36 @@ def view(
     writing   whether it is for being written, which windows are not
     """
     axes = [axis for index in read.index for axis in index.axes]
-    tables = [index for index in read.index if isinstance(index, Table)]
-    plain = len(axes) == len(set(axes)) and len(tables) <= 1
-    several = [
-        (index, length)
-        for index, length in zip(read.index, shape, strict=True)
-        if isinstance(index, Affine) and len(index.terms) > 1
-    ]
-    odd = [(i, length) for i, length in several if _radix(i, lengths) is None]
-    windows = [
-        one for one in odd if not _is_window(one[0]) or _rows(one[0], lengths, one[1]) is None
-    ]
-    if (odd and writing) or (windows and (tables or len(windows) < len(several))):
-        plain = False
-    if plain and all(
-        _fits(index, length, lengths) for index, length in zip(read.index, shape, strict=True)
-    ):
-        return _sliced(read, source, shape, lengths, head)
-    return _gathered(read, source, shape, lengths, head)
+    kinds = Counter(map(partial(_kind, lengths=lengths), read.index, shape))
+    plain = len(axes) == len(set(axes)) and not kinds[_Kind.GATHER] and kinds[_Kind.TABLE] <= 1
+    if kinds[_Kind.ROWS] or kinds[_Kind.WINDOWS]:
+        plain = plain and not writing
+    if kinds[_Kind.WINDOWS]:
+        plain = plain and not (kinds[_Kind.TABLE] or kinds[_Kind.ROWS] or kinds[_Kind.DIGITS])
+    return (_sliced if plain else _gathered)(read, source, shape, lengths, head)
+
+
+def within(home: Home, shape: Shape, length: int) -> Index:
+    """Where an array's elements are in a vector of some length; its axes are called "0", "1", etc.
+
+    A table says it where they are no view of the vector that can be written.
+
+    >>> within(Home("params", (3, 4, 13, 14)), (2, 2), 20)
+    Affine(offset=3, terms=(('0', 10), ('1', 1)))
+    """
+    names = tuple(map(str, range(len(shape))))
+    first, strides = home.strides(shape) or (0, ())
+    terms: list[tuple[str, int]] = []
+    step = 1
+    for name, count, stride in reversed([*zip(names, shape, strides, strict=False)]):
+        terms.insert(0, (name, stride if count > 1 else step))
+        step = terms[0][1] * count
+    index = Affine(first, tuple(terms))
+    apart = len(strides) == len(shape) and len(set(home.places)) == len(home.places)
+    kind = _kind(index, length, dict(zip(names, shape, strict=True)))
+    if apart and kind in (_Kind.SLICE, _Kind.DIGITS, _Kind.ROWS):
+        return index
+    return Table("places", names, shape, home.places)
 
 
 def arranged(code: Code, grid: Sequence[str]) -> Code:
@@ -193,51 +214,81 @@ def transposed(code: Code, axes: Sequence[str]) -> Code:
     return code.through(f".transpose({order})", axes)
 
 
-def _fits(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
-    """Whether an index can be written as a subscript: it stays inside the axis everywhere."""
-    if isinstance(index, Table):
-        return len(index.axes) > 0 and min(index.values) >= 0 and max(index.values) < length
+class _Kind(Enum):
+    """How an index is written."""
+
+    SLICE = "a number, or a slice"
+    DIGITS = "a slice whose places are counted through several axes"
+    ROWS = "the same part of rows that follow each other"
+    WINDOWS = "windows that overlap"
+    TABLE = "a table"
+    GATHER = "the number of each element"
+
+
+def _kind(index: Index, length: int, lengths: Mapping[str, int]) -> _Kind:
+    """How an index is written."""
     if length == BATCH:
-        return index.axis is not None
+        return _Kind.SLICE if isinstance(index, Affine) and index.axis is not None else _Kind.GATHER
+    if not _inside(index, length, lengths):
+        return _Kind.GATHER
+    if isinstance(index, Table):
+        return _Kind.TABLE if index.axes else _Kind.GATHER
+    if len(index.terms) < 2:
+        return _Kind.SLICE
+    if any(stride < 0 for _, stride in index.terms):
+        return _Kind.GATHER
+    digits = _digits(index, lengths)
+    if len(digits) == 1:
+        return _Kind.DIGITS
+    if len(digits) == 2 and _rows(index, lengths, length) is not None:
+        return _Kind.ROWS
+    return _Kind.WINDOWS if len(index.terms) == 2 else _Kind.GATHER
+
+
+def _inside(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
+    """Whether an index stays inside the axis everywhere."""
+    if length == BATCH:
+        return True
+    if isinstance(index, Table):
+        return not index.values or (min(index.values) >= 0 and max(index.values) < length)
     ends = [(lengths[axis] - 1) * stride for axis, stride in index.terms]
     low = index.offset + sum(end for end in ends if end < 0)
-    high = index.offset + sum(end for end in ends if end > 0)
-    if low < 0 or high >= length:
-        return False
-    return len(index.terms) < 2 or _radix(index, lengths) is not None or _is_window(index)
+    return low >= 0 and index.offset + sum(end for end in ends if end > 0) < length
 
 
-def _radix(index: Affine, lengths: Mapping[str, int]) -> tuple[int, tuple[str, ...]] | None:
-    """The step and the axes, slowest first, where an index counts through them as digits."""
-    terms = sorted(index.terms, key=lambda term: -term[1])
-    step = terms[-1][1]
-    expected = step
-    for axis, stride in reversed(terms):
-        if stride != expected or step <= 0:
-            return None
-        expected *= lengths[axis]
-    return step, tuple([axis for axis, _ in terms])
+def _digits(index: Affine, lengths: Mapping[str, int]) -> list[tuple[int, list[str]]]:
+    """The axes through which an index counts on as through digits, with their step, slowest first.
+
+    Where the next axis takes another step than the whole of those before, it begins a new group.
+    """
+    groups: list[tuple[int, list[str]]] = []
+    expected = 0
+    for axis, stride in sorted(index.terms, key=lambda t: (t[1], lengths[t[0]])):
+        if groups and stride == expected:
+            groups[0][1].insert(0, axis)
+        else:
+            groups.insert(0, (stride, [axis]))
+        expected = stride * lengths[axis]
+    return groups
 
 
-def _is_window(index: Affine) -> bool:
-    return len(index.terms) == 2 and all(stride > 0 for _, stride in index.terms)
-
-
-def _rows(index: Affine, lengths: Mapping[str, int], length: int) -> tuple[int, str] | None:
-    """Where rows begin, and the part of each that is read, where an index is of no two rows."""
-    (slow, long), (fast, short) = sorted(index.terms, key=lambda term: -term[1])
-    start = min(index.offset, length - long * lengths[slow])
-    first = index.offset - start
-    last = first + short * (lengths[fast] - 1)
-    if start < 0 or short < 1 or last >= long:
+def _rows(index: Affine, lengths: Mapping[str, int], length: int) -> tuple[str, int, str] | None:
+    """The slice of rows, their length, and the slice of each, where an index is of no two rows."""
+    (long, slow), (short, fast) = _digits(index, lengths)
+    rows, count = (prod(lengths[axis] for axis in axes) for axes in (slow, fast))
+    used = short * (count - 1) + 1
+    for start in (index.offset, index.offset + used - long, length - long * rows):
+        first = index.offset - start
+        if start >= 0 <= first <= long - used and start + long * rows <= length and short > 0:
+            break
+    else:
         return None
-    return start, _slice(first, lengths[fast], short, long)
+    return _slice(start, long * rows, 1, length), long, _slice(first, count, short, long)
 
 
 def _slice(offset: int, count: int, step: int, length: int) -> str:
     """`offset, offset + step, …`, `count` of them, of an axis of this length."""
-    if count == 1:
-        return f"{offset}:{offset + 1}"
+    step = 1 if count == 1 else step
     stop = offset + step * (count - 1) + (1 if step > 0 else -1)
     start = "" if offset == (0 if step > 0 else length - 1) else str(offset)
     end = "" if stop in ((length,) if step > 0 else (-1,)) else str(stop)
@@ -247,112 +298,100 @@ def _slice(offset: int, count: int, step: int, length: int) -> str:
     return f"{start}:{end}{by}"
 
 
+class _Cut(NamedTuple):
+    """What an index makes of an axis.
+
+    key    the subscript
+    axes   the axes that come of it; of a table one, called ""
+    split  the lengths that it is reshaped to
+    inner  the subscripts after that
+    """
+
+    key: str
+    axes: tuple[str, ...] = ()
+    split: tuple[int, ...] = ()
+    inner: tuple[str, ...] = ()
+
+
+def _cut(index: Index, length: int, lengths: Mapping[str, int]) -> _Cut:
+    if isinstance(index, Table):
+        return _Cut(":", ("",), (length,), (":",))
+    if not index.terms:
+        return _Cut(str(index.offset))
+    kind, digits = _kind(index, length, lengths), _digits(index, lengths)
+    if kind == _Kind.WINDOWS:
+        (_, (slow,)), _ = digits
+        key = _slice(index.offset, length - index.offset, 1, length)
+        return _Cut(key, (slow,), (lengths[slow],), (":",))
+    if kind == _Kind.ROWS:
+        (_, slow_axes), (_, fast_axes) = digits
+        key, long, some = _rows(index, lengths, length) or ("", 0, "")
+        split = (*[lengths[name] for name in slow_axes], long)
+        return _Cut(key, (*slow_axes, *fast_axes), split, (*[":"] * len(slow_axes), some))
+    ((step, names),) = digits
+    split = tuple([lengths[name] for name in names])
+    key = ":" if length == BATCH else _slice(index.offset, prod(split), step, length)
+    return _Cut(key, tuple(names), split, (":",) * len(names))
+
+
 def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], head: Head) -> Code:
-    keys: list[str] = []
-    axes: list[str] = []
-    sizes: list[int] = []
-    counts: list[int] = []
-    split, windows = False, []
-    within: dict[int, str] = {}
-    table: tuple[int, Table] | None = None
-    for index, length in zip(read.index, shape, strict=True):
-        if index.terms if isinstance(index, Affine) else True:
-            counts.append(prod(lengths[axis] for axis in index.axes))
-        if isinstance(index, Table):
-            table = (len(axes), index)
-            keys.append(":")
-            axes.append("")
-            sizes.append(length)
-        elif not index.terms:
-            keys.append(str(index.offset))
-        elif index.axis is not None and lengths[index.axis] == length:
-            keys.append(":")
-            axes.append(index.axis)
-            sizes.append(length)
-        elif len(index.terms) == 1:
-            ((axis, step),) = index.terms
-            keys.append(_slice(index.offset, lengths[axis], step, length))
-            axes.append(axis)
-            sizes.append(lengths[axis])
-        elif (digits := _radix(index, lengths)) is not None:
-            step, names = digits
-            count = prod(lengths[name] for name in names)
-            keys.append(_slice(index.offset, count, step, length) if count < length else ":")
-            axes += names
-            sizes += [lengths[name] for name in names]
-            split = True
-        elif (rows := _rows(index, lengths, length)) is not None:
-            (slow, long), (fast, _) = sorted(index.terms, key=lambda term: -term[1])
-            start, inner = rows
-            keys.append(_slice(start, long * lengths[slow], 1, length))
-            within[len(axes) + 1] = inner
-            axes += [slow, fast]
-            sizes += [lengths[slow], long]
-            split = True
-        else:
-            (slow, long), (fast, short) = sorted(index.terms, key=lambda term: -term[1])
-            keys.append(_slice(index.offset, length - index.offset, 1, length))
-            windows.append(_Window(len(axes), slow, long, fast, short))
-            axes.append(slow)
-            sizes.append(lengths[slow])
-    code = replace(
-        source,
-        axes=tuple(axes),
-        filling="",
-        update=None,
-        op=None,
-        operands=(),
-        base=None,
-        minus=None,
-    )
-    while keys and keys[-1] == ":":
-        keys.pop()
-    if keys:
-        code = code.through(f"[{', '.join(keys)}]", axes)
+    cuts = [_cut(i, length, lengths) for i, length in zip(read.index, shape, strict=True)]
+    axes = [axis for cut in cuts for axis in cut.axes]
+    split = [length for cut in cuts for length in cut.split]
+    inner = [key for cut in cuts for key in cut.inner]
+    key = _subscript([cut.key for cut in cuts])
+    code = source.through(key, axes) if key else source.bare(axes)
+    windows = [
+        index
+        for index, length in zip(read.index, shape, strict=True)
+        if isinstance(index, Affine) and _kind(index, length, lengths) == _Kind.WINDOWS
+    ]
     if windows:
         return _windowed(code, windows, lengths)
-    if split:
-        shown = ", ".join(map(head.length, sizes))
-        before = replace(code, axes=()), tuple(counts)
-        code = replace(code.through(f".reshape({shown})", axes), base=before)
-    if within:
-        inside = ", ".join([within.get(place, ":") for place in range(max(within) + 1)])
-        code = replace(code.through(f"[{inside}]", axes), base=None)
-    if table is None:
-        return code
-    place, index = table
-    inside = ", ".join([*[":"] * place, table_constant(index, head)])
-    after = (*code.axes[:place], *index.axes, *code.axes[place + 1 :])
-    return replace(code.through(f"[{inside}]", after), memory="")
+    kept = [index for index in read.index if index.axes]
+    if len(split) > len(kept):
+        whole = tuple([prod(lengths[axis] for axis in index.axes) for index in kept])
+        shaped = code.through(f".reshape({_shown(split, head)})", axes)
+        code = replace(shaped, base=(replace(code, axes=()), whole))
+    if _subscript(inner):
+        code = code.through(_subscript(inner), axes)
+        if len(axes) > len(split):
+            code = code.through(f".reshape({_shown([lengths[a] for a in axes], head)})", axes)
+    tables = [index for index in read.index if isinstance(index, Table)]
+    for table in tables:
+        place = axes.index("")
+        picked = ", ".join([*[":"] * place, table_constant(table, head)])
+        after = (*axes[:place], *table.axes, *axes[place + 1 :])
+        code = replace(code.through(f"[{picked}]", after), memory="")
+    return code
 
 
-@dataclass(frozen=True)
-class _Window:
-    """An axis of an array that is read at `long·slow + short·fast`."""
-
-    axis: int
-    slow: str
-    long: int
-    fast: str
-    short: int
+def _subscript(keys: Sequence[str]) -> str:
+    """A subscript without what it ends with that says nothing."""
+    kept = list(keys)
+    while kept and kept[-1] == ":":
+        kept.pop()
+    return f"[{', '.join(kept)}]" if kept else ""
 
 
-def _windowed(code: Code, windows: Sequence[_Window], lengths: Mapping[str, int]) -> Code:
+def _shown(lengths: Sequence[int], head: Head) -> str:
+    return ", ".join(map(head.length, lengths))
+
+
+def _windowed(code: Code, windows: Sequence[Affine], lengths: Mapping[str, int]) -> Code:
     """Windows along axes: the positions stay in their places, the inner axes come last."""
-    wide = [window.short * (lengths[window.fast] - 1) + 1 for window in windows]
-    where = [window.axis for window in windows]
-    sizes, places = (wide[0], where[0]) if len(windows) == 1 else (tuple(wide), tuple(where))
-    text = f"{WINDOWS}({code.text}, {sizes}, axis={places})"
+    found = [_digits(index, lengths) for index in windows]
+    wide = [short * (lengths[fast] - 1) + 1 for _, (short, (fast,)) in found]
+    where = [code.axes.index(slow) for (_, (slow,)), _ in found]
+    sizes, places = (wide[0], where[0]) if len(found) == 1 else (tuple(wide), tuple(where))
+    text = f"{SLIDING}({code.text}, {sizes}, axis={places})"
     keys = [":"] * len(code.axes)
-    for window in windows:
-        count = window.long * (lengths[window.slow] - 1) + 1
-        keys[window.axis] = f":{count}" + (f":{window.long}" if window.long > 1 else "")
-    keys += [f"::{window.short}" if window.short > 1 else ":" for window in windows]
-    while keys and keys[-1] == ":":
-        keys.pop()
-    inside = f"[{', '.join(keys)}]" if keys else ""
-    axes = (*code.axes, *[window.fast for window in windows])
-    return replace(code.through("", axes), text=f"{text}{inside}")
+    for place, ((long, (slow,)), _) in zip(where, found, strict=True):
+        count = long * (lengths[slow] - 1) + 1
+        keys[place] = f":{count}" + (f":{long}" if long > 1 else "")
+    keys += [f"::{short}" if short > 1 else ":" for _, (short, _) in found]
+    axes = (*code.axes, *[fast for _, (_, (fast,)) in found])
+    return replace(code.through("", axes), text=f"{text}{_subscript(keys)}")
 
 
 def taken(
@@ -364,7 +403,7 @@ def taken(
     head: Head,
 ) -> Code | None:
     """A copy of windows, sample by sample, by the places of their elements; None for others."""
-    if WINDOWS not in view(read, source, shape, lengths, head).text:
+    if SLIDING not in view(read, source, shape, lengths, head).text:
         return None
     batched = shape[0] == BATCH
     inner = tuple([axis for axis in axes if lengths[axis] != BATCH])
@@ -375,12 +414,8 @@ def taken(
         for axis, stride in index.terms:
             strides[axis] += step * stride
         step *= length
-    parts = [
-        f"{strides[axis]} * {counting}" if strides[axis] != 1 else counting
-        for axis in inner
-        for counting in [_counting(axis, inner, lengths, head)]
-    ]
-    places = head.constant(" + ".join([*parts, *([str(offset)] if offset else [])]), "windows")
+    flat = Affine(offset, tuple(strides.items()))
+    places = head.constant(counted(flat, inner, lengths, head), "windows")
     if not batched:
         return Code(f"{source.tight}.take({places})", tuple(axes))
     rows = reshaped(source, (BATCH, step), ("0", "1"), shape)
@@ -402,16 +437,7 @@ def _gathered(
     axes = tuple(dict.fromkeys(axis for index in read.index for axis in index.axes))
     keys = []
     for index, length in zip(read.index, shape, strict=True):
-        terms = [
-            f"{stride} * {_counting(axis, axes, lengths, head)}"
-            if stride != 1
-            else _counting(axis, axes, lengths, head)
-            for axis, stride in (index.terms if isinstance(index, Affine) else ())
-        ]
-        if isinstance(index, Table):
-            text = arranged(Code(table_constant(index, head), index.axes), axes).text
-        else:
-            text = " + ".join([*terms, *([str(index.offset)] if index.offset or not terms else [])])
+        text = counted(index, axes, lengths, head)
         if not _inside(index, length, lengths):
             text = f"np.clip({text}, 0, {length - 1})"
         local = len(text) < 12 or BATCH in [lengths[axis] for axis in index.axes]
@@ -420,16 +446,16 @@ def _gathered(
     return gathered if axes else replace(gathered, memory=source.memory)
 
 
-def _inside(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
-    if length == BATCH:
-        return True
+def counted(index: Index, axes: Sequence[str], lengths: Mapping[str, int], head: Head) -> str:
+    """The number that an index is, for every point of some axes."""
     if isinstance(index, Table):
-        return not index.values or (min(index.values) >= 0 and max(index.values) < length)
-    ends = [(lengths[axis] - 1) * stride for axis, stride in index.terms]
-    low = index.offset + sum(end for end in ends if end < 0)
-    return low >= 0 and index.offset + sum(end for end in ends if end > 0) < length
-
-
-def _counting(axis: str, axes: tuple[str, ...], lengths: Mapping[str, int], head: Head) -> str:
-    """0, 1, … along one of several axes."""
-    return arranged(Code(f"np.arange({head.length(lengths[axis])})", (axis,)), axes).text
+        return arranged(Code(table_constant(index, head), index.axes), axes).text
+    parts = []
+    for axis, stride in sorted(index.terms, key=lambda term: (term[1] < 0, axes.index(term[0]))):
+        counting = Code(f"np.arange({head.length(lengths[axis])})", (axis,))
+        size = "" if abs(stride) == 1 else f"{abs(stride)} * "
+        parts.append((stride > 0, f"{size}{arranged(counting, axes).text}"))
+    if index.offset or not parts:
+        parts.append((index.offset >= 0, str(abs(index.offset))))
+    text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
+    return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])

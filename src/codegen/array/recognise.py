@@ -14,6 +14,7 @@ from functools import reduce
 from itertools import product
 from math import copysign, inf, isfinite, prod
 from operator import add
+from typing import Final
 
 from ...arrays.statements import LITERAL, ArrayProgram, Statement
 from ...ops.reads import (
@@ -22,7 +23,6 @@ from ...ops.reads import (
     Apply,
     AtLeast,
     Condition,
-    Index,
     Operand,
     Read,
     Reduce,
@@ -33,13 +33,10 @@ from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHER
 from ...ops.shapes import BATCH
 from .function import axes_of
 from .outside import Outside
-from .reading import Code, Head, arranged, reshaped, table_constant, transposed, view
+from .reading import Code, Head, arranged, counted, reshaped, transposed, view
 
 MANY = 12
 """A sum of more terms is written as a sum of sums."""
-
-LARGE = 512
-"""An array of so many elements is multiplied by 1 / c: divisions take longer than products."""
 
 SMALL = 8192
 """Products of the rows of matrices of at most so many elements are summed after they are made.
@@ -49,6 +46,9 @@ Larger ones are not copied for a product, as `np.dot` does where rows lie apart.
 
 FEW = 4
 """So many numbers are added one by one for less than a loop over them costs."""
+
+LARGE = 512
+"""So many sums make that worth while."""
 
 SAMPLES = 32
 """How many samples a batch is taken to have, where sizes are compared."""
@@ -155,10 +155,6 @@ class Recogniser:
         if value.op is MUL:
             sign, selected = _selected(1.0, operands)
             operands = selected if sign > 0 else operands
-        large = _size(operands[0].axes, lengths) >= LARGE
-        if value.op is DIV and large and not operands[1].axes and constants[1] is None:
-            inverse = Code(f"1.0 / {operands[1].within(PRODUCT + 1)}", (), PRODUCT)
-            return _product(operands[0], inverse, grid)
         if self.dtype != "float64" and value.op.conditions:
             operands = self._of_own_type(operands, value.op.conditions)
         axes = tuple([axis for axis in grid if any(axis in code.axes for code in operands)])
@@ -230,7 +226,7 @@ class Recogniser:
             truths = [(sign * how[0], how[1]) for sign, _, how in counted if how is not None]
             total = self._added_up(numbers, grid)
             for sign, code in truths:
-                total = self._added(total, code, sign, grid)
+                total = joined(total, "+" if sign > 0 else "-", code, grid)
             return total
         return self._added_up(parts, grid)
 
@@ -244,26 +240,15 @@ class Recogniser:
             text, depth = f"-{total.within(UNARY)}", total.depth + 1
             total = Code(text, total.axes, UNARY, "", filling, depth, minus=total)
         for sign, code in [*parts[:first], *parts[first + 1 :]]:
-            total = self._added(total, code, sign, grid)
+            total = joined(total, "+" if sign > 0 else "-", code, grid)
         return total
-
-    def _added(self, total: Code, code: Code, sign: int, grid: Sequence[str]) -> Code:
-        axes = tuple([axis for axis in grid if axis in total.axes or axis in code.axes])
-        one, other = arranged(total, axes), arranged(code, axes)
-        function = "add" if sign > 0 else "subtract"
-        filling = f"np.{function}({one.text}, {other.text}, out={{out}})"
-        text = f"{one.within(SUM)} {'+' if sign > 0 else '-'} {other.within(SUM + 1)}"
-        update = (one.text, "+" if sign > 0 else "-", other.text)
-        return Code(text, axes, SUM, "", filling, max(one.depth, other.depth + 1), update)
 
     def _largest(self, parts: Sequence[Code], name: str, grid: Sequence[str]) -> Code:
         total = parts[0]
         for code in parts[1:]:
             axes = tuple([axis for axis in grid if axis in total.axes or axis in code.axes])
             one, other = arranged(total, axes), arranged(code, axes)
-            text = f"np.{name}({one.text}, {other.text})"
-            filling = f"np.{name}({one.text}, {other.text}, out={{out}})"
-            total = Code(text, axes, ATOM, "", filling, max(one.depth, other.depth) + 1)
+            total = _called(name, f"{one.text}, {other.text}", axes, (one, other))
         return total
 
     def _extreme(self, term: Term, name: str, outer: Mapping[str, int]) -> Code:
@@ -369,31 +354,16 @@ class Recogniser:
             return self._at_least(condition.expression, axes, lengths)
         if isinstance(condition, Among):
             return Code(self.head.constant(_points(condition, axes, lengths), condition.name), axes)
-        left = self._index(condition.left, axes, lengths)
-        right = self._index(condition.right, axes, lengths)
+        left = counted(condition.left, axes, lengths, self.head)
+        right = counted(condition.right, axes, lengths, self.head)
         return Code(f"{left} == {right}", axes, COMPARISON)
 
     def _at_least(self, index: Affine, axes: Sequence[str], lengths: Mapping[str, int]) -> Code:
         above = tuple([term for term in index.terms if term[1] > 0])
         below = tuple([(axis, -stride) for axis, stride in index.terms if stride < 0])
-        larger = self._index(Affine(max(index.offset, 0), above), axes, lengths)
-        smaller = self._index(Affine(max(-index.offset, 0), below), axes, lengths)
+        larger = counted(Affine(max(index.offset, 0), above), axes, lengths, self.head)
+        smaller = counted(Affine(max(-index.offset, 0), below), axes, lengths, self.head)
         return Code(f"{smaller} <= {larger}", tuple(axes), COMPARISON)
-
-    def _index(self, index: Index, axes: Sequence[str], lengths: Mapping[str, int]) -> str:
-        """The number that an index is, for every point of some axes."""
-        if not isinstance(index, Affine):
-            return arranged(Code(table_constant(index, self.head), index.axes), axes).text
-        parts = []
-        for axis, stride in sorted(index.terms, key=lambda term: term[1] < 0):
-            length = self.head.length(lengths[axis])
-            counting = arranged(Code(f"np.arange({length})", (axis,)), axes).text
-            size = "" if abs(stride) == 1 else f"{abs(stride)} * "
-            parts.append((stride > 0, f"{size}{counting}"))
-        if index.offset or not parts:
-            parts.append((index.offset >= 0, str(abs(index.offset))))
-        text = parts[0][1] if parts[0][0] else f"-{parts[0][1]}"
-        return text + "".join(f" {'+' if plus else '-'} {part}" for plus, part in parts[1:])
 
 
 def _within(factors: Sequence[Code], mask: Code) -> bool:
@@ -441,10 +411,27 @@ def scaled(code: Code, scale: float) -> Code:
         return code
     if is_number(code):
         return number(scale * float(code.text))
-    filling = f"np.multiply({number(scale).text}, {code.text}, out={{out}})"
-    text = f"{number(scale).text} * {code.within(PRODUCT + 1)}"
-    update = (code.text, "*", number(scale).text)
-    return Code(text, code.axes, PRODUCT, "", filling, code.depth + 1, update)
+    return joined(number(scale), "*", code, code.axes)
+
+
+OPERATORS: Final[Mapping[str, tuple[str, int]]] = {
+    "+": ("add", SUM),
+    "-": ("subtract", SUM),
+    "*": ("multiply", PRODUCT),
+    "/": ("divide", PRODUCT),
+}
+"""By sign, NumPy's function and how tightly it binds."""
+
+
+def joined(one: Code, sign: str, other: Code, order: Sequence[str]) -> Code:
+    """Two values added, subtracted, multiplied or divided, element by element."""
+    axes = tuple([axis for axis in order if axis in one.axes or axis in other.axes])
+    a, b = arranged(one, axes), arranged(other, axes)
+    function, binds = OPERATORS[sign]
+    text = f"{a.within(binds)} {sign} {b.within(binds + 1)}"
+    filling = f"np.{function}({a.text}, {b.text}, out={{out}})"
+    depth, update = max(a.depth, b.depth + 1), (a.text, sign, b.text)
+    return Code(text, axes, binds, "", filling, depth, update)
 
 
 def contracted(
@@ -569,34 +556,23 @@ def _squared(code: Code, over: Sequence[str]) -> tuple[Code, ...]:
     return (*code.operands, *code.operands) if square and code.axes else (code,)
 
 
-def _reciprocal(code: Code) -> Code | None:
-    """What it is 1 divided by."""
-    if code.op is DIV and code.operands[0].text == "1.0":
-        return code.operands[1]
-    return None
+def _called(function: str, inside: str, axes: Sequence[str], operands: Sequence[Code]) -> Code:
+    """A call of a function of NumPy, which can write into memory unless it gives a number."""
+    filling = f"np.{function}({inside}, out={{out}})" if axes else ""
+    depth = 1 + max(code.depth for code in operands)
+    return Code(f"np.{function}({inside})", tuple(axes), ATOM, "", filling, depth)
 
 
 def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
-    """Two factors multiplied element by element."""
+    """Two factors multiplied element by element, or divided where one is 1 over something."""
     for first, second in ((one, other), (other, one)):
-        below = _reciprocal(second)
-        if below is not None and _reciprocal(first) is None:
-            return _divided(first, below, order)
-    axes = [axis for axis in order if axis in one.axes or axis in other.axes]
-    a, b = arranged(one, axes), arranged(other, axes)
-    filling = f"np.multiply({a.text}, {b.text}, out={{out}})"
-    text = f"{a.within(PRODUCT)} * {b.within(PRODUCT + 1)}"
-    depth, update = 1 + max(a.depth, b.depth), (a.text, "*", b.text)
-    return Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
+        if _is_reciprocal(second) and not _is_reciprocal(first):
+            return joined(first, "/", second.operands[1], order)
+    return joined(one, "*", other, order)
 
 
-def _divided(one: Code, other: Code, order: Sequence[str]) -> Code:
-    axes = [axis for axis in order if axis in one.axes or axis in other.axes]
-    a, b = arranged(one, axes), arranged(other, axes)
-    filling = f"np.divide({a.text}, {b.text}, out={{out}})"
-    text = f"{a.within(PRODUCT)} / {b.within(PRODUCT + 1)}"
-    depth, update = 1 + max(a.depth, b.depth), (a.text, "/", b.text)
-    return Code(text, tuple(axes), PRODUCT, "", filling, depth, update)
+def _is_reciprocal(code: Code) -> bool:
+    return code.op is DIV and code.operands[0].text == "1.0"
 
 
 def _over_axes(
@@ -624,8 +600,8 @@ def _over_axes(
     places = sorted(code.axes.index(axis) for axis in axes)
     where = str(places[0]) if len(places) == 1 else str(tuple(places))
     # What `.sum(axis)` calls in the end, at half the price for small arrays.
-    call = f"np.{name}.reduce({code.text}, axis={where if rest else None}"
-    return Code(f"{call})", rest, ATOM, "", f"{call}, out={{out}})" if rest else "", code.depth + 1)
+    inside = f"{code.text}, axis={where if rest else None}"
+    return _called(f"{name}.reduce", inside, rest, (code,))
 
 
 def _are_few(axes: Sequence[str], rest: Sequence[str], lengths: Mapping[str, int]) -> bool:
@@ -655,8 +631,7 @@ def _with_ones(
     ones = head.constant(f"np.ones({lengths[axis]}{dtype})", "ones")
     inside = f"{code.text}, {ones}" if code.axes[1] == axis else f"{ones}, {code.text}"
     rest = tuple([other for other in code.axes if other != axis])
-    filling = f"np.dot({inside}, out={{out}})"
-    return Code(f"np.dot({inside})", rest, ATOM, "", filling, code.depth + 1)
+    return _called("dot", inside, rest, (code,))
 
 
 def _matrix_product(
@@ -666,29 +641,27 @@ def _matrix_product(
     stacked = [axis for axis in grid if axis in a.axes and axis in b.axes]
     rows = [axis for axis in a.axes if axis not in (*inner, *stacked)]
     columns = [axis for axis in b.axes if axis not in (*inner, *stacked)]
-    depth = 1 + max(a.depth, b.depth)
     if columns and (not rows or grid.index(columns[0]) < grid.index(rows[0])):
         a, b, rows, columns = b, a, columns, rows
     if not rows and not columns and not stacked:
         other = transposed(b, a.axes)
         if len(inner) == 1:
-            return Code(f"np.dot({a.text}, {other.text})", (), ATOM, "", "", depth)
-        return Code(f"np.vdot({a.text}, {other.text})", (), ATOM, "", "", depth)
+            return _called("dot", f"{a.text}, {other.text}", (), (a, b))
+        return _called("vdot", f"{a.text}, {other.text}", (), (a, b))
     if stacked and (len(inner) > 1 or len(rows) != 1 or len(columns) != 1):
-        return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)], depth)
+        return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)])
     if max(map(len, (inner, rows, columns))) > 1:
         return _in_groups(a, b, (inner, rows, columns), lengths)
     first = transposed(a, [*stacked, *rows, *inner])
     second = transposed(b, [*stacked, *inner, *columns])
-    text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
     plain = not stacked and len(rows) <= 1
     inside = f"{first.text}, {second.text}"
     if plain:  # np.dot costs less a call than @, but copies what does not lie row by row
         name = "matmul" if a.strided or b.strided else "dot"
-        filling = f"np.{name}({inside}, out={{out}})"
-        return Code(f"np.{name}({inside})", (*rows, *columns), ATOM, "", filling, depth)
-    filling = f"np.matmul({inside}, out={{out}})"
-    return Code(text, (*stacked, *rows, *columns), PRODUCT, "", filling, depth)
+        return _called(name, inside, (*rows, *columns), (a, b))
+    text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
+    made = _called("matmul", inside, (*stacked, *rows, *columns), (a, b))
+    return replace(made, text=text, binds=PRODUCT)
 
 
 def _in_groups(
@@ -719,21 +692,19 @@ def _in_groups(
 
     one, other = matrix(a, "r", "s"), matrix(b, "s", "c")
     inside = f"{one.text}, {other.text}"
-    depth = 1 + max(a.depth, b.depth)
     axes = tuple([name for name in ("r", "c") if names[name]])
-    made = Code(f"np.dot({inside})", axes, ATOM, "", f"np.dot({inside}, out={{out}})", depth)
+    made = _called("dot", inside, axes, (a, b))
     shape = tuple([lengths[axis] for axis in (*rows, *columns)])
     return reshaped(made, shape, (*rows, *columns), tuple([length(name) for name in axes]))
 
 
-def _einsum(a: Code, b: Code, axes: Sequence[str], depth: int) -> Code:
+def _einsum(a: Code, b: Code, axes: Sequence[str]) -> Code:
     """The product with the axes of `axes`, summed over the others."""
     rest = dict.fromkeys((*a.axes, *b.axes))
     letters = dict(zip(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", strict=False))
     parts = ["".join(letters[axis] for axis in some) for some in (a.axes, b.axes, axes)]
     inside = f'"{parts[0]},{parts[1]}->{parts[2]}", {a.text}, {b.text}'
-    filling = f"np.einsum({inside}, out={{out}})"
-    return Code(f"np.einsum({inside})", tuple(axes), ATOM, "", filling, depth)
+    return _called("einsum", inside, axes, (a, b))
 
 
 def where(mask: Code, code: Code, order: Sequence[str], otherwise: str = "0.0") -> Code:

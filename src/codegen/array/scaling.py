@@ -7,17 +7,17 @@ multiplication of the first cotangent does for all of them.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import prod
 from typing import Final, NamedTuple
 
 from ...arrays.statements import COMPUTED, Array, ArrayProgram, Statement
-from ...ops.reads import Apply, Operand, Read, Reduce, Term, Value, along, reads_of
+from ...ops.reads import Apply, Operand, Read, Reduce, Term, along
 from ...ops.scalar import ADD, DIV, MUL
 from ...ops.shapes import BATCH
-from .function import ArrayFunction, free_name, pruned, with_reads
+from .function import ArrayFunction, free_name, operands_of, pruned, with_reads
 from .recognise import SAMPLES
 
 CALL: Final = 1000
@@ -75,7 +75,6 @@ class _Sweep:
         self.function, program = function, function.program
         self.arrays = dict(program.arrays)
         self.scales: dict[str, Factor] = {}
-        self.places: dict[int, dict[str, list[int]]] = {}
         self.known: dict[Factor, tuple[int, Read | None]] = {}
         self.statements: list[Statement | None] = list(_scalars_first(program))
         self.kept = {output.array for output in program.outputs}
@@ -136,37 +135,24 @@ class _Sweep:
             yield Use(-1, None, ONE, 0)
         for number in sorted({number for name in ours for number in self.readers[name]}):
             statement = self.statements[number]
-            mine = [place for name in ours for place in self._places(number).get(name, ())]
-            if statement is None or not mine:
+            if statement is None:
                 continue
             value, scaling = statement.value, self._scaling(statement)
+            parts = value.terms if isinstance(value, Reduce) else (value,)
+            counts = [sum(read.array in ours for read in operands_of(part)) for part in parts]
+            if not any(counts):
+                continue
             if number in passing:
-                yield from [Use(number, None, ONE, 0)] if len(mine) > 1 else []
+                yield from [Use(number, None, ONE, 0)] if sum(counts) > 1 else []
             elif scaling is not None and statement.array not in self.kept:
                 yield Use(number, None, scaling, self._size(statement) + CALL)
             elif isinstance(value, Apply) or value.op is not ADD:
                 yield Use(number, None, ONE, 0)
             else:
-                for place, times in Counter(mine).items():
-                    term = value.terms[place]
-                    own = self._own(term) if times == 1 else ONE
-                    yield Use(number, place, own, self._cost(statement, term) + CALL)
-
-    def _places(self, number: int) -> dict[str, list[int]]:
-        """By array, the terms of a statement that read it, once for each time."""
-        statement = self.statements[number]
-        if statement is None:
-            return {}
-        if number not in self.places:
-            value, found = statement.value, defaultdict[str, list[int]](list)
-            parts: list[Value] = [value]
-            if isinstance(value, Reduce):
-                parts = [replace(value, terms=(term,)) for term in value.terms]
-            for place, part in enumerate(parts):
-                for read in reads_of(part):
-                    found[read.array].append(place)
-            self.places[number] = found
-        return self.places[number]
+                for place, (term, times) in enumerate(zip(value.terms, counts, strict=True)):
+                    if times:
+                        own = self._own(term) if times == 1 else ONE
+                        yield Use(number, place, own, self._cost(statement, term) + CALL)
 
     def _passes_on(self, statement: Statement, name: str) -> bool:
         """Whether scaling an array scales all that a statement computes."""
@@ -283,7 +269,6 @@ class _Sweep:
                 ]
                 self.statements[number] = replace(reader, value=with_reads(reader.value, reads))
                 self.readers[source].add(number)
-                self.places.pop(number, None)
 
     def _operands(self, factor: Factor, first: int) -> list[Operand]:
         """A factor as operands of products, after the statements that compute it."""
@@ -330,7 +315,6 @@ class _Sweep:
                 read = Read(name, tuple([along(axis.name) for axis in statement.axes]))
             term = Term(1, (read, *self._operands(factor, number)))
             self.statements[number] = replace(statement, value=Reduce(ADD, (term,)))
-            self.places.pop(number, None)
         else:
             terms = []
             for term in value.terms:

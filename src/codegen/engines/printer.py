@@ -16,7 +16,7 @@ from ...ops.record import ATOM, COMPARISON, PRODUCT, UNARY, Notation
 from ...ops.scalar import ADD, MAXIMUM, WHERE
 from ...ops.shapes import BATCH, Shape, shape_text
 from ..array.function import ArrayFunction
-from ..array.views import array_literal
+from ..array.literals import array_literal
 from ..names import Namespace, called_elsewhere
 from ..program import flatten, map_nested
 from ..scalar.layout import Listing

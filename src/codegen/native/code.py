@@ -134,6 +134,7 @@ class Code:
         names = ["run", "threads"] if self.layout.threaded else ["run"]
         self._library = link(source.binary or compiled(source), needs, names)
         self.address: int = self._library["run"]
+        self.asks_python = bool(self._callbacks)
         if self.layout.threaded:
             ctypes.c_int64.from_address(self._library["threads"]).value = threads()
         self._run = _RUN(self.address)

@@ -39,7 +39,7 @@ def as_in_the_headers(arrays: bool = False) -> bool:
     return plain and (not arrays or _has_arrays())
 
 
-def _field(thing: Any, offset: int) -> int:
+def word_at(thing: Any, offset: int) -> int:
     """Eight bytes of an object's memory."""
     return ctypes.c_int64.from_address(id(thing) + offset).value
 
@@ -52,7 +52,7 @@ def place_in(things: Sequence[Any], held: Sequence[Any]) -> int | None:
     """
     found = set(range(16, type(things[0]).__basicsize__, 8))
     for thing, item in zip(things, held, strict=True):
-        found = {place for place in found if _field(thing, place) == id(item)}
+        found = {place for place in found if word_at(thing, place) == id(item)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -68,7 +68,7 @@ def _counts_references() -> bool:
 def _has_numbers() -> bool:
     """Whether the type and the number of floats are where they are read."""
     number = 0.7310585786300049
-    if _field(number, TYPE) != id(float):
+    if word_at(number, TYPE) != id(float):
         return False
     return ctypes.c_double.from_address(id(number) + NUMBER).value == number
 
@@ -78,10 +78,10 @@ def _has_items() -> bool:
     numbers = [0.5, -0.25]
     row = tuple(numbers)
     known = [id(number) for number in numbers]
-    starts = _field(numbers, LIST), id(row) + TUPLE
+    starts = word_at(numbers, LIST), id(row) + TUPLE
     return all(
-        _field(kept, TYPE) == id(type(kept))
-        and _field(kept, SIZE) == len(kept)
+        word_at(kept, TYPE) == id(type(kept))
+        and word_at(kept, SIZE) == len(kept)
         and list((ctypes.c_int64 * 2).from_address(start)) == known
         for kept, start in zip((numbers, row), starts, strict=True)
     )
@@ -89,7 +89,7 @@ def _has_items() -> bool:
 
 def _has_names() -> bool:
     """Whether a dict says how many names it has where a list does how many items."""
-    return all(_field(dict.fromkeys(range(n)), SIZE) == n for n in (0, 3, 9))
+    return all(word_at(dict.fromkeys(range(n)), SIZE) == n for n in (0, 3, 9))
 
 
 def _has_arrays() -> bool:
@@ -97,14 +97,14 @@ def _has_arrays() -> bool:
     import numpy
 
     for array in (numpy.zeros((5, 3)), numpy.zeros((5, 3)).T, numpy.zeros(7)):
-        lengths = (ctypes.c_int64 * array.ndim).from_address(_field(array, LENGTHS))
+        lengths = (ctypes.c_int64 * array.ndim).from_address(word_at(array, LENGTHS))
         if (
-            _field(array, TYPE) != id(numpy.ndarray)
-            or _field(array, DATA) != array.ctypes.data
-            or _field(array, AXES) & 0xFFFFFFFF != array.ndim
+            word_at(array, TYPE) != id(numpy.ndarray)
+            or word_at(array, DATA) != array.ctypes.data
+            or word_at(array, AXES) & 0xFFFFFFFF != array.ndim
             or tuple(lengths) != array.shape
-            or _field(array, DESCR) != id(numpy.dtype(numpy.float64))
-            or (_field(array, FLAGS) & PLAIN == PLAIN) != array.flags.c_contiguous
+            or word_at(array, DESCR) != id(numpy.dtype(numpy.float64))
+            or (word_at(array, FLAGS) & PLAIN == PLAIN) != array.flags.c_contiguous
         ):
             return False
     return True

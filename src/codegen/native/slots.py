@@ -2,7 +2,8 @@
 
 A loop of Python takes some 40 ns for each Value, which is longer than what is computed with it.
 Such a function is given a tuple or list of Values, and answers how many it has done: at
-something that is no plain number it stops, and Python goes on from there. It reads of objects what
+something that is no plain number it stops, and Python goes on from there. With another kind of
+array it does nothing. It reads of objects what
 CPython's headers lay open; where memory does not look as they say, there are no such functions.
 A float that nothing but its Value knows of is given its new number where it lies.
 """
@@ -17,8 +18,12 @@ from ...graph.value import Value
 from .builder import BYTE, DOUBLE, POINTER, SMALL, WHOLE, WHOLES, Callee, Lines, Module, Operand
 from .host import available, link, object_code
 from .objects import (
+    AXES,
+    DESCR,
+    FLAGS,
     LENGTHS,
     NUMBER,
+    PLAIN,
     SIZE,
     Owner,
     api_address,
@@ -86,16 +91,10 @@ def slots() -> Slots | None:
     >>> if move: numbers.tolist() == [1.0, 2.5]
     True
     """
-    if not available() or not as_in_the_headers(arrays=True):
+    places = places_in_values()
+    if places is None:
         return None
-    values = [Value(0.7310585786300049), Value(-0.25)]
-    for value in values:
-        value._grad = value._data + 1.0
-    data = place_in(values, [value._data for value in values])
-    grad = place_in(values, [value._grad for value in values])
-    if data is None or grad is None:
-        return None
-    text = _Text(data, grad).text()
+    text = _Text(*places).text()
     needs = {name: api_address(name) for name in _API}
     library = link(object_code(text, 2, tidy=True), needs, Slots._fields)
     owner = Owner()
@@ -103,15 +102,48 @@ def slots() -> Slots | None:
     return Slots(*[built_in(name, library[name], owner)[0] for name in Slots._fields])
 
 
+def places_in_values() -> tuple[int, int] | None:
+    """Where in a Value its number and its gradient are; None where there are no such functions."""
+    if not available() or not as_in_the_headers(arrays=True):
+        return None
+    values = [Value(0.7310585786300049), Value(-0.25)]
+    for value in values:
+        value._grad = value._data + 1.0
+    data = place_in(values, [value._data for value in values])
+    grad = place_in(values, [value._grad for value in values])
+    return None if data is None or grad is None else (data, grad)
+
+
+def write_row(module: Module) -> Callee:
+    """row(table, n, value): the row of n, a power of two, that a Value has or would get.
+
+    The table is one that `Slots.enter` has filled, or fills.
+    """
+    function, (table, n, value), b = module.function("row", "p", "pww")
+    last, half = b.sub(n, WHOLE(1)), WHOLE(1 << 32)
+    mixed = b.div(b.mul(b.div(value, WHOLE(16)), WHOLE(_MIXED)), half)
+    with b.loop(n) as k:
+        row = b.both(b.add(mixed, k), last)
+        place = b.at(table, b.add(row, row), WHOLE)
+        known = b.get(place, 0)
+        with b.when(b.either(b.same(known, value), b.same(known, WHOLE(0)))):
+            b.ret(place)
+    b.ret(table)
+    return function
+
+
 class _Text:
     """Writes the functions."""
 
     def __init__(self, data: int, grad: int) -> None:
+        import numpy
+
+        self.ndarray, self.float64 = numpy.ndarray, numpy.dtype(numpy.float64)
         self._data, self._grad = data, grad
         self.module = Module()
         self.api = {name: self.module.declare(name, *kinds) for name, kinds in _API.items()}
         self.items = write_items(self.module)
-        self.row = self._write_row()
+        self.row = write_row(self.module)
 
     def text(self) -> str:
         """All of it."""
@@ -147,20 +179,6 @@ class _Text:
                 self._answer(b, i)
             b.store(b.get(place, 1), b.at(found, i, WHOLE))
         self._answer(b, n)
-
-    def _write_row(self) -> Callee:
-        """row(table, n, value): the row of n, a power of two, that a Value has or would get."""
-        function, (table, n, value), b = self.module.function("row", "p", "pww")
-        last, half = b.sub(n, WHOLE(1)), WHOLE(1 << 32)
-        mixed = b.div(b.mul(b.div(value, WHOLE(16)), WHOLE(_MIXED)), half)
-        with b.loop(n) as k:
-            row = b.both(b.add(mixed, k), last)
-            place = b.at(table, b.add(row, row), WHOLE)
-            known = b.get(place, 0)
-            with b.when(b.either(b.same(known, value), b.same(known, WHOLE(0)))):
-                b.ret(place)
-        b.ret(table)
-        return function
 
     def _write_same(self) -> None:
         """same(things, lengths, known)."""
@@ -242,6 +260,17 @@ class _Text:
         """How many rows an array has."""
         return b.get(read(b, array, LENGTHS, POINTER), 0)
 
+    def _numbers(self, b: Lines, array: Any) -> Any:
+        """Where the numbers of an array are; ends if it is none of float64 one after another."""
+        with b.when(b.not_(is_a(b, array, self.ndarray)), likely=False):
+            self._answer(b, WHOLE(0))
+        kind = b.same(read(b, array, DESCR, WHOLE), WHOLE(id(self.float64)))
+        flags = b.both(read(b, array, FLAGS, SMALL), SMALL(PLAIN))
+        row = b.both(kind, b.same(read(b, array, AXES, SMALL), SMALL(1)))
+        with b.when(b.not_(b.both(row, b.same(flags, SMALL(PLAIN)))), likely=False):
+            self._answer(b, WHOLE(0))
+        return data_of(b, array)
+
     def _items(self, b: Lines, things: Any, n: Any) -> Any:
         """Where the items of a list or tuple of n are. They stay, for no code of Python's runs."""
         items = b.call(self.items, [things, n])
@@ -261,7 +290,7 @@ class _Text:
     def _write(self, name: str) -> None:
         b, (things, array, *more) = self._function(name, 3 if name == "add" else 2)
         scale = [read(b, number, NUMBER, DOUBLE) for number in more]
-        numbers, n = data_of(b, array), self._length(b, array)
+        numbers, n = self._numbers(b, array), self._length(b, array)
         self._found = b.room(DOUBLE)  # here, for one in a loop would be made at each turn
         items = self._items(b, things, n)
         with b.loop(n) as i:
@@ -274,17 +303,18 @@ class _Text:
         place = self._grad if name == "add" else self._data
         slot = b.at(value, place, BYTE)
         held = b.load(slot, POINTER)
+        with b.when(b.same(held, POINTER(None)), likely=False):
+            self._answer(b, i)
         if name == "read":
             b.store(self._float(b, held, i), number)
             return
-        new = b.load(number, DOUBLE)
-        before = self._float(b, held, i)
-        if name == "add":
-            new = b.fadd(before, b.fmul(new, scale[0]))
+        given = b.load(number, DOUBLE)
         with b.choice(self._is_alone(b, held), likely=True) as (alone, shared):
             with alone:
-                b.store(new, b.at(held, NUMBER, BYTE))
+                where = b.at(held, NUMBER, BYTE)
+                b.store(self._sum(b, b.load(where, DOUBLE), given, scale), where)
             with shared:
+                new = self._sum(b, self._float(b, held, i), given, scale)
                 made = b.call(self.api["PyFloat_FromDouble"], [new])
                 with b.when(b.same(made, POINTER(None)), likely=False):
                     b.call(self.api["PyErr_Clear"], [])
@@ -292,15 +322,17 @@ class _Text:
                 b.store(made, slot)
                 b.call(self.api["Py_DecRef"], [held])
 
+    def _sum(self, b: Lines, before: Any, given: Any, scale: list[Any]) -> Any:
+        """What was there and what is given times the scale; what is given if there is none."""
+        return b.fadd(before, b.fmul(given, scale[0])) if scale else given
+
     def _is_alone(self, b: Lines, held: Any) -> Any:
         """Whether an object is a float to which there is one reference."""
         count = b.get(held, 0, SMALL)
         return b.both(is_a(b, held, float), b.same(count, SMALL(1)))
 
     def _float(self, b: Lines, held: Any, i: Any) -> Any:
-        """A float or int as a number; the function ends at anything else, and at nothing."""
-        with b.when(b.same(held, POINTER(None)), likely=False):
-            self._answer(b, i)
+        """A float or int as a number; the function ends at anything else."""
         result = self._found
         is_float = is_a(b, held, float)
         with b.choice(is_float, likely=True) as (plain, other):

@@ -1,0 +1,184 @@
+"""Leaves whose names do not tell: the arrays that they are elements of are found by their use."""
+
+import random
+from functools import partial, reduce
+from itertools import pairwise, product
+
+import pytest
+import scalar_programs as programs
+
+import wengert as wg
+from wengert.arrays.rolling import roll_nodes
+from wengert.arrays.unrolling import check_program
+
+NUMBERINGS = {
+    "flat": range(10_000),
+    "backwards": range(10_000, 0, -1),
+    "shuffled": random.Random(0).sample(range(10_000), 10_000),
+}
+PROGRAMS = {
+    "gpt": (programs.gpt, (3, 1), (4, 3)),
+    "mlp": (programs.mlp, (4, 5), (7, 9)),
+    "lstm": (programs.lstm, (2, 3), (3, 4)),
+    "tied": (programs.tied, (4, 5), (7, 6)),
+    "embeddings": (programs.embeddings, (4, 5), (7, 6)),
+    "layer-norm": (programs.layer_norm, (4, 5), (7, 6)),
+    "attention": (partial(programs.attention, heads=2, causal=True), (3, 2), (5, 4)),
+    "flipped": (programs.flipped, (4, 5), (7, 6)),
+    "padded-images": (programs.padded_images, (5, 2), (6, 3)),
+}
+
+
+def numbered(numbers):
+    """A source of parameters that are one list, the k-th one's number is `numbers[k]`."""
+
+    class Numbered(programs.Source):
+        def _parameter(self, name):
+            return super()._parameter(f"p{numbers[len(self.parameters)]}")
+
+    return Numbered
+
+
+def rolled(build, sizes, source, monkeypatch):
+    monkeypatch.setattr(programs, "Source", source)
+    s, loss = build(*sizes)
+    outputs = s.with_gradient(loss)
+    program = roll_nodes(s.graph, [output.id for output in outputs])
+    return outputs, program
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_parameters_that_are_one_list_make_the_statements_of_named_matrices(name, monkeypatch):
+    build, *sizes = PROGRAMS[name]
+    source, counts = programs.Source, set()
+    for size in sizes:
+        _, named = rolled(build, size, source, monkeypatch)
+        outputs, flat = rolled(build, size, numbered(NUMBERINGS["flat"]), monkeypatch)
+        assert check_program(outputs[0].graph, [o.id for o in outputs], flat)
+        assert len(flat.tables) <= len(named.tables)
+        counts |= {len(named.statements), len(flat.statements)}
+    assert len(counts) == 1
+
+
+@pytest.mark.parametrize("numbering", ["backwards", "shuffled"])
+@pytest.mark.parametrize("name", ["mlp", "lstm", "attention", "layer-norm", "tied"])
+def test_the_order_of_parameters_changes_nothing(name, numbering, monkeypatch):
+    build, sizes, _ = PROGRAMS[name]
+    _, named = rolled(build, sizes, programs.Source, monkeypatch)
+    outputs, flat = rolled(build, sizes, numbered(NUMBERINGS[numbering]), monkeypatch)
+    assert check_program(outputs[0].graph, [o.id for o in outputs], flat)
+    assert len(flat.statements) == len(named.statements)
+    assert not flat.tables
+
+
+@pytest.mark.parametrize("width", [4, 6])
+def test_weights_and_biases_of_neurons_are_arrays_by_their_use(width):
+    graph, rng = wg.Graph(), random.Random(0)
+    values = [wg.Value(rng.uniform(-1, 1)) for _ in range(6 * width)]
+    rows = [values[4 * j : 4 * j + 4] for j in range(width)]
+    last = [values[4 * width + k * width :][:width] for k in range(2)]
+    x = [graph.parameter(f"x{i}", rng.random()) for i in range(3)]
+    h = [wg.tanh(programs.dot(row[:3], x) + row[3]) for row in rows]
+    loss = sum(a * a for a in programs.linear(h, last)) + sum(a * a for a in values)
+    outputs = [loss, *wg.grad(loss, values)]
+    program = roll_nodes(outputs[0].graph, [output.id for output in outputs])
+    assert check_program(outputs[0].graph, [o.id for o in outputs], program)
+    lines = str(program).splitlines()
+    assert "t2[i] = tanh(Σ_j x[j]·v_0[i, j] + v_3[i])" in lines
+    assert f"t3[k] = Σ_i t2[i]·v_{4 * width}[k, i]" in lines
+    assert {
+        "dv_0[i, j] = 2·v_0[i, j] + x[j]·dt1[i]",
+        "dv_3[i] = 2·v_3[i] + dt1[i]",
+        f"dv_{4 * width}[k, i] = 2·v_{4 * width}[k, i] + t2[i]·dt3[k]",
+    }.issubset(lines)
+
+
+def test_a_vector_that_is_read_alike_stays_one():
+    g = wg.Graph()
+    x = g.inputs("x", 6)
+    differences = [b - a for a, b in pairwise(x)]
+    lines = str(wg.roll([sum(d * d for d in differences)])).splitlines()
+    assert lines[0] == "t1[i] = x[i + 1] - x[i]"
+    assert str(wg.roll([x[0] * wg.sin(x[1]) + x[2] / x[3]])).count("x[") == 4
+
+
+def test_what_is_read_in_windows_of_a_flat_image_has_two_axes():
+    g, n = wg.Graph(), 6
+    x, w = g.inputs("x", n * n), g.inputs("w", 4)
+    seen = [
+        wg.tanh(sum(w[2 * a + b] * x[n * (i + a) + j + b] for a in range(2) for b in range(2)))
+        for i in range(n - 1)
+        for j in range(n - 1)
+    ]
+    program = wg.roll(seen).program
+    assert program.arrays["x"].shape == (n, n)
+    assert not program.tables
+
+
+def test_what_is_read_nowhere_lies_beside_what_is_or_alone():
+    g = wg.Graph()
+    x, unread = g.inputs("x", 3), g.inputs("z", 4)
+    loss = wg.sin(x[0]) * x[2]
+    outputs = [loss, *wg.grad(loss, [*x, *unread], allow_unused=True)]
+    rolled = wg.roll(outputs)
+    assert wg.check_roll(outputs, rolled)
+    assert {n: a.shape for n, a in rolled.program.arrays.items() if n in "xz"} == {"x": (3,)}
+
+
+@pytest.mark.parametrize("text", ["3141", "2220", "0123"])
+def test_tokens_at_different_steps_are_rows_of_one_table(text):
+    counts = set()
+    for source in (programs.Source, numbered(NUMBERINGS["flat"])):
+        s = source()
+        table, w, u = s.weights("wte", 5, 3), s.weights("w", 2, 3), s.weights("u", 2, 2)
+        state = [0.0, 0.0]
+        for token in map(int, text):
+            both = zip(programs.linear(table[token], w), programs.linear(state, u), strict=True)
+            state = [wg.tanh(a + b) for a, b in both]
+        outputs = s.with_gradient(sum(state))
+        program = roll_nodes(s.graph, [output.id for output in outputs])
+        assert check_program(s.graph, [o.id for o in outputs], program)
+        counts.add(len(program.statements))
+    assert len(counts) == 1
+
+
+STARTS = {
+    "0": sum,
+    "0.0": lambda terms: sum(terms, 0.0),
+    "a zero each": lambda terms: sum(terms, wg.Value(0)),
+    "none": lambda terms: reduce(lambda a, b: a + b, terms),
+    "from the right": lambda terms: reduce(lambda a, b: b + a, terms, wg.Value(0.0)),
+}
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_a_sum_starts_with_changes_no_number_of_statements(named):
+    counts = set()
+    for add, (n, m) in product(STARTS.values(), [(4, 3), (6, 5)]):
+        name = "{}".format if named else lambda label: ""
+        w = [[wg.Value(0.1 * i - j, label=name(f"w_{j}_{i}")) for i in range(n)] for j in range(m)]
+        x = [wg.Value(0.2 * i, label=name(f"x_{i}")) for i in range(n)]
+        h = [wg.tanh(add([a * b for a, b in zip(row, x, strict=True)])) for row in w]
+        loss = add([a * a for a in h])
+        outputs = [loss, *wg.grad(loss, [e for row in w for e in row])]
+        rolled = wg.roll(outputs)
+        assert wg.check_roll(outputs, rolled)
+        counts.add(len(rolled.statements))
+    assert counts == {7}
+
+
+def test_a_state_of_zeros_tells_inputs_and_states_apart():
+    counts = set()
+    for named, (n, m) in product([True, False], [(3, 4), (5, 6)]):
+        name = "{}".format if named else lambda label: ""
+        w = [[wg.Value(0.1, label=name(f"w_{j}_{i}")) for i in range(n)] for j in range(m)]
+        u = [[wg.Value(0.2, label=name(f"u_{j}_{i}")) for i in range(m)] for j in range(m)]
+        state = [0.0] * m
+        for step in range(3):
+            data = [0.3 * i + step for i in range(n)]
+            both = zip(programs.linear(data, w), programs.linear(state, u), strict=True)
+            state = [wg.tanh(a + b) for a, b in both]
+        loss = sum(a * a for a in state)
+        outputs = [loss, *wg.grad(loss, [e for rows in (w, u) for row in rows for e in row])]
+        counts.add(len(wg.roll(outputs).statements))
+    assert len(counts) == 1
