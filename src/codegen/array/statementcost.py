@@ -105,7 +105,10 @@ class _Estimate:
             products = (len(factors) - 1 + scalings) * _CALL
             return products + gathered + _MULTIPLY_ADD * size + self._order(shared, grid)
         time = sum(self._stretch(f, [*grid, *over]) for f in factors)
-        time += (len(factors) - 1 + scalings) * (_CALL + _ELEMENT * size)
+        arrays = sum(1 for f in factors if f.index)
+        scalars = len(term.factors) - arrays  # which are multiplied by each other first
+        passes = arrays - 1 + (scalars > 0)
+        time += _SCALAR * max(0, scalars - 1) + passes * (_CALL + _ELEMENT * size)
         if over:
             time += self._reduction(factors, term.over, lengths, size)
         return time
