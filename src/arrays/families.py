@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import Any, Final, NamedTuple
 
@@ -27,46 +27,33 @@ from ..ops.reads import (
     Table,
     Term,
     along,
+    composed,
     reads_of,
 )
 from ..ops.scalar import ADD
 from .columns import (
     EMPTY,
-    MOST_CELLS,
     Column,
     Key,
     affine,
     any_table,
     block,
-    choose,
     codes,
     distinct,
-    fewest,
     index_of,
-    looped,
-    normal,
     rank_among,
 )
 from .domains import TableValues, conditions
-from .padding import beyond
+from .layouts import Layout, inner_axes, keys_of, laid_out, length_of, stages
+from .padding import alike, beyond, is_zero
+from .parts import Part, regions_of
 from .shapes import APPLY, LEAF, LITERAL, REDUCE, VECTOR, Family, Group, Shapes
 from .terms import NONE
-
-_SPARSE: Final = 64
-"""How many times more cells than elements an array may have."""
-
 
 _ONE: Final = struct.unpack("=q", struct.pack("=d", 1.0))[0]
 """The bits of 1.0 as a whole number."""
 
 Numbers = tuple[float, ...]
-
-
-class Layout(NamedTuple):
-    """Where the elements of a family are: a column of coordinates per axis, and its length."""
-
-    columns: list[Column]
-    lengths: list[int]
 
 
 class Copy(NamedTuple):
@@ -86,48 +73,6 @@ class Made:
     place: list[Index] | None
     value: Apply | Reduce
     domain: tuple[Condition, ...]
-
-
-@dataclass
-class _Part:
-    """The terms of one shape, as columns: the element of each, coordinates and numbers.
-
-    kept   which factors of the group are left: those that are 1 or -1 are in the sign
-    added  whether terms are added up, so that two equal ones are one of twice the size
-    """
-
-    group: Group
-    rows: Column
-    place: Column
-    factors: list[tuple[int, list[Column]]]
-    numbers: Column | None
-    sign: int
-    starts: Column
-    kept: list[int]
-    added: bool
-    varying: list[Column] = field(default_factory=list)
-    constant: list[Column] = field(default_factory=list)
-
-    @property
-    def numbered(self) -> bool:
-        """Whether terms may differ in nothing but a number."""
-        import numpy
-
-        bits = numpy.int64
-        written = [columns[0].view(bits) for family, columns in self.factors if family == NONE]
-        return self.numbers is not None or any((c != c[0]).any() for c in written)
-
-    def low(self, column: Column) -> Column:
-        """The smallest number of a column among the terms of each element."""
-        import numpy
-
-        return numpy.minimum.reduceat(column, self.starts)
-
-    def high(self, column: Column) -> Column:
-        """The largest number of a column among the terms of each element."""
-        import numpy
-
-        return numpy.maximum.reduceat(column, self.starts)
 
 
 class _Split(Exception):  # noqa: N818
@@ -209,7 +154,7 @@ class Families:
             family, columns, _ = self._factor(family, rows[:, k])
             slots.append((family, columns))
             candidates += columns
-        layout = _layout(made.size, [candidates])
+        layout = laid_out(made.size, [candidates])
         self.layouts[made.number] = layout
 
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Apply:
@@ -230,7 +175,7 @@ class Families:
         self.layouts[made.number] = layout
         if self._is_copy(made, parts) or not self._computed:
             return
-        regions = _regions(made, parts, self._is_table(made))
+        regions = regions_of(made, parts, self._is_table(made))
         if len(regions) > 1 and self._in_regions(made, parts, layout, regions):
             return
         self._make_reduce(made, parts, layout)
@@ -240,32 +185,32 @@ class Families:
             if not done or _tables(self.made[-1]) >= _tables(simple):
                 self.made[len(self.made) - done :] = [simple]
 
-    def _layout_of(self, made: Family, parts: Sequence[_Part]) -> Layout:
+    def _layout_of(self, made: Family, parts: Sequence[Part]) -> Layout:
         if made.primal == NONE or self._families[made.primal].kind == LITERAL:
             everywhere = [part for part in parts if len(part.starts) == made.size]
-            return _layout(made.size, _stages(everywhere))
+            return laid_out(made.size, stages(everywhere))
         return self._layout_of_adjoints(made)
 
-    def _padded(self, made: Family, parts: Sequence[_Part]) -> tuple[Layout, list[_Part]] | None:
+    def _padded(self, made: Family, parts: Sequence[Part]) -> tuple[Layout, list[Part]] | None:
         """Zeros that are multiplied where others are elements, as elements of a wider array.
 
         The layout and the parts of a family, or None where there are no such zeros.
         """
-        zeros = {id(part): part for part in parts if _is_zero(part)}
+        zeros = {id(part): part for part in parts if is_zero(part)}
         if not zeros or not self._computed:
             return None
         rest = [part for part in parts if id(part) not in zeros]
         layout = self._layout_of(made, rest)
         found = []
         for part in rest:
-            edge = next((z for z in zeros.values() if _alike(z, part)), None)
+            edge = next((z for z in zeros.values() if alike(z, part)), None)
             whole = None if edge is None else self._joined(part, edge, layout, made.size)
             if edge is not None and whole is not None:
                 del zeros[id(edge)]
             found.append(whole or part)
         return None if zeros else (layout, found)
 
-    def _joined(self, part: _Part, edge: _Part, layout: Layout, size: int) -> _Part | None:
+    def _joined(self, part: Part, edge: Part, layout: Layout, size: int) -> Part | None:
         """The terms of two parts as one, whose zeros are elements of a wider array."""
         import numpy
 
@@ -310,7 +255,7 @@ class Families:
         columns = list(numpy.indices(shape).reshape(len(shape), -1))
         self._families.append(Family(number, REDUCE, NONE, ADD, size=prod(shape)))
         layout = self.layouts[number] = Layout(columns, shape)
-        keys = _keys(layout)
+        keys = keys_of(layout)
         index: list[Index] = []
         domain: list[Condition] = []
         for k, length in zip(keys, self.layouts[source].lengths, strict=True):
@@ -328,7 +273,7 @@ class Families:
     def _make_reduce(
         self,
         made: Family,
-        parts: Sequence[_Part],
+        parts: Sequence[Part],
         layout: Layout,
         place: Sequence[Index] | None = None,
     ) -> None:
@@ -340,7 +285,7 @@ class Families:
         self._make(made, layout, value, place)
 
     def _in_regions(
-        self, made: Family, parts: Sequence[_Part], layout: Layout, regions: Sequence[Column]
+        self, made: Family, parts: Sequence[Part], layout: Layout, regions: Sequence[Column]
     ) -> bool:
         """Write adjoints region by region, each with axes of its own; whether that can be done.
 
@@ -350,11 +295,11 @@ class Families:
         found = []
         for region in regions:
             some = [self._some(p, region) for p in parts if region[p.place].any()]
-            own = _layout(int(region.sum()), _stages(some)) if some else None
+            own = laid_out(int(region.sum()), stages(some)) if some else None
             columns = [column[region] for column in layout.columns]
             if own is None:
                 own = Layout(columns, layout.lengths)
-            keys = _keys(own)
+            keys = keys_of(own)
             place = [affine(column, keys) for column in columns]
             if None in place or not distinct(own.columns, int(region.sum())):
                 return False
@@ -368,7 +313,7 @@ class Families:
         leaf = None if made.primal == NONE else self._families[made.primal].leaf
         return leaf is not None and len(leaf.shape) > 1
 
-    def _is_copy(self, made: Family, parts: Sequence[_Part]) -> bool:
+    def _is_copy(self, made: Family, parts: Sequence[Part]) -> bool:
         """Whether every element is one element of one other family; then there is no statement."""
         import numpy
 
@@ -395,13 +340,13 @@ class Families:
         if sign < 0 and made.number in self._applied:
             return False
         if made.primal != NONE and self._families[made.primal].kind == LEAF:
-            keys = _keys(self.layouts[made.number])
+            keys = keys_of(self.layouts[made.number])
             if any(affine(c[lanes], keys) is None for c in self.layouts[source].columns):
                 return False  # through a table, as a sum would be if a row were used twice
         self.copies[made.number] = Copy(source, lanes, sign)
         return True
 
-    def _parts(self, made: Family) -> list[_Part]:
+    def _parts(self, made: Family) -> list[Part]:
         """The terms of a family, a part for each shape."""
         import numpy
 
@@ -412,7 +357,7 @@ class Families:
             parts.append(self._part(group, rows, numbers, made.size, made.op is ADD))
         return parts
 
-    def _some(self, part: _Part, chosen: Column) -> _Part:
+    def _some(self, part: Part, chosen: Column) -> Part:
         """The terms of those elements that are `chosen`, which are numbered anew."""
         import numpy
 
@@ -424,7 +369,7 @@ class Families:
 
     def _part(
         self, group: Group, rows: Column, numbers: Column | None, size: int, added: bool
-    ) -> _Part:
+    ) -> Part:
         import numpy
 
         place = rows[:, 0]
@@ -445,7 +390,7 @@ class Families:
             family, columns, factor = self._factor(family, rows[:, 1 + k])
             sign *= factor
             factors.append((family, columns))
-        part = _Part(group, rows, place, factors, numbers, sign, starts, kept, added)
+        part = Part(group, rows, place, factors, numbers, sign, starts, kept, added)
         everywhere = len(starts) == size
         for column in _different([c for family, own in factors if family != NONE for c in own]):
             low = part.low(column)
@@ -465,7 +410,7 @@ class Families:
         if distinct(layout.columns, made.size):
             return layout
         rank = rank_among(places)
-        return Layout([rank, *layout.columns], [_length(rank), *layout.lengths])
+        return Layout([rank, *layout.columns], [length_of(rank), *layout.lengths])
 
     def _make(
         self,
@@ -477,7 +422,7 @@ class Families:
         """Write the statement of a family; axes are split where indices go in blocks."""
         if not self._computed:
             return
-        keys = _keys(layout)
+        keys = keys_of(layout)
         place: list[Index] = [along(key.name) for key in keys] if where is None else [*where]
         found: Apply | Reduce | None = None
         domain: tuple[Condition, ...] = ()
@@ -526,13 +471,14 @@ class Families:
 
     def _term(
         self,
-        part: _Part,
+        part: Part,
         keys: Sequence[Key],
         within: Sequence[Condition],
     ) -> Term:
         """The terms of one shape as one term with axes to sum over."""
         outer = [Key(key.name, key.column[part.place], key.length) for key in keys]
-        inner, count = self._inner_axes(part, keys, outer)
+        inner, count = inner_axes(part, keys, outer, self._summed)
+        self._summed += len(inner)
         rows: Any = slice(None)
         if count > 1:  # the same product several times
             total, _ = codes([part.place, *[key.column for key in inner]], len(part.place))
@@ -556,7 +502,7 @@ class Families:
         axes = tuple([Axis(key.name, key.length) for key in inner])
         return Term(sign * count, tuple(factors) or (1.0,), axes, domain)
 
-    def _factors(self, part: _Part, rows: Any, keys: Sequence[Key]) -> list[Operand]:
+    def _factors(self, part: Part, rows: Any, keys: Sequence[Key]) -> list[Operand]:
         """What the terms of one shape multiply, at some of their rows."""
         factors: list[Operand] = []
         if part.numbers is not None:
@@ -569,242 +515,15 @@ class Families:
                 factors.append(Read(str(family), indices))
         return factors
 
-    def _inner_axes(
-        self, part: _Part, keys: Sequence[Key], outer: Sequence[Key]
-    ) -> tuple[list[Key], int]:
-        """The axes that a term is summed over, and how many times each product is added."""
-        import numpy
-
-        if len(part.starts) == len(part.place):
-            return [], 1
-        at = part.place[part.starts]
-        targets = [Key(key.name, key.column[at], key.length) for key in keys]
-        candidates = []
-        lengths = numpy.diff(numpy.append(part.starts, len(part.place)))
-        for column in part.varying:
-            low, width = part.low(column), part.high(column) - part.low(column)
-            sliding = (width == width[0]).all() and affine(low, targets) is not None
-            if sliding and not (low == low[0]).all():
-                column = column - numpy.repeat(low, lengths)
-            candidates.append(column - column.min())
-        places = Key("", part.place, int(part.place.max()) + 1)
-        loops = [_in_order(column, part) for column in candidates]
-        kept, told_apart = _choose_inner(candidates, loops, places, outer)
-        chosen = [candidates[i] for i in kept]
-        count = 1
-        if not told_apart:
-            total, _ = codes([part.place, *chosen], len(part.place))
-            rank = rank_among(total)
-            times = numpy.unique(total, return_counts=True)[1]
-            if part.added and not part.numbered and (times == times[0]).all():
-                count = int(times[0])
-            else:
-                chosen = _numbered(part, chosen) or [*chosen, rank]
-        if prod(map(_length, chosen)) * max(1, len(targets)) > MOST_CELLS:
-            chosen, count = [rank_among(part.place)], 1
-        inner = []
-        for column in chosen:
-            inner.append(Key(f"s{self._summed}", column, _length(column)))
-            self._summed += 1
-        return inner, count
-
-
-def _layout(count: int, stages: Sequence[Sequence[Column]]) -> Layout:
-    """Axes that tell some elements apart, from columns that come in stages."""
-    import numpy
-
-    if count == 1:
-        return Layout([], [])
-    dense: list[Column] = []
-    sparse: list[Column] = []
-    seen: set[bytes] = set()
-    kept: list[int] = []
-    done = False
-    for stage in stages:
-        for column in stage:
-            if (column == column[0]).all():
-                continue
-            moved, whole = normal(column)
-            text = moved.tobytes()
-            if text not in seen:
-                seen.add(text)
-                (dense if whole and looped(moved) else sparse).append(moved)
-        kept, done = choose(dense, count)
-        if done:
-            break
-    chosen = [dense[i] for i in kept]
-    if not done:
-        chosen = _completed(chosen, sparse, count)
-    if prod(map(_length, chosen)) > _SPARSE * count + 4096:
-        chosen = [numpy.arange(count)]
-    chosen.sort(key=lambda column: int((column[1:] != column[:-1]).sum()))
-    return Layout(chosen, [*map(_length, chosen)])
-
-
-def _length(column: Column) -> int:
-    return int(column.max()) + 1
-
 
 def _different(columns: Sequence[Column]) -> list[Column]:
     """Each column once."""
     return list({column.tobytes(): column for column in columns}.values())
 
 
-def _completed(chosen: list[Column], sparse: Sequence[Column], count: int) -> list[Column]:
-    """Axes with one more: the rank among those alike, or the numbers that columns hold."""
-    import numpy
-
-    for left_out in (None, *sorted(chosen, key=looped)):
-        rest = [column for column in chosen if column is not left_out]
-        rank = rank_among(codes(rest, count)[0])
-        key = Key("", rank, _length(rank))
-        told = sparse if left_out is None else [*sparse, left_out]
-        if key.length * prod(map(_length, rest)) == count and all(
-            fewest(column, [key]) for column in told
-        ):
-            return [*rest, rank]
-    coded = [numpy.unique(column, return_inverse=True)[1] for column in sparse]
-    kept, done = choose([*chosen, *coded], count)
-    both = [[*chosen, *coded][i] for i in kept]
-    return both if done else [*both, rank_among(codes(both, count)[0])]
-
-
-def _stages(parts: Sequence[_Part]) -> list[list[Column]]:
-    """Columns that may tell sums apart, the likeliest first; where windows begin is the last."""
-    return [
-        [column for part in parts for column in part.constant],
-        [column for part in parts for column in _invariants(part)],
-        [part.low(column) for part in parts for column in part.varying],
-    ]
-
-
-def _numbered(part: _Part, chosen: Sequence[Column]) -> list[Column] | None:
-    """Terms counted one by one instead of by a column that says what they pick, if that fits.
-
-    A sum over tokens, two of which are equal, is one over their positions.
-    """
-    for left_out in chosen:
-        rest = [column for column in chosen if column is not left_out]
-        rank = rank_among(codes([part.place, *rest], len(part.place))[0])
-        key = Key("", rank, _length(rank))
-        size = len(part.starts) * key.length * prod(map(_length, rest))
-        if size == len(part.place) and fewest(left_out, [key]):
-            return [*rest, rank]
-    return None
-
-
-def _regions(made: Family, parts: Sequence[_Part], table: bool) -> list[Column]:
-    """Where adjoints are sums of other terms than elsewhere, if no term is in two such regions.
-
-    Elements that are 0 are no region beside one other. Rows of a table that nothing picks are none
-    at all: which they are, and whether some are picked twice, is up to data.
-    """
-    import numpy
-
-    if made.primal == NONE or not parts:
-        return []
-    first = numpy.full(made.size, -1)
-    for number in range(len(parts) - 1, -1, -1):
-        first[parts[number].place] = number
-    order = sorted(numpy.unique(first).tolist(), key=lambda number: (number >= 0, -number))
-    regions = {number: first == number for number in order}
-    for part in parts:
-        there = numpy.zeros(made.size, bool)
-        there[part.place] = True
-        if (there != regions[first[part.place[0]]]).any():
-            return []
-    left = -1 in regions
-    return [] if left and (table or len(regions) == 2) else list(regions.values())
-
-
-def _is_zero(part: _Part) -> bool:
-    """Whether it is 0 times something, a 0 that was written."""
-    plain = part.numbers is not None and len(part.factors) == 1 and part.factors[0][0] != NONE
-    return plain and not part.numbers.view("int64").any()  # type: ignore[union-attr]
-
-
-def _alike(zeros: _Part, part: _Part) -> bool:
-    """Whether a part has products of what is multiplied by 0 in the other."""
-    (factor,) = zeros.group.factors
-    return (
-        part.numbers is None
-        and len(part.factors) == 2
-        and zeros.sign == part.sign
-        and (factor in part.group.factors and all(family != NONE for family, _ in part.factors))
-    )
-
-
 def _tables(made: Made) -> int:
     """How many tables a statement reads through."""
     return sum(isinstance(i, Table) for read in reads_of(made.value) for i in read.index)
-
-
-def _in_order(column: Column, part: _Part) -> bool:
-    """Whether the numbers of a column turn up one after another in the longest of the sums."""
-    import numpy
-
-    ends = numpy.append(part.starts[1:], len(part.place))
-    longest = int((ends - part.starts).argmax())
-    return looped(column[part.starts[longest] : ends[longest]])
-
-
-def _keys(layout: Layout) -> list[Key]:
-    return [
-        Key(f"t{k}", column, length)
-        for k, (column, length) in enumerate(zip(layout.columns, layout.lengths, strict=True))
-    ]
-
-
-def _choose_inner(
-    candidates: Sequence[Column],
-    loops: Sequence[bool],
-    places: Key,
-    outer: Sequence[Key],
-) -> tuple[list[int], bool]:
-    """Which columns to sum over: without those that are affine in the others and the outer axes."""
-    unique: dict[bytes, int] = {}
-    for i, column in enumerate(candidates):
-        unique.setdefault(column.tobytes(), i)
-    kept = list(unique.values())
-    keys = {i: Key(str(i), candidates[i], _length(candidates[i])) for i in kept}
-    count = len(places.column)
-    order = sorted(kept, key=lambda i: (loops[i], -keys[i].length, -i))
-    for i in order:
-        rest = [j for j in kept if j != i]
-        if affine(keys[i].column, [*outer, *[keys[j] for j in rest]]) is not None:
-            kept = rest
-    told_apart = distinct([places.column, *[keys[i].column for i in kept]], count)
-    if told_apart:
-        for i in [i for i in order if i in kept]:
-            rest = [j for j in kept if j != i]
-            if distinct([places.column, *[keys[j].column for j in rest]], count):
-                kept = rest
-    return kept, told_apart
-
-
-def _invariants(part: _Part) -> list[Column]:
-    """What two varying columns have in common within an element: i, where they are i + a and a."""
-    import numpy
-
-    found = []
-    inside = numpy.diff(part.place) == 0
-    for u in part.varying:
-        for v in part.varying:
-            if u is v:
-                continue
-            steps = numpy.diff(v)
-            moving = numpy.flatnonzero(inside & (steps != 0))
-            if not len(moving):
-                continue
-            rise = int(u[moving[0] + 1] - u[moving[0]])
-            step = int(steps[moving[0]])
-            if rise == 0 or rise % step:
-                continue
-            same = u - (rise // step) * v
-            low = part.low(same)
-            if (low == part.high(same)).all() and not (low == low[0]).all():
-                found.append(-low if low[0] > low[-1] else low)
-    return found
 
 
 def _split(
@@ -819,17 +538,5 @@ def _split(
             continue
         new.append(Key(outer, key.column // split.width, key.length // split.width))
         new.append(Key(inner, key.column % split.width, split.width))
-    return new, [_substituted(index, split, outer, inner) for index in place]
-
-
-def _substituted(index: Index, split: _Split, outer: str, inner: str) -> Index:
-    """An affine index with an axis written as its blocks and the place in them."""
-    if not isinstance(index, Affine) or split.name not in index.axes:
-        return index
-    terms: list[tuple[str, int]] = []
-    for name, stride in index.terms:
-        if name == split.name:
-            terms += [(outer, stride * split.width), (inner, stride)]
-        else:
-            terms.append((name, stride))
-    return Affine(index.offset, tuple(terms))
+    blocks = {split.name: Affine(0, ((outer, split.width), (inner, 1)))}
+    return new, [composed(i, blocks) or i if isinstance(i, Affine) else i for i in place]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from ..graph.formula import filled, name_latex, number_latex
 from ..graph.numbertext import number_text
@@ -13,6 +13,7 @@ from ..ops.reads import (
     Affine,
     Among,
     Apply,
+    AtLeast,
     Axis,
     Condition,
     Equal,
@@ -26,6 +27,7 @@ from ..ops.reads import (
 )
 from ..ops.record import ATOM, PRODUCT, SUM, UNARY, Notation
 from ..ops.scalar import ADD, MAXIMUM
+from ..ops.shapes import BATCH, Shape
 
 
 class Written(NamedTuple):
@@ -52,18 +54,28 @@ class Inlined(NamedTuple):
     value: Value
 
 
+class Shaped(Protocol):
+    """Something of a shape, such as an array."""
+
+    @property
+    def shape(self) -> Shape:
+        """Its lengths."""
+
+
 class Writer:
     """How the pieces of index notation are written; this one writes text for a terminal.
 
     inlined  arrays whose formulas are written where they are read
-    names    the names of all arrays, of which no two are to look alike
+    arrays   all arrays, of whose names no two are to look alike
     """
 
     def __init__(
-        self, inlined: Mapping[str, Inlined] | None = None, names: Container[str] = ()
+        self,
+        inlined: Mapping[str, Inlined] | None = None,
+        arrays: Mapping[str, Shaped] | None = None,
     ) -> None:
         self.inlined = inlined or {}
-        self._names = names
+        self._names = arrays or {}
 
     language = "text"
     times, at_most, equals, sum_sign = "·", "≤", "=", "Σ"
@@ -189,12 +201,33 @@ class Writer:
             return shown
         return f"{','.join(names)}: {shown}"
 
+    def _ends(self, term: Term) -> Iterator[Condition]:
+        """Where axes of a sum end that could go on in all that they read."""
+        reads = [factor for factor in term.factors if isinstance(factor, Read)]
+        for axis in term.over:
+            ends = [self._end(read, axis.name) for read in reads if _reads_along(read, axis.name)]
+            ends += [0 for condition in term.domain if axis.name in condition.axes]
+            if ends and axis.length != BATCH and min(ends) >= axis.length:
+                yield AtLeast(Affine(axis.length - 1, ((axis.name, -1),)))
+
+    def _end(self, read: Read, name: str) -> int:
+        """The last number of an axis at which an array has the elements; 0 if that is not plain."""
+        shape = self._names[read.array].shape if read.array in self._names else ()
+        ends = [0]
+        for index, length in zip(read.index, shape, strict=False):
+            if name in index.axes:
+                if not isinstance(index, Affine) or len(index.terms) > 1 or length == BATCH:
+                    return 0
+                step, offset = index.terms[0][1], index.offset
+                ends.append((length - 1 - offset) // step if step > 0 else offset // -step)
+        return min(ends[1:], default=0)
+
     def term(self, term: Term, sign: str, scope: Scope = NO_AXES) -> Written:
         """A term of a sum, without its sign."""
         inner = scope.union([axis.name for axis in term.over])
         body = self.product(term.factors, term.count, inner)
         if term.over:
-            over = self.range_of(term.over, term.domain)
+            over = self.range_of(term.over, (*term.domain, *self._ends(term)))
             return Written(self.reduced(sign, over, body.within(PRODUCT)), PRODUCT)
         if term.domain:
             condition = self.bracket(self.conditions(term.domain))
@@ -250,6 +283,10 @@ class Writer:
         left = self.element(target, [self.index(index).text for index in place])
         scope = frozenset([axis for index in place for axis in index.axes])
         return f"{left} = {self.value(value, scope)}{self.where(self.conditions(domain))}"
+
+
+def _reads_along(read: Read, axis: str) -> bool:
+    return any(axis in index.axes for index in read.index)
 
 
 def _slots(form: Notation, value: Apply) -> tuple[int, ...]:

@@ -51,6 +51,23 @@ class Taken:
         return name
 
 
+class Tables:
+    """Names for tables: equal ones are one."""
+
+    def __init__(self, taken: Taken) -> None:
+        self._taken = taken
+        self._names: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
+
+    def named(self, index: Index, wish: str = "index") -> Index:
+        """The index; a table with its name, which is the wished one if it is new."""
+        if isinstance(index, Affine):
+            return index
+        key = (index.lengths, index.values)
+        if key not in self._names:
+            self._names[key] = self._taken.name(wish)
+        return replace(index, name=self._names[key])
+
+
 def named(
     graph: Graph,
     known: Shapes,
@@ -79,7 +96,6 @@ class _Naming:
         self._names: dict[str, str] = {}
         self._labels = {name_and_place(label)[0] for label in graph.labels.values()}
         self._values = {made.family: made.value for made in families.made}
-        self._tables: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
         leaves = {
             family.leaf.name
             for family in known.families
@@ -87,6 +103,7 @@ class _Naming:
         }
         self._vectors = {f.vector[0] for f in known.families if f.vector is not None}
         self._taken = Taken(leaves.union(arguments))
+        self._index = Tables(self._taken).named
         self._count = 0
         for (shape, _), (name, values) in families.literals.items():
             own = self._names[name] = self._taken.name(name)
@@ -245,12 +262,3 @@ class _Naming:
         if isinstance(condition, Among):
             return replace(condition, name=self._taken.name("points"))
         return mapped_condition(condition, self._index)
-
-    def _index(self, index: Index, wish: str = "index") -> Index:
-        """An index, a table with its name: equal ones are one."""
-        if isinstance(index, Affine):
-            return index
-        key = (index.lengths, index.values)
-        if key not in self._tables:
-            self._tables[key] = self._taken.name(wish)
-        return replace(index, name=self._tables[key])

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .columns import Column, Key, affine
+from .parts import Part
+from .terms import NONE
 
 
 def beyond(
@@ -44,3 +46,20 @@ def beyond(
     found = [numpy.broadcast_to(column, outside[0].shape) for column in found]
     apart = [(c < 0) | (c >= n) for c, n in zip(found, lengths, strict=True)]
     return found if found and numpy.logical_or.reduce(apart).all() else None
+
+
+def is_zero(part: Part) -> bool:
+    """Whether it is 0 times something, a 0 that was written."""
+    plain = part.numbers is not None and len(part.factors) == 1 and part.factors[0][0] != NONE
+    return plain and not part.numbers.view("int64").any()  # type: ignore[union-attr]
+
+
+def alike(zeros: Part, part: Part) -> bool:
+    """Whether a part has products of what is multiplied by 0 in the other."""
+    (factor,) = zeros.group.factors
+    return (
+        part.numbers is None
+        and len(part.factors) == 2
+        and zeros.sign == part.sign
+        and (factor in part.group.factors and all(family != NONE for family, _ in part.factors))
+    )

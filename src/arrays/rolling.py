@@ -129,7 +129,7 @@ def _shapes(
     if circular(known.families, sorted({known.family[root] for root in found.roots})):
         found.adjoint.clear()  # then adjoints are sums like others
         known = shapes(found, homes, arguments)
-    told = homes_by_use(found, known, homes)
+    told = homes_by_use(found, known, homes) if _survey(found, known, 0).regular else homes
     if told != homes:
         homes, known = told, shapes(found, told, arguments)
     changed = merge_repeats(found, known)

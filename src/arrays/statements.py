@@ -206,7 +206,7 @@ class ArrayProgram:
 
     def lines(
         self,
-        writer: Callable[[Mapping[str, Inlined], Container[str]], Writer] = Writer,
+        writer: Callable[[Mapping[str, Inlined], Mapping[str, Array]], Writer] = Writer,
         kept: Container[str] = (),
     ) -> Iterator[tuple[Statement, str]]:
         """The statements that have a line of their own in `listing`, each with its line.

@@ -9,7 +9,7 @@ nothing, unless there are several such sums that are elements of one array.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, pairwise
 from math import gcd
 from typing import Final, NamedTuple
@@ -51,10 +51,19 @@ class Entry(NamedTuple):
 
 def homes_by_use(found: Scalars, known: Shapes, homes: Sequence[LeafArray]) -> Sequence[LeafArray]:
     """The same arrays, but vectors taken apart by what reads their elements."""
-    if all(len(home.shape) != 1 for home in homes):
+    if not any(home.shape for home in homes):
         return homes
-    uses = _Uses(found, known)
-    result = [array for home in homes for array in _by_use(home, uses, found)]
+    uses, rows = _Uses(found, known), defaultdict[str, list[tuple[int, ...]]](list)
+    home_of = {node: home.name for home in homes for node in home.nodes}
+    for row in uses.rows:
+        if row[0] in home_of:
+            rows[home_of[row[0]]].append(tuple(dict.fromkeys(row)))
+    result: list[LeafArray] = []
+    for home in homes:
+        if len(home.shape) == 1:
+            result += _by_use(home, uses, rows[home.name], found.graph.labels)
+        else:
+            result += _side_by_side(home, uses)
     return distinct_names(sorted(result, key=lambda array: min(array.nodes)))
 
 
@@ -74,6 +83,7 @@ class _Uses:
         self._queue: list[tuple[int, int]] = []
         self._alone: dict[int, int] = {}
         self._products: list[tuple[Slot, int, int]] = []
+        self._innermost: dict[int, int] = {}
         self.rows: dict[tuple[int, ...], None] = {}
         self.combined: set[int] = set()
         for node in found.order:
@@ -82,6 +92,7 @@ class _Uses:
         self._settle()
         while self._join_separate():
             continue
+        self._find_factors()
         self._follow()
 
     def of(self, node: int) -> int:
@@ -123,23 +134,21 @@ class _Uses:
                 if kind != APART and self._alone[node] == _SEVERAL:
                     self.combined.update(run)
 
-    def partners(self) -> set[tuple[int, int]]:
-        """Classes of leaves that the same array is multiplied by, in no shape of terms both.
+    def partners(self, one: int, other: int) -> bool:
+        """Whether the same array multiplies two classes of leaves, in no shape of terms both.
 
-        So is a token at one step of a recurrence and a token at another.
+        So it does a token at one step of a recurrence and a token at another.
         """
-        uses: defaultdict[int, set[Slot]] = defaultdict(set)
-        by_factor: defaultdict[int, dict[int, None]] = defaultdict(dict)
-        for use, leaf, factor in self._products:
-            uses[self.of(leaf)].add(use)
-            by_factor[self.of(factor)][self.of(leaf)] = None
-        return {
-            (one, other)
-            for factor, roots in by_factor.items()
-            for one in roots
-            for other in roots
-            if factor not in (one, other) and uses[one].isdisjoint(uses[other])
-        }
+        apart = self._shapes_of[one].isdisjoint(self._shapes_of[other])
+        return apart and bool(self._factors[one] & self._factors[other] - {one, other})
+
+    def _find_factors(self) -> None:
+        """What the leaves of each class are multiplied by, and in which shapes of terms."""
+        self._shapes_of: defaultdict[int, set[Slot]] = defaultdict(set)
+        self._factors: defaultdict[int, set[int]] = defaultdict(set)
+        for slot, leaf, factor in self._products:
+            self._shapes_of[self.of(leaf)].add(slot)
+            self._factors[self.of(leaf)].add(self.of(factor))
 
     def _is_derived(self, node: int) -> bool:
         found, origins = self._found, self._found.graph.origins
@@ -157,7 +166,9 @@ class _Uses:
         if extremes is not None:
             self._alone[node] = self._one_of(extremes)
             single = all(self._alone[operand] != _SEVERAL for operand in extremes)
-            operands = tuple(map(self._innermost, extremes))
+            # of a maximum of maxima the derivative compares each link, but all is of one array
+            operands = tuple([self._innermost.get(operand, operand) for operand in extremes])
+            self._innermost[node] = operands[0]
             return [Entry((), (operands,), APART if single else TOGETHER)]
         groups: dict[Slot, list[tuple[int, ...]]] = {}
         for sign, number, one, other in found.sums.get(node, ()):
@@ -171,13 +182,6 @@ class _Uses:
         factors = chain.from_iterable(chain.from_iterable(groups.values()))
         self._alone[node] = self._one_of(factors)
         return [entry for slot, terms in groups.items() for entry in self._terms(slot, terms)]
-
-    def _innermost(self, node: int) -> int:
-        """What a maximum of maxima is of: the derivative compares each link of the chain."""
-        extremes = self._found.extremes
-        while node in extremes:
-            node = extremes[node][0]
-        return node
 
     def _one_of(self, operands: Iterable[int]) -> int:
         """The one leaf that operands depend on, or what says that there is none, or several."""
@@ -225,15 +229,15 @@ class _Uses:
 
     def _settle(self) -> None:
         """Join what joined scalars read in the same way, down to the leaves."""
-        family, queue, none = self._known.family, self._queue, dict[Slot, int]()
+        family, queue = self._known.family, self._queue
         while queue:
             first, second = map(self.of, queue.pop())
             if first == second or family[first] != family[second]:
                 continue
             self._parent[second] = first
             self._joined.add(first)
-            own, other = self._first.get(first, none), self._first.pop(second, none)
-            for slot, node in other.items():
+            own = self._first.setdefault(first, {})
+            for slot, node in self._first.pop(second, {}).items():
                 if own.setdefault(slot, node) != node:
                     queue.append((own[slot], node))
 
@@ -243,7 +247,7 @@ class _Uses:
         for node, entry in self._separate:
             classes[self.of(node), entry.slot].append(entry)
         for (root, slot), entries in classes.items():
-            one = self._first[root].get(slot)
+            one = self._first.get(root, {}).get(slot)
             if one is None and len(entries) == 1 and entries[0].kind != TOGETHER:
                 continue
             columns = _columns(entries) if one is None else None
@@ -299,16 +303,36 @@ def _rows_below(entries: Sequence[Sequence[Entry]]) -> Iterator[tuple[int, ...]]
             yield from zip(*own, strict=True)
 
 
-def _by_use(home: LeafArray, uses: _Uses, found: Scalars) -> list[LeafArray]:
-    if len(home.shape) != 1:
+def _side_by_side(home: LeafArray, uses: _Uses) -> list[LeafArray]:
+    """A matrix in blocks of rows, where it is several: those of queries, keys and values."""
+    if len(home.shape) < 2:
         return [home]
-    within = set(home.nodes)
+    size = len(home.nodes) // home.shape[0]
+    lines = [home.nodes[k : k + size] for k in range(0, len(home.nodes), size)]
+    classes = [{uses.of(node) for node in line} for line in lines]
+    blocks = [(roots, len(list(same))) for roots, same in groupby(classes)]
+    roots = [next(iter(roots)) for roots, _ in blocks]
+    several = len({*roots}) == len(roots) > 1
+    whole = all(len(own) == 1 and count > 1 for own, count in blocks)
+    if not (several and whole) or any(uses.partners(a, b) for a, b in pairwise(roots)):
+        return [home]
+    found, start = [], 0
+    for _, count in blocks:
+        nodes = home.nodes[start * size : (start + count) * size]
+        found.append(LeafArray(f"{home.name}_{start}", (count, *home.shape[1:]), nodes))
+        start += count
+    return found
+
+
+def _by_use(
+    home: LeafArray, uses: _Uses, read: Sequence[tuple[int, ...]], labels: Mapping[int, str]
+) -> list[LeafArray]:
+    """A vector as the arrays that its leaves are elements of."""
     rows: defaultdict[int, list[tuple[int, ...]]] = defaultdict(list)
-    for row in uses.rows:
-        if row[0] in within and len({uses.of(node) for node in row}) == 1:
-            rows[uses.of(row[0])].append(tuple(dict.fromkeys(row)))
-    classes = _filled(home, uses, rows)
-    labels, arrays = found.graph.labels, list[LeafArray]()
+    for row in read:
+        if len({uses.of(node) for node in row}) == 1:
+            rows[uses.of(row[0])].append(row)
+    classes, arrays = _filled(home, uses, rows), list[LeafArray]()
     for root, nodes in classes.items():
         whole = len(nodes) == len(home.nodes) or (root == NONE and len(nodes) > 1)
         name = home.name if whole else labels[nodes[0]]
@@ -354,9 +378,8 @@ def _neighbours(roots: Iterable[int], uses: _Uses) -> dict[int, int]:
     """Classes that are part of the one before, partners that nothing else lies between."""
     blocks = [root for root, _ in groupby(roots)]
     count, found, start = Counter(blocks), dict[int, int](), 0
-    partners = uses.partners() if len(count) > 1 else set()
     for end in range(1, len(blocks) + 1):
-        if end < len(blocks) and (blocks[end - 1], blocks[end]) in partners:
+        if end < len(blocks) and uses.partners(blocks[end - 1], blocks[end]):
             continue
         run = blocks[start:end]
         if sum(count[root] for root in {*run}) == len(run):
@@ -387,8 +410,10 @@ def _as_read(nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> Iterator[
 
 
 def _grid(count: int, rows: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """The lengths of axes along which places are read."""
+    """The lengths of axes along which places are read; one run of them alone makes no axes."""
     runs = [_split_runs(row) for row in rows]
+    if len({run[0] for own in runs for run in own}) < 2:
+        return (count,)
     width = max((len(run) for own in runs for run in own), default=1)
     steps = [b[0] - a[0] for own in runs for a, b in pairwise(own) if len(a) > 1 and b[0] > a[0]]
     width = min(steps, default=width)

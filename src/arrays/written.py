@@ -24,16 +24,16 @@ from ..ops.reads import (
     Operand,
     Read,
     Reduce,
-    Table,
     Term,
     Value,
+    composed,
     mapped,
     mapped_condition,
 )
 from ..ops.scalar import ADD, MUL, NEG, SUB
 from ..ops.shapes import Shape
 from .axes import lettered
-from .naming import Taken
+from .naming import Tables, Taken
 from .statements import LEAF, LITERAL, Array, ArrayProgram, Home, Output, Statement
 
 
@@ -86,7 +86,7 @@ class _Writing:
 
     def __post_init__(self) -> None:
         self.taken, self.made = Taken(), 0
-        self.tables: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
+        self.tables = Tables(self.taken)
         self.leaves: dict[str, str] = {}
         for argument in self.arguments:
             self.taken.name(argument.name)
@@ -197,13 +197,7 @@ class _Writing:
         )
 
     def _index(self, index: Index) -> Index:
-        """The same with a name of its own for each table."""
-        if isinstance(index, Affine):
-            return index
-        key = (index.lengths, index.values)
-        if key not in self.tables:
-            self.tables[key] = self.taken.name(index.name)
-        return replace(index, name=self.tables[key])
+        return self.tables.named(index, "" if isinstance(index, Affine) else index.name)
 
     def _condition(self, condition: Condition) -> Condition:
         return mapped_condition(condition, self._index)
@@ -215,7 +209,7 @@ class _Writing:
             return read
         axes = {axis.name: index for axis, index in zip(copy.axes, read.index, strict=True)}
         (source,) = copy.reads
-        found = [_composed(index, axes) for index in source.index]
+        found = [composed(index, axes) for index in source.index if isinstance(index, Affine)]
         inside = [index for index in found if index is not None]
         return Read(source.array, tuple(inside)) if len(inside) == len(found) else read
 
@@ -270,22 +264,6 @@ def _is_copy(statement: Assignment) -> bool:
         and isinstance(read, Read)
         and all(isinstance(index, Affine) for index in read.index)
     )
-
-
-def _composed(index: Index, axes: Mapping[str, Index]) -> Index | None:
-    """An affine index of axes that are indices themselves; None where that is no one index."""
-    assert isinstance(index, Affine)
-    if index.axis is not None:
-        return axes[index.axis]
-    offset, strides = index.offset, dict[str, int]()
-    for axis, stride in index.terms:
-        inner = axes[axis]
-        if isinstance(inner, Table):
-            return None
-        offset += stride * inner.offset
-        for name, step in inner.terms:
-            strides[name] = strides.get(name, 0) + stride * step
-    return Affine(offset, tuple([(name, step) for name, step in strides.items() if step]))
 
 
 def _needed(statements: Sequence[Statement], wanted: Iterable[str]) -> list[Statement]:

@@ -178,6 +178,25 @@ class Assignment:
         return reads_of(self.value)
 
 
+def composed(index: Affine, axes: Mapping[str, Index]) -> Index | None:
+    """An affine index some of whose axes are indices themselves; None where that is no one index.
+
+    >>> composed(Affine(1, (("i", 2), ("j", 1))), {"i": Affine(3, (("k", 4),))})
+    Affine(offset=7, terms=(('k', 8), ('j', 1)))
+    """
+    if index.axis is not None and index.axis in axes:
+        return axes[index.axis]
+    offset, strides = index.offset, dict[str, int]()
+    for axis, stride in index.terms:
+        inner = axes.get(axis, along(axis))
+        if isinstance(inner, Table):
+            return None
+        offset += stride * inner.offset
+        for name, step in inner.terms:
+            strides[name] = strides.get(name, 0) + stride * step
+    return Affine(offset, tuple([(name, step) for name, step in strides.items() if step]))
+
+
 def renamed_index(index: Index, names: Mapping[str, str]) -> Index:
     """An index with other names for its axes.
 

@@ -40,7 +40,7 @@ from .assumed import CONTAINERS, SIMPLE, Assumption, copied
 from .contents import Variable, attributes_of, has_attributes
 from .imports import imports_of
 from .lines import Line, is_foreign, line_of
-from .readers import MISSING, Bases, Being, Cell, Entry, Itself, Made, NewNames
+from .readers import MISSING, Bases, Beings, Cell, Entry, Itself, Made, NewNames
 
 MAX_LOOKED_AT: Final = 300_000
 """How many things are looked at; what lies beyond has no name and is not checked."""
@@ -135,6 +135,7 @@ class _Walk:
         self._attribute: dict[int, str] = {}
         self._spaces: dict[int, Any] = {}
         self._named: set[tuple[int, str]] = set()
+        self._beings: dict[type, list[Any]] = {}
 
     def enter(self, name: str, thing: Any) -> None:
         self._queue.append((name, thing))
@@ -394,6 +395,10 @@ class _Walk:
                 key = self._attribute.get(id(thing))
                 if id(thing) in leading or key is None or key in self._used or self._wholly:
                     self._contents(name, thing, id(thing) in leading)
+        for kind, things in self._beings.items():
+            beings = Beings.of(things)
+            name = f"which objects are {kind.__name__}"
+            self.found.assumptions.append((beings, beings.known, name))
 
     def _attributes(self, name: str, thing: Any, leading: set[int]) -> None:
         """Assume the attributes that code names, and all of the package's own."""
@@ -413,8 +418,7 @@ class _Walk:
         """Assume that it has none of those that code asks for, or finds in its class instead."""
         held = getattr(thing, "__dict__", None)
         if not is_foreign(type(thing).__module__):
-            being = Being.of(thing)
-            self.found.assumptions.append((being, being.known, f"what {name or 'an object'} is"))
+            self._beings.setdefault(type(thing), []).append(thing)
         if not isinstance(held, dict):
             return
         wanted = self._members(type(thing)) | (self._texts if self._by_text else set())
@@ -430,7 +434,7 @@ class _Walk:
         """Assume that a class has none of what code finds in its bases instead."""
         if not is_foreign(kind.__module__):
             name = f"what {kind.__name__} inherits from"
-            self.found.assumptions.append((Bases(kind), kind.__mro__, name))
+            self.found.assumptions.append((Bases.of(kind), kind.__mro__, name))
         found = {name for base in kind.__mro__[1:-1] for name in vars(base)}
         wanted = frozenset((found & self._used) - vars(kind).keys())
         if wanted and not is_foreign(kind.__module__):

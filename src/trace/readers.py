@@ -5,11 +5,10 @@ Machine code compares the words of many readers in the time that Python takes to
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from gc import get_referents
-from operator import is_
 from types import CellType, FunctionType, MappingProxyType
 from typing import Any, Final
 
@@ -98,9 +97,10 @@ class Made:
 
     def __call__(self) -> tuple[Any, ...]:
         """The code and the defaults."""
-        f = self.function
-        made = f.__code__, f.__defaults__, f.__kwdefaults__
-        return self.known if all(map(is_, made, self.known)) else made
+        f, (code, defaults, named) = self.function, self.known
+        if f.__code__ is code and f.__defaults__ is defaults and f.__kwdefaults__ is named:
+            return self.known
+        return f.__code__, f.__defaults__, f.__kwdefaults__
 
     def words(self, now: Any) -> Words | None:
         """Where they are; an absent default is a word of 0."""
@@ -135,65 +135,66 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Being:
-    """The class of an object, and which dict holds its names: both may be exchanged.
+class Beings:
+    """Of objects of a class that class, and which dicts hold their names: both may be exchanged.
 
     >>> class A: pass
     >>> class B: pass
-    >>> thing = A()
-    >>> being = Being.of(thing)
-    >>> thing.__class__ = B
-    >>> being() == being.known
+    >>> things = [A(), A()]
+    >>> beings = Beings.of(things)
+    >>> things[1].__class__ = B
+    >>> beings() == beings.known
     False
     """
 
-    thing: Any
-    held: Any
-    known: tuple[type, int]
+    pairs: tuple[tuple[Any, Any], ...]
+    known: tuple[type, ...]
 
     @classmethod
-    def of(cls, thing: Any) -> Being:
-        """As it is now."""
-        held = getattr(thing, "__dict__", None)
-        return cls(thing, held, (type(thing), id(held)))
+    def of(cls, things: Sequence[Any]) -> Beings:
+        """As they are now."""
+        pairs = [(thing, getattr(thing, "__dict__", None)) for thing in things]
+        return cls(tuple(pairs), (type(things[0]),))
 
-    def __call__(self) -> tuple[type, int]:
-        """The class, and where the dict is; the very tuple if they are as known."""
-        held = getattr(self.thing, "__dict__", None)
-        if held is self.held and type(self.thing) is self.known[0]:
-            return self.known
-        return type(self.thing), id(held)
+    def __call__(self) -> tuple[type, ...]:
+        """The very tuple that is known, unless one of the objects is not what it was."""
+        (kind,) = self.known
+        for thing, held in self.pairs:
+            if type(thing) is not kind or (held is not None and thing.__dict__ is not held):
+                return type(thing), Beings
+        return self.known
 
     def words(self, now: Any) -> Words | None:
         """Where they are, as far as that is to be found."""
-        start, (kind, held) = id(self.thing), now
-        words = [(start + TYPE, 0, id(kind))]
-        if kind.__dictoffset__ == 0:
+        (kind,) = self.known
+        words = [(id(thing) + TYPE, 0, id(kind)) for thing, _ in self.pairs]
+        if not kind.__dictoffset__:
             return words
         place = kind.__dictoffset__ if kind.__dictoffset__ > 0 else _MANAGED
         if place == _MANAGED and not kind.__flags__ & _IS_MANAGED:
             return None
-        found = word_at(self.thing, place) == held
-        return [*words, (start + place, 0, held)] if found else None
+        if any(word_at(thing, place) != id(held) for thing, held in self.pairs):
+            return None
+        return words + [(id(thing) + place, 0, id(held)) for thing, held in self.pairs]
 
 
-@dataclass(frozen=True, slots=True)
-class Bases:
+class Bases(partial[Any]):
     """The classes that a class inherits from, which may be exchanged."""
 
-    kind: type
+    __slots__ = ()
 
-    def __call__(self) -> tuple[type, ...]:
-        """They, from the nearest on."""
-        return self.kind.__mro__
+    @classmethod
+    def of(cls, kind: type) -> Bases:
+        """Those of a class, from the nearest on."""
+        return cls(getattr, kind, "__mro__")
 
     def words(self, now: Any) -> Words | None:
         """Where they are."""
         place = _in_classes()
-        return None if place is None else [(id(self.kind) + place, 0, id(now))]
+        return None if place is None else [(id(self.args[0]) + place, 0, id(now))]
 
 
-READERS: Final = (Itself, Entry, NewNames, Made, Cell, Being, Bases)
+READERS: Final = (Itself, Entry, NewNames, Made, Cell, Beings, Bases)
 
 
 def _plain_dict(held: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -211,7 +212,7 @@ def _in_cells() -> int | None:
 
 @lru_cache(maxsize=1)
 def _in_classes() -> int | None:
-    return place_in([Being, Bases], [Being.__mro__, Bases.__mro__])
+    return place_in([Beings, Bases], [Beings.__mro__, Bases.__mro__])
 
 
 @lru_cache(maxsize=1)

@@ -89,6 +89,19 @@ def test_a_layer_is_a_sum_of_products_and_prints_as_one():
         rolled.program = None
 
 
+def test_a_sum_over_part_of_what_it_reads_says_where_it_ends():
+    g = Graph()
+    x, w = g.inputs("x", 8), g.inputs("w", 8)
+    whole, part = roll([sum(v * v for v in x)]), roll([sum(v * v for v in x[2:5]), x[7] * 2])
+    assert "Σ_i x[i]·x[i]" in str(whole)
+    assert "Σ_{i ≤ 2} x[i + 2]·x[i + 2]" in str(part)
+    assert r"\sum_{i \le 2}" in part.program.latex()
+    largest = roll([maximum(maximum(x[0], x[1]), x[2]) * w[7]])
+    assert "max_{i ≤ 2} x[i]" in str(largest)
+    turned = roll([sum(a * b for a, b in zip(x[4:], reversed(w[:4]), strict=True))])
+    assert "Σ_i x[i + 4]·w[-i + 3]" in str(turned)
+
+
 def test_outputs_may_be_anything():
     g = Graph()
     x = g.inputs("x", 4)

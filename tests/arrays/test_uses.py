@@ -10,6 +10,7 @@ import scalar_programs as programs
 import wengert as wg
 from wengert.arrays.rolling import roll_nodes
 from wengert.arrays.unrolling import check_program
+from wengert.ops.scalar import minimum
 
 NUMBERINGS = {
     "flat": range(10_000),
@@ -182,3 +183,61 @@ def test_a_state_of_zeros_tells_inputs_and_states_apart():
         outputs = [loss, *wg.grad(loss, [e for rows in (w, u) for row in rows for e in row])]
         counts.add(len(wg.roll(outputs).statements))
     assert len(counts) == 1
+
+
+def attention_of(s, wq, wk, wv):
+    x = s.inputs("x", 4, 5)
+    q, k, v = ([programs.linear(row, w) for row in x] for w in (wq, wk, wv))
+    shares = [programs.softmax([programs.dot(a, b) for b in k]) for a in q]
+    mixed = [[programs.dot(share, column) for column in zip(*v, strict=True)] for share in shares]
+    return sum(wg.tanh(a) for row in mixed for a in row)
+
+
+def test_matrices_side_by_side_in_one_are_one_each():
+    counts = set()
+    for packed in (True, False):
+        s = programs.Source()
+        if packed:
+            w = s.weights("w", 9, 5)
+            parts = [w[:3], w[3:6], w[6:]]
+        else:
+            parts = [s.weights(name, 3, 5) for name in ("wq", "wk", "wv")]
+        outputs = s.with_gradient(attention_of(s, *parts))
+        program = roll_nodes(s.graph, [output.id for output in outputs])
+        assert check_program(s.graph, [o.id for o in outputs], program)
+        counts.add(len(program.statements))
+    assert len(counts) == 1
+
+
+def statements_named_and_flat(build):
+    counts = []
+    for source in (programs.Source, numbered(NUMBERINGS["flat"])):
+        s = source()
+        outputs = build(s)
+        program = roll_nodes(s.graph, [output.id for output in outputs])
+        assert check_program(s.graph, [o.id for o in outputs], program)
+        counts.append(len(program.statements))
+    return counts
+
+
+def a_layer(s):
+    w, x = s.weights("w", 4, 3), s.inputs("x", 3)
+    return [wg.tanh(a) for a in programs.linear(x, w)]
+
+
+def the_nearest_of_three(s):
+    points, centres = s.inputs("x", 4, 2), s.weights("c", 3, 2)
+    nearest = [reduce(minimum, [programs.squared(p, c) for c in centres]) for p in points]
+    return s.with_gradient(sum(nearest))
+
+
+def two_tokens_at_a_time(s):
+    table, w = s.weights("wte", 5, 2), s.weights("w", 3, 4)
+    rows = [programs.linear(table[a] + table[a + 1], w) for a in range(3)]
+    return s.with_gradient(sum(wg.tanh(z) for row in rows for z in row))
+
+
+@pytest.mark.parametrize("build", [a_layer, the_nearest_of_three, two_tokens_at_a_time])
+def test_names_change_no_number_of_statements(build):
+    named, flat = statements_named_and_flat(build)
+    assert named == flat

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -120,3 +121,25 @@ def test_a_pass_that_makes_a_call_longer_is_left_out_and_says_so(monkeypatch):
     assert record.microseconds[1] > record.microseconds[0]
     assert "so it was left out" in function.report()
     assert function.source == plain.source
+
+
+@pytest.mark.parametrize("target", ["numpy", "native"])
+def test_layers_whose_parameters_are_one_flat_list_have_statements_of_their_own(target):
+    if target == "native":
+        pytest.importorskip("llvmlite")
+    g, sizes = wg.Graph(), [12, 16, 20, 8]
+    count = sum(a * b for a, b in pairwise(sizes))
+    p, x = g.inputs("p", count), g.inputs("x", 12)
+    used, row = 0, list(x)
+    for into, out in pairwise(sizes):
+        weights = [p[used + k * into : used + (k + 1) * into] for k in range(out)]
+        row = [wg.tanh(sum(a * b for a, b in zip(w, row, strict=True))) for w in weights]
+        used += into * out
+    loss = sum(row)
+    outputs = [loss, *wg.grad(loss, p)]
+    f = wg.compile({"p": p, "x": x}, outputs, target=target)
+    draw = np.random.default_rng(0)
+    given = draw.normal(size=count) * 0.3, draw.normal(size=12)
+    assert "@table" not in f.source
+    expected = wg.compile({"p": p, "x": x}, outputs)(*[part.tolist() for part in given])
+    np.testing.assert_allclose(f(*given), expected, rtol=1e-12, atol=1e-14)

@@ -386,18 +386,15 @@ class _Printer:
         """Whether a statement writes an array in the order of its axes, or of several for one."""
         if statement.place is None:
             return tuple(a.length for a in statement.axes) == self._arrays[statement.array].shape
-        array = self._arrays[statement.array]
-        code = view(
-            Read(statement.array, statement.place),
-            Code("x", memory="x"),
-            array.shape,
-            _lengths(statement),
-            self.head,
-            writing=True,
-        )
+        code = self._written(statement)
         text = code.text.replace(self.head.samples, "samples")
         split = text.startswith("x.reshape(") and text.count("(") == 1
         return (code.text == "x" or split) and set(code.axes) == {a.name for a in statement.axes}
+
+    def _written(self, statement: Statement) -> Code:
+        """What a statement writes of its array, which is called x."""
+        read, shape = Read(statement.array, statement.target), self._arrays[statement.array].shape
+        return view(read, Code("x"), shape, _lengths(statement), self.head, writing=True)
 
     def _assign(self, place: int, statement: Statement, code: Code) -> None:
         """A variable for the value of a statement."""
@@ -414,15 +411,7 @@ class _Printer:
             return
         grid = tuple(self.recogniser.grid(statement))
         if statement.place is not None:
-            target = view(
-                Read(name, statement.place),
-                Code("x"),
-                array.shape,
-                _lengths(statement),
-                self.head,
-                writing=True,
-            )
-            grid = target.axes
+            grid = self._written(statement).axes
         lengths = [next(a.length for a in statement.axes if a.name == axis) for axis in grid]
         text = self._grown(code, grid, lengths)
         if statement.place is not None and len(grid) != len(array.shape):
@@ -545,14 +534,10 @@ class _Printer:
             if not self._is_contiguous(array, target):
                 filling = filling.replace("np.dot(", "np.matmul(", 1)
             line = filling.replace("{out}", target.text)
-        elif target.text.endswith("]") and not target.axes:
-            line = f"{target.text} = {shown.text}"
         else:
-            line = f"{target.text}[...] = {shown.text}"
-            if target.text.endswith("]"):
-                line = f"{target.text} = {shown.text}"
-            elif not target.axes:
-                line = f"{target.text}[()] = {shown.text}"
+            all_of_it = "[...]" if target.axes else "[()]"
+            key = "" if target.text.endswith("]") else all_of_it
+            line = f"{target.text}{key} = {shown.text}"
         self.listing.add(line, level=1)
         self.listing.found[name] = len(self.listing.lines)
         if name in self._scattered:
@@ -605,8 +590,8 @@ class _Printer:
             array = arrays[name]
             if array.shape and list(places) == list(range(array.size)):
                 code = self.source(name)
-                text = code.text if len(array.shape) == 1 else f"{code.tight}.ravel()"
-                return text if self._owned(name) else f"{text}.copy()"
+                text = code.tight if len(array.shape) == 1 else f"{code.tight}.ravel()"
+                return self._handed_out(name, text)
         variable = self._space.take(output.name, "out")
         size = f"({output.length}, {self.head.samples})" if stacked else str(output.length)
         self.listing.assign(variable, "=", f"np.empty({size}{self._dtype})", 1)
@@ -626,14 +611,14 @@ class _Printer:
         code = self.source(name)
         if output.stacked and BATCH not in shape:
             return f"np.broadcast_to({code.text}, {self.head.shape((BATCH, *shape))}).copy()"
-        return code.text if self._owned(name) else f"{code.tight}.copy()"
+        return self._handed_out(name, code.tight)
 
-    def _owned(self, name: str) -> bool:
-        """Whether the memory of an array may be put out as it is: once, where it can be written."""
+    def _handed_out(self, name: str, text: str) -> str:
+        """What is all of an array, copied unless the caller is the only one to have its memory."""
         root = self._root[name]
         own = root not in self._returned and self._arrays[root].kind == COMPUTED
         self._returned.add(root)
-        return own and name not in self._fixed
+        return text if own and name not in self._fixed else f"{text}.copy()"
 
     def _piece(self, name: str, places: Sequence[int], stacked: bool) -> str:
         array = self._arrays[name]
@@ -679,7 +664,7 @@ class _Printer:
         text = f"{code.tight}[{', '.join(keys + inner)}]" if inner else code.text
         if not batched:  # NumPy's `where` of numbers is an array
             return f"{text}[()]" if self._root[output.array] in self._boxed else text
-        return text if self._owned(output.array) and not inner else f"{text}.copy()"
+        return f"{text}.copy()" if inner else self._handed_out(output.array, text)
 
 
 def _on_boxes(program: ArrayProgram) -> ArrayProgram:

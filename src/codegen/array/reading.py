@@ -229,7 +229,7 @@ def _kind(index: Index, length: int, lengths: Mapping[str, int]) -> _Kind:
     """How an index is written."""
     if length == BATCH:
         return _Kind.SLICE if isinstance(index, Affine) and index.axis is not None else _Kind.GATHER
-    if not _inside(index, length, lengths):
+    if not inside(index, length, lengths):
         return _Kind.GATHER
     if isinstance(index, Table):
         return _Kind.TABLE if index.axes else _Kind.GATHER
@@ -245,7 +245,7 @@ def _kind(index: Index, length: int, lengths: Mapping[str, int]) -> _Kind:
     return _Kind.WINDOWS if len(index.terms) == 2 else _Kind.GATHER
 
 
-def _inside(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
+def inside(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
     """Whether an index stays inside the axis everywhere."""
     if length == BATCH:
         return True
@@ -263,7 +263,8 @@ def _digits(index: Affine, lengths: Mapping[str, int]) -> list[tuple[int, list[s
     """
     groups: list[tuple[int, list[str]]] = []
     expected = 0
-    for axis, stride in sorted(index.terms, key=lambda t: (t[1], lengths[t[0]])):
+    slowest_first = sorted(index.terms, key=lambda term: (-term[1], -lengths[term[0]]))
+    for axis, stride in slowest_first[::-1]:
         if groups and stride == expected:
             groups[0][1].insert(0, axis)
         else:
@@ -438,7 +439,7 @@ def _gathered(
     keys = []
     for index, length in zip(read.index, shape, strict=True):
         text = counted(index, axes, lengths, head)
-        if not _inside(index, length, lengths):
+        if not inside(index, length, lengths):
             text = f"np.clip({text}, 0, {length - 1})"
         local = len(text) < 12 or BATCH in [lengths[axis] for axis in index.axes]
         keys.append(text if local else head.constant(text, "places"))

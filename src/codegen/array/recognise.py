@@ -202,7 +202,7 @@ class Recogniser:
         if value.op is not ADD:
             extremes = [self._extreme(term, value.op.name, lengths) for term in value.terms]
             return self._largest(extremes, value.op.name, grid)
-        parts = self._terms(value.terms, grid, lengths)
+        parts = [self._term(term, grid, lengths) for term in value.terms]
         while len(parts) > MANY:  # in parentheses, so that nothing nests deeply
             some = [parts[k : k + MANY] for k in range(0, len(parts), MANY)]
             parts = [(1, self._sum(part, grid)) for part in some]
@@ -260,40 +260,6 @@ class Recogniser:
         if mask is not None:
             code = where(mask, code, list(lengths), number(least).text)
         return _over_axes(code, [axis.name for axis in term.over if axis.name in code.axes], name)
-
-    def _terms(
-        self, terms: Sequence[Term], grid: Sequence[str], lengths: Mapping[str, int]
-    ) -> list[tuple[int, Code]]:
-        """Terms with their signs; those summed over the same axes are added before that."""
-        parts: list[tuple[int, Code]] = []
-        alike: dict[tuple[object, ...], tuple[int, list[tuple[int, Code]]]] = {}
-        for term in terms:
-            code = self._to_be_summed(term, lengths)
-            if code is None:
-                parts.append(self._term(term, grid, lengths))
-                continue
-            place, some = alike.setdefault((term.over, frozenset(code.axes)), (len(parts), []))
-            if not some:
-                parts.append(self._term(term, grid, lengths))
-            some.append((term.count, code))
-        for (over, _), (place, some) in alike.items():
-            if len(some) > 1:
-                assert isinstance(over, tuple)
-                names = [axis.name for axis in over]
-                whole = self._sum(some, [*grid, *names])
-                inner = {**lengths, **{axis.name: axis.length for axis in over}}
-                parts[place] = (1, _over_axes(whole, names, "add", inner, self.head))
-        return parts
-
-    def _to_be_summed(self, term: Term, outer: Mapping[str, int]) -> Code | None:
-        """What a term sums over all its axes element by element, if it is that."""
-        if len(term.factors) != 1 or abs(term.count) != 1 or term.domain or not term.over:
-            return None
-        lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
-        code = self._operand(term.factors[0], lengths)
-        over = [axis.name for axis in term.over]
-        plain = code.op is not WHERE and len(_squared(code, over)) == 1
-        return code if plain and set(over) <= set(code.axes) else None
 
     def _term(self, term: Term, grid: Sequence[str], outer: Mapping[str, int]) -> tuple[int, Code]:
         """The sign of a term and its size, summed over its axes."""

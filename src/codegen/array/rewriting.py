@@ -11,7 +11,6 @@ from ...ops.shapes import BATCH
 from .biases import with_biases
 from .function import ArrayFunction, copied_by
 from .outputs import freed
-from .pieces import in_pieces
 from .quotients import divided_late
 from .scaling import scaled
 from .statementcost import microseconds
@@ -94,7 +93,6 @@ def _folded(function: ArrayFunction) -> ArrayFunction:
 
 
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
-    ("pieces", in_pieces),
     ("quotients", divided_late),
     ("sums", flattened),
     ("steps", all_at_once),

@@ -81,9 +81,7 @@ class _Estimate:
             return time + sum(self._stretch(o, grid) for o in value.operands)
         times = [self._term(term, grid, lengths, value) for term in value.terms]
         more = len(times) - 1
-        alone = [term.over for term in value.terms if len(term.factors) == 1 and term.over]
-        saved = _REDUCTION * (len(alone) - len(set(alone)))  # they are added before they are summed
-        return sum(times) - saved + more * (_CALL + _ELEMENT * self._size(lengths.values()))
+        return sum(times) + more * (_CALL + _ELEMENT * self._size(lengths.values()))
 
     def _grid(self, statement: Statement) -> list[str]:
         """The axes of a statement as what it writes lies in memory."""

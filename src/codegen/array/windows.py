@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from ...arrays.statements import COMPUTED, Array, ArrayProgram, Statement
 from ...ops.reads import Affine, Axis, Operand, Read, Reduce, Term, along
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from .function import ArrayFunction, free_name
+from .reading import inside
 
 Key = tuple[str, tuple[tuple[int, tuple[tuple[int, int], ...]], ...]]
 """An array, and for each index its offset and the strides and lengths of its axes."""
@@ -28,8 +30,7 @@ def unfolded(function: ArrayFunction) -> ArrayFunction:
     return replace(function, program=program) if work.made else function
 
 
-@dataclass
-class _Windows:
+class _Windows(NamedTuple):
     """The array of the windows of another; `order` says which axis of the key each axis is."""
 
     name: str
@@ -78,49 +79,31 @@ class _Unfolding:
         own = {axis for index in factor.index for axis in index.axes}
         others = [f for f in factors if f is not factor and isinstance(f, Read)]
         shared = {axis for f in others for index in f.index for axis in index.axes}
-        if not own & shared & over or not self._inside(factor, lengths):
+        shape = self.program.arrays[factor.array].shape
+        there = all(inside(i, n, lengths) for i, n in zip(factor.index, shape, strict=True))
+        if not own & shared & over or not there:
             return factor
         names = [_axes_by_size(index, lengths) for index in factor.index]
-        key = (
-            factor.array,
-            tuple(
-                [(offset, tuple([(s, lengths[a]) for a, s in terms])) for offset, terms in names]
-            ),
-        )
+        sizes = [(offset, tuple([(s, lengths[a]) for a, s in terms])) for offset, terms in names]
+        key = (factor.array, tuple(sizes))
         if key not in self.made:
-            self._make(factor, key, lengths, over)
-        order = self.made[key].order
-        return Read(
-            self.made[key].name, tuple([along(names[index][1][k][0]) for index, k in order])
-        )
+            self.made[key] = self._made(factor, lengths, over)
+        name, order = self.made[key]
+        return Read(name, tuple([along(names[index][1][k][0]) for index, k in order]))
 
-    def _inside(self, read: Read, lengths: Mapping[str, int]) -> bool:
-        """Whether all that is read is in the array."""
-        shape = self.program.arrays[read.array].shape
-        for index, length in zip(read.index, shape, strict=True):
-            assert isinstance(index, Affine)
-            last = index.offset + sum(s * (lengths[axis] - 1) for axis, s in index.terms)
-            if length != BATCH and (index.offset < 0 or last >= length):
-                return False
-        return True
-
-    def _make(self, read: Read, key: Key, lengths: Mapping[str, int], over: set[str]) -> None:
-        """An array of windows: what the product keeps comes first, then what it sums over."""
+    def _made(self, read: Read, lengths: Mapping[str, int], over: set[str]) -> _Windows:
+        """An array of windows: the samples first, then what the product keeps, then the rest."""
         flat = [
             (place, k, axis)
             for place, index in enumerate(read.index)
             for k, (axis, _) in enumerate(_axes_by_size(index, lengths)[1])
         ]
-        ordered = [one for one in flat if one[2] not in over] + [
-            one for one in flat if one[2] in over
-        ]
-        samples = [one for one in ordered if lengths[one[2]] == BATCH]
-        ordered = [*samples, *[one for one in ordered if one not in samples]]
+        flat.sort(key=lambda one: (lengths[one[2]] != BATCH, one[2] in over))
         name = free_name(f"{read.array.rstrip('_')}_windows", self._arrays)
-        axes = tuple([Axis(axis, lengths[axis]) for _, _, axis in ordered])
+        axes = tuple([Axis(axis, lengths[axis]) for _, _, axis in flat])
         self._arrays[name] = Array(name, tuple([axis.length for axis in axes]), COMPUTED)
         self._before.append(Statement(name, axes, Reduce(ADD, (Term(1, (read,)),))))
-        self.made[key] = _Windows(name, tuple([(place, k) for place, k, _ in ordered]))
+        return _Windows(name, tuple([(place, k) for place, k, _ in flat]))
 
 
 def _axes_by_size(index: object, lengths: Mapping[str, int]) -> tuple[int, list[tuple[str, int]]]:

@@ -30,7 +30,6 @@ from ...ops.record import Op
 from ...ops.scalar import ADD, MAXIMUM
 from ...ops.shapes import BATCH, shape_text
 from ..array.function import ArrayFunction, Element, Vector, Whole
-from ..array.pieces import in_pieces
 from ..build import Derivatives
 from ..names import Namespace
 from ..native.lists import listed_as_tables
@@ -76,7 +75,6 @@ def c_array_text(
     terms and of the axes that they run over, in float64 or float32 as the function is. An operation
     whose record has no notation for "c" is a `SpellingError`.
     """
-    function = in_pieces(function)
     writer = _Writer(function)
     parts = writer.parts()
     if function.dtype == "float64":

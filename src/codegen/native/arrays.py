@@ -28,7 +28,6 @@ from ...ops.reads import Affine, Apply, Axis, Read, Reduce, Term, along
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from ..array.function import ArrayFunction
-from ..array.pieces import in_pieces
 from ..target import Source
 from .addresses import Code, Tables
 from .copies import CopyWriter, transposing
@@ -108,7 +107,7 @@ class _Emitter:
     """One function on its way to IR."""
 
     def __init__(self, function: ArrayFunction, fused: bool, registers: int) -> None:
-        self._function = function = in_pieces(function)
+        self._function = function
         self._kind = "f" if function.dtype == "float64" else "s"
         self._lanes = 8 if self._kind == "f" else 16
         self._stages = stages(function.program)

@@ -1,0 +1,187 @@
+"""Axes: those of an array, which tell its elements apart, and those that a sum runs over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Final, NamedTuple
+
+from .columns import (
+    MOST_CELLS,
+    Column,
+    Key,
+    affine,
+    choose,
+    codes,
+    distinct,
+    fewest,
+    looped,
+    normal,
+    rank_among,
+)
+from .parts import Part, in_order, invariants
+
+_SPARSE: Final = 64
+"""How many times more cells than elements an array may have."""
+
+
+class Layout(NamedTuple):
+    """Where the elements of a family are: a column of coordinates per axis, and its length."""
+
+    columns: list[Column]
+    lengths: list[int]
+
+
+def keys_of(layout: Layout) -> list[Key]:
+    """The axes of a layout as keys with names."""
+    return [
+        Key(f"t{k}", column, length)
+        for k, (column, length) in enumerate(zip(layout.columns, layout.lengths, strict=True))
+    ]
+
+
+def length_of(column: Column) -> int:
+    """How many numbers an axis has that a column of numbers from 0 is."""
+    return int(column.max()) + 1
+
+
+def laid_out(count: int, stages: Sequence[Sequence[Column]]) -> Layout:
+    """Axes that tell some elements apart, from columns that come in stages."""
+    import numpy
+
+    if count == 1:
+        return Layout([], [])
+    dense: list[Column] = []
+    sparse: list[Column] = []
+    seen: set[bytes] = set()
+    kept: list[int] = []
+    done = False
+    for stage in stages:
+        for column in stage:
+            if (column == column[0]).all():
+                continue
+            moved, whole = normal(column)
+            text = moved.tobytes()
+            if text not in seen:
+                seen.add(text)
+                (dense if whole and looped(moved) else sparse).append(moved)
+        kept, done = choose(dense, count)
+        if done:
+            break
+    chosen = [dense[i] for i in kept]
+    if not done:
+        chosen = _completed(chosen, sparse, count)
+    if prod(map(length_of, chosen)) > _SPARSE * count + 4096:
+        chosen = [numpy.arange(count)]
+    chosen.sort(key=lambda column: int((column[1:] != column[:-1]).sum()))
+    return Layout(chosen, [*map(length_of, chosen)])
+
+
+def stages(parts: Sequence[Part]) -> list[list[Column]]:
+    """Columns that may tell sums apart, the likeliest first; where windows begin is the last."""
+    return [
+        [column for part in parts for column in part.constant],
+        [column for part in parts for column in invariants(part)],
+        [part.low(column) for part in parts for column in part.varying],
+    ]
+
+
+def _completed(chosen: list[Column], sparse: Sequence[Column], count: int) -> list[Column]:
+    """Axes with one more: the rank among those alike, or the numbers that columns hold."""
+    import numpy
+
+    for left_out in (None, *sorted(chosen, key=looped)):
+        rest = [column for column in chosen if column is not left_out]
+        rank = rank_among(codes(rest, count)[0])
+        key = Key("", rank, length_of(rank))
+        told = sparse if left_out is None else [*sparse, left_out]
+        if key.length * prod(map(length_of, rest)) == count and all(
+            fewest(column, [key]) for column in told
+        ):
+            return [*rest, rank]
+    coded = [numpy.unique(column, return_inverse=True)[1] for column in sparse]
+    kept, done = choose([*chosen, *coded], count)
+    both = [[*chosen, *coded][i] for i in kept]
+    return both if done else [*both, rank_among(codes(both, count)[0])]
+
+
+def inner_axes(
+    part: Part, keys: Sequence[Key], outer: Sequence[Key], number: int
+) -> tuple[list[Key], int]:
+    """The axes that a term is summed over, and how many times each product is added.
+
+    number   that of the first axis, by which it is called
+    """
+    import numpy
+
+    if len(part.starts) == len(part.place):
+        return [], 1
+    at = part.place[part.starts]
+    targets = [Key(key.name, key.column[at], key.length) for key in keys]
+    candidates = []
+    lengths = numpy.diff(numpy.append(part.starts, len(part.place)))
+    for column in part.varying:
+        low, width = part.low(column), part.high(column) - part.low(column)
+        sliding = (width == width[0]).all() and affine(low, targets) is not None
+        if sliding and not (low == low[0]).all():
+            column = column - numpy.repeat(low, lengths)
+        candidates.append(column - column.min())
+    places = Key("", part.place, int(part.place.max()) + 1)
+    loops = [in_order(column, part) for column in candidates]
+    kept, told_apart = _choose_inner(candidates, loops, places, outer)
+    chosen = [candidates[i] for i in kept]
+    count = 1
+    if not told_apart:
+        total, _ = codes([part.place, *chosen], len(part.place))
+        rank = rank_among(total)
+        times = numpy.unique(total, return_counts=True)[1]
+        if part.added and not part.numbered and (times == times[0]).all():
+            count = int(times[0])
+        else:
+            chosen = _numbered(part, chosen) or [*chosen, rank]
+    if prod(map(length_of, chosen)) * max(1, len(targets)) > MOST_CELLS:
+        chosen, count = [rank_among(part.place)], 1
+    inner = [Key(f"s{number + k}", column, length_of(column)) for k, column in enumerate(chosen)]
+    return inner, count
+
+
+def _choose_inner(
+    candidates: Sequence[Column],
+    loops: Sequence[bool],
+    places: Key,
+    outer: Sequence[Key],
+) -> tuple[list[int], bool]:
+    """Which columns to sum over: without those that are affine in the others and the outer axes."""
+    unique: dict[bytes, int] = {}
+    for i, column in enumerate(candidates):
+        unique.setdefault(column.tobytes(), i)
+    kept = list(unique.values())
+    keys = {i: Key(str(i), candidates[i], length_of(candidates[i])) for i in kept}
+    count = len(places.column)
+    order = sorted(kept, key=lambda i: (loops[i], -keys[i].length, -i))
+    for i in order:
+        rest = [j for j in kept if j != i]
+        if affine(keys[i].column, [*outer, *[keys[j] for j in rest]]) is not None:
+            kept = rest
+    told_apart = distinct([places.column, *[keys[i].column for i in kept]], count)
+    if told_apart:
+        for i in [i for i in order if i in kept]:
+            rest = [j for j in kept if j != i]
+            if distinct([places.column, *[keys[j].column for j in rest]], count):
+                kept = rest
+    return kept, told_apart
+
+
+def _numbered(part: Part, chosen: Sequence[Column]) -> list[Column] | None:
+    """Terms counted one by one instead of by a column that says what they pick, if that fits.
+
+    A sum over tokens, two of which are equal, is one over their positions.
+    """
+    for left_out in chosen:
+        rest = [column for column in chosen if column is not left_out]
+        rank = rank_among(codes([part.place, *rest], len(part.place))[0])
+        key = Key("", rank, length_of(rank))
+        size = len(part.starts) * key.length * prod(map(length_of, rest))
+        if size == len(part.place) and fewest(left_out, [key]):
+            return [*rest, rank]
+    return None
