@@ -71,7 +71,7 @@ TESTS = {
     "src/arrays/shapes.py": _ROLL,
     "src/arrays/terms.py": _ROLL,
     "src/arrays/unrolling.py": _ROLL,
-    "src/ops/points.py": f"test_statements test_unroll {_ROLL}",
+    "src/ops/points.py": "test_statements test_unroll",
     "src/codegen/scalar/python.py": _PYTHON,
     "src/codegen/scalar/writer.py": f"{_PYTHON} test_numpy_target",
     "src/codegen/scalar/spelling.py": _PYTHON,

@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -26,7 +27,7 @@ from wengert.testing import ArraySketch, check_elements
 from wengert.train.losses import LOSSES, find_loss
 from wengert.train.nn import MLP
 from wengert.train.optim import SGD, Adam, AdamW, Momentum
-from wengert.train.step import sample_loss
+from wengert.train.step import sample_loss, training_step
 
 OPTIMIZERS = {"sgd": SGD(0.1), "momentum": Momentum(0.1), "adam": Adam(), "adamw": AdamW()}
 
@@ -261,6 +262,23 @@ def test_the_learning_rate_is_applied_where_the_fewest_numbers_are():
     f = step_of(SGD(0.1))
     assert "new_params = np.subtract(params, dparams, out=dparams)" in f.source, f.source
     assert "* (0.1 / np.float64(len(x)))" in f.source, f.source
+
+
+def test_a_number_alone_is_carried_to_where_the_fewest_are_as_well():
+    net = MLP(200, [30, 10], seed=1)
+    sample = sample_loss(net, 200, find_loss("cross_entropy"))
+    loss, *gradient = (TOTAL(d) for d in (sample.loss, *grad(sample.loss, sample.leaves)))
+    moved = [p - 0.1 * d for p, d in zip(sample.leaves, gradient, strict=True)]
+    groups = {"params": sample.leaves, "x": sample.x, "y": sample.y}
+    f = compile(groups, {"loss": loss, "params": moved}, target=TARGET, batch=("x", "y"))
+    assert "new_params = np.subtract(params, dparams, out=dparams)" in f.source, f.source
+
+
+def test_adam_multiplies_its_numbers_before_it_multiplies_arrays():
+    net = MLP(64, [32, 10], seed=0)
+    made = training_step(net, loss="cross_entropy", optimizer=Adam(0.01), target="numpy")
+    source = made.source
+    assert re.search(r"new_params = np.subtract\(params, (\w+), out=\1\)", source), source
 
 
 def test_a_factor_that_was_moved_stays_where_it_is():

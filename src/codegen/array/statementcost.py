@@ -92,7 +92,7 @@ class _Estimate:
         lengths = {**outer, **{axis.name: axis.length for axis in term.over}}
         over = {axis.name for axis in term.over}
         factors = [f for f in term.factors if isinstance(f, Read)]
-        scalings = _CALL * (bool(factors) and len(factors) < len(term.factors))
+        scalings = int(len(factors) < len(term.factors))
         axes = {axis for read in factors for index in read.index for axis in index.axes}
         size = self._size(lengths[axis] for axis in axes)
         if not factors:
@@ -100,10 +100,13 @@ class _Estimate:
         shared = [f for f in factors if over.intersection(_axes(f))]
         if len(shared) > 1 and value.op is ADD:
             gathered = sum(1 for f in shared if axes_of(f) is None) * (_CALL + _ELEMENT * size)
-            products = (len(factors) - 1) * _CALL + scalings
+            products = (len(factors) - 1 + scalings) * _CALL
             return products + gathered + _MULTIPLY_ADD * size + self._order(shared, grid)
         time = sum(self._stretch(f, [*grid, *over]) for f in factors)
-        time += scalings + (len(factors) - 1) * (_CALL + _ELEMENT * size)
+        arrays = sum(1 for f in factors if f.index)
+        scalars = len(term.factors) - arrays  # which are multiplied by each other first
+        passes = arrays - 1 + (scalars > 0)
+        time += _SCALAR * max(0, scalars - 1) + passes * (_CALL + _ELEMENT * size)
         if over:
             time += self._reduction(factors, term.over, lengths, size)
         return time
