@@ -336,7 +336,9 @@ class ndarray:  # noqa: N801
     def min(self, axis: int | None = None) -> Any:
         return self._folded(min, axis)
 
-    def max(self, axis: int | None = None) -> Any:
+    def max(self, axis: int | None = None, initial: Any = None) -> Any:
+        if initial is not None:
+            return max([initial, *self.flat()])
         return self._folded(max, axis)
 
     def argmax(self) -> int:
@@ -487,6 +489,11 @@ def argsort(given: ndarray, kind: str = "stable") -> ndarray:
     return array(sorted(range(len(values)), key=values.__getitem__), int64)
 
 
+def lexsort(keys: Sequence[ndarray]) -> ndarray:
+    rows = list(zip(*[key.flat() for key in reversed(keys)], strict=True))
+    return array(sorted(range(len(rows)), key=rows.__getitem__), int64)
+
+
 def searchsorted(given: ndarray, wanted: ndarray, side: str = "left") -> ndarray:
     find = bisect_left if side == "left" else bisect_right
     values = given.flat()
@@ -587,8 +594,18 @@ def _any_of(parts: Sequence[ndarray]) -> ndarray:
     return array([any(together) for together in zip(*[p.flat() for p in parts], strict=True)], bool)
 
 
-minimum: Final = SimpleNamespace(reduceat=_reduceat(min))
-maximum: Final = SimpleNamespace(reduceat=_reduceat(max))
+class _Extreme:
+    """The least or the greatest of two, and of each run of numbers."""
+
+    def __init__(self, choose: Callable[..., Any]) -> None:
+        self._choose, self.reduceat = choose, _reduceat(choose)
+
+    def __call__(self, given: ndarray, other: Any) -> Any:
+        return given._with(other, self._choose)
+
+
+minimum: Final = _Extreme(min)
+maximum: Final = _Extreme(max)
 add: Final = SimpleNamespace(at=_add_at)
 gcd: Final = SimpleNamespace(reduce=lambda given: math.gcd(*given.flat()))
 logical_or: Final = SimpleNamespace(reduce=_any_of)

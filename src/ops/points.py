@@ -95,9 +95,11 @@ def _listed(columns: Columns, axes: Iterable[Axis], listed: Among) -> tuple[Colu
 
     lengths = {axis.name: axis.length for axis in axes}
     lengths.update({name: int(c.max(initial=-1)) + 1 for name, c in columns.items()})
-    table = numpy.array(sorted(set(listed.points)), int).reshape(-1, len(listed.axes))
     wide = [lengths[name] for name in listed.axes]
-    table = table[((table >= 0) & (table < wide)).all(axis=1)]
+    inside = [
+        p for p in sorted({*listed.points}) if all(0 <= k < n for k, n in zip(p, wide, strict=True))
+    ]
+    table = numpy.array(inside, int).reshape(len(inside), len(wide))
     old = [(place, name) for place, name in enumerate(listed.axes) if name in columns]
     keys, wanted = _zeros(len(table)), _zeros(len(columns[""]))
     for place, name in old:
