@@ -297,6 +297,16 @@ def _with_gradient(sample):
     return zip(sample.leaves, grad(sample.loss, sample.leaves), strict=True)
 
 
+def test_state_is_computed_where_it_is_put_out():
+    f = step_of(Adam())
+    for line in (
+        " = new_state[2:2412]",
+        "np.add(0.9 * state[2:2412], 0.09999999999999998 * dparams, out=",
+        "new_state[0] = ",
+    ):
+        assert line in f.source, f.source
+
+
 def test_a_convolution_looks_up_its_windows_once():
     source, loss = programs.convolution(9, 2)
     value, *gradient = source.with_gradient(loss)

@@ -1,14 +1,40 @@
-"""Outputs of one array, put out as it is and not as the only part of a vector."""
+"""Outputs that are several arrays, one after another, as one vector that they are parts of."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Final
 
-from ...arrays.statements import COMPUTED, Home
+from ...arrays.statements import COMPUTED, Array, ArrayProgram, Home, Output, Statement
+from ...ops.reads import Axis, Read, Reduce, Term, along
+from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
-from ..program import map_nested
-from .function import ArrayFunction, Element, Vector, Whole
+from ..program import flatten, map_nested
+from .function import ArrayFunction, Element, Vector, Whole, free_name
+
+LONG: Final = 1000
+"""As many elements are copied in the time that it takes to make a view and to write into it."""
+
+
+def joined(function: ArrayFunction) -> ArrayFunction:
+    """The function with outputs computed where they are put out, as parts of a vector.
+
+    What is put out twice, or a number, is copied there. A vector of short parts is left as it is:
+    to make views of it takes longer than copying.
+    """
+    work = _Joining(function)
+    outputs = map_nested(function.outputs, work.output)
+    if not work.found:
+        return function
+    names = dict.fromkeys(name for _, output in flatten(outputs) for name in _arrays(output))
+    program = ArrayProgram(
+        work.arrays,
+        (*function.instructions, *work.copies),
+        tuple(map(Output, names)),
+        function.program.arguments,
+    )
+    return replace(function, program=program, outputs=outputs)
 
 
 def freed(function: ArrayFunction) -> ArrayFunction:
@@ -42,3 +68,51 @@ def freed(function: ArrayFunction) -> ArrayFunction:
     outputs = tuple([o._replace(array=single.get(o.array, o.array)) for o in program.outputs])
     program = replace(program, arrays=arrays, outputs=outputs)
     return replace(function, program=program, outputs=map_nested(function.outputs, renamed))
+
+
+def _arrays(output: Element | Vector | Whole) -> list[str]:
+    if not isinstance(output, Vector):
+        return [output.array]
+    return [name for name, _ in output.pieces]
+
+
+class _Joining:
+    def __init__(self, function: ArrayFunction) -> None:
+        program = function.program
+        self.arrays = dict(program.arrays)
+        self.copies: list[Statement] = []
+        self.found = False
+        self._uses = Counter(n for _, o in flatten(function.outputs) for n in _arrays(o))
+        whole = [s.array for s in program.statements if s.place is None and not s.domain]
+        writers = Counter(s.array for s in program.statements)
+        self._single = {name for name in whole if writers[name] == 1}
+
+    def output(self, output: Element | Vector | Whole) -> Element | Vector | Whole:
+        """A vector as one array, if it is whole arrays one after another."""
+        if not isinstance(output, Vector) or output.stacked or len(output.pieces) < 2:
+            return output
+        for name, places in output.pieces:
+            array = self.arrays[name]
+            if BATCH in array.shape or list(places) != list(range(array.size)):
+                return output
+        if max(len(places) for _, places in output.pieces) < LONG:
+            return output
+        self.found = True
+        vector, start = free_name(output.name or "out", self.arrays), 0
+        self.arrays[vector] = Array(vector, (output.length,))
+        for name, places in output.pieces:
+            self._put(name, Home(vector, tuple(range(start, start + len(places)))))
+            start += len(places)
+        return replace(output, pieces=((vector, tuple(range(start))),))
+
+    def _put(self, name: str, home: Home) -> None:
+        array = self.arrays[name]
+        own = array.kind == COMPUTED and array.home is None and array.size > 1
+        if own and name in self._single and self._uses[name] == 1:
+            self.arrays[name] = replace(array, home=home)
+            return
+        part = free_name(f"{name}_part", self.arrays)
+        self.arrays[part] = Array(part, array.shape, home=home)
+        axes = tuple([Axis(f"i{k}", length) for k, length in enumerate(array.shape)])
+        read = Read(name, tuple([along(axis.name) for axis in axes]))
+        self.copies.append(Statement(part, axes, Reduce(ADD, (Term(1, (read,)),))))

@@ -10,7 +10,7 @@ from ...arrays.statements import COMPUTED, LEAF, Array, Statement
 from ...ops.shapes import BATCH
 from .biases import with_biases
 from .function import ArrayFunction, copied_by
-from .outputs import freed
+from .outputs import freed, joined
 from .quotients import divided_late
 from .scaling import scaled
 from .statementcost import microseconds
@@ -98,6 +98,7 @@ REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
     ("steps", all_at_once),
     ("windows", unfolded),
     ("factors", scaled),
+    ("outputs", joined),
     ("biases", _folded),
     ("vectors", freed),
 )
