@@ -195,8 +195,9 @@ class Adam(Optimizer):
     """Steps scaled by running moments of the gradient (Kingma & Ba 2015, algorithm 1).
 
     m ← beta1·m + (1 - beta1)·g, v ← beta2·v + (1 - beta2)·g², and
-    p ← p - lr·m̂ / (√v̂ + eps) with m̂ = m / (1 - beta1ᵗ) and v̂ = v / (1 - beta2ᵗ). The powers of
-    beta1 and beta2 are the state all parameters share.
+    p ← p - lr·m̂ / (√v̂ + eps) with m̂ = m / (1 - beta1ᵗ) and v̂ = v / (1 - beta2ᵗ), in the order that
+    section 2 of the paper recommends: corrections are numbers, so that they cost nothing for each
+    parameter. The powers of beta1 and beta2 are the state all parameters share.
 
     >>> p, (m, v) = Adam(0.5).update(1.0, 2.0, (0.0, 0.0), (0.9, 0.999))
     >>> round(p, 6), round(m, 6), round(v, 6)
@@ -224,8 +225,9 @@ class Adam(Optimizer):
         power1, power2 = shared
         m = self.beta1 * m + (1 - self.beta1) * gradient
         v = self.beta2 * v + (1 - self.beta2) * (gradient * gradient)
-        direction = (m * (1 / (1 - power1))) / (sqrt(v * (1 / (1 - power2))) + self.eps)
-        return self.decayed(parameter) - self.lr * direction, (m, v)
+        correction = sqrt(1 - power2)
+        rate = self.lr * (correction / (1 - power1))
+        return self.decayed(parameter) - rate * m / (sqrt(v) + self.eps * correction), (m, v)
 
     def decayed(self, parameter: Any) -> Any:
         """The parameter before it moves: as it is."""
