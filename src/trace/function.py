@@ -153,16 +153,17 @@ class Function:
         write instead.
         """
         calls = sum(program.calls for program in self.traces)
-        lines = [f"{self.__name__}: {len(self.traces)} compiled, {calls:,} calls"]
+        lines = [f"{self.__name__}: {len(self.traces)} compiled, {_count(calls, 'call')}"]
         for program in self.traces:
             arguments, integers, values = self._shown[program]
             trace, code = program.trace, program.code
             kept = " from disk" if program.from_disk else ""
             picked = f" and {trace.picked:,} picked from tables" if trace.picked else ""
             lines.append(
-                f"({arguments}): {trace.nodes:,} operations -> {code.compiled.target} in "
-                f"{program.seconds:.2g} s{kept}, since {code.reason}; {len(trace.parameters):,} "
-                f"parameters{picked}; {program.calls:,} calls"
+                f"({arguments}): {_count(trace.nodes, 'operation')} -> {code.compiled.target} in "
+                f"{program.seconds:.2g} s{kept}, since {code.reason}; "
+                f"{_count(len(trace.parameters), 'parameter')}{picked}; "
+                f"{_count(program.calls, 'call')}"
             )
             for place, seen in trace.specialised.items():
                 lines += [f"  for {integers[place]} alone, needed at {line}" for line in seen]
@@ -185,7 +186,9 @@ class Function:
         if self._untold is not None:
             lines.append(f"not kept on disk: {self._untold}")
         if self._plain_calls:
-            lines.append(f"{self._plain_calls:,} calls ran as plain Python: {self._limit_text()}")
+            lines.append(
+                f"{_count(self._plain_calls, 'call')} ran as plain Python: {self._limit_text()}"
+            )
         return Report("\n".join(lines))
 
     def _learning(self, arguments: Any, named: Any) -> tuple[Program, Flat]:
@@ -422,3 +425,7 @@ def function_of(python: Any, options: Options) -> Function:
             "above its def"
         )
     return Function(python, options)
+
+
+def _count(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" + "s" * (count != 1)
