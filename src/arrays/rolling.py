@@ -186,7 +186,7 @@ def _survey(found: Scalars, known: Shapes, nodes: int) -> Survey:
 def _program(
     found: Scalars, known: Shapes, arguments: Mapping[str, Sequence[int]]
 ) -> tuple[ArrayProgram, frozenset[str]]:
-    """The program, and the leaves of which elements or derivatives are picked by tables."""
+    """The program, and the arrays of leaves that are, or make, what it reads through tables."""
     wanted = sorted({known.family[root] for root in found.roots})
     computed = needed(known.families, wanted)
     keep = set(wanted).union(*[known.families[number].parts for number in computed])

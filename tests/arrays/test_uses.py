@@ -242,3 +242,24 @@ def two_tokens_at_a_time(s):
 def test_names_change_no_number_of_statements(build):
     named, flat = statements_named_and_flat(build)
     assert named == flat
+
+
+def test_what_needs_no_tables_stays_as_it_is_named():
+    """The first position's sums have one term; the targets are one array for it and the others."""
+    g, n = wg.Graph(), 4
+    params, x, y = g.inputs("p", 3 * n * n), g.inputs("x", n * n), g.inputs("y", n * n)
+    w = [[params[n * (n * k + j) :][:n] for j in range(n)] for k in range(3)]
+    q, k, v = ([programs.linear(x[n * p :][:n], some) for p in range(n)] for some in w)
+    loss = g.constant(0.0)
+    for p in range(n):
+        e = [wg.exp(sum(a * b for a, b in zip(q[p], k[t], strict=True))) for t in range(p + 1)]
+        total = sum(e[1:], e[0])
+        share = [a / total for a in e]
+        terms = [[a * v[t][i] for t, a in enumerate(share)] for i in range(n)]
+        seen = [sum(some[1:], some[0]) for some in terms]
+        loss = loss + sum((a - b) ** 2 for a, b in zip(seen, y[n * p :], strict=False))
+    outputs = [loss, *wg.grad(loss, params)]
+    program = roll_nodes(g, [e.id for e in outputs], {"p": [e.id for e in params]})
+    assert check_program(g, [e.id for e in outputs], program)
+    assert [array.size for array in program.leaves if array.name.startswith("y")] == [n * n]
+    assert not program.tables
