@@ -175,6 +175,11 @@ class ArrayProgram:
         indices = [index for scope in scopes for index in scope.indices]
         return {index.name: index for index in indices if isinstance(index, Table)}
 
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """The shapes of all arrays."""
+        return {name: array.shape for name, array in self.arrays.items()}
+
     @property
     def batched(self) -> bool:
         """Whether it has an axis of samples."""
@@ -203,7 +208,7 @@ class ArrayProgram:
 
     def lines(
         self,
-        writer: Callable[[Mapping[str, Inlined], Mapping[str, Array]], Writer] = Writer,
+        writer: Callable[[Mapping[str, Inlined], Mapping[str, Shape]], Writer] = Writer,
         kept: Container[str] = (),
     ) -> Iterator[tuple[Statement, str]]:
         """The statements that have a line of their own in `listing`, each with its line.
@@ -213,7 +218,7 @@ class ArrayProgram:
         inlined = self.inlined(kept) if kept else self._inlined
         for statement in self.statements:
             if statement.array not in inlined:
-                yield statement, statement.written(writer(inlined, self.arrays))
+                yield statement, statement.written(writer(inlined, self.shapes))
 
     @cached_property
     def _inlined(self) -> dict[str, Inlined]:
