@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from ..ops.scalar import CONSTANT
-from .terms import NONE, Product, Scalars
+from .terms import NONE, Scalars
 
 Places = dict[int, tuple[str, int]]
 """By leaf: the argument that it is an element of, and its place there."""
@@ -56,15 +56,9 @@ class _Wholes:
         self._elements |= {n: key for n, key in adjoints.items() if key[:2] not in several}
         region = self._region()
         for node in region:
-            self._rewrite(node)
+            found.rewrite(node, self._element)
         self._put_out()
         found.order[:0] = self._virtual.values()
-
-    def _inputs(self, node: int) -> Sequence[int]:
-        found = self._found
-        if node in found.sums:
-            return [f for term in found.sums[node] for f in term[2:] if f != NONE]
-        return found.inputs.get(node) or found.extremes.get(node) or ()
 
     def _region(self) -> set[int]:
         """The nodes that are computed from one place of a vector, and only used likewise."""
@@ -73,14 +67,14 @@ class _Wholes:
         uses: Counter[int] = Counter()
         users: defaultdict[int, list[int]] = defaultdict(list)
         for node in found.order:
-            for operand in self._inputs(node):
+            for operand in found.operands(node):
                 uses[operand] += 1
                 users[operand].append(node)
         at: dict[int, tuple[int, int]] = {}
         for node in found.order:
             if node in elements or node in found.adjoint or node in found.extremes:
                 continue
-            inputs = self._inputs(node)
+            inputs = found.operands(node)
             places: set[tuple[int, int]] = set()
             others = []
             for operand in inputs:
@@ -113,21 +107,6 @@ class _Wholes:
             self._next += 1
             self._found.vectors[made] = key
         return self._virtual[key]
-
-    def _rewrite(self, node: int) -> None:
-        found = self._found
-        if node in found.inputs:
-            found.inputs[node] = tuple(map(self._element, found.inputs[node]))
-            return
-        found.sums[node] = [
-            Product(
-                term.sign,
-                term.number,
-                self._element(term.first) if term.first != NONE else NONE,
-                self._element(term.second) if term.second != NONE else NONE,
-            )
-            for term in found.sums[node]
-        ]
 
     def _put_out(self) -> None:
         """Outputs that are all adjoints of an argument, in its order, are one vector.
