@@ -31,7 +31,7 @@ from ...ops.reads import (
 from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH
-from .function import axes_of
+from .flow import axes_of
 from .outside import Outside
 from .reading import Code, Head, arranged, counted, reshaped, transposed, view
 

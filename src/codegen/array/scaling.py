@@ -17,7 +17,8 @@ from ...arrays.statements import COMPUTED, Array, ArrayProgram, Statement
 from ...ops.reads import Apply, Operand, Read, Reduce, Term, along
 from ...ops.scalar import ADD, DIV, MUL
 from ...ops.shapes import BATCH
-from .function import ArrayFunction, free_name, operands_of, pruned, with_reads
+from .flow import free_name, operands_of, pruned, with_reads
+from .function import ArrayFunction
 from .recognise import SAMPLES
 
 CALL: Final = 1000
