@@ -377,7 +377,7 @@ def scaled(code: Code, scale: float) -> Code:
         return code
     if is_number(code):
         return number(scale * float(code.text))
-    return joined(number(scale), "*", code, code.axes)
+    return _product(number(scale), code, code.axes)
 
 
 OPERATORS: Final[Mapping[str, tuple[str, int]]] = {
