@@ -31,7 +31,7 @@ from ...ops.reads import (
 from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH
-from .function import axes_of
+from .flow import axes_of
 from .outside import Outside
 from .reading import Code, Head, arranged, counted, reshaped, transposed, view
 
@@ -377,7 +377,7 @@ def scaled(code: Code, scale: float) -> Code:
         return code
     if is_number(code):
         return number(scale * float(code.text))
-    return joined(number(scale), "*", code, code.axes)
+    return _product(number(scale), code, code.axes)
 
 
 OPERATORS: Final[Mapping[str, tuple[str, int]]] = {
