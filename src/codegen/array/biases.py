@@ -21,7 +21,8 @@ from ...arrays.statements import COMPUTED, LEAF, Array, ArrayProgram, Home, Stat
 from ...ops.reads import Axis, Read, Reduce, Term, along
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH, Shape
-from .function import ArrayFunction, axes_of, free_name, with_reads
+from .flow import axes_of, free_name, with_reads
+from .function import ArrayFunction
 
 RIDES: Final = "a feature more, of ones: the bias rides along in the product"
 """The note on an input with ones."""

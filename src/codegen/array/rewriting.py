@@ -9,7 +9,8 @@ from typing import Final
 from ...arrays.statements import COMPUTED, LEAF, Array, Statement
 from ...ops.shapes import BATCH
 from .biases import with_biases
-from .function import ArrayFunction, copied_by
+from .flow import copied_by
+from .function import ArrayFunction
 from .outputs import freed, joined
 from .quotients import divided_late
 from .scaling import scaled

@@ -34,7 +34,8 @@ from ...ops.reads import (
 )
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
-from .function import ArrayFunction, free_name, with_reads
+from .flow import free_name, with_reads
+from .function import ArrayFunction
 
 LEAST: Final = 6
 """Fewer steps stay as they are."""
