@@ -96,42 +96,33 @@ def rolled_nodes(
     graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]] | None = None
 ) -> tuple[ArrayProgram, Survey]:
     """The array program that computes some nodes, and how regular they are."""
-    found, known = _shapes(graph, roots, arguments or {})
-    survey = _survey(found, known, len(live_nodes(graph, roots)))
-    return _told(graph, roots, arguments or {}, *_program(found, known, arguments or {}), survey)
+    program, survey = _rolled(graph, roots, arguments or {}, always=True)
+    assert program is not None
+    return program, survey
 
 
 def roll_if_regular(
     graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]] | None = None
 ) -> Rolling:
     """The array program of some nodes, unless they are too irregular, and how regular they are."""
-    found, known = _shapes(graph, roots, arguments or {})
+    return Rolling(*_rolled(graph, roots, arguments or {}, always=False))
+
+
+def _rolled(
+    graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]], always: bool
+) -> tuple[ArrayProgram | None, Survey]:
+    """The program; if it has fewer tables so, with arrays by use where names do not tell."""
+    found, known = _shapes(graph, roots, arguments)
     survey = _survey(found, known, len(live_nodes(graph, roots)))
-    if not survey.regular:
-        return Rolling(None, survey)
-    program = _program(found, known, arguments or {})
-    return Rolling(*_told(graph, roots, arguments or {}, *program, survey))
-
-
-def _told(
-    graph: Graph,
-    roots: Sequence[int],
-    arguments: Mapping[str, Sequence[int]],
-    program: ArrayProgram,
-    untold: frozenset[str],
-    survey: Survey,
-) -> tuple[ArrayProgram, Survey]:
-    """The program, or the one with arrays by use where names do not tell, if it has fewer tables.
-
-    untold  leaves by name of the array that need tables
-    """
-    if not survey.regular or not untold:
-        return program, survey
-    found, known = _shapes(graph, roots, arguments, untold)
-    other, _ = _program(found, known, arguments)
-    if len(other.tables) >= len(program.tables):
-        return program, survey
-    return other, _survey(found, known, survey.nodes)
+    if not (always or survey.regular):
+        return None, survey
+    program, untold = _program(found, known, arguments)
+    if survey.regular and untold:
+        found, known = _shapes(graph, roots, arguments, untold)
+        other, _ = _program(found, known, arguments)
+        if len(other.tables) < len(program.tables):
+            return other, _survey(found, known, survey.nodes)
+    return program, survey
 
 
 def _shapes(
@@ -205,16 +196,9 @@ def _by_tables(known: Shapes, statements: Iterable[Made]) -> frozenset[str]:
     """The names of arrays of leaves that are, or make, what is read through tables."""
     reads = [read for made in statements for read in reads_of(made.value)]
     tables = [read for read in reads if any(isinstance(index, Table) for index in read.index)]
-    pending = [int(read.array) for read in tables if read.array.isdigit()]
-    seen, names = set(pending), set[str]()
-    while pending:
-        made = known.families[pending.pop()]
-        if made.leaf is not None:
-            names.add(made.leaf.name)
-        below = made.needs() - seen
-        seen |= below
-        pending += below
-    return frozenset(names)
+    below = needed(known.families, [int(read.array) for read in tables if read.array.isdigit()])
+    leaves = [known.families[number].leaf for number in below]
+    return frozenset([leaf.name for leaf in leaves if leaf is not None])
 
 
 def _applied(known: Shapes, order: Iterable[int]) -> set[int]:
