@@ -228,6 +228,20 @@ def looped(column: Column) -> bool:
     return bool((steps > 0).all() or (steps < 0).all())
 
 
+def counted(numbers: Column) -> list[Column]:
+    """Numbers as a column if they are 0, 1, 2, … in the order in which they turn up, else nothing.
+
+    >>> import numpy as np
+    >>> [len(counted(np.array(c))) for c in ([0.0, 1.0, 0.0, 2.0], [0.5, 1.0], [1.0, 0.0])]
+    [1, 0, 0]
+    """
+    import numpy
+
+    found, first = numpy.unique(numbers, return_index=True)
+    places = (found == numpy.arange(len(found))).all() and (numpy.diff(first) > 0).all()
+    return [numbers.astype(numpy.int64)] if places else []
+
+
 def choose(
     candidates: Sequence[Column],
     count: int,

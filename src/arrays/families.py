@@ -40,6 +40,7 @@ from .columns import (
     any_table,
     block,
     codes,
+    counted,
     distinct,
     index_of,
     rank_among,
@@ -145,9 +146,11 @@ class Families:
         rows = numpy.array(made.rows, numpy.int64).reshape(count, -1)
         slots: list[tuple[int, list[Column]] | Column] = []
         candidates: list[Column] = []
+        places: list[Column] = []
         for k, family in enumerate(made.inputs):
             if family == NONE:
                 slots.append(numpy.array(made.numbers[k]))
+                places += counted(slots[-1])
                 continue
             if family in self.numbers:
                 slots.append(self.numbers[family][rows[:, k]])
@@ -155,7 +158,7 @@ class Families:
             family, columns, _ = self._factor(family, rows[:, k])
             slots.append((family, columns))
             candidates += columns
-        layout = laid_out(made.size, [candidates])
+        layout = laid_out(made.size, [candidates, places])
         self.layouts[made.number] = layout
 
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Apply:

@@ -44,7 +44,7 @@ from ..ops.reads import (
     Table,
     Value,
 )
-from ..ops.scalar import ADD, MAXIMUM, MINIMUM
+from ..ops.scalar import ADD, EXTREMES
 from ..ops.shapes import BATCH, Shape, shape_text
 from .indexnotation import HTML, LATEX, TEXT, HtmlWriter, Inlined, LatexWriter, Writer
 
@@ -56,7 +56,7 @@ KINDS: Final = (LEAF, LITERAL, COMPUTED)
 LONGEST: Final = 40
 """A formula of more characters is not written inside another."""
 
-REDUCTIONS: Final = frozenset((ADD, MAXIMUM, MINIMUM))
+REDUCTIONS: Final = EXTREMES | {ADD}
 """The operations that put terms together: their order does not matter."""
 
 

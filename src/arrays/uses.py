@@ -87,7 +87,6 @@ class _Uses:
         self._queue: list[tuple[int, int]] = []
         self._alone: dict[int, int] = {}
         self._products: list[tuple[Slot, int, int]] = []
-        self._innermost: dict[int, int] = {}
         self.rows: dict[tuple[int, ...], None] = {}
         self.combined: set[int] = set()
         for node in found.order:
@@ -161,10 +160,7 @@ class _Uses:
         if extremes is not None:
             self._alone[node] = self._one_of(extremes)
             single = all(self._alone[operand] != _SEVERAL for operand in extremes)
-            # of a maximum of maxima the derivative compares each link, but all is of one array
-            operands = tuple([self._innermost.get(operand, operand) for operand in extremes])
-            self._innermost[node] = operands[0]
-            return [Entry((), (operands,), APART if single else TOGETHER)]
+            return [Entry((), (tuple(extremes),), APART if single else TOGETHER)]
         groups: dict[Slot, list[tuple[int, ...]]] = {}
         for sign, number, one, other in found.sums.get(node, ()):
             if other != NONE:
