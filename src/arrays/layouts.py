@@ -13,6 +13,7 @@ from .columns import (
     affine,
     choose,
     codes,
+    distinct,
     fewest,
     looped,
     normal,
