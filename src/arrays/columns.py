@@ -220,6 +220,22 @@ def block(index: Table) -> int | None:
     return width if len(rises) == 1 and len(jumps) == 1 else None
 
 
+def period(table: Column, axis: int) -> int | None:
+    """After how many places a table repeats itself along an axis, if it does so evenly.
+
+    >>> import numpy as np
+    >>> period(np.array([[0, 1, 0, 1], [2, 3, 2, 3]]), 1)
+    2
+    """
+    moved = table.swapaxes(0, axis)
+    length = len(moved)
+    for width in range(2, length // 2 + 1):
+        rows = moved.reshape(-1, width, *moved.shape[1:]) if length % width == 0 else None
+        if rows is not None and (rows == rows[0]).all():
+            return width
+    return None
+
+
 def looped(column: Column) -> bool:
     """Whether its numbers turn up one after another, as the variable of a loop does."""
     import numpy

@@ -284,6 +284,9 @@ def _sweep(
     links = {} if links is None else links
     if guarded:
         links.update(extreme_chains(graph, live, [root], targets))
+        for chain in [link.chain for node, link in links.items() if node == link.chain.end]:
+            if chain.end in needed:
+                chain.prepare()  # in the order in which they were written, for roll's sake
     guards = _guards(graph, live, needed, targets, links) if guarded else None
     found = {root: graph.node_of(1.0)}
     try:

@@ -45,6 +45,13 @@ class Chain:
             self._first = reduce(minimum, [where(it, k, last) for k, it in enumerate(largest)])
         return self._first
 
+    def prepare(self) -> None:
+        """Make the conditions now."""
+        name = self._graph.ops[self.end].name
+        self._graph.deriving(Origin("grad", self.end, "rule", name))
+        self.chosen(0)
+        self._graph.deriving(None)
+
     def chosen(self, place: int) -> Expr:
         """The condition that the cotangent goes to the operand at a place."""
         if not self._chosen:
@@ -124,8 +131,8 @@ def extreme_chains(
             links.append(inner)
         if len(links) > 1:
             chain = Chain(graph, links[::-1])
-            found.update((link, Link(chain, k)) for k, link in enumerate(reversed(links)))
-    return found
+            found.update((link, Link(chain, len(links) - 1 - k)) for k, link in enumerate(links))
+    return dict(reversed(found.items()))
 
 
 def _uses(graph: Graph, live: Sequence[int], roots: Collection[int]) -> Counter[int]:

@@ -8,6 +8,7 @@ import pytest
 
 import wengert as wg
 from wengert import exp, log, maximum, minimum, relu, sqrt, tanh, where
+from wengert.arrays.canonical import fingerprints
 from wengert.derive import extremes
 from wengert.derive.backward import adjoints, grad, hessian, hvp, jvp, reverse_sweep
 from wengert.derive.extremes import extreme_chains
@@ -141,6 +142,21 @@ def test_a_long_chain_is_linear():
         grad(reduce(maximum, x), x)
         sizes.append(len(g))
     assert sizes[1] < 2.01 * sizes[0]
+
+
+@pytest.mark.parametrize("axis", [0, 1, None])
+def test_the_largest_of_an_array_has_the_same_formula(axis):
+    g = wg.Graph()
+    x = g.array("x", (3, 4))
+    derivative = wg.unroll(grad((x.max(axis) ** 2).sum(), x))
+    scalars = derivative[0][0].graph
+    rows = [[scalars[scalars.leaves[f"x_{i}_{j}"]] for j in range(4)] for i in range(3)]
+    leaves = [leaf for row in rows for leaf in row]
+    lines = {0: [*zip(*rows, strict=True)], 1: rows, None: [leaves]}[axis]
+    wanted = grad(sum(reduce(maximum, line) ** 2 for line in lines), leaves)
+    given = [d for row in derivative for d in row]
+    form = fingerprints(scalars, [d.id for d in (*given, *wanted)])
+    assert [form[d.id] for d in given] == [form[d.id] for d in wanted]
 
 
 def verified():
