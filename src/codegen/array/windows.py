@@ -25,9 +25,11 @@ Key = tuple[str, tuple[tuple[int, tuple[tuple[int, int], ...]], ...]]
 
 def unfolded(function: ArrayFunction) -> ArrayFunction:
     """The function with windows that products read as arrays of their own, or itself."""
-    work = _Unfolding(function.program)
+    work = _Unfolding(function.program, bool(function.columns))
     program = work.result()
-    return replace(function, program=program) if work.made else function
+    made = {windows.name for windows in work.made.values() if work.last}
+    columns = function.columns.union(made)
+    return replace(function, program=program, columns=columns) if work.made else function
 
 
 class _Windows(NamedTuple):
@@ -40,6 +42,7 @@ class _Windows(NamedTuple):
 @dataclass
 class _Unfolding:
     program: ArrayProgram
+    last: bool
     made: dict[Key, _Windows] = field(default_factory=dict)
 
     def result(self) -> ArrayProgram:
@@ -92,13 +95,16 @@ class _Unfolding:
         return Read(name, tuple([along(names[index][1][k][0]) for index, k in order]))
 
     def _made(self, read: Read, lengths: Mapping[str, int], over: set[str]) -> _Windows:
-        """An array of windows: the samples first, then what the product keeps, then the rest."""
+        """An array of windows: the samples first, then what the product keeps, then the rest.
+
+        Where samples lie last in memory, what the product keeps is beside them.
+        """
         flat = [
             (place, k, axis)
             for place, index in enumerate(read.index)
             for k, (axis, _) in enumerate(_axes_by_size(index, lengths)[1])
         ]
-        flat.sort(key=lambda one: (lengths[one[2]] != BATCH, one[2] in over))
+        flat.sort(key=lambda one: (lengths[one[2]] != BATCH, (one[2] in over) != self.last))
         name = free_name(f"{read.array.rstrip('_')}_windows", self._arrays)
         axes = tuple([Axis(axis, lengths[axis]) for _, _, axis in flat])
         self._arrays[name] = Array(name, tuple([axis.length for axis in axes]), COMPUTED)
