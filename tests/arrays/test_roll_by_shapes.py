@@ -631,7 +631,7 @@ def test_a_power_of_one_is_what_it_is_a_power_of():
     outputs = s.with_gradient(sum(a**2 for a in programs.linear(x, w)))
     program = rolled(outputs)
     assert_right(program, outputs)
-    assert str(program).splitlines()[-1] == "dw[i, j] = x[j]·(2·t1[i])"
+    assert str(program).splitlines()[-1] == "dw[i, j] = 2·x[j]·t1[i]"
 
 
 @pytest.mark.parametrize("count", [4, 9])
