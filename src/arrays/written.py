@@ -164,7 +164,7 @@ class _Writing:
 
     def _numbers(self, given: Numbers) -> str:
         """A new array for the numbers that assignments read."""
-        name = self.taken.name(given.array)
+        name = self.free.new(given.array)
         self.arrays[name] = Array(name, given.shape, LITERAL, values=given.values)
         return name
 

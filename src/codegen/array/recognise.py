@@ -620,7 +620,7 @@ def _with_ones(
 def _matrix_product(
     a: Code, b: Code, over: Sequence[str], grid: Sequence[str], lengths: Mapping[str, int]
 ) -> Code:
-    inner = [axis for axis in over if axis in a.axes and axis in b.axes]
+    inner = [axis for axis in a.axes if axis in over and axis in b.axes]
     stacked = [axis for axis in grid if axis in a.axes and axis in b.axes]
     rows = [axis for axis in a.axes if axis not in (*inner, *stacked)]
     columns = [axis for axis in b.axes if axis not in (*inner, *stacked)]
