@@ -633,17 +633,13 @@ def _matrix_product(
         return _called("vdot", f"{a.text}, {other.text}", (), (a, b))
     if stacked and (len(inner) > 1 or len(rows) != 1 or len(columns) != 1):
         return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)])
-    if max(map(len, (inner, rows, columns))) > 1:
+    if not stacked:
         return _in_groups(a, b, (inner, rows, columns), lengths)
     first = transposed(a, [*stacked, *rows, *inner])
     second = transposed(b, [*stacked, *inner, *columns])
-    plain = not stacked and len(rows) <= 1
-    inside = f"{first.text}, {second.text}"
-    if plain:  # np.dot costs less a call than @, but copies what does not lie row by row
-        name = "matmul" if a.strided or b.strided else "dot"
-        return _called(name, inside, (*rows, *columns), (a, b))
     text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
-    made = _called("matmul", inside, (*stacked, *rows, *columns), (a, b))
+    axes = (*stacked, *rows, *columns)
+    made = _called("matmul", f"{first.text}, {second.text}", axes, (a, b))
     return replace(made, text=text, binds=PRODUCT)
 
 
@@ -653,7 +649,10 @@ def _in_groups(
     groups: tuple[Sequence[str], Sequence[str], Sequence[str]],
     lengths: Mapping[str, int],
 ) -> Code:
-    """The product over several axes, or with several, as one of matrices: each group an axis."""
+    """The product of matrices, each of these groups of axes, the summed ones first, as one axis.
+
+    `np.dot` costs less a call than `@`, but copies what does not lie row by row.
+    """
     inner, rows, columns = groups
     names = {"r": rows, "c": columns, "s": inner}
 
@@ -676,7 +675,8 @@ def _in_groups(
     one, other = matrix(a, "r", "s"), matrix(b, "s", "c")
     inside = f"{one.text}, {other.text}"
     axes = tuple([name for name in ("r", "c") if names[name]])
-    made = _called("dot", inside, axes, (a, b))
+    strided = (a.strided or b.strided) and max(map(len, groups)) == 1
+    made = _called("matmul" if strided else "dot", inside, axes, (a, b))
     shape = tuple([lengths[axis] for axis in (*rows, *columns)])
     return reshaped(made, shape, (*rows, *columns), tuple([length(name) for name in axes]))
 
