@@ -29,9 +29,11 @@ def unfolded(function: ArrayFunction) -> ArrayFunction:
             statement = with_terms(statement, terms)
         statements += [*work.before, statement]
         work.before.clear()
-    made = {name for name, _ in work.made.values() if work.last}
+    if not work.made:
+        return function
+    last = {name for name, _ in work.made.values() if work.last}
     found = function.with_statements(statements, work.arrays)
-    return replace(found, columns=found.columns.union(made))
+    return replace(found, columns=found.columns | last)
 
 
 @dataclass
