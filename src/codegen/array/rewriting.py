@@ -9,6 +9,7 @@ from typing import Final
 from ...arrays.statements import COMPUTED, LEAF, Array, Statement
 from ...ops.shapes import BATCH
 from .biases import with_biases
+from .constants import known
 from .function import ArrayFunction, copied_by
 from .outputs import freed, joined
 from .quotients import divided_late
@@ -93,6 +94,7 @@ def _folded(function: ArrayFunction) -> ArrayFunction:
 
 
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
+    ("constants", known),
     ("quotients", divided_late),
     ("sums", flattened),
     ("steps", all_at_once),
