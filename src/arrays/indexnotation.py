@@ -122,18 +122,21 @@ class Writer:
 
     inlined  arrays whose formulas are written where they are read
     arrays   all arrays, of whose names no two are to look alike
+
+    A notation is what stands between the pieces: between factors, in conditions, before and below a
+    sum, at the end of a statement that holds on part of its grid, around the name of a function.
     """
+
+    language = "text"
+    times, at_most, among, sum_sign = "·", "≤", "in", "Σ"
+    over, where, function = "{}_{{{}}} {}", "   for {}", "{}"
 
     def __init__(
         self,
         inlined: Mapping[str, Inlined] | None = None,
         arrays: Mapping[str, Shown] | None = None,
     ) -> None:
-        self.inlined = inlined or {}
-        self._names = arrays or {}
-
-    language = "text"
-    times, at_most, equals, sum_sign = "·", "≤", "=", "Σ"
+        self.inlined, self.arrays = inlined or {}, arrays or {}
 
     def name(self, name: str) -> str:
         """The name of an array."""
@@ -150,7 +153,7 @@ class Writer:
     def read(self, read: Read) -> str:
         """A read of an element; of a vector of a few numbers, these."""
         indices = [self.index(index).text for index in read.index]
-        values = self._names[read.array].values if read.array in self._names else ()
+        values = self.arrays[read.array].values if read.array in self.arrays else ()
         if 0 < len(values) <= SHORT and len(indices) == 1:
             return self.listed(", ".join(map(self.number, values)), indices[0])
         return self.element(read.array, indices)
@@ -163,11 +166,6 @@ class Writer:
         """An element of an array."""
         return f"{self.name(array)}[{', '.join(indices)}]" if indices else self.name(array)
 
-    def reduced(self, sign: str, over: str, body: str) -> str:
-        """A sum or a maximum over axes."""
-        short = len(over) == 1
-        return f"{sign}_{over} {body}" if short else f"{sign}_{{{over}}} {body}"
-
     def within(self, part: Written, level: int) -> str:
         """A piece for a place that needs `level`, in parentheses where it binds less tightly."""
         return part.text if part.binds >= level else self.bracketed("()", part.text)
@@ -175,16 +173,6 @@ class Writer:
     def bracketed(self, brackets: str, inner: str) -> str:
         """Something in brackets."""
         return f"{brackets[0]}{inner}{brackets[1]}"
-
-    def where(self, conditions: str) -> str:
-        """The end of a statement that holds on part of its grid."""
-        return f"   for {conditions}" if conditions else ""
-
-    def among(self, condition: Among) -> str:
-        """A point being one of a list."""
-        names = ", ".join(map(self.axis, condition.axes))
-        names = names if len(condition.axes) == 1 else f"({names})"
-        return f"{names} in {self.name(condition.name)}"
 
     def template(self, value: Apply) -> Notation:
         """How an operation is written, ready for its operands."""
@@ -230,10 +218,11 @@ class Writer:
     def condition(self, condition: Condition) -> str:
         """A condition, the axes with a minus sign on the other side."""
         if isinstance(condition, Equal):
-            sides = (self.index(condition.left).text, self.index(condition.right).text)
-            return f" {self.equals} ".join(sides)
+            return f"{self.index(condition.left).text} = {self.index(condition.right).text}"
         if isinstance(condition, Among):
-            return self.among(condition)
+            names = ", ".join(map(self.axis, condition.axes))
+            names = names if len(condition.axes) == 1 else f"({names})"
+            return f"{names} {self.among} {self.name(condition.name)}"
         offset, terms = condition.expression.offset, condition.expression.terms
         above = tuple([(name, stride) for name, stride in terms if stride > 0])
         below = tuple([(name, -stride) for name, stride in terms if stride < 0])
@@ -336,7 +325,7 @@ class Writer:
 
     def _end(self, read: Read, name: str) -> int:
         """The last number of an axis at which an array has the elements; 0 if that is not plain."""
-        shape = self._names[read.array].shape if read.array in self._names else ()
+        shape = self.arrays[read.array].shape if read.array in self.arrays else ()
         ends = [0]
         for index, length in zip(read.index, shape, strict=False):
             if name in index.axes:
@@ -355,7 +344,8 @@ class Writer:
             over = self.range_of(term.over, (*term.domain, *self._ends(term)))
             text = self.within(body, PRODUCT)
             minus = "-" if sign == self.sum_sign and text.startswith("-") else ""
-            return Written(minus + self.reduced(sign, over, text[len(minus) :]), PRODUCT)
+            form = "{}_{} {}" if len(over) == 1 and self.language == "text" else self.over
+            return Written(minus + form.format(sign, over, text[len(minus) :]), PRODUCT)
         return body
 
     def formula(self, value: Value, scope: Scope = NO_AXES) -> Written:
@@ -371,7 +361,7 @@ class Writer:
             return Written(form.template.format(*parts), form.binds)
         if value.op is ADD:
             return self.sum(value.terms, scope)
-        name = self.function("max" if value.op is MAXIMUM else "min")
+        name = self.function.format("max" if value.op is MAXIMUM else "min")
         inner = [self.term(term, name, scope) for term in value.terms]
         if len(inner) == 1 and value.terms[0].over:
             return inner[0]
@@ -395,17 +385,14 @@ class Writer:
         """The right side of a statement."""
         return self.formula(value, scope).text
 
-    def function(self, name: str) -> str:
-        """The name of a function."""
-        return name
-
     def statement(
         self, target: str, place: Sequence[Index], value: Value, domain: Sequence[Condition]
     ) -> str:
         """`target[place] = value`, and where."""
         left = self.element(target, [self.index(index).text for index in place])
         scope = frozenset([axis for index in place for axis in index.axes])
-        return f"{left} = {self.value(value, scope)}{self.where(self.conditions(domain))}"
+        end = self.where.format(self.conditions(domain)) if domain else ""
+        return f"{left} = {self.value(value, scope)}{end}"
 
 
 def _reads_along(read: Read, axis: str) -> bool:
@@ -430,12 +417,13 @@ class LatexWriter(Writer):
     """Index notation in LaTeX, for maths mode."""
 
     language = "latex"
-    times, at_most, sum_sign = r" \, ", r"\le", r"\sum"
+    times, at_most, among, sum_sign = r" \, ", r"\le", r"\in", r"\sum"
+    where, function = r" \quad \text{{for }} {}", r"\{}"
 
     def name(self, name: str) -> str:
         """The name of an array: Greek, or upright when it is longer than a letter."""
-        primal = self._names[name].adjoint if name in self._names else None
-        written = name_latex(name, self._names)
+        primal = self.arrays[name].adjoint if name in self.arrays else None
+        written = name_latex(name, self.arrays)
         if primal is None or name != f"d{primal}":
             return written
         of = self.name(primal)
@@ -466,27 +454,9 @@ class LatexWriter(Writer):
         base = rf"{{{numbered[1]}}}^{{({numbered[2]})}}" if numbered else f"{{{name}}}"
         return f"{base}_{{{', '.join(indices)}}}"
 
-    def reduced(self, sign: str, over: str, body: str) -> str:
-        """A sum or a maximum over axes."""
-        return f"{sign}_{{{over}}} {body}"
-
-    def where(self, conditions: str) -> str:
-        """The end of a statement that holds on part of its grid."""
-        return rf" \quad \text{{for }} {conditions}" if conditions else ""
-
     def listed(self, numbers: str, index: str) -> str:
         """One of some numbers."""
         return rf"{{\left({numbers}\right)}}_{{{index}}}"
-
-    def among(self, condition: Among) -> str:
-        """A point being one of a list."""
-        names = ", ".join(map(self.axis, condition.axes))
-        names = names if len(condition.axes) == 1 else f"({names})"
-        return rf"{names} \in {self.name(condition.name)}"
-
-    def function(self, name: str) -> str:
-        r"""The name of a function: \max."""
-        return rf"\{name}"
 
     def bracketed(self, brackets: str, inner: str) -> str:
         """Something in brackets, which are as tall as it is."""
