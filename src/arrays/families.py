@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from ..ops.reads import (
     Affine,
+    Among,
     Apply,
     AtLeast,
     Axis,
@@ -48,7 +49,7 @@ from .columns import (
 from .domains import TableValues, conditions
 from .layouts import Layout, inner_axes, keys_of, laid_out, length_of, stages
 from .padding import alike, beyond, is_zero
-from .parts import Part, regions_of
+from .parts import Part, by_order, regions_of
 from .shapes import APPLY, LEAF, LITERAL, REDUCE, VECTOR, Family, Group, Shapes
 from .terms import NONE
 
@@ -283,7 +284,7 @@ class Families:
     ) -> None:
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Reduce:
             assert made.op is not None
-            terms = [self._term(part, keys, domain) for part in parts]
+            terms = [term for part in parts for term in self._terms(part, keys, domain)]
             return Reduce(made.op, tuple(terms) or (Term(1, (0.0,)),))
 
         self._make(made, layout, value, place)
@@ -365,11 +366,18 @@ class Families:
         """The terms of those elements that are `chosen`, which are numbered anew."""
         import numpy
 
-        rows = chosen[part.place]
-        kept = part.rows[rows]
-        kept[:, 0] = (numpy.cumsum(chosen) - 1)[kept[:, 0]]
-        numbers = None if part.numbers is None else part.numbers[rows]
-        return self._part(part.group, kept, numbers, int(chosen.sum()), part.added)
+        places = numpy.cumsum(chosen) - 1
+        return self._chosen(part, chosen[part.place], places, int(chosen.sum()))
+
+    def _chosen(
+        self, part: Part, chosen: Column, places: Column | None = None, size: int = 0
+    ) -> Part:
+        """Some of the terms, of elements that may be numbered anew."""
+        rows = part.rows[chosen]
+        if places is not None:
+            rows[:, 0] = places[rows[:, 0]]
+        numbers = None if part.numbers is None else part.numbers[chosen]
+        return self._part(part.group, rows, numbers, size, part.added)
 
     def _part(
         self, group: Group, rows: Column, numbers: Column | None, size: int, added: bool
@@ -480,6 +488,29 @@ class Families:
         name = self.literals.setdefault((lengths, tuple(table.tolist())), (name, numbers))[0]
         return Read(name, tuple(along(key.name) for key in kept))
 
+    def _terms(
+        self,
+        part: Part,
+        keys: Sequence[Key],
+        within: Sequence[Condition],
+    ) -> list[Term]:
+        """The terms of one shape as one, or as several where one would need a list of points."""
+        whole = self._term(part, keys, within)
+        if not _is_listed(whole):
+            return [whole]
+        columns = [key.column[part.place] for key in keys]
+        columns += [c for family, own in part.factors if family != NONE for c in own]
+        tables, literals = set(self._tables), dict(self.literals)
+        for chosen in by_order(columns):
+            try:
+                terms = [self._term(self._chosen(part, rows), keys, within) for rows in chosen]
+            except _Split:
+                terms = [whole]
+            if not any(map(_is_listed, terms)):
+                return terms
+            self._tables, self.literals = set(tables), dict(literals)
+        return [whole]
+
     def _term(
         self,
         part: Part,
@@ -530,6 +561,10 @@ class Families:
 def _different(columns: Sequence[Column]) -> list[Column]:
     """Each column once."""
     return list({column.tobytes(): column for column in columns}.values())
+
+
+def _is_listed(term: Term) -> bool:
+    return any(isinstance(condition, Among) for condition in term.domain)
 
 
 def _tables(made: Made) -> int:

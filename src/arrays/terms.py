@@ -14,7 +14,7 @@ first of several differences that are added up stays one as well: all are elemen
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -50,7 +50,6 @@ class Scalars:
     roots     what each node that was asked for is now
     vectors   elements of arguments, or of their adjoints, as whole vectors: of each node the
               argument, how many derivatives deep, and the place
-    zeros     of such vectors of adjoints: the places of leaves that nothing depends on
     """
 
     graph: Graph
@@ -62,7 +61,24 @@ class Scalars:
     adjoint: dict[int, tuple[int, int]] = field(default_factory=dict)
     roots: list[int] = field(default_factory=list)
     vectors: dict[int, tuple[str, int, int]] = field(default_factory=dict)
-    zeros: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+
+    def operands(self, node: int) -> Sequence[int]:
+        """What a node is computed from, factors of terms included."""
+        if node in self.sums:
+            return [factor for term in self.sums[node] for factor in term[2:] if factor != NONE]
+        return self.inputs.get(node) or self.extremes.get(node) or ()
+
+    def rewrite(self, node: int, of: Callable[[int], int]) -> None:
+        """Let a node be computed from other nodes, of each that it is computed from another."""
+        if node in self.sums:
+            self.sums[node] = [
+                Product(sign, number, of(one), of(other))
+                for sign, number, one, other in self.sums[node]
+            ]
+        elif node in self.inputs:
+            self.inputs[node] = tuple(map(of, self.inputs[node]))
+        elif node in self.extremes:
+            self.extremes[node] = list(map(of, self.extremes[node]))
 
 
 def scalars(graph: Graph, roots: Sequence[int]) -> Scalars:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import accumulate
 from math import prod
 from numbers import Integral
 from typing import Any, Final
@@ -20,6 +21,8 @@ from .arrayshapes import (
     broadcast_to_shape,
     broadcast_value,
     checked_axis,
+    concatenate_shape,
+    concatenate_value,
     first_max_value,
     gather_shape,
     gather_value,
@@ -405,6 +408,32 @@ STACK: Op = _of_array(
     meaning=meanings.stack,
 )
 
+
+def _part_of(position: int) -> Callable[..., Any]:
+    def rule(ct: Any, out: Any, *given: Any) -> Any:
+        *operands, axis = given
+        if not shape_of(ct):
+            return ct
+        ends = [0, *accumulate(shape_of(x)[axis] for x in operands)]
+        return take(ct, (*[slice(None)] * axis, slice(ends[position], ends[position + 1])))
+
+    return rule
+
+
+CONCATENATE: Op = _of_array(
+    "concatenate",
+    concatenate_value,
+    concatenate_shape,
+    EachOperand(_part_of),
+    "each operand gets its own part of the cotangent",
+    arity=-1,
+    statics=("axis",),
+    jvp=EachOperand(_alone(lambda: CONCATENATE)),
+    linear="together",
+    chooses=True,
+    meaning=meanings.concatenate,
+)
+
 LENGTH: Op = _of_array(
     "length",
     lambda x: float(len(x)),
@@ -425,7 +454,7 @@ def _raise(error: Exception) -> Any:
 
 ARRAY_OPERATIONS: Final = (
     *(MATMUL, OUTER, SUM, MEAN, MAX, FIRST_MAX, LOGSUMEXP, TRANSPOSE, RESHAPE, BROADCAST),
-    *(GATHER, SCATTER, STACK, LENGTH),
+    *(GATHER, SCATTER, STACK, CONCATENATE, LENGTH),
 )
 """The records of this file, in order."""
 

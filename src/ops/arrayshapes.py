@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ShapeError, shorten
 from .indexing import Index, check_index
-from .shapes import BATCH, Shape, broadcast, mismatch, shape_text
+from .shapes import BATCH, Shape, broadcast, mismatch, shape_text, within_memory
 
 
 def matmul_shape(a: Shape, b: Shape) -> Shape:
@@ -63,6 +63,16 @@ def stack_shape(*given: Any) -> Shape:
     if axis == 0 and whole[:1] == (BATCH,):
         raise mismatch("stack", shapes[:1], "a batch stays the leading axis: use stack_rows")
     return (*whole[:axis], len(shapes), *whole[axis:])
+
+
+def concatenate_shape(*given: Any) -> Shape:
+    """The shape of the operands, along one axis as long as all of them together."""
+    *shapes, axis = given
+    others = {(len(shape), *shape[:axis], *shape[axis + 1 :]) for shape in shapes}
+    if len(others) > 1 or len(shapes[0]) <= axis or BATCH in [shape[axis] for shape in shapes]:
+        raise mismatch("concatenate", tuple(dict.fromkeys(shapes)), f"all but axis {axis} must")
+    whole = (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
+    return within_memory(whole, "concatenate")
 
 
 def outer_shape(a: Shape, b: Shape) -> Shape:
@@ -160,6 +170,12 @@ def stack_value(*given: Any) -> Any:
     """The operands along a new axis."""
     *operands, axis = given
     return numpy_call("stack", numpy_call("broadcast_arrays", *operands), axis=axis)
+
+
+def concatenate_value(*given: Any) -> Any:
+    """The operands one after another along an axis."""
+    *operands, axis = given
+    return numpy_call("concatenate", operands, axis=axis)
 
 
 def broadcast_value(x: Any, shape: Shape) -> Any:

@@ -31,6 +31,7 @@ from .reads import (
     Table,
     Term,
     along,
+    composed,
 )
 from .record import Op
 from .scalar import ADD, DIV, EQ, EXP, LOG, MAXIMUM, MINIMUM, STOP_GRADIENT, SUB, WHERE
@@ -340,25 +341,28 @@ def _scattered(inner: tuple[Axis, ...], rows: tuple[Axis, ...], index: Positions
     """
     own = grid(index.shape, len(inner) + len(rows))
     places = _chosen(index, tuple([axis.length for axis in inner]), own)
-    uses = [axis for place in places for axis in place.axes]
-    reads: dict[str, Index] = {axis.name: along(axis.name) for axis in own}
+    looked_up = {name for place in places if isinstance(place, Table) for name in place.axes}
+    reads: dict[str, Index] = {}
     lengths = {axis.name: axis.length for axis in own}
     domain: list[Condition] = []
+    left: list[tuple[Axis, Index]] = []
     for axis, place in zip(inner, places, strict=True):
         alone = isinstance(place, Affine) and len(place.terms) == 1 and place.terms[0][1] == 1
-        if alone and isinstance(place, Affine) and uses.count(place.axes[0]) == 1:
-            (name,) = place.axes
-            here = Affine(-place.offset, ((axis.name, 1),))
-            reads[name] = here
-            after = lengths[name] - 1 + place.offset
-            if place.offset:
-                domain.append(AtLeast(here))
-            if after < axis.length - 1:
-                domain.append(AtLeast(Affine(after, ((axis.name, -1),))))
-        else:
-            domain.append(Equal(place, along(axis.name)))
-    over = tuple([axis for axis in own if reads[axis.name] == along(axis.name)])
-    read = Read("0", (*_at(rows), *[reads[axis.name] for axis in own]))
+        name = place.axes[0] if alone else ""
+        if not isinstance(place, Affine) or not alone or name in reads or name in looked_up:
+            left.append((axis, place))
+            continue
+        here = reads[name] = Affine(-place.offset, ((axis.name, 1),))
+        after = lengths[name] - 1 + place.offset
+        if place.offset:
+            domain.append(AtLeast(here))
+        if after < axis.length - 1:
+            domain.append(AtLeast(Affine(after, ((axis.name, -1),))))
+    for axis, place in left:
+        found = composed(place, reads) if isinstance(place, Affine) else place
+        domain.append(Equal(found or place, along(axis.name)))
+    over = tuple([axis for axis in own if axis.name not in reads])
+    read = Read("0", (*_at(rows), *[reads.get(axis.name, along(axis.name)) for axis in own]))
     value = Reduce(ADD, (Term(1, (read,), over, tuple(domain)),))
     return Assignment(OUT, (*rows, *inner), value)
 
@@ -421,6 +425,22 @@ def stack(out: Shape, shapes: Shapes, axis: int) -> Meaning:
             for place, shape in enumerate(shapes)
         ]
     )
+
+
+def concatenate(out: Shape, shapes: Shapes, axis: int) -> Meaning:
+    """Each operand after the ones before it."""
+    found, start = [], 0
+    for operand, shape in enumerate(shapes):
+        own = grid(shape)
+        place, read = list(_at(own)), list(_at(own))
+        place[axis] = Affine(start, ((own[axis].name, 1),))
+        if shape[axis] == 1:
+            place[axis], read[axis] = Affine(start), Affine()
+            own = (*own[:axis], *own[axis + 1 :])
+        value = _copied(Read(str(operand), tuple(read)))
+        found.append(Assignment(OUT, own, value, tuple(place)))
+        start += shape[axis]
+    return tuple(found)
 
 
 def length(out: Shape, shapes: Shapes) -> Meaning:

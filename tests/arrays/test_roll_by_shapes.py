@@ -47,6 +47,8 @@ PROGRAMS = {
             programs.vae,
             programs.siamese,
             programs.distances,
+            programs.factorization,
+            programs.products,
             programs.masked,
             programs.flipped,
             programs.window_attention,
@@ -447,6 +449,18 @@ def test_windows_over_large_grids_have_conditions_and_no_lists_of_points():
     lines = str(rolled(source.with_gradient(loss))).splitlines()
     assert lines[0] == ("t1[i, j] = Σ_{k: 1 ≤ j + k, j + k ≤ 600} x[j + k - 1]·w[i, k] + b[i]")
     assert lines[4] == "dw[i, k] = Σ_{l: l ≤ k + 598, k ≤ l + 1} x[l]·dt1[i, l - k + 1]"
+
+
+@pytest.mark.parametrize("build", [programs.factorization, programs.products])
+def test_sums_over_pairs_have_conditions_and_no_lists_of_points(build):
+    source, loss = build(7, 3)
+    lines = str(rolled(source.with_gradient(loss)))
+    assert "points" not in lines
+    if build is programs.factorization:
+        assert (
+            "dv[i, k] = Σ_{i ≤ j} v[j + 1, k]·dt1[i, j] + Σ_{j + 1 ≤ i} v[j, k]·dt1[j, i - 1]"
+            in lines
+        )
 
 
 def test_a_long_chain_is_surveyed_without_recursion():
