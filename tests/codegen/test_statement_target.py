@@ -356,6 +356,19 @@ def test_a_convolution_has_its_samples_last(pool):
         assert line in f.source, f.source
 
 
+@pytest.mark.parametrize("batch", [(), "x"])
+@pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2)])
+def test_windows_over_the_ends_are_those_of_an_array_with_zeros_around(batch, stride, dilation):
+    source, loss = programs.padded_images(8, 2, stride, dilation)
+    graph = loss.graph
+    own = {parameter.id for parameter in source.parameters}
+    data = [graph[node] for node in graph.leaves.values() if node not in own]
+    outputs = {"loss": loss, "grad": grad(loss, source.parameters)}
+    f, _ = both({"params": source.parameters, "x": data}, outputs, batch=batch)
+    assert f.source.count("x_padded = np.zeros(") == f.source.count(".take(windows") == 1, f.source
+    assert "np.where(" not in f.source
+
+
 @pytest.mark.parametrize(
     ("build", "last"), [(programs.layer_norm, True), (programs.attention, False)]
 )
