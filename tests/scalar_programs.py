@@ -501,6 +501,24 @@ def distances(n, m):
     return s, sum(exp(-squared(x[i], x[j])) for i, j in pairs)
 
 
+def factorization(n, m):
+    """A factorization machine: a product of every two features, weighed by their vectors."""
+    s = Source()
+    x, w, v = s.inputs("x", n), s.weights("w", n), s.weights("v", n, m)
+    pairs = sum(dot(v[i], v[j]) * x[i] * x[j] for i in range(n) for j in range(i + 1, n))
+    return s, sigmoid(dot(x, w) + pairs)
+
+
+def products(n, m):
+    """Squares of the products of every two rows, and products of every three numbers."""
+    s = Source()
+    x, y = s.weights("x", n, m), s.weights("y", n)
+    squares = sum(dot(x[i], x[j]) ** 2 for i in range(n) for j in range(i))
+    return s, squares + sum(
+        y[i] * y[j] * y[k] for i in range(n) for j in range(i) for k in range(j)
+    )
+
+
 def masked(n, m):
     """A layer under a mask written as numbers."""
     s = Source()

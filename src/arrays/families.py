@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from ..ops.reads import (
     Affine,
+    Among,
     Apply,
     AtLeast,
     Axis,
@@ -39,14 +40,16 @@ from .columns import (
     any_table,
     block,
     codes,
+    counted,
     distinct,
     index_of,
+    period,
     rank_among,
 )
 from .domains import TableValues, conditions
 from .layouts import Layout, inner_axes, keys_of, laid_out, length_of, stages
 from .padding import alike, beyond, is_zero
-from .parts import Part, regions_of
+from .parts import Part, by_order, regions_of
 from .shapes import APPLY, LEAF, LITERAL, REDUCE, VECTOR, Family, Group, Shapes
 from .terms import NONE
 
@@ -144,9 +147,11 @@ class Families:
         rows = numpy.array(made.rows, numpy.int64).reshape(count, -1)
         slots: list[tuple[int, list[Column]] | Column] = []
         candidates: list[Column] = []
+        places: list[Column] = []
         for k, family in enumerate(made.inputs):
             if family == NONE:
                 slots.append(numpy.array(made.numbers[k]))
+                places += counted(slots[-1])
                 continue
             if family in self.numbers:
                 slots.append(self.numbers[family][rows[:, k]])
@@ -154,7 +159,7 @@ class Families:
             family, columns, _ = self._factor(family, rows[:, k])
             slots.append((family, columns))
             candidates += columns
-        layout = laid_out(made.size, [candidates])
+        layout = laid_out(made.size, [candidates, places])
         self.layouts[made.number] = layout
 
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Apply:
@@ -163,7 +168,7 @@ class Families:
                 if isinstance(slot, tuple):
                     operands.append(Read(str(slot[0]), self._indices(slot[1], keys)))
                 else:
-                    operands.append(self._number(slot, keys))
+                    operands.append(self._number(slot, keys, made.derived))
             assert made.op is not None
             return Apply(made.op, tuple(operands), made.statics)
 
@@ -279,7 +284,7 @@ class Families:
     ) -> None:
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Reduce:
             assert made.op is not None
-            terms = [self._term(part, keys, domain) for part in parts]
+            terms = [term for part in parts for term in self._terms(part, keys, domain)]
             return Reduce(made.op, tuple(terms) or (Term(1, (0.0,)),))
 
         self._make(made, layout, value, place)
@@ -361,11 +366,18 @@ class Families:
         """The terms of those elements that are `chosen`, which are numbered anew."""
         import numpy
 
-        rows = chosen[part.place]
-        kept = part.rows[rows]
-        kept[:, 0] = (numpy.cumsum(chosen) - 1)[kept[:, 0]]
-        numbers = None if part.numbers is None else part.numbers[rows]
-        return self._part(part.group, kept, numbers, int(chosen.sum()), part.added)
+        places = numpy.cumsum(chosen) - 1
+        return self._chosen(part, chosen[part.place], places, int(chosen.sum()))
+
+    def _chosen(
+        self, part: Part, chosen: Column, places: Column | None = None, size: int = 0
+    ) -> Part:
+        """Some of the terms, of elements that may be numbered anew."""
+        rows = part.rows[chosen]
+        if places is not None:
+            rows[:, 0] = places[rows[:, 0]]
+        numbers = None if part.numbers is None else part.numbers[chosen]
+        return self._part(part.group, rows, numbers, size, part.added)
 
     def _part(
         self, group: Group, rows: Column, numbers: Column | None, size: int, added: bool
@@ -409,7 +421,7 @@ class Families:
         layout = Layout([column[places] for column in like.columns], like.lengths)
         if distinct(layout.columns, made.size):
             return layout
-        rank = rank_among(places)
+        rank = rank_among(places[::-1])[::-1]  # the backward pass meets the last use first
         return Layout([rank, *layout.columns], [length_of(rank), *layout.lengths])
 
     def _make(
@@ -451,8 +463,11 @@ class Families:
             found.append(index)
         return tuple(found)
 
-    def _number(self, values: Column, keys: Sequence[Key]) -> Operand:
-        """A number at each point as an operand: itself, or a read of an array of numbers."""
+    def _number(self, values: Column, keys: Sequence[Key], repeats: bool = False) -> Operand:
+        """A number at each point as an operand: itself, or a read of an array of numbers.
+
+        repeats   whether an axis is to be split along which the numbers repeat themselves
+        """
         import numpy
 
         bits = values.view(numpy.int64)  # 0.0 and -0.0 are two numbers
@@ -463,11 +478,38 @@ class Families:
             raise ValueError("numbers that do not follow from the axes")
         kept, table = found
         lengths = tuple(key.length for key in kept)
+        for place, key in enumerate(kept if repeats else ()):
+            width = period(table.reshape(lengths), place)
+            if width is not None:
+                raise _Split(key.name, width)
         table[table == EMPTY] = _ONE  # where there is no point: whatever is done to it is finite
         name = f"c{len(self.literals)}"
         numbers = tuple(table.view(numpy.float64).tolist())
         name = self.literals.setdefault((lengths, tuple(table.tolist())), (name, numbers))[0]
         return Read(name, tuple(along(key.name) for key in kept))
+
+    def _terms(
+        self,
+        part: Part,
+        keys: Sequence[Key],
+        within: Sequence[Condition],
+    ) -> list[Term]:
+        """The terms of one shape as one, or as several where one would need a list of points."""
+        whole = self._term(part, keys, within)
+        if not _is_listed(whole):
+            return [whole]
+        columns = [key.column[part.place] for key in keys]
+        columns += [c for family, own in part.factors if family != NONE for c in own]
+        tables, literals = set(self._tables), dict(self.literals)
+        for chosen in by_order(columns):
+            try:
+                terms = [self._term(self._chosen(part, rows), keys, within) for rows in chosen]
+            except _Split:
+                terms = [whole]
+            if not any(map(_is_listed, terms)):
+                return terms
+            self._tables, self.literals = set(tables), dict(literals)
+        return [whole]
 
     def _term(
         self,
@@ -519,6 +561,10 @@ class Families:
 def _different(columns: Sequence[Column]) -> list[Column]:
     """Each column once."""
     return list({column.tobytes(): column for column in columns}.values())
+
+
+def _is_listed(term: Term) -> bool:
+    return any(isinstance(condition, Among) for condition in term.domain)
 
 
 def _tables(made: Made) -> int:

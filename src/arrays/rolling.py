@@ -96,17 +96,16 @@ def rolled_nodes(
     graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]] | None = None
 ) -> tuple[ArrayProgram, Survey]:
     """The array program that computes some nodes, and how regular they are."""
-    shaped = _shaped(graph, roots, arguments or {})
-    return _told(shaped, _survey(shaped, len(live_nodes(graph, roots))))
+    program, survey = _rolled(graph, roots, arguments or {}, always=True)
+    assert program is not None
+    return program, survey
 
 
 def roll_if_regular(
     graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]] | None = None
 ) -> Rolling:
     """The array program of some nodes, unless they are too irregular, and how regular they are."""
-    shaped = _shaped(graph, roots, arguments or {})
-    survey = _survey(shaped, len(live_nodes(graph, roots)))
-    return Rolling(*_told(shaped, survey)) if survey.regular else Rolling(None, survey)
+    return Rolling(*_rolled(graph, roots, arguments or {}, always=False))
 
 
 class _Shaped(NamedTuple):
@@ -118,8 +117,14 @@ class _Shaped(NamedTuple):
     arguments: Mapping[str, Sequence[int]]
 
 
-def _told(shaped: _Shaped, survey: Survey) -> tuple[ArrayProgram, Survey]:
+def _rolled(
+    graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]], always: bool
+) -> tuple[ArrayProgram | None, Survey]:
     """The program; the one with arrays by use if names do not tell and it has fewer tables."""
+    shaped = _shaped(graph, roots, arguments)
+    survey = _survey(shaped, len(live_nodes(graph, roots)))
+    if not (always or survey.regular):
+        return None, survey
     program, untold = _program(shaped)
     if not survey.regular or not untold:
         return program, survey
@@ -189,16 +194,9 @@ def _by_tables(known: Shapes, statements: Iterable[Made]) -> frozenset[str]:
     """The names of arrays of leaves that are, or make, what is read through tables."""
     reads = [read for made in statements for read in reads_of(made.value)]
     tables = [read for read in reads if any(isinstance(index, Table) for index in read.index)]
-    pending = [int(read.array) for read in tables if read.array.isdigit()]
-    seen, names = set(pending), set[str]()
-    while pending:
-        made = known.families[pending.pop()]
-        if made.leaf is not None:
-            names.add(made.leaf.name)
-        below = made.needs() - seen
-        seen |= below
-        pending += below
-    return frozenset(names)
+    below = needed(known.families, [int(read.array) for read in tables if read.array.isdigit()])
+    leaves = [known.families[number].leaf for number in below]
+    return frozenset([leaf.name for leaf in leaves if leaf is not None])
 
 
 def _applied(known: Shapes, order: Iterable[int]) -> set[int]:

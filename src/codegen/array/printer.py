@@ -30,7 +30,8 @@ from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .domains import tightened
-from .function import ArrayFunction, Element, Vector, Whole, axes_of, copied_by, truths
+from .flow import axes_of, copied_by
+from .function import ArrayFunction, Element, Vector, Whole, truths
 from .irregular import emit_careful, emit_numbers
 from .literals import array_literal
 from .outside import Outside

@@ -17,11 +17,13 @@ from operator import add
 from typing import Final
 
 from ...arrays.statements import LITERAL, ArrayProgram, Statement
+from ...ops.points import holds, points
 from ...ops.reads import (
     Affine,
     Among,
     Apply,
     AtLeast,
+    Axis,
     Condition,
     Operand,
     Read,
@@ -31,7 +33,7 @@ from ...ops.reads import (
 from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH
-from .function import axes_of
+from .flow import axes_of
 from .outside import Outside
 from .reading import Code, Head, arranged, counted, reshaped, transposed, view
 
@@ -381,7 +383,7 @@ def scaled(code: Code, scale: float) -> Code:
         return code
     if is_number(code):
         return number(scale * float(code.text))
-    return joined(number(scale), "*", code, code.axes)
+    return _product(number(scale), code, code.axes)
 
 
 OPERATORS: Final[Mapping[str, tuple[str, int]]] = {
@@ -711,14 +713,6 @@ def where(mask: Code, code: Code, order: Sequence[str], otherwise: str = "0.0") 
 
 def _points(condition: Among, axes: Sequence[str], lengths: Mapping[str, int]) -> str:
     """A mask with the points of a list written out."""
-    order = [condition.axes.index(axis) for axis in axes]
-    chosen = {tuple([point[i] for i in order]) for point in condition.points}
-    rows: list[tuple[int, ...]] = [()]
-    for axis in axes:
-        rows = [(*row, i) for row in rows for i in range(lengths[axis])]
-    flat: list[object] = [row in chosen for row in rows]
-    if not axes:
-        return f"np.array({flat[0]})"
-    for axis in reversed(axes[1:]):
-        flat = [flat[i : i + lengths[axis]] for i in range(0, len(flat), lengths[axis])]
-    return f"np.array({flat})"
+    shape = [lengths[axis] for axis in axes]
+    grid = points([Axis(axis, length) for axis, length in zip(axes, shape, strict=True)])
+    return f"np.array({holds(condition, grid).reshape(shape).tolist()})"

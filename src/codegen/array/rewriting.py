@@ -11,7 +11,8 @@ from ...arrays.statements import COMPUTED, LEAF, Array, Statement
 from ...ops.reads import Reduce
 from ...ops.shapes import BATCH
 from .biases import with_biases
-from .function import ArrayFunction, copied_by, operands_of
+from .flow import copied_by, operands_of
+from .function import ArrayFunction
 from .outputs import freed, joined
 from .quotients import divided_late
 from .scaling import scaled
