@@ -37,6 +37,8 @@ def unfolded(function: ArrayFunction) -> ArrayFunction:
                 free = term if unsafe else wider.free(statement, term)
                 through = work.term(statement, free)
                 terms.append(term if through == free else through)
+                for read in operands_of(terms[-1]):
+                    work.before += wider.needed(read.array)
             statement = with_terms(statement, terms)
         statements += [*work.before, statement]
         work.before.clear()
