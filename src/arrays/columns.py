@@ -220,12 +220,42 @@ def block(index: Table) -> int | None:
     return width if len(rises) == 1 and len(jumps) == 1 else None
 
 
+def period(table: Column, axis: int) -> int | None:
+    """After how many places a table repeats itself along an axis, if it does so evenly.
+
+    >>> import numpy as np
+    >>> period(np.array([[0, 1, 0, 1], [2, 3, 2, 3]]), 1)
+    2
+    """
+    moved = table.swapaxes(0, axis)
+    length = len(moved)
+    for width in range(2, length // 2 + 1):
+        rows = moved.reshape(-1, width, *moved.shape[1:]) if length % width == 0 else None
+        if rows is not None and (rows == rows[0]).all():
+            return width
+    return None
+
+
 def looped(column: Column) -> bool:
     """Whether its numbers turn up one after another, as the variable of a loop does."""
     import numpy
 
     steps = numpy.diff(numpy.unique(column, return_index=True)[1])
     return bool((steps > 0).all() or (steps < 0).all())
+
+
+def counted(numbers: Column) -> list[Column]:
+    """Numbers as a column if they are 0, 1, 2, … in the order in which they turn up, else nothing.
+
+    >>> import numpy as np
+    >>> [len(counted(np.array(c))) for c in ([0.0, 1.0, 0.0, 2.0], [0.5, 1.0], [1.0, 0.0])]
+    [1, 0, 0]
+    """
+    import numpy
+
+    found, first = numpy.unique(numbers, return_index=True)
+    places = (found == numpy.arange(len(found))).all() and (numpy.diff(first) > 0).all()
+    return [numbers.astype(numpy.int64)] if places else []
 
 
 def choose(

@@ -13,6 +13,7 @@ from .columns import (
     affine,
     choose,
     codes,
+    distinct,
     fewest,
     looped,
     normal,
@@ -69,6 +70,7 @@ def laid_out(count: int, stages: Sequence[Sequence[Column]]) -> Layout:
             break
     if not done:
         chosen = _completed(chosen, sparse, count)
+    chosen = _within_windows(chosen, count)
     if prod(map(length_of, chosen)) > _SPARSE * count + 4096:
         chosen = [numpy.arange(count)]
     chosen.sort(key=lambda column: int((column[1:] != column[:-1]).sum()))
@@ -82,6 +84,29 @@ def stages(parts: Sequence[Part]) -> list[list[Column]]:
         [column for part in parts for column in invariants(part)],
         [part.low(column) for part in parts for column in part.varying],
     ]
+
+
+def _within_windows(chosen: Sequence[Column], count: int) -> list[Column]:
+    """Axes with places within windows instead of where these lie, if the grid is then full.
+
+    So the elements i of windows r, i = 2r + a, have the axes r and a.
+    """
+    import numpy
+
+    lengths = [*map(length_of, chosen)]
+    found = list(chosen)
+    if prod(lengths) == count:
+        return found
+    for k, column in enumerate(chosen):
+        for other, length in zip(chosen, lengths, strict=True):
+            low = numpy.full(length, lengths[k])
+            numpy.minimum.at(low, other, column)
+            steps = numpy.diff(low)
+            if len(steps) and steps[0] and (steps == steps[0]).all() and other is not column:
+                moved = column - low[other]
+                found[k] = min(found[k], moved, key=length_of)
+    full = prod(map(length_of, found)) == count and distinct(found, count)
+    return found if full else list(chosen)
 
 
 def _completed(chosen: list[Column], sparse: Sequence[Column], count: int) -> list[Column]:

@@ -18,6 +18,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from ..graph.expr import Graph
+from ..graph.store import Origin
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT
 from .homes import LeafArray
@@ -57,6 +58,7 @@ class Family:
     reduces  of a sum or an extreme of elements of one family, as they are: its operation
     vector   of a whole vector: the argument, and how many derivatives deep it is
     parts    of such a vector of adjoints: the families that it consists of
+    derived  whether a derivative rule made it, so that its numbers are no data
     """
 
     number: int
@@ -76,6 +78,7 @@ class Family:
     reduces: Op | None = None
     vector: tuple[str, int] | None = None
     parts: set[int] = field(default_factory=set)
+    derived: bool = False
 
     def needs(self) -> set[int]:
         """The families that its elements are computed from."""
@@ -171,7 +174,7 @@ class _Interning:
                 vector.parts.add(self.family[node])
 
     def _new(self, key: Any, kind: str, node: int) -> Family:
-        made = Family(len(self.families), kind, node)
+        made = Family(len(self.families), kind, node, derived=self._rule_of(node) is not None)
         self.families.append(made)
         self._by_key[key] = made
         self._bare_of(made, key)
@@ -213,9 +216,8 @@ class _Interning:
         What a user wrote twice stays twice: that two samples have equal data, or two tokens are
         the same, must not change what is found.
         """
-        origins = self.graph.origins
-        origin = origins[node] if node < len(origins) else None
-        if origin is None or origin.transform == "stable":
+        origin = self._rule_of(node)
+        if origin is None:
             return False
         known = self._equal.setdefault((origin.primal, key), node)
         if known == node:
@@ -223,6 +225,12 @@ class _Interning:
         self.family[node] = self.family[known]
         self.lane[node] = self.lane[known]
         return True
+
+    def _rule_of(self, node: int) -> Origin | None:
+        """Where a node came from if a derivative rule made it."""
+        origins = self.graph.origins
+        origin = origins[node] if node < len(origins) else None
+        return None if origin is None or origin.transform == "stable" else origin
 
     def _literal(self, node: int) -> None:
         made = self._by_key.get(LITERAL) or self._new(LITERAL, LITERAL, node)

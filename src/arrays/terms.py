@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 from ..graph.expr import Graph
 from ..graph.store import live_nodes
 from ..ops.record import Op
-from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, POW_CONST, SUB, TOTAL
+from ..ops.scalar import ADD, CONSTANT, EXTREMES, MUL, NEG, POW_CONST, SUB, TOTAL
 from ..simplify.zeros import shown_zeros
 
 NONE: Final = -1
@@ -87,7 +87,6 @@ def scalars(graph: Graph, roots: Sequence[int]) -> Scalars:
 
 
 _SUMS: Final = frozenset((ADD, SUB, NEG))
-_EXTREMES: Final = frozenset((MAXIMUM, MINIMUM))
 
 
 _Signature = tuple[Op, tuple[Op, ...]]
@@ -227,7 +226,7 @@ class _Collapse:
                         and any(ops[factor] is CONSTANT for factor in operands[operand])
                     ):
                         merged[operand] = True
-            elif op in _EXTREMES:
+            elif op in EXTREMES:
                 for operand in operands[node]:
                     if ops[operand] is op and uses[operand] == 1 and operand not in kept:
                         merged[operand] = True
@@ -453,7 +452,7 @@ class _Collapse:
                 elif op is POW_CONST and self.graph.statics[node] == (1.0,):
                     base = self._seen_by(node, operands[node][0])
                     result.sums[node] = [Product(1, NONE, base, NONE)]
-                elif op in _EXTREMES:
+                elif op in EXTREMES:
                     result.extremes[node] = self._chain(node, op)
                     result.kinds[node] = op
                 elif operands[node]:

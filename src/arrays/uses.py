@@ -89,7 +89,6 @@ class _Uses:
         self._queue: list[tuple[int, int]] = []
         self._alone: dict[int, int] = {}
         self._products: list[tuple[Slot, int, int]] = []
-        self._innermost: dict[int, int] = {}
         self.rows: dict[tuple[int, ...], None] = {}
         self.combined: set[int] = set()
         for node in found.order:
@@ -162,10 +161,7 @@ class _Uses:
         extremes = found.extremes.get(node)
         if extremes is not None:
             single = all(self._alone[operand] != _SEVERAL for operand in extremes)
-            # of a maximum of maxima the derivative compares each link, but all is of one array
-            operands = tuple([self._innermost.get(operand, operand) for operand in extremes])
-            self._innermost[node] = operands[0]
-            return [Entry((), (operands,), APART if single else TOGETHER)]
+            return [Entry((), (tuple(extremes),), APART if single else TOGETHER)]
         groups: dict[Slot, list[tuple[int, ...]]] = {}
         for sign, number, one, other in found.sums.get(node, ()):
             if other != NONE:

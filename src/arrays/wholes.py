@@ -37,8 +37,9 @@ def join_wholes(found: Scalars, places: Places) -> bool:
     places = {node: (name, place) for node, (name, place) in places.items() if lengths[name] > 1}
     if not places:
         return False
+    before = len(found.vectors)
     _Wholes(found, places, lengths)
-    return bool(found.vectors)
+    return len(found.vectors) > before
 
 
 class _Wholes:

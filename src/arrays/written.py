@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from ..graph.expr import Graph
 from ..graph.store import is_name, live_nodes
 from ..graph.unroll import element_names
-from ..ops.meanings import OUT, filled, meaning_of
+from ..ops.meanings import OUT, Numbers, filled, meaning_of
 from ..ops.reads import (
     Affine,
     Apply,
@@ -131,6 +131,9 @@ class _Writing:
         }
         alone = sum(assignment.array == OUT for assignment in meaning) == 1
         for assignment in meaning:
+            if isinstance(assignment, Numbers):
+                known[assignment.array] = self._numbers(assignment)
+                continue
             if assignment.array not in known:
                 known[assignment.array] = self._array(node, assignment)
             name = known[assignment.array]
@@ -158,6 +161,12 @@ class _Writing:
     def _of(self, node: int) -> str | float:
         """The array of a node, or the number that it is."""
         return self.names[node] if node in self.names else float(self.graph.value(node))
+
+    def _numbers(self, given: Numbers) -> str:
+        """A new array for the numbers that assignments read."""
+        name = self.free.new(given.array)
+        self.arrays[name] = Array(name, given.shape, LITERAL, values=given.values)
+        return name
 
     def _array(self, node: int, assignment: Assignment) -> str:
         """A new array for what an assignment writes."""

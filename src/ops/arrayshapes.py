@@ -137,15 +137,16 @@ def logsumexp_value(x: Any, axis: int | None) -> Any:
     return total.reshape(()) if axis is None else total.squeeze(axis)
 
 
-def first_max_value(x: Any, axis: int | None) -> Any:
-    """1 at the first of the largest elements along the axis, 0 elsewhere."""
+def first_max_value(x: Any, top: Any, axis: int | None) -> Any:
+    """1 at the first element along the axis that is the largest, at the last if none is; else 0."""
     import numpy
 
     if axis is None:
-        return first_max_value(numpy.ravel(x), 0).reshape(numpy.shape(x))
-    places = numpy.expand_dims(numpy.argmax(x, axis=axis), axis)
+        return first_max_value(numpy.ravel(x), top, 0).reshape(numpy.shape(x))
+    largest = numpy.equal(x, numpy.expand_dims(top, axis))
+    places = numpy.where(largest.any(axis), largest.argmax(axis), numpy.shape(x)[axis] - 1)
     mask = numpy.zeros(numpy.shape(x))
-    numpy.put_along_axis(mask, places, 1.0, axis)
+    numpy.put_along_axis(mask, numpy.expand_dims(places, axis), 1.0, axis)
     return mask
 
 

@@ -248,7 +248,7 @@ def test_biases_ride_along_in_the_products_of_their_layers():
 def test_biases_that_nobody_differentiates_by_are_added():
     _, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
     f = compile(inputs, value, target=TARGET, batch=("x", "y"))
-    assert "h0 = np.dot(x, w0.T)\n    h0 += b0\n" in f.source
+    assert "h0 = np.dot(w0, x.T)\n    h0 += b0[:, None]\n" in f.source
     assert "np.vdot(t1, t1)" in f.source  # and not the last layer once for each factor
 
 
@@ -335,9 +335,37 @@ def test_a_convolution_looks_up_its_windows_once():
     own = {parameter.id for parameter in source.parameters}
     x = [value.graph[node] for node in value.graph.leaves.values() if node not in own]
     f, _ = both({"params": source.parameters, "x": x}, [value, *gradient], batch="x")
-    assert f.source.count(".take(windows, axis=1)") == 1, f.source
-    assert f.source.count("np.dot(x_windows") + f.source.count("x_windows.reshape(-1, 3)") > 1
+    assert f.source.count(".take(windows, axis=0)") == 1, f.source
+    assert f.source.count("np.dot(x_windows") + f.source.count("x_windows.reshape(3, -1)") > 1
     assert "tensordot" not in f.source
+
+
+@pytest.mark.parametrize("pool", ["max", "mean"])
+def test_a_convolution_has_its_samples_last(pool):
+    source, loss = programs.convolution_2d(8, 3, pool)
+    graph = loss.graph
+    own = {parameter.id for parameter in source.parameters}
+    data = [graph[node] for node in graph.leaves.values() if node not in own]
+    outputs = {"loss": loss, "grad": grad(loss, source.parameters)}
+    f, _ = both({"params": source.parameters, "x": data}, outputs, batch="x")
+    for line in (
+        "x_windows = x_.reshape(-1, 64).T.take(windows, axis=0)",
+        "np.dot(w.reshape(3, 9), x_windows.reshape(9, -1)).reshape(3, 6, 6, -1)",
+        ".reshape(3, -1), x_windows.reshape(9, -1).T, out=dw",
+    ):
+        assert line in f.source, f.source
+
+
+@pytest.mark.parametrize(
+    ("build", "last"), [(programs.layer_norm, True), (programs.attention, False)]
+)
+def test_samples_are_first_where_each_has_matrices_to_multiply(build, last):
+    source, loss = build(4, 5)
+    graph = loss.graph
+    own = {parameter.id for parameter in source.parameters}
+    data = [graph[node] for node in graph.leaves.values() if node not in own]
+    f, _ = both({"params": source.parameters, "x": data}, {"loss": loss}, batch="x")
+    assert ("samples last" in f.report()) == last
 
 
 @pytest.mark.parametrize("batch", [(), ("x",)])

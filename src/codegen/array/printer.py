@@ -407,8 +407,8 @@ class _Printer:
 
     def _written(self, statement: Statement) -> Code:
         """What a statement writes of its array, which is called x."""
-        read, shape = Read(statement.array, statement.target), self._arrays[statement.array].shape
-        return view(read, Code("x"), shape, _lengths(statement), self.head, writing=True)
+        read, own = Read(statement.array, statement.target), self._axes(statement.array)
+        return self.recogniser.viewed(read, Code("x", own), _lengths(statement), writing=True)
 
     def _assign(self, place: int, statement: Statement, code: Code) -> None:
         """A variable for the value of a statement."""
@@ -433,7 +433,7 @@ class _Printer:
         lengths = [next(a.length for a in statement.axes if a.name == axis) for axis in grid]
         text = self._grown(code, grid, lengths)
         if statement.place is not None and len(grid) != len(array.shape):
-            shown = ", ".join(map(self.head.length, array.shape))
+            shown = ", ".join([self.head.length(array.shape[int(k)]) for k in self._axes(name)])
             bare = text.text if text.binds == ATOM else f"({text.text})"
             text = Code(f"{bare}.reshape({shown})")
         shown = text.text
@@ -478,7 +478,7 @@ class _Printer:
     def _windows(self, statement: Statement) -> Code | None:
         """The value of a statement that copies the windows of another array, if it does."""
         source = copied_by(statement)
-        if source is None or source in self._columns or statement.array in self._columns:
+        if source is None:
             return None
         (read,) = statement.reads
         lengths = self.recogniser.grid(statement)

@@ -439,8 +439,13 @@ def taken(
     places = head.constant(counted(flat, inner, lengths, head), "windows")
     if not batched:
         return Code(f"{source.tight}.take({places})", tuple(axes))
-    rows = reshaped(source, (BATCH, step), ("0", "1"), shape)
-    return Code(f"{rows.tight}.take({places}, axis=1)", tuple(axes))
+    one = (BATCH, step) if source.axes[0] == "0" else (step, BATCH)
+    names = ("samples", "") if one[0] == BATCH else ("", "samples")
+    matrix = reshaped(source, one, names, tuple([shape[int(axis)] for axis in source.axes]))
+    matrix = transposed(
+        matrix, names if (lengths[axes[0]] == BATCH) == (one[0] == BATCH) else names[::-1]
+    )
+    return Code(f"{matrix.tight}.take({places}, axis={matrix.axes.index('')})", tuple(axes))
 
 
 def table_constant(index: Table, head: Head) -> str:

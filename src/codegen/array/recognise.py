@@ -17,11 +17,13 @@ from operator import add
 from typing import Final
 
 from ...arrays.statements import LITERAL, ArrayProgram, Statement
+from ...ops.points import holds, points
 from ...ops.reads import (
     Affine,
     Among,
     Apply,
     AtLeast,
+    Axis,
     Condition,
     Operand,
     Read,
@@ -632,7 +634,7 @@ def _with_ones(
 def _matrix_product(
     a: Code, b: Code, over: Sequence[str], grid: Sequence[str], lengths: Mapping[str, int]
 ) -> Code:
-    inner = [axis for axis in over if axis in a.axes and axis in b.axes]
+    inner = [axis for axis in a.axes if axis in over and axis in b.axes]
     stacked = [axis for axis in grid if axis in a.axes and axis in b.axes]
     rows = [axis for axis in a.axes if axis not in (*inner, *stacked)]
     columns = [axis for axis in b.axes if axis not in (*inner, *stacked)]
@@ -711,14 +713,6 @@ def where(mask: Code, code: Code, order: Sequence[str], otherwise: str = "0.0") 
 
 def _points(condition: Among, axes: Sequence[str], lengths: Mapping[str, int]) -> str:
     """A mask with the points of a list written out."""
-    order = [condition.axes.index(axis) for axis in axes]
-    chosen = {tuple([point[i] for i in order]) for point in condition.points}
-    rows: list[tuple[int, ...]] = [()]
-    for axis in axes:
-        rows = [(*row, i) for row in rows for i in range(lengths[axis])]
-    flat: list[object] = [row in chosen for row in rows]
-    if not axes:
-        return f"np.array({flat[0]})"
-    for axis in reversed(axes[1:]):
-        flat = [flat[i : i + lengths[axis]] for i in range(0, len(flat), lengths[axis])]
-    return f"np.array({flat})"
+    shape = [lengths[axis] for axis in axes]
+    grid = points([Axis(axis, length) for axis, length in zip(axes, shape, strict=True)])
+    return f"np.array({holds(condition, grid).reshape(shape).tolist()})"

@@ -21,14 +21,17 @@ from .reading import inside
 
 def unfolded(function: ArrayFunction) -> ArrayFunction:
     """The function with windows that products read as arrays of their own, or itself."""
-    work, statements = _Unfolding(dict(function.program.arrays)), list[Statement]()
+    work = _Unfolding(dict(function.program.arrays), bool(function.columns))
+    statements: list[Statement] = []
     for statement in function.instructions:
         if is_sum(statement.value):
             terms = [work.term(statement, term) for term in statement.value.terms]
             statement = with_terms(statement, terms)
         statements += [*work.before, statement]
         work.before.clear()
-    return function.with_statements(statements, work.arrays)
+    made = {name for name, _ in work.made.values() if work.last}
+    found = function.with_statements(statements, work.arrays)
+    return replace(found, columns=found.columns.union(made))
 
 
 @dataclass
@@ -38,9 +41,11 @@ class _Unfolding:
     made    by what is read, whatever its axes are called, and their lengths: the array, and the
             order that it has these axes in
     before  the statements that compute what the next statement needs
+    last    whether samples lie last in memory: then what a product keeps is beside them
     """
 
     arrays: dict[str, Array]
+    last: bool
     made: dict[Hashable, tuple[str, list[int]]] = field(default_factory=dict)
     before: list[Statement] = field(default_factory=list)
 
@@ -66,7 +71,8 @@ class _Unfolding:
         key = factor.array, _form(factor, axes), tuple([lengths[axis] for axis in axes])
         if key not in self.made:  # the samples first, then what the product keeps, then the rest
             order = sorted(
-                range(len(axes)), key=lambda k: (lengths[axes[k]] != BATCH, axes[k] in over)
+                range(len(axes)),
+                key=lambda k: (lengths[axes[k]] != BATCH, (axes[k] in over) != self.last),
             )
             name = free_name(f"{factor.array.rstrip('_')}_windows", self.arrays)
             own = [Axis(axes[k], lengths[axes[k]]) for k in order]
