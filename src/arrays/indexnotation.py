@@ -78,7 +78,7 @@ class Writer:
         self._names = arrays or {}
 
     language = "text"
-    times, at_most, equals, sum_sign = "·", "≤", "=", "Σ"
+    times, at_most, equals, unequal, sum_sign = "·", "≤", "=", "≠", "Σ"
 
     def name(self, name: str) -> str:
         """The name of an array."""
@@ -172,7 +172,8 @@ class Writer:
         below = tuple([(name, -stride) for name, stride in terms if stride < 0])
         larger = self.affine(Affine(max(offset, 0), above)).text
         smaller = self.affine(Affine(max(-offset, 0), below)).text
-        return f"{smaller} {self.at_most} {larger}"
+        sign = self.at_most if isinstance(condition, AtLeast) else self.unequal
+        return f"{smaller} {sign} {larger}"
 
     def conditions(self, conditions: Iterable[Condition]) -> str:
         """Conditions that hold together."""
@@ -307,7 +308,7 @@ class LatexWriter(Writer):
     """Index notation in LaTeX, for maths mode."""
 
     language = "latex"
-    times, at_most, sum_sign = r" \, ", r"\le", r"\sum"
+    times, at_most, unequal, sum_sign = r" \, ", r"\le", r"\ne", r"\sum"
 
     def name(self, name: str) -> str:
         """The name of an array: Greek, or upright when it is longer than a letter."""

@@ -247,8 +247,9 @@ class _Substitution:
             return mapped_condition(condition, self.index)
         found = self.index(condition.expression)
         if isinstance(found, Affine):
-            return AtLeast(found)
-        signs = tuple([int(value >= 0) for value in found.values])
+            return type(condition)(found)
+        least = isinstance(condition, AtLeast)
+        signs = tuple([int(value >= 0 if least else value != 0) for value in found.values])
         return Equal(Table(f"{found.name}_sign", found.axes, found.lengths, signs), Affine(1))
 
     def _among(self, condition: Among) -> Condition:

@@ -27,6 +27,7 @@ from ...ops.reads import (
     Read,
     Reduce,
     Term,
+    Unequal,
 )
 from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
@@ -316,20 +317,24 @@ class Recogniser:
 
     def _condition(self, condition: Condition, lengths: Mapping[str, int]) -> Code:
         axes = tuple([axis for axis in lengths if axis in condition.axes])
-        if isinstance(condition, AtLeast):
-            return self._at_least(condition.expression, axes, lengths)
+        if isinstance(condition, (AtLeast, Unequal)):
+            return self._compared(condition, axes, lengths)
         if isinstance(condition, Among):
             return Code(self.head.constant(_points(condition, axes, lengths), condition.name), axes)
         left = counted(condition.left, axes, lengths, self.head)
         right = counted(condition.right, axes, lengths, self.head)
         return Code(f"{left} == {right}", axes, COMPARISON)
 
-    def _at_least(self, index: Affine, axes: Sequence[str], lengths: Mapping[str, int]) -> Code:
+    def _compared(
+        self, condition: AtLeast | Unequal, axes: Sequence[str], lengths: Mapping[str, int]
+    ) -> Code:
+        index = condition.expression
         above = tuple([term for term in index.terms if term[1] > 0])
         below = tuple([(axis, -stride) for axis, stride in index.terms if stride < 0])
         larger = counted(Affine(max(index.offset, 0), above), axes, lengths, self.head)
         smaller = counted(Affine(max(-index.offset, 0), below), axes, lengths, self.head)
-        return Code(f"{smaller} <= {larger}", tuple(axes), COMPARISON)
+        sign = "<=" if isinstance(condition, AtLeast) else "!="
+        return Code(f"{smaller} {sign} {larger}", tuple(axes), COMPARISON)
 
 
 def _within(factors: Sequence[Code], mask: Code) -> bool:
