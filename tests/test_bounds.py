@@ -210,7 +210,7 @@ OF_ONE_NODE = {
     *"Graph.deriving Graph.find Graph.input Graph.inputs Graph.is_leaf Graph.new_constant".split(),
     *"Graph.new_leaf Graph.node_of Graph.parameter Graph.source Graph.value".split(),
     *"Expr.apply_op Expr.dot Expr.max_with Expr.min_with".split(),
-    *"Expr.softmax Expr.swapaxes Expr.take".split(),
+    *"Expr.repeat Expr.softmax Expr.swapaxes Expr.take".split(),
     *"Value.apply_op Value.max_with Value.min_with Value.softmax".split(),
 }
 """What takes arguments and makes or reads one node, or a few, whatever the graph."""

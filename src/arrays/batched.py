@@ -8,14 +8,14 @@ products is ever made.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 from ..errors import UnknownNameError
-from ..ops.reads import Apply, Axis, Index, Operand, Read, Reduce, Term, Value, along
+from ..ops.reads import Apply, Axis, Read, Reduce, Term, along, mapped
 from ..ops.scalar import ADD, TOTAL
 from ..ops.shapes import BATCH
-from .statements import LEAF, Array, ArrayProgram, Statement
+from .statements import LEAF, ArrayProgram, Statement
 
 
 def batched(program: ArrayProgram, arguments: Collection[str]) -> ArrayProgram:
@@ -31,8 +31,9 @@ def batched(program: ArrayProgram, arguments: Collection[str]) -> ArrayProgram:
     >>> print(batched(roll_nodes(g, [e.id for e in y]), ["x"]))
     t3[i] = Σ_n tanh(Σ_j x[n, j]·w[i, j])
     """
-    if not arguments:
-        return _without_totals(program)
+    totals = any(_is_total(statement) for statement in program.statements)
+    if not arguments and not totals:
+        return program
     for name in arguments:
         array = program.arrays.get(name)
         if array is None or array.kind != LEAF:
@@ -41,149 +42,89 @@ def batched(program: ArrayProgram, arguments: Collection[str]) -> ArrayProgram:
     return _Batching(program, set(arguments)).result()
 
 
-def _without_totals(program: ArrayProgram) -> ArrayProgram:
-    """The program of one sample, whose total is itself."""
-    if not any(isinstance(s.value, Apply) and s.value.op is TOTAL for s in program.statements):
-        return program
-    statements = [
-        replace(s, value=Reduce(ADD, (Term(1, s.value.operands),)))
-        if isinstance(s.value, Apply) and s.value.op is TOTAL
-        else s
-        for s in program.statements
-    ]
-    return replace(program, statements=tuple(statements))
+def _is_total(statement: Statement) -> bool:
+    return isinstance(statement.value, Apply) and statement.value.op is TOTAL
 
 
 class _Batching:
+    """A program for a batch while it is made; without arguments there is one sample.
+
+    varying  the arrays that every sample has its own of, parts of vectors by their vectors
+    summed   arrays of totals, each with the array that it alone reads: the sum is over the samples
+             from the start
+    """
+
     def __init__(self, program: ArrayProgram, leaves: set[str]) -> None:
         self._program = program
-        self._parts: defaultdict[str, list[str]] = defaultdict(list)
-        self._vector: dict[str, str] = {}
-        for array in program.arrays.values():
-            if array.home is not None:
-                self._parts[array.home.vector].append(array.name)
-                self._vector[array.name] = array.home.vector
-        self._varying = self._vary(leaves)
-        self._summed: dict[str, str] = {}
-        self._find_summed()
-        taken = {axis.name for s in program.statements for axis in (*s.axes, *_inner(s.value))}
-        name = "n"
-        while name in taken:
-            name += "'"
-        self._axis = Axis(name, BATCH)
-
-    def _vary(self, leaves: set[str]) -> set[str]:
-        """The arrays that every sample has its own of."""
-        varying = set(leaves)
-        for name in leaves:
-            varying.update(self._parts[name])
-            if name in self._vector:
-                varying.add(self._vector[name])
-        for statement in self._program.statements:
-            value = statement.value
-            if isinstance(value, Apply) and value.op is TOTAL:
-                continue
-            if any(read.array in varying for read in statement.reads):
-                varying.add(statement.array)
-                if statement.array in self._vector:
-                    varying.add(self._vector[statement.array])
-        for name in list(varying):
-            varying.update(self._parts[name])
-        return varying
-
-    def _find_summed(self) -> None:
-        """Arrays that only totals read: these are sums over the samples from the start."""
-        program = self._program
-        values: defaultdict[str, list[Value]] = defaultdict(list)
-        reads: Counter[str] = Counter()
+        # letters of axes leave n to the samples
+        self._over = (Axis("n", BATCH),) if leaves else ()
+        self._varying = set(map(self._whole, leaves))
         for statement in program.statements:
-            values[statement.array].append(statement.value)
-            reads.update(read.array for read in statement.reads)
+            if not _is_total(statement) and any(self._varies(r.array) for r in statement.reads):
+                self._varying.add(self._whole(statement.array))
+        self._summed = self._find_summed()
+        self._varying.difference_update(self._summed.values())
+
+    def _whole(self, name: str) -> str:
+        home = self._program.arrays[name].home
+        return name if home is None else home.vector
+
+    def _varies(self, name: str) -> bool:
+        return self._whole(name) in self._varying
+
+    def _find_summed(self) -> dict[str, str]:
+        program, arrays = self._program, self._program.arrays
+        writers: defaultdict[str, list[Statement]] = defaultdict(list)
+        for statement in program.statements:
+            writers[statement.array].append(statement)
+        reads = Counter(read.array for s in program.statements for read in s.reads)
         kept = {output.array for output in program.outputs}
-        for statement in program.statements:
-            value = statement.value
-            if not isinstance(value, Apply) or value.op is not TOTAL:
-                continue
-            (operand,) = value.operands
-            if not isinstance(operand, Read) or operand.array not in self._varying:
-                continue
-            name = operand.array
-            members = [name, *self._parts[name]]
-            own = program.arrays[statement.array]
-            simple = (
-                operand.index == statement.target
-                and not statement.domain
-                and own.shape == program.arrays[name].shape
-                and own.home is None
-                and values[statement.array] == [value]
-            )
-            alone = reads[name] == 1 and not any(reads[part] for part in members[1:])
-            sums = all(
-                isinstance(v, Reduce) and v.op is ADD for member in members for v in values[member]
-            )
-            inside = name in self._vector or any(member in kept for member in members)
-            if simple and alone and sums and not inside and program.arrays[name].kind != LEAF:
-                self._summed[statement.array] = name
-                self._varying.difference_update(members)
+        found = {}
+        for statement in filter(_is_total, program.statements):
+            for read in statement.reads:
+                own, inner = arrays[statement.array], arrays[read.array]
+                members = [read.array, *[part.name for part in program.parts(read.array)]]
+                values = [s.value for member in members for s in writers[member]]
+                if (
+                    self._varies(read.array)
+                    and inner.kind != LEAF
+                    and own.home is inner.home is None
+                    and own.shape == inner.shape
+                    and read.index == statement.target
+                    and not statement.domain
+                    and len(writers[own.name]) == 1
+                    and sum(reads[member] for member in members) == 1
+                    and kept.isdisjoint(members)
+                    and all(isinstance(v, Reduce) and v.op is ADD for v in values)
+                ):
+                    found[own.name] = inner.name
+        return found
 
     def result(self) -> ArrayProgram:
         """The program for a batch."""
-        program, arrays = self._program, {}
-        self._totals = {
-            member for name in self._summed.values() for member in (name, *self._parts[name])
+        program, summed = self._program, self._summed
+        arrays = {
+            name: replace(array, shape=(BATCH, *array.shape)) if self._varies(name) else array
+            for name, array in program.arrays.items()
+            if name not in summed
         }
-        for name, array in program.arrays.items():
-            if name not in self._summed:
-                arrays[name] = self._array(array)
-        statements = [self._statement(s) for s in program.statements if s.array not in self._summed]
-        outputs = [
-            output._replace(array=self._summed.get(output.array, output.array))
-            for output in program.outputs
-        ]
+        statements = [self._statement(s) for s in program.statements if s.array not in summed]
+        outputs = [o._replace(array=summed.get(o.array, o.array)) for o in program.outputs]
         return ArrayProgram(arrays, tuple(statements), tuple(outputs), program.arguments)
 
-    def _array(self, array: Array) -> Array:
-        if array.name not in self._varying:
-            return array
-        return replace(array, shape=(BATCH, *array.shape))
-
     def _statement(self, statement: Statement) -> Statement:
-        value, sample = statement.value, along(self._axis.name)
+        value = mapped(statement.value, self._read, lambda condition: condition)
         if isinstance(value, Apply) and value.op is TOTAL:
-            factors = tuple(map(self._operand, value.operands))
-            value = Reduce(ADD, (Term(1, factors, (self._axis,)),))
-            return replace(statement, value=value)
-        if statement.array in self._totals:
+            value = Reduce(ADD, (Term(1, value.operands, self._over),))
+        elif self._whole(statement.array) in self._summed.values():
             assert isinstance(value, Reduce)
-            terms = [replace(t, over=(self._axis, *t.over)) for t in self._terms(value)]
-            return replace(statement, value=Reduce(ADD, tuple(terms)))
-        made: Value
-        if isinstance(value, Apply):
-            made = replace(value, operands=tuple(map(self._operand, value.operands)))
-        else:
-            made = replace(value, terms=tuple(self._terms(value)))
-        if statement.array not in self._varying:
-            return replace(statement, value=made)
-        place: tuple[Index, ...] | None = None
-        if statement.place is not None:
-            place = (sample, *statement.place)
-        return replace(statement, axes=(self._axis, *statement.axes), value=made, place=place)
+            terms = [replace(term, over=(*self._over, *term.over)) for term in value.terms]
+            value = Reduce(ADD, tuple(terms))
+        elif self._varies(statement.array):
+            place = statement.place and (along("n"), *statement.place)
+            return replace(statement, axes=(*self._over, *statement.axes), value=value, place=place)
+        return replace(statement, value=value)
 
-    def _terms(self, value: Reduce) -> Iterable[Term]:
-        return [
-            replace(term, factors=tuple(map(self._operand, term.factors))) for term in value.terms
-        ]
-
-    def _operand(self, operand: Operand) -> Operand:
-        if not isinstance(operand, Read):
-            return operand
-        name = self._summed.get(operand.array, operand.array)
-        if name not in self._varying:
-            return replace(operand, array=name)
-        return Read(name, (along(self._axis.name), *operand.index))
-
-
-def _inner(value: Value) -> Sequence[Axis]:
-    if isinstance(value, Apply):
-        return ()
-    return [axis for term in value.terms for axis in term.over]
+    def _read(self, read: Read) -> Read:
+        name = self._summed.get(read.array, read.array)
+        return Read(name, (along("n"), *read.index) if self._varies(name) else read.index)

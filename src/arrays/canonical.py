@@ -22,9 +22,10 @@ from zlib import crc32
 from ..graph.expr import Graph
 from ..graph.store import live_nodes
 from ..ops.record import Op
-from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, POW_CONST, SUB
+from ..ops.scalar import ADD, CONSTANT, EXTREMES, MUL, NEG, POW_CONST, SUB
 
 _MASK = 2**64 - 1
+_REGROUPED = EXTREMES | {ADD, SUB, NEG}
 
 
 def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
@@ -37,7 +38,7 @@ def fingerprints(graph: Graph, roots: Iterable[int]) -> dict[int, int]:
     (True, False)
     """
     found: dict[int, int] = {}
-    extremes: dict[Op, dict[int, int]] = {MAXIMUM: {}, MINIMUM: {}}
+    extremes: dict[Op, dict[int, int]] = {op: {} for op in EXTREMES}
     ops, operands_of, statics = graph.ops, graph.operands, graph.statics
     codes = {op: crc32(op.name.encode()) for op in set(ops)}
     for node in live_nodes(graph, roots):
@@ -71,7 +72,7 @@ def operations(graph: Graph, found: dict[int, int]) -> set[int]:
     ops, operands_of = graph.ops, graph.operands
     kept = set()
     for node, print_ in found.items():
-        if not operands_of[node] or ops[node] in (ADD, SUB, NEG, MAXIMUM, MINIMUM):
+        if not operands_of[node] or ops[node] in _REGROUPED:
             continue
         if ops[node] is MUL and any(_is_unit(found[operand]) for operand in operands_of[node]):
             continue

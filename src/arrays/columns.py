@@ -220,6 +220,22 @@ def block(index: Table) -> int | None:
     return width if len(rises) == 1 and len(jumps) == 1 else None
 
 
+def period(table: Column, axis: int) -> int | None:
+    """After how many places a table repeats itself along an axis, if it does so evenly.
+
+    >>> import numpy as np
+    >>> period(np.array([[0, 1, 0, 1], [2, 3, 2, 3]]), 1)
+    2
+    """
+    moved = table.swapaxes(0, axis)
+    length = len(moved)
+    for width in range(2, length // 2 + 1):
+        rows = moved.reshape(-1, width, *moved.shape[1:]) if length % width == 0 else None
+        if rows is not None and (rows == rows[0]).all():
+            return width
+    return None
+
+
 def looped(column: Column) -> bool:
     """Whether its numbers turn up one after another, as the variable of a loop does."""
     import numpy
@@ -228,28 +244,50 @@ def looped(column: Column) -> bool:
     return bool((steps > 0).all() or (steps < 0).all())
 
 
-def choose(candidates: Sequence[Column], count: int) -> tuple[list[int], bool]:
-    """Which of some columns of numbers from 0 to take as axes.
+def counted(numbers: Column) -> list[Column]:
+    """Numbers as a column if they are 0, 1, 2, … in the order in which they turn up, else nothing.
 
-    Returns their positions and whether they tell all points apart. A column that is an affine map
-    of the others goes first, then one that is not needed; what is no loop goes before what is.
+    >>> import numpy as np
+    >>> [len(counted(np.array(c))) for c in ([0.0, 1.0, 0.0, 2.0], [0.5, 1.0], [1.0, 0.0])]
+    [1, 0, 0]
     """
     import numpy
 
-    keys = [Key(str(i), column, int(column.max()) + 1) for i, column in enumerate(candidates)]
-    kept = [i for i, key in enumerate(keys) if key.length > 1]
-    rank = {i: (looped(keys[i].column), -len(numpy.unique(keys[i].column)), -i) for i in kept}
-    for i in sorted(kept, key=lambda i: rank[i]):
-        rest = [j for j in kept if j != i]
-        if affine(keys[i].column, [keys[j] for j in rest]) is not None:
+    found, first = numpy.unique(numbers, return_index=True)
+    places = (found == numpy.arange(len(found))).all() and (numpy.diff(first) > 0).all()
+    return [numbers.astype(numpy.int64)] if places else []
+
+
+def choose(
+    candidates: Sequence[Column],
+    count: int,
+    loops: Sequence[bool],
+    places: Sequence[Column] = (),
+    outer: Sequence[Key] = (),
+) -> tuple[list[Column], bool]:
+    """Which of some columns of numbers from 0 to take as axes; whether they tell all points apart.
+
+    A column that is an affine map of the others, or of outer axes, goes first, then one that is not
+    needed; what is no loop goes before what is.
+
+    count   how many points there are
+    loops   of each column whether it is a loop
+    places  numbers of points: only those that have the same have to be told apart
+    """
+    own = {c.tobytes(): Key(str(i), c, int(c.max()) + 1) for i, c in enumerate(candidates)}
+    kept = [key for key in own.values() if key.length > 1]
+
+    order = sorted(kept, key=lambda key: (loops[int(key.name)], -key.length, -int(key.name)))
+    for key in order:
+        rest = [other for other in kept if other is not key]
+        if affine(key.column, [*outer, *rest]) is not None:
             kept = rest
-    told_apart = distinct([keys[i].column for i in kept], count)
-    if told_apart:
-        for i in sorted(kept, key=lambda i: (rank[i][0], -rank[i][1], -i)):
-            rest = [j for j in kept if j != i]
-            if distinct([keys[j].column for j in rest], count):
-                kept = rest
-    return kept, told_apart
+    apart = distinct([*places, *[key.column for key in kept]], count)
+    for key in order if apart else ():
+        rest = [other for other in kept if other is not key]
+        if distinct([*places, *[other.column for other in rest]], count):
+            kept = rest
+    return [key.column for key in kept], apart
 
 
 def rank_among(total: Column) -> Column:

@@ -121,27 +121,23 @@ def _independent(keys: Sequence[Key]) -> list[list[Key]]:
 
 
 def _enough(found: Sequence[tuple[Condition, Any]], count: int) -> list[Condition] | None:
-    """Some of the conditions that together rule out all `count` points; None if they do not."""
+    """Some of the conditions that together rule out all `count` points; None if they do not.
+
+    Those that rule out the most are kept, and of as many the first.
+    """
     import numpy
 
-    useful = [(condition, out) for condition, out in found if out.any()]
-    covered = numpy.zeros(count, bool)
-    for _, out in useful:
-        covered |= out
-    if not covered.all():
+    ruled = sorted(found, key=lambda pair: -int(pair[1].sum()))
+    times = sum([out for _, out in ruled], numpy.zeros(count, int))
+    if not times.all():
         return None
-    kept = sorted(useful, key=lambda pair: -int(pair[1].sum()))
-    chosen: list[tuple[Condition, Any]] = []
-    covered = numpy.zeros(count, bool)
-    for condition, out in kept:
-        if (out & ~covered).any():
-            chosen.append((condition, out))
-            covered |= out
-    for pair in list(reversed(chosen)):
-        rest = [out for other, out in chosen if other is not pair[0]]
-        if rest and numpy.logical_or.reduce(rest).all():
-            chosen = [other for other in chosen if other[0] is not pair[0]]
-    return [condition for condition, _ in chosen]
+    kept: list[Condition] = []
+    for condition, out in reversed(ruled):
+        if (times[out] > 1).all():
+            times -= out
+        else:
+            kept.insert(0, condition)
+    return kept
 
 
 def _bounds(keys: Sequence[Key], indices: Iterable[Index]) -> Iterable[Condition]:

@@ -39,8 +39,10 @@ from .columns import (
     any_table,
     block,
     codes,
+    counted,
     distinct,
     index_of,
+    period,
     rank_among,
 )
 from .domains import TableValues, conditions, is_list
@@ -146,9 +148,11 @@ class Families:
         rows = numpy.array(made.rows, numpy.int64).reshape(count, -1)
         slots: list[tuple[int, list[Column]] | Column] = []
         candidates: list[Column] = []
+        places: list[Column] = []
         for k, family in enumerate(made.inputs):
             if family == NONE:
                 slots.append(numpy.array(made.numbers[k]))
+                places += counted(slots[-1])
                 continue
             if family in self.numbers:
                 slots.append(self.numbers[family][rows[:, k]])
@@ -156,7 +160,7 @@ class Families:
             family, columns, _ = self._factor(family, rows[:, k])
             slots.append((family, columns))
             candidates += columns
-        layout = laid_out(made.size, [candidates])
+        layout = laid_out(made.size, [candidates, places])
         self.layouts[made.number] = layout
 
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Apply:
@@ -165,7 +169,7 @@ class Families:
                 if isinstance(slot, tuple):
                     operands.append(Read(str(slot[0]), self._indices(slot[1], keys)))
                 else:
-                    operands.append(self._number(slot, keys))
+                    operands.append(self._number(slot, keys, made.derived))
             assert made.op is not None
             return Apply(made.op, tuple(operands), made.statics)
 
@@ -475,8 +479,11 @@ class Families:
             found.append(index)
         return tuple(found)
 
-    def _number(self, values: Column, keys: Sequence[Key]) -> Operand:
-        """A number at each point as an operand: itself, or a read of an array of numbers."""
+    def _number(self, values: Column, keys: Sequence[Key], repeats: bool = False) -> Operand:
+        """A number at each point as an operand: itself, or a read of an array of numbers.
+
+        repeats   whether an axis is to be split along which the numbers repeat themselves
+        """
         import numpy
 
         bits = values.view(numpy.int64)  # 0.0 and -0.0 are two numbers
@@ -487,6 +494,10 @@ class Families:
             raise ValueError("numbers that do not follow from the axes")
         kept, table = found
         lengths = tuple(key.length for key in kept)
+        for place, key in enumerate(kept if repeats else ()):
+            width = period(table.reshape(lengths), place)
+            if width is not None:
+                raise _Split(key.name, width)
         table[table == EMPTY] = _ONE  # where there is no point: whatever is done to it is finite
         name = f"c{len(self.literals)}"
         numbers = tuple(table.view(numpy.float64).tolist())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from ..graph.formula import filled, name_latex, number_latex
 from ..graph.numbertext import number_text
@@ -54,31 +54,26 @@ class Inlined(NamedTuple):
     value: Value
 
 
-class Shaped(Protocol):
-    """Something of a shape, such as an array."""
-
-    @property
-    def shape(self) -> Shape:
-        """Its lengths."""
-
-
 class Writer:
     """How the pieces of index notation are written; this one writes text for a terminal.
 
     inlined  arrays whose formulas are written where they are read
-    arrays   all arrays, of whose names no two are to look alike
+    shapes   of all arrays, of whose names no two are to look alike
+
+    A notation is what stands between the pieces: between factors, in conditions, before and below a
+    sum, at the end of a statement that holds on part of its grid, around the name of a function.
     """
+
+    language = "text"
+    times, at_most, unequal, among, sum_sign = "·", "≤", "≠", "in", "Σ"
+    over, where, function = "{}_{{{}}} {}", "   for {}", "{}"
 
     def __init__(
         self,
         inlined: Mapping[str, Inlined] | None = None,
-        arrays: Mapping[str, Shaped] | None = None,
+        shapes: Mapping[str, Shape] | None = None,
     ) -> None:
-        self.inlined = inlined or {}
-        self._names = arrays or {}
-
-    language = "text"
-    times, at_most, equals, unequal, sum_sign = "·", "≤", "=", "≠", "Σ"
+        self.inlined, self.shapes = inlined or {}, shapes or {}
 
     def name(self, name: str) -> str:
         """The name of an array."""
@@ -95,25 +90,6 @@ class Writer:
     def element(self, array: str, indices: Sequence[str]) -> str:
         """An element of an array."""
         return f"{self.name(array)}[{', '.join(indices)}]" if indices else self.name(array)
-
-    def reduced(self, sign: str, over: str, body: str) -> str:
-        """A sum or a maximum over axes."""
-        short = len(over) == 1
-        return f"{sign}_{over} {body}" if short else f"{sign}_{{{over}}} {body}"
-
-    def bracket(self, inner: str) -> str:
-        """1 where the condition holds, else 0 (Iverson's bracket)."""
-        return f"[{inner}]"
-
-    def where(self, conditions: str) -> str:
-        """The end of a statement that holds on part of its grid."""
-        return f"   for {conditions}" if conditions else ""
-
-    def among(self, condition: Among) -> str:
-        """A point being one of a list."""
-        names = ", ".join(map(self.axis, condition.axes))
-        names = names if len(condition.axes) == 1 else f"({names})"
-        return f"{names} in {self.name(condition.name)}"
 
     def template(self, value: Apply) -> Notation:
         """How an operation is written, ready for its operands."""
@@ -163,10 +139,11 @@ class Writer:
     def condition(self, condition: Condition) -> str:
         """A condition, the axes with a minus sign on the other side."""
         if isinstance(condition, Equal):
-            sides = (self.index(condition.left).text, self.index(condition.right).text)
-            return f" {self.equals} ".join(sides)
+            return f"{self.index(condition.left).text} = {self.index(condition.right).text}"
         if isinstance(condition, Among):
-            return self.among(condition)
+            names = ", ".join(map(self.axis, condition.axes))
+            names = names if len(condition.axes) == 1 else f"({names})"
+            return f"{names} {self.among} {self.name(condition.name)}"
         offset, terms = condition.expression.offset, condition.expression.terms
         above = tuple([(name, stride) for name, stride in terms if stride > 0])
         below = tuple([(name, -stride) for name, stride in terms if stride < 0])
@@ -213,9 +190,8 @@ class Writer:
 
     def _end(self, read: Read, name: str) -> int:
         """The last number of an axis at which an array has the elements; 0 if that is not plain."""
-        shape = self._names[read.array].shape if read.array in self._names else ()
         ends = [0]
-        for index, length in zip(read.index, shape, strict=False):
+        for index, length in zip(read.index, self.shapes.get(read.array, ()), strict=False):
             if name in index.axes:
                 if not isinstance(index, Affine) or len(index.terms) > 1 or length == BATCH:
                     return 0
@@ -229,9 +205,10 @@ class Writer:
         body = self.product(term.factors, term.count, inner)
         if term.over:
             over = self.range_of(term.over, (*term.domain, *self._ends(term)))
-            return Written(self.reduced(sign, over, body.within(PRODUCT)), PRODUCT)
+            form = "{}_{} {}" if len(over) == 1 and self.language == "text" else self.over
+            return Written(form.format(sign, over, body.within(PRODUCT)), PRODUCT)
         if term.domain:
-            condition = self.bracket(self.conditions(term.domain))
+            condition = f"[{self.conditions(term.domain)}]"  # Iverson's: 1 where it holds, else 0
             if term.factors == (1.0,) and abs(term.count) == 1:
                 return Written(condition)
             return Written(f"{condition}{self.times}{body.within(PRODUCT)}", PRODUCT)
@@ -248,7 +225,7 @@ class Writer:
             return Written(form.template.format(*parts), form.binds)
         if value.op is ADD:
             return self.sum(value.terms, scope)
-        name = self.function("max" if value.op is MAXIMUM else "min")
+        name = self.function.format("max" if value.op is MAXIMUM else "min")
         inner = [self.term(term, name, scope) for term in value.terms]
         if len(inner) == 1 and value.terms[0].over:
             return inner[0]
@@ -273,17 +250,14 @@ class Writer:
         """The right side of a statement."""
         return self.formula(value, scope).text
 
-    def function(self, name: str) -> str:
-        """The name of a function."""
-        return name
-
     def statement(
         self, target: str, place: Sequence[Index], value: Value, domain: Sequence[Condition]
     ) -> str:
         """`target[place] = value`, and where."""
         left = self.element(target, [self.index(index).text for index in place])
         scope = frozenset([axis for index in place for axis in index.axes])
-        return f"{left} = {self.value(value, scope)}{self.where(self.conditions(domain))}"
+        end = self.where.format(self.conditions(domain)) if domain else ""
+        return f"{left} = {self.value(value, scope)}{end}"
 
 
 def _reads_along(read: Read, axis: str) -> bool:
@@ -308,11 +282,12 @@ class LatexWriter(Writer):
     """Index notation in LaTeX, for maths mode."""
 
     language = "latex"
-    times, at_most, unequal, sum_sign = r" \, ", r"\le", r"\ne", r"\sum"
+    times, at_most, unequal, among, sum_sign = r" \, ", r"\le", r"\ne", r"\in", r"\sum"
+    where, function = r" \quad \text{{for }} {}", r"\{}"
 
     def name(self, name: str) -> str:
         """The name of an array: Greek, or upright when it is longer than a letter."""
-        return name_latex(name, self._names)
+        return name_latex(name, self.shapes)
 
     def axis(self, name: str) -> str:
         """The name of an axis, its primes kept: one superscript however many they are."""
@@ -339,47 +314,21 @@ class LatexWriter(Writer):
         base = rf"{{{numbered[1]}}}^{{({numbered[2]})}}" if numbered else f"{{{name}}}"
         return f"{base}_{{{', '.join(indices)}}}"
 
-    def reduced(self, sign: str, over: str, body: str) -> str:
-        """A sum or a maximum over axes."""
-        return f"{sign}_{{{over}}} {body}"
-
-    def where(self, conditions: str) -> str:
-        """The end of a statement that holds on part of its grid."""
-        return rf" \quad \text{{for }} {conditions}" if conditions else ""
-
-    def among(self, condition: Among) -> str:
-        """A point being one of a list."""
-        names = ", ".join(map(self.axis, condition.axes))
-        names = names if len(condition.axes) == 1 else f"({names})"
-        return rf"{names} \in {self.name(condition.name)}"
-
-    def function(self, name: str) -> str:
-        r"""The name of a function: \max."""
-        return rf"\{name}"
-
 
 class HtmlWriter(Writer):
     """Index notation as HTML, indices as subscripts."""
+
+    over, where = "{}<sub>{}</sub> {}", " &nbsp; for {}"
 
     def name(self, name: str) -> str:
         """The name of an array."""
         return f"<i>{escape(name)}</i>"
 
-    def axis(self, name: str) -> str:
-        """The name of an axis."""
-        return f"<i>{escape(name)}</i>"
+    axis = name
 
     def element(self, array: str, indices: Sequence[str]) -> str:
         """An element of an array, its indices below it."""
         return f"{self.name(array)}<sub>{', '.join(indices)}</sub>" if indices else self.name(array)
-
-    def reduced(self, sign: str, over: str, body: str) -> str:
-        """A sum or a maximum over axes."""
-        return f"{sign}<sub>{over}</sub> {body}"
-
-    def where(self, conditions: str) -> str:
-        """The end of a statement that holds on part of its grid."""
-        return f" &nbsp; for {conditions}" if conditions else ""
 
     def template(self, value: Apply) -> Notation:
         """How an operation is written, signs of comparison escaped."""

@@ -2,7 +2,7 @@
 
 Where an operation takes a sum in some places and what the sum adds in others, as at the first of
 several positions, the others get a sum of one term, and so does the adjoint that belongs to it. Not
-so in comparisons: the slopes of a maximum of maxima compare what each of them is of.
+so in comparisons: the slopes of a maximum of two maxima compare what each of them is of.
 """
 
 from __future__ import annotations

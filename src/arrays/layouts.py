@@ -54,8 +54,9 @@ def laid_out(count: int, stages: Sequence[Sequence[Column]]) -> Layout:
         return Layout([], [])
     dense: list[Column] = []
     sparse: list[Column] = []
+    beside: list[Column] = []
     seen: set[bytes] = set()
-    kept: list[int] = []
+    chosen: list[Column] = []
     done = False
     for stage in stages:
         for column in stage:
@@ -66,15 +67,15 @@ def laid_out(count: int, stages: Sequence[Sequence[Column]]) -> Layout:
             if text not in seen:
                 seen.add(text)
                 (dense if whole and looped(moved) else sparse).append(moved)
-        others = [column for column in sparse if any(_are_others(column, d) for d in dense)]
-        dense += others
-        sparse = [column for column in sparse if all(column is not other for other in others)]
-        kept, done = choose(dense, count)
+        beside += [column for column in sparse if any(_are_others(column, d) for d in dense)]
+        sparse = [column for column in sparse if all(column is not other for other in beside)]
+        loops = [True] * len(dense) + [False] * len(beside)
+        chosen, done = choose([*dense, *beside], count, loops)
         if done:
             break
-    chosen = [dense[i] for i in kept]
     if not done:
         chosen = _completed(chosen, sparse, count)
+    chosen = _within_windows(chosen, count)
     if prod(map(length_of, chosen)) > _SPARSE * count + 4096:
         chosen = [numpy.arange(count)]
     chosen.sort(key=lambda column: int((column[1:] != column[:-1]).sum()))
@@ -107,6 +108,29 @@ def stages(parts: Sequence[Part]) -> list[list[Column]]:
     ]
 
 
+def _within_windows(chosen: Sequence[Column], count: int) -> list[Column]:
+    """Axes with places within windows instead of where these lie, if the grid is then full.
+
+    So the elements i of windows r, i = 2r + a, have the axes r and a.
+    """
+    import numpy
+
+    lengths = [*map(length_of, chosen)]
+    found = list(chosen)
+    if prod(lengths) == count:
+        return found
+    for k, column in enumerate(chosen):
+        for other, length in zip(chosen, lengths, strict=True):
+            low = numpy.full(length, lengths[k])
+            numpy.minimum.at(low, other, column)
+            steps = numpy.diff(low)
+            if len(steps) and steps[0] and (steps == steps[0]).all() and other is not column:
+                moved = column - low[other]
+                found[k] = min(found[k], moved, key=length_of)
+    full = prod(map(length_of, found)) == count and distinct(found, count)
+    return found if full else list(chosen)
+
+
 def _completed(chosen: list[Column], sparse: Sequence[Column], count: int) -> list[Column]:
     """Axes with one more: the rank among those alike, or the numbers that columns hold."""
     import numpy
@@ -121,8 +145,8 @@ def _completed(chosen: list[Column], sparse: Sequence[Column], count: int) -> li
         ):
             return [*rest, rank]
     coded = [numpy.unique(column, return_inverse=True)[1] for column in sparse]
-    kept, done = choose([*chosen, *coded], count)
-    both = [[*chosen, *coded][i] for i in kept]
+    both = [*chosen, *coded]
+    both, done = choose(both, count, list(map(looped, both)))
     return both if done else [*both, rank_among(codes(both, count)[0])]
 
 
@@ -147,10 +171,8 @@ def inner_axes(
         if sliding and not (low == low[0]).all():
             column = column - numpy.repeat(low, lengths)
         candidates.append(normal(column)[0])
-    places = Key("", part.place, int(part.place.max()) + 1)
     loops = [in_order(column, part) for column in candidates]
-    kept, told_apart = _choose_inner(candidates, loops, places, outer)
-    chosen = [candidates[i] for i in kept]
+    chosen, told_apart = choose(candidates, len(part.place), loops, [part.place], outer)
     count = 1
     if not told_apart:
         total, _ = codes([part.place, *chosen], len(part.place))
@@ -164,33 +186,6 @@ def inner_axes(
         chosen, count = [rank_among(part.place)], 1
     inner = [Key(f"s{number + k}", column, length_of(column)) for k, column in enumerate(chosen)]
     return inner, count
-
-
-def _choose_inner(
-    candidates: Sequence[Column],
-    loops: Sequence[bool],
-    places: Key,
-    outer: Sequence[Key],
-) -> tuple[list[int], bool]:
-    """Which columns to sum over: without those that are affine in the others and the outer axes."""
-    unique: dict[bytes, int] = {}
-    for i, column in enumerate(candidates):
-        unique.setdefault(column.tobytes(), i)
-    kept = list(unique.values())
-    keys = {i: Key(str(i), candidates[i], length_of(candidates[i])) for i in kept}
-    count = len(places.column)
-    order = sorted(kept, key=lambda i: (loops[i], -keys[i].length, -i))
-    for i in order:
-        rest = [j for j in kept if j != i]
-        if affine(keys[i].column, [*outer, *[keys[j] for j in rest]]) is not None:
-            kept = rest
-    told_apart = distinct([places.column, *[keys[i].column for i in kept]], count)
-    if told_apart:
-        for i in [i for i in order if i in kept]:
-            rest = [j for j in kept if j != i]
-            if distinct([places.column, *[keys[j].column for j in rest]], count):
-                kept = rest
-    return kept, told_apart
 
 
 def _numbered(part: Part, chosen: Sequence[Column]) -> list[Column] | None:

@@ -33,16 +33,17 @@ _WEIGHTS: Final = re.compile("(|.*_)w([a-z][0-9]*)")
 """A name of weights that says what is made with them."""
 
 
-class Taken:
-    """Hands out names, each once."""
+class Names:
+    """Hands out names, each once; tables that are equal have one."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
+        self._tables: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._taken
 
-    def name(self, wish: str) -> str:
+    def new(self, wish: str) -> str:
         """The wished name, or the nearest that is free."""
         name, number = wish, 2
         while name in self._taken:
@@ -50,22 +51,14 @@ class Taken:
         self._taken.add(name)
         return name
 
-
-class Tables:
-    """Names for tables: equal ones are one."""
-
-    def __init__(self, taken: Taken) -> None:
-        self._taken = taken
-        self._names: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
-
-    def named(self, index: Index, wish: str = "index") -> Index:
+    def index(self, index: Index, wish: str = "index") -> Index:
         """The index; a table with its name, which is the wished one if it is new."""
         if isinstance(index, Affine):
             return index
         key = (index.lengths, index.values)
-        if key not in self._names:
-            self._names[key] = self._taken.name(wish)
-        return replace(index, name=self._names[key])
+        if key not in self._tables:
+            self._tables[key] = self.new(wish)
+        return replace(index, name=self._tables[key])
 
 
 def named(
@@ -102,11 +95,11 @@ class _Naming:
             if family.kind == LEAF_KIND and family.leaf is not None
         }
         self._vectors = {f.vector[0] for f in known.families if f.vector is not None}
-        self._taken = Taken(leaves.union(arguments))
-        self._index = Tables(self._taken).named
+        self._free = Names(leaves.union(arguments))
+        self._sources = {wide: source for (source, *_), wide in families.wider.items()}
         self._count = 0
         for (shape, _), (name, values) in families.literals.items():
-            own = self._names[name] = self._taken.name(name)
+            own = self._names[name] = self._free.new(name)
             self._arrays[own] = Array(own, shape, LITERAL, values=values)
         for number in order:
             self._name_family(number)
@@ -127,30 +120,25 @@ class _Naming:
         if family.vector is not None:
             name, level = family.vector
             if level:
-                name = self._vector("d" * level + name, len(self._arguments[name]), name)
+                primal, name = name, self._free.new("d" * level + name)
+                self._arrays[name] = Array(name, shape, adjoint=primal)
             self._names[str(number)] = name
             return
-        primal = None
-        if family.primal != NONE:
-            primal = self._names.get(str(self._source(family.primal)))
+        copy = self._families.copies.get(family.primal)
+        of = self._names.get(str(family.primal if copy is None else copy.family))
         label = self._graph.labels.get(family.first, "")
         stem = name_and_place(label)[0] if is_name(label) and family.primal == NONE else ""
-        if not stem and primal is not None:
-            stem = f"d{primal}"
-        if not stem:
-            stem = self._of_wider(number) or self._of_weights(number)
+        stem = stem or (f"d{of}" if of else self._of_wider(number) or self._of_weights(number))
         if not stem:
             self._count += 1
             stem = f"t{self._count}"
-        name = self._names[str(number)] = self._taken.name(stem)
-        self._arrays[name] = Array(name, shape, adjoint=primal)
+        name = self._names[str(number)] = self._free.new(stem)
+        self._arrays[name] = Array(name, shape, adjoint=of)
 
     def _of_wider(self, number: int) -> str:
         """The name of an array with zeros around it, after the array."""
-        source = next(
-            (key[0] for key, wide in self._families.wider.items() if wide == number), NONE
-        )
-        return "" if source == NONE else f"{self._names[str(source)].rstrip('_')}_padded"
+        source = self._names.get(str(self._sources.get(number)))
+        return f"{source.rstrip('_')}_padded" if source else ""
 
     def _of_weights(self, number: int) -> str:
         """The name of what weights make: `q` of a product with `wq`, if nothing else is called so.
@@ -163,12 +151,7 @@ class _Naming:
         names = [self._names[read.array] for read in reads_of(value)]
         found = [match for match in map(_WEIGHTS.fullmatch, names) if match]
         name = f"{found[0][1]}{found[0][2]}" if len(found) == 1 else ""
-        return "" if name in self._taken or name in self._labels else name
-
-    def _vector(self, name: str, length: int, primal: str) -> str:
-        name = self._taken.name(name)
-        self._arrays[name] = Array(name, (length,), adjoint=primal)
-        return name
+        return "" if name in self._free or name in self._labels else name
 
     def _name_leaf(self, family: Family) -> None:
         assert family.leaf is not None
@@ -185,7 +168,7 @@ class _Naming:
             else:
                 home = Home(argument, tuple([self._places[node][1] for node in nodes]))
                 if name in self._arguments:
-                    name = self._taken.name(f"{name}_")
+                    name = self._free.new(f"{name}_")
         self._arrays[name] = Array(name, shape, LEAF, elements, home=home)
         self._names[str(family.number)] = name
 
@@ -201,10 +184,6 @@ class _Naming:
                 assert leaf is not None
                 places = tuple([self._places[node][1] for node in leaf.nodes])
                 self._arrays[part.name] = replace(part, home=Home(vector, places))
-
-    def _source(self, number: int) -> int:
-        copy = self._families.copies.get(number)
-        return number if copy is None else copy.family
 
     def program(self, roots: Sequence[int]) -> ArrayProgram:
         """All statements, and where the outputs are."""
@@ -239,7 +218,7 @@ class _Naming:
     def _literal(self, number: float) -> str:
         key = f"number {number!r}"
         if key not in self._names:
-            name = self._names[key] = self._taken.name("number")
+            name = self._names[key] = self._free.new("number")
             self._arrays[name] = Array(name, (), LITERAL, values=(number,))
         return self._names[key]
 
@@ -248,17 +227,17 @@ class _Naming:
             self._names[str(made.family)],
             tuple(made.axes),
             mapped(made.value, self._read, self._condition),
-            None if made.place is None else tuple(map(self._index, made.place)),
+            None if made.place is None else tuple(map(self._free.index, made.place)),
             tuple(map(self._condition, made.domain)),
         )
 
     def _read(self, read: Read) -> Read:
         """A read of an array that has been called by number."""
         name = self._names[read.array]
-        return Read(name, tuple([self._index(index, f"{name}_index") for index in read.index]))
+        return Read(name, tuple([self._free.index(index, f"{name}_index") for index in read.index]))
 
     def _condition(self, condition: Condition) -> Condition:
         """A condition, a list of points with a name of its own."""
         if isinstance(condition, Among):
-            return replace(condition, name=self._taken.name("points"))
-        return mapped_condition(condition, self._index)
+            return replace(condition, name=self._free.new("points"))
+        return mapped_condition(condition, self._free.index)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from .shapes import APPLY, REDUCE, Family, Shapes, in_order
-from .terms import NONE, Product, Scalars
+from .terms import NONE, Scalars
 
 _MIX: Final = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
@@ -105,16 +105,7 @@ def _rewrite(found: Scalars, known: Shapes, first: dict[int, Any]) -> None:
         return instead.get(node, node)
 
     for node in found.order:
-        if node in found.sums:
-            terms = found.sums[node]
-            if any(term[2] in instead or term[3] in instead for term in terms):
-                found.sums[node] = [
-                    Product(sign, number, of(one), of(other)) for sign, number, one, other in terms
-                ]
-        elif node in found.inputs:
-            found.inputs[node] = tuple(map(of, found.inputs[node]))
-        elif node in found.extremes:
-            found.extremes[node] = list(map(of, found.extremes[node]))
+        found.rewrite(node, of)
     for node, (primal, level) in found.adjoint.items():
         found.adjoint[node] = (of(primal), level)
     found.roots = list(map(of, found.roots))

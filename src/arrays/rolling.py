@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..errors import ShapeError
 from ..graph.expr import Graph
@@ -98,50 +98,50 @@ def rolled_nodes(
     graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]] | None = None
 ) -> tuple[ArrayProgram, Survey]:
     """The array program that computes some nodes, and how regular they are."""
-    found, known = _shapes(graph, roots, arguments or {})
-    survey = _survey(found, known, len(live_nodes(graph, roots)))
-    return _told(graph, roots, arguments or {}, *_program(found, known, arguments or {}), survey)
+    program, survey = _rolled(graph, roots, arguments or {}, always=True)
+    assert program is not None
+    return program, survey
 
 
 def roll_if_regular(
     graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]] | None = None
 ) -> Rolling:
     """The array program of some nodes, unless they are too irregular, and how regular they are."""
-    found, known = _shapes(graph, roots, arguments or {})
-    survey = _survey(found, known, len(live_nodes(graph, roots)))
-    if not survey.regular:
-        return Rolling(None, survey)
-    program = _program(found, known, arguments or {})
-    return Rolling(*_told(graph, roots, arguments or {}, *program, survey))
+    return Rolling(*_rolled(graph, roots, arguments or {}, always=False))
 
 
-def _told(
-    graph: Graph,
-    roots: Sequence[int],
-    arguments: Mapping[str, Sequence[int]],
-    program: ArrayProgram,
-    untold: frozenset[str],
-    survey: Survey,
-) -> tuple[ArrayProgram, Survey]:
-    """The program, or the one with arrays by use where names do not tell, if it has fewer tables.
+class _Shaped(NamedTuple):
+    """Scalars with their shapes, the arrays that leaves lie in, and the arguments."""
 
-    untold  leaves by name of the array that need tables
-    """
+    found: Scalars
+    known: Shapes
+    homes: Sequence[LeafArray]
+    arguments: Mapping[str, Sequence[int]]
+
+
+def _rolled(
+    graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]], always: bool
+) -> tuple[ArrayProgram | None, Survey]:
+    """The program; the one with arrays by use if names do not tell and it has fewer tables."""
+    shaped = _shaped(graph, roots, arguments)
+    survey = _survey(shaped, len(live_nodes(graph, roots)))
+    if not (always or survey.regular):
+        return None, survey
+    program, untold = _program(shaped)
     if not survey.regular or not untold:
         return program, survey
-    found, known = _shapes(graph, roots, arguments, untold)
-    other, _ = _program(found, known, arguments)
+    homes = homes_by_use(shaped.found, shaped.known, shaped.homes, untold)
+    if list(homes) == list(shaped.homes):
+        return program, survey
+    known = shapes(shaped.found, homes, shaped.arguments)
+    again = _joined(shaped._replace(known=known, homes=homes))
+    other, _ = _program(again)
     if len(other.tables) >= len(program.tables):
         return program, survey
-    return other, _survey(found, known, survey.nodes)
+    return other, _survey(again, survey.nodes)
 
 
-def _shapes(
-    graph: Graph,
-    roots: Sequence[int],
-    arguments: Mapping[str, Sequence[int]],
-    by_use: frozenset[str] = frozenset(),
-) -> tuple[Scalars, Shapes]:
+def _shaped(graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]]) -> _Shaped:
     if graph.shapes:
         for node in live_nodes(graph, roots):
             if node in graph.shapes:
@@ -149,59 +149,50 @@ def _shapes(
                     f"{graph[node]!r} is an array of shape {shape_text(graph.shapes[node])}; what "
                     "is rolled is a graph of scalars: use it as it is, or unroll it first"
                 )
-    places = places_of(arguments)
-    within = {node: name for node, (name, _) in places.items()}
+    within = {node: name for node, (name, _) in places_of(arguments).items()}
     homes: Sequence[LeafArray] = leaf_homes(graph, graph.leaves.values(), within)
     found = scalars(graph, roots)
     known = shapes(found, homes, arguments)
     if circular(known.families, sorted({known.family[root] for root in found.roots})):
         found.adjoint.clear()  # then adjoints are sums like others
         known = shapes(found, homes, arguments)
-    known = _joined(found, known, homes, places, arguments)
-    if by_use:
-        homes = homes_by_use(found, known, homes, by_use)
-        known = _joined(found, shapes(found, homes, arguments), homes, places, arguments)
-    return found, known
+    return _joined(_Shaped(found, known, homes, arguments))
 
 
-def _joined(
-    found: Scalars,
-    known: Shapes,
-    homes: Sequence[LeafArray],
-    places: dict[int, tuple[str, int]],
-    arguments: Mapping[str, Sequence[int]],
-) -> Shapes:
-    """The shapes after what is the same has been joined."""
+def _joined(shaped: _Shaped) -> _Shaped:
+    """The same after what is the same has been joined; its scalars are changed."""
+    found, known, homes, arguments = shaped
     changed = merge_repeats(found, known)
     changed = join_single_terms(found, known) or changed
-    changed = join_wholes(found, places) or changed
-    return shapes(found, homes, arguments) if changed else known
+    changed = join_wholes(found, places_of(arguments)) or changed
+    return shaped._replace(known=shapes(found, homes, arguments)) if changed else shaped
 
 
-def _survey(found: Scalars, known: Shapes, nodes: int) -> Survey:
-    computed = [f for f in known.families if f.kind in (APPLY, REDUCE)]
+def _survey(shaped: _Shaped, nodes: int) -> Survey:
+    computed = [f for f in shaped.known.families if f.kind in (APPLY, REDUCE)]
     alone = Counter(f.op.name for f in computed if f.size == 1 and f.op is not None)
     left = sum(family.size for family in computed)
     return Survey(nodes, left, len(computed), dict(alone))
 
 
-def _program(
-    found: Scalars, known: Shapes, arguments: Mapping[str, Sequence[int]]
-) -> tuple[ArrayProgram, frozenset[str]]:
+def _program(shaped: _Shaped) -> tuple[ArrayProgram, frozenset[str]]:
     """The program, and the arrays of leaves that are, or make, what it reads through tables."""
-    families, order = _families(found, known)
+    families, order = _families(shaped)
     while families.parted:
-        other = shapes(found, known.homes, arguments, told_apart(known, families.parted))
-        again, other_order = _families(found, other)
+        told = told_apart(shaped.known, families.parted)
+        other = shaped._replace(known=shapes(shaped.found, shaped.homes, shaped.arguments, told))
+        again, other_order = _families(other)
         if _lists(again.made) >= _lists(families.made):
             break
-        known, families, order = other, again, other_order
+        shaped, families, order = other, again, other_order
+    found, known, _, arguments = shaped
     program = named(found.graph, known, families, found.roots, order, arguments)
     return program, _by_tables(known, families.made)
 
 
-def _families(found: Scalars, known: Shapes) -> tuple[Families, list[int]]:
+def _families(shaped: _Shaped) -> tuple[Families, list[int]]:
     """The statements of all families, and the order of those that are computed."""
+    found, known, *_ = shaped
     wanted = sorted({known.family[root] for root in found.roots})
     computed = needed(known.families, wanted)
     keep = set(wanted).union(*[known.families[number].parts for number in computed])
@@ -226,16 +217,9 @@ def _by_tables(known: Shapes, statements: Iterable[Made]) -> frozenset[str]:
     """The names of arrays of leaves that are, or make, what is read through tables."""
     reads = [read for made in statements for read in reads_of(made.value)]
     tables = [read for read in reads if any(isinstance(index, Table) for index in read.index)]
-    pending = [int(read.array) for read in tables if read.array.isdigit()]
-    seen, names = set(pending), set[str]()
-    while pending:
-        made = known.families[pending.pop()]
-        if made.leaf is not None:
-            names.add(made.leaf.name)
-        below = made.needs() - seen
-        seen |= below
-        pending += below
-    return frozenset(names)
+    below = needed(known.families, [int(read.array) for read in tables if read.array.isdigit()])
+    leaves = [known.families[number].leaf for number in below]
+    return frozenset([leaf.name for leaf in leaves if leaf is not None])
 
 
 def _applied(known: Shapes, order: Iterable[int]) -> set[int]:

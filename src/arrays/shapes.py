@@ -18,6 +18,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from ..graph.expr import Graph
+from ..graph.store import Origin
 from ..ops.record import Op
 from ..ops.scalar import ADD, CONSTANT
 from .homes import LeafArray
@@ -57,6 +58,7 @@ class Family:
     reduces  of a sum or an extreme of elements of one family, as they are: its operation
     vector   of a whole vector: the argument, and how many derivatives deep it is
     parts    of such a vector of adjoints: the families that it consists of
+    derived  whether a derivative rule made it, so that its numbers are no data
     """
 
     number: int
@@ -76,6 +78,7 @@ class Family:
     reduces: Op | None = None
     vector: tuple[str, int] | None = None
     parts: set[int] = field(default_factory=set)
+    derived: bool = False
 
     def needs(self) -> set[int]:
         """The families that its elements are computed from."""
@@ -90,14 +93,12 @@ class Family:
 class Shapes:
     """All families, and for each scalar which element of which family it is.
 
-    homes  the arrays that the leaves lie in
-    told   what tells some scalars apart, beside their shapes
+    told  what tells some scalars apart, beside their shapes
     """
 
     families: list[Family]
     family: dict[int, int]
     lane: dict[int, int]
-    homes: Sequence[LeafArray]
     told: Told
 
 
@@ -146,7 +147,7 @@ class _Interning:
         self.families: list[Family] = []
         self.family: dict[int, int] = {}
         self.lane: dict[int, int] = {}
-        self.result = Shapes(self.families, self.family, self.lane, homes, told)
+        self.result = Shapes(self.families, self.family, self.lane, told)
         self._by_key: dict[Any, Family] = {}
         self._told = told
         self._bare: dict[Any, int] = {}
@@ -186,7 +187,7 @@ class _Interning:
         self.family[node], self.lane[node] = made.number, place
 
     def _assemble(self) -> None:
-        """Of what families a vector of adjoints consists, the elements that are 0 included."""
+        """Of what families a vector of adjoints consists."""
         place_of: dict[int, str] = {}
         for name, nodes in self._arguments.items():
             place_of.update(dict.fromkeys(nodes, name))
@@ -195,27 +196,9 @@ class _Interning:
             vector = wanted.get((place_of.get(primal, ""), level))
             if vector is not None:
                 vector.parts.add(self.family[node])
-        for key, places in self.scalars.zeros.items():
-            self._add_zeros(wanted[key], places)
-
-    def _add_zeros(self, vector: Family, places: Sequence[int]) -> None:
-        """Elements without terms, in families of adjoints that are made where there are none."""
-        assert vector.vector is not None
-        name, level = vector.vector
-        for place in places:
-            leaf = self._arguments[name][place]
-            self._leaf(leaf)
-            key = ("adjoint", level, self.family[leaf])
-            part = self._by_key.get(key)
-            if part is None:
-                part = self._new(key, REDUCE, leaf)
-                part.op, part.primal = ADD, self.family[leaf]
-            vector.parts.add(part.number)
-            part.size += 1
-            part.places.append(self.lane[leaf])
 
     def _new(self, key: Any, kind: str, node: int) -> Family:
-        made = Family(len(self.families), kind, node)
+        made = Family(len(self.families), kind, node, derived=self._rule_of(node) is not None)
         self.families.append(made)
         self._by_key[self._key(key, node)] = made
         self._bare_of(made, key)
@@ -271,9 +254,8 @@ class _Interning:
         What a user wrote twice stays twice: that two samples have equal data, or two tokens are
         the same, must not change what is found.
         """
-        origins = self.graph.origins
-        origin = origins[node] if node < len(origins) else None
-        if origin is None or origin.transform == "stable":
+        origin = self._rule_of(node)
+        if origin is None:
             return False
         known = self._equal.setdefault((origin.primal, key), node)
         if known == node:
@@ -281,6 +263,12 @@ class _Interning:
         self.family[node] = self.family[known]
         self.lane[node] = self.lane[known]
         return True
+
+    def _rule_of(self, node: int) -> Origin | None:
+        """Where a node came from if a derivative rule made it."""
+        origins = self.graph.origins
+        origin = origins[node] if node < len(origins) else None
+        return None if origin is None or origin.transform == "stable" else origin
 
     def _literal(self, node: int) -> None:
         made = self._by_key.get(LITERAL) or self._new(LITERAL, LITERAL, node)

@@ -28,7 +28,7 @@ elements outside a statement's domain are not defined unless another statement w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -37,19 +37,14 @@ from typing import Final, NamedTuple
 from ..errors import InvalidNameError, OperandError, ShapeError, UnknownNameError, shorten
 from ..graph.doors import View
 from ..ops.reads import (
-    Affine,
     Among,
     Apply,
     Assignment,
-    Axis,
-    Condition,
-    Equal,
-    Index,
     Read,
-    Reduce,
     Table,
+    Value,
 )
-from ..ops.scalar import ADD, MAXIMUM, MINIMUM
+from ..ops.scalar import ADD, EXTREMES
 from ..ops.shapes import BATCH, Shape, shape_text
 from .indexnotation import HTML, LATEX, TEXT, HtmlWriter, Inlined, LatexWriter, Writer
 
@@ -61,7 +56,7 @@ KINDS: Final = (LEAF, LITERAL, COMPUTED)
 LONGEST: Final = 40
 """A formula of more characters is not written inside another."""
 
-REDUCTIONS: Final = frozenset((ADD, MAXIMUM, MINIMUM))
+REDUCTIONS: Final = EXTREMES | {ADD}
 """The operations that put terms together: their order does not matter."""
 
 
@@ -165,7 +160,7 @@ class ArrayProgram:
     arguments: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _Validation(self).check()
+        _Validation(self)
 
     @cached_property
     def leaves(self) -> tuple[Array, ...]:
@@ -176,7 +171,14 @@ class ArrayProgram:
     @cached_property
     def tables(self) -> Mapping[str, Table]:
         """The tables of all indices by name."""
-        return {table.name: table for table in _tables(self.statements)}
+        scopes = [scope for statement in self.statements for scope in statement.scopes]
+        indices = [index for scope in scopes for index in scope.indices]
+        return {index.name: index for index in indices if isinstance(index, Table)}
+
+    @cached_property
+    def shapes(self) -> Mapping[str, Shape]:
+        """The shapes of all arrays."""
+        return {name: array.shape for name, array in self.arrays.items()}
 
     @property
     def batched(self) -> bool:
@@ -206,7 +208,7 @@ class ArrayProgram:
 
     def lines(
         self,
-        writer: Callable[[Mapping[str, Inlined], Mapping[str, Array]], Writer] = Writer,
+        writer: Callable[[Mapping[str, Inlined], Mapping[str, Shape]], Writer] = Writer,
         kept: Container[str] = (),
     ) -> Iterator[tuple[Statement, str]]:
         """The statements that have a line of their own in `listing`, each with its line.
@@ -216,7 +218,7 @@ class ArrayProgram:
         inlined = self.inlined(kept) if kept else self._inlined
         for statement in self.statements:
             if statement.array not in inlined:
-                yield statement, statement.written(writer(inlined, self.arrays))
+                yield statement, statement.written(writer(inlined, self.shapes))
 
     @cached_property
     def _inlined(self) -> dict[str, Inlined]:
@@ -231,7 +233,7 @@ class ArrayProgram:
             read.array
             for statement in self.statements
             for read in statement.reads
-            if reads[read.array] == 1 and _axes_alone(read.index)
+            if reads[read.array] == 1 and read.plain
         }
         found: dict[str, Inlined] = {}
         for s in self.statements:
@@ -247,52 +249,21 @@ class ArrayProgram:
         return self.html()
 
 
-def _axes_alone(indices: Sequence[Index]) -> bool:
-    axes = [index.axis if isinstance(index, Affine) else None for index in indices]
-    return None not in axes and len(set(axes)) == len(axes)
-
-
-def _indices(statement: Statement) -> Iterator[Index]:
-    yield from statement.target
-    for read in statement.reads:
-        yield from read.index
-    for condition in _conditions(statement):
-        if isinstance(condition, Equal):
-            yield from (condition.left, condition.right)
-
-
-def _conditions(statement: Statement) -> Iterator[Condition]:
-    yield from statement.domain
-    if isinstance(statement.value, Reduce):
-        for term in statement.value.terms:
-            yield from term.domain
-
-
-def _tables(statements: Iterable[Statement]) -> Iterator[Table]:
-    for statement in statements:
-        for index in _indices(statement):
-            if isinstance(index, Table):
-                yield index
-
-
 class _Validation:
     """What makes a program one that can be computed; what is wrong is said in an error."""
 
     def __init__(self, program: ArrayProgram) -> None:
-        self._program = program
         self._arrays = program.arrays
         self._tables: dict[str, Table] = {}
-
-    def check(self) -> None:
-        for name, array in self._arrays.items():
+        for name, array in program.arrays.items():
             self._check_array(name, array)
-        ready = {name for name, array in self._arrays.items() if array.kind != COMPUTED}
-        last = {s.array: number for number, s in enumerate(self._program.statements)}
-        for array in self._arrays.values():
+        ready = {name for name, array in program.arrays.items() if array.kind != COMPUTED}
+        last = {s.array: number for number, s in enumerate(program.statements)}
+        for array in program.arrays.values():
             if array.home and array.name in last:
                 vector, number = array.home.vector, last[array.name]
                 last[vector] = max(last.get(vector, 0), number)
-        for number, statement in enumerate(self._program.statements):
+        for number, statement in enumerate(program.statements):
             self._check_statement(statement)
             for read in statement.reads:
                 if read.array not in ready and last.get(read.array, number) >= number:
@@ -300,8 +271,8 @@ class _Validation:
                         f"{statement}: reads {read.array}, which is not computed before; put the "
                         "statements in an order in which they can be computed"
                     )
-        for output in self._program.outputs:
-            self._check_output(output, ready, last)
+        for output in program.outputs:
+            self._check_output(output, {*ready, *last})
 
     def _array(self, name: str, what: str) -> Array:
         array = self._arrays.get(name)
@@ -323,120 +294,84 @@ class _Validation:
         if array.home is None:
             return
         vector = self._array(array.home.vector, f"where {name} lies")
-        size, places = vector.size, array.home.places
-        wide = bool(places) and not (min(places) >= 0 and max(places) < size)
+        places = array.home.places
+        inside = not places or (min(places) >= 0 and max(places) < vector.size)
         own = [length for length in vector.shape if length != BATCH]
-        if len(array.home.places) != array.size or len(own) != 1 or wide:
+        if len(places) != array.size or len(own) != 1 or not inside:
             raise ShapeError(
                 f"{name} of shape {shape_text(array.shape)} does not fit into {vector.name} of "
-                f"shape {shape_text(vector.shape)} at {shorten(array.home.places)}"
+                f"shape {shape_text(vector.shape)} at {shorten(places)}"
             )
 
     def _check_statement(self, statement: Statement) -> None:
         target = self._array(statement.array, "that is written")
         if target.kind != COMPUTED:
             raise OperandError(f"{statement}: {target.name} is a {target.kind}, not computed")
-        lengths = _lengths(statement.axes, {}, statement)
-        self._check_indices(statement, target, statement.target, lengths)
-        self._check_domain(statement, statement.domain, lengths)
-        value = statement.value
+        self._check_value(statement.array, statement.value)
+        for scope in statement.scopes:
+            lengths, names = dict(scope.axes), [axis.name for axis in scope.axes]
+            if len(lengths) < len(names):
+                twice = max(names, key=names.count)
+                raise InvalidNameError(f"{statement}: two axes are called {twice}")
+            for axis in scope.axes:
+                if axis.length < 1 and axis.length != BATCH:
+                    raise ShapeError(f"{statement}: axis {axis.name} has the length {axis.length}")
+            for about in (*scope.indices, *scope.domain):
+                missing = [axis for axis in about.axes if axis not in lengths]
+                if missing:
+                    raise UnknownNameError.of(f"axis of {statement}", missing[0], lengths)
+                if isinstance(about, Table):
+                    self._check_table(statement, about, lengths)
+                if isinstance(about, Among) and any(
+                    len(point) != len(about.axes) for point in about.points
+                ):
+                    raise ShapeError(f"{statement}: points of {about.name} of another length")
+            for read in scope.reads:
+                self._check_read(statement, read, lengths)
+
+    def _check_value(self, name: str, value: Value) -> None:
         if isinstance(value, Apply):
-            if len(value.operands) != value.op.arity:
-                raise OperandError(
-                    f"{target.name}: {value.op.signature} on {len(value.operands)} operands"
-                )
-            self._check_operands(statement, value.operands, lengths)
-            return
-        if value.op not in REDUCTIONS or not value.terms:
-            raise OperandError(f"{statement}: {value.op.name} of {len(value.terms)} terms")
-        for term in value.terms:
-            inner = _lengths(term.over, lengths, statement)
-            self._check_operands(statement, term.factors, inner)
-            self._check_domain(statement, term.domain, inner)
-            if value.op is not ADD and (term.count != 1 or len(term.factors) != 1):
-                raise OperandError(f"{statement}: a term of {value.op.name} is one factor, once")
-
-    def _check_operands(
-        self, statement: Statement, operands: Sequence[object], lengths: Mapping[str, int]
-    ) -> None:
+            operands: Sequence[object] = value.operands
+            if len(operands) != value.op.arity:
+                raise OperandError(f"{name}: {value.op.signature} on {len(operands)} operands")
+        else:
+            if value.op not in REDUCTIONS or not value.terms:
+                raise OperandError(f"{name}: {value.op.name} of {len(value.terms)} terms")
+            operands = [factor for term in value.terms for factor in term.factors]
+            single = all(term.count == 1 == len(term.factors) for term in value.terms)
+            if value.op is not ADD and not single:
+                raise OperandError(f"{name}: a term of {value.op.name} is one factor, once")
         for operand in operands:
-            if isinstance(operand, Read):
-                array = self._array(operand.array, f"read for {statement.array}")
-                self._check_indices(statement, array, operand.index, lengths)
-            elif not isinstance(operand, float):
-                raise OperandError(
-                    f"{statement.array}: {shorten(operand)} is neither read nor number"
-                )
+            if not isinstance(operand, (Read, float)):
+                raise OperandError(f"{name}: {shorten(operand)} is neither read nor number")
 
-    def _check_indices(
-        self,
-        statement: Statement,
-        array: Array,
-        indices: Sequence[Index],
-        lengths: Mapping[str, int],
-    ) -> None:
-        if len(indices) != len(array.shape):
+    def _check_read(self, statement: Statement, read: Read, lengths: Mapping[str, int]) -> None:
+        array = self._array(read.array, f"read for {statement.array}")
+        if len(read.index) != len(array.shape):
             raise ShapeError(
-                f"{statement}: {len(indices)} indices for {array.name}, which has the shape "
+                f"{statement}: {len(read.index)} indices for {array.name}, which has the shape "
                 f"{shape_text(array.shape)}"
             )
-        for index, length in zip(indices, array.shape, strict=True):
-            self._check_index(statement, index, lengths)
-            alone = isinstance(index, Affine) and index.axis
-            if length == BATCH and not (alone and lengths[index.axes[0]] == BATCH):
+        for index, length in zip(read.index, array.shape, strict=True):
+            if length == BATCH and lengths.get(index.axis or "") != BATCH:
                 raise ShapeError(
                     f"{statement}: the samples of {array.name} are read by an axis of samples only"
                 )
 
-    def _check_index(self, statement: Statement, index: Index, lengths: Mapping[str, int]) -> None:
-        missing = [axis for axis in index.axes if axis not in lengths]
-        if missing:
-            raise UnknownNameError.of(f"axis of {statement}", missing[0], lengths)
-        if isinstance(index, Affine):
-            return
-        if self._tables.setdefault(index.name, index) is not index and (
-            self._tables[index.name].values != index.values
-        ):
-            raise InvalidNameError(f"{statement}: {index.name} is the name of two tables")
-        own = tuple([lengths[axis] for axis in index.axes])
-        if index.lengths != own or len(index.values) != prod(own):
+    def _check_table(self, statement: Statement, table: Table, lengths: Mapping[str, int]) -> None:
+        if self._tables.setdefault(table.name, table).values != table.values:
+            raise InvalidNameError(f"{statement}: {table.name} is the name of two tables")
+        own = tuple([lengths[axis] for axis in table.axes])
+        if table.lengths != own or len(table.values) != prod(own):
             raise ShapeError(
-                f"{statement}: table {index.name} of {len(index.values)} numbers for axes of "
+                f"{statement}: table {table.name} of {len(table.values)} numbers for axes of "
                 f"lengths {own}"
             )
 
-    def _check_domain(
-        self, statement: Statement, domain: Iterable[Condition], lengths: Mapping[str, int]
-    ) -> None:
-        for condition in domain:
-            missing = [axis for axis in condition.axes if axis not in lengths]
-            if missing:
-                raise UnknownNameError.of(f"axis of {statement}", missing[0], lengths)
-            if isinstance(condition, Equal):
-                self._check_index(statement, condition.left, lengths)
-                self._check_index(statement, condition.right, lengths)
-            elif isinstance(condition, Among) and any(
-                len(point) != len(condition.axes) for point in condition.points
-            ):
-                raise ShapeError(f"{statement}: points of {condition.name} of another length")
-
-    def _check_output(self, output: Output, ready: set[str], last: Mapping[str, int]) -> None:
+    def _check_output(self, output: Output, computed: Container[str]) -> None:
         array = self._array(output.array, "an output")
         wide = [place for place in output.places or () if not 0 <= place < array.size]
         if wide:
             raise ShapeError(f"output {array.name}: no place {wide[0]} in {array.size} elements")
-        if array.name not in ready and array.name not in last:
+        if array.name not in computed:
             raise OperandError(f"output {array.name} is computed by no statement")
-
-
-def _lengths(
-    axes: Iterable[Axis], outer: Mapping[str, int], statement: Statement
-) -> dict[str, int]:
-    lengths = dict(outer)
-    for axis in axes:
-        if axis.name in lengths:
-            raise InvalidNameError(f"{statement}: two axes are called {axis.name}")
-        if axis.length < 1 and axis.length != BATCH:
-            raise ShapeError(f"{statement}: axis {axis.name} has the length {axis.length}")
-        lengths[axis.name] = axis.length
-    return lengths

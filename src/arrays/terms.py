@@ -14,14 +14,14 @@ first of several differences that are added up stays one as well: all are elemen
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from ..graph.expr import Graph
 from ..graph.store import live_nodes
 from ..ops.record import Op
-from ..ops.scalar import ADD, CONSTANT, MAXIMUM, MINIMUM, MUL, NEG, POW_CONST, SUB, TOTAL
+from ..ops.scalar import ADD, CONSTANT, EXTREMES, MUL, NEG, POW_CONST, SUB, TOTAL
 from ..simplify.zeros import shown_zeros
 
 NONE: Final = -1
@@ -50,7 +50,6 @@ class Scalars:
     roots     what each node that was asked for is now
     vectors   elements of arguments, or of their adjoints, as whole vectors: of each node the
               argument, how many derivatives deep, and the place
-    zeros     of such vectors of adjoints: the places of leaves that nothing depends on
     """
 
     graph: Graph
@@ -62,7 +61,24 @@ class Scalars:
     adjoint: dict[int, tuple[int, int]] = field(default_factory=dict)
     roots: list[int] = field(default_factory=list)
     vectors: dict[int, tuple[str, int, int]] = field(default_factory=dict)
-    zeros: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+
+    def operands(self, node: int) -> Sequence[int]:
+        """What a node is computed from, factors of terms included."""
+        if node in self.sums:
+            return [factor for term in self.sums[node] for factor in term[2:] if factor != NONE]
+        return self.inputs.get(node) or self.extremes.get(node) or ()
+
+    def rewrite(self, node: int, of: Callable[[int], int]) -> None:
+        """Let a node be computed from other nodes, of each that it is computed from another."""
+        if node in self.sums:
+            self.sums[node] = [
+                Product(sign, number, of(one), of(other))
+                for sign, number, one, other in self.sums[node]
+            ]
+        elif node in self.inputs:
+            self.inputs[node] = tuple(map(of, self.inputs[node]))
+        elif node in self.extremes:
+            self.extremes[node] = list(map(of, self.extremes[node]))
 
 
 def scalars(graph: Graph, roots: Sequence[int]) -> Scalars:
@@ -71,7 +87,6 @@ def scalars(graph: Graph, roots: Sequence[int]) -> Scalars:
 
 
 _SUMS: Final = frozenset((ADD, SUB, NEG))
-_EXTREMES: Final = frozenset((MAXIMUM, MINIMUM))
 
 
 _Signature = tuple[Op, tuple[Op, ...]]
@@ -211,7 +226,7 @@ class _Collapse:
                         and any(ops[factor] is CONSTANT for factor in operands[operand])
                     ):
                         merged[operand] = True
-            elif op in _EXTREMES:
+            elif op in EXTREMES:
                 for operand in operands[node]:
                     if ops[operand] is op and uses[operand] == 1 and operand not in kept:
                         merged[operand] = True
@@ -437,7 +452,7 @@ class _Collapse:
                 elif op is POW_CONST and self.graph.statics[node] == (1.0,):
                     base = self._seen_by(node, operands[node][0])
                     result.sums[node] = [Product(1, NONE, base, NONE)]
-                elif op in _EXTREMES:
+                elif op in EXTREMES:
                     result.extremes[node] = self._chain(node, op)
                     result.kinds[node] = op
                 elif operands[node]:

@@ -14,6 +14,7 @@ from itertools import chain, groupby, pairwise
 from math import gcd
 from typing import Final, NamedTuple
 
+from .classes import Classes
 from .homes import LeafArray, distinct_names
 from .shapes import LEAF, Shapes
 from .terms import NONE, Scalars
@@ -78,14 +79,14 @@ class _Uses:
 
     def __init__(self, found: Scalars, known: Shapes) -> None:
         self._found, self._known = found, known
-        self._parent: dict[int, int] = {}
+        self._classes = Classes[int]()
+        self.of = self._classes.of
         self._joined: set[int] = set()
         self._first: dict[int, dict[Slot, int]] = {}
         self._separate: list[tuple[int, Entry]] = []
         self._queue: list[tuple[int, int]] = []
         self._alone: dict[int, int] = {}
         self._products: list[tuple[Slot, int, int]] = []
-        self._innermost: dict[int, int] = {}
         self.rows: dict[tuple[int, ...], None] = {}
         self.combined: set[int] = set()
         for node in found.order:
@@ -96,15 +97,6 @@ class _Uses:
             continue
         self._find_factors()
         self._follow()
-
-    def of(self, node: int) -> int:
-        """The scalar that stands for all of its class."""
-        parent, root = self._parent, node
-        while root in parent:
-            root = parent[root]
-        while node != root:
-            parent[node], node = root, parent[node]
-        return root
 
     def _note(self, node: int) -> None:
         """Keep what a scalar reads that no derivative made, and join what it adds up."""
@@ -168,10 +160,7 @@ class _Uses:
         if extremes is not None:
             self._alone[node] = self._one_of(extremes)
             single = all(self._alone[operand] != _SEVERAL for operand in extremes)
-            # of a maximum of maxima the derivative compares each link, but all is of one array
-            operands = tuple([self._innermost.get(operand, operand) for operand in extremes])
-            self._innermost[node] = operands[0]
-            return [Entry((), (operands,), APART if single else TOGETHER)]
+            return [Entry((), (tuple(extremes),), APART if single else TOGETHER)]
         groups: dict[Slot, list[tuple[int, ...]]] = {}
         for sign, number, one, other in found.sums.get(node, ()):
             if other != NONE:
@@ -229,19 +218,20 @@ class _Uses:
         for roots in by_family.values():
             self._queue += pairwise(roots)
 
-    def _settle(self) -> None:
-        """Join what joined scalars read in the same way, down to the leaves."""
-        family, queue = self._known.family, self._queue
+    def _settle(self) -> bool:
+        """Join what joined scalars read alike, down to the leaves; whether anything is joined."""
+        family, queue, joined = self._known.family, self._queue, False
         while queue:
             first, second = map(self.of, queue.pop())
             if first == second or family[first] != family[second]:
                 continue
-            self._parent[second] = first
+            joined = self._classes.join(first, second)
             self._joined.add(first)
             own = self._first.setdefault(first, {})
             for slot, node in self._first.pop(second, {}).items():
                 if own.setdefault(slot, node) != node:
                     queue.append((own[slot], node))
+        return joined
 
     def _join_separate(self) -> bool:
         """Join what several elements of an array each read of leaves alone; whether anything is."""
@@ -260,9 +250,7 @@ class _Uses:
                 self._queue += pairwise(group)
             if columns is None:
                 self.rows.update(dict.fromkeys(e.operands for e in entries if len(e.operands) > 1))
-        before = len(self._parent)
-        self._settle()
-        return len(self._parent) > before
+        return self._settle()
 
     def _follow(self) -> None:
         """Rows of what the elements of rows are made of, down to leaves."""

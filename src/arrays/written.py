@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from ..graph.expr import Graph
 from ..graph.store import is_name, live_nodes
 from ..graph.unroll import element_names
-from ..ops.meanings import OUT, filled, meaning_of
+from ..ops.meanings import OUT, Numbers, filled, meaning_of
 from ..ops.reads import (
     Affine,
     Apply,
@@ -33,7 +33,7 @@ from ..ops.reads import (
 from ..ops.scalar import ADD, MUL, NEG, SUB
 from ..ops.shapes import Shape
 from .axes import lettered
-from .naming import Tables, Taken
+from .naming import Names
 from .statements import LEAF, LITERAL, Array, ArrayProgram, Home, Output, Statement
 
 
@@ -85,11 +85,10 @@ class _Writing:
     statements: list[Statement] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.taken, self.made = Taken(), 0
-        self.tables = Tables(self.taken)
+        self.free, self.made = Names(), 0
         self.leaves: dict[str, str] = {}
         for argument in self.arguments:
-            self.taken.name(argument.name)
+            self.free.new(argument.name)
         for argument in self.arguments:
             self._open(argument)
 
@@ -109,7 +108,7 @@ class _Writing:
         self.arrays[argument.name] = Array(argument.name, (len(elements),), LEAF, elements)
         start = 0
         for leaf, shape, part in zip(argument.leaves, shapes, parts, strict=True):
-            name = self.leaves[leaf] = self.taken.name(leaf)
+            name = self.leaves[leaf] = self.free.new(leaf)
             home = Home(argument.name, tuple(range(start, start + len(part))))
             self.arrays[name] = Array(name, shape, LEAF, part, home=home)
             start += len(part)
@@ -132,6 +131,9 @@ class _Writing:
         }
         alone = sum(assignment.array == OUT for assignment in meaning) == 1
         for assignment in meaning:
+            if isinstance(assignment, Numbers):
+                known[assignment.array] = self._numbers(assignment)
+                continue
             if assignment.array not in known:
                 known[assignment.array] = self._array(node, assignment)
             name = known[assignment.array]
@@ -150,7 +152,7 @@ class _Writing:
         value = graph.value(node)
         if value is not None and not shape:
             return
-        name = self.names[node] = self.taken.name(label or "c")
+        name = self.names[node] = self.free.new(label or "c")
         if value is None:
             self.arrays[name] = Array(name, shape, LEAF)
         else:
@@ -160,10 +162,16 @@ class _Writing:
         """The array of a node, or the number that it is."""
         return self.names[node] if node in self.names else float(self.graph.value(node))
 
+    def _numbers(self, given: Numbers) -> str:
+        """A new array for the numbers that assignments read."""
+        name = self.free.new(given.array)
+        self.arrays[name] = Array(name, given.shape, LITERAL, values=given.values)
+        return name
+
     def _array(self, node: int, assignment: Assignment) -> str:
         """A new array for what an assignment writes."""
         if assignment.array != OUT:
-            name = self.taken.name(assignment.array)
+            name = self.free.new(assignment.array)
             self.arrays[name] = Array(name, filled(assignment))
             return name
         graph = self.graph
@@ -171,7 +179,7 @@ class _Writing:
         label = graph.labels.get(node, "")
         self.made += 1
         wish = label if is_name(label) else f"d{primal}" if primal else f"t{self.made}"
-        name = self.names[node] = self.taken.name(wish)
+        name = self.names[node] = self.free.new(wish)
         self.arrays[name] = Array(name, self.shape(node), adjoint=primal)
         return name
 
@@ -197,7 +205,7 @@ class _Writing:
         )
 
     def _index(self, index: Index) -> Index:
-        return self.tables.named(index, "" if isinstance(index, Affine) else index.name)
+        return self.free.index(index, "" if isinstance(index, Affine) else index.name)
 
     def _condition(self, condition: Condition) -> Condition:
         return mapped_condition(condition, self._index)
@@ -232,7 +240,7 @@ class _Writing:
     def _output(self, root: int) -> str:
         if root in self.names:
             return self.names[root]
-        name = self.names[root] = self.taken.name("c")
+        name = self.names[root] = self.free.new("c")
         number = float(self.graph.value(root))
         self.arrays[name] = Array(name, (), LITERAL, values=(number,))
         return name

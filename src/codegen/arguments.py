@@ -94,11 +94,14 @@ def _check_of(group: Group) -> Callable[[Any], bool]:
 def plain_arguments(program: Any, arguments: Sequence[Any]) -> list[Any]:
     """The arguments as numbers, lists of them, or arrays; all that fit the program's groups.
 
-    What is no number, and what does not fit, is a `ShapeError` that names it, for every target in
-    the same words.
+    What is no number, and what does not fit, is a `ShapeError` that names it, and samples that fit
+    no array are a `SizeError`, for every target in the same words.
     """
     if len(arguments) != len(program.groups):
         program.check_arguments(arguments)
+    for group, argument in zip(program.groups, arguments, strict=True):
+        if group.batched:
+            _check_size(program, _length(argument), 8 * prod(group.row_shape))
     plain = [
         read_data(argument, f"{program.name}: argument {group.name!r}", ShapeError)
         for group, argument in zip(program.groups, arguments, strict=True)
@@ -178,8 +181,7 @@ def prepare(program: ArrayFunction | Program) -> Callable[[Sequence[Any]], Seque
             if whole[:1] == (BATCH,):
                 if not len(array):
                     array = array.reshape(0, *whole[1:])
-                if len(array) * floor > MAX_BYTES:
-                    raise _too_large(program, len(array), floor)
+                _check_size(program, len(array), floor)
             result.append(array if whole else array[()])
         return result
 
@@ -243,8 +245,18 @@ def _comparison(empty: Sequence[bool]) -> Callable[[Sequence[Any], Any], bool]:
     return same
 
 
-def _too_large(program: ArrayFunction | Program, samples: int, floor: int) -> SizeError:
-    return SizeError(
-        f"{program.name}: {samples:,} samples need an array of {samples * floor:,} bytes; the "
-        f"limit for one array is {MAX_BYTES:,} bytes: pass fewer samples at a time"
-    )
+def _length(argument: Any) -> int:
+    """How many samples an argument has, as far as it says so; else 0."""
+    shape = getattr(argument, "shape", None)
+    if isinstance(shape, tuple) and shape and isinstance(shape[0], int):
+        return shape[0]
+    return len(argument) if isinstance(argument, (list, tuple)) else 0
+
+
+def _check_size(program: ArrayFunction | Program, samples: int, size: int) -> None:
+    """A `SizeError` where an array of so many bytes for each sample is too large."""
+    if samples * size > MAX_BYTES:
+        raise SizeError(
+            f"{program.name}: {samples:,} samples need an array of {samples * size:,} bytes; the "
+            f"limit for one array is {MAX_BYTES:,} bytes: pass fewer samples at a time"
+        )

@@ -27,9 +27,10 @@ from ..graph.expr import Expr, Graph, common_graph
 from ..graph.store import Origin, live_nodes
 from ..graph.value import Value
 from ..ops.arrays import fitted, spread_over
-from ..ops.scalar import CONSTANT, WHERE
+from ..ops.scalar import CONSTANT, WHERE, where
 from ..ops.shapes import shape_of, shape_text
 from ..simplify.stable import stable_form
+from .extremes import Link, extreme_chains
 from .gates import steep_behind_gates
 from .guard import Guards
 
@@ -165,9 +166,11 @@ def jvp(
                 before = found.get(node)
                 found[node] = direction if before is None else (graph[before] + graph[direction]).id
         try:
-            for node in live_nodes(graph, roots):
+            live = live_nodes(graph, roots)
+            links = extreme_chains(graph, live, roots, {*roots, *found}) if stable else {}
+            for node in live:
                 if node not in found:
-                    _tangent(graph, node, found)
+                    _tangent(graph, node, found, links.get(node))
         finally:
             graph.deriving(None)
         results = [
@@ -237,22 +240,32 @@ def hvp(
 def reverse_sweep(graph: Graph, root: int, targets: set[int]) -> dict[int, int]:
     """Node → node of its adjoint, for every node between `root` and `targets`, made anew.
 
-    What `grad` does, with the adjoints that it passes on the way.
+    What `grad` does, with the adjoints that it passes on the way, and those that it need not make.
 
     >>> g = Graph(); x = g.input("x"); y = x.sin().exp()
     >>> {str(g[node]): str(g[adjoint]) for node, adjoint in reverse_sweep(g, y.id, {x.id}).items()}
     {'exp(sin(x))': '1', 'sin(x)': '1*exp(sin(x))', 'x': '1*exp(sin(x))*cos(x)'}
     """
-    return _sweep(graph, live_nodes(graph, [root]), targets, guarded=True)
+    links: dict[int, Link] = {}
+    found = _sweep(graph, live_nodes(graph, [root]), targets, guarded=True, links=links)
+    for node, link in links.items():
+        if node not in found and link.chain.end in found:
+            found[node] = graph.node_of(where(link.reached, graph[found[link.chain.end]], 0))
+    return found
 
 
 def _sweep(
-    graph: Graph, live: list[int], targets: set[int], guarded: bool = False
+    graph: Graph,
+    live: list[int],
+    targets: set[int],
+    guarded: bool = False,
+    links: dict[int, Link] | None = None,
 ) -> dict[int, int]:
     """The reverse sweep from the last node of `live`: node → node of its adjoint.
 
     `live` is what that node depends on; the nodes between it and `targets` get adjoints. `guarded`
-    keeps a branch that was not taken from passing back anything but 0.
+    keeps a branch that was not taken from passing back anything but 0, and makes chains of maxima
+    and minima one operation each; their links are added to `links`, and have no adjoints.
     """
     root = live[-1]
     needed = set(targets)
@@ -268,31 +281,52 @@ def _sweep(
             f"{shape_text(graph.shapes[root])}; the output is one number: sum the array first, as "
             "with wengert.ops.arrays.sum_over"
         )
-    guards = _guards(graph, live, needed, targets) if guarded else None
+    links = {} if links is None else links
+    if guarded:
+        links.update(extreme_chains(graph, live, [root], targets))
+        for chain in [link.chain for node, link in links.items() if node == link.chain.end]:
+            if chain.end in needed:
+                chain.prepare()  # in the order in which they were written, for roll's sake
+    guards = _guards(graph, live, needed, targets, links) if guarded else None
     found = {root: graph.node_of(1.0)}
     try:
         for node in reversed(live):
-            if node in needed and node in found:
+            link = links.get(node)
+            if node in needed and (node if link is None else link.chain.end) in found:
                 concerned = guards is not None and node in guards.concerned
-                _pull_back(graph, node, found, needed, guards if concerned else None)
+                _pull_back(graph, node, found, needed, guards if concerned else None, link)
     finally:
         graph.deriving(None)
     _remember(graph, found)
     return found
 
 
-def _guards(graph: Graph, live: list[int], needed: set[int], targets: set[int]) -> Guards | None:
+def _guards(
+    graph: Graph,
+    live: list[int],
+    needed: set[int],
+    targets: set[int],
+    links: Mapping[int, Link],
+) -> Guards | None:
     """What a sweep has to guard; None where there are no branches, nor gates that count as such."""
     behind = steep_behind_gates(graph, live, needed)
     if not behind.gates and not any(graph.ops[node] is WHERE for node in needed):
         return None
-    return Guards(graph, live, needed, targets, behind)
+    return Guards(graph, live, needed, targets, behind, links)
 
 
 def _pull_back(
-    graph: Graph, node: int, found: dict[int, int], needed: set[int], guards: Guards | None
+    graph: Graph,
+    node: int,
+    found: dict[int, int],
+    needed: set[int],
+    guards: Guards | None,
+    link: Link | None,
 ) -> None:
-    """Add to the adjoint of each needed operand of `node` its share, by the operand's rule."""
+    """Add to the adjoint of each needed operand of `node` its share, by the operand's rule.
+
+    link   where `node` is one of a chain: its operands have shares in the cotangent of the chain
+    """
     op, operands = graph.ops[node], graph.operands[node]
     if not operands:
         return
@@ -300,7 +334,8 @@ def _pull_back(
     if guards is not None:
         graph.deriving(Origin("grad", node, "rule", op.name))
         arguments = guards.arguments(node, arguments)
-    ct, out = Expr(graph, found[node]), Expr(graph, node)
+    ct = Expr(graph, found[node if link is None else link.chain.end])
+    out = Expr(graph, node)
     for position, operand in enumerate(operands):
         if operand not in needed:
             continue
@@ -308,8 +343,14 @@ def _pull_back(
         if rule is None:
             _check_differentiable(graph, node)
             continue
-        graph.deriving(Origin("grad", node, "rule", op.name, position))
-        share = graph.node_of(rule(ct, out, *arguments))
+        if link is None:
+            graph.deriving(Origin("grad", node, "rule", op.name, position))
+            share = graph.node_of(rule(ct, out, *arguments))
+        else:
+            place = link.place(position)
+            if place is None:
+                continue
+            share = link.chain.share(place, ct, needed).id
         if guards is not None:
             share = guards.unfitted(node, position, share)
         if graph.shapes:
@@ -347,13 +388,13 @@ def _check_shape(graph: Graph, derivative: int, node: int) -> None:
         )
 
 
-def _tangent(graph: Graph, node: int, found: dict[int, int]) -> None:
+def _tangent(graph: Graph, node: int, found: dict[int, int], link: Link | None) -> None:
     op, operands = graph.ops[node], graph.operands[node]
     if found.keys().isdisjoint(operands):
         return
     arguments = (*[Expr(graph, operand) for operand in operands], *graph.statics.get(node, ()))
     out, total = Expr(graph, node), None
-    rules = op.vjp if op.jvp is None else op.jvp
+    rules = link.tangents if link is not None else op.vjp if op.jvp is None else op.jvp
     for position, operand in enumerate(operands):
         if operand not in found:
             continue

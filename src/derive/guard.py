@@ -12,7 +12,7 @@ those that it went into does, which is what the derivative rule tells when it is
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import OperandError
@@ -22,6 +22,7 @@ from ..ops.arrays import fitted, sum_to
 from ..ops.scalar import DIV, MUL, WHERE, where
 from ..ops.shapes import Shape, broadcast
 from ..simplify.rules import scalar_constant
+from .extremes import Link
 from .gates import Steep
 
 _LEVELS = 8
@@ -72,6 +73,7 @@ class Guards:
     needed   those that get an adjoint
     targets  those whose adjoint is an answer
     behind   the gates that count as branches, and what is steep behind them
+    links    the links of chains of maxima and minima, each chain a gate as a whole
 
     `concerned` are the nodes of which anything is to be guarded.
     """
@@ -83,9 +85,11 @@ class Guards:
         needed: set[int],
         targets: set[int],
         behind: Steep,
+        links: Mapping[int, Link],
     ) -> None:
         self._graph = graph
         self._behind = behind
+        self._links = links
         self._known: dict[tuple[Activity, object, bool, bool], Activity] = {}
         self._unions: dict[frozenset[Activity], Activity] = {}
         self._moved: dict[tuple[int, int], Activity] = {}
@@ -178,9 +182,8 @@ class Guards:
         op, operands = graph.ops[node], graph.operands[node]
         if op is WHERE:
             activity = self._within(activity, operands[0], position == 1)
-        elif op.gate is not None and node in self._behind.gates:
-            test = op.gate(*[graph[operand] for operand in operands], *graph.statics.get(node, ()))
-            activity = self._within(activity, test.id, position == 0, gates=True)
+        elif op.gate is not None and self._gate(node) in self._behind.gates:
+            activity = self._through_gate(node, position, activity)
         shape = graph.shapes.get(operands[position], ())
         if not activity.shape or (
             op.shape is None and broadcast("where", [activity.shape, shape]) == shape
@@ -194,6 +197,22 @@ class Guards:
         self.concerned.add(node)
         self._moved[node, position] = found
         return found
+
+    def _gate(self, node: int) -> int:
+        """What counts as a gate where `node` does: of a chain its end."""
+        return self._links[node].chain.end if node in self._links else node
+
+    def _through_gate(self, node: int, position: int, activity: Activity) -> Activity:
+        graph, link = self._graph, self._links.get(node)
+        op, operands = graph.ops[node], graph.operands[node]
+        assert op.gate is not None
+        if link is None:
+            arguments = [*[graph[operand] for operand in operands], *graph.statics.get(node, ())]
+            return self._within(activity, op.gate(*arguments).id, position == 0, gates=True)
+        place = link.place(position)
+        if place is None:
+            return activity
+        return self._within(activity, link.chain.chosen(place).id, True, gates=True)
 
     def _within(
         self, outer: Activity, condition: int, taken: bool, gates: bool = False

@@ -41,8 +41,14 @@ class ArraySyntax:
 
         return take(self, key)  # type: ignore[no-any-return]
 
-    __iter__ = None
-    """An array is not a sequence of Python: without this, `list(x)` would try x[0], x[1], …"""
+    def __contains__(self, thing: Any) -> bool:
+        """Not known: a `TruthValueError`. Rows are gone through as x[0], x[1], …, as in NumPy."""
+        from ..errors import TruthValueError, shorten
+
+        raise TruthValueError(
+            f"whether {shorten(thing)} is in {shorten(self)} is not known until it is evaluated; "
+            "write (x == …).any() with wengert.equal for =="
+        )
 
     def __len__(self) -> int:
         """How many rows an array has."""
@@ -83,7 +89,7 @@ class ArraySyntax:
         >>> Graph().array("X", (2, 3, 4)).T.shape
         (4, 3, 2)
         """
-        from ..ops.compositions import transpose
+        from ..ops.moves import transpose
 
         return transpose(self)  # type: ignore[no-any-return]
 
@@ -101,14 +107,14 @@ class ArraySyntax:
         >>> Graph().array("X", (2, 3, 4)).transpose(1, 0, 2).shape
         (3, 2, 4)
         """
-        from ..ops.compositions import transpose
+        from ..ops.moves import transpose
 
         whole = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
         return transpose(self, whole)  # type: ignore[no-any-return]
 
     def swapaxes(self, first: int, second: int) -> Self:
         """Two axes exchanged."""
-        from ..ops.compositions import swapaxes
+        from ..ops.moves import swapaxes
 
         return swapaxes(self, first, second)  # type: ignore[no-any-return]
 
@@ -231,6 +237,24 @@ class ArraySyntax:
         from ..ops.compositions import cumsum
 
         return cumsum(self, axis)  # type: ignore[no-any-return]
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Self:
+        """Each element so many times in a row, along an axis or of all elements row by row."""
+        from ..ops.moves import repeat
+
+        return repeat(self, repeats, axis)  # type: ignore[no-any-return]
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        """The elements at equal places of two axes, along the last axis."""
+        from ..ops.moves import diagonal
+
+        return diagonal(self, offset, axis1, axis2)  # type: ignore[no-any-return]
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        """The sum along a diagonal of two axes."""
+        from ..ops.moves import trace
+
+        return trace(self, offset, axis1, axis2)  # type: ignore[no-any-return]
 
     def argmax(self, axis: int | None = None) -> Self:
         """There is no argmax: an `OperandError` says what to write instead."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from ..ops.arrays import BROADCAST, GATHER, RESHAPE, SCATTER, STACK, TRANSPOSE
+from ..ops.arrays import BROADCAST, CONCATENATE, GATHER, RESHAPE, SCATTER, STACK, TRANSPOSE
 from ..ops.indexing import Index, subscript, subscript_text
 from ..ops.record import ATOM, Notation
 from ..ops.shapes import Shape, shape_text
@@ -23,7 +23,9 @@ def array_notation(graph: Columns, node: int, language: str) -> Notation:
         index, kept = statics
         return _chosen(index, kept, shapes[0], latex)
     if op is STACK:
-        return _stacked(statics[0], len(shapes), latex)
+        return _stacked("stack", statics[0], len(shapes), latex)
+    if op is CONCATENATE:
+        return _stacked("concatenate", statics[0], len(shapes), latex)
     if op is SCATTER and not statics[-1]:
         statics = (*statics[:-1], None)
     if op is TRANSPOSE and len(shapes[0]) > 2 and not latex:
@@ -77,14 +79,14 @@ def _chosen(index: Index, kept: int, shape: Shape, latex: bool) -> Notation:
     return Notation(f"{{0}}[{inside}]", ATOM, (ATOM,))
 
 
-def _stacked(axis: int, count: int, latex: bool) -> Notation:
+def _stacked(name: str, axis: int, count: int, latex: bool) -> Notation:
     places = [f"{{{i}}}" for i in range(count)]
     slots = (0,) * count
     if latex:
         rows = (" & " if axis else r" \\ ").join(places)
         return Notation(rf"\begin{{{{pmatrix}}}} {rows} \end{{{{pmatrix}}}}", ATOM, slots)
     places += [f"axis={axis}"] if axis else []
-    return Notation(f"stack({', '.join(places)})", ATOM, slots)
+    return Notation(f"{name}({', '.join(places)})", ATOM, slots)
 
 
 def _arguments(names: tuple[str, ...], statics: tuple[Any, ...]) -> list[str]:

@@ -9,7 +9,7 @@ from inspect import signature
 from typing import Any, Final
 
 from ..errors import OperandError, shorten
-from ..ops import arrays, compositions
+from ..ops import arrays, compositions, moves
 from ..ops import scalar as ops
 from ..ops.record import Notation
 
@@ -17,8 +17,14 @@ _CALL: Final = re.compile(r"np\.(\w+)\((.*), out=\{out\}\)")
 _COMPARISONS: Final = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 _PAIRS: Final = {"floor_divide": ops.floor_divide, "matmul": arrays.MATMUL}
 _SAME_NAME: Final = (
-    *("argmax", "argmin", "concatenate", "cumsum", "expand_dims", "ravel", "squeeze"),
-    *("std", "swapaxes", "take", "transpose", "var"),
+    *("argmax", "argmin", "cumsum", "diff", "dot", "expand_dims", "inner", "ravel", "squeeze"),
+    *("std", "take", "tensordot", "var", "vdot"),
+)
+_MOVES: Final = (
+    *("array_split", "column_stack", "concatenate", "delete", "diag", "diagflat", "diagonal"),
+    *("dsplit", "dstack", "flip", "fliplr", "flipud", "hsplit", "hstack", "moveaxis", "pad"),
+    *("repeat", "roll", "rollaxis", "rot90", "split", "swapaxes", "take_along_axis", "tile"),
+    *("trace", "transpose", "tril", "triu", "vsplit", "vstack"),
 )
 
 
@@ -67,6 +73,7 @@ def by_function() -> Mapping[str, Callable[..., Any]]:
     True
     """
     named = {name: getattr(compositions, name) for name in _SAME_NAME}
+    named |= {name: getattr(moves, name) for name in _MOVES}
     over = {name: getattr(compositions, f"{name}_over") for name in ("min", "prod", "any", "all")}
     whole = {"sum": arrays.sum_over, "mean": arrays.mean_over, "max": arrays.max_over}
     others = {
@@ -75,19 +82,42 @@ def by_function() -> Mapping[str, Callable[..., Any]]:
         "around": ops.ROUND,
         "broadcast_to": arrays.broadcast_to,
         "clip": _clip,
-        "dot": compositions.dot,
         "einsum": lambda *operands, optimize=True: compositions.einsum(*operands),
         "matmul": arrays.MATMUL,
         "ndim": lambda x: len(x.shape),
+        "norm": _norm,
         "outer": lambda x, y: arrays.outer(compositions.ravel(x), compositions.ravel(y)),
         "reshape": arrays.reshape,
         "round": ops.ROUND,
         "shape": lambda x: x.shape,
         "size": lambda x: x.size,
-        "stack": lambda operands, axis=0: compositions.stack(*operands, axis=axis),
+        "stack": lambda operands, axis=0: moves.stack(*operands, axis=axis),
         "where": ops.WHERE,
+        "append": lambda x, values, axis=None: moves.concatenate([x, values], axis),
+        "atleast_1d": lambda x: x if x.shape else arrays.reshape(x, (1,)),
+        "atleast_2d": lambda x: x if len(x.shape) > 1 else arrays.reshape(x, (1, -1)),
+        "copy": lambda x: x,
+        "ptp": lambda x, axis=None: x.max(axis) - x.min(axis),
+        "zeros_like": lambda x: _filled(x.shape, 0.0),
+        "ones_like": lambda x: _filled(x.shape, 1.0),
     }
     return {**named, **over, **whole, **others}
+
+
+def _norm(x: Any, ord: None = None, axis: arrays.Axes = None, keepdims: bool = False) -> Any:
+    """The square root of the sum of squares, over an axis or several, or of all elements."""
+    if ord is not None:
+        raise OperandError(
+            f"np.linalg.norm with ord {shorten(ord)} has no operation here; the one without is the "
+            "root of the sum of squares, and abs(x).sum() and abs(x).max() are others"
+        )
+    return ops.sqrt(arrays.sum_over(x * x, axis, keepdims))
+
+
+def _filled(shape: Any, number: float) -> Any:
+    import numpy
+
+    return numpy.full(shape, number)
 
 
 def _clip(x: Any, low: Any, high: Any) -> Any:

@@ -30,6 +30,9 @@ _TOLD: Final = frozenset(
 )
 """Functions of `math` that tell something about a number, or are flat."""
 
+_ASKING: Final = frozenset((("hasattr",), ("getattr",)))
+"""Calls that ask for an attribute."""
+
 _INSTEAD: Final = {
     "fabs": "abs(x)",
     "pow": "x**y",
@@ -53,6 +56,16 @@ def check_plain_float(frame: FrameType | None) -> None:
         function = _resolved(chain, frame)
         if _loses_history(function):
             raise OperandError(_text(function))
+
+
+def is_looked_up(frame: FrameType) -> bool:
+    """Whether the code of a frame itself asks for an attribute, as in `x.exp` or `hasattr`.
+
+    Otherwise it makes a call, and what is called asks: NumPy does for what is in its arrays.
+    """
+    code, at = frame.f_code, frame.f_lasti
+    called = "CALL" in dis.opname[code.co_code[at]]
+    return not called or _call_at(code, at)[0] in _ASKING
 
 
 def caller() -> FrameType | None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, compress
 from keyword import iskeyword
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from ..errors import (
     DuplicateNameError,
@@ -114,6 +114,12 @@ class Columns:
     def __setstate__(self, state: dict[str, Any]) -> None:
         from_pickle("a graph", _check_columns, state)
         vars(self).update(state, lock=threading.RLock())
+
+    def __copy__(self) -> Self:
+        """The same columns, with the same numbers of nodes, to be written on apart."""
+        made = type(self)()
+        vars(made).update(self.__getstate__(), lock=made.lock)
+        return made
 
     def __len__(self) -> int:
         return len(self.ops)

@@ -14,7 +14,7 @@ from typing import Any, Final, overload
 
 from ..errors import ShapeError, SizeError
 from ..ops import arrays
-from ..ops.meanings import OUT, filled, meaning_of
+from ..ops.meanings import OUT, Meaning, Numbers, filled, meaning_of
 from ..ops.points import Columns, extended, flat_places, points
 from ..ops.reads import Apply, Assignment, Operand, Read, Reduce, Term
 from ..ops.record import Op, result_shape
@@ -162,8 +162,10 @@ def _check_sizes(graph: Graph, shapes: Mapping[int, Shape]) -> None:
         raise SizeError(f"unrolling would give {total:,} scalars; the limit is {MAX_LANES:,}")
 
 
-def _count(assignment: Assignment) -> int:
+def _count(assignment: Assignment | Numbers) -> int:
     """How many scalars an assignment makes at most: the factors and terms of each element."""
+    if isinstance(assignment, Numbers):
+        return len(assignment.values)
     points = prod(axis.length for axis in assignment.axes)
     value = assignment.value
     if isinstance(value, Apply):
@@ -175,7 +177,7 @@ def _terms(term: Term) -> int:
     return 1 if term.domain else prod(axis.length for axis in term.over)
 
 
-def _meaning(graph: Graph, node: int, shapes: Mapping[int, Shape]) -> Sequence[Assignment]:
+def _meaning(graph: Graph, node: int, shapes: Mapping[int, Shape]) -> Meaning:
     """What a node is in index notation, of its operands."""
     own = [shapes[operand] for operand in graph.operands[node]]
     return meaning_of(graph.ops[node], shapes[node], own, graph.statics.get(node, ()))
@@ -232,7 +234,11 @@ def _operation(
     for place, operand in enumerate(graph.operands[node]):
         elements.put(str(place), shapes[operand], lanes[operand])
     for assignment in _meaning(graph, node, shapes):
-        elements.assign(assignment)
+        if isinstance(assignment, Numbers):
+            numbers = [target.constant(number).id for number in assignment.values]
+            elements.put(assignment.array, assignment.shape, numbers)
+        else:
+            elements.assign(assignment)
     return elements.nodes[OUT].tolist()  # type: ignore[no-any-return]
 
 

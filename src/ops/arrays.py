@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import accumulate
 from math import prod
 from numbers import Integral
 from typing import Any, Final
@@ -20,6 +21,8 @@ from .arrayshapes import (
     broadcast_to_shape,
     broadcast_value,
     checked_axis,
+    concatenate_shape,
+    concatenate_value,
     first_max_value,
     gather_shape,
     gather_value,
@@ -260,11 +263,11 @@ MAX: Op = _of_array(
     "max_over",
     reducing("max"),
     partial(reduced_shape, "max_over"),
-    (lambda ct, out, x, axis: kept(ct, x, axis) * FIRST_MAX(x, axis),),
+    (lambda ct, out, x, axis: where(FIRST_MAX(x, out, axis), kept(ct, x, axis), 0),),
     "the largest element gets the whole cotangent, the others nothing",
     statics=("axis",),
     defaults=(None,),
-    jvp=(lambda t, out, x, axis: SUM(t * FIRST_MAX(x, axis), axis),),
+    jvp=(lambda t, out, x, axis: SUM(where(FIRST_MAX(x, out, axis), t, 0), axis),),
     kink="a tie gives it all to the first of the largest",
     linear="",
     places=SUM,
@@ -275,13 +278,15 @@ MAX: Op = _of_array(
 FIRST_MAX: Op = _of_array(
     "first_max",
     first_max_value,
-    lambda x, axis: (checked_axis(x, axis, "first_max"), x)[1],
-    (None,),
+    lambda x, top, axis: (checked_axis(x, axis, "first_max"), x)[1],
+    (None, None),
     "1 where the largest element is, 0 elsewhere: flat, so nothing passes back",
+    arity=2,
     statics=("axis",),
     defaults=(None,),
-    jvp=(None,),
+    jvp=(None, None),
     kink="the first of the largest elements gets the 1",
+    text=call("first_max", "{0}", "{1}", "{axis}"),
     linear="",
     chooses=True,
     meaning=meanings.first_max,
@@ -403,6 +408,32 @@ STACK: Op = _of_array(
     meaning=meanings.stack,
 )
 
+
+def _part_of(position: int) -> Callable[..., Any]:
+    def rule(ct: Any, out: Any, *given: Any) -> Any:
+        *operands, axis = given
+        if not shape_of(ct):
+            return ct
+        ends = [0, *accumulate(shape_of(x)[axis] for x in operands)]
+        return take(ct, (*[slice(None)] * axis, slice(ends[position], ends[position + 1])))
+
+    return rule
+
+
+CONCATENATE: Op = _of_array(
+    "concatenate",
+    concatenate_value,
+    concatenate_shape,
+    EachOperand(_part_of),
+    "each operand gets its own part of the cotangent",
+    arity=-1,
+    statics=("axis",),
+    jvp=EachOperand(_alone(lambda: CONCATENATE)),
+    linear="together",
+    chooses=True,
+    meaning=meanings.concatenate,
+)
+
 LENGTH: Op = _of_array(
     "length",
     lambda x: float(len(x)),
@@ -423,7 +454,7 @@ def _raise(error: Exception) -> Any:
 
 ARRAY_OPERATIONS: Final = (
     *(MATMUL, OUTER, SUM, MEAN, MAX, FIRST_MAX, LOGSUMEXP, TRANSPOSE, RESHAPE, BROADCAST),
-    *(GATHER, SCATTER, STACK, LENGTH),
+    *(GATHER, SCATTER, STACK, CONCATENATE, LENGTH),
 )
 """The records of this file, in order."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ShapeError, shorten
 from .indexing import Index, check_index
-from .shapes import BATCH, Shape, broadcast, mismatch, shape_text
+from .shapes import BATCH, Shape, broadcast, mismatch, shape_text, within_memory
 
 
 def matmul_shape(a: Shape, b: Shape) -> Shape:
@@ -63,6 +63,16 @@ def stack_shape(*given: Any) -> Shape:
     if axis == 0 and whole[:1] == (BATCH,):
         raise mismatch("stack", shapes[:1], "a batch stays the leading axis: use stack_rows")
     return (*whole[:axis], len(shapes), *whole[axis:])
+
+
+def concatenate_shape(*given: Any) -> Shape:
+    """The shape of the operands, along one axis as long as all of them together."""
+    *shapes, axis = given
+    others = {(len(shape), *shape[:axis], *shape[axis + 1 :]) for shape in shapes}
+    if len(others) > 1 or len(shapes[0]) <= axis or BATCH in [shape[axis] for shape in shapes]:
+        raise mismatch("concatenate", tuple(dict.fromkeys(shapes)), f"all but axis {axis} must")
+    whole = (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
+    return within_memory(whole, "concatenate")
 
 
 def outer_shape(a: Shape, b: Shape) -> Shape:
@@ -127,15 +137,16 @@ def logsumexp_value(x: Any, axis: int | None) -> Any:
     return total.reshape(()) if axis is None else total.squeeze(axis)
 
 
-def first_max_value(x: Any, axis: int | None) -> Any:
-    """1 at the first of the largest elements along the axis, 0 elsewhere."""
+def first_max_value(x: Any, top: Any, axis: int | None) -> Any:
+    """1 at the first element along the axis that is the largest, at the last if none is; else 0."""
     import numpy
 
     if axis is None:
-        return first_max_value(numpy.ravel(x), 0).reshape(numpy.shape(x))
-    places = numpy.expand_dims(numpy.argmax(x, axis=axis), axis)
+        return first_max_value(numpy.ravel(x), top, 0).reshape(numpy.shape(x))
+    largest = numpy.equal(x, numpy.expand_dims(top, axis))
+    places = numpy.where(largest.any(axis), largest.argmax(axis), numpy.shape(x)[axis] - 1)
     mask = numpy.zeros(numpy.shape(x))
-    numpy.put_along_axis(mask, places, 1.0, axis)
+    numpy.put_along_axis(mask, numpy.expand_dims(places, axis), 1.0, axis)
     return mask
 
 
@@ -159,6 +170,12 @@ def stack_value(*given: Any) -> Any:
     """The operands along a new axis."""
     *operands, axis = given
     return numpy_call("stack", numpy_call("broadcast_arrays", *operands), axis=axis)
+
+
+def concatenate_value(*given: Any) -> Any:
+    """The operands one after another along an axis."""
+    *operands, axis = given
+    return numpy_call("concatenate", operands, axis=axis)
 
 
 def broadcast_value(x: Any, shape: Shape) -> Any:

@@ -754,6 +754,9 @@ def _exponent(sp: Any, number: Any) -> Any:
 COMPARISONS: Final = frozenset((LT, LE, GT, GE, EQ, NE))
 """The operations that compare two numbers."""
 
+EXTREMES: Final = frozenset((MAXIMUM, MINIMUM))
+"""The operations of which a chain is one of any number of operands, like a chain of additions."""
+
 exp, log, log1p, expm1, sqrt, sin, cos = EXP, LOG, LOG1P, EXPM1, SQRT, SIN, COS
 tanh, sigmoid, softplus, relu, leaky_relu = TANH, SIGMOID, SOFTPLUS, RELU, LEAKY_RELU
 absolute, maximum, minimum, where = ABS, MAXIMUM, MINIMUM, WHERE

@@ -15,10 +15,7 @@ from . import arrays
 from .arrays import (
     GATHER,
     MATMUL,
-    STACK,
-    TRANSPOSE,
     Axes,
-    axes_within,
     checked_axes,
     mean_over,
     reduced_over,
@@ -26,8 +23,9 @@ from .arrays import (
     sum_over,
 )
 from .indexing import Index
+from .moves import concatenate, swapaxes, transpose
 from .scalar import equal, maximum, minimum, not_equal, sqrt
-from .shapes import BATCH, Shape, mismatch, shape_of, shape_text, within_memory
+from .shapes import Shape, mismatch, shape_of, shape_text
 
 
 def min_over(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -136,50 +134,6 @@ def cumsum(x: Any, axis: int | None = None) -> Any:
     return x
 
 
-def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    """The axes in another order: in that of `axes`, or reversed.
-
-    >>> import numpy as np
-    >>> transpose(np.zeros((2, 3, 4))).shape, transpose(np.zeros((2, 3, 4)), (1, 0, 2)).shape
-    ((4, 3, 2), (3, 2, 4))
-    """
-    shape = shape_of(x)
-    order = tuple(range(len(shape)))[::-1] if axes is None else checked_axes("transpose", x, axes)
-    if len(order) != len(shape):
-        raise ShapeError(
-            f"transpose: axes {shorten(axes)} for an array of shape {shape_text(shape)}; "
-            f"name each of its {len(shape)} axes once"
-        )
-    if order == tuple(range(len(shape))):
-        return x
-    if order[:-2] == tuple(range(len(shape) - 2)):
-        return TRANSPOSE(x)
-    return GATHER(x, _permuted(shape, order))
-
-
-def _permuted(shape: Shape, order: Sequence[int]) -> Index:
-    import numpy
-
-    if BATCH in shape:
-        raise mismatch(
-            "transpose", (shape,), "the samples stay the first axis; turn round what is within each"
-        )
-    return Index(numpy.arange(prod(shape)).reshape(shape).transpose(order))
-
-
-def swapaxes(x: Any, first: int, second: int) -> Any:
-    """Two axes exchanged.
-
-    >>> import numpy as np
-    >>> swapaxes(np.zeros((2, 3, 4)), 0, -1).shape
-    (4, 3, 2)
-    """
-    a, b = (checked_axes("swapaxes", x, axis)[0] for axis in (first, second))
-    order = list(range(len(shape_of(x))))
-    order[a], order[b] = b, a
-    return transpose(x, order)
-
-
 def ravel(x: Any) -> Any:
     """All elements row by row, on one axis.
 
@@ -226,64 +180,6 @@ class _Ranked:
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
-
-
-def _several(arrays_: Sequence[Any]) -> list[Any]:
-    """Operands that were given one by one or as one list."""
-    if len(arrays_) == 1 and isinstance(arrays_[0], (list, tuple)):
-        return list(arrays_[0])
-    return list(arrays_)
-
-
-def stack(*operands: Any, axis: int = 0) -> Any:
-    """Arrays of one shape along a new axis.
-
-    >>> import numpy as np
-    >>> stack(np.zeros(3), np.ones(3)).shape, stack([np.zeros(3), np.ones(3)], axis=1).shape
-    ((2, 3), (3, 2))
-    """
-    given = _several(operands)
-    if not given:
-        raise OperandError("stack of no arrays; expected one or more")
-    shapes = [shape_of(one) for one in given]
-    if len(set(shapes)) > 1:
-        raise mismatch("stack", tuple(dict.fromkeys(shapes)), "all must be the same")
-    (place,) = axes_within("stack", (len(given), *shapes[0]), axis)
-    return STACK(*given, place)
-
-
-def concatenate(operands: Sequence[Any], axis: int | None = 0) -> Any:
-    """Arrays one after another along an axis; all their elements in a row with None.
-
-    >>> import numpy as np
-    >>> concatenate([np.zeros((1, 2)), np.ones((2, 2))]).shape
-    (3, 2)
-    """
-    given = list(operands)
-    if axis is None:
-        given, axis = [ravel(one) for one in given], 0
-    if not given:
-        raise OperandError("concatenate of no arrays; expected one or more")
-    shapes = [shape_of(one) for one in given]
-    (place,) = checked_axes("concatenate", given[0], axis) or (0,)
-    others = {(len(s), *s[:place], *s[place + 1 :]) for s in shapes}
-    if len(others) > 1 or not shapes[0]:
-        raise mismatch("concatenate", tuple(dict.fromkeys(shapes)), f"all but axis {place} must")
-    if len(given) == 1:
-        return given[0]
-    whole_length = sum(shape[place] for shape in shapes)
-    within_memory((*shapes[0][:place], whole_length, *shapes[0][place + 1 :]), "concatenate")
-    longest = max(shape[place] for shape in shapes)
-    padded = [_padded(one, place, longest) for one in given]
-    rows = [k * longest + i for k, shape in enumerate(shapes) for i in range(shape[place])]
-    side = [*shapes[0][:place], len(given) * longest, *shapes[0][place + 1 :]]
-    whole = reshape(stack(padded, axis=place), side)
-    return whole if len(rows) == side[place] else _taken(whole, rows, place)
-
-
-def _padded(x: Any, axis: int, length: int) -> Any:
-    own = shape_of(x)[axis]
-    return x if own == length else _taken(x, [min(i, own - 1) for i in range(length)], axis)
 
 
 def _taken(x: Any, places: Any, axis: int) -> Any:
@@ -343,6 +239,64 @@ def dot(a: Any, b: Any) -> Any:
     outer = [next(letters) for _ in second[2:]]
     left, right = "".join(rows), "".join(outer)
     return einsum(f"{left}{inner},{right}{inner}{column}->{left}{right}{column}", a, b)
+
+
+def inner(a: Any, b: Any) -> Any:
+    """NumPy's product over the last axes of both.
+
+    >>> import numpy as np
+    >>> inner(np.ones((2, 3)), np.ones((4, 3))).shape
+    (2, 4)
+    """
+    return dot(a, b if len(shape_of(b)) < 2 else swapaxes(b, -1, -2))
+
+
+def vdot(a: Any, b: Any) -> Any:
+    """The sum of the products of all elements, row by row.
+
+    >>> import numpy as np
+    >>> vdot(np.ones((2, 3)), np.ones((2, 3)))
+    6.0
+    """
+    return dot(ravel(a), ravel(b))
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """The sum of products over some axes of both: the last and the first so many, or those named.
+
+    >>> import numpy as np
+    >>> tensordot(np.ones((2, 3, 4)), np.ones((3, 4, 5))).shape
+    (2, 5)
+    >>> tensordot(np.ones((2, 3)), np.ones((3, 2)), axes=([0, 1], [1, 0]))
+    6.0
+    """
+    ranks = len(shape_of(a)), len(shape_of(b))
+    if isinstance(axes, int):
+        axes = [*range(ranks[0] - axes, ranks[0])], [*range(axes)]
+    first, second = (checked_axes("tensordot", x, axes[k]) for k, x in enumerate((a, b)))
+    lengths = [[shape_of(x)[k] for k in own] for x, own in ((a, first), (b, second))]
+    if lengths[0] != lengths[1]:
+        both = shape_of(a), shape_of(b)
+        raise mismatch("tensordot", both, f"axes {shorten(axes)} must be as many and as long")
+    left, right = _LETTERS[: ranks[0]], list(_LETTERS[ranks[0] : sum(ranks)])
+    for one, other in zip(first, second, strict=True):
+        right[other] = left[one]
+    kept = [letter for letter in (*left, *right) if (letter in left) != (letter in right)]
+    return einsum(f"{left},{''.join(right)}->{''.join(kept)}", a, b)
+
+
+def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
+    """Each element less the one before it along an axis, so many times over.
+
+    >>> import numpy as np
+    >>> diff(np.array([1.0, 2.0, 4.0]))
+    array([1., 2.])
+    """
+    (one,) = checked_axes("diff", x, axis)
+    for _ in range(n):
+        length = shape_of(x)[one]
+        x = _slice(x, one, 1, length) - _slice(x, one, 0, length - 1)
+    return x
 
 
 def clip(x: Any, low: Any = None, high: Any = None) -> Any:

@@ -2,7 +2,7 @@
 
 A meaning is called with the shape of the value, the shapes of the operands, then the static
 arguments; no length is `BATCH`. It answers assignments: the operands are the arrays "0", "1" and so
-on, the value is the array `OUT`; others on the way are each filled by one assignment.
+on, the value is the array `OUT`; others on the way are each filled by one assignment, or numbers.
 Unrolling, batching, NumPy code and native code all read these.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import prod
 from sys import float_info
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..errors import OperandError
 from .indexing import Index as Positions
@@ -31,9 +31,10 @@ from .reads import (
     Table,
     Term,
     along,
+    composed,
 )
 from .record import Op
-from .scalar import ADD, DIV, EQ, EXP, GT, LOG, MAXIMUM, MINIMUM, STOP_GRADIENT, SUB
+from .scalar import ADD, DIV, EQ, EXP, LOG, MAXIMUM, MINIMUM, STOP_GRADIENT, SUB, WHERE
 from .shapes import Shape
 
 OUT: Final = "out"
@@ -42,7 +43,17 @@ OUT: Final = "out"
 _LETTERS: Final = "ijklmpqrstuvabcdefghowxyz"
 
 Shapes = Sequence[Shape]
-Meaning = tuple[Assignment, ...]
+
+
+class Numbers(NamedTuple):
+    """An array of numbers, in C order, that assignments read."""
+
+    array: str
+    shape: Shape
+    values: tuple[float, ...]
+
+
+Meaning = tuple[Assignment | Numbers, ...]
 
 
 def meaning_of(op: Op, out: Shape, shapes: Shapes, statics: Sequence[Any] = ()) -> Meaning:
@@ -205,68 +216,24 @@ def logsumexp(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
 
 
 def first_max(out: Shape, shapes: Shapes, axis: int | None) -> Meaning:
-    """1 where an element is the largest, and larger than all before it along the axis.
+    """1 for the first element along the axis that is the largest; for the last where none is.
 
-    The largest so far is found by doubling: after k rounds it is that of 2ᵏ elements.
+    So goes the cotangent of a chain of maxima, which has the same formula (`derive.extremes`).
     """
-    (shape,) = shapes
-    if axis is not None or len(shape) < 2:
-        whole = grid(shape or (1,))
-        place = _at(whole) if shape else (Affine(),)
-        marks = _first_along("0" if shape else "row", whole, axis or 0, place, grid(shape))
-        put = () if shape else (Assignment("row", whole, _copied(Read("0"))),)
-        return (*put, *marks)
-    whole, (row,) = grid(shape), grid((prod(shape),), len(shape))
-    place = (Affine(0, _strides(whole)),)
-    put = (Assignment("row", whole, _copied(Read("0", _at(whole))), place),)
-    return (*put, *_first_along("row", (row,), 0, place, whole))
-
-
-def _first_along(
-    source: str,
-    whole: tuple[Axis, ...],
-    axis: int,
-    place: tuple[Index, ...],
-    axes: tuple[Axis, ...],
-) -> Meaning:
-    """The marks along an axis of `source`; the value at the points of `axes` is that at `place`."""
-    line, rest = whole[axis], (*whole[:axis], *whole[axis + 1 :])
-
-    def moved(places: tuple[Index, ...], step: int) -> tuple[tuple[Index, ...], AtLeast]:
-        here = places[axis]
-        assert isinstance(here, Affine)
-        back = Affine(here.offset - step, here.terms)
-        return (*places[:axis], back, *places[axis + 1 :]), AtLeast(back)
-
-    here = Read(source, _at(whole))
-    top = Read("top", _at(rest))
-    made = [
-        Assignment("top", rest, Reduce(MAXIMUM, (Term(1, (here,), (line,)),))),
+    whole = grid(shapes[0])
+    rest, over, here = _line(shapes[0], axis)
+    count = prod(line.length for line in over)
+    top, first = Read("1", _at(rest)), Read("first", _at(rest))
+    is_top, place = Read("is_top", _at(whole)), Read("places", _at(over))
+    chosen = Apply(WHERE, (is_top, place, count - 1.0))
+    found = Term(1, (Read("place", _at(whole)),), over)
+    return (
+        Numbers("places", tuple([line.length for line in over]), tuple(map(float, range(count)))),
         Assignment("is_top", whole, Apply(EQ, (here, top))),
-    ]
-    so_far, step = source, 1
-    while step < line.length - 1:
-        earlier, inside = moved(_at(whole), step)
-        terms = (
-            Term(1, (Read(so_far, _at(whole)),)),
-            Term(1, (Read(so_far, earlier),), (), (inside,)),
-        )
-        step *= 2
-        so_far = f"largest_of_{step}"
-        made.append(Assignment(so_far, whole, Reduce(MAXIMUM, terms)))
-    if line.length == 1:
-        return (*made, Assignment(OUT, axes, _copied(Read("is_top", place))))
-    made.append(Assignment("larger", whole, Apply(GT, (top, Read(so_far, _at(whole))))))
-    before, inside = moved(place, 1)
-    first = Equal(place[axis], Affine())
-    marks = Reduce(
-        ADD,
-        (
-            Term(1, (Read("is_top", place),), (), (first,)),
-            Term(1, (Read("is_top", place), Read("larger", before)), (), (inside,)),
-        ),
+        Assignment("place", whole, chosen),
+        Assignment("first", rest, Reduce(MINIMUM, (found,))),
+        Assignment(OUT, whole, Apply(EQ, (first, place))),
     )
-    return (*made, Assignment(OUT, axes, marks))
 
 
 def transpose(out: Shape, shapes: Shapes) -> Meaning:
@@ -374,25 +341,28 @@ def _scattered(inner: tuple[Axis, ...], rows: tuple[Axis, ...], index: Positions
     """
     own = grid(index.shape, len(inner) + len(rows))
     places = _chosen(index, tuple([axis.length for axis in inner]), own)
-    uses = [axis for place in places for axis in place.axes]
-    reads: dict[str, Index] = {axis.name: along(axis.name) for axis in own}
+    looked_up = {name for place in places if isinstance(place, Table) for name in place.axes}
+    reads: dict[str, Index] = {}
     lengths = {axis.name: axis.length for axis in own}
     domain: list[Condition] = []
+    left: list[tuple[Axis, Index]] = []
     for axis, place in zip(inner, places, strict=True):
         alone = isinstance(place, Affine) and len(place.terms) == 1 and place.terms[0][1] == 1
-        if alone and isinstance(place, Affine) and uses.count(place.axes[0]) == 1:
-            (name,) = place.axes
-            here = Affine(-place.offset, ((axis.name, 1),))
-            reads[name] = here
-            after = lengths[name] - 1 + place.offset
-            if place.offset:
-                domain.append(AtLeast(here))
-            if after < axis.length - 1:
-                domain.append(AtLeast(Affine(after, ((axis.name, -1),))))
-        else:
-            domain.append(Equal(place, along(axis.name)))
-    over = tuple([axis for axis in own if reads[axis.name] == along(axis.name)])
-    read = Read("0", (*_at(rows), *[reads[axis.name] for axis in own]))
+        name = place.axes[0] if alone else ""
+        if not isinstance(place, Affine) or not alone or name in reads or name in looked_up:
+            left.append((axis, place))
+            continue
+        here = reads[name] = Affine(-place.offset, ((axis.name, 1),))
+        after = lengths[name] - 1 + place.offset
+        if place.offset:
+            domain.append(AtLeast(here))
+        if after < axis.length - 1:
+            domain.append(AtLeast(Affine(after, ((axis.name, -1),))))
+    for axis, place in left:
+        found = composed(place, reads) if isinstance(place, Affine) else place
+        domain.append(Equal(found or place, along(axis.name)))
+    over = tuple([axis for axis in own if axis.name not in reads])
+    read = Read("0", (*_at(rows), *[reads.get(axis.name, along(axis.name)) for axis in own]))
     value = Reduce(ADD, (Term(1, (read,), over, tuple(domain)),))
     return Assignment(OUT, (*rows, *inner), value)
 
@@ -455,6 +425,22 @@ def stack(out: Shape, shapes: Shapes, axis: int) -> Meaning:
             for place, shape in enumerate(shapes)
         ]
     )
+
+
+def concatenate(out: Shape, shapes: Shapes, axis: int) -> Meaning:
+    """Each operand after the ones before it."""
+    found, start = [], 0
+    for operand, shape in enumerate(shapes):
+        own = grid(shape)
+        place, read = list(_at(own)), list(_at(own))
+        place[axis] = Affine(start, ((own[axis].name, 1),))
+        if shape[axis] == 1:
+            place[axis], read[axis] = Affine(start), Affine()
+            own = (*own[:axis], *own[axis + 1 :])
+        value = _copied(Read(str(operand), tuple(read)))
+        found.append(Assignment(OUT, own, value, tuple(place)))
+        start += shape[axis]
+    return tuple(found)
 
 
 def length(out: Shape, shapes: Shapes) -> Meaning:

@@ -58,6 +58,10 @@ class Table:
     lengths: tuple[int, ...]
     values: tuple[int, ...]
 
+    @property
+    def axis(self) -> None:
+        """The axis that this index is, as it is: none."""
+
 
 Index = Affine | Table
 
@@ -123,6 +127,12 @@ class Read:
     array: str
     index: tuple[Index, ...] = ()
 
+    @property
+    def plain(self) -> bool:
+        """Whether its indices are axes as they are, each another."""
+        axes = [index.axis for index in self.index]
+        return None not in axes and len(set(axes)) == len(axes)
+
 
 Operand = Read | float
 """What operations and products take: an element of an array, or a number."""
@@ -166,6 +176,28 @@ class Reduce:
 Value = Apply | Reduce
 
 
+class Scope(NamedTuple):
+    """What is seen from one place of an assignment: from itself, or from a term of its sum.
+
+    axes    the axes of the assignment, and after them those that the term is summed over
+    reads   the elements that are read there; for the assignment, the one that is written is first
+    domain  the conditions that stand there
+    """
+
+    axes: tuple[Axis, ...]
+    reads: tuple[Read, ...]
+    domain: tuple[Condition, ...]
+
+    @property
+    def indices(self) -> list[Index]:
+        """All indices, those of conditions included."""
+        found = [index for read in self.reads for index in read.index]
+        for condition in self.domain:
+            if isinstance(condition, Equal):
+                found += (condition.left, condition.right)
+        return found
+
+
 @dataclass(frozen=True)
 class Assignment:
     """`array[place] = value`, at every point of `axes` where the conditions of `domain` hold.
@@ -188,6 +220,18 @@ class Assignment:
     def reads(self) -> tuple[Read, ...]:
         """What it reads, in order, repeats included."""
         return reads_of(self.value)
+
+    @cached_property
+    def scopes(self) -> tuple[Scope, ...]:
+        """That of the assignment itself, and those of its terms."""
+        value, written = self.value, Read(self.array, self.target)
+        if isinstance(value, Apply):
+            return (Scope(self.axes, (written, *reads_of(value)), self.domain),)
+        terms = [
+            Scope((*self.axes, *term.over), _reads(term.factors), term.domain)
+            for term in value.terms
+        ]
+        return (Scope(self.axes, (written,), self.domain), *terms)
 
 
 def composed(index: Affine, axes: Mapping[str, Index]) -> Index | None:
@@ -301,4 +345,8 @@ def reads_of(value: Value) -> tuple[Read, ...]:
         operands = value.operands
     else:
         operands = tuple([factor for term in value.terms for factor in term.factors])
+    return _reads(operands)
+
+
+def _reads(operands: Iterable[Operand]) -> tuple[Read, ...]:
     return tuple([operand for operand in operands if isinstance(operand, Read)])

@@ -5,6 +5,9 @@ every other function is an unknown one, whose value is drawn once for each opera
 that are the same rational function of such values have the same fingerprint; two that are not agree
 with a probability of at most their degree over p (Schwartz 1980, "Fast probabilistic algorithms for
 verification of polynomial identities"). Nothing is rounded, and the cost is linear.
+
+Which of two residues is larger is drawn as well. Their maximum is the one that is, so that of
+several one is equal to it; places, which are small whole numbers, are in their order.
 """
 
 from __future__ import annotations
@@ -21,7 +24,10 @@ from ..ops.scalar import (
     ADD,
     CONSTANT,
     DIV,
+    EQ,
+    EXTREMES,
     MUL,
+    NE,
     NEG,
     POW_CONST,
     STOP_GRADIENT,
@@ -34,6 +40,9 @@ PRIME: Final = 2**61 - 1
 
 ROUNDS: Final = 2
 """How many fingerprints are compared; each may be wrong with a probability below 1e-12."""
+
+PLACES: Final = 2**20
+"""Numbers up to this size are compared as they are; a residue that is drawn is hardly ever one."""
 
 CHOICES: Final = 8
 """How many where conditions choose: each is true or not by chance, and what it does not choose is
@@ -98,6 +107,10 @@ def applied(op: Op, numbers: Sequence[int], statics: Sequence[float], seed: str)
         return numbers[0]
     if op is WHERE:
         return numbers[1] if numbers[0] else numbers[2]
+    if op in EXTREMES and op.gate is not None:
+        return numbers[not op.gate(*[Residue(number, seed) for number in numbers]).number]
+    if op.truth and max(numbers) <= PLACES:
+        return int(op.evaluate(*numbers))
     drawn = _drawn(seed, f"{op.name}{tuple(numbers)}{tuple(statics)}")
     return drawn % 2 if op.truth else drawn
 
@@ -123,7 +136,10 @@ def fingerprints(
             found[node] = _drawn(seed, graph.labels[node])
         else:
             numbers = [found[operand] for operand in operands]
-            found[node] = applied(op, numbers, graph.statics.get(node, ()), seed)
+            if op in (EQ, NE) and any(graph.ops[operand] in EXTREMES for operand in operands):
+                found[node] = int(op.evaluate(*numbers))
+            else:
+                found[node] = applied(op, numbers, graph.statics.get(node, ()), seed)
     return found
 
 

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..ops import arrays, compositions
+from ..ops import arrays, compositions, moves
 from ..ops import scalar as ops
 
 MAX_ELEMENTS: Final = 60
@@ -119,16 +119,41 @@ def _element(rng: random.Random, x: Any, y: Any) -> Any:
 def _turned(rng: random.Random, x: Any, y: Any) -> Any:
     order = rng.sample(range(len(x.shape)), len(x.shape))
     first, second = (rng.randrange(len(x.shape)) for _ in range(2))
-    swapped = compositions.swapaxes(x, first, second)
+    swapped = moves.swapaxes(x, first, second)
     choices = (x.T, x.transpose(order), compositions.expand_dims(x, -1), x.squeeze(), swapped)
     return rng.choice((*choices, compositions.ravel(x)))
+
+
+def _moved(rng: random.Random, x: Any, y: Any) -> Any:
+    """The elements elsewhere, some several times or with zeros between."""
+    axis = rng.randrange(-len(x.shape), len(x.shape))
+    last = rng.randrange(len(x.shape))
+    first, *rest = moves.array_split(x, min(2, x.shape[last]), last)
+    choices = [
+        lambda: moves.flip(x, rng.choice((axis, None))),
+        lambda: moves.roll(x, rng.choice((1, -1, 2)), axis),
+        lambda: moves.moveaxis(x, axis, 0),
+        lambda: moves.repeat(x, rng.choice((2, list(range(1, x.shape[axis] + 1)))), axis),
+        lambda: moves.tile(x, rng.choice((2, (2, 1), (1, 1, 2)))),
+        lambda: moves.pad(x, rng.choice((1, [(2, 1)])), rng.choice(("constant", "edge"))),
+        lambda: moves.concatenate([*rest, ops.sin(first)], last),
+        lambda: moves.hstack([x, ops.tanh(x)]),
+        lambda: moves.vstack([x, ops.tanh(x)]),
+    ]
+    if len(x.shape) > 1:
+        triangles = (moves.tril, moves.triu, moves.diagonal)
+        choices.append(lambda: rng.choice(triangles)(x))
+    if len(x.shape) < 3:
+        choices.append(lambda: moves.diag(x, 0))
+    moved = rng.choice(choices)()
+    return moved if 0 < moved.size <= 2 * MAX_ELEMENTS else None
 
 
 def _together(rng: random.Random, x: Any, y: Any) -> Any:
     axis = rng.randrange(-len(x.shape), len(x.shape))
     part = x.take([0], axis)
     parts = rng.choice(([x, part], [x, ops.sin(x)], [part, x, part]))
-    return compositions.concatenate(parts, rng.choice((axis, axis, None)))
+    return moves.concatenate(parts, rng.choice((axis, axis, None)))
 
 
 def _einsum(rng: random.Random, x: Any, y: Any) -> Any:
@@ -188,7 +213,7 @@ def _stacked(rng: random.Random, x: Any, y: Any) -> Any:
     parts = [rng.choice((x, ops.tanh(x), 2.0 * x)) for _ in range(rng.randint(1, 3))]
     if len(x.shape) > 0 and rng.random() < 0.3:
         return arrays.stack_rows(*parts)
-    return compositions.stack(*parts, axis=rng.choice((0, -1)))
+    return moves.stack(*parts, axis=rng.choice((0, -1)))
 
 
 def _outer(rng: random.Random, x: Any, y: Any) -> Any:
@@ -228,6 +253,7 @@ ARRAY_MOVES: Final[tuple[Move, ...]] = (
     _product,
     *map(_array_only, (_reduced, _reduced, _reshaped, _repeated, _subscripted, _subscripted)),
     *map(_array_only, (_gathered, _scattered, _outer, _turned, _together, _einsum)),
+    *map(_array_only, (_moved, _moved)),
     *map(_array_only, (_masked, _normalised, _element, _element, _with_numbers)),
     _array_only(lambda rng, x, y: x.cumsum(rng.choice((None, -1, 0)))),
     lambda rng, x, y: compositions.clip(x, -0.7, rng.choice((0.9, None))),

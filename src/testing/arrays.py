@@ -22,7 +22,7 @@ from ..graph.evaluation import evaluate
 from ..graph.expr import Expr, Graph
 from ..graph.store import live_nodes
 from ..graph.unroll import unroll
-from ..ops import compositions
+from ..ops import moves
 from .arraymoves import ARRAY_MOVES, MAX_ELEMENTS, array_shape, weights
 
 SAMPLES: Final = 3
@@ -81,7 +81,7 @@ class ArraySketch:
         made = list(arguments.values())
         if rng.random() < 0.25:
             arguments["s"] = graph.inputs("s", rng.randint(1, 3))
-            made += [compositions.stack(*arguments["s"]), arguments["s"][-1]]
+            made += [moves.stack(*arguments["s"]), arguments["s"][-1]]
         parameters = (graph.parameter("p", CARRIED),) if rng.random() < 0.25 else ()
         made += parameters
         rng.shuffle(made)

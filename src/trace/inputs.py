@@ -11,7 +11,7 @@ from ..codegen.native import steps as native
 from ..errors import TracingError
 from ..graph.value import Value
 from .structure import Flat
-from .wholes import GIVEN, Step, whole_numbers
+from .wholes import GIVEN, Step, row_at, whole_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +88,8 @@ class Rows:
         entries: list[Any] = []
         for rows, step, width, single in self.lookups:
             index = wholes[step]
-            if not -len(rows) <= index < len(rows):
-                raise IndexError(f"index {index} of a table of {len(rows)} rows")
-            row: Any = (rows[index],) if single else rows[index]
+            row: Any = row_at(rows, index)
+            row = (row,) if single else row
             if len(row) != width:
                 raise TracingError(
                     f"row {index} of a table has {len(row)} entries; expected {width}, as the row "
@@ -118,9 +117,7 @@ class Chosen:
         start = 0
         for step, count in self.choices:
             index = wholes[step]
-            if not -count <= index < count:
-                raise IndexError(f"index {index} of a table of {count} rows")
-            numbers[start + index % count] = 1.0
+            numbers[start + row_at(range(count), index)] = 1.0
             start += count
         return numbers
 

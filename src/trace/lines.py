@@ -46,12 +46,12 @@ def is_foreign(module: str | None) -> bool:
 def user_frame() -> FrameType | None:
     """The innermost frame of the user's own code; None if there is none."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _is_beneath(frame):
+    while frame is not None and is_beneath(frame):
         frame = frame.f_back
     return frame
 
 
-def _is_beneath(frame: FrameType) -> bool:
+def is_beneath(frame: FrameType) -> bool:
     """Whether a frame is of this package, or of what is called by way of Python's own."""
     ours = _PACKAGE in map(str, Path(frame.f_code.co_filename).parents)
     return ours or is_foreign(frame.f_globals.get("__name__"))
@@ -69,7 +69,7 @@ def raised_at(error: BaseException) -> Line:
     """The innermost line of the user's from which an exception came."""
     found, trace = Line("?", 0, ""), error.__traceback__
     while trace is not None:
-        if not _is_beneath(trace.tb_frame):
+        if not is_beneath(trace.tb_frame):
             found = line_of(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
         trace = trace.tb_next
     return found

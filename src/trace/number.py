@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numbers
 import operator
+import sys
 from collections.abc import Callable, Mapping
+from types import MethodType
 from typing import Any, ClassVar, Final, NoReturn, Protocol
 
 from ..graph.arithmetic import Arithmetic
+from ..graph.plainfloat import is_looked_up
 from ..graph.value import Value, on_objects
 from ..ops.record import Op
 from .active import refuse
@@ -33,6 +36,18 @@ _CURE: Final = (
     "compute with; what picks or counts has to be an integer of the arguments"
 )
 """For what is not known otherwise."""
+
+
+class _ForNumPy:
+    """A method that Values have and floats have not: NumPy finds it, the user's code does not."""
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = method
+
+    def __get__(self, number: Number, kind: type[Number]) -> Any:
+        if is_looked_up(sys._getframe(1)):
+            raise AttributeError(self._method.__name__)
+        return MethodType(self._method, number)
 
 
 class Number(Arithmetic):
@@ -136,6 +151,9 @@ class Number(Arithmetic):
         )
 
 
+for _name, _method in list(vars(Arithmetic).items()):
+    if callable(_method) and not _name.startswith("_") and _name not in vars(Number):
+        setattr(Number, _name, _ForNumPy(_method))
 numbers.Number.register(Number)  # so that NumPy takes it for one
 
 

@@ -11,9 +11,10 @@ from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
+from types import TracebackType
 from typing import Any, Final
 
-from ..errors import SizeError, TracingError, kind_of, shorten
+from ..errors import SizeError, TracingError, WengertError, kind_of, shorten
 from ..graph.node import Node
 from ..graph.sweep import topological
 from ..graph.value import Value, constant
@@ -21,12 +22,12 @@ from ..ops.scalar import CONSTANT, WHERE
 from .active import refuse
 from .asked import WHICH, Question
 from .contents import Contents, containers_in, first_line, holds_new, storing_line
-from .lines import Line, line_of, raised_at, user_line
+from .lines import Line, is_beneath, line_of, raised_at, user_line
 from .number import Index, Number
 from .reach import Reach, draws
-from .structure import named_arguments, nested, replaced
+from .structure import leaf_paths, named_arguments, nested, replaced
 from .watch import SHOWN, watched
-from .wholes import GIVEN, Step
+from .wholes import GIVEN, Step, row_at
 
 MAX_NODES = 3_000_000
 """How many operations a traced function may have."""
@@ -139,6 +140,8 @@ class Recording:
                 raise TracingError(_by_array(error)) from error
             if isinstance(error, ValueError) and SHOWN in str(error):
                 raise TracingError(_by_value(error)) from error
+            if _is_of_types(error) and raised_at(error).number:
+                raise TracingError(_by_type(error, named_ones)) from error
             raise
         if drawn.has_moved():
             raise TracingError(
@@ -274,8 +277,10 @@ class Recording:
 
     def pick(self, rows: Any, index: Index) -> Any:
         """The row of a table at an index that is known at each call."""
-        if not -len(rows) <= index.now < len(rows):
-            raise IndexError(f"{user_line()}\nindex {index.now} of a table of {len(rows)} rows")
+        try:
+            row_at(range(len(rows)), index.now)
+        except IndexError as error:
+            raise IndexError(f"{user_line()}\n{error}") from None
         key = ("row", id(rows), id(index))
         if key not in self._known:
             self._known[key] = self._picked(rows, index), rows, index
@@ -446,6 +451,47 @@ def _by_value(error: ValueError) -> str:
         f"{at}\na list was searched for a Value that it does not hold: of unknown ones, which is "
         "the largest is known only when the function runs. Compute with it as wengert.maximum "
         "gives it, or search outside and pass the index as an argument"
+    )
+
+
+def _is_of_types(error: BaseException) -> bool:
+    """Whether Python says of operands or arguments that they are not what they have to be.
+
+    What the user's own code raises is left as it is.
+    """
+    raw = isinstance(error, TypeError) and not isinstance(error, WengertError)
+    if not raw and type(error).__module__ != "struct":
+        return False
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and not _raises_itself(trace)
+
+
+def _raises_itself(trace: TracebackType) -> bool:
+    """Whether the user's line at the end of a traceback is a `raise`."""
+    code = trace.tb_frame.f_code
+    return code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"] and not is_beneath(
+        trace.tb_frame
+    )
+
+
+def _by_type(error: BaseException, arguments: Sequence[tuple[str, Any]]) -> str:
+    """Where something was none that it could be computed with, and what there is besides numbers.
+
+    Text and the like beside numbers in a list is named, since nothing else in the call tells.
+    """
+    leaves = [pair for name, thing in arguments for pair in leaf_paths(thing, name)]
+    odd = [
+        f"; {path} is {shorten(leaf)}, {kind_of(leaf)}"
+        for path, leaf in leaves
+        if path.endswith("]") and not isinstance(leaf, (Value, Number, bool))
+    ]
+    return (
+        f"{raised_at(error)}\n{error}{next(iter(odd), '')}. While a function is traced, the "
+        "numbers of its arguments are known to Python's operators and wengert's functions alone; "
+        "make floats of other numbers, such as float(decimal), and leave text and files to what "
+        "calls it"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..ops.shapes import is_array
 from ..storage import restore
 from .active import tracing
 from .number import Index
+from .wholes import row_at
 
 
 class Table(Sequence[Any]):
@@ -46,7 +48,23 @@ class Table(Sequence[Any]):
             return self._as_row(recording.pick(self._listed, index))
         if isinstance(index, Arithmetic) and not isinstance(index, Index):
             return self._as_row(_among(self._listed, index))
-        return self.rows[index]
+        try:
+            return self.rows[index]
+        except (IndexError, TypeError):
+            raise self._nothing_at(index) from None
+
+    def _nothing_at(self, index: Any) -> IndexError | OperandError:
+        """The error for an index that picks nothing: which, of what, and what would do."""
+        try:
+            row_at(self.rows, operator.index(index))
+        except IndexError as error:
+            return IndexError(f"{error}; the table is {shorten(self.rows)}")
+        except TypeError:
+            pass
+        return OperandError(
+            f"{shorten(index)}, {kind_of(index)}, as the index of a table of {len(self)} rows; "
+            "expected a whole number"
+        )
 
     def _as_row(self, row: Any) -> Any:
         """A row as those of the table are: an array of objects if they are arrays."""

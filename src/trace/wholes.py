@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 GIVEN: Final = "given"
 NUMBER: Final = "number"
@@ -13,6 +13,22 @@ COMPUTED: Final[Mapping[str, Callable[[int, int], int]]] = {
     "sub": operator.sub,
     "mul": operator.mul,
 }
+
+
+def row_at(rows: Sequence[Any], index: int) -> Any:
+    """The row at an index; an `IndexError` that says what is allowed.
+
+    >>> row_at("abc", 3)
+    Traceback (most recent call last):
+    IndexError: index 3 of a table of 3 rows; expected a whole number from -3 to 2
+    """
+    count = len(rows)
+    if not -count <= index < count:
+        raise IndexError(
+            f"index {index} of a table of {count} rows; expected a whole number from {-count} to "
+            f"{count - 1}"
+        )
+    return rows[index]
 
 
 class Step(NamedTuple):

@@ -9,6 +9,7 @@ import pytest
 import scalar_programs as programs
 
 import wengert as wg
+from wengert.arrays import rolling
 from wengert.arrays.rolling import roll_nodes
 from wengert.arrays.unrolling import check_program
 from wengert.ops.scalar import minimum
@@ -263,3 +264,14 @@ def test_what_needs_no_tables_stays_as_it_is_named():
     assert check_program(g, [e.id for e in outputs], program)
     assert [array.size for array in program.leaves if array.name.startswith("y")] == [n * n]
     assert not program.tables
+
+
+@pytest.mark.parametrize(("source", "times"), [(programs.Source, 2), (numbered(range(999)), 4)])
+def test_scalars_are_collapsed_once_whatever_names_tell(source, times, monkeypatch):
+    calls = []
+    for name in ("scalars", "shapes"):
+        own = getattr(rolling, name)
+        monkeypatch.setattr(rolling, name, lambda *a, f=own, n=name: calls.append(n) or f(*a))
+    rolled(programs.gpt, (3, 2), source, monkeypatch)
+    assert calls.count("scalars") == 1
+    assert calls.count("shapes") <= times

@@ -5,6 +5,7 @@ import collections
 import datetime
 import decimal
 import fractions
+import shutil
 import warnings
 
 import numpy as np
@@ -392,3 +393,21 @@ def test_outputs_are_nested_as_deep_as_python_reads_or_refused(target):
     for outputs in (nested(101), nested(400), around):
         with pytest.raises(wg.SizeError, match="nested more than 100 deep"):
             wg.compile({"x": x}, outputs, target=target)
+
+
+@pytest.mark.parametrize("target", ["python", "numpy", "native", "javascript", "jax", "torch"])
+def test_samples_that_fit_no_array_are_refused_before_memory_is_taken(target):
+    needed = {"native": "llvmlite", "jax": "jax", "torch": "torch"}
+    pytest.importorskip(needed.get(target, "numpy"), exc_type=ImportError)
+    if target == "javascript" and not shutil.which("node"):
+        pytest.skip("no Node.js")
+    g = wg.Graph()
+    x, w = g.inputs("x", 2000), g.inputs("w", 2000)
+    loss = sum(a * b for a, b in zip(w, x, strict=True)).tanh()
+    dtype = {"dtype": "float32"} if target == "jax" else {}
+    f = wg.compile({"w": w, "x": x}, loss, batch="x", target=target, **dtype)
+    words = r"f: 1,000,000 samples need an array of 16,000,000,000 bytes; the limit for one array"
+    for dtype in (float, np.float32, int, bool):
+        samples = np.broadcast_to(np.zeros(2000, dtype), (1_000_000, 2000))
+        with pytest.raises(wg.SizeError, match=words):
+            f(np.zeros(2000), samples)

@@ -12,6 +12,7 @@ import pytest
 import scalar_programs as programs
 
 from wengert.codegen import arguments
+from wengert.codegen.array import printer
 from wengert.codegen.array.printer import TARGET
 from wengert.codegen.array.scaling import scaled
 from wengert.codegen.calls import called
@@ -158,6 +159,13 @@ PROGRAMS = {
 }
 
 
+@pytest.fixture(params=[printer.AT_ONCE, 0], ids=["at once", "in place"])
+def in_place(request, monkeypatch):
+    """What is done in the memory of large arrays, done in that of small ones too."""
+    monkeypatch.setattr(printer, "AT_ONCE", request.param)
+
+
+@pytest.mark.usefixtures("in_place")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_programs_written_with_loops(name):
     source, loss = PROGRAMS[name]()
@@ -196,6 +204,7 @@ def expressions(seed):
     return leaves[:3], leaves[3:], [rng.choice(pool) for _ in range(rng.randint(1, 4))]
 
 
+@pytest.mark.usefixtures("in_place")
 @pytest.mark.parametrize("seed", range(60))
 def test_random_expressions(seed):
     a, x, outputs = expressions(seed)
@@ -214,7 +223,7 @@ def test_the_code_is_what_one_would_write():
     outputs = {"loss": value, "grad": grad(value, net.parameters())}
     f = compile(inputs, outputs, target=TARGET, batch=("x", "y"), simplify=False)
     for line in (
-        "h0 = np.tanh(np.dot(x, w0.T) + b0)",
+        "h0 = np.dot(x, w0.T)\n    h0 += b0\n    np.tanh(h0, out=h0)\n",
         "h1 = np.tanh(np.dot(h0, w1.T) + b1)",
         "np.add.reduce(dn0, axis=0, out=db0)",
         "np.matmul(dn0.T, x, out=dw0)",
@@ -231,7 +240,7 @@ def test_biases_ride_along_in_the_products_of_their_layers():
     for line in (
         "w0b0 = params[:2080].reshape(32, 65)  # [w0 | b0]",
         "x_1[:, :64] = x",
-        "np.tanh(np.dot(w0b0, x_1.T), out=h0)",
+        "np.dot(w0b0, x_1.T, out=h0)\n    np.tanh(h0, out=h0)\n",
         "h1 = np.tanh(np.dot(w1b1, h0_1))",
         "np.dot(dn1, h0_1.T, out=dw1b1)",
     ):
@@ -243,7 +252,8 @@ def test_biases_ride_along_in_the_products_of_their_layers():
 def test_biases_that_nobody_differentiates_by_are_added():
     _, _, inputs, value = network([64, 32, 10], "tanh", "squared_error")
     f = compile(inputs, value, target=TARGET, batch=("x", "y"))
-    assert "np.dot(w0, x.T) + b0[:, None]" in f.source or "np.dot(x, w0.T) + b0" in f.source
+    assert "h0 = np.dot(w0, x.T)\n    h0 += b0[:, None]\n" in f.source
+    assert "np.vdot(t1, t1)" in f.source  # and not the last layer once for each factor
 
 
 def step_of(optimizer):
@@ -305,10 +315,22 @@ def test_state_is_computed_where_it_is_put_out():
     f = step_of(Adam())
     for line in (
         " = new_state[2:2412]",
-        "np.add(0.9 * state[2:2412], 0.09999999999999998 * dparams, out=",
+        "np.multiply(0.9, state[2:2412], out=",
+        "+= 0.09999999999999998 * dparams",
         "new_state[0] = ",
     ):
         assert line in f.source, f.source
+
+
+def test_large_arrays_are_worked_on_in_place():
+    graph = Graph()
+    x, y = (graph.inputs(name, printer.AT_ONCE) for name in "xy")
+    outputs = [ops.exp(0.5 - a * b) - a / (1.0 + ops.tanh(b)) for a, b in zip(x, y, strict=True)]
+    fast, _ = both({"x": x, "y": y}, outputs)
+    lines = ("t6 = x * y", "np.subtract(0.5, t6, out=t6)", "np.exp(t6, out=t6)", "t6 -= x / ")
+    assert "\n    ".join(lines) in fast.source, fast.source
+    small, _ = both({"x": x[:9], "y": y[:9]}, outputs[:9])
+    assert "out=" not in small.source
 
 
 def test_a_convolution_looks_up_its_windows_once():
@@ -317,9 +339,37 @@ def test_a_convolution_looks_up_its_windows_once():
     own = {parameter.id for parameter in source.parameters}
     x = [value.graph[node] for node in value.graph.leaves.values() if node not in own]
     f, _ = both({"params": source.parameters, "x": x}, [value, *gradient], batch="x")
-    assert f.source.count(".take(windows, axis=1)") == 1, f.source
-    assert f.source.count("np.dot(x_windows") + f.source.count("x_windows.reshape(-1, 3)") > 1
+    assert f.source.count(".take(windows, axis=0)") == 1, f.source
+    assert f.source.count("np.dot(x_windows") + f.source.count("x_windows.reshape(3, -1)") > 1
     assert "tensordot" not in f.source
+
+
+@pytest.mark.parametrize("pool", ["max", "mean"])
+def test_a_convolution_has_its_samples_last(pool):
+    source, loss = programs.convolution_2d(8, 3, pool)
+    graph = loss.graph
+    own = {parameter.id for parameter in source.parameters}
+    data = [graph[node] for node in graph.leaves.values() if node not in own]
+    outputs = {"loss": loss, "grad": grad(loss, source.parameters)}
+    f, _ = both({"params": source.parameters, "x": data}, outputs, batch="x")
+    for line in (
+        "x_windows = x_.reshape(-1, 64).T.take(windows, axis=0)",
+        "np.dot(w.reshape(3, 9), x_windows.reshape(9, -1)).reshape(3, 6, 6, -1)",
+        ".reshape(3, -1), x_windows.reshape(9, -1).T, out=dw",
+    ):
+        assert line in f.source, f.source
+
+
+@pytest.mark.parametrize(
+    ("build", "last"), [(programs.layer_norm, True), (programs.attention, False)]
+)
+def test_samples_are_first_where_each_has_matrices_to_multiply(build, last):
+    source, loss = build(4, 5)
+    graph = loss.graph
+    own = {parameter.id for parameter in source.parameters}
+    data = [graph[node] for node in graph.leaves.values() if node not in own]
+    f, _ = both({"params": source.parameters, "x": data}, {"loss": loss}, batch="x")
+    assert ("samples last" in f.report()) == last
 
 
 @pytest.mark.parametrize("batch", [(), ("x",)])

@@ -32,6 +32,18 @@ def formula():
     return x, y, e, wg.grad(e, [x, y])
 
 
+def test_a_copy_of_a_graph_has_its_nodes_and_is_written_on_apart():
+    x, y, e, _ = formula()
+    graph = x.graph
+    other, count = copy.copy(graph), len(graph)
+    added = other.input("z") * other[x.id]
+    assert len(graph) == count
+    assert "z" not in graph.leaves
+    assert (str(other[e.id]), str(added)) == (str(e), "z*x")
+    assert other[y.id].value == 2.0
+    assert other.lock is not graph.lock
+
+
 def test_operations_are_pickled_by_name():
     for op in [*OPERATIONS.values(), *LEAVES.values()]:
         assert again(op) is op

@@ -125,6 +125,35 @@ for name, shapes, written in (
     ("take of one truth", [(2, 3)], lambda a: a.take(True, axis=1)),
     ("einsum optimized", [(2, 3), (3, 4)], lambda a, b: np.einsum("ij,jk", a, b, optimize=True)),
     ("size", [(2, 3)], lambda a: a * np.size(a)),
+    ("hstack", [(2, 3), (2, 1)], lambda a, b: np.hstack([a, b])),
+    ("vstack", [(2, 3), (3,)], lambda a, b: np.vstack([a, b])),
+    ("diff", [(2, 4)], lambda a: np.diff(a, 2)),
+    ("roll", [(2, 3)], lambda a: np.roll(a, (1, -2), (0, 1))),
+    ("pad", [(2, 3)], lambda a: np.pad(a, ((1, 0), (2, 1)))),
+    ("pad reflect", [(4,)], lambda a: np.pad(a, 2, mode="reflect")),
+    ("diag", [(3,)], lambda a: np.diag(a, 1)),
+    ("diag of a matrix", [(3, 4)], lambda a: np.diag(a, -1)),
+    ("repeat", [(2, 3)], lambda a: np.repeat(a, [2, 0, 1], 1)),
+    ("tile", [(2, 3)], lambda a: np.tile(a, (2, 1, 2))),
+    ("tril", [(3, 3)], lambda a: np.tril(a)),
+    ("triu", [(3, 4)], lambda a: np.triu(a, 1)),
+    ("trace", [(3, 3)], lambda a: np.trace(a) * np.trace(a, 1)),
+    ("trace, a method", [(2, 3, 3)], lambda a: a.trace(0, 1, 2) * a.diagonal(1)[0, 0]),
+    ("repeat, a method", [(2, 2)], lambda a: a.repeat(2)),
+    ("split", [(2, 4)], lambda a: np.split(a, 2, axis=1)[1] * np.hsplit(a, [1, 2])[1]),
+    ("moveaxis", [(2, 3, 4)], lambda a: np.moveaxis(a, [0, 1], [-1, 0])),
+    ("take_along_axis", [(2, 3)], lambda a: np.take_along_axis(a, np.array([[2], [0]]), 1)),
+    ("inner", [(2, 3), (4, 3)], lambda a, b: np.inner(a, b)),
+    ("vdot", [(2, 3), (2, 3)], lambda a, b: np.vdot(a, b)),
+    ("tensordot", [(2, 3, 4), (4, 3, 2)], lambda a, b: np.tensordot(a, b, ([1, 2], [1, 0]))),
+    ("tensordot of one", [(2, 3), (3, 2)], lambda a, b: np.tensordot(a, b, 1)),
+    ("norm", [(2, 3)], lambda a: np.linalg.norm(a, axis=-1, keepdims=True)),
+    ("append", [(2, 3), (3,)], lambda a, b: np.append(a, b) * np.append(a, b)),
+    ("atleast", [(3,), ()], lambda a, b: np.atleast_2d(a) * np.atleast_1d(b)),
+    ("ptp", [(2, 3)], lambda a: np.ptp(a, axis=1) + np.ptp(np.copy(a))),
+    ("rows", [(3, 2)], lambda a: sum(row[0] * np.tanh(row) for row in a)),
+    ("unpacked", [(2, 3)], lambda a: np.stack([x * y for x, y in zip(*a, strict=True)])),
+    ("zeros_like", [(2, 3)], lambda a: a + np.zeros_like(a) - np.ones_like(a)),
     ("number[...]", [()], lambda a: a[...] + a[()] * 1.0),
     ("number[None]", [()], lambda a: a[None, ..., None]),
 ):
@@ -175,6 +204,96 @@ def test_derivatives_are_those_of_differences(case):
                     ends.append((numpys(*moved) * weights).sum())
                 difference = (ends[0] - ends[1]) / 2e-6
                 assert np.asarray(derivative)[index] == pytest.approx(difference, abs=2e-8)
+
+
+AXES = (None, 0, -1, 2, -3)
+MOVED = {
+    **{f"flip {axis}": lambda x, axis=axis: np.flip(x, axis) for axis in (*AXES, (0, -1))},
+    **{f"roll {k} {a}": lambda x, k=k, a=a: np.roll(x, k, a) for a in AXES for k in (2, -5, 0)},
+    "roll all": lambda x: np.roll(x, (1, 2), (0, 1)),
+    "fliplr": np.fliplr,
+    "flipud": np.flipud,
+    "rot90": lambda x: np.rot90(x, 3),
+    **{f"moveaxis {a}": lambda x, a=a: np.moveaxis(x, a, 0) for a in (0, 1, -1, (1, 0))},
+    "rollaxis": lambda x: np.rollaxis(x, 1),
+    **{f"diagonal {k}": lambda x, k=k: np.diagonal(x, k) for k in (0, 1, -2, 5)},
+    **{f"diag {k}": lambda x, k=k: np.diag(x, k) for k in (0, 1, -2)},
+    "diagflat": np.diagflat,
+    "trace": np.trace,
+    **{f"tril {k}": lambda x, k=k: np.tril(x, k) for k in (0, 1, -1)},
+    **{f"triu {k}": lambda x, k=k: np.triu(x, k) for k in (0, 1, -1)},
+    **{f"tile {n}": lambda x, n=n: np.tile(x, n) for n in (0, 2, (2, 1), (1, 2, 1, 2))},
+    **{f"repeat {a}": lambda x, a=a: np.repeat(x, 2, a) for a in AXES},
+    "repeat some": lambda x: np.repeat(x, [1, 0, 2, 1], axis=-1),
+    **{f"split {a}": lambda x, a=a: np.split(x, 2, a) for a in AXES[1:]},
+    "split at": lambda x: np.split(x, [1, 3, 9]),
+    **{f"array_split {a}": lambda x, a=a: np.array_split(x, 3, a) for a in AXES[1:]},
+    "hsplit": lambda x: np.hsplit(x, 2),
+    "vsplit": lambda x: np.vsplit(x, 3),
+    "dsplit": lambda x: np.dsplit(x, 2),
+    **{f"delete {a}": lambda x, a=a: np.delete(x, [0, -1], a) for a in AXES},
+    **{f"pad {w}": lambda x, w=w: np.pad(x, w) for w in (0, 2, (1, 0), ((1, 2),))},
+    **{
+        f"pad {m}": lambda x, m=m: np.pad(x, 1, m)
+        for m in ("edge", "reflect", "symmetric", "wrap", "nothing")
+    },
+    **{f"diff {n} {a}": lambda x, n=n, a=a: np.diff(x, n, a) for n in (1, 2) for a in AXES[1:]},
+    **{
+        f.__name__: lambda x, f=f: f([x, 2.0 * x, x])
+        for f in (np.hstack, np.vstack, np.dstack, np.column_stack, np.concatenate)
+    },
+    "inner": lambda x: np.inner(x, 2.0 * x),
+    "vdot": lambda x: np.vdot(x, x),
+    **{f"tensordot {n}": lambda x, n=n: np.tensordot(x, np.transpose(x), n) for n in (0, 1, 2)},
+    "norm": np.linalg.norm,
+}
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (4,), (3, 4), (4, 4), (2, 1, 4)])
+@pytest.mark.parametrize("case", MOVED)
+def test_elements_move_as_numpy_moves_them(case, shape):
+    """What NumPy refuses is refused; all else is where NumPy has it, and the same in statements."""
+    move, graph = MOVED[case], wg.Graph()
+    x = graph.array("x", shape) if shape else graph.input("x")
+    point = np.asarray(np.random.default_rng(3).normal(size=shape))
+    try:
+        wanted = move(point)
+    except (ValueError, IndexError, TypeError):
+        with pytest.raises((ShapeError, IndexError, OperandError)):
+            move(x)
+        return
+    parts = wanted if type(wanted) is list else [wanted]
+    if not all(map(np.size, parts)):
+        with pytest.raises(ShapeError, match="or more"):
+            move(x)
+        return
+    found = move(x)
+    for expected, out in zip(parts, found if type(wanted) is list else [found], strict=True):
+        assert out.shape == np.shape(expected)
+        np.testing.assert_allclose(wg.evaluate(out, {x: point}), expected, rtol=1e-14)
+        compiled = wg.compile({"x": x}, out + 0.0 * x.sum(), target="numpy")(point)
+        np.testing.assert_allclose(compiled, expected, rtol=1e-14)
+
+
+def test_a_place_to_move_to_that_is_computed_is_refused():
+    x = wg.Graph().array("x", (2, 3))
+    with pytest.raises(OperandError, match="where to has to be known"):
+        np.flip(x, x.sum())
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        lambda x: np.tile(x, 10**12),
+        lambda x: np.repeat(x, 10**12),
+        lambda x: np.pad(x, 10**12),
+        lambda x: np.diag(np.tile(x, 10**6)),
+        lambda x: np.concatenate([np.tile(x, 10**8)] * 10**3),
+    ],
+)
+def test_memory_is_refused_before_it_is_taken(large):
+    with pytest.raises(wg.errors.SizeError, match="the limit for one array"):
+        large(wg.Graph().array("x", 4))
 
 
 @pytest.mark.parametrize("name", ["any", "all"])
@@ -239,6 +358,19 @@ def test_what_does_not_fit_is_named_with_its_shapes(call, words):
     X = wg.Graph().array("X", (2, 3))
     with pytest.raises((ShapeError, IndexError, OperandError), match=words):
         call(X)
+
+
+def test_what_is_in_an_array_is_not_known_and_a_number_has_no_rows():
+    g = wg.Graph()
+    v, x = g.array("v", 3), g.input("x")
+    with pytest.raises(wg.errors.TruthValueError, match=r"whether 3.0 is in Expr\(v\)"):
+        assert 3.0 in v
+    with pytest.raises(OperandError, match="is a scalar, which has no elements"):
+        list(x)
+    with pytest.raises(OperandError, match="norm with ord 1"):
+        np.linalg.norm(v, 1)
+    with pytest.raises(ShapeError, match="choose within each"):
+        list(g.array("rows", (BATCH, 3)))
 
 
 @pytest.mark.parametrize("name", ["argmax", "argmin"])

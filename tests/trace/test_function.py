@@ -1,13 +1,17 @@
 """`wg.function`: a user's own Python function gives compiled what it gives as plain Python."""
 
 import copy
+import json
 import math
 import pickle
 import random
 import re
+import struct
 import threading
 import warnings
 from collections import namedtuple
+from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 
@@ -961,3 +965,69 @@ def test_an_array_cannot_be_indexed_by_unknown_numbers_and_the_cure_works():
         expected = sum(a.data**2 for i in tokens for a in entries[i])
         assert one_by_one(tokens).data == pytest.approx(expected, rel=1e-15)
     assert len(one_by_one.traces) == 1
+
+
+WRONG_KINDS = {
+    "decimal": (lambda w, x: w * x * Decimal("0.5"), "Decimal"),
+    "json": (lambda w, x: w * json.loads(json.dumps(x)), "not JSON serializable"),
+    "struct": (lambda w, x: w * struct.unpack("d", struct.pack("d", x))[0], "not a float"),
+    "fraction": (lambda w, x: w * Fraction(x), "Rational"),
+}
+
+
+@pytest.mark.parametrize("how", WRONG_KINDS)
+def test_what_python_refuses_is_said_with_the_line(how):
+    plain, said = WRONG_KINDS[how]
+    w = Value(2.0)
+    with pytest.raises(TracingError, match=rf"^test_function\.py:\d+.*\n.*{said}.*traced"):
+        wg.function(lambda x: plain(w, x))(1.5)
+
+
+def test_text_among_numbers_is_named():
+    w = Value(2.0)
+    with pytest.raises(TracingError, match=r"xs\[1\] is 'x', a str"):
+        wg.function(lambda xs: sum(w * x for x in xs))([1.0, "x"])
+
+
+def test_what_the_function_raises_itself_stays_as_it_is():
+    def refusing(x):
+        raise TypeError("of its own")
+
+    with pytest.raises(TypeError, match=r"^of its own$"):
+        wg.function(refusing)(1.0)
+    with pytest.raises(TypeError, match="missing 1 required"):
+        wg.function(refusing)()
+
+
+@pytest.mark.parametrize("name", ["exp", "tanh", "clip", "data", "grad", "is_integer", "real"])
+@pytest.mark.parametrize("number", [1.5, 2])
+def test_a_number_has_the_attributes_that_a_float_has(name, number):
+    w, seen = Value(2.0), []
+
+    def asks(x):
+        seen.append((hasattr(x, name), getattr(x, name, None) is not None))
+        try:
+            x.tanh()
+        except AttributeError:
+            return w * x
+        return w
+
+    agree(asks, [w], number)
+    assert len(set(seen)) == 1
+    arrays = agree(lambda xs: w * np.exp(xs).sum() + np.tanh(xs)[0], [w], np.array([0.5, 1.5]))
+    assert len(arrays.traces) == 1
+
+
+def test_an_index_outside_says_what_is_allowed():
+    rows = weights(3)
+    for pick in (wg.pick, lambda values, k: wg.table(values)[k]):
+        with pytest.raises(IndexError, match=r"index 7 of a table of 3 rows; .* from -3 to 2;"):
+            pick(rows, 7)
+        with pytest.raises(OperandError, match=r"'a', a str, as the index of a table of 3 rows"):
+            pick(rows, "a")
+    compiled = wg.function(lambda k: 2.0 * wg.pick(rows, k))
+    with pytest.raises(IndexError, match=r"^test_function\.py:\d+.*\n.* from -3 to 2"):
+        compiled(3)
+    compiled(2)
+    with pytest.raises(IndexError, match="from -3 to 2"):
+        compiled(-4)

@@ -121,18 +121,18 @@ def test_a_wrong_rule(op, position, wrong, caught):
     )
 
 
-def forgetful(graph, node, found, needed, guards, _before=backward._pull_back):
+def forgetful(graph, node, found, *more, _before=backward._pull_back):
     """A sweep that keeps the first share of a node and drops the others."""
     known = dict(found)
-    _before(graph, node, found, needed, guards)
+    _before(graph, node, found, *more)
     for operand in graph.operands[node]:
         if operand in known:
             found[operand] = known[operand]
 
 
-def doubling(graph, node, found, needed, guards, _before=backward._pull_back):
+def doubling(graph, node, found, *more, _before=backward._pull_back):
     """A sweep that passes a share back twice, once in a while."""
-    _before(graph, node, found, needed, guards)
+    _before(graph, node, found, *more)
     if node % 17 == 0:
         for operand in graph.operands[node]:
             if operand in found:

@@ -7,14 +7,14 @@ indices of other axes in the place of some axes, and so does an axis in blocks.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from ...arrays.columns import Key, affine
+from ...arrays.naming import Names
 from ...arrays.statements import Statement
-from ...ops.points import numbers, points
+from ...ops.points import holds, numbers, points
 from ...ops.reads import (
     Affine,
     Among,
@@ -28,6 +28,7 @@ from ...ops.reads import (
     Table,
     Value,
     along,
+    composed,
     mapped,
     mapped_condition,
     mapped_term,
@@ -55,20 +56,10 @@ def tightened(statement: Statement) -> Statement:
 
 def tables_named(statements: Iterable[Statement]) -> tuple[Statement, ...]:
     """The same, with a name of its own for each table: one for equal tables."""
-    names: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
-    taken: set[str] = set()
+    names = Names()
 
     def named(index: Index) -> Index:
-        if isinstance(index, Affine):
-            return index
-        key = (index.lengths, index.values)
-        if key not in names:
-            name, count = index.name, 2
-            while name in taken:
-                name, count = f"{index.name}_{count}", count + 1
-            taken.add(name)
-            names[key] = name
-        return replace(index, name=names[key])
+        return index if isinstance(index, Affine) else names.index(index, index.name)
 
     def condition(one: Condition) -> Condition:
         return mapped_condition(one, named)
@@ -226,8 +217,9 @@ class _Substitution:
         if self.put.keys().isdisjoint(index.axes):
             return index
         parts = [self.put.get(axis, along(axis)) for axis in index.axes]
-        if isinstance(index, Affine) and all(isinstance(one, Affine) for one in parts):
-            return _composed(index, parts)
+        whole = composed(index, self.put) if isinstance(index, Affine) else None
+        if whole is not None and all(isinstance(one, Affine) for one in parts):
+            return whole
         axes = self._axes(index.axes)
         grid = points(axes)
         values = numbers(index, self._columns(index.axes, grid))
@@ -241,39 +233,23 @@ class _Substitution:
 
     def condition(self, condition: Condition) -> Condition:
         """What becomes of a condition."""
-        if isinstance(condition, Among):
-            return self._among(condition)
+        if self.put.keys().isdisjoint(condition.axes):
+            return condition
         if isinstance(condition, Equal):
             return mapped_condition(condition, self.index)
-        found = self.index(condition.expression)
-        if isinstance(found, Affine):
-            return type(condition)(found)
-        least = isinstance(condition, AtLeast)
-        signs = tuple([int(value >= 0 if least else value != 0) for value in found.values])
-        return Equal(Table(f"{found.name}_sign", found.axes, found.lengths, signs), Affine(1))
-
-    def _among(self, condition: Among) -> Condition:
-        own = [k for k, axis in enumerate(condition.axes) if axis in self.put]
-        others = [k for k in range(len(condition.axes)) if k not in own]
-        if not own:
-            return condition
-        gone = [condition.axes[k] for k in own]
-        axes = self._axes(gone)
+        if not isinstance(condition, Among):
+            found = self.index(condition.expression)
+            if isinstance(found, Affine):
+                return type(condition)(found)
+        axes = self._axes(condition.axes)
         grid = points(axes)
-        columns = self._columns(gone, grid)
-        at: defaultdict[tuple[int, ...], list[tuple[int, ...]]] = defaultdict(list)
-        before = _rows([columns[axis] for axis in gone], len(grid[""]))
-        for old, new in zip(before, _rows([grid[a] for a, _ in axes], len(grid[""])), strict=True):
-            at[old].append(new)
-        found = [
-            (*new, *[point[k] for k in others])
-            for point in condition.points
-            for new in at[tuple([point[k] for k in own])]
-        ]
-        names = (*[axis.name for axis in axes], *[condition.axes[k] for k in others])
-        if not names:
-            return AtLeast(Affine(0 if found else -1))
-        return Among(f"{condition.name}_inside", names, tuple(dict.fromkeys(found)))
+        inside = holds(condition, self._columns(condition.axes, grid))
+        if not axes:
+            return AtLeast(Affine(0 if inside.all() else -1))
+        names = tuple([axis.name for axis in axes])
+        listed = zip(*[grid[name][inside].tolist() for name in names], strict=True)
+        stem = condition.name if isinstance(condition, Among) else "points"
+        return Among(f"{stem}_inside", names, tuple(listed))
 
     def _axes(self, names: Sequence[str]) -> list[Axis]:
         """The axes that there are for some that may be gone."""
@@ -284,20 +260,3 @@ class _Substitution:
         """What axes that may be gone are at the points of a grid."""
         own = {name: numbers(self.put.get(name, along(name)), dict(grid)) for name in names}
         return {"": grid[""], **own}
-
-
-def _rows(columns: Sequence[object], count: int) -> list[tuple[int, ...]]:
-    """Columns point by point."""
-    lists = [column.tolist() for column in columns]  # type: ignore[attr-defined]
-    return list(zip(*lists, strict=True)) if lists else [()] * count
-
-
-def _composed(index: Affine, parts: Sequence[Index]) -> Affine:
-    """An affine map of affine maps."""
-    offset, terms = index.offset, dict[str, int]()
-    for (_, stride), part_of in zip(index.terms, parts, strict=True):
-        assert isinstance(part_of, Affine)
-        offset += stride * part_of.offset
-        for axis, step in part_of.terms:
-            terms[axis] = terms.get(axis, 0) + stride * step
-    return Affine(offset, tuple([(axis, step) for axis, step in terms.items() if step]))

@@ -11,10 +11,11 @@ from typing import Any
 from ...arrays.interpret import run
 from ...arrays.rolling import Survey
 from ...arrays.statements import Array, ArrayProgram, Output, Statement
-from ...ops.reads import Affine, Apply, Operand, Read, Reduce, Table, Term, Value
-from ...ops.scalar import ADD, STOP_GRADIENT
+from ...ops.reads import Apply, Reduce, Table, Term
+from ...ops.scalar import ADD
 from ...ops.shapes import BATCH, Shape, shape_text
 from ..program import Group, Nested, check_arguments, map_nested
+from .flow import Flow, operands_of, pruned
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,17 @@ class ArrayFunction:
         """The statements."""
         return self.program.statements
 
+    def with_statements(
+        self, statements: Iterable[Statement], arrays: Mapping[str, Array] | None = None
+    ) -> ArrayFunction:
+        """The same with other statements, and without those that nothing is made of."""
+        made, old = tuple(statements), self.program
+        if made == old.statements:
+            return self
+        return replace(
+            self, program=pruned(replace(old, arrays=arrays or old.arrays, statements=made))
+        )
+
     @property
     def shapes(self) -> dict[str, Shape]:
         """The shape of each array."""
@@ -206,84 +218,16 @@ class ArrayFunction:
 
 def truths(program: ArrayProgram) -> set[str]:
     """The arrays whose elements are truth values, and that are only read."""
-    writers = Counter(statement.array for statement in program.statements)
-    kept = {output.array for output in program.outputs}
+    free = Flow(program).free
     return {
         statement.array
         for statement in program.statements
         if isinstance(statement.value, Apply)
         and statement.value.op.truth
         and any(not isinstance(operand, float) for operand in statement.value.operands)
-        and writers[statement.array] == 1
-        and statement.place is None
+        and statement.array in free
         and not statement.domain
-        and statement.array not in kept
-        and program.arrays[statement.array].home is None
     }
-
-
-def pruned(program: ArrayProgram) -> ArrayProgram:
-    """The program without the statements, and the arrays of those, that nothing is made of."""
-    needed = {output.array for output in program.outputs}
-    kept: list[Statement] = []
-    for statement in reversed(program.statements):
-        home = program.arrays[statement.array].home
-        if statement.array in needed or (home is not None and home.vector in needed):
-            kept.append(statement)
-            needed.update([read.array for read in statement.reads])
-            needed.update([p.name for r in statement.reads for p in program.parts(r.array)])
-    kept.reverse()
-    written = {statement.array for statement in program.statements}
-    gone = written.difference([statement.array for statement in kept])
-    arrays = {name: array for name, array in program.arrays.items() if name not in gone}
-    return replace(program, arrays=arrays, statements=tuple(kept))
-
-
-def free_name(wish: str, arrays: Mapping[str, Array]) -> str:
-    """The name that is wished for, with as many underscores behind it as make it a new one."""
-    while wish in arrays:
-        wish += "_"
-    return wish
-
-
-def operands_of(part: Apply | Term) -> list[Read]:
-    """What an operation, or a term of a sum, reads."""
-    operands = part.operands if isinstance(part, Apply) else part.factors
-    return [operand for operand in operands if isinstance(operand, Read)]
-
-
-def with_reads(value: Value, reads: Iterable[Read]) -> Value:
-    """A value with other reads in the places of its own, in order."""
-    given = iter(reads)
-
-    def put(operands: Iterable[Operand]) -> tuple[Operand, ...]:
-        return tuple([next(given) if isinstance(o, Read) else o for o in operands])
-
-    if isinstance(value, Apply):
-        return replace(value, operands=put(value.operands))
-    return replace(value, terms=tuple([replace(t, factors=put(t.factors)) for t in value.terms]))
-
-
-def axes_of(read: Read) -> tuple[str, ...] | None:
-    """The axes along which an array is read, if each index is one of them as it is, and no two."""
-    names = [index.axis if isinstance(index, Affine) else None for index in read.index]
-    found = tuple([name for name in names if name is not None])
-    return found if len(set(found)) == len(names) else None
-
-
-def copied_by(statement: Statement) -> str | None:
-    """The array whose elements a statement passes on as they are, if it does."""
-    value = statement.value
-    if isinstance(value, Apply):
-        (operand, *_) = value.operands
-        one = value.op is STOP_GRADIENT and isinstance(operand, Read)
-        return operand.array if one and isinstance(operand, Read) else None
-    term = value.terms[0]
-    factor = term.factors[0] if len(term.factors) == 1 else None
-    alone = len(value.terms) == 1 and term.count == 1 and not (term.over or term.domain)
-    if not alone or not isinstance(factor, Read):
-        return None
-    return factor.array
 
 
 def _kind(statement: Statement) -> str:

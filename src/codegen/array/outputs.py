@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Final
 
 from ...arrays.statements import COMPUTED, Array, ArrayProgram, Home, Output, Statement
-from ...ops.reads import Axis, Read, Reduce, Term, along
-from ...ops.scalar import ADD
+from ...ops.reads import Axis
 from ...ops.shapes import BATCH
 from ..program import flatten, map_nested
-from .function import ArrayFunction, Element, Vector, Whole, free_name
+from .flow import Flow, copy, free_name, in_order
+from .function import ArrayFunction, Element, Vector, Whole
 
 LONG: Final = 1000
 """As many elements are copied in the time that it takes to make a view and to write into it."""
@@ -83,9 +83,9 @@ class _Joining:
         self.copies: list[Statement] = []
         self.found = False
         self._uses = Counter(n for _, o in flatten(function.outputs) for n in _arrays(o))
-        whole = [s.array for s in program.statements if s.place is None and not s.domain]
-        writers = Counter(s.array for s in program.statements)
-        self._single = {name for name in whole if writers[name] == 1}
+        whole = {s.array for s in program.statements if s.place is None and not s.domain}
+        writers = Flow(program).writers
+        self._single = {name for name in whole if len(writers[name]) == 1}
 
     def output(self, output: Element | Vector | Whole) -> Element | Vector | Whole:
         """A vector as one array, if it is whole arrays one after another."""
@@ -113,6 +113,5 @@ class _Joining:
             return
         part = free_name(f"{name}_part", self.arrays)
         self.arrays[part] = Array(part, array.shape, home=home)
-        axes = tuple([Axis(f"i{k}", length) for k, length in enumerate(array.shape)])
-        read = Read(name, tuple([along(axis.name) for axis in axes]))
-        self.copies.append(Statement(part, axes, Reduce(ADD, (Term(1, (read,)),))))
+        axes = [Axis(f"i{k}", length) for k, length in enumerate(array.shape)]
+        self.copies.append(copy(part, axes, in_order(name, axes)))

@@ -31,7 +31,7 @@ from ...ops.reads import (
 )
 from ...ops.record import Op
 from ...ops.scalar import ADD, MAXIMUM
-from .function import copied_by
+from .flow import copied_by
 
 _ANY: Final = (0.0, -1000.0, 1000.0)
 """What stands for any number at all."""

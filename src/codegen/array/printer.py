@@ -6,6 +6,7 @@ needed again works in that operand's memory; parts of a vector are computed in p
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
@@ -29,18 +30,22 @@ from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .domains import tightened
-from .function import ArrayFunction, Element, Vector, Whole, axes_of, copied_by, truths
+from .flow import axes_of, copied_by
+from .function import ArrayFunction, Element, Vector, Whole, truths
 from .irregular import emit_careful, emit_numbers
 from .literals import array_literal
 from .outside import Outside
 from .reading import Code, Head, arranged, reshaped, taken, transposed, view, within
-from .recognise import Recogniser, is_number, number, where
+from .recognise import SAMPLES, Recogniser, is_number, is_square, number, where
 
 LONGEST: Final = 70
 """An expression of more characters is not written inside another."""
 
 DEEPEST: Final = 12
 """How deep expressions are nested."""
+
+AT_ONCE: Final = 1024
+"""Arrays of fewer elements are computed in one expression: new memory costs them nothing."""
 
 _NEEDS_OTHER_MEMORY: Final = ("np.dot(", "np.matmul(", "np.einsum(")
 
@@ -116,6 +121,7 @@ class _Printer:
         self._fixed: set[str] = set()
         self._boxed: set[str] = set()
         self._root = self._roots()
+        self._summed = self._in_sums()
         self._host = self._hosts()
         self._last = self._last_uses()
 
@@ -184,10 +190,17 @@ class _Printer:
                 ):
                     if isinstance(s.value, Apply):
                         form = s.value.op.spelled("numpy", s.value.statics)
-                        if form and form.template.count(f"{{{place}}}") > 1:
+                        twice = form and form.template.count(f"{{{place}}}") > 1
+                        if twice or (s.array in self._summed and is_square(s.value)):
                             continue
                     host[operand.array] = number_of
         return host
+
+    def _in_sums(self) -> set[str]:
+        """Arrays that are summed over where they are read."""
+        values = [s.value for s in self.program.statements]
+        terms = [term for value in values if isinstance(value, Reduce) for term in value.terms]
+        return {r.array for t in terms if t.over for r in t.factors if isinstance(r, Read)}
 
     def _last_uses(self) -> dict[str, int]:
         """By array of its own memory, the number of the last statement whose line reads it."""
@@ -358,7 +371,8 @@ class _Printer:
     def _write(self, place: int, statement: Statement) -> None:
         code = self._outside_set(statement, self.recogniser.value(statement))
         name, array = statement.array, self._arrays[statement.array]
-        if name in self._host and len(code.text) <= LONGEST and code.depth < DEEPEST:
+        small = name not in self._summed or len(self._in_turn(array, code)[1]) == 0
+        if name in self._host and small and len(code.text) <= LONGEST and code.depth < DEEPEST:
             names = {axis.name: str(k) for k, axis in enumerate(statement.axes)}
             self._pending[name] = code.renamed(names)
             return
@@ -393,29 +407,33 @@ class _Printer:
 
     def _written(self, statement: Statement) -> Code:
         """What a statement writes of its array, which is called x."""
-        read, shape = Read(statement.array, statement.target), self._arrays[statement.array].shape
-        return view(read, Code("x"), shape, _lengths(statement), self.head, writing=True)
+        read, own = Read(statement.array, statement.target), self._axes(statement.array)
+        return self.recogniser.viewed(read, Code("x", own), _lengths(statement), writing=True)
 
     def _assign(self, place: int, statement: Statement, code: Code) -> None:
         """A variable for the value of a statement."""
         name, array = statement.array, self._arrays[statement.array]
-        heir = self._heir(place, statement, code)
+        heir, rest = self._heir(place, statement, code), list[str]()
         if heir is not None:
+            code, rest = self._after_heir(heir, array, code)
             variable = self._names[heir]
             if name not in self._kept or not code.filling:
                 self._names[name] = variable
                 self._in_place(name, variable, code)
-                return
-            filled = code.filling.replace("{out}", variable)
-            self.listing.assign(self._names[name], "=", filled, 1, name)
+            else:
+                filled = code.filling.replace("{out}", variable)
+                self.listing.assign(self._names[name], "=", filled, 1, name)
+            self._then(name, self._names[name], rest)
             return
         grid = tuple(self.recogniser.grid(statement))
         if statement.place is not None:
             grid = self._written(statement).axes
+        elif code.axes == grid:
+            code, rest = self._in_turn(array, code)
         lengths = [next(a.length for a in statement.axes if a.name == axis) for axis in grid]
         text = self._grown(code, grid, lengths)
         if statement.place is not None and len(grid) != len(array.shape):
-            shown = ", ".join(map(self.head.length, array.shape))
+            shown = ", ".join([self.head.length(array.shape[int(k)]) for k in self._axes(name)])
             bare = text.text if text.binds == ATOM else f"({text.text})"
             text = Code(f"{bare}.reshape({shown})")
         shown = text.text
@@ -425,15 +443,42 @@ class _Printer:
         elif code.memory and self._root[name] == name:
             shown = f"{text.tight}.copy()"
         self.listing.assign(self._names[name], "=", shown, 1, name)
+        self._then(name, self._names[name], rest)
         if set(code.axes) != set(grid) or copied_by(statement) in self._fixed:
             self._fixed.add(name)
         if not grid and shown.startswith("np.where("):
             self._boxed.add(name)
 
+    def _in_turn(self, array: Array, code: Code, into: bool = False) -> tuple[Code, list[str]]:
+        """What is computed first of a large array, and what is done in its memory after that.
+
+        into  whether it is for memory that is there already
+        """
+        rest: list[str] = []
+        if prod(SAMPLES if n == BATCH else n for n in array.shape) < AT_ONCE:
+            return code, rest
+        while code.start is not None and (code.start.filling or not into):
+            rest.insert(0, code.rest)
+            code = code.start
+        return code, rest
+
+    def _after_heir(self, heir: str, array: Array, code: Code) -> tuple[Code, list[str]]:
+        """The same in the memory of another array, if only what is first reads that."""
+        first, rest = self._in_turn(array, code, into=True)
+        own = [self._names[name] for name, root in self._root.items() if root == heir]
+        late = any(re.search(rf"\b{name}\b", text) for name in own for text in rest)
+        return (code, []) if late or not _is_elementwise(first) else (first, rest)
+
+    def _then(self, name: str, variable: str, rest: Sequence[str]) -> None:
+        """What is done in an array's memory after its first operation."""
+        for text in rest:
+            self.listing.add(text.replace("{out}", variable), level=1)
+            self.listing.found[name] = len(self.listing.lines)
+
     def _windows(self, statement: Statement) -> Code | None:
         """The value of a statement that copies the windows of another array, if it does."""
         source = copied_by(statement)
-        if source is None or source in self._columns or statement.array in self._columns:
+        if source is None:
             return None
         (read,) = statement.reads
         lengths = self.recogniser.grid(statement)
@@ -460,7 +505,7 @@ class _Printer:
             return None
         if not code.filling.startswith("np.") or _is_truth(statement):
             return None
-        if code.filling.startswith(_NEEDS_OTHER_MEMORY) or ".reduce(" in code.filling:
+        if not _is_elementwise(code):
             return None
         for read in _operands(statement):
             if not isinstance(read, Read) or read.array in self._pending:
@@ -521,6 +566,7 @@ class _Printer:
             code, target = self._in_one_shape(array, code, target, lengths)
         shown = arranged(code, target.axes)
         partial = self._writers[name] > 1 and statement.domain
+        rest: list[str] = []
         if partial:
             mask = self.recogniser.mask(statement.domain, lengths)
             assert mask is not None
@@ -530,6 +576,8 @@ class _Printer:
             else:
                 line = f"{target.text} = np.where({inside.text}, {shown.text}, {target.text})"
         elif code.filling and code.axes == target.axes and self._fillable(code, array, target):
+            if target.text.isidentifier():
+                code, rest = self._in_turn(array, code, into=True)
             filling = code.filling
             if not self._is_contiguous(array, target):
                 filling = filling.replace("np.dot(", "np.matmul(", 1)
@@ -540,6 +588,7 @@ class _Printer:
             line = f"{target.text}{key} = {shown.text}"
         self.listing.add(line, level=1)
         self.listing.found[name] = len(self.listing.lines)
+        self._then(name, target.text, rest)
         if name in self._scattered:
             self.listing.add(f"{self._scattered[name]} = {self._names[name]}", level=1)
 
@@ -690,6 +739,11 @@ def _on_box(statement: Statement) -> Statement:
     box = tightened(replace(statement, value=inside, domain=term.domain))
     plain = all(isinstance(index, Affine) and len(index.terms) == 1 for index in box.target)
     return box if plain and not box.domain else statement
+
+
+def _is_elementwise(code: Code) -> bool:
+    """Whether the value can be written over what it is computed from."""
+    return not code.filling.startswith(_NEEDS_OTHER_MEMORY) and ".reduce(" not in code.filling
 
 
 def _literal(text: str) -> bool:

@@ -15,10 +15,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from ...arrays.statements import Array, ArrayProgram, Statement
-from ...ops.reads import Apply, Operand, Read, Reduce, Term, renamed_index
-from ...ops.scalar import ADD, DIV
-from .function import ArrayFunction, axes_of, free_name, pruned
+from ...arrays.statements import Array, Statement
+from ...ops.reads import Apply, Operand, Read, Reduce, Term, renamed_read
+from ...ops.scalar import DIV
+from .flow import Flow, axes_of, free_name, is_sum, with_terms
+from .function import ArrayFunction
 
 MOST: Final = 4
 """Terms with more divisors stay as they are."""
@@ -33,138 +34,108 @@ class Divided(NamedTuple):
 
 def divided_late(function: ArrayFunction) -> ArrayFunction:
     """The function with divisors taken out of sums where that leaves fewer of them, or itself."""
-    if not any(_is_quotient(statement) for statement in function.instructions):
-        return function
-    program = _Quotients(function.program).result()
-    return function if program is None else replace(function, program=program)
+    work, flow = _Quotients(dict(function.program.arrays)), Flow(function.program)
+    statements: list[Statement] = []
+    for statement in function.instructions:
+        name, value = statement.array, statement.value
+        reads = len(flow.readers[name]) + (name in flow.kept)
+        whole = len(flow.writers[name]) == 1 and statement.place is None
+        if whole and is_sum(value):
+            statements += work.sum(statement, value, reads)
+        else:
+            if whole and isinstance(value, Apply) and value.op is DIV:
+                work.quotient(statement, value, reads)
+            statements.append(statement)
+    return function.with_statements(statements, work.arrays)
 
 
 @dataclass
 class _Quotients:
-    program: ArrayProgram
+    """The quotients that there are.
+
+    known  by array that is read once, what it is a quotient of
+    made   the quotient of an array by a read whose axes are called "0" and so on
+    """
+
+    arrays: dict[str, Array]
     known: dict[str, Divided] = field(default_factory=dict)
     made: dict[tuple[str, Read], str] = field(default_factory=dict)
 
-    def result(self) -> ArrayProgram | None:
-        """The program, None where nothing changes."""
-        self._arrays = dict(self.program.arrays)
-        writers = Counter(s.array for s in self.program.statements)
-        self._reads = Counter(r.array for s in self.program.statements for r in s.reads)
-        self._reads.update(output.array for output in self.program.outputs)
-        statements: list[Statement] = []
-        for statement in self.program.statements:
-            whole = writers[statement.array] == 1 and statement.place is None
-            if whole and isinstance(statement.value, Reduce):
-                statements += self._sum(statement, statement.value)
-            elif whole and _is_quotient(statement):
-                statements.append(self._quotient(statement))
-            else:
-                statements.append(statement)
-        if statements == list(self.program.statements):
-            return None
-        return pruned(replace(self.program, arrays=self._arrays, statements=tuple(statements)))
-
-    def _quotient(self, statement: Statement) -> Statement:
-        """Note what a quotient is made of."""
-        above, below = statement.value.operands  # type: ignore[union-attr]
-        assert isinstance(above, Read)
-        assert isinstance(below, Read)
+    def quotient(self, statement: Statement, value: Apply, reads: int) -> None:
+        """Note what a quotient by an array of fewer axes is made of."""
+        above, below = value.operands
+        if not isinstance(above, Read) or not isinstance(below, Read) or not below.index:
+            return
         over = _on_places(below, statement)
-        if above.index != statement.target or over is None:
-            return statement
-        if self._reads[statement.array] == 1:
+        narrow = len(below.index) < len(above.index) and axes_of(below) is not None
+        if not narrow or above.index != statement.target or over is None:
+            return
+        if reads == 1:
             self.known[statement.array] = Divided(above.array, (over,))
         else:
             self.made[above.array, over] = statement.array
-        return statement
 
-    def _sum(self, statement: Statement, value: Reduce) -> Iterable[Statement]:
+    def sum(self, statement: Statement, value: Reduce, reads: int) -> Iterable[Statement]:
         """A sum, after the sum of what is above the divisors that all of its terms have."""
-        found = [self._expanded(term) for term in value.terms if value.op is ADD]
-        if all(new == old for (new, _), old in zip(found, value.terms, strict=False)):
+        found = [self._expanded(term) for term in value.terms]
+        terms, below = [term for term, _ in found], [divisors for _, divisors in found]
+        common, own = below[0], {axis.name for axis in statement.axes}
+        alike = all(Counter(one) == Counter(common) for one in below)
+        if (
+            not alike
+            or len(common) > MOST
+            or any(not own.issuperset(axes_of(r) or ()) for r in common)
+        ):
             return [statement]
-        if max(len(below) for _, below in found) > MOST:
-            return [statement]
-        own = {axis.name for axis in statement.axes}
-        if any(not own.issuperset(_axes([read])) for _, below in found for read in below):
-            return [statement]
-        common = found[0][1]
-        if any(Counter(below) != Counter(common) for _, below in found):
-            return [statement]
-        value = replace(value, terms=tuple([term for term, _ in found]))
+        above = with_terms(statement, terms)
         if not common:
-            return [replace(statement, value=value)]
-        places = [_on_places(read, statement) for read in common]
-        name = free_name(f"{statement.array}_above", self._arrays)
-        self._arrays[name] = Array(name, self._arrays[statement.array].shape)
-        if self._reads[statement.array] == 1:
-            found_places = tuple([place for place in places if place is not None])
-            self.known[statement.array] = Divided(name, found_places)
-        above = replace(statement, array=name, value=value)
-        quotient: Operand = Read(name, statement.target)
-        if len(common) > 1:
-            return [above, statement]
-        divided = Apply(DIV, (quotient, common[0]))
-        return [above, replace(statement, value=divided)]
+            return [above]
+        name = free_name(f"{statement.array}_above", self.arrays)
+        self.arrays[name] = Array(name, self.arrays[statement.array].shape)
+        if reads == 1:
+            places = [_on_places(read, statement) for read in common]
+            self.known[statement.array] = Divided(name, tuple(filter(None, places)))
+        divided = replace(statement, value=Apply(DIV, (Read(name, statement.target), common[0])))
+        return [replace(above, array=name), statement if len(common) > 1 else divided]
 
     def _expanded(self, term: Term) -> tuple[Term, list[Read]]:
-        """A term without the divisors that its factors have, and those."""
+        """A term without the divisors that its factors have, and those.
+
+        A quotient that there is already takes the place of a factor and its divisor.
+        """
         below: list[Read] = []
         factors: list[Operand] = []
         for factor in term.factors:
             divided = self.known.get(factor.array) if isinstance(factor, Read) else None
-            names = _places(factor) if isinstance(factor, Read) else None
+            names = axes_of(factor)
             if divided is None or names is None or not isinstance(factor, Read):
                 factors.append(factor)
                 continue
             factors.append(Read(divided.above, factor.index))
-            below += [_renamed(read, names) for read in divided.below]
-        return self._absorbed(replace(term, factors=tuple(factors)), below)
-
-    def _absorbed(self, term: Term, below: list[Read]) -> tuple[Term, list[Read]]:
-        """The same with quotients that there are already in the place of a factor and a divisor."""
-        factors, left = list(term.factors), []
-        for read in below:
-            for place, factor in enumerate(factors):
-                names = _places(factor) if isinstance(factor, Read) else None
-                if names is None or not isinstance(factor, Read):
-                    continue
-                back = {axis: number for number, axis in names.items()}
-                found = self.made.get((factor.array, _renamed(read, back)))
-                if found is not None:
-                    factors[place] = Read(found, factor.index)
-                    break
-            else:
-                left.append(read)
+            below += [renamed_read(read, _placed(names)) for read in divided.below]
+        left = [read for read in below if not self._absorbed(read, factors)]
         return replace(term, factors=tuple(factors)), left
 
-
-def _is_quotient(statement: Statement) -> bool:
-    """Whether a statement divides an array by one that has fewer axes."""
-    value = statement.value
-    if not isinstance(value, Apply) or value.op is not DIV:
+    def _absorbed(self, read: Read, factors: list[Operand]) -> bool:
+        """Whether a factor could be replaced by its quotient by what is read."""
+        for place, factor in enumerate(factors):
+            names = axes_of(factor)
+            if names is not None and isinstance(factor, Read):
+                back = {axis: str(number) for number, axis in enumerate(names)}
+                found = self.made.get((factor.array, renamed_read(read, back)))
+                if found is not None:
+                    factors[place] = Read(found, factor.index)
+                    return True
         return False
-    above, below = value.operands
-    if not isinstance(above, Read) or not isinstance(below, Read) or not below.index:
-        return False
-    return len(below.index) < len(above.index) and _places(below) is not None
 
 
-def _places(read: Read) -> dict[str, str] | None:
-    """By the places of an array's axes, the axes along which it is read; None for other indices."""
-    names = axes_of(read)
-    return None if names is None else {str(place): name for place, name in enumerate(names)}
+def _placed(axes: Iterable[str]) -> Mapping[str, str]:
+    """By the places of an array's axes, the axes along which it is read."""
+    return {str(place): axis for place, axis in enumerate(axes)}
 
 
 def _on_places(read: Read, statement: Statement) -> Read | None:
     """A read with the places of a statement's axes in their stead; None where it has others."""
     names = {axis.name: str(place) for place, axis in enumerate(statement.axes)}
-    return _renamed(read, names) if _axes([read]) <= names.keys() else None
-
-
-def _renamed(read: Read, names: Mapping[str, str]) -> Read:
-    return Read(read.array, tuple([renamed_index(index, names) for index in read.index]))
-
-
-def _axes(reads: Iterable[Read]) -> set[str]:
-    return {axis for read in reads for index in read.index for axis in index.axes}
+    own = {axis for index in read.index for axis in index.axes}
+    return renamed_read(read, names) if own <= names.keys() else None

@@ -8,7 +8,7 @@ axes that the view has, in order; `arranged` puts those on the axes of a stateme
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
@@ -36,6 +36,9 @@ class Code:
     operands, statics  what that is applied to, with axes of the same names
     minus    what it is the negative of, if it is written as that
     strided  whether it is large, and its rows do not follow each other in memory
+    truth    whether its elements are truth values
+    start    what can be computed first, in memory of its own, if the rest can work there
+    rest     the text of that rest, which works in the memory `{out}`
     """
 
     text: str
@@ -51,6 +54,22 @@ class Code:
     statics: tuple[float, ...] = ()
     minus: Code | None = None
     strided: bool = False
+    truth: bool = False
+    start: Code | None = None
+    rest: str = ""
+
+    @property
+    def steps(self) -> int:
+        """How many operations one after another can work in the same memory."""
+        if not self.axes or self.memory or self.truth or not self.depth:
+            return 0
+        return 1 if self.start is None else 1 + self.start.steps
+
+    def starting(self, ways: Iterable[tuple[Code, str]]) -> Code:
+        """This, begun with the longest of some operands of the same axes; what is done then."""
+        fit = [way for way in ways if way[0].axes == self.axes and way[0].steps]
+        start, rest = max(fit, key=lambda way: way[0].steps, default=(None, ""))
+        return replace(self, start=start, rest=rest)
 
     def renamed(self, names: Mapping[str, str]) -> Code:
         """This with other names for its axes."""
@@ -73,12 +92,13 @@ class Code:
     def bare(self, axes: Sequence[str]) -> Code:
         """This under other names for its axes, without what is known of how it is made."""
         own = (self.binds, self.memory, "", self.depth)
-        return Code(self.text, tuple(axes), *own, strided=self.strided)
+        return Code(self.text, tuple(axes), *own, strided=self.strided, truth=self.truth)
 
     def through(self, after: str, axes: Sequence[str]) -> Code:
         """This with a subscript or a method behind it, which make a view with other axes."""
         text = f"{self.tight}{after}"
-        return Code(text, tuple(axes), ATOM, self.memory, "", self.depth, strided=self.strided)
+        own = (ATOM, self.memory, "", self.depth)
+        return Code(text, tuple(axes), *own, strided=self.strided, truth=self.truth)
 
 
 @dataclass
@@ -419,8 +439,13 @@ def taken(
     places = head.constant(counted(flat, inner, lengths, head), "windows")
     if not batched:
         return Code(f"{source.tight}.take({places})", tuple(axes))
-    rows = reshaped(source, (BATCH, step), ("0", "1"), shape)
-    return Code(f"{rows.tight}.take({places}, axis=1)", tuple(axes))
+    one = (BATCH, step) if source.axes[0] == "0" else (step, BATCH)
+    names = ("samples", "") if one[0] == BATCH else ("", "samples")
+    matrix = reshaped(source, one, names, tuple([shape[int(axis)] for axis in source.axes]))
+    matrix = transposed(
+        matrix, names if (lengths[axes[0]] == BATCH) == (one[0] == BATCH) else names[::-1]
+    )
+    return Code(f"{matrix.tight}.take({places}, axis={matrix.axes.index('')})", tuple(axes))
 
 
 def table_constant(index: Table, head: Head) -> str:

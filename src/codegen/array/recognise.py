@@ -8,7 +8,7 @@ rest is 0 where a sum needs that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import product
@@ -17,11 +17,13 @@ from operator import add
 from typing import Final
 
 from ...arrays.statements import LITERAL, ArrayProgram, Statement
+from ...ops.points import holds, points
 from ...ops.reads import (
     Affine,
     Among,
     Apply,
     AtLeast,
+    Axis,
     Condition,
     Operand,
     Read,
@@ -32,7 +34,7 @@ from ...ops.reads import (
 from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH
-from .function import axes_of
+from .flow import axes_of
 from .outside import Outside
 from .reading import Code, Head, arranged, counted, reshaped, transposed, view
 
@@ -139,7 +141,7 @@ class Recogniser:
         if read.array in self.truths and not truth and not is_number(code):
             code = code.through(f".astype(np.{self.dtype})", code.axes)
             code = replace(code, memory="")
-        return code
+        return replace(code, truth=truth and read.array in self.truths)
 
     def _applied(self, value: Apply, grid: Sequence[str], lengths: Mapping[str, int]) -> Code:
         if not any(isinstance(operand, Read) for operand in value.operands):
@@ -176,7 +178,10 @@ class Recogniser:
         if form.operator:
             update = (shown[0].text, form.operator, shown[1].text)
         text = form.template.format(*texts, **fixed)
-        made = Code(text, axes, form.binds, "", filling, depth, update)
+        made = Code(text, axes, form.binds, "", filling, depth, update, truth=value.op.truth)
+        if form.out:
+            whole = [k for k, code in enumerate(operands) if len(code.axes) == len(axes)]
+            made = made.starting(_in_turn(form, shown, whole, fixed))
         if value.op is WHERE and not self._is_truth(value.operands[0]):
             return made
         return replace(made, op=value.op, operands=tuple(operands), statics=value.statics)
@@ -239,7 +244,8 @@ class Recogniser:
         if sign < 0:
             filling = f"np.negative({total.text}, out={{out}})"
             text, depth = f"-{total.within(UNARY)}", total.depth + 1
-            total = Code(text, total.axes, UNARY, "", filling, depth, minus=total)
+            made = Code(text, total.axes, UNARY, "", filling, depth, minus=total)
+            total = made.starting([(total, "np.negative({out}, out={out})")])
         for sign, code in [*parts[:first], *parts[first + 1 :]]:
             total = joined(total, "+" if sign > 0 else "-", code, grid)
         return total
@@ -382,7 +388,7 @@ def scaled(code: Code, scale: float) -> Code:
         return code
     if is_number(code):
         return number(scale * float(code.text))
-    return joined(number(scale), "*", code, code.axes)
+    return _product(number(scale), code, code.axes)
 
 
 OPERATORS: Final[Mapping[str, tuple[str, int]]] = {
@@ -402,7 +408,12 @@ def joined(one: Code, sign: str, other: Code, order: Sequence[str]) -> Code:
     text = f"{a.within(binds)} {sign} {b.within(binds + 1)}"
     filling = f"np.{function}({a.text}, {b.text}, out={{out}})"
     depth, update = max(a.depth, b.depth + 1), (a.text, sign, b.text)
-    return Code(text, axes, binds, "", filling, depth, update)
+    made = Code(text, axes, binds, "", filling, depth, update, truth=one.truth and other.truth)
+    second = filling.replace(f"({a.text}, {b.text},", f"({a.text}, {{out}},")
+    if sign in "+*":
+        second = f"{{out}} {sign}= {a.text}"
+    ways = [(one, a, f"{{out}} {sign}= {b.text}"), (other, b, second)]
+    return made.starting([(code, rest) for own, code, rest in ways if len(own.axes) == len(axes)])
 
 
 def contracted(
@@ -523,15 +534,35 @@ def _selected(scale: float, factors: list[Code]) -> tuple[float, list[Code]]:
 
 def _squared(code: Code, over: Sequence[str]) -> tuple[Code, ...]:
     """A square that is summed over all its axes as two factors, others as they are."""
-    square = code.op is POW_CONST and code.statics == (2.0,) and set(code.axes) <= set(over)
+    square = is_square(code) and set(code.axes) <= set(over)
     return (*code.operands, *code.operands) if square and code.axes else (code,)
+
+
+def _in_turn(
+    form: Notation, operands: Sequence[Code], whole: Iterable[int], fixed: Mapping[str, str]
+) -> Iterator[tuple[Code, str]]:
+    """Each operand that has all axes, and what is done once it is in the memory of the result."""
+    texts = [code.text for code in operands]
+    out = form.out or ""
+    for k in whole:
+        if form.operator and (k == 0 or form.operator in "+*"):
+            yield operands[k], f"{{out}} {form.operator}= {texts[1 - k]}"
+        elif out.count(f"{{{k}}}") == 1:
+            given = [*texts[:k], "{out}", *texts[k + 1 :]]
+            yield operands[k], out.format(*given, out="{out}", **fixed)
+
+
+def is_square(value: Apply | Code) -> bool:
+    """Whether it is a square."""
+    return value.op is POW_CONST and value.statics == (2.0,)
 
 
 def _called(function: str, inside: str, axes: Sequence[str], operands: Sequence[Code]) -> Code:
     """A call of a function of NumPy, which can write into memory unless it gives a number."""
     filling = f"np.{function}({inside}, out={{out}})" if axes else ""
     depth = 1 + max(code.depth for code in operands)
-    return Code(f"np.{function}({inside})", tuple(axes), ATOM, "", filling, depth)
+    truth = all(code.truth for code in operands)
+    return Code(f"np.{function}({inside})", tuple(axes), ATOM, "", filling, depth, truth=truth)
 
 
 def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
@@ -608,7 +639,7 @@ def _with_ones(
 def _matrix_product(
     a: Code, b: Code, over: Sequence[str], grid: Sequence[str], lengths: Mapping[str, int]
 ) -> Code:
-    inner = [axis for axis in over if axis in a.axes and axis in b.axes]
+    inner = [axis for axis in a.axes if axis in over and axis in b.axes]
     stacked = [axis for axis in grid if axis in a.axes and axis in b.axes]
     rows = [axis for axis in a.axes if axis not in (*inner, *stacked)]
     columns = [axis for axis in b.axes if axis not in (*inner, *stacked)]
@@ -687,14 +718,6 @@ def where(mask: Code, code: Code, order: Sequence[str], otherwise: str = "0.0") 
 
 def _points(condition: Among, axes: Sequence[str], lengths: Mapping[str, int]) -> str:
     """A mask with the points of a list written out."""
-    order = [condition.axes.index(axis) for axis in axes]
-    chosen = {tuple([point[i] for i in order]) for point in condition.points}
-    rows: list[tuple[int, ...]] = [()]
-    for axis in axes:
-        rows = [(*row, i) for row in rows for i in range(lengths[axis])]
-    flat: list[object] = [row in chosen for row in rows]
-    if not axes:
-        return f"np.array({flat[0]})"
-    for axis in reversed(axes[1:]):
-        flat = [flat[i : i + lengths[axis]] for i in range(0, len(flat), lengths[axis])]
-    return f"np.array({flat})"
+    shape = [lengths[axis] for axis in axes]
+    grid = points([Axis(axis, length) for axis, length in zip(axes, shape, strict=True)])
+    return f"np.array({holds(condition, grid).reshape(shape).tolist()})"

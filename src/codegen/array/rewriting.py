@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final
 
 from ...arrays.statements import COMPUTED, LEAF, Array, Statement
+from ...ops.reads import Reduce
 from ...ops.shapes import BATCH
 from .biases import with_biases
-from .function import ArrayFunction, copied_by
+from .flow import copied_by, operands_of
+from .function import ArrayFunction
 from .outputs import freed, joined
 from .quotients import divided_late
 from .scaling import scaled
@@ -63,21 +66,40 @@ def rewritten(function: ArrayFunction) -> Iterator[ArrayFunction]:
 
 
 def turned(function: ArrayFunction) -> ArrayFunction:
-    """Arrays of a row per sample as arrays of a column per sample; itself where others vary too."""
+    """Arrays that lie sample by sample as arrays with the samples last in memory.
+
+    What is one number for each sample then lines up by itself, and loops run along the samples.
+    A function that multiplies a matrix of each sample by another of it is left as it is.
+    """
     program = function.program
     varying = [a for a in program.arrays.values() if a.kind == COMPUTED and a.shape[:1] == (BATCH,)]
-    if any(len(array.shape) > 2 for array in varying):
+    if any(map(_multiplies_matrices, program.statements)):
         return function
     fixed = {output.array for output in program.outputs}
     for statement in program.statements:
         array = program.arrays[statement.array]
         copied = array.home is not None and _copies_leaf(statement, program.arrays)
-        if copied or statement.place is not None:
+        if copied or not statement.axes or statement.axes[0].length != BATCH:
             whole = array.name if array.home is None else array.home.vector
             fixed.update((whole, *[part.name for part in program.parts(whole)]))
-    names = {array.name for array in varying if len(array.shape) == 2}
+    names = {array.name for array in varying if len(array.shape) > 1}
     tables = names - fixed - function.columns
     return replace(function, columns=function.columns | tables) if tables else function
+
+
+def _multiplies_matrices(statement: Statement) -> bool:
+    """Whether matrices of a sample are multiplied, or a matrix and a vector, for each by itself."""
+    value = statement.value
+    if not isinstance(value, Reduce):
+        return False
+    (sample, *_) = [axis.name for axis in statement.axes if axis.length == BATCH] or [""]
+    for term in value.terms:
+        over = {axis.name for axis in term.over}
+        axes = [{a for i in read.index for a in i.axes} for read in operands_of(term)]
+        own = [found for found in axes if sample in found]
+        if any(a & b & over and a - b - over | b - a - over for a, b in combinations(own, 2)):
+            return True
+    return False
 
 
 def _copies_leaf(statement: Statement, arrays: Mapping[str, Array]) -> bool:
@@ -92,11 +114,18 @@ def _folded(function: ArrayFunction) -> ArrayFunction:
     return min((turned(f) for f in found if f is not function), key=microseconds, default=function)
 
 
+def _unfolded(function: ArrayFunction) -> ArrayFunction:
+    """Windows as arrays, with the samples first or last, whichever is cheaper."""
+    found = [(f, unfolded(f)) for f in (function, turned(function))]
+    return min([to for f, to in found if to is not f], key=microseconds, default=function)
+
+
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
     ("quotients", divided_late),
     ("sums", flattened),
     ("steps", all_at_once),
-    ("windows", unfolded),
+    ("windows", _unfolded),
+    ("samples last", turned),
     ("factors", scaled),
     ("outputs", joined),
     ("biases", _folded),

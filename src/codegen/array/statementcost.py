@@ -15,7 +15,8 @@ from ...ops.reads import Apply, Axis, Operand, Read, Reduce, Term
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
 from ..program import flatten
-from .function import ArrayFunction, Element, Vector, Whole, axes_of
+from .flow import axes_of
+from .function import ArrayFunction, Element, Vector, Whole
 from .recognise import SAMPLES
 
 _CALL, _VIEW, _STRETCH, _MEMORY, _REDUCTION, _WHOLE = 0.5, 0.2, 0.25, 0.3, 1.0, 0.8

@@ -6,6 +6,7 @@ The statements of a scalar graph are found by `roll`; a graph of arrays is writt
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from math import prod
 from sys import float_info
@@ -16,7 +17,6 @@ from ...arrays.rolling import Rolling, Survey, roll_if_regular, rolled_nodes
 from ...arrays.statements import ArrayProgram, Statement
 from ...arrays.written import Argument, written_program
 from ...graph.expr import Graph
-from ...graph.rewrite import extract
 from ...ops.reads import Apply, Operand, Read, Reduce
 from ...ops.scalar import CONSTANT, INPUT
 from ..lower import Signature
@@ -186,10 +186,10 @@ def _with_all_leaves(
     missing = [leaf for s in signatures for leaf in s.leaves if leaf not in graph.leaves]
     if not missing:
         return graph, roots
-    graph = extract([graph[node] for node in roots])
+    graph = copy(graph)
     for leaf in missing:
         graph.input(leaf)
-    return graph, graph.outputs
+    return graph, roots
 
 
 def _group(signature: Signature, space: Namespace) -> ArrayGroup:

@@ -15,6 +15,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from ...arrays.statements import COMPUTED, Array, ArrayProgram, Home, Statement
@@ -28,13 +30,15 @@ from ...ops.reads import (
     Reduce,
     Term,
     Value,
+    composed,
     reads_of,
     renamed,
     summed_over,
 )
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH
-from .function import ArrayFunction, free_name, with_reads
+from .flow import Flow, free_name, in_order, is_sum, operands_of, with_reads, with_terms
+from .function import ArrayFunction
 
 LEAST: Final = 6
 """Fewer steps stay as they are."""
@@ -53,8 +57,7 @@ def all_at_once(function: ArrayFunction) -> ArrayFunction:
     for _ in range(ROUNDS):
         if not steps.advanced():
             break
-    program = steps.program
-    return function if program is function.program else replace(function, program=program)
+    return replace(function, program=steps.program) if steps.changed else function
 
 
 class _Changed(NamedTuple):
@@ -65,60 +68,53 @@ class _Changed(NamedTuple):
     order: list[int]
 
 
+Change = tuple[Hashable, Callable[[], ArrayProgram | None]]
+"""Something to do for all steps at once: what it is known by, and how to do it."""
+
+
 class _Steps:
     """A program in which values that are alike are looked for and put together."""
 
     def __init__(self, program: ArrayProgram) -> None:
-        self.program = program
+        self.changed = False
         self._whole: set[str] = set()
         self._tried: set[Hashable] = set()
-        self._look()
+        self._look_at(program)
+        self._look_at(self._products_apart())
 
-    def _look(self) -> None:
+    def _look_at(self, program: ArrayProgram) -> None:
         """Note where each array is written and read, and what arrays are alike."""
-        program = self.program
-        self._kept = {output.array for output in program.outputs}
-        self._written: defaultdict[str, list[int]] = defaultdict(list)
-        self._read: defaultdict[str, list[int]] = defaultdict(list)
+        self.program, self._flow = program, Flow(program)
         made: defaultdict[str, list[Hashable]] = defaultdict(list)
-        shapes: dict[str, Hashable] = {
-            name: array.shape if array.kind == COMPUTED and name not in self._whole else name
+        alike = {
+            name: array.shape
             for name, array in program.arrays.items()
+            if array.kind == COMPUTED and name not in self._whole
         }
-        self._classes = shapes
-        for number, statement in enumerate(program.statements):
-            self._written[statement.array].append(number)
-            home = program.arrays[statement.array].home
-            if home is not None:
-                self._written[home.vector].append(number)
-            for name in {read.array for read in statement.reads}:
-                self._read[name].append(number)
-            made[statement.array].append(
-                self._skeleton(_canonical(statement.axes, statement.value))
-            )
-        self._classes = {
-            name: (shape, tuple(made[name])) if shape != name else name
-            for name, shape in shapes.items()
-        }
+        self._classes: dict[str, Hashable] = {**{name: name for name in program.arrays}, **alike}
+        for statement in program.statements:
+            made[statement.array].append(self._skeleton(statement.axes, statement.value))
+        self._classes.update({name: (shape, *made[name]) for name, shape in alike.items()})
 
     def advanced(self) -> bool:
         """Whether something more could be done for all steps; then that is done."""
-        for find in (self._families, self._projections, self._sums):
+        for find in (self._families, self._sums):
             for key, change in find():
                 if key in self._tried or len(self._tried) > ROUNDS:
                     continue
                 self._tried.add(key)
                 made = change()
                 if made is not None:
-                    self.program = made
-                    self._look()
+                    self.changed = True
+                    self._look_at(made)
                     return True
         return False
 
     # What is alike.
 
-    def _skeleton(self, value: Value) -> Hashable:
+    def _skeleton(self, axes: Sequence[Axis], value: Value) -> Hashable:
         """What values that are alike have in common."""
+        value = _canonical(axes, value)
         if isinstance(value, Apply):
             return value.op.name, value.statics, tuple(map(self._slot, value.operands))
         return value.op.name, tuple(
@@ -131,58 +127,65 @@ class _Steps:
         indices = [i.terms if isinstance(i, Affine) else i for i in operand.index]
         return self._classes[operand.array], tuple(indices)
 
-    def _sums(self) -> Iterator[tuple[Hashable, Callable[[], ArrayProgram | None]]]:
-        """The like terms of a sum: those of most steps first, and those that read data in order."""
-        found = []
-        for number, statement in enumerate(self.program.statements):
-            value = statement.value
-            if not isinstance(value, Reduce) or value.op is not ADD or len(value.terms) < LEAST:
-                continue
-            alike: defaultdict[Hashable, list[int]] = defaultdict(list)
-            for place, term in enumerate(value.terms):
-                alike[self._skeleton(_canonical(statement.axes, _alone(term)))].append(place)
-            for key, places in alike.items():
-                computed = all(
-                    self._written[r.array] for r in reads_of(_alone(value.terms[places[0]]))
-                )
-                if len(places) >= LEAST:
-                    mine = (statement.array, statement.place, key)
-                    found.append(((-len(places), computed), mine, number, places))
-        for _, mine, number, places in sorted(found, key=lambda one: one[0]):
-            yield mine, partial(self._summed, number, places)
-
-    def _projections(self) -> Iterator[tuple[Hashable, Callable[[], ArrayProgram | None]]]:
-        """Products of leaves in sums that are alike."""
+    def _like_terms(self) -> dict[Hashable, list[tuple[int, int]]]:
+        """Terms of sums that are alike, by what they have in common: of which sum, and which."""
         alike: defaultdict[Hashable, list[tuple[int, int]]] = defaultdict(list)
         for number, statement in enumerate(self.program.statements):
-            value = statement.value
-            if not isinstance(value, Reduce) or value.op is not ADD or len(value.terms) < 2:
-                continue
-            for place, term in enumerate(value.terms):
-                leaves = all(
-                    isinstance(f, Read) and not self._written[f.array] for f in term.factors
-                )
-                if leaves and term.over and len(term.factors) > 1 and statement.place is None:
-                    one = _canonical(statement.axes, _alone(term))
-                    lengths = tuple([axis.length for axis in statement.axes])
-                    alike[lengths, self._skeleton(one)].append((number, place))
-        for key, places in alike.items():
-            if len(places) >= LEAST and len({number for number, _ in places}) == len(places):
-                yield ("product", key), partial(self._projected, places)
+            if is_sum(statement.value) and len(statement.value.terms) > 1:
+                lengths = tuple([axis.length for axis in statement.axes])
+                for place, term in enumerate(statement.value.terms):
+                    key = lengths, self._skeleton(statement.axes, _alone(term))
+                    alike[key].append((number, place))
+        return alike
 
-    def _families(self) -> Iterator[tuple[Hashable, Callable[[], ArrayProgram | None]]]:
+    def _term(self, number: int, place: int) -> Term:
+        value = self.program.statements[number].value
+        assert isinstance(value, Reduce)
+        return value.terms[place]
+
+    def _products_apart(self) -> ArrayProgram:
+        """The program with products of leaves in like sums as statements of their own."""
+        arrays, made = dict(self.program.arrays), dict[int, list[Statement]]()
+        for places in self._like_terms().values():
+            term, sums = self._term(*places[0]), {number for number, _ in places}
+            reads = operands_of(term)
+            leaves = not any(self._last(read.array, arrays) >= 0 for read in reads)
+            if not leaves or not term.over or not len(reads) == len(term.factors) > 1:
+                continue
+            for number, place in places if len(sums) == len(places) >= LEAST else ():
+                *products, statement = made.get(number, [self.program.statements[number]])
+                assert isinstance(statement.value, Reduce)
+                name = free_name(f"{statement.array}_product", arrays)
+                arrays[name] = Array(name, tuple([axis.length for axis in statement.axes]))
+                product = Statement(name, statement.axes, _alone(self._term(number, place)))
+                terms = list(statement.value.terms)
+                terms[place] = Term(1, (in_order(name, statement.axes),))
+                made[number] = [*products, product, with_terms(statement, terms)]
+        ordered = [made.get(number, [one]) for number, one in enumerate(self.program.statements)]
+        return replace(self.program, arrays=arrays, statements=tuple(chain(*ordered)))
+
+    def _sums(self) -> Iterator[Change]:
+        """The like terms of a sum: those of most steps first, and those that read data in order."""
+        found = []
+        for key, terms in self._like_terms().items():
+            for number, some in groupby(terms, key=itemgetter(0)):
+                places = [place for _, place in some]
+                reads = operands_of(self._term(number, places[0]))
+                computed = all(self._last(read.array, self.program.arrays) >= 0 for read in reads)
+                if len(places) >= LEAST:
+                    found.append((-len(places), computed, number, places[0], places, key))
+        for *_, number, _, places, key in sorted(found, key=itemgetter(0, 1, 2, 3)):
+            statement = self.program.statements[number]
+            yield (statement.array, statement.place, key), partial(self._summed, number, places)
+
+    def _families(self) -> Iterator[Change]:
         """Statements that are alike."""
         alike: defaultdict[Hashable, list[int]] = defaultdict(list)
         for number, statement in enumerate(self.program.statements):
-            array = self.program.arrays[statement.array]
-            alone = statement.place is None and not statement.domain and array.home is None
-            once = len(self._written[array.name]) == 1 and array.name not in self._kept
-            if alone and once and array.shape and statement.reads:
-                key: Hashable = (
-                    array.shape,
-                    self._skeleton(_canonical(statement.axes, statement.value)),
-                )
-                alike[key].append(number)
+            alone = statement.array in self._flow.free and not statement.domain
+            if alone and statement.axes and statement.reads:
+                lengths = tuple([axis.length for axis in statement.axes])
+                alike[lengths, self._skeleton(statement.axes, statement.value)].append(number)
         for key, numbers in alike.items():
             if len(numbers) >= LEAST:
                 yield key, partial(self._joined, numbers)
@@ -192,50 +195,20 @@ class _Steps:
     def _summed(self, number: int, places: Sequence[int]) -> ArrayProgram | None:
         """The program with like terms of a sum as one over a further axis."""
         statement = self.program.statements[number]
-        value, axes = statement.value, statement.axes
-        assert isinstance(value, Reduce)
-        terms = [_alone(value.terms[place]) for place in places]
+        axes, terms = statement.axes, [_alone(self._term(number, place)) for place in places]
         changed = self._together([_canonical(axes, term) for term in terms])
         if changed is None or self._ready(changed) >= number:
             return None
         step, whole = _in_its_axes(changed.value, _names(axes, terms[0]))
         assert isinstance(whole, Reduce)
+        assert isinstance(statement.value, Reduce)
         (term,) = whole.terms
-        term = replace(term, over=(Axis(step, len(places)), *term.over))
-        first, gone = places[0], set(places)
-        left = [
-            term if place == first else one
-            for place, one in enumerate(value.terms)
-            if place == first or place not in gone
-        ]
-        made = replace(statement, value=replace(value, terms=tuple(left)))
+        left = dict(enumerate(statement.value.terms))
+        left[places[0]] = replace(term, over=(Axis(step, len(places)), *term.over))
+        for place in places[1:]:
+            del left[place]
         statements = list(self.program.statements)
-        statements[number] = made
-        return replace(self.program, arrays=changed.arrays, statements=tuple(statements))
-
-    def _projected(self, places: Sequence[tuple[int, int]]) -> ArrayProgram | None:
-        """The program with products of leaves for all steps before the first of them."""
-        statements = list(self.program.statements)
-        alone = []
-        for number, place in places:
-            value = statements[number].value
-            assert isinstance(value, Reduce)
-            alone.append(_alone(value.terms[place]))
-        each = zip(places, alone, strict=True)
-        changed = self._together([_canonical(statements[n].axes, one) for (n, _), one in each])
-        if changed is None:
-            return None
-        first = statements[places[0][0]]
-        name, whole = self._table(changed, f"{first.array}_products", first.axes, alone[0])
-        for step, chosen in enumerate(changed.order):
-            number, place = places[chosen]
-            statement = statements[number]
-            value = statement.value
-            assert isinstance(value, Reduce)
-            own = Term(1, (Read(name, (Affine(step), *statement.target)),))
-            terms = (*value.terms[:place], own, *value.terms[place + 1 :])
-            statements[number] = replace(statement, value=replace(value, terms=terms))
-        statements.insert(min(number for number, _ in places), whole)
+        statements[number] = with_terms(statement, left.values())
         return replace(self.program, arrays=changed.arrays, statements=tuple(statements))
 
     def _joined(self, numbers: Sequence[int]) -> ArrayProgram | None:
@@ -243,34 +216,26 @@ class _Steps:
         if not self._are_apart(numbers):
             return None
         old = self.program.statements
-        values = [_canonical(old[number].axes, old[number].value) for number in numbers]
-        changed = self._together(values)
-        read = min((n for k in numbers for n in self._read[old[k].array]), default=0)
+        changed = self._together([_canonical(old[n].axes, old[n].value) for n in numbers])
+        read = min((n for k in numbers for n in self._flow.readers[old[k].array]), default=0)
         if changed is None or self._ready(changed) >= read:
             return None
-        first = old[numbers[0]]
-        name, whole = self._table(changed, f"{first.array}_all", first.axes, first.value)
-        rows = {old[numbers[k]].array: step for step, k in enumerate(changed.order)}
-        where, gone = self._ready(changed) + 1, set(numbers)
-        statements: list[Statement] = []
-        for number, statement in enumerate(old):
-            if number == where:
-                statements.append(whole)
-            if number not in gone:
-                statements.append(replace(statement, value=_from_rows(statement.value, rows, name)))
-        arrays = {n: array for n, array in changed.arrays.items() if n not in rows}
-        return replace(self.program, arrays=arrays, statements=tuple(statements))
-
-    def _table(
-        self, changed: _Changed, wish: str, axes: Sequence[Axis], alike: Value
-    ) -> tuple[str, Statement]:
-        """An array with a row for each step, and the statement that computes it."""
-        count = len(changed.order)
-        name = free_name(wish, changed.arrays)
-        changed.arrays[name] = Array(name, (count, *[axis.length for axis in axes]))
+        first, arrays, count = old[numbers[0]], changed.arrays, len(numbers)
+        name = free_name(f"{first.array}_all", arrays)
+        arrays[name] = Array(name, (count, *[axis.length for axis in first.axes]))
         self._whole.add(name)
-        step, value = _in_its_axes(changed.value, _names(axes, alike))
-        return name, Statement(name, (Axis(step, count), *axes), value)
+        step, value = _in_its_axes(changed.value, _names(first.axes, first.value))
+        whole = Statement(name, (Axis(step, count), *first.axes), value)
+        rows = {old[numbers[k]].array: step for step, k in enumerate(changed.order)}
+        statements = [
+            replace(statement, value=_from_rows(statement.value, rows, name))
+            for number, statement in enumerate(old)
+            if number not in numbers
+        ]
+        where = self._ready(changed) + 1
+        statements.insert(sum(number not in numbers for number in range(where)), whole)
+        arrays = {n: array for n, array in arrays.items() if n not in rows}
+        return replace(self.program, arrays=arrays, statements=tuple(statements))
 
     def _are_apart(self, numbers: Sequence[int]) -> bool:
         """Whether no statement of some needs what another of them computes."""
@@ -281,21 +246,21 @@ class _Steps:
             if needs and number in ours:
                 return False
             if needs or number in ours:
-                tainted.add(statement.array)
                 home = self.program.arrays[statement.array].home
-                if home is not None:
-                    tainted.add(home.vector)
+                tainted.update([statement.array, *([home.vector] if home is not None else [])])
         return True
+
+    def _last(self, name: str, arrays: Mapping[str, Array]) -> int:
+        """The number of the last statement that computes an array, or part of it; -1 for leaves."""
+        parts = [
+            array.name for array in arrays.values() if array.home and array.home.vector == name
+        ]
+        return max([n for one in (name, *parts) for n in self._flow.writers[one]], default=-1)
 
     def _ready(self, changed: _Changed) -> int:
         """The number of the last statement that computes what a value reads; -1 for leaves."""
-        numbers = [-1]
-        for read in reads_of(changed.value):
-            numbers += self._written[read.array][-1:]
-            for part in changed.arrays.values():
-                if part.home is not None and part.home.vector == read.array:
-                    numbers += self._written[part.name][-1:]
-        return max(numbers)
+        reads = reads_of(changed.value)
+        return max([self._last(read.array, changed.arrays) for read in reads], default=-1)
 
     def _together(self, values: Sequence[Value]) -> _Changed | None:
         """Values that are alike as one with the axis of steps, None where that cannot be said."""
@@ -314,21 +279,16 @@ class _Steps:
         """The values in the order of steps: of their places in what they read, or of that."""
         found: list[tuple[int, list[tuple[int, ...]]]] = []
         for slot in slots:
-            names = {read.array for read in slot}
-            if len(names) == 1:
-                offsets = [_offsets(read) for read in slot]
-                if len(set(offsets)) > 1:
-                    found.append((-2, offsets))
-                continue
             homes = [self.program.arrays[read.array].home for read in slot]
-            if None not in homes:
+            last = [max(self._flow.writers[read.array], default=-1) for read in slot]
+            if len({read.array for read in slot}) == 1:
+                found.append((-2, [_offsets(read) for read in slot]))
+            elif None not in homes:
                 found.append((-1, [home.places[:1] for home in homes if home is not None]))
             else:
-                last = [max(self._written[read.array], default=-1) for read in slot]
                 found.append((max(last), [(number,) for number in last]))
-        if not found:
-            return None
-        _, keys = min(found, key=lambda one: one[0])
+        found = [(when, keys) for when, keys in found if when != -2 or len(set(keys)) > 1]
+        _, keys = min(found, key=itemgetter(0), default=(0, [()] * 2))
         if len(set(keys)) < len(keys):
             return None
         return sorted(range(len(keys)), key=lambda k: keys[k])
@@ -339,8 +299,6 @@ class _Steps:
         if len({read.array for read in slot}) == 1:
             return _progression(slot)
         if len({read.array for read in slot}) < len(slot) or len({r.index for r in slot}) > 1:
-            return None
-        if not all(isinstance(index, Affine) for index in first.index):
             return None
         homes = [arrays[read.array].home for read in slot]
         if homes == [None] * len(slot) and all(self._can_lie(arrays[r.array]) for r in slot):
@@ -355,7 +313,7 @@ class _Steps:
 
     def _can_lie(self, array: Array) -> bool:
         """Whether an array may become part of another."""
-        alone = array.kind == COMPUTED and array.name not in self._whole | self._kept
+        alone = array.kind == COMPUTED and array.name not in self._whole | self._flow.kept
         return alone and array.size > 1 and BATCH not in array.shape
 
 
@@ -367,13 +325,10 @@ def _in_vector(slot: Sequence[Read], arrays: Mapping[str, Array]) -> Read | None
         if array.home is None or array.home.strides(array.shape) is None:
             return None
         first, strides = array.home.strides(array.shape) or (0, ())
-        terms: dict[str, int] = {}
-        for index, stride in zip(read.index, strides, strict=True):
-            assert isinstance(index, Affine)
-            first += stride * index.offset
-            for axis, step in index.terms:
-                terms[axis] = terms.get(axis, 0) + stride * step
-        place = Affine(first, tuple([term for term in terms.items() if term[1]]))
+        own = {str(k): index for k, index in enumerate(read.index)}
+        place = composed(Affine(first, tuple(zip(own, strides, strict=True))), own)
+        if place is None:
+            return None
         found.append(Read(array.home.vector, (place,)))
     same = len({(read.array, read.index[0].axes) for read in found}) == 1
     return _progression(found) if same else None

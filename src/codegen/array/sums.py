@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from ...arrays.statements import ArrayProgram, Statement
-from ...ops.reads import Affine, Apply, Axis, Read, Reduce, Term, renamed
-from ...ops.scalar import ADD
+from ...arrays.statements import Statement
+from ...ops.reads import Read, Reduce, Term, renamed_term
+from .flow import Flow, axes_of, is_sum, with_terms
 from .function import ArrayFunction
 
 MANY: Final = 12
 """A sum of more terms is not put in another."""
-
-DEEP: Final = 8
-"""How often sums are put in others."""
 
 
 def flattened(function: ArrayFunction) -> ArrayFunction:
@@ -24,90 +21,39 @@ def flattened(function: ArrayFunction) -> ArrayFunction:
     t[n] = m[n] - Σ_k c[n, k]
     loss = Σ_n log(s[n]) + Σ_n t[n]         loss = Σ_n log(s[n]) + Σ_n m[n] - Σ_n,k c[n, k]
     """
-    for _ in range(DEEP):
-        found = _inner_sums(function.program)
-        if not found:
-            break
-        function = _put_in(function, found)
-    return function
-
-
-def _put_in(function: ArrayFunction, found: set[str]) -> ArrayFunction:
-    program = function.program
-    made: dict[str, Statement] = {}
+    flow, inner = Flow(function.program), dict[str, Statement]()
     statements = []
-    for statement in program.statements:
-        value = statement.value
-        if isinstance(value, Reduce) and value.op is ADD:
-            terms = [one for term in value.terms for one in _spread(statement, term, found, made)]
-            statement = replace(statement, value=replace(value, terms=tuple(terms)))
-        if statement.array in found:
-            made[statement.array] = statement
-        else:
-            statements.append(statement)
-    arrays = {name: array for name, array in program.arrays.items() if name not in found}
-    program = ArrayProgram(arrays, tuple(statements), program.outputs, program.arguments)
-    return replace(function, program=program, columns=function.columns - found)
+    for statement in function.instructions:
+        if is_sum(statement.value):
+            terms, pending = list[Term](), [*statement.value.terms]
+            while pending:
+                found = _spread(statement, pending[0], inner)
+                terms += [] if found else pending[:1]
+                pending[:1] = found
+            statement = with_terms(statement, terms)
+            alone = statement.array in flow.free and len(flow.readers[statement.array]) == 1
+            if alone and not statement.domain and len(terms) <= MANY:
+                inner[statement.array] = statement
+        statements.append(statement)
+    return function.with_statements(statements)
 
 
-def _inner_sums(program: ArrayProgram) -> set[str]:
-    """The arrays that are sums, and of which all that becomes is the sum of their elements."""
-    writers = Counter(s.array for s in program.statements)
-    reads = Counter(r.array for s in program.statements for r in s.reads)
-    kept = {output.array for output in program.outputs}
-    sums = {
-        s.array: s
-        for s in program.statements
-        if isinstance(s.value, Reduce)
-        and s.value.op is ADD
-        and len(s.value.terms) <= MANY
-        and s.place is None
-        and not s.domain
-        and writers[s.array] == reads[s.array] == 1
-        and s.array not in kept
-        and program.arrays[s.array].home is None
-    }
-    found = set()
-    for statement in program.statements:
-        value = statement.value
-        if isinstance(value, Apply) or value.op is not ADD:
-            continue
-        for term in value.terms:
-            read = term.factors[0] if len(term.factors) == 1 else None
-            if isinstance(read, Read) and read.array in sums and term.over and not term.domain:
-                lengths = {a.name: a.length for a in (*statement.axes, *term.over)}
-                names = [i.axis if isinstance(i, Affine) else None for i in read.index]
-                shape = program.arrays[read.array].shape
-                whole = len(set(names)) == len(names) and None not in names
-                if whole and [lengths[str(name)] for name in names] == list(shape):
-                    found.add(read.array)
-    return found
-
-
-def _spread(
-    statement: Statement, term: Term, found: set[str], made: dict[str, Statement]
-) -> list[Term]:
-    """A term, or the terms of the sum that it adds up."""
-    read = term.factors[0] if len(term.factors) == 1 else None
-    if not isinstance(read, Read) or read.array not in found:
-        return [term]
-    inner = made[read.array]
+def _spread(statement: Statement, term: Term, sums: Mapping[str, Statement]) -> list[Term]:
+    """The terms of the sum that a term adds up all elements of, if it does that."""
+    read, *others = term.factors or (0.0,)
+    names = axes_of(read)
+    inner = sums.get(read.array) if isinstance(read, Read) else None
+    if inner is None or others or names is None or not term.over or term.domain:
+        return []
+    lengths = {axis.name: axis.length for axis in (*statement.axes, *term.over)}
+    if [lengths[name] for name in names] != [axis.length for axis in inner.axes]:
+        return []
     assert isinstance(inner.value, Reduce)
-    taken = {axis.name for axis in (*statement.axes, *term.over)}
-    names = {axis.name: index.axes[0] for axis, index in zip(inner.axes, read.index, strict=True)}
+    put = dict(zip((axis.name for axis in inner.axes), names, strict=True))
     for axis in dict.fromkeys(axis.name for one in inner.value.terms for axis in one.over):
-        name = axis
-        while name in taken:
-            name += "'"
-        names[axis] = name
-        taken.add(name)
-    value = renamed(inner.value, names)
-    assert isinstance(value, Reduce)
-    return [
-        replace(
-            one,
-            count=term.count * one.count,
-            over=(*term.over, *[Axis(axis.name, axis.length) for axis in one.over]),
-        )
-        for one in value.terms
-    ]
+        put[axis] = axis
+        while put[axis] in lengths:
+            put[axis] += "'"
+        lengths[put[axis]] = 0
+    found = [renamed_term(one, put) for one in inner.value.terms]
+    return [replace(t, count=term.count * t.count, over=(*term.over, *t.over)) for t in found]

@@ -7,125 +7,103 @@ dk[c, a] = Σ_n,i x[n, i + a]·dy[n, i, c]    y[n, i, c] = Σ_a w[n, i, a]·k[c,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import NamedTuple
 
-from ...arrays.statements import COMPUTED, Array, ArrayProgram, Statement
-from ...ops.reads import Affine, Axis, Operand, Read, Reduce, Term, along
-from ...ops.scalar import ADD
+from ...arrays.statements import Array, Statement
+from ...ops.reads import Affine, Axis, Index, Operand, Read, Term
 from ...ops.shapes import BATCH
-from .function import ArrayFunction, free_name
+from .flow import copy, free_name, in_order, is_sum, operands_of, with_terms
+from .function import ArrayFunction
 from .reading import inside
-
-Key = tuple[str, tuple[tuple[int, tuple[tuple[int, int], ...]], ...]]
-"""An array, and for each index its offset and the strides and lengths of its axes."""
 
 
 def unfolded(function: ArrayFunction) -> ArrayFunction:
     """The function with windows that products read as arrays of their own, or itself."""
-    work = _Unfolding(function.program)
-    program = work.result()
-    return replace(function, program=program) if work.made else function
-
-
-class _Windows(NamedTuple):
-    """The array of the windows of another; `order` says which axis of the key each axis is."""
-
-    name: str
-    order: tuple[tuple[int, int], ...]
+    work = _Unfolding(dict(function.program.arrays), bool(function.columns))
+    statements: list[Statement] = []
+    for statement in function.instructions:
+        if is_sum(statement.value):
+            terms = [work.term(statement, term) for term in statement.value.terms]
+            statement = with_terms(statement, terms)
+        statements += [*work.before, statement]
+        work.before.clear()
+    made = {name for name, _ in work.made.values() if work.last}
+    found = function.with_statements(statements, work.arrays)
+    return replace(found, columns=found.columns.union(made))
 
 
 @dataclass
 class _Unfolding:
-    program: ArrayProgram
-    made: dict[Key, _Windows] = field(default_factory=dict)
+    """The arrays of windows.
 
-    def result(self) -> ArrayProgram:
-        """The program with windows as arrays."""
-        self._arrays = dict(self.program.arrays)
-        self._before: list[Statement] = []
-        statements: list[Statement] = []
-        for statement in self.program.statements:
-            value = statement.value
-            if isinstance(value, Reduce) and value.op is ADD:
-                terms = tuple([self._term(statement, term) for term in value.terms])
-                statement = replace(statement, value=replace(value, terms=terms))
-            statements += [*self._before, statement]
-            self._before = []
-        if not self.made:
-            return self.program
-        outputs, arguments = self.program.outputs, self.program.arguments
-        return ArrayProgram(self._arrays, tuple(statements), outputs, arguments)
+    made    by what is read, whatever its axes are called, and their lengths: the array, and the
+            order that it has these axes in
+    before  the statements that compute what the next statement needs
+    last    whether samples lie last in memory: then what a product keeps is beside them
+    """
 
-    def _term(self, statement: Statement, term: Term) -> Term:
+    arrays: dict[str, Array]
+    last: bool
+    made: dict[Hashable, tuple[str, list[int]]] = field(default_factory=dict)
+    before: list[Statement] = field(default_factory=list)
+
+    def term(self, statement: Statement, term: Term) -> Term:
+        """A term that reads windows from arrays of their own."""
         if len(term.factors) < 2 or term.domain or not term.over:
             return term
         lengths = {axis.name: axis.length for axis in (*statement.axes, *term.over)}
-        over = {axis.name for axis in term.over}
-        factors = [self._factor(f, term.factors, lengths, over) for f in term.factors]
+        factors = [self._factor(factor, term, lengths) for factor in term.factors]
         return replace(term, factors=tuple(factors))
 
-    def _factor(
-        self,
-        factor: Operand,
-        factors: Iterable[Operand],
-        lengths: Mapping[str, int],
-        over: set[str],
-    ) -> Operand:
-        if not isinstance(factor, Read) or not _has_windows(factor, lengths):
+    def _factor(self, factor: Operand, term: Term, lengths: Mapping[str, int]) -> Operand:
+        axes = _windows(factor, lengths) if isinstance(factor, Read) else None
+        if axes is None or not isinstance(factor, Read):
             return factor
-        own = {axis for index in factor.index for axis in index.axes}
-        others = [f for f in factors if f is not factor and isinstance(f, Read)]
-        shared = {axis for f in others for index in f.index for axis in index.axes}
-        shape = self.program.arrays[factor.array].shape
+        others = [read for read in operands_of(term) if read is not factor]
+        shared = {axis for read in others for index in read.index for axis in index.axes}
+        over = {axis.name for axis in term.over}
+        shape = self.arrays[factor.array].shape
         there = all(inside(i, n, lengths) for i, n in zip(factor.index, shape, strict=True))
-        if not own & shared & over or not there:
+        if not shared & over & set(axes) or not there:
             return factor
-        names = [_axes_by_size(index, lengths) for index in factor.index]
-        sizes = [(offset, tuple([(s, lengths[a]) for a, s in terms])) for offset, terms in names]
-        key = (factor.array, tuple(sizes))
-        if key not in self.made:
-            self.made[key] = self._made(factor, lengths, over)
+        key = factor.array, _form(factor, axes), tuple([lengths[axis] for axis in axes])
+        if key not in self.made:  # the samples first, then what the product keeps, then the rest
+            order = sorted(
+                range(len(axes)),
+                key=lambda k: (lengths[axes[k]] != BATCH, (axes[k] in over) != self.last),
+            )
+            name = free_name(f"{factor.array.rstrip('_')}_windows", self.arrays)
+            own = [Axis(axes[k], lengths[axes[k]]) for k in order]
+            self.arrays[name] = Array(name, tuple([axis.length for axis in own]))
+            self.before.append(copy(name, own, factor))
+            self.made[key] = name, order
         name, order = self.made[key]
-        return Read(name, tuple([along(names[index][1][k][0]) for index, k in order]))
-
-    def _made(self, read: Read, lengths: Mapping[str, int], over: set[str]) -> _Windows:
-        """An array of windows: the samples first, then what the product keeps, then the rest."""
-        flat = [
-            (place, k, axis)
-            for place, index in enumerate(read.index)
-            for k, (axis, _) in enumerate(_axes_by_size(index, lengths)[1])
-        ]
-        flat.sort(key=lambda one: (lengths[one[2]] != BATCH, one[2] in over))
-        name = free_name(f"{read.array.rstrip('_')}_windows", self._arrays)
-        axes = tuple([Axis(axis, lengths[axis]) for _, _, axis in flat])
-        self._arrays[name] = Array(name, tuple([axis.length for axis in axes]), COMPUTED)
-        self._before.append(Statement(name, axes, Reduce(ADD, (Term(1, (read,)),))))
-        return _Windows(name, tuple([(place, k) for place, k, _ in flat]))
+        return in_order(name, [axes[k] for k in order])
 
 
-def _axes_by_size(index: object, lengths: Mapping[str, int]) -> tuple[int, list[tuple[str, int]]]:
-    """The offset of an index, and its axes with their strides, the widest first."""
-    assert isinstance(index, Affine)
-    terms = sorted(index.terms, key=lambda term: (-term[1], -lengths[term[0]]))
-    return index.offset, terms
+def _windows(read: Read, lengths: Mapping[str, int]) -> Sequence[str] | None:
+    """The axes of overlapping windows, those of an index with the longest steps first.
 
-
-def _has_windows(read: Read, lengths: Mapping[str, int]) -> bool:
-    """Whether a read goes through overlapping windows, along axes each its own."""
-    if not all(isinstance(index, Affine) for index in read.index):
-        return False
-    axes = [axis for index in read.index for axis in index.axes]
-    if len(axes) != len(set(axes)):
-        return False
-    found = False
+    None for other reads.
+    """
+    axes, overlap = list[str](), False
     for index in read.index:
+        if not isinstance(index, Affine) or any(stride < 1 for _, stride in index.terms):
+            return None
+        terms = sorted(index.terms, key=lambda term: (-term[1], -lengths[term[0]]))
+        axes += [axis for axis, _ in terms]
+        for (_, wide), (axis, stride) in pairwise(terms):
+            overlap = overlap or wide < stride * lengths[axis]
+    return axes if overlap and len(set(axes)) == len(axes) else None
+
+
+def _form(read: Read, axes: Sequence[str]) -> Hashable:
+    """What a read has in common with one through the same windows along other axes."""
+
+    def form(index: Index) -> Hashable:
         assert isinstance(index, Affine)
-        if any(stride < 1 for _, stride in index.terms):
-            return False
-        terms = sorted(index.terms, key=lambda term: term[1])
-        for (axis, stride), (_, wider) in pairwise(terms):
-            found = found or wider < stride * lengths[axis]
-    return found
+        return index.offset, tuple(sorted((axes.index(axis), by) for axis, by in index.terms))
+
+    return tuple(map(form, read.index))
