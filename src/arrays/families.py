@@ -203,7 +203,9 @@ class Families:
         columns = [column for own in places for column in own]
         for chosen in by_order(places):
             if all(is_whole([column[rows] for column in columns]) for rows in chosen):
-                self.parted[made.number] = numpy.argmax(chosen, 0)
+                part = self.parted[made.number] = numpy.zeros(made.size, numpy.int64)
+                for number, rows in enumerate(chosen):
+                    part[rows] = number
                 return
 
     def _layout_of(self, made: Family, parts: Sequence[Part]) -> Layout:

@@ -16,16 +16,14 @@ def by_order(places: Sequence[Sequence[Column]]) -> Iterator[list[Column]]:
     The terms of a pair are so parted by the place in it of whose element they are. Coordinates in
     different `places` come first.
     """
-    import numpy
-
     pairs = [pair for a, b in combinations(places, 2) for pair in product(a, b)]
-    seen: set[bytes] = set()
+    seen: set[frozenset[bytes]] = set()
     for u, v in (*pairs, *[pair for own in places for pair in combinations(own, 2)]):
-        order = numpy.sign(v - u).astype(numpy.int8)
-        text = max(order.tobytes(), (-order).tobytes())
-        if text not in seen and (order != order[0]).any():
-            seen.add(text)
-            yield [order == side for side in (1, 0, -1) if (order == side).any()]
+        parts = [part for part in (u < v, u == v, v < u) if part.any()]
+        known = frozenset([part.tobytes() for part in parts])
+        if known not in seen and len(parts) > 1:
+            seen.add(known)
+            yield parts
 
 
 def told_apart(known: Shapes, parted: Mapping[int, Column]) -> Told:
