@@ -35,6 +35,7 @@ from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
 from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
 from ...ops.shapes import BATCH
 from .flow import axes_of
+from .literals import mask_literal
 from .outside import Outside
 from .reading import Code, Head, arranged, counted, reshaped, transposed, view
 
@@ -720,4 +721,4 @@ def _points(condition: Among, axes: Sequence[str], lengths: Mapping[str, int]) -
     """A mask with the points of a list written out."""
     shape = [lengths[axis] for axis in axes]
     grid = points([Axis(axis, length) for axis, length in zip(axes, shape, strict=True)])
-    return f"np.array({holds(condition, grid).reshape(shape).tolist()})"
+    return mask_literal(holds(condition, grid).reshape(shape))
