@@ -439,7 +439,7 @@ class Families:
         layout = Layout([column[places] for column in like.columns], like.lengths)
         if distinct(layout.columns, made.size):
             return layout
-        rank = rank_among(places)
+        rank = rank_among(places[::-1])[::-1]  # the backward pass meets the last use first
         return Layout([rank, *layout.columns], [length_of(rank), *layout.lengths])
 
     def _make(

@@ -152,3 +152,9 @@ def test_a_constant_that_is_the_first_share_of_a_gradient_is_not_added_to(place)
     right[place] += 1
     for _ in range(3):
         np.testing.assert_allclose(f(at)[0], right)
+
+
+def test_what_is_done_to_a_whole_vector_has_no_name_of_a_part():
+    step = wg.training_step(wg.MLP(3, [4, 1], seed=0), optimizer="adam", target="numpy")
+    assert "    new_m = 0.9 * state[2:23]" in step.source
+    assert "new_m_w0" not in step.source
