@@ -550,6 +550,41 @@ def products(n, m):
     )
 
 
+def others(n, m):
+    """Attention of each position to all others, and forces between bodies of any mass."""
+    s = Source()
+    x = s.inputs("x", n, 3)
+    q, k, v = ([linear(r, w) for r in x] for w in (s.weights(name, m, 3) for name in "qkv"))
+    z, mass, loss = s.weights("z", n, 2), s.weights("mass", n), 0.0
+    for p in range(n):
+        rest = [t for t in range(n) if t != p]
+        weights = softmax([dot(q[p], k[t]) for t in rest])
+        for j in range(m):
+            loss = loss + tanh(sum(w * v[t][j] for w, t in zip(weights, rest, strict=True)))
+        forces = [mass[t] * (z[t][0] - z[p][0]) / (squared(z[t], z[p]) + 0.1) for t in rest]
+        loss = loss + sum(forces) ** 2
+    return s, loss
+
+
+def total_variation(n, m):
+    """Differences of an image down and across."""
+    s = Source()
+    x = s.weights("x", n, m)
+    down = sum((x[i + 1][j] - x[i][j]) ** 2 for i in range(n - 1) for j in range(m))
+    return s, down + sum((x[i][j + 1] - x[i][j]) ** 2 for i in range(n) for j in range(m - 1))
+
+
+def contrastive(n, m):
+    """Each of two views of n samples is told from all other rows by its likeness to its pair."""
+    s = Source()
+    x, y, w = s.inputs("x", n, 3), s.inputs("y", n, 3), s.weights("w", m, 3)
+    z, loss = [linear(row, w) for row in x + y], 0.0
+    for i, row in enumerate(z):
+        likeness = [exp(dot(row, other)) for j, other in enumerate(z) if j != i]
+        loss = loss + log(sum(likeness)) - dot(row, z[(i + n) % len(z)])
+    return s, loss
+
+
 def masked(n, m):
     """A layer under a mask written as numbers."""
     s = Source()

@@ -143,6 +143,10 @@ PROGRAMS = {
         build.__name__: partial(build, 3, 4)
         for build in (
             programs.residual,
+            programs.products,
+            programs.others,
+            programs.total_variation,
+            programs.contrastive,
             programs.dense_skips,
             programs.tied,
             programs.rnn,
