@@ -215,9 +215,10 @@ class _Substitution:
             return condition
         if isinstance(condition, Equal):
             return mapped_condition(condition, self.index)
-        found = self.index(condition.expression) if isinstance(condition, AtLeast) else None
-        if isinstance(found, Affine):
-            return AtLeast(found)
+        if not isinstance(condition, Among):
+            found = self.index(condition.expression)
+            if isinstance(found, Affine):
+                return type(condition)(found)
         axes = self._axes(condition.axes)
         grid = points(axes)
         inside = holds(condition, self._columns(condition.axes, grid))

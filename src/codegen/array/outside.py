@@ -26,6 +26,7 @@ from ...ops.reads import (
     Read,
     Reduce,
     Term,
+    Unequal,
     renamed_condition,
 )
 from ...ops.record import Op
@@ -291,9 +292,9 @@ def on_shape(statement: Statement, conditions: Iterable[Condition]) -> frozenset
 
 def normal(condition: Condition) -> Condition:
     """The same condition in the one form in which equal ones are equal."""
-    if isinstance(condition, AtLeast):
+    if isinstance(condition, (AtLeast, Unequal)):
         terms = tuple(sorted(condition.expression.terms))
-        return AtLeast(Affine(condition.expression.offset, terms))
+        return type(condition)(Affine(condition.expression.offset, terms))
     if isinstance(condition, Equal):
         left, right = sorted((condition.left, condition.right), key=repr)
         return Equal(left, right)

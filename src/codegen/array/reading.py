@@ -253,9 +253,19 @@ def inside(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
         return True
     if isinstance(index, Table):
         return not index.values or (min(index.values) >= 0 and max(index.values) < length)
+    low, high = extent(index, lengths)
+    return low >= 0 and high < length
+
+
+def extent(index: Affine, lengths: Mapping[str, int]) -> tuple[int, int]:
+    """The smallest and the largest number that an index is.
+
+    >>> extent(Affine(-1, (("i", 2), ("a", -1))), {"i": 4, "a": 3})
+    (-3, 5)
+    """
     ends = [(lengths[axis] - 1) * stride for axis, stride in index.terms]
     low = index.offset + sum(end for end in ends if end < 0)
-    return low >= 0 and index.offset + sum(end for end in ends if end > 0) < length
+    return low, index.offset + sum(end for end in ends if end > 0)
 
 
 def _digits(index: Affine, lengths: Mapping[str, int]) -> list[tuple[int, list[str]]]:

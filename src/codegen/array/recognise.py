@@ -29,11 +29,13 @@ from ...ops.reads import (
     Read,
     Reduce,
     Term,
+    Unequal,
 )
 from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation, Op
 from ...ops.scalar import ADD, DIV, MAXIMUM, MINIMUM, MUL, POW_CONST, STOP_GRADIENT, SUB, WHERE
 from ...ops.shapes import BATCH
 from .flow import axes_of
+from .literals import mask_literal
 from .outside import Outside
 from .reading import Code, Head, arranged, counted, reshaped, transposed, view
 
@@ -300,20 +302,24 @@ class Recogniser:
 
     def _condition(self, condition: Condition, lengths: Mapping[str, int]) -> Code:
         axes = tuple([axis for axis in lengths if axis in condition.axes])
-        if isinstance(condition, AtLeast):
-            return self._at_least(condition.expression, axes, lengths)
+        if isinstance(condition, (AtLeast, Unequal)):
+            return self._compared(condition, axes, lengths)
         if isinstance(condition, Among):
             return Code(self.head.constant(_points(condition, axes, lengths), condition.name), axes)
         left = counted(condition.left, axes, lengths, self.head)
         right = counted(condition.right, axes, lengths, self.head)
         return Code(f"{left} == {right}", axes, COMPARISON)
 
-    def _at_least(self, index: Affine, axes: Sequence[str], lengths: Mapping[str, int]) -> Code:
+    def _compared(
+        self, condition: AtLeast | Unequal, axes: Sequence[str], lengths: Mapping[str, int]
+    ) -> Code:
+        index = condition.expression
         above = tuple([term for term in index.terms if term[1] > 0])
         below = tuple([(axis, -stride) for axis, stride in index.terms if stride < 0])
         larger = counted(Affine(max(index.offset, 0), above), axes, lengths, self.head)
         smaller = counted(Affine(max(-index.offset, 0), below), axes, lengths, self.head)
-        return Code(f"{smaller} <= {larger}", tuple(axes), COMPARISON)
+        sign = "<=" if isinstance(condition, AtLeast) else "!="
+        return Code(f"{smaller} {sign} {larger}", tuple(axes), COMPARISON)
 
 
 def _within(factors: Sequence[Code], mask: Code) -> bool:
@@ -701,4 +707,4 @@ def _points(condition: Among, axes: Sequence[str], lengths: Mapping[str, int]) -
     """A mask with the points of a list written out."""
     shape = [lengths[axis] for axis in axes]
     grid = points([Axis(axis, length) for axis, length in zip(axes, shape, strict=True)])
-    return f"np.array({holds(condition, grid).reshape(shape).tolist()})"
+    return mask_literal(holds(condition, grid).reshape(shape))
