@@ -157,13 +157,14 @@ class _Sweep:
     def _uses(self, names: Sequence[str]) -> Iterator[Use]:
         """Where arrays are read; `ONE` is the factor where they are not scaled, or not alone."""
         for number in sorted({n for name in names for n in self._flow.readers[name]}):
-            parts = self._parts(number)
-            if parts is None:
+            statement, parts = self._statements[number], self._parts(number)
+            mean = not is_sum(statement.value) and statement.array in self._flow.kept
+            if parts is None or mean:  # a mean that is put out is no number for no samples
                 yield Use(number, 0, ONE, 0)
             for place, (term, own) in enumerate(parts or ()):
                 times = sum(isinstance(f, Read) and f.array in names for f in term.factors)
                 if times:
-                    cost = self._cost(self._statements[number], term) + CALL
+                    cost = self._cost(statement, term) + CALL
                     yield Use(number, place, own if times == 1 else ONE, cost)
 
     def _cost(self, statement: Statement, term: Term) -> int:
