@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from .arrays.indexnotation import LatexWriter
 from .arrays.roll import Rolled
 from .arrays.statements import Statement
 from .codegen.compiled import Compiled
@@ -23,7 +22,6 @@ from .draw.picture import inline_svg, svg_bundle
 from .errors import WengertError
 from .graph.expr import Graph
 from .graph.value import Value
-from .notation.mathml import from_latex
 from .ops.scalar import CONSTANT
 from .proof.ranges import Ranges
 from .trace.function import Function
@@ -50,7 +48,7 @@ def open_doors() -> None:
         Graph: _graph,
         Network: _network,
         Rolled: _rolled,
-        Statement: lambda statement: _html(from_latex(statement.latex())),
+        Statement: lambda statement: _html(statement.html()),
         Compiled: lambda function: _html(listing(function.source)),
         Function: _function,
         Verification: _verification,
@@ -113,10 +111,7 @@ def _network(net: Network) -> Bundle:
 
 def _rolled(rolled: Rolled) -> Bundle:
     """The arrays as a picture, and under it the same in index notation, as MathML."""
-    lines = (from_latex(line) for line in rolled.program.listing(LatexWriter))
-    items = "".join(f"<li>{line}</li>" for line in lines)
-    listed = f'<ol class="statements">{items}</ol>'
-    return _html(_svg(lambda: draw_dot(rolled)) + listed)
+    return _html(_svg(lambda: draw_dot(rolled)) + rolled.program.html())
 
 
 # -- text -----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -52,13 +53,31 @@ def painted(words: str, code: str, stream: Any = None) -> str:
 def wrapped(line: str, width: int, first: int = 0, rest: int = 0) -> list[str]:
     """A line cut to lines of at most `width` columns, behind so many blanks; at least one.
 
+    It is not cut within the brackets of indices nor after what a sum is over, where that fits.
+
     >>> wrapped("a line that is long", 10, rest=2)
     ['a line', '  that is', '  long']
+    >>> wrapped("t[p, 4h + s] = q[p, 4h + s]", 20, rest=2)
+    ['t[p, 4h + s] =', '  q[p, 4h + s]']
     """
+    glued = _BRACKETS.sub(lambda one: one[0].replace(" ", _BLANK), line)
+    lines = []
+    for part in _filled(glued, width, first, rest, within=False):
+        text = part.replace(_BLANK, " ")
+        lines += _filled(text, width, 0, rest) if len(text) > width else [text]
+    return lines or [""]
+
+
+def _filled(line: str, width: int, first: int, rest: int, within: bool = True) -> list[str]:
     return textwrap.wrap(
         line,
         width,
         initial_indent=" " * first,
         subsequent_indent=" " * rest,
+        break_long_words=within,
         break_on_hyphens=False,
-    ) or [""]
+    )
+
+
+_BRACKETS: Final = re.compile(r"\[(?:[^][]|\[[^][]*\])*\]|\w_(?:\{[^{}]*\}|\w) ?")
+_BLANK: Final = "\N{NO-BREAK SPACE}"

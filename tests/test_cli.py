@@ -104,11 +104,11 @@ def test_latex(run):
         r"f = w_{0,1} \cdot x",
         r"\frac{\partial f}{\partial x} = w_{0,1}",
     ]
-    where = r"\right|_{w = 1 \cdot 10^{-7},\ x = 2} = "
+    where = r"\right|_{w = 10^{-7},\ x = 2} = "
     out = run("grad", "w*x", "--wrt", "x", "--latex", "--at", "w=1e-7,x=2")[1]
     assert out.splitlines()[2:] == [
         rf"\left. f {where}2 \cdot 10^{{-7}}",
-        rf"\left. \frac{{\partial f}}{{\partial x}} {where}1 \cdot 10^{{-7}}",
+        rf"\left. \frac{{\partial f}}{{\partial x}} {where}10^{{-7}}",
     ]
 
 

@@ -1,11 +1,13 @@
-"""Statements as people write them: index notation in text, LaTeX and HTML."""
+"""Statements as people write them: index notation in text and LaTeX."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
-from typing import Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from math import isfinite, prod
+from typing import Final, NamedTuple, Protocol
 
 from ..graph.formula import filled, name_latex, number_latex
 from ..graph.numbertext import number_text
@@ -20,13 +22,14 @@ from ..ops.reads import (
     Index,
     Operand,
     Read,
+    Reduce,
     Term,
     Value,
     renamed,
     summed_over,
 )
-from ..ops.record import ATOM, PRODUCT, SUM, UNARY, Notation
-from ..ops.scalar import ADD, MAXIMUM
+from ..ops.record import ATOM, POWER, PRODUCT, SUM, UNARY, Notation
+from ..ops.scalar import ADD, DIV, MAXIMUM, MUL, NEG
 from ..ops.shapes import BATCH, Shape
 
 
@@ -35,10 +38,6 @@ class Written(NamedTuple):
 
     text: str
     binds: int = ATOM
-
-    def within(self, level: int) -> str:
-        """The text for a place that needs `level`, in parentheses where it binds less tightly."""
-        return self.text if self.binds >= level else f"({self.text})"
 
 
 Scope = frozenset[str]
@@ -54,26 +53,90 @@ class Inlined(NamedTuple):
     value: Value
 
 
+class Shown(Protocol):
+    """What is told of an array."""
+
+    @property
+    def shape(self) -> Shape:
+        """Its lengths."""
+
+    @property
+    def values(self) -> Sequence[float]:
+        """Its numbers, if it is made of some."""
+
+    @property
+    def adjoint(self) -> str | None:
+        """The array that it is the adjoint of, if it is one."""
+
+
+SHORT: Final = 4
+"""A vector of as many numbers, or fewer, is written where it is read."""
+
+
+@dataclass
+class _Side:
+    """What is above or below the line of a fraction: numbers and other factors."""
+
+    numbers: list[float] = field(default_factory=list)
+    factors: list[Written] = field(default_factory=list)
+
+    def add(self, factor: Written) -> None:
+        """One more factor, its sign taken out."""
+        if factor.text.startswith("-") and factor.binds > SUM:
+            self.numbers.append(-1.0)
+            factor = factor._replace(text=factor.text[1:])
+        self.factors.append(factor)
+
+
+def _folded(above: Sequence[float], below: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Numbers above and below the line of a fraction as one each, where that is no rounding.
+
+    >>> _folded([2.0], [8.0]), _folded([2.0, 0.5], []), _folded([-0.5, 3.0], [0.1])
+    (([1.0], [4.0]), ([1.0], [1.0]), ([-1.5], [0.1]))
+    >>> _folded([0.1, 3.0], [])
+    ([0.1, 3.0], [1.0])
+    """
+    if not all(map(isfinite, (*above, *below))) or 0 in below:
+        return [*above], [*below]
+    top = prod([Fraction(number) for number in above], start=Fraction(1))
+    bottom = prod([Fraction(number) for number in below], start=Fraction(1))
+    ratio = top / bottom
+    if top.denominator == bottom.denominator == 1:
+        top, bottom = Fraction(ratio.numerator), Fraction(ratio.denominator)
+    elif _is_float(ratio):
+        top, bottom = ratio, Fraction(1)
+    numbers = [float(top)] if _is_float(top) else [*above]
+    return numbers, [float(bottom)] if _is_float(bottom) else [*below]
+
+
+def _is_float(number: Fraction) -> bool:
+    """Whether a float is this number."""
+    return abs(number) < _LARGE and Fraction(float(number)) == number
+
+
+_LARGE: Final = 2**1000
+
+
 class Writer:
     """How the pieces of index notation are written; this one writes text for a terminal.
 
     inlined  arrays whose formulas are written where they are read
-    shapes   of all arrays, of whose names no two are to look alike
+    arrays   all arrays, of whose names no two are to look alike
 
     A notation is what stands between the pieces: between factors, in conditions, before and below a
     sum, at the end of a statement that holds on part of its grid, around the name of a function.
     """
 
     language = "text"
-    times, at_most, among, sum_sign = "·", "≤", "in", "Σ"
+    times, at_most, unequal, among, sum_sign = "·", "≤", "≠", "in", "Σ"
     over, where, function = "{}_{{{}}} {}", "   for {}", "{}"
 
     def __init__(
         self,
         inlined: Mapping[str, Inlined] | None = None,
-        shapes: Mapping[str, Shape] | None = None,
+        arrays: Mapping[str, Shown] | None = None,
     ) -> None:
-        self.inlined, self.shapes = inlined or {}, shapes or {}
+        self.inlined, self.arrays = inlined or {}, arrays or {}
 
     def name(self, name: str) -> str:
         """The name of an array."""
@@ -87,9 +150,29 @@ class Writer:
         """A number."""
         return number_text(number)
 
+    def read(self, read: Read) -> str:
+        """A read of an element; of a vector of a few numbers, these."""
+        indices = [self.index(index).text for index in read.index]
+        values = self.arrays[read.array].values if read.array in self.arrays else ()
+        if 0 < len(values) <= SHORT and len(indices) == 1:
+            return self.listed(", ".join(map(self.number, values)), indices[0])
+        return self.element(read.array, indices)
+
+    def listed(self, numbers: str, index: str) -> str:
+        """One of some numbers."""
+        return f"[{numbers}][{index}]"
+
     def element(self, array: str, indices: Sequence[str]) -> str:
         """An element of an array."""
         return f"{self.name(array)}[{', '.join(indices)}]" if indices else self.name(array)
+
+    def within(self, part: Written, level: int) -> str:
+        """A piece for a place that needs `level`, in parentheses where it binds less tightly."""
+        return part.text if part.binds >= level else self.bracketed("()", part.text)
+
+    def bracketed(self, brackets: str, inner: str) -> str:
+        """Something in brackets."""
+        return f"{brackets[0]}{inner}{brackets[1]}"
 
     def template(self, value: Apply) -> Notation:
         """How an operation is written, ready for its operands."""
@@ -111,21 +194,17 @@ class Writer:
             return self.affine(index)
         return Written(self.element(index.name, [self.axis(name) for name in index.axes]))
 
-    def read(self, read: Read) -> str:
-        """A read of an element."""
-        return self.element(read.array, [self.index(index).text for index in read.index])
-
     def operand(self, operand: Operand, scope: Scope = NO_AXES) -> Written:
         """A read or a number."""
         if isinstance(operand, Read):
             if operand.array in self.inlined:
-                return self.nested(operand, scope)
+                return self.formula(*self.nested(operand, scope))
             return Written(self.read(operand))
         shown = self.number(operand)
         return Written(shown, UNARY if shown.startswith("-") else ATOM)
 
-    def nested(self, read: Read, scope: Scope) -> Written:
-        """The formula of an array at the place where it is read."""
+    def nested(self, read: Read, scope: Scope) -> tuple[Value, Scope]:
+        """The value of an array at the place where it is read, and the axes seen there."""
         axes, value = self.inlined[read.array]
         indices = [index.axis or "" for index in read.index if isinstance(index, Affine)]
         names = dict(zip(axes, indices, strict=True))
@@ -134,7 +213,7 @@ class Writer:
             while name in scope or name in indices:
                 name += "'"
             names[axis] = name
-        return self.formula(renamed(value, names), scope.union(indices))
+        return renamed(value, names), scope.union(indices)
 
     def condition(self, condition: Condition) -> str:
         """A condition, the axes with a minus sign on the other side."""
@@ -149,20 +228,78 @@ class Writer:
         below = tuple([(name, -stride) for name, stride in terms if stride < 0])
         larger = self.affine(Affine(max(offset, 0), above)).text
         smaller = self.affine(Affine(max(-offset, 0), below)).text
-        return f"{smaller} {self.at_most} {larger}"
+        sign = self.at_most if isinstance(condition, AtLeast) else self.unequal
+        return f"{smaller} {sign} {larger}"
 
     def conditions(self, conditions: Iterable[Condition]) -> str:
         """Conditions that hold together."""
         return ", ".join(map(self.condition, conditions))
 
-    def product(self, factors: Sequence[Operand], count: int, scope: Scope = NO_AXES) -> Written:
-        """A product of factors and a count without its sign."""
-        parts = [self.operand(factor, scope) for factor in factors]
-        if abs(count) != 1 or not parts:
-            parts.insert(0, Written(str(abs(count))))
+    def quotient(
+        self, value: Value, scope: Scope = NO_AXES, domain: Sequence[Condition] = ()
+    ) -> Written:
+        """A product as one number and one fraction, what its factors divide by included.
+
+        domain  the conditions without which it is 0
+        """
+        above, below = self._sides(value, scope)
+        if domain:
+            above.factors.insert(0, Written(self.bracketed("[]", self.conditions(domain))))
+        numbers, divisors = _folded(above.numbers, below.numbers)
+        sign = prod([-1 if number < 0 else 1 for number in (*numbers, *divisors)])
+        top = self._multiplied([abs(n) for n in numbers], above.factors)
+        bottom = self._multiplied([abs(n) for n in divisors], below.factors)
+        if bottom.text != "1":
+            top = self.divided(top, bottom)
+        if sign > 0:
+            return top
+        return Written(f"-{self.within(top, PRODUCT)}", min(top.binds, UNARY))
+
+    def _sides(self, value: Value, scope: Scope) -> tuple[_Side, _Side]:
+        """What a value multiplies and what it divides by, quotients within it taken apart."""
+        above, below = _Side(), _Side()
+        pending: list[tuple[Value | Operand, Scope, bool]] = [(value, scope, True)]
+        while pending:
+            thing, seen, upper = pending.pop()
+            side = above if upper else below
+            if isinstance(thing, Read) and thing.array in self.inlined:
+                thing, seen = self.nested(thing, seen)
+            if isinstance(thing, Apply) and thing.op in (MUL, DIV, NEG):
+                side.numbers += [-1.0] * (thing.op is NEG)
+                ways = (upper, upper != (thing.op is DIV))
+                parts = [(one, seen, way) for one, way in zip(thing.operands, ways, strict=False)]
+                pending += parts[::-1]
+            elif isinstance(thing, Reduce) and thing.op is ADD and len(thing.terms) == 1:
+                (term,) = thing.terms
+                side.numbers.append(float(term.count))
+                if term.over or term.domain:
+                    alone = Reduce(ADD, (replace(term, count=1),))
+                    side.add(self.formula(alone, seen))
+                else:
+                    pending += [(one, seen, upper) for one in term.factors[::-1]]
+            elif isinstance(thing, float):
+                side.numbers.append(thing)
+            elif isinstance(thing, Read):
+                side.add(self.operand(thing, seen))
+            else:
+                side.add(self.formula(thing, seen))
+        return above, below
+
+    def _multiplied(self, numbers: Sequence[float], factors: Sequence[Written]) -> Written:
+        """Numbers and factors as a product, a number that is 1 left out."""
+        shown = [Written(self.number(number)) for number in numbers if number != 1]
+        parts = [*shown, *factors] or [Written("1")]
         if len(parts) == 1:
             return parts[0]
-        return Written(self.multiplied([part.within(PRODUCT + 1) for part in parts]), PRODUCT)
+        texts = [self.within(one, PRODUCT + 1) for one in parts]
+        if parts[-1].text.startswith(self.sum_sign):  # nothing follows that it would take in
+            texts[-1] = self.within(parts[-1], PRODUCT)
+        return Written(self.multiplied(texts), PRODUCT)
+
+    def divided(self, top: Written, bottom: Written) -> Written:
+        """A quotient."""
+        below = self.within(bottom, PRODUCT + 1)
+        return Written(f"{self.within(top, PRODUCT)}/{below}", PRODUCT)
 
     def multiplied(self, factors: Sequence[str]) -> str:
         """Factors as a product."""
@@ -189,8 +326,9 @@ class Writer:
 
     def _end(self, read: Read, name: str) -> int:
         """The last number of an axis at which an array has the elements; 0 if that is not plain."""
+        shape = self.arrays[read.array].shape if read.array in self.arrays else ()
         ends = [0]
-        for index, length in zip(read.index, self.shapes.get(read.array, ()), strict=False):
+        for index, length in zip(read.index, shape, strict=False):
             if name in index.axes:
                 if not isinstance(index, Affine) or len(index.terms) > 1 or length == BATCH:
                     return 0
@@ -201,24 +339,24 @@ class Writer:
     def term(self, term: Term, sign: str, scope: Scope = NO_AXES) -> Written:
         """A term of a sum, without its sign."""
         inner = scope.union([axis.name for axis in term.over])
-        body = self.product(term.factors, term.count, inner)
+        bounds = () if term.over else term.domain
+        body = self.quotient(Reduce(ADD, (Term(abs(term.count), term.factors),)), inner, bounds)
         if term.over:
             over = self.range_of(term.over, (*term.domain, *self._ends(term)))
+            text = self.within(body, PRODUCT)
+            minus = "-" if sign == self.sum_sign and text.startswith("-") else ""
             form = "{}_{} {}" if len(over) == 1 and self.language == "text" else self.over
-            return Written(form.format(sign, over, body.within(PRODUCT)), PRODUCT)
-        if term.domain:
-            condition = f"[{self.conditions(term.domain)}]"  # Iverson's: 1 where it holds, else 0
-            if term.factors == (1.0,) and abs(term.count) == 1:
-                return Written(condition)
-            return Written(f"{condition}{self.times}{body.within(PRODUCT)}", PRODUCT)
+            return Written(minus + form.format(sign, over, text[len(minus) :]), PRODUCT)
         return body
 
     def formula(self, value: Value, scope: Scope = NO_AXES) -> Written:
         """The right side of a statement and how tightly it binds."""
         if isinstance(value, Apply):
+            if value.op in (DIV, MUL, NEG):
+                return self.quotient(value, scope)
             form = self.template(value)
             parts = [
-                self.operand(operand, scope).within(slot)
+                self.within(self.operand(operand, scope), slot)
                 for operand, slot in zip(value.operands, _slots(form, value), strict=True)
             ]
             return Written(form.template.format(*parts), form.binds)
@@ -228,7 +366,7 @@ class Writer:
         inner = [self.term(term, name, scope) for term in value.terms]
         if len(inner) == 1 and value.terms[0].over:
             return inner[0]
-        return Written(f"{name}({', '.join(term.text for term in inner)})")
+        return Written(name + self.bracketed("()", ", ".join(term.text for term in inner)))
 
     def sum(self, terms: Sequence[Term], scope: Scope = NO_AXES) -> Written:
         """Terms with their signs; one that binds no tighter than a sum is put in parentheses."""
@@ -238,11 +376,10 @@ class Writer:
             level = SUM + 1 if term.count < 0 or written.binds < SUM else SUM
             if len(terms) == 1 and term.count == 1:
                 return written
-            text = written.within(level)
-            if parts and term.count > 0 and text.startswith("-"):
-                parts.append(f" - {text[1:]}")
-            else:
-                parts.append(_signed(text, term.count, bool(parts)))
+            text, sign = self.within(written, level), term.count
+            if text.startswith("-") and (parts or sign < 0):
+                text, sign = text[1:], -sign
+            parts.append(_signed(text, sign, bool(parts)))
         return Written("".join(parts), SUM)
 
     def value(self, value: Value, scope: Scope = NO_AXES) -> str:
@@ -281,12 +418,17 @@ class LatexWriter(Writer):
     """Index notation in LaTeX, for maths mode."""
 
     language = "latex"
-    times, at_most, among, sum_sign = r" \, ", r"\le", r"\in", r"\sum"
+    times, at_most, unequal, among, sum_sign = r" \, ", r"\le", r"\ne", r"\in", r"\sum"
     where, function = r" \quad \text{{for }} {}", r"\{}"
 
     def name(self, name: str) -> str:
         """The name of an array: Greek, or upright when it is longer than a letter."""
-        return name_latex(name, self.shapes)
+        primal = self.arrays[name].adjoint if name in self.arrays else None
+        written = name_latex(name, self.arrays)
+        if primal is None or name != f"d{primal}":
+            return written
+        of = self.name(primal)
+        return written if of.startswith(r"\mathrm") else rf"\mathrm{{d}}{of}"
 
     def axis(self, name: str) -> str:
         """The name of an axis, its primes kept: one superscript however many they are."""
@@ -313,28 +455,23 @@ class LatexWriter(Writer):
         base = rf"{{{numbered[1]}}}^{{({numbered[2]})}}" if numbered else f"{{{name}}}"
         return f"{base}_{{{', '.join(indices)}}}"
 
+    def listed(self, numbers: str, index: str) -> str:
+        """One of some numbers."""
+        return rf"{{\left({numbers}\right)}}_{{{index}}}"
 
-class HtmlWriter(Writer):
-    """Index notation as HTML, indices as subscripts."""
+    def bracketed(self, brackets: str, inner: str) -> str:
+        """Something in brackets, which are as tall as it is."""
+        return rf"\left{brackets[0]}{inner}\right{brackets[1]}"
 
-    over, where = "{}<sub>{}</sub> {}", " &nbsp; for {}"
+    def divided(self, top: Written, bottom: Written) -> Written:
+        """A quotient."""
+        return Written(rf"\frac{{{top.text}}}{{{bottom.text}}}", PRODUCT)
 
-    def name(self, name: str) -> str:
-        """The name of an array."""
-        return f"<i>{escape(name)}</i>"
-
-    axis = name
-
-    def element(self, array: str, indices: Sequence[str]) -> str:
-        """An element of an array, its indices below it."""
-        return f"{self.name(array)}<sub>{', '.join(indices)}</sub>" if indices else self.name(array)
-
-    def template(self, value: Apply) -> Notation:
-        """How an operation is written, signs of comparison escaped."""
-        form = super().template(value)
-        return Notation(escape(form.template, quote=False), form.binds, form.slots)
+    def operand(self, operand: Operand, scope: Scope = NO_AXES) -> Written:
+        """A read or a number; what has a number above takes no power beside it."""
+        found = super().operand(operand, scope)
+        return Written(found.text, min(found.binds, POWER)) if "^{(" in found.text else found
 
 
 TEXT: Final = Writer()
 LATEX: Final = LatexWriter()
-HTML: Final = HtmlWriter()

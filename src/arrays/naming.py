@@ -88,6 +88,7 @@ class _Naming:
         self._arrays: dict[str, Array] = {}
         self._names: dict[str, str] = {}
         self._labels = {name_and_place(label)[0] for label in graph.labels.values()}
+        self._labelled = _names_of(graph.labels, known.family)
         self._values = {made.family: made.value for made in families.made}
         leaves = {
             family.leaf.name
@@ -126,8 +127,7 @@ class _Naming:
             return
         copy = self._families.copies.get(family.primal)
         of = self._names.get(str(family.primal if copy is None else copy.family))
-        label = self._graph.labels.get(family.first, "")
-        stem = name_and_place(label)[0] if is_name(label) and family.primal == NONE else ""
+        stem = self._labelled.get(number, "") if family.primal == NONE else ""
         stem = stem or (f"d{of}" if of else self._of_wider(number) or self._of_weights(number))
         if not stem:
             self._count += 1
@@ -241,3 +241,21 @@ class _Naming:
         if isinstance(condition, Among):
             return replace(condition, name=self._free.new("points"))
         return mapped_condition(condition, self._free.index)
+
+
+def _names_of(labels: Mapping[int, str], families: Mapping[int, int]) -> dict[int, str]:
+    """The name of each family that has labels: the words with which those of its elements begin.
+
+    >>> _names_of({4: "new_m_w0_0_1", 5: "new_m_b0_1", 7: "h_0"}, {4: 0, 5: 0, 7: 1})
+    {0: 'new_m', 1: 'h'}
+    """
+    words: dict[int, list[str]] = {}
+    for node, label in labels.items():
+        if node not in families:
+            continue
+        own = name_and_place(label)[0].split("_") if is_name(label) else []
+        known = words.setdefault(families[node], own)
+        same = [a == b for a, b in zip(known, own, strict=False)]
+        words[families[node]] = known[: [*same, False].index(False)]
+    names = {number: "_".join(found) for number, found in words.items()}
+    return {number: name for number, name in names.items() if is_name(name)}

@@ -1,9 +1,9 @@
 """What a program computes several times over, alike for all of an array, is computed once.
 
 A softmax that sums its exponentials anew for every quotient, or an optimizer that forms 1 - β for
-every parameter, writes each scalar of a shape the same number of times. Where only some are
-repeated, as for two tokens that happen to be equal, nothing is merged: data must not change what is
-found.
+every parameter, writes each scalar of a shape the same number of times; a causal one, each sum as
+often as it has terms. Where only some are repeated, as for two tokens that happen to be equal,
+nothing is merged: data must not change what is found.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def merge_repeats(found: Scalars, known: Shapes) -> bool:
 
 
 def _first_lanes(family: Family, first: dict[int, Any]) -> Any:
-    """The first equal element of each element, if all are repeated equally often; else None."""
+    """The first equal element of each element, if all are repeated as often as they should be."""
     import numpy
 
     if family.size < 2 or family.primal != NONE or family.kind not in (APPLY, REDUCE):
@@ -46,9 +46,21 @@ def _first_lanes(family: Family, first: dict[int, Any]) -> Any:
     _, firsts, inverse, counts = numpy.unique(
         signature, return_index=True, return_inverse=True, return_counts=True
     )
-    if counts[0] == 1 or not (counts == counts[0]).all():
-        return None
-    return firsts[inverse]
+    usual = 1 if (counts == counts[0]).all() else _term_counts(family)[firsts]
+    often = counts // usual
+    regular = (often * usual == counts).all() and (often == often[0]).all()
+    return firsts[inverse] if regular and (counts > 1).any() else None
+
+
+def _term_counts(family: Family) -> Any:
+    """How many terms each element has, if it is a sum; else 1."""
+    import numpy
+
+    found = numpy.zeros(family.size, numpy.int64)
+    for group in family.groups.values():
+        lanes = numpy.array(group.rows, numpy.int64).reshape(-1, 3)[:, 0]
+        found += numpy.bincount(lanes, minlength=family.size)
+    return numpy.maximum(found, 1)
 
 
 def _hashed(columns: Sequence[Any], start: int) -> Any:

@@ -36,6 +36,7 @@ from typing import Final, NamedTuple
 
 from ..errors import InvalidNameError, OperandError, ShapeError, UnknownNameError, shorten
 from ..graph.doors import View
+from ..notation.mathml import from_latex
 from ..ops.reads import (
     Among,
     Apply,
@@ -46,7 +47,7 @@ from ..ops.reads import (
 )
 from ..ops.scalar import ADD, EXTREMES
 from ..ops.shapes import BATCH, Shape, shape_text
-from .indexnotation import HTML, LATEX, TEXT, HtmlWriter, Inlined, LatexWriter, Writer
+from .indexnotation import LATEX, TEXT, Inlined, LatexWriter, Writer
 
 LEAF, LITERAL, COMPUTED = "leaf", "literal", "computed"
 
@@ -135,8 +136,8 @@ class Statement(Assignment):
         return self.written(LATEX)
 
     def html(self) -> str:
-        """The statement in HTML."""
-        return self.written(HTML)
+        """The statement as MathML, which browsers set."""
+        return from_latex(self.latex())
 
 
 class Output(NamedTuple):
@@ -199,7 +200,7 @@ class ArrayProgram:
 
     def html(self) -> str:
         """All statements as an HTML list."""
-        items = "\n".join(f"<li>{line}</li>" for line in self.listing(HtmlWriter))
+        items = "\n".join(f"<li>{from_latex(line)}</li>" for line in self.listing(LatexWriter))
         return f'<ol class="statements">\n{items}\n</ol>'
 
     def listing(self, writer: type[Writer] = Writer) -> list[str]:
@@ -208,7 +209,7 @@ class ArrayProgram:
 
     def lines(
         self,
-        writer: Callable[[Mapping[str, Inlined], Mapping[str, Shape]], Writer] = Writer,
+        writer: Callable[[Mapping[str, Inlined], Mapping[str, Array]], Writer] = Writer,
         kept: Container[str] = (),
     ) -> Iterator[tuple[Statement, str]]:
         """The statements that have a line of their own in `listing`, each with its line.
@@ -218,7 +219,7 @@ class ArrayProgram:
         inlined = self.inlined(kept) if kept else self._inlined
         for statement in self.statements:
             if statement.array not in inlined:
-                yield statement, statement.written(writer(inlined, self.shapes))
+                yield statement, statement.written(writer(inlined, self.arrays))
 
     @cached_property
     def _inlined(self) -> dict[str, Inlined]:
@@ -239,7 +240,8 @@ class ArrayProgram:
         for s in self.statements:
             array = self.arrays[s.array]
             alone = writers[s.array] == 1 and s.place is None and array.home is None
-            if alone and s.array in plain and s.array not in outputs and s.array not in kept:
+            once = s.array in plain or _is_number(s)
+            if alone and once and s.array not in outputs and s.array not in kept:
                 axes = tuple([axis.name for axis in s.axes])
                 if len(Writer(found).value(s.value, frozenset(axes))) <= LONGEST:
                     found[s.array] = Inlined(axes, s.value)
@@ -247,6 +249,11 @@ class ArrayProgram:
 
     def _repr_html_(self) -> str:
         return self.html()
+
+
+def _is_number(statement: Statement) -> bool:
+    """Whether it says what number something is, without reading anything."""
+    return not statement.axes and not statement.reads
 
 
 class _Validation:

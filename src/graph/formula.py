@@ -46,15 +46,18 @@ class Part(NamedTuple):
 def number_latex(number: float) -> str:
     r"""A number in LaTeX.
 
-    >>> number_latex(1e-05), number_latex(float("inf"))
-    ('1 \\cdot 10^{-5}', '\\infty')
+    >>> number_latex(2e-05), number_latex(1e-05), number_latex(float("inf"))
+    ('2 \\cdot 10^{-5}', '10^{-5}', '\\infty')
     """
     if math.isnan(number):
         return r"\mathrm{nan}"
     if math.isinf(number):
         return r"\infty" if number > 0 else r"-\infty"
     mantissa, _, exponent = number_text(number).partition("e")
-    return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
+    if not exponent:
+        return mantissa
+    before = mantissa[:-1] if mantissa in ("1", "-1") else rf"{mantissa} \cdot "
+    return rf"{before}10^{{{int(exponent)}}}"
 
 
 def name_latex(name: str, others: Container[str] = ()) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Final
 
+from ..terminal import columns, wrapped
 from .expr import Expr, common_graph
 from .formula import MAX_TERMS, formula
 from .value import Value
@@ -34,8 +36,12 @@ def latex(expr: Expr | Value, max_terms: int = MAX_TERMS) -> str:
     return _formula(expr, "latex", max_terms)
 
 
+PAGE: Final = 100
+"""Columns of a report that is shown elsewhere than in a terminal."""
+
+
 class Report(str):
-    r"""Lines of text that a prompt and a notebook show as they are, not quoted.
+    r"""Lines of text that a prompt and a notebook show folded to their width, and not quoted.
 
     >>> Report("one line\nand another")
     one line
@@ -45,11 +51,12 @@ class Report(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return str(self)
+        lines = [wrapped(line, columns(PAGE), rest=4) for line in self.split("\n")]
+        return "\n".join(part for parts in lines for part in parts)
 
     def _repr_html_(self) -> str:
         """A row a line, with what comes before a colon in a column of its own."""
-        look = 'style="text-align: left; white-space: nowrap"'
+        look = 'style="text-align: left; vertical-align: top"'
         lines = (line.partition(": ")[::2] for line in self.split("\n"))
         rows = (
             f"<tr><th {look}>{escape(about if said else '')}</th>"

@@ -75,7 +75,8 @@ _WORD: Final = re.compile("(?:<msup>)?<mi>[^<]{2,}<")
 _OVER: Final = re.compile("<msub><mi>(?:max|min)<")
 """The largest or smallest over an axis, which stands apart from what it is taken of."""
 _TALL: Final = ("<mfrac", "<msqrt", "<mtable", "<munder")
-_SPACES: Final = frozenset((r"\ ", r"\,", r"\:", r"\;", r"\!", r"\quad", r"\displaystyle"))
+_SPACES: Final = frozenset((r"\ ", r"\:", r"\;", r"\!", r"\displaystyle"))
+_GAPS: Final = {r"\,": "0.17em", r"\quad": "1em"}
 
 
 class _Item(NamedTuple):
@@ -135,7 +136,10 @@ def from_latex(latex: str, slot: Callable[[str, bool], str] | None = None) -> st
         if token.isspace() or token in _SPACES:
             frame.gap = True
             continue
-        if token in _RAW:
+        if token in _GAPS:
+            gap = f'<mspace width="{_GAPS[token]}"></mspace>'
+            _complete(frame, _Item(gap, operand=False))
+        elif token in _RAW:
             _complete(frame, _raw_item(token, _raw(tokens), slot))
         elif token == "{":
             stack.append(_Frame("{"))

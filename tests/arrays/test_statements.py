@@ -6,8 +6,9 @@ import random
 import numpy as np
 import pytest
 
+from wengert.arrays.indexnotation import Inlined, LatexWriter, Writer
 from wengert.arrays.interpret import run
-from wengert.arrays.statements import Array, ArrayProgram, Home, Output, Statement
+from wengert.arrays.statements import LITERAL, Array, ArrayProgram, Home, Output, Statement
 from wengert.errors import (
     InvalidNameError,
     MissingInputError,
@@ -15,6 +16,7 @@ from wengert.errors import (
     ShapeError,
     UnknownNameError,
 )
+from wengert.notation.mathml import from_latex
 from wengert.ops.points import extended, holds, points
 from wengert.ops.reads import (
     Affine,
@@ -27,9 +29,10 @@ from wengert.ops.reads import (
     Reduce,
     Table,
     Term,
+    Unequal,
     along,
 )
-from wengert.ops.scalar import ADD, DIV, EXP, LT, MAXIMUM, MUL, POW_CONST
+from wengert.ops.scalar import ADD, DIV, EXP, LT, MAXIMUM, MUL, NEG, POW_CONST
 from wengert.ops.shapes import BATCH
 
 P, T, C, D = Axis("p", 3), Axis("t", 3), Axis("c", 4), Axis("d", 2)
@@ -90,7 +93,7 @@ ATTENTION = program(
 
 def test_each_statement_reads_as_index_notation():
     assert list(map(str, ATTENTION.statements)) == [
-        "s[p, t] = Σ_c q[p, c]·k[t, c]·0.5   for t ≤ p",
+        "s[p, t] = Σ_c 0.5·q[p, c]·k[t, c]   for t ≤ p",
         "e[p, t] = exp(s[p, t])   for t ≤ p",
         "total[p] = Σ_{t ≤ p} e[p, t]",
         "a[p, t] = e[p, t]/total[p]   for t ≤ p",
@@ -100,8 +103,8 @@ def test_each_statement_reads_as_index_notation():
 
 def test_short_formulas_are_listed_where_they_are_read():
     assert str(ATTENTION) == (
-        "e[p, t] = exp(Σ_c q[p, c]·k[t, c]·0.5)   for t ≤ p\n"
-        "m[p, d] = Σ_{t ≤ p} (e[p, t]/(Σ_{t' ≤ p} e[p, t']))·v[t, d]"
+        "e[p, t] = exp(Σ_c 0.5·q[p, c]·k[t, c])   for t ≤ p\n"
+        "m[p, d] = Σ_{t ≤ p} e[p, t]·v[t, d]/(Σ_{t' ≤ p} e[p, t'])"
     )
 
 
@@ -109,12 +112,77 @@ def test_latex_and_html_have_every_statement():
     assert ATTENTION.latex().count("&=") == 2
     assert ATTENTION.html().count("<li>") == 2
     assert ATTENTION.statements[2].latex() == (r"{\mathrm{total}}_{p} = \sum_{t \le p} {e}_{p, t}")
-    assert ATTENTION.statements[3].html() == (
-        "<i>a</i><sub><i>p</i>, <i>t</i></sub> = <i>e</i><sub><i>p</i>, <i>t</i></sub>/"
-        "<i>total</i><sub><i>p</i></sub> &nbsp; for <i>t</i> ≤ <i>p</i>"
+    assert ATTENTION.statements[3].html() == from_latex(
+        r"{a}_{p, t} = \frac{{e}_{p, t}}{{\mathrm{total}}_{p}} \quad \text{for } t \le p"
     )
     less = Statement("b", (P,), Apply(LT, (read("x", "p"), 0.0)))
     assert "&lt;" in less.html()
+
+
+def product(*factors, count=1, over=()):
+    return Reduce(ADD, (Term(count, factors, over),))
+
+
+FORMULAS = [
+    (product(read("x", "p"), 0.25, count=2), "0.5·x[p]", r"0.5 \, {x}_{p}"),
+    (product(0.5, read("x", "p"), count=2), "x[p]", "{x}_{p}"),
+    (product(0.1, read("x", "p"), count=3), "3·0.1·x[p]", r"3 \cdot 0.1 \, {x}_{p}"),
+    (product(read("x", "p"), read("quarter"), count=2), "x[p]/2", r"\frac{{x}_{p}}{2}"),
+    (product(read("x", "p"), read("minus", "p")), "-x[p]·y[p]", r"-{x}_{p} \, {y}_{p}"),
+    (product(read("minus", "p"), count=-1), "y[p]", "{y}_{p}"),
+    (product(read("over", "p"), read("z", "p")), "0.25·z[p]/y[p]", None),
+    (
+        product(read("quarter"), Read("below", (along("p"),)), read("z", "p")),
+        "z[p]/(4·y[p])",
+        r"\frac{{z}_{p}}{4 \, {y}_{p}}",
+    ),
+    (product(read("all"), count=2), "2·Σ_c x[c]", r"2 \, \sum_{c} {x}_{c}"),
+    (product(read("all"), read("y", "p")), "(Σ_c x[c])·y[p]", None),
+    (Apply(DIV, (read("y", "p"), read("over", "p"))), "4·y[p]·y[p]", None),
+    (Apply(MUL, (float("inf"), read("y", "p"))), "inf·y[p]", r"\infty \, {y}_{p}"),
+    (Apply(DIV, (read("y", "p"), 0.0)), "y[p]/0", r"\frac{{y}_{p}}{0}"),
+    (
+        Reduce(ADD, (Term(1, (0.25,), (), (Equal(along("p"), Affine(1)),)),)),
+        "0.25·[p = 1]",
+        r"0.25 \, \left[p = 1\right]",
+    ),
+    (product(read("minus", "c"), over=(C,)), "-Σ_c y[c]", r"-\sum_{c} {y}_{c}"),
+    (
+        Reduce(MAXIMUM, (Term(1, (read("minus", "c"),), (C,)),)),
+        "max_c -y[c]",
+        r"\max_{c} -{y}_{c}",
+    ),
+]
+INLINED = {
+    "quarter": Inlined((), Apply(DIV, (1.0, 4.0))),
+    "minus": Inlined(("i",), Apply(NEG, (read("y", "i"),))),
+    "over": Inlined(("i",), Apply(DIV, (0.25, read("y", "i")))),
+    "below": Inlined(("i",), Apply(DIV, (1.0, read("y", "i")))),
+    "all": Inlined((), product(read("x", "c"), over=(C,))),
+}
+
+
+@pytest.mark.parametrize(("value", "text", "latex"), FORMULAS)
+def test_a_product_is_one_number_and_one_fraction(value, text, latex):
+    """Numbers are multiplied where that is exact; a sign stands before all."""
+    assert Writer(INLINED).value(value) == text
+    if latex is not None:
+        assert LatexWriter(INLINED).value(value) == latex
+
+
+def test_brackets_grow_and_a_power_stands_outside_of_them():
+    arrays = {name: Array(name, (3,)) for name in ("x", "t1", "dt1", "dx")}
+    arrays["dt1"] = Array("dt1", (3,), adjoint="t1")
+    arrays["c"] = Array("c", (2,), LITERAL, values=(1.0, 0.0))
+    latex, text = LatexWriter({}, arrays), Writer({}, arrays)
+    power = Apply(POW_CONST, (read("t1", "p"),), (-1.5,))
+    assert latex.value(power) == r"{\left({t}^{(1)}_{p}\right)}^{-1.5}"
+    assert latex.value(Apply(POW_CONST, (read("x", "p"),), (2.0,))) == "{{x}_{p}}^{2}"
+    assert latex.element("dt1", ["p"]) == r"{\mathrm{d}t}^{(1)}_{p}"
+    assert latex.element("dx", ["p"]) == r"{\mathrm{dx}}_{p}"  # of no adjoint
+    chosen = Apply(EXP, (read("c", "p"),))
+    assert text.value(chosen) == "exp([1, 0][p])"
+    assert latex.value(chosen) == r"\exp\left({\left(1, 0\right)}_{p}\right)"
 
 
 def test_the_primes_of_an_axis_are_one_superscript():
@@ -289,6 +357,15 @@ def test_points_are_those_where_all_conditions_hold():
     assert found["t"].tolist() == [0, 1]
 
 
+def test_a_sum_over_all_others_reads_as_it_is_written():
+    others = Unequal(Affine(0, (("p", 1), ("t", -1))))
+    total = Reduce(ADD, (Term(1, (read("s", "p", "t"),), (T,), (others,)),))
+    statement = Statement("total", (P,), total)
+    assert str(statement) == "total[p] = Σ_{t ≠ p} s[p, t]"
+    assert statement.latex() == r"{\mathrm{total}}_{p} = \sum_{t \ne p} {s}_{p, t}"
+    assert "<i>t</i> ≠ <i>p</i>" in statement.html()
+
+
 def random_condition(rng, axes):
     def index():
         names = rng.sample([*axes], rng.randint(0, min(3, len(axes))))
@@ -303,7 +380,7 @@ def random_condition(rng, axes):
     kind = rng.randrange(3)
     if kind == 0:
         affine = Affine(rng.randint(-3, 3), tuple((a, rng.choice([-2, 1, 3])) for a in axes))
-        return AtLeast(affine)
+        return rng.choice([AtLeast, Unequal])(affine)
     if kind == 1:
         return Equal(index(), index())
     names = tuple(rng.sample([*axes], rng.randint(1, len(axes))))

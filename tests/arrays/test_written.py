@@ -106,7 +106,7 @@ def test_what_only_moves_elements_is_read_where_it_is_needed():
     g = wg.Graph()
     X = g.array("X", (3, 4))
     (line,) = printed(X.T[::-1][1:, 0].reshape(3, 1) * 2)
-    assert line.endswith("= X[0, -i + 2]·2")
+    assert line.endswith("= 2·X[0, -i + 2]")
 
 
 def test_rows_that_are_picked_are_a_table():

@@ -293,9 +293,9 @@ def test_values_of_another_number_are_refused_by_name():
         wg.explain(rolled, at={"b": np.eye(2)})
 
 
-def test_a_number_behind_another_factor_has_a_sign_between():
+def test_a_number_stands_before_the_other_factors():
     g = wg.Graph()
     w, x = g.array("w", (3, 2)), g.array("x", (2,))
     text = wg.explain((w @ x * 0.5).tanh().sum()).latex()
-    assert r"{t}^{(1)}_{i} \cdot 0.5" in text
+    assert r"0.5 \, {t}^{(1)}_{i}" in text
     assert r"\sum_{j} w_{i, j} \, x_{j}" in text.replace("{w}", "w").replace("{x}", "x")

@@ -100,7 +100,7 @@ class TextNames(Writer):
     """Index notation for a terminal, derivatives by what they are of."""
 
     def __init__(self, program: Program) -> None:
-        super().__init__(program.inlined, program.whole.shapes)
+        super().__init__(program.inlined, program.whole.arrays)
         self._program = program
 
     def name(self, name: str) -> str:
@@ -117,7 +117,7 @@ class LatexNames(LatexWriter):
     """The same in LaTeX."""
 
     def __init__(self, program: Program) -> None:
-        super().__init__(program.inlined, program.whole.shapes)
+        super().__init__(program.inlined, program.whole.arrays)
         self._program = program
 
     def name(self, name: str) -> str:
