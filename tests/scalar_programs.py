@@ -493,6 +493,37 @@ def window_attention(n, m):
     return s, loss
 
 
+def grouped_attention(n, m):
+    """Four heads, two of which share keys and values each, and a product over all of them."""
+    s = Source()
+    x = s.inputs("x", n, 3)
+    wq, wk, wv = s.weights("wq", 4 * m, 3), s.weights("wk", 2 * m, 3), s.weights("wv", 2 * m, 3)
+    q, k, v = ([linear(r, w) for r in x] for w in (wq, wk, wv))
+    out, loss = s.weights("wo", 2, 4 * m), 0.0
+    for p in range(n):
+        mixed = []
+        for h in range(4):
+            g = h // 2 * m
+            scores = [sum(q[p][h * m + j] * k[t][g + j] for j in range(m)) for t in range(p + 1)]
+            weights = softmax(scores)
+            mixed += [sum(w * v[t][g + j] for t, w in enumerate(weights)) for j in range(m)]
+        loss = loss + sum(tanh(a) for a in linear(mixed, out))
+    return s, loss
+
+
+def patches(n, m):
+    """An image in patches of 2×2 points, each with a vector of its own."""
+    s = Source()
+    x, w = s.inputs("x", 2 * n, 2 * n), s.weights("w", m, 4)
+    position = s.weights("position", n * n, m)
+    loss = 0.0
+    for p in range(n * n):
+        i, j = 2 * (p // n), 2 * (p % n)
+        patch = [x[i + a][j + b] for a in range(2) for b in range(2)]
+        loss = loss + sum(tanh(a) for a in affine(patch, w, position[p]))
+    return s, loss
+
+
 def distances(n, m):
     """Something of every pair of rows but a row with itself."""
     s = Source()
@@ -517,6 +548,41 @@ def products(n, m):
     return s, squares + sum(
         y[i] * y[j] * y[k] for i in range(n) for j in range(i) for k in range(j)
     )
+
+
+def others(n, m):
+    """Attention of each position to all others, and forces between bodies of any mass."""
+    s = Source()
+    x = s.inputs("x", n, 3)
+    q, k, v = ([linear(r, w) for r in x] for w in (s.weights(name, m, 3) for name in "qkv"))
+    z, mass, loss = s.weights("z", n, 2), s.weights("mass", n), 0.0
+    for p in range(n):
+        rest = [t for t in range(n) if t != p]
+        weights = softmax([dot(q[p], k[t]) for t in rest])
+        for j in range(m):
+            loss = loss + tanh(sum(w * v[t][j] for w, t in zip(weights, rest, strict=True)))
+        forces = [mass[t] * (z[t][0] - z[p][0]) / (squared(z[t], z[p]) + 0.1) for t in rest]
+        loss = loss + sum(forces) ** 2
+    return s, loss
+
+
+def total_variation(n, m):
+    """Differences of an image down and across."""
+    s = Source()
+    x = s.weights("x", n, m)
+    down = sum((x[i + 1][j] - x[i][j]) ** 2 for i in range(n - 1) for j in range(m))
+    return s, down + sum((x[i][j + 1] - x[i][j]) ** 2 for i in range(n) for j in range(m - 1))
+
+
+def contrastive(n, m):
+    """Each of two views of n samples is told from all other rows by its likeness to its pair."""
+    s = Source()
+    x, y, w = s.inputs("x", n, 3), s.inputs("y", n, 3), s.weights("w", m, 3)
+    z, loss = [linear(row, w) for row in x + y], 0.0
+    for i, row in enumerate(z):
+        likeness = [exp(dot(row, other)) for j, other in enumerate(z) if j != i]
+        loss = loss + log(sum(likeness)) - dot(row, z[(i + n) % len(z)])
+    return s, loss
 
 
 def masked(n, m):

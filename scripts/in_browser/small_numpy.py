@@ -585,9 +585,12 @@ def _reduceat(fold: Callable[[list[Any]], Any]) -> Callable[[ndarray, ndarray], 
     return reduceat
 
 
-def _add_at(total: ndarray, at: ndarray, values: ndarray) -> None:
-    for place, one in zip(at.flat(), values.flat(), strict=True):
-        total[place] = total[place] + one
+def _at(join: Callable[[Any, Any], Any]) -> Callable[[ndarray, ndarray, ndarray], None]:
+    def at(total: ndarray, places: ndarray, values: ndarray) -> None:
+        for place, one in zip(places.flat(), values.flat(), strict=True):
+            total[place] = join(total[place], one)
+
+    return at
 
 
 def _any_of(parts: Sequence[ndarray]) -> ndarray:
@@ -598,7 +601,7 @@ class _Extreme:
     """The least or the greatest of two, and of each run of numbers."""
 
     def __init__(self, choose: Callable[..., Any]) -> None:
-        self._choose, self.reduceat = choose, _reduceat(choose)
+        self._choose, self.reduceat, self.at = choose, _reduceat(choose), _at(choose)
 
     def __call__(self, given: ndarray, other: Any) -> Any:
         return given._with(other, self._choose)
@@ -606,6 +609,6 @@ class _Extreme:
 
 minimum: Final = _Extreme(min)
 maximum: Final = _Extreme(max)
-add: Final = SimpleNamespace(at=_add_at)
+add: Final = SimpleNamespace(at=_at(lambda a, b: a + b))
 gcd: Final = SimpleNamespace(reduce=lambda given: math.gcd(*given.flat()))
 logical_or: Final = SimpleNamespace(reduce=_any_of)

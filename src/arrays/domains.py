@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, Final
 
 from ..ops.points import holds
-from ..ops.reads import Affine, Among, AtLeast, Condition, Equal, Index, Table, along
+from ..ops.reads import Affine, Among, AtLeast, Condition, Equal, Index, Table, Unequal, along
 from .classes import Classes
 from .columns import Column, Key, codes, fewest
 
@@ -78,7 +78,15 @@ def conditions(
         return tuple(kept)
     tried += [(condition, ~holds(condition, points)) for condition in _tables(keys)]
     kept = _enough(tried, int(outside.sum()))
+    if kept is None:
+        tried += [(condition, ~holds(condition, points)) for condition in _gaps(keys)]
+        kept = _enough(tried, int(outside.sum()))
     return (_listed(keys),) if kept is None else tuple(kept)
+
+
+def is_list(condition: Condition) -> bool:
+    """Whether a condition is that points are among those listed."""
+    return isinstance(condition, Among)
 
 
 def _independent(keys: Sequence[Key]) -> list[list[Key]]:
@@ -158,6 +166,18 @@ def _bounds(keys: Sequence[Key], indices: Iterable[Index]) -> Iterable[Condition
             yield AtLeast(Affine(-low, terms))
         if high < highest:
             yield AtLeast(Affine(high, tuple([(name, -stride) for name, stride in terms])))
+
+
+def _gaps(keys: Sequence[Key]) -> Iterable[Condition]:
+    """The one number that the difference of two axes never is, though it is less and more."""
+    import numpy
+
+    for a, b in combinations(keys, 2):
+        values = numpy.unique(a.column - b.column)
+        steps = numpy.diff(values)
+        if (steps != 1).sum() == 1 and steps.max() == 2:
+            missing = int(values[steps.argmax()]) + 1
+            yield Unequal(Affine(-missing, ((a.name, 1), (b.name, -1))))
 
 
 def _tables(keys: Sequence[Key]) -> Iterable[Condition]:

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 
 from ..ops.reads import (
     Affine,
-    Among,
     Apply,
     AtLeast,
     Axis,
@@ -46,11 +45,12 @@ from .columns import (
     period,
     rank_among,
 )
-from .domains import TableValues, conditions
-from .layouts import Layout, inner_axes, keys_of, laid_out, length_of, stages
+from .domains import TableValues, conditions, is_list
+from .layouts import Layout, inner_axes, is_whole, keys_of, laid_out, length_of, stages
 from .padding import alike, beyond, is_zero
-from .parts import Part, by_order, regions_of
-from .shapes import APPLY, LEAF, LITERAL, REDUCE, VECTOR, Family, Group, Shapes
+from .parting import by_order
+from .parts import Part, regions_of
+from .shapes import APPLY, LEAF, LITERAL, REDUCE, VECTOR, Family, Group, Shapes, needed
 from .terms import NONE
 
 _ONE: Final = struct.unpack("=q", struct.pack("=d", 1.0))[0]
@@ -103,6 +103,7 @@ class Families:
         self.literals: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[str, Numbers]] = {}
         self.made: list[Made] = []
         self.wider: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
+        self.parted: dict[int, Column] = {}
         self._computed = True
 
     def add(self, number: int, computed: bool = True) -> None:
@@ -166,13 +167,14 @@ class Families:
             operands: list[Operand] = []
             for slot in slots:
                 if isinstance(slot, tuple):
-                    operands.append(Read(str(slot[0]), self._indices(slot[1], keys)))
+                    operands.append(self._read(slot[0], slot[1], keys))
                 else:
                     operands.append(self._number(slot, keys, made.derived))
             assert made.op is not None
             return Apply(made.op, tuple(operands), made.statics)
 
         self._make(made, layout, value)
+        self._part_elements(made, [slot[1] for slot in slots if isinstance(slot, tuple)])
 
     def _add_reduce(self, made: Family) -> None:
         parts = self._parts(made)
@@ -184,11 +186,32 @@ class Families:
         if len(regions) > 1 and self._in_regions(made, parts, layout, regions):
             return
         self._make_reduce(made, parts, layout)
+        if made.primal == NONE:
+            self._part_elements(made, [part.constant for part in parts])
         if len(regions) == 1 and _tables(self.made[-1]):
             simple = self.made.pop()
             done = self._in_regions(made, parts, layout, regions)
             if not done or _tables(self.made[-1]) >= _tables(simple):
                 self.made[len(self.made) - done :] = [simple]
+
+    def _part_elements(self, made: Family, places: Sequence[Sequence[Column]]) -> None:
+        """Find elements to tell apart where all are on a list of points, and parts need none.
+
+        What is computed from elements that are told apart is so too, by these.
+        """
+        import numpy
+
+        if not self._computed or not any(map(is_list, self.made[-1].domain)):
+            return
+        if not self.parted.keys().isdisjoint(needed(self._families, [made.number])):
+            return
+        columns = [column for own in places for column in own]
+        for chosen in by_order(places):
+            if all(is_whole([column[rows] for column in columns]) for rows in chosen):
+                part = self.parted[made.number] = numpy.zeros(made.size, numpy.int64)
+                for number, rows in enumerate(chosen):
+                    part[rows] = number
+                return
 
     def _layout_of(self, made: Family, parts: Sequence[Part]) -> Layout:
         if made.primal == NONE or self._families[made.primal].kind == LITERAL:
@@ -449,7 +472,13 @@ class Families:
         simple = [index.axis if isinstance(index, Affine) else None for index in place] == names
         self.made.append(Made(made.number, axes, None if simple else place, found, domain))
 
-    def _indices(self, columns: Sequence[Column], keys: Sequence[Key]) -> tuple[Index, ...]:
+    def _read(self, family: int, columns: Sequence[Column], keys: Sequence[Key]) -> Read:
+        """The elements of a family at coordinates that follow from axes.
+
+        A vector of leaves that is read through a table over several axes may be a matrix: it has no
+        blocks, so that the table tells that its leaves' names do not.
+        """
+        untold = self._families[family].leaf is not None and len(columns) == 1
         found = []
         for column in columns:
             index = index_of(column, keys)
@@ -457,11 +486,11 @@ class Families:
                 raise ValueError("coordinates that do not follow from the axes")
             if isinstance(index, Table):
                 self._tables.add((index.lengths, index.values))
-                width = block(index)
-                if width is not None:
-                    raise _Split(index.axes[0], width)
+                split = block(index)
+                if split is not None and not (untold and len(index.axes) > 1):
+                    raise _Split(*split)
             found.append(index)
-        return tuple(found)
+        return Read(str(family), tuple(found))
 
     def _number(self, values: Column, keys: Sequence[Key], repeats: bool = False) -> Operand:
         """A number at each point as an operand: itself, or a read of an array of numbers.
@@ -496,17 +525,17 @@ class Families:
     ) -> list[Term]:
         """The terms of one shape as one, or as several where one would need a list of points."""
         whole = self._term(part, keys, within)
-        if not _is_listed(whole):
+        if not any(map(is_list, whole.domain)):
             return [whole]
-        columns = [key.column[part.place] for key in keys]
-        columns += [c for family, own in part.factors if family != NONE for c in own]
+        places = [[key.column[part.place] for key in keys]]
+        places += [own for family, own in part.factors if family != NONE]
         tables, literals = set(self._tables), dict(self.literals)
-        for chosen in by_order(columns):
+        for chosen in by_order(places):
             try:
                 terms = [self._term(self._chosen(part, rows), keys, within) for rows in chosen]
             except _Split:
                 terms = [whole]
-            if not any(map(_is_listed, terms)):
+            if not any(is_list(c) for term in terms for c in term.domain):
                 return terms
             self._tables, self.literals = set(tables), dict(literals)
         return [whole]
@@ -553,18 +582,13 @@ class Families:
             if family == NONE:
                 factors.append(self._number(columns[0][rows], keys))
             else:
-                indices = self._indices([column[rows] for column in columns], keys)
-                factors.append(Read(str(family), indices))
+                factors.append(self._read(family, [column[rows] for column in columns], keys))
         return factors
 
 
 def _different(columns: Sequence[Column]) -> list[Column]:
     """Each column once."""
     return list({column.tobytes(): column for column in columns}.values())
-
-
-def _is_listed(term: Term) -> bool:
-    return any(isinstance(condition, Among) for condition in term.domain)
 
 
 def _tables(made: Made) -> int:

@@ -128,7 +128,7 @@ class Writer:
     """
 
     language = "text"
-    times, at_most, among, sum_sign = "·", "≤", "in", "Σ"
+    times, at_most, unequal, among, sum_sign = "·", "≤", "≠", "in", "Σ"
     over, where, function = "{}_{{{}}} {}", "   for {}", "{}"
 
     def __init__(
@@ -228,7 +228,8 @@ class Writer:
         below = tuple([(name, -stride) for name, stride in terms if stride < 0])
         larger = self.affine(Affine(max(offset, 0), above)).text
         smaller = self.affine(Affine(max(-offset, 0), below)).text
-        return f"{smaller} {self.at_most} {larger}"
+        sign = self.at_most if isinstance(condition, AtLeast) else self.unequal
+        return f"{smaller} {sign} {larger}"
 
     def conditions(self, conditions: Iterable[Condition]) -> str:
         """Conditions that hold together."""
@@ -417,7 +418,7 @@ class LatexWriter(Writer):
     """Index notation in LaTeX, for maths mode."""
 
     language = "latex"
-    times, at_most, among, sum_sign = r" \, ", r"\le", r"\in", r"\sum"
+    times, at_most, unequal, among, sum_sign = r" \, ", r"\le", r"\ne", r"\in", r"\sum"
     where, function = r" \quad \text{{for }} {}", r"\{}"
 
     def name(self, name: str) -> str:

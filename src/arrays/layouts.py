@@ -19,6 +19,7 @@ from .columns import (
     normal,
     rank_among,
 )
+from .domains import conditions, is_list
 from .parts import Part, in_order, invariants
 
 _SPARSE: Final = 64
@@ -53,6 +54,7 @@ def laid_out(count: int, stages: Sequence[Sequence[Column]]) -> Layout:
         return Layout([], [])
     dense: list[Column] = []
     sparse: list[Column] = []
+    beside: list[Column] = []
     seen: set[bytes] = set()
     chosen: list[Column] = []
     done = False
@@ -65,7 +67,10 @@ def laid_out(count: int, stages: Sequence[Sequence[Column]]) -> Layout:
             if text not in seen:
                 seen.add(text)
                 (dense if whole and looped(moved) else sparse).append(moved)
-        chosen, done = choose(dense, count, [True] * len(dense))
+        beside += [column for column in sparse if any(_are_others(column, d) for d in dense)]
+        sparse = [column for column in sparse if all(column is not other for other in beside)]
+        loops = [True] * len(dense) + [False] * len(beside)
+        chosen, done = choose([*dense, *beside], count, loops)
         if done:
             break
     if not done:
@@ -75,6 +80,23 @@ def laid_out(count: int, stages: Sequence[Sequence[Column]]) -> Layout:
         chosen = [numpy.arange(count)]
     chosen.sort(key=lambda column: int((column[1:] != column[:-1]).sum()))
     return Layout(chosen, [*map(length_of, chosen)])
+
+
+def _are_others(column: Column, of: Column) -> bool:
+    """Whether a column runs over all numbers but the one that another holds, as `j != i` does."""
+    import numpy
+
+    length = length_of(of)
+    if length_of(column) != length or (column == of).any():
+        return False
+    return len(numpy.unique(column * length + of)) == length * (length - 1)
+
+
+def is_whole(columns: Sequence[Column]) -> bool:
+    """Whether columns of coordinates are affine in axes that bounds say the points of."""
+    keys = keys_of(laid_out(len(columns[0]), [columns]))
+    affine_maps = [affine(column, keys) for column in columns]
+    return None not in affine_maps and not any(map(is_list, conditions(keys)))
 
 
 def stages(parts: Sequence[Part]) -> list[list[Column]]:
@@ -87,7 +109,7 @@ def stages(parts: Sequence[Part]) -> list[list[Column]]:
 
 
 def _within_windows(chosen: Sequence[Column], count: int) -> list[Column]:
-    """Axes with places within windows instead of where these lie, if the grid is then full.
+    """Axes with places within windows instead of where these lie, if all windows are whole.
 
     So the elements i of windows r, i = 2r + a, have the axes r and a.
     """
@@ -104,9 +126,11 @@ def _within_windows(chosen: Sequence[Column], count: int) -> list[Column]:
             steps = numpy.diff(low)
             if len(steps) and steps[0] and (steps == steps[0]).all() and other is not column:
                 moved = column - low[other]
-                found[k] = min(found[k], moved, key=length_of)
-    full = prod(map(length_of, found)) == count and distinct(found, count)
-    return found if full else list(chosen)
+                width = length_of(moved)
+                whole = len(numpy.unique(width * other + moved)) == width * length
+                if whole and width < length_of(found[k]):
+                    found[k] = moved
+    return found if distinct(found, count) else list(chosen)
 
 
 def _completed(chosen: list[Column], sparse: Sequence[Column], count: int) -> list[Column]:
@@ -148,7 +172,7 @@ def inner_axes(
         sliding = (width == width[0]).all() and affine(low, targets) is not None
         if sliding and not (low == low[0]).all():
             column = column - numpy.repeat(low, lengths)
-        candidates.append(column - column.min())
+        candidates.append(normal(column)[0])
     loops = [in_order(column, part) for column in candidates]
     chosen, told_apart = choose(candidates, len(part.place), loops, [part.place], outer)
     count = 1

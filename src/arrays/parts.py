@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 
 from .columns import Column, looped
 from .shapes import Family, Group
@@ -109,19 +108,3 @@ def regions_of(made: Family, parts: Sequence[Part], table: bool) -> list[Column]
             return []
     left = -1 in regions
     return [] if left and (table or len(regions) == 2) else list(regions.values())
-
-
-def by_order(columns: Sequence[Column]) -> Iterator[list[Column]]:
-    """Ways to part points by which of two coordinates is larger: the points of each part.
-
-    The terms of a pair are so parted by the place in it of whose element they are.
-    """
-    import numpy
-
-    seen: set[bytes] = set()
-    for u, v in combinations(columns, 2):
-        order = numpy.sign(v - u).astype(numpy.int8)
-        text = max(order.tobytes(), (-order).tobytes())
-        if text not in seen and (order != order[0]).any():
-            seen.add(text)
-            yield [order == side for side in (1, 0, -1) if (order == side).any()]

@@ -10,12 +10,14 @@ from typing import Final, NamedTuple
 from ..errors import ShapeError
 from ..graph.expr import Graph
 from ..graph.store import live_nodes
-from ..ops.reads import Table, reads_of
+from ..ops.reads import Reduce, Table, reads_of
 from ..ops.shapes import shape_text
+from .domains import is_list
 from .families import Families, Made
 from .homes import LeafArray, leaf_homes
 from .joins import join_single_terms
 from .naming import named
+from .parting import told_apart
 from .repeats import merge_repeats
 from .shapes import APPLY, REDUCE, Shapes, circular, in_order, needed, shapes
 from .statements import ArrayProgram
@@ -175,7 +177,22 @@ def _survey(shaped: _Shaped, nodes: int) -> Survey:
 
 def _program(shaped: _Shaped) -> tuple[ArrayProgram, frozenset[str]]:
     """The program, and the arrays of leaves that are, or make, what it reads through tables."""
+    families, order = _families(shaped)
+    while families.parted:
+        told = told_apart(shaped.known, families.parted)
+        other = shaped._replace(known=shapes(shaped.found, shaped.homes, shaped.arguments, told))
+        again, other_order = _families(other)
+        if _lists(again.made) >= _lists(families.made):
+            break
+        shaped, families, order = other, again, other_order
     found, known, _, arguments = shaped
+    program = named(found.graph, known, families, found.roots, order, arguments)
+    return program, _by_tables(known, families.made)
+
+
+def _families(shaped: _Shaped) -> tuple[Families, list[int]]:
+    """The statements of all families, and the order of those that are computed."""
+    found, known, *_ = shaped
     wanted = sorted({known.family[root] for root in found.roots})
     computed = needed(known.families, wanted)
     keep = set(wanted).union(*[known.families[number].parts for number in computed])
@@ -186,8 +203,14 @@ def _program(shaped: _Shaped) -> tuple[ArrayProgram, frozenset[str]]:
     order = [number for number in order if number in computed]
     for (source, *_), wider in families.wider.items():
         order.insert(order.index(source) + 1, wider)
-    program = named(found.graph, known, families, found.roots, order, arguments)
-    return program, _by_tables(known, families.made)
+    return families, order
+
+
+def _lists(statements: Iterable[Made]) -> int:
+    """How many lists of points statements have."""
+    terms = [t for made in statements if isinstance(made.value, Reduce) for t in made.value.terms]
+    domains = [*[made.domain for made in statements], *[term.domain for term in terms]]
+    return sum(is_list(condition) for domain in domains for condition in domain)
 
 
 def _by_tables(known: Shapes, statements: Iterable[Made]) -> frozenset[str]:

@@ -12,7 +12,7 @@ shapes; equal scalars (the same operation on the same operands) are one element.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
@@ -91,22 +91,44 @@ class Family:
 
 @dataclass
 class Shapes:
-    """All families, and for each scalar which element of which family it is."""
+    """All families, and for each scalar which element of which family it is.
+
+    told  what tells some scalars apart, beside their shapes
+    """
 
     families: list[Family]
     family: dict[int, int]
     lane: dict[int, int]
+    told: Told
+
+
+@dataclass
+class Told:
+    """What tells scalars apart beside their shapes.
+
+    apart   numbers that scalars of one shape are told apart by, where they are
+    across  sums, maxima and minima whose terms are of one shape however they are told apart
+    family  the family of each scalar where none is told apart
+    """
+
+    apart: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    across: Set[int] = frozenset()
+    family: Mapping[int, int] = field(default_factory=dict)
 
 
 def shapes(
-    found: Scalars, homes: Sequence[LeafArray], arguments: Mapping[str, Sequence[int]]
+    found: Scalars,
+    homes: Sequence[LeafArray],
+    arguments: Mapping[str, Sequence[int]],
+    told: Told | None = None,
 ) -> Shapes:
     """Intern the shapes of collapsed scalars.
 
     homes      the arrays that the leaves lie in, by their names
     arguments  the leaves of each argument
+    told       what tells some scalars apart, beside their shapes
     """
-    return _Interning(found, homes, arguments).result
+    return _Interning(found, homes, arguments, told or Told()).result
 
 
 class _Interning:
@@ -117,6 +139,7 @@ class _Interning:
         found: Scalars,
         homes: Sequence[LeafArray],
         arguments: Mapping[str, Sequence[int]],
+        told: Told,
     ) -> None:
         self.scalars = found
         self._arguments = arguments
@@ -124,8 +147,9 @@ class _Interning:
         self.families: list[Family] = []
         self.family: dict[int, int] = {}
         self.lane: dict[int, int] = {}
-        self.result = Shapes(self.families, self.family, self.lane)
+        self.result = Shapes(self.families, self.family, self.lane, told)
         self._by_key: dict[Any, Family] = {}
+        self._told = told
         self._bare: dict[Any, int] = {}
         self._equal: dict[Any, int] = {}
         self._home = {node: (home, lane) for home in homes for lane, node in enumerate(home.nodes)}
@@ -176,9 +200,23 @@ class _Interning:
     def _new(self, key: Any, kind: str, node: int) -> Family:
         made = Family(len(self.families), kind, node, derived=self._rule_of(node) is not None)
         self.families.append(made)
-        self._by_key[key] = made
+        self._by_key[self._key(key, node)] = made
         self._bare_of(made, key)
         return made
+
+    def _key(self, shape: Any, node: int) -> Any:
+        """A shape with what tells a scalar apart from others of the shape."""
+        told = self._told.apart.get(node)
+        return shape if told is None else (shape, told)
+
+    def _across(self, shapes: Set[tuple[int, ...]], node: int) -> Set[tuple[int, ...]]:
+        """The shapes of the terms of a sum; if it is across, those where nothing is told apart."""
+        told = self._told
+        if node not in told.across:
+            return shapes
+        first = [family.first for family in self.families]
+        untold = {f: told.family[first[f]] for shape in shapes for f in shape[2:] if f != NONE}
+        return frozenset([(*s[:2], *sorted(untold.get(f, f) for f in s[2:])) for s in shapes])
 
     def _bare_of(self, made: Family, key: Any) -> None:
         """Number the shape as it is without sums, maxima and minima of single terms."""
@@ -257,7 +295,7 @@ class _Interning:
         if literal is not None and literal.number in shape:
             shape = tuple([NONE if f == literal.number else f for f in shape])
             key = (op, statics, shape)
-        made = self._by_key.get(key)
+        made = self._by_key.get(self._key(key, node))
         if made is None:
             made = self._new(key, APPLY, node)
             made.op, made.statics, made.inputs = op, statics, shape
@@ -318,8 +356,9 @@ class _Interning:
         )
         if self._same(("sum", *lanes), node):
             return
-        key = ("sum", self._without_zeros(frozenset([key for key, _, _ in keys]), keys, terms))
-        made = self._by_key.get(key)
+        own = self._without_zeros(frozenset([key for key, _, _ in keys]), keys, terms)
+        key = ("sum", self._across(own, node))
+        made = self._by_key.get(self._key(key, node))
         if made is None:
             made = self._new(key, REDUCE, node)
             made.op = ADD
@@ -358,8 +397,8 @@ class _Interning:
         )
         if self._same((op, *lanes), node):
             return
-        key = (op, frozenset([key for key, _, _ in keys]))
-        made = self._by_key.get(key)
+        key = (op, self._across(frozenset([key for key, _, _ in keys]), node))
+        made = self._by_key.get(self._key(key, node))
         if made is None:
             made = self._new(key, REDUCE, node)
             made.op = op

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..errors import ShapeError
-from .reads import Affine, Among, AtLeast, Axis, Condition, Equal, Index
+from .reads import Affine, Among, AtLeast, Axis, Condition, Equal, Index, Unequal
 from .shapes import BATCH, Shape
 
 Columns = dict[str, Any]
@@ -186,6 +186,8 @@ def holds(condition: Condition, columns: Columns) -> Any:
 
     if isinstance(condition, AtLeast):
         return numbers(condition.expression, columns) >= 0
+    if isinstance(condition, Unequal):
+        return numbers(condition.expression, columns) != 0
     if isinstance(condition, Among):
         wanted = set(condition.points)
         given = zip(*[columns[axis].tolist() for axis in condition.axes], strict=True)

@@ -84,6 +84,18 @@ class AtLeast:
 
 
 @dataclass(frozen=True, slots=True)
+class Unequal:
+    """The condition that an affine map of axes is not 0: `t ≠ p` is p - t ≠ 0."""
+
+    expression: Affine
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the axes that it is about."""
+        return self.expression.axes
+
+
+@dataclass(frozen=True, slots=True)
 class Equal:
     """The condition that two indices are the same number: `token[p] = v`."""
 
@@ -105,7 +117,7 @@ class Among:
     points: tuple[tuple[int, ...], ...]
 
 
-Condition = AtLeast | Equal | Among
+Condition = AtLeast | Unequal | Equal | Among
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +285,10 @@ def mapped_term(
 
 def mapped_condition(condition: Condition, index: Callable[[Index], Index]) -> Condition:
     """A condition with something else in place of each of its indices; a list has none."""
-    if isinstance(condition, AtLeast):
+    if isinstance(condition, (AtLeast, Unequal)):
         expression = index(condition.expression)
         assert isinstance(expression, Affine)
-        return AtLeast(expression)
+        return type(condition)(expression)
     if isinstance(condition, Equal):
         return Equal(index(condition.left), index(condition.right))
     return condition

@@ -137,7 +137,7 @@ PROGRAMS = {  # two sizes, and the most statements that the gradient may be
     largest_output: (4, 7, 12),
     k_means: (3, 6, 12),
     viterbi: (3, 5, 37),
-    chamfer: (3, 5, 24),
+    chamfer: (3, 5, 37),
     multi_class_hinge: (4, 6, 12),
     shifted_softmax: (3, 5, 20),
     log_sum_exp: (3, 5, 18),

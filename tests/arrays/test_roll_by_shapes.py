@@ -49,9 +49,14 @@ PROGRAMS = {
             programs.distances,
             programs.factorization,
             programs.products,
+            programs.others,
+            programs.total_variation,
+            programs.contrastive,
             programs.masked,
             programs.flipped,
             programs.window_attention,
+            programs.grouped_attention,
+            programs.patches,
         )
     },
     **{
@@ -451,16 +456,38 @@ def test_windows_over_large_grids_have_conditions_and_no_lists_of_points():
     assert lines[4] == "dw[i, k] = Σ_{l: l ≤ k + 598, k ≤ l + 1} x[l]·dt1[i, l - k + 1]"
 
 
-@pytest.mark.parametrize("build", [programs.factorization, programs.products])
-def test_sums_over_pairs_have_conditions_and_no_lists_of_points(build):
+@pytest.mark.parametrize(
+    ("build", "lines"),
+    [
+        (
+            programs.factorization,
+            ["dv[i, k] = Σ_{i ≤ j} v[j + 1, k]·dt1[i, j] + Σ_{j + 1 ≤ i} v[j, k]·dt1[j, i - 1]"],
+        ),
+        (programs.products, []),
+        (
+            programs.others,
+            [
+                "t8[m, p] = mass[p]·t5[m, p, 0, 0]/t7[m, p]   for p ≠ m",
+                "t18[i, s] = tanh(Σ_{j ≠ i} t3[j, s]·t16[i, j])",
+            ],
+        ),
+        (programs.total_variation, ["t1[i, j] = x[i + 1, j] - x[i, j]"]),
+        (
+            programs.contrastive,
+            [
+                "t34[i] = t25[i] + Σ_{i ≤ j} t27[i, j] + Σ_{i ≤ j} t29[i, j] + "
+                "Σ_{j + 1 ≤ i} t31[i - 1, j] + Σ_{j + 1 ≤ i} t33[i - 1, j]",
+                "t36 = Σ_i log(t20[i]) + Σ_i t9[i] - Σ_{i,r} t4[i, 2r + 1] + Σ_i log(t34[i]) + "
+                "Σ_i t23[i]",
+            ],
+        ),
+    ],
+)
+def test_what_is_regular_in_parts_has_conditions_and_no_lists_of_points(build, lines):
     source, loss = build(7, 3)
-    lines = str(rolled(source.with_gradient(loss)))
-    assert "points" not in lines
-    if build is programs.factorization:
-        assert (
-            "dv[i, k] = Σ_{i ≤ j} v[j + 1, k]·dt1[i, j] + Σ_{j + 1 ≤ i} v[j, k]·dt1[j, i - 1]"
-            in lines
-        )
+    found = str(rolled(source.with_gradient(loss)))
+    assert ") in points" not in found
+    assert all(line in found.splitlines() for line in lines)
 
 
 def test_a_long_chain_is_surveyed_without_recursion():
@@ -679,6 +706,15 @@ def test_a_sum_that_is_formed_anew_for_each_of_its_terms_is_one(size):
     assert str(rolled) == str(wg.roll(total))
     assert wg.check_roll(anew, rolled)
     assert not rolled.program.tables
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (4, 3), (5, 4)])
+@pytest.mark.parametrize("build", [programs.grouped_attention, programs.patches])
+def test_blocks_along_several_axes_need_no_tables(build, sizes):
+    outputs = programs.plain(build, *sizes)
+    program = rolled(outputs)
+    assert not program.tables
+    assert_right(program, outputs)
 
 
 @pytest.mark.parametrize("tokens", [[5, 3, 3], [3, 3, 5], [3, 5, 5, 3, 3]])

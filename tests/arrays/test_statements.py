@@ -29,6 +29,7 @@ from wengert.ops.reads import (
     Reduce,
     Table,
     Term,
+    Unequal,
     along,
 )
 from wengert.ops.scalar import ADD, DIV, EXP, LT, MAXIMUM, MUL, NEG, POW_CONST
@@ -356,6 +357,15 @@ def test_points_are_those_where_all_conditions_hold():
     assert found["t"].tolist() == [0, 1]
 
 
+def test_a_sum_over_all_others_reads_as_it_is_written():
+    others = Unequal(Affine(0, (("p", 1), ("t", -1))))
+    total = Reduce(ADD, (Term(1, (read("s", "p", "t"),), (T,), (others,)),))
+    statement = Statement("total", (P,), total)
+    assert str(statement) == "total[p] = Σ_{t ≠ p} s[p, t]"
+    assert statement.latex() == r"{\mathrm{total}}_{p} = \sum_{t \ne p} {s}_{p, t}"
+    assert "<mi>t</mi><mo>≠</mo><mi>p</mi>" in statement.html()
+
+
 def random_condition(rng, axes):
     def index():
         names = rng.sample([*axes], rng.randint(0, min(3, len(axes))))
@@ -370,7 +380,7 @@ def random_condition(rng, axes):
     kind = rng.randrange(3)
     if kind == 0:
         affine = Affine(rng.randint(-3, 3), tuple((a, rng.choice([-2, 1, 3])) for a in axes))
-        return AtLeast(affine)
+        return rng.choice([AtLeast, Unequal])(affine)
     if kind == 1:
         return Equal(index(), index())
     names = tuple(rng.sample([*axes], rng.randint(1, len(axes))))

@@ -9,7 +9,19 @@ import wengert as wg
 from wengert.arrays.interpret import run
 from wengert.arrays.statements import LEAF, Array, ArrayProgram, Output, Statement
 from wengert.codegen.native.lists import listed_as_tables
-from wengert.ops.reads import Affine, Among, AtLeast, Axis, Equal, Read, Reduce, Table, Term, along
+from wengert.ops.reads import (
+    Affine,
+    Among,
+    AtLeast,
+    Axis,
+    Equal,
+    Read,
+    Reduce,
+    Table,
+    Term,
+    Unequal,
+    along,
+)
 from wengert.ops.scalar import ADD
 
 J, P, COLUMN, K = Axis("j", 7), Axis("p", 2), Axis("i", 9), Axis("k", 5)
@@ -45,9 +57,10 @@ def lists(statement):
 
 EQUAL = Equal(Affine(1, (("i", 1),)), Table("t", ("k",), (5,), (1, 2, 3, 4, 5)))
 BELOW = AtLeast(Affine(0, (("j", 1), ("i", -1))))
+OTHER = Unequal(BELOW.expression)
 
 
-@pytest.mark.parametrize("domain", [(), (EQUAL,), (BELOW,)])
+@pytest.mark.parametrize("domain", [(), (EQUAL,), (BELOW,), (OTHER,)])
 @pytest.mark.parametrize("count", [0, 1, 12, 200])
 def test_sums_over_lists_are_sums_over_tables(count, domain):
     statement = summed(random.Random(count), count, domain)

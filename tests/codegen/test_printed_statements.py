@@ -26,6 +26,7 @@ from wengert.ops.reads import (
     Reduce,
     Table,
     Term,
+    Unequal,
     along,
 )
 from wengert.ops.shapes import BATCH
@@ -129,7 +130,8 @@ class Draw:
             one = rng.choice(axes)
             if kind == 0 and len(axes) > 1:
                 p, t = rng.sample(axes, 2)
-                found.append(AtLeast(Affine(rng.randint(0, 1), ((p.name, 1), (t.name, -1)))))
+                compared = rng.choice([AtLeast, Unequal])
+                found.append(compared(Affine(rng.randint(0, 1), ((p.name, 1), (t.name, -1)))))
             elif kind == 1:
                 sign = rng.choice([1, -1])
                 found.append(AtLeast(Affine(1 if sign < 0 else -1, ((one.name, sign),))))

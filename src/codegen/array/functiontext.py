@@ -19,6 +19,7 @@ from ...ops.reads import (
     Reduce,
     Table,
     Term,
+    Unequal,
 )
 from ...ops.record import Op
 from ...ops.table import OPERATIONS
@@ -28,7 +29,7 @@ from .rewriting import Rewriting
 _KINDS: Final[Mapping[str, type]] = {
     kind.__name__: kind
     for kind in (
-        *(Affine, Among, Apply, AtLeast, Axis, Equal, Read, Reduce, Table, Term, Array),
+        *(Affine, Among, Apply, AtLeast, Axis, Equal, Read, Reduce, Table, Term, Unequal, Array),
         *(ArrayProgram, Home, Output, Statement, ArrayFunction, Element, Vector, Whole, ArrayGroup),
         *(Survey, Rewriting),
     )

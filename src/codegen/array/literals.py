@@ -27,6 +27,23 @@ def array_literal(array: Any, dtype: str) -> str:
     return f"np.array({_number(array.tolist())}{kind})"
 
 
+def mask_literal(mask: Any) -> str:
+    """Truth values as an expression: written out, or where they are true, or false.
+
+    >>> import numpy as np
+    >>> mask_literal(np.array([True, False])), mask_literal(np.arange(30).reshape(5, 6) % 8 == 3)
+    ('np.array([True, False])', 'np.isin(np.arange(30).reshape(5, 6), [3, 11, 19, 27])')
+    """
+    import numpy
+
+    shaped = "" if mask.ndim == 1 else f".reshape({', '.join(map(str, mask.shape))})"
+    texts = [f"np.array({mask.tolist()})"]
+    for wanted, invert in ((mask, ""), (~mask, ", invert=True")):
+        places = numpy.flatnonzero(wanted.ravel()).tolist()
+        texts.append(f"np.isin(np.arange({mask.size}){shaped}, {places}{invert})")
+    return min(texts, key=len)
+
+
 def _number(number: Any) -> str:
     """A number, or nested lists of them."""
     code = repr(number.item() if hasattr(number, "item") else number)

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any
 
 from ...ops.points import numbers, points
-from ...ops.reads import Affine, AtLeast, Axis, Condition, Equal, Index, Read, Table
+from ...ops.reads import Affine, AtLeast, Axis, Condition, Equal, Index, Read, Table, Unequal
 from ...ops.shapes import BATCH, Shape
 from .tensors import ALL, Builder, Key, Tensor
 
@@ -230,8 +230,9 @@ def _condition_text(condition: Condition, axes: Sequence[str], lengths: Mapping[
         offset = index.offset if index.offset * sign > 0 else 0
         return _affine_text(abs(offset), [abs(strides.get(axis, 0)) for axis in axes], shape)
 
-    if isinstance(condition, AtLeast):
-        return f"{side(condition.expression, -1)} <= {side(condition.expression, 1)}"
+    if isinstance(condition, (AtLeast, Unequal)):
+        sign = "<=" if isinstance(condition, AtLeast) else "!="
+        return f"{side(condition.expression, -1)} {sign} {side(condition.expression, 1)}"
     if isinstance(condition, Equal):
         left, right = condition.left, condition.right
         if isinstance(left, Affine) and isinstance(right, Affine):

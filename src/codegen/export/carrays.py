@@ -24,6 +24,7 @@ from ...ops.reads import (
     Reduce,
     Table,
     Term,
+    Unequal,
     along,
 )
 from ...ops.record import Op
@@ -317,13 +318,14 @@ class _Writer:
         return f"{place.base}[{self._index(pairs, names, place.offset)}]"
 
     def _condition(self, condition: Condition, names: Mapping[str, str]) -> str:
-        if isinstance(condition, AtLeast):
+        if isinstance(condition, (AtLeast, Unequal)):
             plus = [term for term in condition.expression.terms if term[1] > 0]
             minus = tuple([(name, -step) for name, step in condition.expression.terms if step < 0])
             offset = condition.expression.offset
             upper = replace(condition.expression, offset=max(0, offset), terms=tuple(plus))
             lower = replace(condition.expression, offset=max(0, -offset), terms=minus)
-            return f"{self._index([(lower, 1)], names)} <= {self._index([(upper, 1)], names)}"
+            sign = "<=" if isinstance(condition, AtLeast) else "!="
+            return f"{self._index([(lower, 1)], names)} {sign} {self._index([(upper, 1)], names)}"
         assert isinstance(condition, Equal)
         left, right = (self._index([(i, 1)], names) for i in (condition.left, condition.right))
         return f"{left} == {right}"

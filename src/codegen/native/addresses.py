@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...arrays.statements import Array
-from ...ops.reads import Affine, AtLeast, Condition, Equal, Index, Read, Table, along
+from ...ops.reads import Affine, AtLeast, Condition, Equal, Index, Read, Table, Unequal, along
 from ...ops.shapes import BATCH
 from .functions import Functions
 from .nests import Nest, Turn, Whole
@@ -193,6 +193,8 @@ class Addressing:
         """Whether a condition holds, in each lane where it depends on that."""
         if isinstance(condition, AtLeast):
             return self._index(condition.expression, places) >= 0
+        if isinstance(condition, Unequal):
+            return self._index(condition.expression, places) != 0
         assert isinstance(condition, Equal)
         left = self._index(condition.left, places)
         right = self._index(condition.right, places)

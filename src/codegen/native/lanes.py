@@ -26,6 +26,7 @@ from ...ops.reads import (
     Read,
     Reduce,
     Term,
+    Unequal,
 )
 from ...ops.shapes import BATCH, Shape
 from .storage import Storage, in_bounds, stride_along, table_stride
@@ -273,7 +274,7 @@ def _mention(domain: Sequence[Condition], axis: Axis) -> bool:
 def _conditions_suit(domain: Sequence[Condition], axis: Axis) -> bool:
     """Whether conditions can be told for lanes along an axis at once."""
     for condition in domain:
-        if isinstance(condition, AtLeast):
+        if isinstance(condition, (AtLeast, Unequal)):
             continue
         if not isinstance(condition, Equal):
             return False

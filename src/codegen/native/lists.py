@@ -27,6 +27,7 @@ from ...ops.reads import (
     Reduce,
     Table,
     Term,
+    Unequal,
     mapped_condition,
     mapped_term,
 )
@@ -112,10 +113,10 @@ def _can_be(term: Term, inner: Sequence[Axis], lengths: Mapping[str, int]) -> bo
     names = {axis.name for axis in inner}
     reads = [factor for factor in term.factors if isinstance(factor, Read)]
     indices: list[Any] = [index for read in reads for index in read.index]
-    indices += [c for c in term.domain if isinstance(c, (Equal, AtLeast))]
+    indices += [c for c in term.domain if isinstance(c, (Equal, AtLeast, Unequal))]
     concerned = [one for one in indices if names.intersection(one.axes)]
     return not any(
-        isinstance(one, AtLeast) or any(lengths[axis] == BATCH for axis in one.axes)
+        isinstance(one, (AtLeast, Unequal)) or any(lengths[axis] == BATCH for axis in one.axes)
         for one in concerned
     )
 

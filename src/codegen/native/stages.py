@@ -219,7 +219,7 @@ def _condition_key(condition: Condition, names: Mapping[str, str]) -> object:
     if isinstance(condition, Equal):
         return _index_key(condition.left, names), _index_key(condition.right, names)
     assert not isinstance(condition, Among)
-    return _index_key(condition.expression, names)
+    return type(condition).__name__, _index_key(condition.expression, names)
 
 
 def _index_key(index: Affine | Table, names: Mapping[str, str]) -> object:
