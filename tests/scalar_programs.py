@@ -493,6 +493,37 @@ def window_attention(n, m):
     return s, loss
 
 
+def grouped_attention(n, m):
+    """Four heads, two of which share keys and values each, and a product over all of them."""
+    s = Source()
+    x = s.inputs("x", n, 3)
+    wq, wk, wv = s.weights("wq", 4 * m, 3), s.weights("wk", 2 * m, 3), s.weights("wv", 2 * m, 3)
+    q, k, v = ([linear(r, w) for r in x] for w in (wq, wk, wv))
+    out, loss = s.weights("wo", 2, 4 * m), 0.0
+    for p in range(n):
+        mixed = []
+        for h in range(4):
+            g = h // 2 * m
+            scores = [sum(q[p][h * m + j] * k[t][g + j] for j in range(m)) for t in range(p + 1)]
+            weights = softmax(scores)
+            mixed += [sum(w * v[t][g + j] for t, w in enumerate(weights)) for j in range(m)]
+        loss = loss + sum(tanh(a) for a in linear(mixed, out))
+    return s, loss
+
+
+def patches(n, m):
+    """An image in patches of 2×2 points, each with a vector of its own."""
+    s = Source()
+    x, w = s.inputs("x", 2 * n, 2 * n), s.weights("w", m, 4)
+    position = s.weights("position", n * n, m)
+    loss = 0.0
+    for p in range(n * n):
+        i, j = 2 * (p // n), 2 * (p % n)
+        patch = [x[i + a][j + b] for a in range(2) for b in range(2)]
+        loss = loss + sum(tanh(a) for a in affine(patch, w, position[p]))
+    return s, loss
+
+
 def distances(n, m):
     """Something of every pair of rows but a row with itself."""
     s = Source()

@@ -7,7 +7,6 @@ together tell all points apart; every other column is an affine map of them or a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import prod
 from typing import Any, Final, NamedTuple
 
@@ -197,27 +196,43 @@ def index_of(column: Column, keys: Sequence[Key]) -> Index | None:
     return Table("", names, lengths, tuple(table.tolist()))
 
 
-def block(index: Table) -> int | None:
-    """The width of blocks in which a table over one axis is affine; None for another table.
+def block(index: Table) -> tuple[str, int] | None:
+    """An axis of a table and the width of blocks that make it affine, once others are so too.
 
     `h[c]` with c = 0, …, 7 and h = 0, 0, 0, 0, 1, 1, 1, 1 has blocks of 4, and so has c mod 4.
 
     >>> block(Table("", ("c",), (8,), (0, 0, 0, 0, 1, 1, 1, 1)))
-    4
-    >>> block(Table("", ("c",), (6,), (3, 4, 3, 4, 3, 4)))
-    2
+    ('c', 4)
+    >>> block(Table("", ("i", "c"), (2, 4), (0, 0, 1, 1, 5, 5, 6, 6)))
+    ('c', 2)
     """
-    if len(index.axes) != 1:
-        return None
-    values, length = index.values, index.lengths[0]
-    step = values[1] - values[0] if length > 1 else 0
-    width = next((i for i in range(1, length) if values[i] - values[i - 1] != step), length)
-    if width in (1, length) or length % width:
-        return None
-    rows = [values[i : i + width] for i in range(0, length, width)]
-    rises = {tuple([v - row[0] for v in row]) for row in rows}
-    jumps = {after[0] - before[0] for before, after in pairwise(rows)}
-    return width if len(rises) == 1 and len(jumps) == 1 else None
+    import numpy
+
+    table = numpy.array(index.values).reshape(index.lengths)
+    widths = []
+    for k, length in enumerate(index.lengths):
+        rows = numpy.moveaxis(table, k, -1).reshape(-1, length)
+        widths.append(_width(rows[0]) if (rows - rows[:, :1] == rows[0] - rows[0, 0]).all() else 0)
+    found = [(axis, w) for axis, w in zip(index.axes, widths, strict=True) if w > 1]
+    return found[0] if found and all(widths) else None
+
+
+def _width(values: Column) -> int:
+    """The width of the smallest blocks in which numbers are affine, or in blocks in turn.
+
+    1 for numbers that are affine as they are, 0 for others.
+    """
+    import numpy
+
+    length = len(values)
+    for width in range(1, length):
+        if length % width:
+            continue
+        rows = values.reshape(-1, width)
+        alike = (rows - rows[:, :1] == rows[0] - rows[0, 0]).all()
+        if alike and len(numpy.unique(numpy.diff(rows[:, 0]))) == 1 and _width(rows[0]):
+            return width
+    return int(length == 1)
 
 
 def period(table: Column, axis: int) -> int | None:

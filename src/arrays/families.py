@@ -167,7 +167,7 @@ class Families:
             operands: list[Operand] = []
             for slot in slots:
                 if isinstance(slot, tuple):
-                    operands.append(Read(str(slot[0]), self._indices(slot[1], keys)))
+                    operands.append(self._read(slot[0], slot[1], keys))
                 else:
                     operands.append(self._number(slot, keys, made.derived))
             assert made.op is not None
@@ -467,7 +467,13 @@ class Families:
         simple = [index.axis if isinstance(index, Affine) else None for index in place] == names
         self.made.append(Made(made.number, axes, None if simple else place, found, domain))
 
-    def _indices(self, columns: Sequence[Column], keys: Sequence[Key]) -> tuple[Index, ...]:
+    def _read(self, family: int, columns: Sequence[Column], keys: Sequence[Key]) -> Read:
+        """The elements of a family at coordinates that follow from axes.
+
+        A vector of leaves that is read through a table over several axes may be a matrix: it has no
+        blocks, so that the table tells that its leaves' names do not.
+        """
+        untold = self._families[family].leaf is not None and len(columns) == 1
         found = []
         for column in columns:
             index = index_of(column, keys)
@@ -475,11 +481,11 @@ class Families:
                 raise ValueError("coordinates that do not follow from the axes")
             if isinstance(index, Table):
                 self._tables.add((index.lengths, index.values))
-                width = block(index)
-                if width is not None:
-                    raise _Split(index.axes[0], width)
+                split = block(index)
+                if split is not None and not (untold and len(index.axes) > 1):
+                    raise _Split(*split)
             found.append(index)
-        return tuple(found)
+        return Read(str(family), tuple(found))
 
     def _number(self, values: Column, keys: Sequence[Key], repeats: bool = False) -> Operand:
         """A number at each point as an operand: itself, or a read of an array of numbers.
@@ -575,8 +581,7 @@ class Families:
             if family == NONE:
                 factors.append(self._number(columns[0][rows], keys))
             else:
-                indices = self._indices([column[rows] for column in columns], keys)
-                factors.append(Read(str(family), indices))
+                factors.append(self._read(family, [column[rows] for column in columns], keys))
         return factors
 
 

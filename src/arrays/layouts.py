@@ -109,7 +109,7 @@ def stages(parts: Sequence[Part]) -> list[list[Column]]:
 
 
 def _within_windows(chosen: Sequence[Column], count: int) -> list[Column]:
-    """Axes with places within windows instead of where these lie, if the grid is then full.
+    """Axes with places within windows instead of where these lie, if the grid is then smaller.
 
     So the elements i of windows r, i = 2r + a, have the axes r and a.
     """
@@ -127,8 +127,8 @@ def _within_windows(chosen: Sequence[Column], count: int) -> list[Column]:
             if len(steps) and steps[0] and (steps == steps[0]).all() and other is not column:
                 moved = column - low[other]
                 found[k] = min(found[k], moved, key=length_of)
-    full = prod(map(length_of, found)) == count and distinct(found, count)
-    return found if full else list(chosen)
+    smaller = prod(map(length_of, found)) < prod(lengths) and distinct(found, count)
+    return found if smaller else list(chosen)
 
 
 def _completed(chosen: list[Column], sparse: Sequence[Column], count: int) -> list[Column]:

@@ -9,10 +9,10 @@ nothing, unless there are several such sums that are elements of one array.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, pairwise
 from math import gcd
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from .classes import Classes
 from .homes import LeafArray, distinct_names
@@ -28,6 +28,8 @@ _SEVERAL: Final = -3
 
 _UNREAD: Final = -4
 """Stands for the class of leaves that nothing reads."""
+
+_T = TypeVar("_T")
 
 TOGETHER, APART, LEAVES = "together", "apart", "leaves"
 
@@ -108,6 +110,7 @@ class _Uses:
             return
         first = self._first[node] = {}
         family = self._known.family
+        self._alone[node] = self._one_of(self._found.operands(node))
         entries = self._read(node)
         for one, other in pairwise(entries):
             leaves = one.runs[0][0], other.runs[0][0]
@@ -150,15 +153,13 @@ class _Uses:
         return node in found.adjoint or (origin is not None and origin.transform != "stable")
 
     def _read(self, node: int) -> list[Entry]:
-        """What a scalar reads, after noting which leaf it depends on."""
+        """What a scalar reads."""
         found, family = self._found, self._known.family
         inputs = found.inputs.get(node)
         if inputs is not None:
-            self._alone[node] = self._one_of(inputs)
             return [Entry((k,), ((operand,),), TOGETHER) for k, operand in enumerate(inputs)]
         extremes = found.extremes.get(node)
         if extremes is not None:
-            self._alone[node] = self._one_of(extremes)
             single = all(self._alone[operand] != _SEVERAL for operand in extremes)
             return [Entry((), (tuple(extremes),), APART if single else TOGETHER)]
         groups: dict[Slot, list[tuple[int, ...]]] = {}
@@ -170,8 +171,6 @@ class _Uses:
                 groups.setdefault(key, []).append((one, other))
             elif one != NONE:
                 groups.setdefault((sign, number != NONE, family[one]), []).append((one,))
-        factors = chain.from_iterable(chain.from_iterable(groups.values()))
-        self._alone[node] = self._one_of(factors)
         return [entry for slot, terms in groups.items() for entry in self._terms(slot, terms)]
 
     def _one_of(self, operands: Iterable[int]) -> int:
@@ -191,23 +190,17 @@ class _Uses:
         single = all(self._one_of(term) != _SEVERAL for term in terms)
         runs: Sequence[Sequence[tuple[int, ...]]] = [terms]
         if kinds == ([LEAF] if single else [LEAF, LEAF]):
-            runs = self._runs(terms)
+            runs = _in_runs(terms, self._follows)
         kind = TOGETHER
         if single:
             kind = LEAVES if kinds == [LEAF] and not slot[1] else APART
         for k in range(len(kinds)):
             yield Entry((*slot, k), tuple([tuple([t[k] for t in run]) for run in runs]), kind)
 
-    def _runs(self, terms: Sequence[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
-        """Terms of leaves, in runs of those of which some factor is after the last term's."""
+    def _follows(self, before: tuple[int, ...], term: tuple[int, ...]) -> bool:
+        """Whether some factor of a term of leaves is after that of the term before in its list."""
         lane = self._known.lane
-        runs = [[terms[0]]]
-        for before, term in pairwise(terms):
-            if any(lane[f] == lane[e] + 1 for e, f in zip(before, term, strict=True)):
-                runs[-1].append(term)
-            else:
-                runs.append([term])
-        return runs
+        return any(lane[f] == lane[e] + 1 for e, f in zip(before, term, strict=True))
 
     def _join_roots(self) -> None:
         """Outputs of one shape are elements of one array."""
@@ -421,7 +414,7 @@ def _as_read(nodes: Sequence[int], rows: Sequence[tuple[int, ...]]) -> Iterator[
 
 def _grid(count: int, rows: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """The lengths of axes along which places are read; one run of them alone makes no axes."""
-    runs = [_split_runs(row) for row in rows]
+    runs = [_in_runs(row, lambda before, place: place == before + 1) for row in rows]
     if len({run[0] for own in runs for run in own}) < 2:
         return (count,)
     width = max((len(run) for own in runs for run in own), default=1)
@@ -436,12 +429,12 @@ def _grid(count: int, rows: Sequence[Sequence[int]]) -> tuple[int, ...]:
     return (*_grid(count // width, again), width)
 
 
-def _split_runs(places: Sequence[int]) -> list[list[int]]:
-    """Places in runs of numbers that follow each other."""
-    runs = [[places[0]]]
-    for before, place in pairwise(places):
-        if place == before + 1:
-            runs[-1].append(place)
+def _in_runs(items: Sequence[_T], follows: Callable[[_T, _T], bool]) -> list[list[_T]]:
+    """Things in runs of those that each follow the one before."""
+    runs = [[items[0]]]
+    for before, item in pairwise(items):
+        if follows(before, item):
+            runs[-1].append(item)
         else:
-            runs.append([place])
+            runs.append([item])
     return runs

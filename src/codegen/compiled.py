@@ -38,7 +38,7 @@ from ..simplify.pipeline import Rules, rules_named
 from ..storage import PathLike, format_of, from_pickle, write_bytes, write_text
 from .arguments import as_floats, flattened, float_check, in_order
 from .array.function import ArrayFunction
-from .array.statementpipeline import array_function
+from .array.statementpipeline import Request, stages
 from .build import (
     Built,
     Derivatives,
@@ -523,14 +523,13 @@ def _scalar_program(recipe: Recipe) -> Program:
 
 def _statements(recipe: Recipe) -> ArrayFunction:
     """The statements of the same outputs, as they are found."""
-    return array_function(
-        *(simplified_graph(recipe), recipe.outputs, recipe.signatures),
-        name=recipe.options.name,
-        simplify=recipe.options.rules is not None,
-        dtype=recipe.options.dtype,
-        stacked=recipe.stacked,
-        rewrites=False,
+    options = recipe.options
+    request = Request(
+        *(recipe.outputs, recipe.signatures, options.name, options.rules is not None),
+        *(options.dtype, recipe.stacked, False),
     )
+    *_, last = stages(simplified_graph(recipe), request)
+    return last.function
 
 
 def _unrolled(recipe: Recipe) -> Recipe:

@@ -18,9 +18,9 @@ from typing import Any, Final
 from ..errors import OperandError
 from ..graph.expr import Expr, Graph
 from ..graph.traversal import depth_first
-from ..ops.arrays import fitted, sum_to
+from ..ops.arrays import fitted, spread_over, sum_to
 from ..ops.scalar import DIV, MUL, WHERE, where
-from ..ops.shapes import Shape, broadcast
+from ..ops.shapes import BATCH, Shape, broadcast
 from ..simplify.rules import scalar_constant
 from .extremes import Link
 from .gates import Steep
@@ -326,7 +326,10 @@ class Guards:
 
 
 def _ones(expr: Expr) -> Expr:
-    return where(expr, 1, 1)  # type: ignore[no-any-return]
+    """1 for each element: a constant, unless there are as many as there are samples."""
+    if BATCH in expr.shape:
+        return where(expr, 1, 1)  # type: ignore[no-any-return]
+    return spread_over(expr.graph.constant(1.0), expr)  # type: ignore[no-any-return]
 
 
 def _around(activity: Activity) -> list[Activity]:

@@ -22,6 +22,7 @@ from ..graph.store import live_nodes, use_counts
 from ..ops.record import Op
 from ..ops.scalar import CONSTANT, TOTAL
 from .arrayrules import rearranged, without_broadcasts
+from .choices import choose_places
 from .rules import RULE_SETS, Rewrite, Rule, scalar_constant
 from .zeros import shown_zeros
 
@@ -105,7 +106,7 @@ PASSES: Final[dict[str, Pass]] = {
 }
 """The passes `simplify` may be asked for, by the name of their rules."""
 
-DEFAULT_PIPELINE: Final[tuple[Transform, ...]] = (PASSES["exact"],)
+DEFAULT_PIPELINE: Final[tuple[Transform, ...]] = (PASSES["exact"], choose_places)
 """What `compile` does to a graph."""
 
 

@@ -12,6 +12,7 @@ from ..graph.arithmetic import Arithmetic
 from ..graph.expr import Expr, Graph
 from ..graph.rewrite import Rewritten, extract
 from ..graph.value import Value
+from .choices import choose_places
 from .engine import PASSES, Pass
 from .rules import Rule
 from .sharing import factor, share_products, share_sums
@@ -94,6 +95,8 @@ def simplified(graph: Graph, rules: Choice, samples: Collection[str] = ()) -> Re
     """
     step = rules.passes()
     made = step(graph)
+    if rules.name == EXACT:  # the others may be for arrays, whose places are alike as they are
+        made = made.then(choose_places(made.graph))
     if rules.name == REAL:
         for sharing in (factor, share_sums, share_products):
             made = made.then(sharing(made.graph, samples))

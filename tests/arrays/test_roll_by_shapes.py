@@ -55,6 +55,8 @@ PROGRAMS = {
             programs.masked,
             programs.flipped,
             programs.window_attention,
+            programs.grouped_attention,
+            programs.patches,
         )
     },
     **{
@@ -704,6 +706,15 @@ def test_a_sum_that_is_formed_anew_for_each_of_its_terms_is_one(size):
     assert str(rolled) == str(wg.roll(total))
     assert wg.check_roll(anew, rolled)
     assert not rolled.program.tables
+
+
+@pytest.mark.parametrize("sizes", [(3, 2), (4, 3), (5, 4)])
+@pytest.mark.parametrize("build", [programs.grouped_attention, programs.patches])
+def test_blocks_along_several_axes_need_no_tables(build, sizes):
+    outputs = programs.plain(build, *sizes)
+    program = rolled(outputs)
+    assert not program.tables
+    assert_right(program, outputs)
 
 
 @pytest.mark.parametrize("tokens", [[5, 3, 3], [3, 3, 5], [3, 5, 5, 3, 3]])

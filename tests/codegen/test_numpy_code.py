@@ -4,6 +4,7 @@ tests/golden/numpy.txt holds it; `--update-golden` writes it anew.
 """
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -158,3 +159,37 @@ def test_what_is_done_to_a_whole_vector_has_no_name_of_a_part():
     step = wg.training_step(wg.MLP(3, [4, 1], seed=0), optimizer="adam", target="numpy")
     assert "    new_m = 0.9 * state[2:23]" in step.source
     assert "new_m_w0" not in step.source
+
+
+def graph_attention(mask):
+    """The gradient of attention to the neighbours that a mask has."""
+    g = wg.Graph()
+    x, w, a = g.array("x", (4, 3)), g.array("w", (2, 3)), g.array("a", (2, 2))
+    h = x @ w.T
+    scores = wg.leaky_relu((h @ a[0])[:, None] + h @ a[1])
+    shares = wg.where(mask > 0, wg.exp(scores - scores.max(1, keepdims=True)), 0.0)
+    out = (shares / (shares.sum(1, keepdims=True) + 1e-9)) @ h
+    return {"w": w, "a": a, "x": x}, {
+        "loss": (out * out).sum(),
+        "g": wg.grad((out * out).sum(), [w, a]),
+    }
+
+
+@pytest.mark.parametrize("lonely", [False, True])
+def test_what_depends_on_a_mask_alone_is_no_work_of_a_call(lonely):
+    mask = np.eye(4) + np.eye(4, k=1) + np.eye(4, k=-1)
+    if lonely:  # then what is left of a gradient is an array, and not 1 everywhere
+        mask[:, 2] = mask[2] = 0.0
+    groups, outputs = graph_attention(mask)
+    f = wg.compile(groups, outputs, target="numpy")
+    assert not re.search(r"np\.where\([a-z_0-9]+, 1\.0", f.source.partition("def f")[2])
+    assert "constants: " in f.report()
+    rng = np.random.default_rng(0)
+    given = [rng.normal(size=group.shape) for group in groups.values()]
+    wanted = wg.compile(groups, outputs, target="numpy", simplify=False)(*given)
+    for _ in range(2):
+        found = f(*given)
+        np.testing.assert_allclose(found["loss"], wanted["loss"], rtol=1e-12)
+        for one, other in zip(found["g"], wanted["g"], strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-13)
+            one += 1.0  # results are the caller's

@@ -99,44 +99,22 @@ def _bounds(
     axes: Sequence[Axis], domain: Sequence[Condition]
 ) -> tuple[Ranges, tuple[Condition, ...]]:
     """What the conditions on one axis leave of it; and the other conditions."""
+    lengths, left = dict(axes), list[Condition]()
     ranges: Ranges = {}
-    left = []
-    lengths = {axis.name: axis.length for axis in axes}
     for condition in domain:
-        expression = _as_bound(condition)
-        if expression is None:
+        (axis, *others) = condition.axes or ("",)
+        alone = not others and lengths.get(axis, BATCH) != BATCH
+        grid = points([Axis(axis, lengths[axis])] if alone else [])
+        chosen = grid[axis][holds(condition, grid)].tolist() if alone else []
+        if not chosen or chosen[-1] - chosen[0] >= len(chosen):
             left.append(condition)
             continue
-        ((axis, stride),) = expression.terms
         low, high = ranges.get(axis, (0, lengths[axis] - 1))
-        if isinstance(condition, Equal):
-            exact = -expression.offset // stride
-            low, high = max(low, exact), min(high, exact)
-        elif stride > 0:
-            low = max(low, -(expression.offset // stride))
-        else:
-            high = min(high, expression.offset // -stride)
-        ranges[axis] = (low, high)
+        ranges[axis] = (max(low, chosen[0]), min(high, chosen[-1]))
     if any(low > high for low, high in ranges.values()):
         return {}, tuple(domain)
-    whole = [axis for axis, ends in ranges.items() if ends == (0, lengths[axis] - 1)]
-    for axis in whole:
-        del ranges[axis]
-    return ranges, tuple(left)
-
-
-def _as_bound(condition: Condition) -> Affine | None:
-    """A condition on one axis: what is to be 0 or more, or for an equation what is to be 0."""
-    if isinstance(condition, AtLeast) and len(condition.expression.terms) == 1:
-        return condition.expression
-    if isinstance(condition, Equal):
-        left, right = condition.left, condition.right
-        if isinstance(left, Affine) and isinstance(right, Affine):
-            axes, other = (left, right) if left.terms else (right, left)
-            if len(axes.terms) == 1 and not other.terms:
-                whole = Affine(axes.offset - other.offset, axes.terms)
-                return whole if whole.offset % whole.terms[0][1] == 0 else None
-    return None
+    parts = {axis: ends for axis, ends in ranges.items() if ends != (0, lengths[axis] - 1)}
+    return parts, tuple(left)
 
 
 def _shortened(statement: Statement, ranges: Ranges) -> Statement:

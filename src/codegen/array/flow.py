@@ -16,6 +16,7 @@ class Flow:
     """By array, the numbers of the statements that write it, and of those that read it.
 
     readers  a number for each read
+    read     what is read at all
     kept     what is put out
     free     what one statement writes, all of it, in memory of its own, and that is not put out
     """
@@ -28,6 +29,7 @@ class Flow:
             self.writers[statement.array].append(number)
             for read in statement.reads:
                 self.readers[read.array].append(number)
+        self.read = set(self.readers)
         self.free = {
             s.array
             for s in program.statements

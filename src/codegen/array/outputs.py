@@ -39,21 +39,14 @@ def joined(function: ArrayFunction) -> ArrayFunction:
 
 def freed(function: ArrayFunction) -> ArrayFunction:
     """The function with arrays that are all there is of a vector that is put out, without that."""
-    program = function.program
-    read = {r.array for s in program.statements for r in s.reads}
-    own = {array.home.vector: name for name, array in program.arrays.items() if array.home}
-    parts = Counter(array.home.vector for array in program.arrays.values() if array.home)
-    made = {s.array for s in program.statements}
-    single = {
-        vector: name
-        for vector, name in own.items()
-        if vector not in read
-        and vector not in made
-        and parts[vector] == 1
-        and program.arrays[vector].kind == COMPUTED
-        and BATCH not in program.arrays[vector].shape
-        and program.arrays[name].home == Home(vector, tuple(range(program.arrays[vector].size)))
-    }
+    program, flow = function.program, Flow(function.program)
+    single: dict[str, str] = {}
+    for array in program.arrays.values():
+        vector = program.arrays[array.home.vector] if array.home else array
+        own = vector.kind == COMPUTED and BATCH not in vector.shape
+        alone = vector.name not in flow.read and not flow.writers[vector.name]
+        if own and alone and array.home == Home(vector.name, tuple(range(vector.size))):
+            single[vector.name] = array.name
     if not single:
         return function
 

@@ -42,9 +42,8 @@ Lengths = Mapping[str, int]
 class Outside:
     """What arrays of a program are outside of their domains, as far as statements were written.
 
-    zeroed    by array, conditions on the axes of its shape, outside of which it is 0
-    infinite  by array, an infinity and conditions on the axes of its shape, outside of which it
-              is that
+    beyond    by array, 0 or an infinity, and conditions on the axes of its shape, outside of which
+              it is that
     ragged    the arrays that are about part of their grid
     wild      those of them that may not be finite outside of it, where nobody asked for them
     wanted    what arrays have to be outside of their domain: 0 for sums, an infinity for extremes
@@ -53,8 +52,7 @@ class Outside:
 
     def __init__(self, program: ArrayProgram) -> None:
         self._arrays = program.arrays
-        self.zeroed: dict[str, frozenset[Condition]] = {}
-        self.infinite: dict[str, tuple[float, frozenset[Condition]]] = {}
+        self.beyond: dict[str, tuple[float, frozenset[Condition]]] = {}
         self.ragged: set[str] = set()
         self.wild: set[str] = set()
         self.wanted: dict[str, float] = {}
@@ -93,26 +91,18 @@ class Outside:
         """
         if not statement.domain:
             return None
-        name = statement.array
+        name, whole = statement.array, frozenset(map(normal, statement.domain))
         self.ragged.add(name)
-        wild = self._is_wild(statement)
-        if not alone:
-            if wild:
-                self.wild.add(name)
-            return None
-        zero, infinity = self._zero_after(statement), self._infinity_after(statement)
-        whole = frozenset(map(normal, statement.domain))
-        wanted = self.wanted.get(name)
-        if wanted == 0.0 and whole <= zero:
-            wanted = None
-        if wanted is not None:
-            wild = False
-            zero, infinity = (whole, None) if wanted == 0.0 else (frozenset(), (wanted, whole))
+        wild, wanted = self._is_wild(statement), self.wanted.get(name) if alone else None
+        if alone:
+            value, known = self._infinity_after(statement) or (0.0, self._zero_after(statement))
+            if wanted is not None and not (wanted == value and whole <= known):
+                wild, value, known = False, wanted, whole
+            else:
+                wanted = None
+            self.beyond[name] = value, on_shape(statement, known)
         if wild:
             self.wild.add(name)
-        self.zeroed[name] = on_shape(statement, zero)
-        if infinity is not None:
-            self.infinite[name] = infinity[0], on_shape(statement, infinity[1])
         return wanted
 
     def _zero_after(self, statement: Statement) -> frozenset[Condition]:
@@ -133,7 +123,7 @@ class Outside:
         lengths = _inner(statement)
         if len(value.operands) == 1:
             (operand,) = value.operands
-            size, seen = self._infinity(operand, lengths)
+            size, seen = self._seen_beyond(operand, lengths)
             if size and value.op.evaluate(size, *value.statics) == 0.0:
                 return domain & seen
         zeros = [self._zero(operand, lengths) for operand in value.operands]
@@ -167,12 +157,10 @@ class Outside:
             return (operand,)
         if operand.array not in self.ragged:
             return (1.0,)
-        size, seen = self._infinity(operand, lengths)
-        if size and domain <= seen:
+        size, seen = self._seen_beyond(operand, lengths)
+        if domain <= seen:
             return (size,)
-        if self._is_unsafe(operand):
-            return ()
-        return (0.0,) if domain <= self._zero(operand, lengths) else _ANY
+        return () if self._is_unsafe(operand) else _ANY
 
     def _infinity_after(self, statement: Statement) -> tuple[float, frozenset[Condition]] | None:
         """An infinity, and the conditions of a statement outside of which its value is that.
@@ -187,7 +175,7 @@ class Outside:
         alone = all(len(term.factors) == 1 and not term.over for term in value.terms)
         if not alone or (one.count, other.count) != (1, -1):
             return None
-        size, seen = self._infinity(x, _inner(statement))
+        size, seen = self._seen_beyond(x, _inner(statement))
         found = self.largest.get(m.array) if isinstance(m, Read) else None
         if not size or found is None or not isinstance(x, Read) or not isinstance(m, Read):
             return None
@@ -220,24 +208,26 @@ class Outside:
 
     def unbounded(self, term: Term, least: float, lengths: Lengths) -> list[Condition]:
         """The conditions of a term of an extreme outside of which it is not `least` by itself."""
-        size, seen = self._infinity(term.factors[0], lengths)
+        size, seen = self._seen_beyond(term.factors[0], lengths)
         return [c for c in term.domain if size != least or normal(c) not in seen]
 
     # Reads.
 
     def _is_unsafe(self, read: Read) -> bool:
-        return read.array in self.wild or read.array in self.infinite
+        return read.array in self.wild or self.beyond.get(read.array, (0.0,))[0] != 0.0
 
     def _zero(self, operand: Operand, lengths: Lengths) -> frozenset[Condition]:
-        if not isinstance(operand, Read):
-            return frozenset()
-        return self._seen(operand, self.zeroed.get(operand.array, ()), lengths)
+        value, seen = self._seen_beyond(operand, lengths)
+        return frozenset() if value else seen
 
-    def _infinity(self, operand: Operand, lengths: Lengths) -> tuple[float, frozenset[Condition]]:
-        if not isinstance(operand, Read) or operand.array not in self.infinite:
+    def _seen_beyond(
+        self, operand: Operand, lengths: Lengths
+    ) -> tuple[float, frozenset[Condition]]:
+        """What an operand is outside of conditions, and those in the axes of a reader."""
+        if not isinstance(operand, Read) or operand.array not in self.beyond:
             return 0.0, frozenset()
-        size, conditions = self.infinite[operand.array]
-        return size, self._seen(operand, conditions, lengths)
+        value, conditions = self.beyond[operand.array]
+        return value, self._seen(operand, conditions, lengths)
 
     def _seen(
         self, read: Read, conditions: Iterable[Condition], lengths: Lengths

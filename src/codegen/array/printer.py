@@ -30,7 +30,7 @@ from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .domains import tightened
-from .flow import axes_of, copied_by
+from .flow import Flow, axes_of, copied_by
 from .function import ArrayFunction, Element, Vector, Whole, truths
 from .irregular import emit_careful, emit_numbers
 from .literals import array_literal
@@ -112,11 +112,12 @@ class _Printer:
         )
         self.recogniser.truths |= truths(self.program)
         self._pending: dict[str, Code] = {}
+        self._flow = Flow(self.program)
         self._writers = Counter(s.array for s in self.program.statements)
         self._opened: set[str] = set()
         self._piecemeal = self._written_in_pieces()
         self._scattered: dict[str, str] = {}
-        self._kept = {output.array for output in self.program.outputs}
+        self._kept = self._flow.kept
         self._copies = self._copied_parts()
         self._fixed: set[str] = set()
         self._boxed: set[str] = set()
@@ -171,29 +172,24 @@ class _Printer:
     def _copied_parts(self) -> set[str]:
         """Parts of vectors that are copies of other arrays, which are read instead of them."""
         copies = {s.array for s in self.program.statements if copied_by(s)}
-        return copies.difference(r.array for s in self.program.statements for r in s.reads)
+        return copies - self._flow.read
 
     def _hosts(self) -> dict[str, int]:
         """Arrays that may be written where they are read, and the statement where that is."""
-        reads = Counter(r.array for s in self.program.statements for r in s.reads)
-        kept = {output.array for output in self.program.outputs}
+        flow = self._flow
+        alone = {name for name in flow.free if len(flow.readers[name]) == 1}
         host: dict[str, int] = {}
-        plain: dict[str, bool] = {}
-        for s in self.program.statements:
-            array = self._arrays[s.array]
-            alone = self._writers[s.array] == 1 and s.place is None and array.home is None
-            plain[s.array] = alone and s.array not in kept and reads[s.array] == 1
         for number_of, s in enumerate(self.program.statements):
             for place, operand, lengths in _read_at(s):
-                if plain.get(operand.array) and _whole(
-                    operand, self._arrays[operand.array], lengths
-                ):
-                    if isinstance(s.value, Apply):
-                        form = s.value.op.spelled("numpy", s.value.statics)
-                        twice = form and form.template.count(f"{{{place}}}") > 1
-                        if twice or (s.array in self._summed and is_square(s.value)):
-                            continue
-                    host[operand.array] = number_of
+                name = operand.array
+                if name not in alone or not _whole(operand, self._arrays[name], lengths):
+                    continue
+                if isinstance(s.value, Apply):
+                    form = s.value.op.spelled("numpy", s.value.statics)
+                    twice = form and form.template.count(f"{{{place}}}") > 1
+                    if twice or (s.array in self._summed and is_square(s.value)):
+                        continue
+                host[name] = number_of
         return host
 
     def _in_sums(self) -> set[str]:
@@ -260,13 +256,8 @@ class _Printer:
             self._write(place, statement)
         self._write_results()
 
-    def _used(self) -> set[str]:
-        used = {read.array for s in self.program.statements for read in s.reads}
-        used.update(output.array for output in self.program.outputs)
-        return used
-
     def _open_leaves(self) -> None:
-        used, missing = self._used(), []
+        used, missing = self._kept.union(self._flow.read), list[str]()
         groups = {g.name: g for g in self.function.groups}
         for name, array in self._arrays.items():
             if array.kind != LEAF or name not in used:
@@ -696,21 +687,18 @@ class _Printer:
 
     def _element(self, output: Element) -> str:
         array = self._arrays[output.array]
-        if output.stacked and BATCH not in array.shape:
+        batched = array.shape[:1] == (BATCH,)
+        if output.stacked and not batched:
             one = self._element(replace(output, stacked=False))
             return f"np.full({self.head.samples}, {one}{self._dtype})"
+        inner, left = list[ReadIndex](), output.place
+        for length in reversed(array.shape[batched:]):
+            left, place = divmod(left, length)
+            inner.insert(0, Affine(place))
+        read = Read(output.array, (*([along("n")] if batched else []), *inner))
+        text = self.recogniser.read(read, {"n": BATCH}).text
         if array.kind == LITERAL:
-            return f"np.{self.function.dtype}({number(array.values[output.place]).text})"
-        code = self.source(output.array)
-        shape = array.shape[1:] if array.shape[:1] == (BATCH,) else array.shape
-        keys: list[str] = [":"] if array.shape[:1] == (BATCH,) else []
-        place = output.place
-        inner: list[str] = []
-        for length in reversed(shape):
-            inner.insert(0, str(place % length))
-            place //= length
-        batched = bool(keys)
-        text = f"{code.tight}[{', '.join(keys + inner)}]" if inner else code.text
+            return f"np.{self.function.dtype}({text})"
         if not batched:  # NumPy's `where` of numbers is an array
             return f"{text}[()]" if self._root[output.array] in self._boxed else text
         return f"{text}.copy()" if inner else self._handed_out(output.array, text)

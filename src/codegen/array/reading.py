@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import partial
 from math import prod
 from typing import Final, NamedTuple
 
@@ -153,13 +152,17 @@ def view(
     writing   whether it is for being written, which windows are not
     """
     axes = [axis for index in read.index for axis in index.axes]
-    kinds = Counter(map(partial(_kind, lengths=lengths), read.index, shape))
-    plain = len(axes) == len(set(axes)) and not kinds[_Kind.GATHER] and kinds[_Kind.TABLE] <= 1
+    cuts = [_cut(i, length, lengths) for i, length in zip(read.index, shape, strict=True)]
+    plain = [cut for cut in cuts if cut is not None]
+    kinds = Counter(cut.kind for cut in plain)
+    view = len(plain) == len(cuts) and len(axes) == len(set(axes)) and kinds[_Kind.TABLE] <= 1
     if kinds[_Kind.ROWS] or kinds[_Kind.WINDOWS]:
-        plain = plain and not writing
+        view = view and not writing
     if kinds[_Kind.WINDOWS]:
-        plain = plain and not (kinds[_Kind.TABLE] or kinds[_Kind.ROWS] or kinds[_Kind.DIGITS])
-    return (_sliced if plain else _gathered)(read, source, shape, lengths, head)
+        view = view and not (kinds[_Kind.TABLE] or kinds[_Kind.ROWS] or kinds[_Kind.DIGITS])
+    if view:
+        return _sliced(read, source, plain, lengths, head)
+    return _gathered(read, source, shape, lengths, head)
 
 
 def within(home: Home, shape: Shape, length: int) -> Index:
@@ -179,8 +182,8 @@ def within(home: Home, shape: Shape, length: int) -> Index:
         step = terms[0][1] * count
     index = Affine(first, tuple(terms))
     apart = len(strides) == len(shape) and len(set(home.places)) == len(home.places)
-    kind = _kind(index, length, dict(zip(names, shape, strict=True)))
-    if apart and kind in (_Kind.SLICE, _Kind.DIGITS, _Kind.ROWS):
+    cut = _cut(index, length, dict(zip(names, shape, strict=True)))
+    if apart and cut is not None and cut.kind is not _Kind.WINDOWS:
         return index
     return Table("places", names, shape, home.places)
 
@@ -242,27 +245,6 @@ class _Kind(Enum):
     ROWS = "the same part of rows that follow each other"
     WINDOWS = "windows that overlap"
     TABLE = "a table"
-    GATHER = "the number of each element"
-
-
-def _kind(index: Index, length: int, lengths: Mapping[str, int]) -> _Kind:
-    """How an index is written."""
-    if length == BATCH:
-        return _Kind.SLICE if isinstance(index, Affine) and index.axis is not None else _Kind.GATHER
-    if not inside(index, length, lengths):
-        return _Kind.GATHER
-    if isinstance(index, Table):
-        return _Kind.TABLE if index.axes else _Kind.GATHER
-    if len(index.terms) < 2:
-        return _Kind.SLICE
-    if any(stride < 0 for _, stride in index.terms):
-        return _Kind.GATHER
-    digits = _digits(index, lengths)
-    if len(digits) == 1:
-        return _Kind.DIGITS
-    if len(digits) == 2 and _rows(index, lengths, length) is not None:
-        return _Kind.ROWS
-    return _Kind.WINDOWS if len(index.terms) == 2 else _Kind.GATHER
 
 
 def inside(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
@@ -271,9 +253,19 @@ def inside(index: Index, length: int, lengths: Mapping[str, int]) -> bool:
         return True
     if isinstance(index, Table):
         return not index.values or (min(index.values) >= 0 and max(index.values) < length)
+    low, high = extent(index, lengths)
+    return low >= 0 and high < length
+
+
+def extent(index: Affine, lengths: Mapping[str, int]) -> tuple[int, int]:
+    """The smallest and the largest number that an index is.
+
+    >>> extent(Affine(-1, (("i", 2), ("a", -1))), {"i": 4, "a": 3})
+    (-3, 5)
+    """
     ends = [(lengths[axis] - 1) * stride for axis, stride in index.terms]
     low = index.offset + sum(end for end in ends if end < 0)
-    return low >= 0 and index.offset + sum(end for end in ends if end > 0) < length
+    return low, index.offset + sum(end for end in ends if end > 0)
 
 
 def _digits(index: Affine, lengths: Mapping[str, int]) -> list[tuple[int, list[str]]]:
@@ -332,31 +324,44 @@ class _Cut(NamedTuple):
     axes: tuple[str, ...] = ()
     split: tuple[int, ...] = ()
     inner: tuple[str, ...] = ()
+    kind: _Kind = _Kind.SLICE
 
 
-def _cut(index: Index, length: int, lengths: Mapping[str, int]) -> _Cut:
+def _cut(index: Index, length: int, lengths: Mapping[str, int]) -> _Cut | None:
+    """What an index makes of an axis, None where only the number of each element says it."""
+    if length == BATCH:
+        alone = isinstance(index, Affine) and index.axis is not None
+        return _Cut(":", index.axes, (BATCH,), (":",)) if alone else None
+    if not inside(index, length, lengths):
+        return None
     if isinstance(index, Table):
-        return _Cut(":", ("",), (length,), (":",))
+        return _Cut(":", ("",), (length,), (":",), _Kind.TABLE) if index.axes else None
     if not index.terms:
         return _Cut(str(index.offset))
-    kind, digits = _kind(index, length, lengths), _digits(index, lengths)
-    if kind == _Kind.WINDOWS:
-        (_, (slow,)), _ = digits
-        key = _slice(index.offset, length - index.offset, 1, length)
-        return _Cut(key, (slow,), (lengths[slow],), (":",))
-    if kind == _Kind.ROWS:
-        (_, slow_axes), (_, fast_axes) = digits
-        key, long, some = _rows(index, lengths, length) or ("", 0, "")
-        split = (*[lengths[name] for name in slow_axes], long)
-        return _Cut(key, (*slow_axes, *fast_axes), split, (*[":"] * len(slow_axes), some))
-    ((step, names),) = digits
-    split = tuple([lengths[name] for name in names])
-    key = ":" if length == BATCH else _slice(index.offset, prod(split), step, length)
-    return _Cut(key, tuple(names), split, (":",) * len(names))
+    digits = _digits(index, lengths)
+    if len(index.terms) > 1 and any(stride < 0 for _, stride in index.terms):
+        return None
+    if len(digits) == 1:
+        ((step, names),) = digits
+        split = tuple([lengths[name] for name in names])
+        kind = _Kind.SLICE if len(names) == 1 else _Kind.DIGITS
+        key = _slice(index.offset, prod(split), step, length)
+        return _Cut(key, tuple(names), split, (":",) * len(names), kind)
+    (_, slow), (_, fast) = digits[:2]
+    rows = _rows(index, lengths, length) if len(digits) == 2 else None
+    if rows is not None:
+        key, long, some = rows
+        split = (*[lengths[name] for name in slow], long)
+        return _Cut(key, (*slow, *fast), split, (*[":"] * len(slow), some), _Kind.ROWS)
+    if len(index.terms) > 2:
+        return None
+    key = _slice(index.offset, length - index.offset, 1, length)
+    return _Cut(key, tuple(slow), (lengths[slow[0]],), (":",), _Kind.WINDOWS)
 
 
-def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], head: Head) -> Code:
-    cuts = [_cut(i, length, lengths) for i, length in zip(read.index, shape, strict=True)]
+def _sliced(
+    read: Read, source: Code, cuts: Sequence[_Cut], lengths: Mapping[str, int], head: Head
+) -> Code:
     axes = [axis for cut in cuts for axis in cut.axes]
     split = [length for cut in cuts for length in cut.split]
     inner = [key for cut in cuts for key in cut.inner]
@@ -364,8 +369,8 @@ def _sliced(read: Read, source: Code, shape: Shape, lengths: Mapping[str, int], 
     code = source.through(key, axes) if key else source.bare(axes)
     windows = [
         index
-        for index, length in zip(read.index, shape, strict=True)
-        if isinstance(index, Affine) and _kind(index, length, lengths) == _Kind.WINDOWS
+        for index, cut in zip(read.index, cuts, strict=True)
+        if isinstance(index, Affine) and cut.kind is _Kind.WINDOWS
     ]
     if windows:
         return _windowed(code, windows, lengths)

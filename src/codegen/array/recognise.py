@@ -31,8 +31,8 @@ from ...ops.reads import (
     Term,
     Unequal,
 )
-from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation
-from ...ops.scalar import ADD, DIV, MAXIMUM, MUL, POW_CONST, STOP_GRADIENT, WHERE
+from ...ops.record import ATOM, COMPARISON, PRODUCT, SUM, UNARY, Notation, Op
+from ...ops.scalar import ADD, DIV, MAXIMUM, MINIMUM, MUL, POW_CONST, STOP_GRADIENT, SUB, WHERE
 from ...ops.shapes import BATCH
 from .flow import axes_of
 from .literals import mask_literal
@@ -161,28 +161,13 @@ class Recogniser:
             operands = selected if sign > 0 else operands
         if self.dtype != "float64" and value.op.conditions:
             operands = self._of_own_type(operands, value.op.conditions)
-        axes = tuple([axis for axis in grid if any(axis in code.axes for code in operands)])
         form = value.op.spelling("numpy", value.statics)
         self.forms.append(form)
-        slots = (*form.slots, *[0] * len(operands))
-        shown = [arranged(code, axes) for code in operands]
         fixed = {
             name: number(float(static)).text
             for name, static in zip(value.op.statics, value.statics, strict=True)
         }
-        texts = [code.within(slot) for code, slot in zip(shown, slots, strict=False)]
-        filling = ""
-        if form.out:
-            filling = form.out.format(*[code.text for code in shown], out="{out}", **fixed)
-        depth = 1 + max(code.depth for code in operands)
-        update = None
-        if form.operator:
-            update = (shown[0].text, form.operator, shown[1].text)
-        text = form.template.format(*texts, **fixed)
-        made = Code(text, axes, form.binds, "", filling, depth, update, truth=value.op.truth)
-        if form.out:
-            whole = [k for k, code in enumerate(operands) if len(code.axes) == len(axes)]
-            made = made.starting(_in_turn(form, shown, whole, fixed))
+        made = operation(form, operands, grid, fixed, value.op.truth)
         if value.op is WHERE and not self._is_truth(value.operands[0]):
             return made
         return replace(made, op=value.op, operands=tuple(operands), statics=value.statics)
@@ -233,7 +218,7 @@ class Recogniser:
             truths = [(sign * how[0], how[1]) for sign, _, how in counted if how is not None]
             total = self._added_up(numbers, grid)
             for sign, code in truths:
-                total = joined(total, "+" if sign > 0 else "-", code, grid)
+                total = joined(total, ADD if sign > 0 else SUB, code, grid)
             return total
         return self._added_up(parts, grid)
 
@@ -243,21 +228,14 @@ class Recogniser:
         first = (full or plus or [0])[0]
         sign, total = parts[first]
         if sign < 0:
-            filling = f"np.negative({total.text}, out={{out}})"
-            text, depth = f"-{total.within(UNARY)}", total.depth + 1
-            made = Code(text, total.axes, UNARY, "", filling, depth, minus=total)
-            total = made.starting([(total, "np.negative({out}, out={out})")])
+            total = replace(operation(_NEGATIVE, [total], grid), minus=total)
         for sign, code in [*parts[:first], *parts[first + 1 :]]:
-            total = joined(total, "+" if sign > 0 else "-", code, grid)
+            total = joined(total, ADD if sign > 0 else SUB, code, grid)
         return total
 
     def _largest(self, parts: Sequence[Code], name: str, grid: Sequence[str]) -> Code:
-        total = parts[0]
-        for code in parts[1:]:
-            axes = tuple([axis for axis in grid if axis in total.axes or axis in code.axes])
-            one, other = arranged(total, axes), arranged(code, axes)
-            total = _called(name, f"{one.text}, {other.text}", axes, (one, other))
-        return total
+        form = (MAXIMUM if name == MAXIMUM.name else MINIMUM).spelling("numpy", ())
+        return reduce(lambda total, code: operation(form, [total, code], grid), parts)
 
     def _extreme(self, term: Term, name: str, outer: Mapping[str, int]) -> Code:
         """The largest, or the smallest, of a term."""
@@ -392,29 +370,37 @@ def scaled(code: Code, scale: float) -> Code:
     return _product(number(scale), code, code.axes)
 
 
-OPERATORS: Final[Mapping[str, tuple[str, int]]] = {
-    "+": ("add", SUM),
-    "-": ("subtract", SUM),
-    "*": ("multiply", PRODUCT),
-    "/": ("divide", PRODUCT),
-}
-"""By sign, NumPy's function and how tightly it binds."""
+_NEGATIVE: Final = Notation("-{0}", UNARY, (UNARY,), "np.negative({0}, out={out})")
 
 
-def joined(one: Code, sign: str, other: Code, order: Sequence[str]) -> Code:
+def operation(
+    form: Notation,
+    operands: Sequence[Code],
+    order: Sequence[str],
+    fixed: Mapping[str, str] | None = None,
+    truth: bool = False,
+) -> Code:
+    """What a notation makes of values, element by element; `fixed` are static arguments as text."""
+    axes = tuple([axis for axis in order if any(axis in code.axes for code in operands)])
+    shown, fixed = [arranged(code, axes) for code in operands], fixed or {}
+    slots = (*form.slots, *[0] * len(operands))
+    texts = [code.within(slot) for code, slot in zip(shown, slots, strict=False)]
+    text, filling, update = form.template.format(*texts, **fixed), "", None
+    depth = 1 + max(code.depth for code in shown)
+    if form.operator:
+        update = (shown[0].text, form.operator, shown[1].text)
+        depth = max(shown[0].depth, shown[1].depth + 1)
+        truth = truth or all(code.truth for code in operands)
+    if form.out:
+        filling = form.out.format(*[code.text for code in shown], out="{out}", **fixed)
+    made = Code(text, axes, form.binds, "", filling, depth, update, truth=truth)
+    whole = [k for k, code in enumerate(operands) if len(code.axes) == len(axes)]
+    return made.starting(_in_turn(form, shown, whole, fixed)) if filling else made
+
+
+def joined(one: Code, op: Op, other: Code, order: Sequence[str]) -> Code:
     """Two values added, subtracted, multiplied or divided, element by element."""
-    axes = tuple([axis for axis in order if axis in one.axes or axis in other.axes])
-    a, b = arranged(one, axes), arranged(other, axes)
-    function, binds = OPERATORS[sign]
-    text = f"{a.within(binds)} {sign} {b.within(binds + 1)}"
-    filling = f"np.{function}({a.text}, {b.text}, out={{out}})"
-    depth, update = max(a.depth, b.depth + 1), (a.text, sign, b.text)
-    made = Code(text, axes, binds, "", filling, depth, update, truth=one.truth and other.truth)
-    second = filling.replace(f"({a.text}, {b.text},", f"({a.text}, {{out}},")
-    if sign in "+*":
-        second = f"{{out}} {sign}= {a.text}"
-    ways = [(one, a, f"{{out}} {sign}= {b.text}"), (other, b, second)]
-    return made.starting([(code, rest) for own, code, rest in ways if len(own.axes) == len(axes)])
+    return operation(op.spelling("numpy", ()), [one, other], order)
 
 
 def contracted(
@@ -570,8 +556,8 @@ def _product(one: Code, other: Code, order: Sequence[str]) -> Code:
     """Two factors multiplied element by element, or divided where one is 1 over something."""
     for first, second in ((one, other), (other, one)):
         if _is_reciprocal(second) and not _is_reciprocal(first):
-            return joined(first, "/", second.operands[1], order)
-    return joined(one, "*", other, order)
+            return joined(first, DIV, second.operands[1], order)
+    return joined(one, MUL, other, order)
 
 
 def _is_reciprocal(code: Code) -> bool:
@@ -653,17 +639,13 @@ def _matrix_product(
         return _called("vdot", f"{a.text}, {other.text}", (), (a, b))
     if stacked and (len(inner) > 1 or len(rows) != 1 or len(columns) != 1):
         return _einsum(a, b, [axis for axis in grid if axis in (*a.axes, *b.axes)])
-    if max(map(len, (inner, rows, columns))) > 1:
+    if not stacked:
         return _in_groups(a, b, (inner, rows, columns), lengths)
     first = transposed(a, [*stacked, *rows, *inner])
     second = transposed(b, [*stacked, *inner, *columns])
-    plain = not stacked and len(rows) <= 1
-    inside = f"{first.text}, {second.text}"
-    if plain:  # np.dot costs less a call than @, but copies what does not lie row by row
-        name = "matmul" if a.strided or b.strided else "dot"
-        return _called(name, inside, (*rows, *columns), (a, b))
     text = f"{first.within(PRODUCT)} @ {second.within(PRODUCT + 1)}"
-    made = _called("matmul", inside, (*stacked, *rows, *columns), (a, b))
+    axes = (*stacked, *rows, *columns)
+    made = _called("matmul", f"{first.text}, {second.text}", axes, (a, b))
     return replace(made, text=text, binds=PRODUCT)
 
 
@@ -673,7 +655,10 @@ def _in_groups(
     groups: tuple[Sequence[str], Sequence[str], Sequence[str]],
     lengths: Mapping[str, int],
 ) -> Code:
-    """The product over several axes, or with several, as one of matrices: each group an axis."""
+    """The product of matrices, each of these groups of axes, the summed ones first, as one axis.
+
+    `np.dot` costs less a call than `@`, but copies what does not lie row by row.
+    """
     inner, rows, columns = groups
     names = {"r": rows, "c": columns, "s": inner}
 
@@ -696,7 +681,8 @@ def _in_groups(
     one, other = matrix(a, "r", "s"), matrix(b, "s", "c")
     inside = f"{one.text}, {other.text}"
     axes = tuple([name for name in ("r", "c") if names[name]])
-    made = _called("dot", inside, axes, (a, b))
+    strided = (a.strided or b.strided) and max(map(len, groups)) == 1
+    made = _called("matmul" if strided else "dot", inside, axes, (a, b))
     shape = tuple([lengths[axis] for axis in (*rows, *columns)])
     return reshaped(made, shape, (*rows, *columns), tuple([length(name) for name in axes]))
 

@@ -11,6 +11,7 @@ from ...arrays.statements import COMPUTED, LEAF, Array, Statement
 from ...ops.reads import Reduce
 from ...ops.shapes import BATCH
 from .biases import with_biases
+from .constants import known
 from .flow import copied_by, operands_of
 from .function import ArrayFunction
 from .outputs import freed, joined
@@ -121,6 +122,7 @@ def _unfolded(function: ArrayFunction) -> ArrayFunction:
 
 
 REWRITES: Final[tuple[tuple[str, Rewrite], ...]] = (
+    ("constants", known),
     ("quotients", divided_late),
     ("sums", flattened),
     ("steps", all_at_once),

@@ -103,7 +103,9 @@ class _Estimate:
             gathered = sum(1 for f in shared if axes_of(f) is None) * (_CALL + _ELEMENT * size)
             products = (len(factors) - 1 + scalings) * _CALL
             return products + gathered + _MULTIPLY_ADD * size + self._order(shared, grid)
-        time = sum(self._stretch(f, [*grid, *over]) for f in factors)
+        widest = max(factors, key=lambda f: len(f.index))
+        inner = [axis for axis in self._in_memory(widest) if axis in over]  # added up as they lie
+        time = sum(self._stretch(f, [*grid, *inner]) for f in factors)
         arrays = sum(1 for f in factors if f.index)
         scalars = len(term.factors) - arrays  # which are multiplied by each other first
         passes = arrays - 1 + (scalars > 0)

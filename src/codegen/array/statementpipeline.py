@@ -44,39 +44,21 @@ def array_function_if_regular(
 
 def rolling_if_regular(graph: Graph, request: Request) -> Rolling | LeftAlone:
     """The statements of a graph of scalars, or why there are none: few scalars are alike."""
-    asked, roots = _with_all_leaves(graph, computed(graph, request.simplify), request.signatures)
-    arguments = {s.name: [asked.leaves[leaf] for leaf in s.leaves] for s in request.signatures}
-    rolling = roll_if_regular(asked, roots, arguments)
+    roots = computed(graph, request.simplify)
+    rolling = roll_if_regular(*_with_all_leaves(graph, roots, request.signatures))
     if rolling.program is None or is_irregular(rolling.survey):
         return LeftAlone(rolling.survey)
     return rolling
 
 
-def array_function(
-    graph: Graph,
-    outputs: Nested,
-    signatures: Sequence[Signature],
-    *,
-    name: str = "f",
-    simplify: bool = True,
-    dtype: str = "float64",
-    stacked: Sequence[bool] = (),
-    rewrites: bool = True,
-) -> ArrayFunction:
-    """The function for `graph.outputs`, which `outputs` has the nesting of.
+class Request(NamedTuple):
+    """What is asked of a graph's outputs, which `outputs` has the nesting of.
 
     simplify  whether to rewrite statements where that makes a call cheaper, and to compute outputs
               in the stable form that the graph has of them
     stacked   which of them are one for each sample, whether they differ or not
     rewrites  False to leave statements as they are all the same
     """
-    request = Request(outputs, signatures, name, simplify, dtype, stacked, rewrites)
-    *_, last = stages(graph, request)
-    return last.function
-
-
-class Request(NamedTuple):
-    """What is asked of a graph's outputs: as `array_function` takes it."""
 
     outputs: Nested
     signatures: Sequence[Signature]
@@ -159,9 +141,7 @@ def _statements(
     if graph.shapes:
         given = [Argument(s.name, s.leaves, s.shapes, s.scalar) for s in signatures]
         return written_program(graph, roots, given), None
-    graph, roots = _with_all_leaves(graph, roots, signatures)
-    arguments = {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
-    return rolled_nodes(graph, roots, arguments)
+    return rolled_nodes(*_with_all_leaves(graph, roots, signatures))
 
 
 def _in_single(statement: Statement) -> Statement:
@@ -181,15 +161,13 @@ def _in_single(statement: Statement) -> Statement:
 
 def _with_all_leaves(
     graph: Graph, roots: Sequence[int], signatures: Sequence[Signature]
-) -> tuple[Graph, Sequence[int]]:
-    """The graph with a leaf for each that an argument names, and its roots."""
+) -> tuple[Graph, Sequence[int], dict[str, list[int]]]:
+    """The graph with a leaf for each that an argument names, its roots, and those leaves."""
     missing = [leaf for s in signatures for leaf in s.leaves if leaf not in graph.leaves]
-    if not missing:
-        return graph, roots
-    graph = copy(graph)
+    graph = copy(graph) if missing else graph
     for leaf in missing:
         graph.input(leaf)
-    return graph, roots
+    return graph, roots, {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
 
 
 def _group(signature: Signature, space: Namespace) -> ArrayGroup:

@@ -3,6 +3,8 @@
 y[n, i, c] = Σ_a x[n, i + a]·k[c, a]        w[n, i, a] = x[n, i + a]
 dk[c, a] = Σ_n,i x[n, i + a]·dy[n, i, c]    y[n, i, c] = Σ_a w[n, i, a]·k[c, a]
                                             dk[c, a] = Σ_n,i w[n, i, a]·dy[n, i, c]
+
+Where windows reach over the ends of an array, they are those of a wider one with zeros around it.
 """
 
 from __future__ import annotations
@@ -16,21 +18,35 @@ from ...ops.reads import Affine, Axis, Index, Operand, Read, Term
 from ...ops.shapes import BATCH
 from .flow import copy, free_name, in_order, is_sum, operands_of, with_terms
 from .function import ArrayFunction
+from .margins import Wider
+from .outside import Outside
 from .reading import inside
 
 
 def unfolded(function: ArrayFunction) -> ArrayFunction:
     """The function with windows that products read as arrays of their own, or itself."""
-    work = _Unfolding(dict(function.program.arrays), bool(function.columns))
+    arrays = dict(function.program.arrays)
+    wider, outside = Wider(arrays), Outside(function.program)
+    work = _Unfolding(arrays, bool(function.columns), wider)
     statements: list[Statement] = []
     for statement in function.instructions:
         if is_sum(statement.value):
-            terms = [work.term(statement, term) for term in statement.value.terms]
+            terms = list[Term]()
+            for term in statement.value.terms:
+                unsafe = any(outside.unsafe(factor, term) for factor in term.factors)
+                free = term if unsafe else wider.free(statement, term)
+                through = work.term(statement, free)
+                terms.append(term if through == free else through)
+                for read in operands_of(terms[-1]):
+                    work.before += wider.needed(read.array)
             statement = with_terms(statement, terms)
         statements += [*work.before, statement]
         work.before.clear()
+    if not work.made:
+        return function
     made = {name for name, _ in work.made.values() if work.last}
-    found = function.with_statements(statements, work.arrays)
+    arrays = {name: array for name, array in arrays.items() if name not in wider.waiting}
+    found = function.with_statements(statements, arrays)
     return replace(found, columns=found.columns.union(made))
 
 
@@ -42,10 +58,12 @@ class _Unfolding:
             order that it has these axes in
     before  the statements that compute what the next statement needs
     last    whether samples lie last in memory: then what a product keeps is beside them
+    wider   arrays with zeros around them
     """
 
     arrays: dict[str, Array]
     last: bool
+    wider: Wider
     made: dict[Hashable, tuple[str, list[int]]] = field(default_factory=dict)
     before: list[Statement] = field(default_factory=list)
 
@@ -77,7 +95,7 @@ class _Unfolding:
             name = free_name(f"{factor.array.rstrip('_')}_windows", self.arrays)
             own = [Axis(axes[k], lengths[axes[k]]) for k in order]
             self.arrays[name] = Array(name, tuple([axis.length for axis in own]))
-            self.before.append(copy(name, own, factor))
+            self.before += [*self.wider.needed(factor.array), copy(name, own, factor)]
             self.made[key] = name, order
         name, order = self.made[key]
         return in_order(name, [axes[k] for k in order])
