@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from ..ops.points import holds
 from ..ops.reads import Affine, Among, AtLeast, Condition, Equal, Index, Table, Unequal, along
-from .columns import Key, codes, fewest
+from .classes import Classes
+from .columns import Column, Key, codes, fewest
 
 _LARGEST: Final = 4_000_000
 """The most cells of a grid on which conditions are tried out."""
@@ -95,24 +96,21 @@ def _independent(keys: Sequence[Key]) -> list[list[Key]]:
     """
     import numpy
 
-    count = len(keys[0].column)
-    group = list(range(len(keys)))
-    there = [numpy.zeros(key.length, bool) for key in keys]
-    for known, key in zip(there, keys, strict=True):
-        known[key.column] = True
-    alone = [int(known.sum()) for known in there]
-    for a, b in combinations(range(len(keys)), 2):
-        if group[a] == group[b]:
-            continue
-        pairs = numpy.zeros(keys[a].length * keys[b].length, bool)
-        pairs[keys[a].column * keys[b].length + keys[b].column] = True
-        if int(pairs.sum()) < alone[a] * alone[b]:
-            old, new = group[b], group[a]
-            group = [new if g == old else g for g in group]
-    found = []
-    total = 1
-    for number in dict.fromkeys(group):
-        members = [key for key, g in zip(keys, group, strict=True) if g == number]
+    def different(column: Column, length: int) -> int:
+        there = numpy.zeros(length, bool)
+        there[column] = True
+        return int(there.sum())
+
+    count, same = len(keys[0].column), Classes[str]()
+    alone = {key.name: different(key.column, key.length) for key in keys}
+    for a, b in combinations(keys, 2):
+        if same.of(a.name) != same.of(b.name):
+            pairs = different(a.column * b.length + b.column, a.length * b.length)
+            if pairs < alone[a.name] * alone[b.name]:
+                same.join(a.name, b.name)
+    found, total = [], 1
+    for group in dict.fromkeys([same.of(key.name) for key in keys]):
+        members = [key for key in keys if same.of(key.name) == group]
         columns = [key.column for key in members]
         first = numpy.unique(codes(columns, count)[0], return_index=True)[1]
         total *= len(first)

@@ -50,7 +50,7 @@ from .layouts import Layout, inner_axes, is_whole, keys_of, laid_out, length_of,
 from .padding import alike, beyond, is_zero
 from .parting import by_order
 from .parts import Part, regions_of
-from .shapes import APPLY, LEAF, LITERAL, REDUCE, VECTOR, Family, Group, Shapes
+from .shapes import APPLY, LEAF, LITERAL, REDUCE, VECTOR, Family, Group, Shapes, needed
 from .terms import NONE
 
 _ONE: Final = struct.unpack("=q", struct.pack("=d", 1.0))[0]
@@ -195,10 +195,15 @@ class Families:
                 self.made[len(self.made) - done :] = [simple]
 
     def _part_elements(self, made: Family, places: Sequence[Sequence[Column]]) -> None:
-        """Find elements to tell apart where all are on a list of points, and parts need none."""
+        """Find elements to tell apart where all are on a list of points, and parts need none.
+
+        What is computed from elements that are told apart is so too, by these.
+        """
         import numpy
 
         if not self._computed or not any(map(is_list, self.made[-1].domain)):
+            return
+        if not self.parted.keys().isdisjoint(needed(self._families, [made.number])):
             return
         columns = [column for own in places for column in own]
         for chosen in by_order(places):

@@ -14,7 +14,7 @@ from ..ops.points import Columns, extended, flat_places, points
 from ..ops.reads import Apply, Operand, Read, Reduce
 from ..ops.record import evaluate_arrays
 from ..ops.scalar import MUL
-from ..ops.shapes import BATCH, Shape, frozen_array, shape_text
+from ..ops.shapes import BATCH, frozen_array, shape_text
 from .statements import LITERAL, Array, ArrayProgram, Statement
 
 
@@ -63,13 +63,10 @@ class _State:
                     array.shape
                 )
 
-    def _shape(self, array: Array) -> Shape:
-        return tuple([self._samples if length == BATCH else length for length in array.shape])
-
     def _leaf(self, array: Array, given: Mapping[str, Any], missing: list[str]) -> Any:
         import numpy
 
-        shape = self._shape(array)
+        shape = array.sized(self._samples)
         if array.name in given and (given[array.name].shape == shape):
             return given[array.name]
         if array.name in given and not array.elements:
@@ -95,7 +92,7 @@ class _State:
         if name in self._arrays:
             return self._arrays[name]
         array = self._program.arrays[name]
-        whole = numpy.full(self._shape(array), numpy.nan)
+        whole = numpy.full(array.sized(self._samples), numpy.nan)
         for part in self._program.parts(name):
             if part.name in self._arrays and part.home is not None:
                 inner = self._arrays[part.name]
@@ -107,7 +104,7 @@ class _State:
         import numpy
 
         array = self._program.arrays[statement.array]
-        shape = self._shape(array)
+        shape = array.sized(self._samples)
         columns = points(statement.axes, statement.domain, self._samples)
         values = self._value(statement, columns)
         whole = self._arrays.setdefault(array.name, numpy.full(shape, numpy.nan))

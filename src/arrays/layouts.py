@@ -109,7 +109,7 @@ def stages(parts: Sequence[Part]) -> list[list[Column]]:
 
 
 def _within_windows(chosen: Sequence[Column], count: int) -> list[Column]:
-    """Axes with places within windows instead of where these lie, if the grid is then smaller.
+    """Axes with places within windows instead of where these lie, if all windows are whole.
 
     So the elements i of windows r, i = 2r + a, have the axes r and a.
     """
@@ -126,9 +126,11 @@ def _within_windows(chosen: Sequence[Column], count: int) -> list[Column]:
             steps = numpy.diff(low)
             if len(steps) and steps[0] and (steps == steps[0]).all() and other is not column:
                 moved = column - low[other]
-                found[k] = min(found[k], moved, key=length_of)
-    smaller = prod(map(length_of, found)) < prod(lengths) and distinct(found, count)
-    return found if smaller else list(chosen)
+                width = length_of(moved)
+                whole = len(numpy.unique(width * other + moved)) == width * length
+                if whole and width < length_of(found[k]):
+                    found[k] = moved
+    return found if distinct(found, count) else list(chosen)
 
 
 def _completed(chosen: list[Column], sparse: Sequence[Column], count: int) -> list[Column]:

@@ -187,7 +187,7 @@ class _Interning:
         self.family[node], self.lane[node] = made.number, place
 
     def _assemble(self) -> None:
-        """Of what families a vector of adjoints consists."""
+        """Of what families a vector of adjoints consists, the elements that are 0 included."""
         place_of: dict[int, str] = {}
         for name, nodes in self._arguments.items():
             place_of.update(dict.fromkeys(nodes, name))
@@ -196,6 +196,24 @@ class _Interning:
             vector = wanted.get((place_of.get(primal, ""), level))
             if vector is not None:
                 vector.parts.add(self.family[node])
+        for key, places in self.scalars.zeros.items():
+            self._add_zeros(wanted[key], places)
+
+    def _add_zeros(self, vector: Family, places: Sequence[int]) -> None:
+        """Elements without terms, in families of adjoints that are made where there are none."""
+        assert vector.vector is not None
+        name, level = vector.vector
+        for place in places:
+            leaf = self._arguments[name][place]
+            self._leaf(leaf)
+            key = ("adjoint", level, self.family[leaf])
+            part = self._by_key.get(key)
+            if part is None:
+                part = self._new(key, REDUCE, leaf)
+                part.op, part.primal = ADD, self.family[leaf]
+            vector.parts.add(part.number)
+            part.size += 1
+            part.places.append(self.lane[leaf])
 
     def _new(self, key: Any, kind: str, node: int) -> Family:
         made = Family(len(self.families), kind, node, derived=self._rule_of(node) is not None)

@@ -108,6 +108,10 @@ class Array:
         """How many elements it has; those of one sample where the samples are an axis."""
         return abs(prod(self.shape))
 
+    def sized(self, samples: int) -> Shape:
+        """Its shape when there are so many samples."""
+        return tuple([samples if length == BATCH else length for length in self.shape])
+
 
 @dataclass(frozen=True, repr=False)
 class Statement(Assignment):

@@ -50,6 +50,7 @@ class Scalars:
     roots     what each node that was asked for is now
     vectors   elements of arguments, or of their adjoints, as whole vectors: of each node the
               argument, how many derivatives deep, and the place
+    zeros     of such vectors of adjoints: the places of leaves that nothing depends on
     """
 
     graph: Graph
@@ -61,6 +62,7 @@ class Scalars:
     adjoint: dict[int, tuple[int, int]] = field(default_factory=dict)
     roots: list[int] = field(default_factory=list)
     vectors: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    zeros: dict[tuple[str, int], list[int]] = field(default_factory=dict)
 
     def operands(self, node: int) -> Sequence[int]:
         """What a node is computed from, factors of terms included."""

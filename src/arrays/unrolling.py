@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import ShapeError
 from ..graph.expr import Graph
 from ..graph.unroll import MISSING, Elements, element_names
-from ..ops.shapes import BATCH, Shape
+from ..ops.shapes import BATCH
 from .canonical import fingerprints, operations
 from .statements import LEAF, LITERAL, Array, ArrayProgram
 
@@ -81,7 +81,7 @@ class _Unroller(Elements):
         super().__init__(Graph(), len(samples))
         self._program, self._leaves, self._samples = program, leaves, samples
         for array in program.arrays.values():
-            self.shapes[array.name] = self._shape(array)
+            self.shapes[array.name] = array.sized(self.samples)
             if array.kind == LITERAL:
                 nodes = [self.graph.constant(value).id for value in array.values]
                 self.put(array.name, array.shape, nodes)
@@ -94,9 +94,6 @@ class _Unroller(Elements):
         if MISSING in outputs:
             raise ShapeError("an output is an element that no statement writes")
         self.graph.outputs = tuple(outputs)
-
-    def _shape(self, array: Array) -> Shape:
-        return tuple([len(self._samples) if n == BATCH else n for n in array.shape])
 
     def _rows(self, array: Array) -> Any:
         """The nodes of an array, a row for each sample; one row where it does not vary."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from ..ops.scalar import CONSTANT
 from .terms import Scalars
@@ -110,12 +111,33 @@ class _Wholes:
         return self._virtual[key]
 
     def _put_out(self) -> None:
-        """Outputs that are all adjoints of an argument, in its order, are one vector."""
-        roots, done = self._found.roots, 0
-        for start, root in enumerate(list(roots)):
+        """Outputs that are all adjoints of an argument, in its order, are one vector.
+
+        A derivative that is 0 because nothing depends on the leaf is an element like the others.
+        """
+        found, done, tried = self._found, 0, set[Element]()
+        computed = set(self._elements.values())
+        for known, root in enumerate(list(found.roots)):
             name, level, place = self._elements.get(root, ("", 0, 0))
-            if level and not place and start >= done:
-                end = start + self._lengths[name]
-                keys = [(name, level, place) for place in range(self._lengths[name])]
-                if [self._elements.get(root) for root in roots[start:end]] == keys:
-                    roots[start:end], done = map(self._of_vector, keys), end
+            start = known - place
+            if not level or start < done or (name, level, start) in tried:
+                continue
+            tried.add((name, level, start))
+            keys = [(name, level, place) for place in range(self._lengths[name])]
+            roots = found.roots[start : start + len(keys)]
+            if len(roots) == len(keys) and all(map(partial(self._is_at, computed), roots, keys)):
+                for root, key in zip(roots, keys, strict=True):
+                    if root not in self._elements and key not in self._virtual:
+                        found.zeros.setdefault(key[:2], []).append(key[2])
+                found.roots[start : start + len(keys)] = map(self._of_vector, keys)
+                done = start + len(keys)
+
+    def _is_at(self, computed: set[Element], root: int, key: Element) -> bool:
+        """Whether an output is an element of a vector of adjoints, or the 0 of one not computed.
+
+        Of two rows of second derivatives one may be 0 where the other is not.
+        """
+        if root in self._elements:
+            return self._elements[root] == key
+        zero = self._is_number(root) and self._found.graph.value(root) == 0.0
+        return zero and key not in computed

@@ -323,6 +323,15 @@ def test_state_is_computed_where_it_is_put_out():
         assert line in f.source, f.source
 
 
+def test_the_derivative_by_a_table_is_put_out_whole_whichever_rows_are_picked():
+    source, loss = programs.embeddings(4, 3)
+    table = [p for p in source.parameters if str(p).startswith("table")]
+    outputs = {"loss": loss, "grad": grad(loss, table, allow_unused=True)}
+    f, result = both({"table": table, "w": source.parameters[len(table) :]}, outputs)
+    assert not result["grad"].all()
+    assert "grad[" not in f.source, f.source
+
+
 def test_large_arrays_are_worked_on_in_place():
     graph = Graph()
     x, y = (graph.inputs(name, printer.AT_ONCE) for name in "xy")

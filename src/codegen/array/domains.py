@@ -155,7 +155,7 @@ def _listed(statement: Statement) -> Statement:
 
 def _substituted(statement: Statement, axes: Sequence[Axis], put: Mapping[str, Index]) -> Statement:
     """A statement on other axes, with indices of them in the place of some of its own."""
-    whole = _Substitution(put, dict(axes))
+    whole = Substitution(put, dict(axes))
     return Statement(
         statement.array,
         tuple(axes),
@@ -166,7 +166,7 @@ def _substituted(statement: Statement, axes: Sequence[Axis], put: Mapping[str, I
 
 
 @dataclass(frozen=True)
-class _Substitution:
+class Substitution:
     """Indices in the place of axes.
 
     put       by an axis that is gone, the index that it is in the axes of `lengths`

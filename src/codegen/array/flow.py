@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeGuard
 
 from ...arrays.statements import Array, ArrayProgram, Statement
-from ...ops.reads import Affine, Apply, Axis, Operand, Read, Reduce, Term, Value, along
+from ...ops.reads import Affine, Apply, Axis, Operand, Read, Reduce, Term, Value, along, mapped
 from ...ops.scalar import ADD, STOP_GRADIENT
 
 
@@ -70,16 +70,17 @@ def operands_of(part: Apply | Term) -> list[Read]:
     return [operand for operand in operands if isinstance(operand, Read)]
 
 
+def parts_of(statement: Statement) -> Iterator[tuple[Apply | Term, dict[str, int]]]:
+    """The operation of a statement, or each term of its sum; with the lengths of the axes there."""
+    value = statement.value
+    for part in value.terms if isinstance(value, Reduce) else (value,):
+        yield part, dict([*statement.axes, *(part.over if isinstance(part, Term) else ())])
+
+
 def with_reads(value: Value, reads: Iterable[Read]) -> Value:
     """A value with other reads in the places of its own, in order."""
     given = iter(reads)
-
-    def put(operands: Iterable[Operand]) -> tuple[Operand, ...]:
-        return tuple([next(given) if isinstance(o, Read) else o for o in operands])
-
-    if isinstance(value, Apply):
-        return replace(value, operands=put(value.operands))
-    return replace(value, terms=tuple([replace(t, factors=put(t.factors)) for t in value.terms]))
+    return mapped(value, lambda _: next(given), lambda condition: condition)
 
 
 def is_sum(value: Value) -> TypeGuard[Reduce]:

@@ -11,11 +11,11 @@ from typing import Any
 from ...arrays.interpret import run
 from ...arrays.rolling import Survey
 from ...arrays.statements import Array, ArrayProgram, Output, Statement
-from ...ops.reads import Apply, Reduce, Table, Term
+from ...ops.reads import Apply, Reduce, Table
 from ...ops.scalar import ADD
 from ...ops.shapes import BATCH, Shape, shape_text
 from ..program import Group, Nested, check_arguments, map_nested
-from .flow import Flow, operands_of, pruned
+from .flow import Flow, operands_of, parts_of, pruned
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +140,8 @@ class ArrayFunction:
         """The shapes of what a call holds in memory: arrays, and what is gathered in between."""
         found = list(self.shapes.values())
         for statement in self.instructions:
-            own = {axis.name: axis.length for axis in statement.axes}
-            value = statement.value
-            for term in value.terms if isinstance(value, Reduce) else (value,):
-                over = term.over if isinstance(term, Term) else ()
-                lengths = {**own, **{axis.name: axis.length for axis in over}}
-                for read in operands_of(term):
+            for part, lengths in parts_of(statement):
+                for read in operands_of(part):
                     axes = dict.fromkeys(name for index in read.index for name in index.axes)
                     if any(isinstance(i, Table) or len(i.terms) > 1 for i in read.index):
                         found.append(tuple([lengths[name] for name in axes]))

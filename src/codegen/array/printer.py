@@ -30,13 +30,13 @@ from ..scalar.python import load
 from ..scalar.writer import write_display
 from ..target import Source, Target, definitions
 from .domains import tightened
-from .flow import Flow, axes_of, copied_by
+from .flow import Flow, axes_of, copied_by, parts_of
 from .function import ArrayFunction, Element, Vector, Whole, truths
 from .irregular import emit_careful, emit_numbers
 from .literals import array_literal
 from .outside import Outside
 from .reading import Code, Head, arranged, reshaped, taken, transposed, view, within
-from .recognise import SAMPLES, Recogniser, is_number, is_square, number, where
+from .recognise import SAMPLES, Recogniser, constant_of, is_number, is_square, number, where
 
 LONGEST: Final = 70
 """An expression of more characters is not written inside another."""
@@ -382,7 +382,7 @@ class _Printer:
         wanted = self.recogniser.outside.written(statement, alone)
         if wanted is None:
             return code
-        mask = self.recogniser.mask(statement.domain, _lengths(statement))
+        mask = self.recogniser.mask(statement.domain, dict(statement.axes))
         assert mask is not None
         order = [axis.name for axis in statement.axes]
         return where(mask, code, order, number(wanted).text)
@@ -399,7 +399,7 @@ class _Printer:
     def _written(self, statement: Statement) -> Code:
         """What a statement writes of its array, which is called x."""
         read, own = Read(statement.array, statement.target), self._axes(statement.array)
-        return self.recogniser.viewed(read, Code("x", own), _lengths(statement), writing=True)
+        return self.recogniser.viewed(read, Code("x", own), dict(statement.axes), writing=True)
 
     def _assign(self, place: int, statement: Statement, code: Code) -> None:
         """A variable for the value of a statement."""
@@ -482,7 +482,12 @@ class _Printer:
             return code
         if set(code.axes) == set(grid):
             return transposed(code, grid)
-        if not code.axes and code.binds == ATOM and not code.memory and _literal(code.text):
+        if (
+            not code.axes
+            and code.binds == ATOM
+            and not code.memory
+            and constant_of(code) is not None
+        ):
             return Code(f"np.full({self.head.shape(lengths)}, {code.text}{self._dtype})")
         shown = arranged(code, grid)
         return Code(f"np.broadcast_to({shown.text}, {self.head.shape(lengths)})", tuple(grid))
@@ -498,8 +503,8 @@ class _Printer:
             return None
         if not _is_elementwise(code):
             return None
-        for read in _operands(statement):
-            if not isinstance(read, Read) or read.array in self._pending:
+        for read in statement.reads:
+            if read.array in self._pending:
                 continue
             name = read.array
             one = self._arrays[name]
@@ -542,7 +547,7 @@ class _Printer:
             self.listing.assign(self._names[name], "=", f"np.zeros({size}{self._dtype})", 1)
         if array.home is not None:
             self._open_part(name)
-        lengths = _lengths(statement)
+        lengths = dict(statement.axes)
         place = statement.target
         lone = {axis for axis, length in lengths.items() if length == 1 and axis not in code.axes}
         if all(isinstance(index, Affine) and index.axis for index in place):
@@ -734,17 +739,9 @@ def _is_elementwise(code: Code) -> bool:
     return not code.filling.startswith(_NEEDS_OTHER_MEMORY) and ".reduce(" not in code.filling
 
 
-def _literal(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text in ("np.inf", "np.nan")
-    return True
-
-
 def _as_numbers(code: Code, dtype: str) -> Code:
     """Truth values as 1.0 and 0.0."""
-    if _literal(code.text):
+    if constant_of(code) is not None:
         return code
     return Code(f"{code.tight}.astype(np.{dtype})", code.axes, ATOM, "", "", code.depth + 1)
 
@@ -759,17 +756,6 @@ def _is_silent(statement: Statement) -> bool:
     return isinstance(statement.value, Apply) and statement.value.op.chooses
 
 
-def _operands(statement: Statement) -> Sequence[object]:
-    value = statement.value
-    if isinstance(value, Apply):
-        return value.operands
-    return [factor for term in value.terms for factor in term.factors]
-
-
-def _lengths(statement: Statement) -> dict[str, int]:
-    return {axis.name: axis.length for axis in statement.axes}
-
-
 def _whole(read: Read, array: Array, lengths: Mapping[str, int]) -> bool:
     """Whether a read is of all of an array, its axes in any order, summed ones among them."""
     names = axes_of(read)
@@ -778,17 +764,10 @@ def _whole(read: Read, array: Array, lengths: Mapping[str, int]) -> bool:
 
 def _read_at(statement: Statement) -> Iterator[tuple[int, Read, dict[str, int]]]:
     """The reads of a statement, the place of each, and the lengths of the axes there."""
-    value, lengths = statement.value, _lengths(statement)
-    if isinstance(value, Apply):
-        for place, operand in enumerate(value.operands):
+    for part, lengths in parts_of(statement):
+        for place, operand in enumerate(part.operands if isinstance(part, Apply) else part.factors):
             if isinstance(operand, Read):
                 yield place, operand, lengths
-        return
-    for term in value.terms:
-        inner = {**lengths, **{axis.name: axis.length for axis in term.over}}
-        for place, factor in enumerate(term.factors):
-            if isinstance(factor, Read):
-                yield place, factor, inner
 
 
 def _emit_careful(function: ArrayFunction | Program) -> Source | None:

@@ -153,7 +153,7 @@ class Recogniser:
         ]
         if value.op is STOP_GRADIENT or (value.op is POW_CONST and value.statics == (1.0,)):
             return operands[0]
-        constants = [_constant(code) for code in operands]
+        constants = [constant_of(code) for code in operands]
         if None not in constants:
             return number(value.op.evaluate(*constants, *value.statics))
         if value.op is MUL:
@@ -206,7 +206,7 @@ class Recogniser:
         A sum starts with what is added and has all axes, so that nothing is turned or grown. One of
         numbers alone is a number.
         """
-        constants = [_constant(code) for _, code in parts]
+        constants = [constant_of(code) for _, code in parts]
         if parts and None not in constants:
             signed = [
                 sign * c for (sign, _), c in zip(parts, constants, strict=True) if c is not None
@@ -344,7 +344,7 @@ def number(value: float) -> Code:
     return Code(text, binds=UNARY if text.startswith("-") else ATOM)
 
 
-def _constant(code: Code) -> float | None:
+def constant_of(code: Code) -> float | None:
     """The number that an expression is, if it is one."""
     bare = replace(code, text=code.text.replace("np.", ""))
     return float(bare.text) if is_number(bare) else None

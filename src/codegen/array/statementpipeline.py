@@ -25,6 +25,7 @@ from ..program import Nested, map_nested
 from .domains import tables_named, tightened
 from .function import ArrayFunction, ArrayGroup, Element, Vector, Whole
 from .irregular import LeftAlone, is_irregular
+from .narrowing import narrowed
 from .rewriting import rewritten
 
 _IN_SINGLE: Final = {sign * float_info.max: sign * (2 - 2**-23) * 2.0**127 for sign in (1, -1)}
@@ -108,7 +109,7 @@ def stages(graph: Graph, request: Request, rolling: Rolling | None = None) -> It
     if program is not one:
         last = stage("batch", program)
         yield last
-    statements = tables_named(tuple(map(tightened, program.statements)))
+    statements = tables_named([narrowed(tightened(one)) for one in program.statements])
     if statements != program.statements:
         last = stage("domains", replace(program, statements=statements))
         yield last

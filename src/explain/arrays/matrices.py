@@ -252,7 +252,7 @@ class _Form:
             return ()
         axes = []
         for index in operand.index:
-            axis = index.axis if isinstance(index, Affine) else None
+            axis = index.axis
             if axis is None or axis not in known or axis in axes:
                 return None
             axes.append(axis)

@@ -66,11 +66,7 @@ def readings(program: Program, array: str) -> list[Reading]:
 def _every(program: Program, read: Read) -> bool:
     """Whether all elements are read: each index an axis of its own, but along a length of 1."""
     lengths = program.whole.arrays[read.array].shape
-    axes = [
-        index.axis if isinstance(index, Affine) else None
-        for index, length in zip(read.index, lengths, strict=True)
-        if length > 1
-    ]
+    axes = [index.axis for index, length in zip(read.index, lengths, strict=True) if length > 1]
     return None not in axes and len({*axes}) == len(axes)
 
 
