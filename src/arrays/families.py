@@ -531,11 +531,15 @@ class Families:
         places += [own for family, own in part.factors if family != NONE]
         tables, literals = set(self._tables), dict(self.literals)
         for chosen in by_order(places):
-            try:
-                terms = [self._term(self._chosen(part, rows), keys, within) for rows in chosen]
-            except _Split:
-                terms = [whole]
-            if not any(is_list(c) for term in terms for c in term.domain):
+            terms: list[Term] = []
+            for rows in chosen:
+                try:
+                    terms.append(self._term(self._chosen(part, rows), keys, within))
+                except _Split:
+                    break
+                if any(map(is_list, terms[-1].domain)):
+                    break
+            else:
                 return terms
             self._tables, self.literals = set(tables), dict(literals)
         return [whole]
