@@ -67,6 +67,32 @@ class Copy(NamedTuple):
     sign: int
 
 
+Slot = Any
+"""What an operand is at some points: an array and coordinates in it, or a column of numbers."""
+
+
+def stages_of(made: Family, slots: Sequence[Slot]) -> list[list[Column]]:
+    """Columns that may tell operations apart: the coordinates of what they read, then numbers."""
+    read = [column for slot in slots if isinstance(slot, tuple) for column in slot[1]]
+    numbers = [slot for f, slot in zip(made.inputs, slots, strict=True) if f == NONE]
+    return [read, [column for slot in numbers for column in counted(slot)]]
+
+
+def copied(made: Family) -> Copy | None:
+    """What a family is a copy of, if each of its elements is one element of one other."""
+    import numpy
+
+    if made.kind != REDUCE or made.op is not ADD or len(made.groups) != 1:
+        return None
+    (group,) = made.groups.values()
+    if group.numbers is not None or len(group.factors) != 1 or len(group.rows) != 3 * made.size:
+        return None
+    rows = numpy.array(group.rows, numpy.int64).reshape(-1, 3)
+    lanes = numpy.empty(made.size, numpy.int64)
+    lanes[rows[:, 0]] = rows[:, 1]
+    return Copy(group.factors[0], lanes, group.sign)
+
+
 @dataclass
 class Made:
     """A statement whose arrays and tables have no names yet: arrays are numbers of families."""
@@ -88,13 +114,16 @@ class _Split(Exception):  # noqa: N818
 class Families:
     """Layouts and statements of all families, made in an order in which they can be computed.
 
-    keep     families that have to be arrays even if they only copy
-    applied  families whose elements are operands of operations, where no sign can be put
+    computed   families that have statements; of others only coordinates are needed
+    keep       families that have to be arrays even if they only copy
+    applied    families whose elements are operands of operations, where no sign can be put
     """
 
-    def __init__(self, shapes: Shapes, keep: set[int], applied: set[int]) -> None:
+    def __init__(
+        self, shapes: Shapes, computed: set[int], keep: set[int], applied: set[int]
+    ) -> None:
         self._families = shapes.families
-        self._keep, self._applied = keep, applied
+        self._computed, self._keep, self._applied = computed, keep, applied
         self._summed = 0
         self._tables: set[TableValues] = set()
         self.layouts: dict[int, Layout] = {}
@@ -104,14 +133,12 @@ class Families:
         self.made: list[Made] = []
         self.wider: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
         self.parted: dict[int, Column] = {}
-        self._computed = True
 
-    def add(self, number: int, computed: bool = True) -> None:
+    def add(self, number: int) -> None:
         """Lay out a family and, if it is needed, say how it is computed."""
         import numpy
 
         made = self._families[number]
-        self._computed = computed
         if made.kind == LITERAL:
             self.numbers[number] = numpy.array(made.numbers)[:, 0]
             return
@@ -135,33 +162,41 @@ class Families:
     def _factor(self, family: int, lanes: Column) -> tuple[int, list[Column], int]:
         """An element of a family at each point: its array, its coordinates, and a sign."""
         sign = 1
-        copy = self.copies.get(family)
-        if copy is not None:
-            family, lanes, sign = copy.family, copy.lanes[lanes], copy.sign
+        while family in self.copies:
+            copy = self.copies[family]
+            family, lanes, sign = copy.family, copy.lanes[lanes], sign * copy.sign
         layout = self.layouts[family]
         return family, [column[lanes] for column in layout.columns], sign
 
     def _add_apply(self, made: Family) -> None:
+        slots = self.slots(made, slice(None))
+        layout = self.layouts[made.number] = laid_out(made.size, stages_of(made, slots))
+        self.make_apply(made, slots, layout)
+        self._part_elements(made, [slot[1] for slot in slots if isinstance(slot, tuple)])
+
+    def slots(self, made: Family, chosen: Any) -> list[Slot]:
+        """What the operands of some elements of an operation are."""
         import numpy
 
-        count = made.size
-        rows = numpy.array(made.rows, numpy.int64).reshape(count, -1)
-        slots: list[tuple[int, list[Column]] | Column] = []
-        candidates: list[Column] = []
-        places: list[Column] = []
+        rows = numpy.array(made.rows, numpy.int64).reshape(made.size, -1)[chosen]
+        slots: list[Slot] = []
         for k, family in enumerate(made.inputs):
             if family == NONE:
-                slots.append(numpy.array(made.numbers[k]))
-                places += counted(slots[-1])
-                continue
-            if family in self.numbers:
+                slots.append(numpy.array(made.numbers[k])[chosen])
+            elif family in self.numbers:
                 slots.append(self.numbers[family][rows[:, k]])
-                continue
-            family, columns, _ = self._factor(family, rows[:, k])
-            slots.append((family, columns))
-            candidates += columns
-        layout = laid_out(made.size, [candidates, places])
-        self.layouts[made.number] = layout
+            else:
+                slots.append(self._factor(family, rows[:, k])[:2])
+        return slots
+
+    def make_apply(
+        self,
+        made: Family,
+        slots: Sequence[Slot],
+        layout: Layout,
+        place: Sequence[Index] | None = None,
+    ) -> None:
+        """Write the statement of some elements of an operation."""
 
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Apply:
             operands: list[Operand] = []
@@ -173,19 +208,18 @@ class Families:
             assert made.op is not None
             return Apply(made.op, tuple(operands), made.statics)
 
-        self._make(made, layout, value)
-        self._part_elements(made, [slot[1] for slot in slots if isinstance(slot, tuple)])
+        self._make(made, layout, value, place)
 
     def _add_reduce(self, made: Family) -> None:
-        parts = self._parts(made)
+        parts = self.parts(made)
         layout, parts = self._padded(made, parts) or (self._layout_of(made, parts), parts)
         self.layouts[made.number] = layout
-        if self._is_copy(made, parts) or not self._computed:
+        if self._is_copy(made, parts) or made.number not in self._computed:
             return
         regions = regions_of(made, parts, self._is_table(made))
         if len(regions) > 1 and self._in_regions(made, parts, layout, regions):
             return
-        self._make_reduce(made, parts, layout)
+        self.make_reduce(made, parts, layout)
         if made.primal == NONE:
             self._part_elements(made, [part.constant for part in parts])
         if len(regions) == 1 and _tables(self.made[-1]):
@@ -201,7 +235,7 @@ class Families:
         """
         import numpy
 
-        if not self._computed or not any(map(is_list, self.made[-1].domain)):
+        if made.number not in self._computed or not any(map(is_list, self.made[-1].domain)):
             return
         if not self.parted.keys().isdisjoint(needed(self._families, [made.number])):
             return
@@ -217,7 +251,7 @@ class Families:
         if made.primal == NONE or self._families[made.primal].kind == LITERAL:
             everywhere = [part for part in parts if len(part.starts) == made.size]
             return laid_out(made.size, stages(everywhere))
-        return self._layout_of_adjoints(made)
+        return self.layout_of_adjoints(made)
 
     def _padded(self, made: Family, parts: Sequence[Part]) -> tuple[Layout, list[Part]] | None:
         """Zeros that are multiplied where others are elements, as elements of a wider array.
@@ -225,7 +259,7 @@ class Families:
         The layout and the parts of a family, or None where there are no such zeros.
         """
         zeros = {id(part): part for part in parts if is_zero(part)}
-        if not zeros or not self._computed:
+        if not zeros or made.number not in self._computed:
             return None
         rest = [part for part in parts if id(part) not in zeros]
         layout = self._layout_of(made, rest)
@@ -298,13 +332,15 @@ class Families:
         self.made.append(Made(number, axes, None, Reduce(ADD, (term,)), ()))
         return number
 
-    def _make_reduce(
+    def make_reduce(
         self,
         made: Family,
         parts: Sequence[Part],
         layout: Layout,
         place: Sequence[Index] | None = None,
     ) -> None:
+        """Write the statement of some elements of a sum, a maximum or a minimum."""
+
         def value(keys: list[Key], domain: tuple[Condition, ...]) -> Reduce:
             assert made.op is not None
             terms = [term for part in parts for term in self._terms(part, keys, domain)]
@@ -322,7 +358,7 @@ class Families:
         """
         found = []
         for region in regions:
-            some = [self._some(p, region) for p in parts if region[p.place].any()]
+            some = [self.some(p, region) for p in parts if region[p.place].any()]
             own = laid_out(int(region.sum()), stages(some)) if some else None
             columns = [column[region] for column in layout.columns]
             if own is None:
@@ -333,7 +369,7 @@ class Families:
                 return False
             found.append((some, own, place))
         for some, own, place in found:
-            self._make_reduce(made, some, own, [index for index in place if index is not None])
+            self.make_reduce(made, some, own, [index for index in place if index is not None])
         return True
 
     def _is_table(self, made: Family) -> bool:
@@ -374,7 +410,7 @@ class Families:
         self.copies[made.number] = Copy(source, lanes, sign)
         return True
 
-    def _parts(self, made: Family) -> list[Part]:
+    def parts(self, made: Family) -> list[Part]:
         """The terms of a family, a part for each shape."""
         import numpy
 
@@ -385,7 +421,11 @@ class Families:
             parts.append(self._part(group, rows, numbers, made.size, made.op is ADD))
         return parts
 
-    def _some(self, part: Part, chosen: Column) -> Part:
+    def may_copy(self, made: Family, sign: int) -> bool:
+        """Whether what is only copies need not be an array."""
+        return made.number not in self._keep and not (sign < 0 and made.number in self._applied)
+
+    def some(self, part: Part, chosen: Column) -> Part:
         """The terms of those elements that are `chosen`, which are numbered anew."""
         import numpy
 
@@ -435,7 +475,7 @@ class Families:
                 part.constant.append(low)
         return part
 
-    def _layout_of_adjoints(self, made: Family) -> Layout:
+    def layout_of_adjoints(self, made: Family) -> Layout:
         """Adjoints lie as their primals do; where one primal has several, one axis more."""
         import numpy
 
@@ -455,7 +495,7 @@ class Families:
         where: Sequence[Index] | None = None,
     ) -> None:
         """Write the statement of a family; axes are split where indices go in blocks."""
-        if not self._computed:
+        if made.number not in self._computed:
             return
         keys = keys_of(layout)
         place: list[Index] = [along(key.name) for key in keys] if where is None else [*where]

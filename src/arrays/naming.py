@@ -148,7 +148,7 @@ class _Naming:
         value = self._values.get(number)
         if not isinstance(value, Reduce) or len(value.terms) != 1:
             return ""
-        names = [self._names[read.array] for read in reads_of(value)]
+        names = [self._names.get(read.array, "") for read in reads_of(value)]
         found = [match for match in map(_WEIGHTS.fullmatch, names) if match]
         name = f"{found[0][1]}{found[0][2]}" if len(found) == 1 else ""
         return "" if name in self._free or name in self._labels else name

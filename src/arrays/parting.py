@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, product
+from itertools import chain, combinations, product
 
 from .columns import Column, codes
 from .shapes import APPLY, Family, Shapes, Told, in_order
@@ -42,7 +42,7 @@ def _across(families: Sequence[Family], parted: Mapping[int, Column]) -> set[int
     """The sums, maxima and minima that have terms of several parts in one element."""
     found: set[int] = set()
     parts = dict(parted)
-    for number in in_order(families, range(len(families))):
+    for number in chain.from_iterable(in_order(families, range(len(families)))):
         family = families[number]
         if parts.keys().isdisjoint({family.primal, *family.needs()}):
             continue

@@ -9,6 +9,7 @@ nothing is merged: data must not change what is found.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Final
 
 from .shapes import APPLY, REDUCE, Family, Shapes, in_order
@@ -25,7 +26,7 @@ def merge_repeats(found: Scalars, known: Shapes) -> bool:
     wanted = sorted({known.family[root] for root in found.roots})
     first: dict[int, Any] = {}
     merged = False
-    for number in in_order(known.families, wanted):
+    for number in chain.from_iterable(in_order(known.families, wanted)):
         family = known.families[number]
         lanes = _first_lanes(family, first)
         if lanes is not None:

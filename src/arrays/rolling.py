@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, NamedTuple
 
 from ..errors import ShapeError
@@ -12,6 +13,7 @@ from ..graph.expr import Graph
 from ..graph.store import live_nodes
 from ..ops.reads import Reduce, Table, reads_of
 from ..ops.shapes import shape_text
+from .circles import add_circle, folded
 from .domains import is_list
 from .families import Families, Made
 from .homes import LeafArray, leaf_homes
@@ -19,6 +21,7 @@ from .joins import join_single_terms
 from .naming import named
 from .parting import told_apart
 from .repeats import merge_repeats
+from .rows import rows_apart
 from .shapes import APPLY, REDUCE, Shapes, circular, in_order, needed, shapes
 from .statements import ArrayProgram
 from .terms import Scalars, scalars
@@ -110,38 +113,26 @@ def roll_if_regular(
     return Rolling(*_rolled(graph, roots, arguments or {}, always=False))
 
 
-class _Shaped(NamedTuple):
-    """Scalars with their shapes, the arrays that leaves lie in, and the arguments."""
-
-    found: Scalars
-    known: Shapes
-    homes: Sequence[LeafArray]
-    arguments: Mapping[str, Sequence[int]]
-
-
 def _rolled(
     graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]], always: bool
 ) -> tuple[ArrayProgram | None, Survey]:
     """The program; the one with arrays by use if names do not tell and it has fewer tables."""
-    shaped = _shaped(graph, roots, arguments)
-    survey = _survey(shaped, len(live_nodes(graph, roots)))
-    if not (always or survey.regular):
-        return None, survey
-    program, untold = _program(shaped)
-    if not survey.regular or not untold:
-        return program, survey
-    homes = homes_by_use(shaped.found, shaped.known, shaped.homes, untold)
-    if list(homes) == list(shaped.homes):
-        return program, survey
-    known = shapes(shaped.found, homes, shaped.arguments)
-    again = _joined(shaped._replace(known=known, homes=homes))
-    other, _ = _program(again)
-    if len(other.tables) >= len(program.tables):
-        return program, survey
-    return other, _survey(again, survey.nodes)
+    nodes = len(live_nodes(graph, roots))
+    found, known = _shaped(graph, roots, arguments)
+    made = _program(found, known, nodes, always)
+    if made.program is not None and made.survey.regular and made.untold:
+        homes = homes_by_use(found, known, known.homes, made.untold)
+        if list(homes) != list(known.homes):
+            again = _joined(found, shapes(found, homes, arguments))
+            other = _program(found, again, nodes, always=True)
+            if other.program and len(other.program.tables) < len(made.program.tables):
+                made = other
+    return made.program, made.survey
 
 
-def _shaped(graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]]) -> _Shaped:
+def _shaped(
+    graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence[int]]
+) -> tuple[Scalars, Shapes]:
     if graph.shapes:
         for node in live_nodes(graph, roots):
             if node in graph.shapes:
@@ -156,54 +147,71 @@ def _shaped(graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence
     if circular(known.families, sorted({known.family[root] for root in found.roots})):
         found.adjoint.clear()  # then adjoints are sums like others
         known = shapes(found, homes, arguments)
-    return _joined(_Shaped(found, known, homes, arguments))
+    return found, _joined(found, known)
 
 
-def _joined(shaped: _Shaped) -> _Shaped:
-    """The same after what is the same has been joined; its scalars are changed."""
-    found, known, homes, arguments = shaped
+def _joined(found: Scalars, known: Shapes) -> Shapes:
+    """The shapes after what is the same has been joined; the scalars are changed."""
     changed = merge_repeats(found, known)
     changed = join_single_terms(found, known) or changed
-    changed = join_wholes(found, places_of(arguments)) or changed
-    return shaped._replace(known=shapes(found, homes, arguments)) if changed else shaped
+    changed = join_wholes(found, places_of(known.arguments)) or changed
+    return shapes(found, known.homes, known.arguments) if changed else known
 
 
-def _survey(shaped: _Shaped, nodes: int) -> Survey:
-    computed = [f for f in shaped.known.families if f.kind in (APPLY, REDUCE)]
+def _survey(known: Shapes, nodes: int) -> Survey:
+    computed = [f for f in known.families if f.kind in (APPLY, REDUCE)]
     alone = Counter(f.op.name for f in computed if f.size == 1 and f.op is not None)
     left = sum(family.size for family in computed)
-    return Survey(nodes, left, len(computed), dict(alone))
+    return Survey(nodes, left, sum(known.times(f.number) for f in computed), dict(alone))
 
 
-def _program(shaped: _Shaped) -> tuple[ArrayProgram, frozenset[str]]:
-    """The program, and the arrays of leaves that are, or make, what it reads through tables."""
-    families, order = _families(shaped)
-    while families.parted:
-        told = told_apart(shaped.known, families.parted)
-        other = shaped._replace(known=shapes(shaped.found, shaped.homes, shaped.arguments, told))
-        again, other_order = _families(other)
+class _Program(NamedTuple):
+    """A program, none where there are too many shapes, and how regular what it computes is.
+
+    untold   the arrays of leaves that are, or make, what it reads through tables
+    """
+
+    program: ArrayProgram | None
+    untold: frozenset[str]
+    survey: Survey
+
+
+def _program(found: Scalars, known: Shapes, nodes: int, always: bool) -> _Program:
+    known = folded(found, known)
+    survey = _survey(known, nodes)
+    if not (always or survey.regular):
+        return _Program(None, frozenset(), survey)
+    families, order = _families(found, known)
+    while families.parted and not known.levels:
+        told = told_apart(known, families.parted)
+        other = shapes(found, known.homes, known.arguments, told)
+        again, other_order = _families(found, other)
         if _lists(again.made) >= _lists(families.made):
             break
-        shaped, families, order = other, again, other_order
-    found, known, _, arguments = shaped
-    program = named(found.graph, known, families, found.roots, order, arguments)
-    return program, _by_tables(known, families.made)
+        known, families, order = other, again, other_order
+    program = named(found.graph, known, families, found.roots, order, known.arguments)
+    if known.levels:
+        program = rows_apart(program)
+    return _Program(program, _by_tables(known, families.made), survey)
 
 
-def _families(shaped: _Shaped) -> tuple[Families, list[int]]:
+def _families(found: Scalars, known: Shapes) -> tuple[Families, list[int]]:
     """The statements of all families, and the order of those that are computed."""
-    found, known, *_ = shaped
     wanted = sorted({known.family[root] for root in found.roots})
     computed = needed(known.families, wanted)
     keep = set(wanted).union(*[known.families[number].parts for number in computed])
     order = in_order(known.families, wanted)
-    families = Families(known, keep, _applied(known, order))
-    for number in order:
-        families.add(number, number in computed)
-    order = [number for number in order if number in computed]
+    everything = list(chain.from_iterable(order))
+    families = Families(known, computed, keep, _applied(known, everything))
+    for numbers in order:
+        if numbers[0] in known.levels:
+            add_circle(families, [known.families[number] for number in numbers], known.levels)
+        else:
+            families.add(numbers[0])
+    ordered = [number for number in everything if number in computed]
     for (source, *_), wider in families.wider.items():
-        order.insert(order.index(source) + 1, wider)
-    return families, order
+        ordered.insert(ordered.index(source) + 1, wider)
+    return families, ordered
 
 
 def _lists(statements: Iterable[Made]) -> int:

@@ -5,6 +5,7 @@
     an operation  (operation, static arguments, shapes of its operands)
     a sum         the set of its terms' signed shapes: how many terms there are is an index too
     an adjoint    (adjoint, shape of its primal): it sums over consumers, few or many
+    a state       (state, chain): however many steps it is from the first of its chain
 
 The scalars of one shape are the elements of one array. One pass in topological order interns the
 shapes; equal scalars (the same operation on the same operands) are one element.
@@ -12,9 +13,9 @@ shapes; equal scalars (the same operation on the same operands) are one element.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from ..graph.expr import Graph
@@ -93,13 +94,23 @@ class Family:
 class Shapes:
     """All families, and for each scalar which element of which family it is.
 
-    told  what tells some scalars apart, beside their shapes
+    homes, arguments   what they were interned with
+    told               what tells some scalars apart, beside their shapes
+    levels             of families that are computed from each other: how many steps each element
+                       is from where that begins
     """
 
     families: list[Family]
     family: dict[int, int]
     lane: dict[int, int]
+    homes: Sequence[LeafArray]
+    arguments: Mapping[str, Sequence[int]]
     told: Told
+    levels: dict[int, Any] = field(default_factory=dict)
+
+    def times(self, number: int) -> int:
+        """How many statements a family is: one for each level."""
+        return len(set(self.levels[number].tolist())) if number in self.levels else 1
 
 
 @dataclass
@@ -121,14 +132,16 @@ def shapes(
     homes: Sequence[LeafArray],
     arguments: Mapping[str, Sequence[int]],
     told: Told | None = None,
+    states: Mapping[int, int] | None = None,
 ) -> Shapes:
     """Intern the shapes of collapsed scalars.
 
     homes      the arrays that the leaves lie in, by their names
     arguments  the leaves of each argument
     told       what tells some scalars apart, beside their shapes
+    states     sums that are states of a chain: the shape of each is which chain it is of
     """
-    return _Interning(found, homes, arguments, told or Told()).result
+    return _Interning(found, homes, arguments, told or Told(), states or {}).result
 
 
 class _Interning:
@@ -140,14 +153,16 @@ class _Interning:
         homes: Sequence[LeafArray],
         arguments: Mapping[str, Sequence[int]],
         told: Told,
+        states: Mapping[int, int],
     ) -> None:
         self.scalars = found
+        self._states = states
         self._arguments = arguments
         self.graph: Graph = found.graph
         self.families: list[Family] = []
         self.family: dict[int, int] = {}
         self.lane: dict[int, int] = {}
-        self.result = Shapes(self.families, self.family, self.lane, told)
+        self.result = Shapes(self.families, self.family, self.lane, homes, arguments, told)
         self._by_key: dict[Any, Family] = {}
         self._told = told
         self._bare: dict[Any, int] = {}
@@ -248,7 +263,7 @@ class _Interning:
             key = (op, statics, tuple(map(bare, inputs)))
         elif made.kind == REDUCE and key[0] == "adjoint":
             key = (*key[:2], bare(key[2]))
-        elif made.kind == REDUCE:
+        elif made.kind == REDUCE and key[0] != "state":
             op, terms = key
             inner = {(*term[:2], *sorted(map(bare, term[2:]))) for term in terms}
             ((sign, numbered, *factors), *more) = inner
@@ -375,7 +390,9 @@ class _Interning:
         if self._same(("sum", *lanes), node):
             return
         own = self._without_zeros(frozenset([key for key, _, _ in keys]), keys, terms)
-        key = ("sum", self._across(own, node))
+        key: Any = ("sum", self._across(own, node))
+        if node in self._states:
+            key = ("state", self._states[node])
         made = self._by_key.get(self._key(key, node))
         if made is None:
             made = self._new(key, REDUCE, node)
@@ -415,7 +432,9 @@ class _Interning:
         )
         if self._same((op, *lanes), node):
             return
-        key = (op, self._across(frozenset([key for key, _, _ in keys]), node))
+        key: Any = (op, self._across(frozenset([key for key, _, _ in keys]), node))
+        if node in self._states:
+            key = ("state", self._states[node])
         made = self._by_key.get(self._key(key, node))
         if made is None:
             made = self._new(key, REDUCE, node)
@@ -423,39 +442,76 @@ class _Interning:
         self._fill(made, self._add(made, node), keys, terms)
 
 
-def in_order(families: Sequence[Family], wanted: Sequence[int]) -> list[int]:
+def in_order(families: Sequence[Family], wanted: Sequence[int]) -> list[tuple[int, ...]]:
     """The families that `wanted` need, each after those that it is computed from.
 
     Where there is a choice, in the order in which their first elements were written. Families that
-    are computed from themselves are left out.
+    are computed from each other stand together.
     """
     needs: dict[int, set[int]] = {}
-    users: dict[int, list[int]] = {}
     stack = list(wanted)
     while stack:
         number = stack.pop()
-        if number in needs:
-            continue
-        needs[number] = families[number].needs()
-        if families[number].primal != NONE:  # whose coordinates it has
-            needs[number].add(families[number].primal)
-        for other in needs[number]:
-            users.setdefault(other, []).append(number)
-            stack.append(other)
-    waiting = {number: len(need) for number, need in needs.items()}
-    heap: list[int] = []
-    for number, count in waiting.items():
-        if not count:
-            heappush(heap, number)
+        if number not in needs:
+            needs[number] = families[number].needs()
+            if families[number].primal != NONE:  # whose coordinates it has
+                needs[number].add(families[number].primal)
+            stack += needs[number]
+    circle: dict[int, tuple[int, ...]] = {}
+    for together in components(needs):
+        circle.update(dict.fromkeys(together, together))
+    waiting: dict[tuple[int, ...], int] = {}
+    users: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+    for together in circle.values():
+        if together not in waiting:
+            inner = {circle[other] for number in together for other in needs[number]} - {together}
+            waiting[together] = len(inner)
+            for other in inner:
+                users.setdefault(other, []).append(together)
+    heap = [together for together, count in waiting.items() if not count]
+    heapify(heap)
     order = []
     while heap:
-        number = heappop(heap)
-        order.append(number)
-        for user in users.get(number, ()):
+        together = heappop(heap)
+        order.append(together)
+        for user in users.get(together, ()):
             waiting[user] -= 1
             if not waiting[user]:
                 heappush(heap, user)
     return order
+
+
+def components(needs: Mapping[int, Iterable[int]]) -> list[tuple[int, ...]]:
+    """The strongly connected components of a graph (Tarjan 1972), each in ascending order."""
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    path: list[int] = []
+    found: list[tuple[int, ...]] = []
+    done: set[int] = set()
+    for start in needs:
+        calls = [] if start in index else [(start, iter(needs[start]))]
+        for number, _ in calls:
+            index[number] = low[number] = len(index)
+            path.append(number)
+        while calls:
+            number, rest = calls[-1]
+            other = next((other for other in rest if other not in done), None)
+            if other is None:
+                calls.pop()
+                if calls:
+                    low[calls[-1][0]] = min(low[calls[-1][0]], low[number])
+                if low[number] == index[number]:
+                    place = path.index(number)
+                    found.append(tuple(sorted(path[place:])))
+                    done.update(path[place:])
+                    del path[place:]
+            elif other in index:
+                low[number] = min(low[number], index[other])
+            else:
+                index[other] = low[other] = len(index)
+                path.append(other)
+                calls.append((other, iter(needs[other])))
+    return found
 
 
 def circular(families: Sequence[Family], wanted: Sequence[int]) -> bool:
@@ -463,10 +519,11 @@ def circular(families: Sequence[Family], wanted: Sequence[int]) -> bool:
 
     Adjoints may be: their shape is that of their primal, whatever they add up.
     """
-    return not needed(families, wanted) <= set(in_order(families, wanted))
+    order = in_order(families, wanted)
+    return any(len(some) > 1 or some[0] in families[some[0]].needs() for some in order)
 
 
-def needed(families: Sequence[Family], wanted: Sequence[int]) -> set[int]:
+def needed(families: Sequence[Family], wanted: Iterable[int]) -> set[int]:
     """The families that `wanted` are computed from, and these themselves."""
     found: set[int] = set()
     stack = list(wanted)

@@ -48,6 +48,7 @@ from ..ops.reads import (
 from ..ops.scalar import ADD, EXTREMES
 from ..ops.shapes import BATCH, Shape, shape_text
 from .indexnotation import LATEX, TEXT, Inlined, LatexWriter, Writer
+from .order import Written
 
 LEAF, LITERAL, COMPUTED = "leaf", "literal", "computed"
 
@@ -274,14 +275,22 @@ class _Validation:
             if array.home and array.name in last:
                 vector, number = array.home.vector, last[array.name]
                 last[vector] = max(last.get(vector, 0), number)
-        for number, statement in enumerate(program.statements):
+        early = {
+            read.array
+            for number, statement in enumerate(program.statements)
+            for read in statement.reads
+            if read.array not in ready and last.get(read.array, number) >= number
+        }
+        written = Written({name: self._array(name, "that is read").shape for name in early})
+        for statement in program.statements:
             self._check_statement(statement)
-            for read in statement.reads:
-                if read.array not in ready and last.get(read.array, number) >= number:
-                    raise OperandError(
-                        f"{statement}: reads {read.array}, which is not computed before; put the "
-                        "statements in an order in which they can be computed"
-                    )
+            lost = written.lost(statement)
+            if lost is not None:
+                raise OperandError(
+                    f"{statement}: reads {lost}, which is not computed before; put the "
+                    "statements in an order in which they can be computed"
+                )
+            written.add(statement)
         for output in program.outputs:
             self._check_output(output, {*ready, *last})
 
