@@ -165,37 +165,45 @@ def inner_axes(
         return [], 1
     at = part.place[part.starts]
     targets = [Key(key.name, key.column[at], key.length) for key in keys]
-    candidates = []
+    candidates: list[Column] = []
+    gaps: list[Column] = []
     lengths = numpy.diff(numpy.append(part.starts, len(part.place)))
     for column in part.varying:
         low, width = part.low(column), part.high(column) - part.low(column)
         sliding = (width == width[0]).all() and affine(low, targets) is not None
         if sliding and not (low == low[0]).all():
             column = column - numpy.repeat(low, lengths)
-        candidates.append(normal(column)[0])
+        moved, whole = normal(column)
+        candidates.append(moved)
+        gaps += [] if whole else [moved]
     loops = [in_order(column, part) for column in candidates]
     chosen, told_apart = choose(candidates, len(part.place), loops, [part.place], outer)
     count = 1
-    if not told_apart:
+    if told_apart:
+        chosen = _numbered(part, chosen, gaps) or chosen
+    else:
         total, _ = codes([part.place, *chosen], len(part.place))
         rank = rank_among(total)
         times = numpy.unique(total, return_counts=True)[1]
         if part.added and not part.numbered and (times == times[0]).all():
             count = int(times[0])
         else:
-            chosen = _numbered(part, chosen) or [*chosen, rank]
+            chosen = _numbered(part, chosen, chosen) or [*chosen, rank]
     if prod(map(length_of, chosen)) * max(1, len(targets)) > MOST_CELLS:
         chosen, count = [rank_among(part.place)], 1
     inner = [Key(f"s{number + k}", column, length_of(column)) for k, column in enumerate(chosen)]
     return inner, count
 
 
-def _numbered(part: Part, chosen: Sequence[Column]) -> list[Column] | None:
-    """Terms counted one by one instead of by a column that says what they pick, if that fits.
+def _numbered(part: Part, chosen: Sequence[Column], some: Sequence[Column]) -> list[Column] | None:
+    """Terms counted one by one instead of by one of `some` columns that say what they pick.
 
-    A sum over tokens, two of which are equal, is one over their positions.
+    None if that does not fit. A sum over tokens is so one over their positions where two of them
+    are equal, or where most of a vocabulary is not among them.
     """
     for left_out in chosen:
+        if not any(left_out is column for column in some):
+            continue
         rest = [column for column in chosen if column is not left_out]
         rank = rank_among(codes([part.place, *rest], len(part.place))[0])
         key = Key("", rank, length_of(rank))

@@ -369,6 +369,13 @@ class _Interning:
                 group.numbers.append(float(self.graph.value(term.number)))
 
     def _adjoint(self, node: int, terms: Sequence[Any], primal: int, level: int) -> None:
+        terms = [t for t in terms if t.first != NONE or self.graph.value(t.number) != 0.0]
+        keys = self._keys(terms)
+        if len(self.graph.sweeps) > 1:  # with respect to something else it may be derived anew
+            known = self._equal.setdefault((primal, level, *_lanes(keys, terms)), node)
+            if known != node:
+                self.family[node], self.lane[node] = self.family[known], self.lane[known]
+                return
         key = ("adjoint", level, self.family[primal])
         made = self._by_key.get(key)
         if made is None:
@@ -376,18 +383,11 @@ class _Interning:
             made.op, made.primal = ADD, self.family[primal]
         place = self._add(made, node)
         made.places.append(self.lane[primal])
-        terms = [t for t in terms if t.first != NONE or self.graph.value(t.number) != 0.0]
-        self._fill(made, place, self._keys(terms), terms)
+        self._fill(made, place, keys, terms)
 
     def _sum(self, node: int, terms: Sequence[Any]) -> None:
         keys = self._keys(terms)
-        lanes = sorted(
-            [
-                (*key, first, second, term[1])
-                for (key, first, second), term in zip(keys, terms, strict=True)
-            ]
-        )
-        if self._same(("sum", *lanes), node):
+        if self._same(("sum", *_lanes(keys, terms)), node):
             return
         own = self._without_zeros(frozenset([key for key, _, _ in keys]), keys, terms)
         key: Any = ("sum", self._across(own, node))
@@ -440,6 +440,12 @@ class _Interning:
             made = self._new(key, REDUCE, node)
             made.op = op
         self._fill(made, self._add(made, node), keys, terms)
+
+
+def _lanes(keys: Sequence[Any], terms: Sequence[Any]) -> list[tuple[int, ...]]:
+    """What tells a sum from others: the shapes, the elements and the numbers of its terms."""
+    pairs = zip(keys, terms, strict=True)
+    return sorted([(*key, first, second, term[1]) for (key, first, second), term in pairs])
 
 
 def in_order(families: Sequence[Family], wanted: Sequence[int]) -> list[tuple[int, ...]]:

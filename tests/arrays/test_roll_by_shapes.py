@@ -717,6 +717,28 @@ def test_blocks_along_several_axes_need_no_tables(build, sizes):
     assert_right(program, outputs)
 
 
+def test_gradients_taken_one_by_one_share_what_they_have_in_common():
+    source, loss = programs.mlp(3, 4)
+    groups = [source.parameters[k::5] for k in range(5)]
+    apart = [loss, *[d for group in groups for d in wg.grad(loss, group)]]
+    rolled = wg.roll(apart)
+    assert wg.check_roll(apart, rolled)
+    found = {name: array.shape for name, array in rolled.program.arrays.items()}
+    together = wg.roll([loss, *wg.grad(loss, source.parameters)]).program.arrays
+    assert found == {name: array.shape for name, array in together.items()}
+
+
+@pytest.mark.parametrize("words", [4, 40, 400])
+def test_a_sum_over_rows_of_a_table_is_one_over_what_picks_them(words):
+    g = wg.Graph()
+    table = [g.inputs(f"e_{word}_", 2) for word in range(words)]
+    picked = [table[word] for word in sorted({0, words // 2, words - 1, 1})]
+    bag = [sum(column) for column in zip(*picked, strict=True)]
+    rolled = wg.roll(bag)
+    assert str(rolled) == "t1[i] = Σ_j e[" + ("j, i]" if words == 4 else "e_index[j], i]")
+    assert wg.check_roll(bag, rolled)
+
+
 @pytest.mark.parametrize("tokens", [[5, 3, 3], [3, 3, 5], [3, 5, 5, 3, 3]])
 def test_rows_that_are_equal_by_chance_stay_apart(tokens):
     def found(tokens):

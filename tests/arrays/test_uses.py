@@ -275,3 +275,30 @@ def test_scalars_are_collapsed_once_whatever_names_tell(source, times, monkeypat
     rolled(programs.gpt, (3, 2), source, monkeypatch)
     assert calls.count("scalars") == 1
     assert calls.count("shapes") <= times
+
+
+@pytest.mark.parametrize("name", ["image{}", "x{}c", "x_{}", "sample{}_of"])
+def test_inputs_that_are_numbered_and_lie_alike_are_one_array(name):
+    def loss_of(images, size):
+        g = wg.Graph()
+        w = [g.inputs(f"w_{a}_", 2) for a in range(2)]
+        given = [
+            [g.inputs(f"{name.format(image)}_{i}_", size) for i in range(size)]
+            for image in range(images)
+        ]
+        seen = [
+            sum(w[a][b] * x[i + a][j + b] for a in range(2) for b in range(2)).tanh()
+            for x in given
+            for i in range(size - 1)
+            for j in range(size - 1)
+        ]
+        loss = sum(seen)
+        return [loss, *wg.grad(loss, [v for row in w for v in row])]
+
+    found = {}
+    for sizes in ((2, 3), (3, 5)):
+        outputs = loss_of(*sizes)
+        rolled = wg.roll(outputs)
+        assert wg.check_roll(outputs, rolled)
+        found[len(rolled.statements)] = [leaf.shape for leaf in rolled.program.leaves]
+    assert list(found.values()) == [[(2, 2), (3, 5, 5)]]

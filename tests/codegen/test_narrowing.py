@@ -6,11 +6,12 @@ from math import prod
 
 import numpy as np
 import pytest
+import scalar_programs as programs
 
 import wengert as wg
 from wengert.arrays.rolling import roll_nodes
 from wengert.codegen.array.narrowing import narrowed
-from wengert.ops.reads import Reduce
+from wengert.ops.reads import Reduce, Table
 
 PUT_TOGETHER = {
     "convolution": lambda window, kernel: sum(a * k for a, k in zip(window, kernel, strict=True)),
@@ -47,3 +48,17 @@ def test_the_terms_of_an_element_do_not_grow_with_the_image(kind, size, stride, 
         numbers = [rng.choice(pool) if pool else rng.uniform(-1, 1) for _ in leaves]
         for f in (numpy, native):
             np.testing.assert_allclose(f(numbers), python(numbers), 1e-11, 1e-13)
+
+
+def test_a_matrix_that_is_there_is_read_as_it_is():
+    source, loss = programs.window_attention(12, 3)
+    found = roll_nodes(source.graph, [output.id for output in source.with_gradient(loss)])
+    assert all(narrowed(statement) is statement for statement in found.statements)
+
+
+def test_an_end_of_a_window_is_no_table():
+    leaves, wanted = slopes("mean", 19, 1, 3)
+    found = roll_nodes(leaves[0].graph, [d.id for d in wanted])
+    made = [narrowed(statement) for statement in found.statements]
+    assert made != list(found.statements)
+    assert not any(isinstance(i, Table) for s in made for read in s.reads for i in read.index)
