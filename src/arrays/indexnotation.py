@@ -151,9 +151,11 @@ class Writer:
         return number_text(number)
 
     def read(self, read: Read) -> str:
-        """A read of an element; of a vector of a few numbers, these."""
+        """A read of an element; of a vector of a few numbers, these; of 0, 1, 2, … the index."""
         indices = [self.index(index).text for index in read.index]
         values = self.arrays[read.array].values if read.array in self.arrays else ()
+        if values and len(indices) == 1 and values == tuple(range(len(values))):
+            return self.within(self.index(read.index[0]), ATOM)
         if 0 < len(values) <= SHORT and len(indices) == 1:
             return self.listed(", ".join(map(self.number, values)), indices[0])
         return self.element(read.array, indices)
