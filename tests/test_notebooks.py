@@ -148,7 +148,7 @@ def test_attention_becomes_as_many_statements_at_every_size(cells):
     text = "\n".join(outputs(shown, "text/plain"))
     for line in (
         "t6[i, j] = exp(t5[i, j])   for j ≤ i",
-        "dwq[l, m] = Σ_i x[i, m]·(Σ_{j ≤ i} k[j, l]·t16[i, j])",
+        "dwq[l, m] = Σ_i x[i, m]·Σ_{j ≤ i} k[j, l]·t16[i, j]",
     ):
         assert line in text
     assert text.count("node for node") == 2

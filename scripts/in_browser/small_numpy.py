@@ -98,6 +98,12 @@ class ndarray:  # noqa: N801
     def T(self) -> ndarray:  # noqa: N802
         return ndarray(self.store, self.shape[::-1], self.dtype, self.steps[::-1], self.start)
 
+    def swapaxes(self, one: int, other: int) -> ndarray:
+        shape, steps = [*self.shape], [*self.steps]
+        for lengths in (shape, steps):
+            lengths[one], lengths[other] = lengths[other], lengths[one]
+        return ndarray(self.store, tuple(shape), self.dtype, tuple(steps), self.start)
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -211,7 +211,7 @@ def block(index: Table) -> tuple[str, int] | None:
     table = numpy.array(index.values).reshape(index.lengths)
     widths = []
     for k, length in enumerate(index.lengths):
-        rows = numpy.moveaxis(table, k, -1).reshape(-1, length)
+        rows = table.swapaxes(k, -1).reshape(-1, length)
         widths.append(_width(rows[0]) if (rows - rows[:, :1] == rows[0] - rows[0, 0]).all() else 0)
     found = [(axis, w) for axis, w in zip(index.axes, widths, strict=True) if w > 1]
     return found[0] if found and all(widths) else None

@@ -473,6 +473,7 @@ RECORDS = {name for name, thing in vars(table).items() if isinstance(thing, Op) 
 ELSEWHERE = {
     "arrays/canonical.py": "chains of sums, products and maxima, taken apart",
     "arrays/collapse.py": "chains of sums, products and maxima, taken apart",
+    "arrays/indexnotation.py": "products and quotients, taken apart",
     "arrays/statements.py": "what may put terms together",
     "arrays/terms.py": "chains of sums and maxima, taken apart",
     "arrays/written.py": "the signs of sums, taken apart",
