@@ -20,6 +20,7 @@ from .naming import named
 from .parting import told_apart
 from .repeats import merge_repeats
 from .shapes import APPLY, REDUCE, Shapes, circular, in_order, needed, shapes
+from .stacked import stacked
 from .statements import ArrayProgram
 from .terms import Scalars, scalars
 from .uses import homes_by_use
@@ -156,6 +157,7 @@ def _shaped(graph: Graph, roots: Sequence[int], arguments: Mapping[str, Sequence
     if circular(known.families, sorted({known.family[root] for root in found.roots})):
         found.adjoint.clear()  # then adjoints are sums like others
         known = shapes(found, homes, arguments)
+    known, homes = stacked(found, known, homes, arguments)
     return _joined(_Shaped(found, known, homes, arguments))
 
 
