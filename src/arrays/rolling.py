@@ -23,6 +23,7 @@ from .parting import told_apart
 from .repeats import merge_repeats
 from .rows import rows_apart
 from .shapes import APPLY, REDUCE, Shapes, circular, in_order, needed, shapes
+from .stacked import stacked
 from .statements import ArrayProgram
 from .terms import Scalars, scalars
 from .uses import homes_by_use
@@ -147,7 +148,7 @@ def _shaped(
     if circular(known.families, sorted({known.family[root] for root in found.roots})):
         found.adjoint.clear()  # then adjoints are sums like others
         known = shapes(found, homes, arguments)
-    return found, _joined(found, known)
+    return found, _joined(found, stacked(found, known))
 
 
 def _joined(found: Scalars, known: Shapes) -> Shapes:

@@ -253,7 +253,10 @@ class _Collapse:
             return NONE
         own, other = self._signature(body), self._without_sign(second)
         apart = self.ops[node] is SUB or mixed[second]
-        starts = self.ops[second] is CONSTANT and self.graph.value(second) == 0.0
+        if self._is_zero(second) and self._is_zero(self.operands[body][-1]):
+            self._put_together(body)
+            return NONE
+        starts = self._is_zero(second) and self.by_sums[node] > 0
         if (
             not starts
             and own != alike.get(second)
@@ -265,6 +268,16 @@ class _Collapse:
             return first
         self._set_apart(first, mixed)
         return NONE
+
+    def _is_zero(self, node: int) -> bool:
+        return self.ops[node] is CONSTANT and self.graph.value(node) == 0.0
+
+    def _put_together(self, node: int) -> None:
+        """Let the first operand of a sum be merged: zeros that follow each other start none."""
+        first = self.operands[node][0]
+        alone = self.uses[first] == 1 and first not in self._boundaries
+        if alone and self.ops[first] in _SUMS:
+            self.merged[first] = True
 
     def _set_apart(self, sign: int, mixed: bytearray) -> None:
         """Let what a minus sign stands before be a sum of its own, as it is without the sign."""

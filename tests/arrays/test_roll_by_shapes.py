@@ -419,6 +419,19 @@ def test_the_leading_zero_of_sums_changes_nothing():
     assert str(build(sum)) == str(build(lambda terms: reduce(lambda a, b: a + b, terms)))
 
 
+@pytest.mark.parametrize("size", [5, 8])
+def test_zeros_at_the_end_of_sums_change_no_number_of_statements(size):
+    """A causal softmax whose weights are written as 0 where nothing is seen."""
+    s = programs.Source()
+    scores, values = s.inputs("score", size, size), s.weights("value", size)
+    seen = []
+    for i, row in enumerate(scores):
+        e = [wg.exp(a) if j <= i else 0.0 for j, a in enumerate(row)]
+        total = sum(e)
+        seen.append(sum(a / total * v for a, v in zip(e, values, strict=True)))
+    assert len(rolled(s.with_gradient(sum(a * a for a in seen))).statements) <= 18
+
+
 def test_a_gpt_is_listed_on_two_screens_and_reads_like_the_formulas():
     source, loss = programs.gpt(4, 3)
     text = str(rolled(source.with_gradient(loss)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,6 +16,28 @@ from .function import ArrayFunction, Element, Vector, Whole
 
 LONG: Final = 1000
 """As many elements are copied in the time that it takes to make a view and to write into it."""
+
+MANY: Final = 4
+"""As many pieces of one array are put out one by one, as slices of it."""
+
+
+def gathered(
+    pieces: Sequence[tuple[str, tuple[int, ...]]],
+) -> Iterator[tuple[str, list[int], list[int]]]:
+    """The pieces of a vector with where they are put, those of one array at once if it has many.
+
+    >>> list(gathered([("a", (0, 1)), ("b", (0,)), ("a", (2,))]))
+    [('a', [0, 1], [0, 1]), ('b', [0], [2]), ('a', [2], [3])]
+    """
+    count = Counter(name for name, _ in pieces)
+    found: dict[object, tuple[str, list[int], list[int]]] = {}
+    start = 0
+    for number, (name, places) in enumerate(pieces):
+        piece = found.setdefault(name if count[name] > MANY else number, (name, [], []))
+        piece[1].extend(places)
+        piece[2].extend(range(start, start + len(places)))
+        start += len(places)
+    yield from found.values()
 
 
 def joined(function: ArrayFunction) -> ArrayFunction:

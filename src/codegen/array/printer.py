@@ -34,6 +34,7 @@ from .flow import Flow, axes_of, copied_by, parts_of
 from .function import ArrayFunction, Element, Vector, Whole, truths
 from .irregular import emit_careful, emit_numbers
 from .literals import array_literal
+from .outputs import gathered
 from .outside import Outside
 from .reading import Code, Head, arranged, reshaped, taken, transposed, view, within
 from .recognise import SAMPLES, Recogniser, constant_of, is_number, is_square, number, where
@@ -640,14 +641,13 @@ class _Printer:
         variable = self._space.take(output.name, "out")
         size = f"({output.length}, {self.head.samples})" if stacked else str(output.length)
         self.listing.assign(variable, "=", f"np.empty({size}{self._dtype})", 1)
-        start = 0
-        for name, places in output.pieces:
-            stop = start + len(places)
-            piece = self._piece(name, places, stacked)
-            number_alone = not self._arrays[name].shape and len(places) == 1
-            key = str(start) if number_alone else f"{start}:{stop}"
+        for name, chosen, at in gathered(output.pieces):
+            piece = self._piece(name, chosen, stacked)
+            consecutive = list(at) == list(range(at[0], at[0] + len(at)))
+            key = f"{at[0]}:{at[-1] + 1}" if consecutive else self._inside(at, output.length)
+            if not self._arrays[name].shape and len(chosen) == 1:
+                key = str(at[0])
             self.listing.add(f"{variable}[{key}] = {piece}", level=1)
-            start = stop
         return variable
 
     def _whole(self, output: Whole) -> str:
@@ -671,15 +671,12 @@ class _Printer:
         rows = BATCH in array.shape
         size = array.size
         whole = list(places) == list(range(size))
-        key = None if whole else subscript(Index(list(places)), (size,))
-        inside = subscript_text(key) if key else None
-        if not whole and inside is None:
-            import numpy
-
-            inside = self._positions(Index(numpy.array(places, numpy.int64)))
+        if not array.shape:
+            return code.tight
+        inside = None if whole else self._inside(places, size)
         if not rows:
             flat = code.tight if len(array.shape) < 2 else f"{code.tight}.ravel()"
-            flat = flat if whole or not array.shape else f"{flat}[{inside}]"
+            flat = flat if whole else f"{flat}[{inside}]"
             return f"{flat}[:, None]" if stacked and array.shape else flat
         flat = code.tight
         if len(array.shape) == 1:
@@ -689,6 +686,16 @@ class _Printer:
         if not stacked:  # what is the same for all samples, beside what is not
             return f"{flat}[0]" if whole else f"{flat}[0, {inside}]"
         return f"{flat}.T" if whole else f"{flat}.T[{inside}]"
+
+    def _inside(self, places: Sequence[int], size: int) -> str:
+        """What is written in brackets for places in a vector: a slice, or the name of a table."""
+        key = subscript(Index(list(places)), (size,))
+        inside = subscript_text(key) if key else None
+        if inside is None:
+            import numpy
+
+            inside = self._positions(Index(numpy.array(places, numpy.int64)))
+        return inside
 
     def _element(self, output: Element) -> str:
         array = self._arrays[output.array]

@@ -18,7 +18,7 @@ from ...arrays.statements import ArrayProgram, Statement
 from ...arrays.written import Argument, written_program
 from ...graph.expr import Graph
 from ...ops.reads import Apply, Operand, Read, Reduce
-from ...ops.scalar import CONSTANT, INPUT
+from ...ops.scalar import CONSTANT, INPUT, PARAMETER
 from ..lower import Signature
 from ..names import Namespace, called_elsewhere
 from ..program import Nested, map_nested
@@ -163,11 +163,21 @@ def _in_single(statement: Statement) -> Statement:
 def _with_all_leaves(
     graph: Graph, roots: Sequence[int], signatures: Sequence[Signature]
 ) -> tuple[Graph, Sequence[int], dict[str, list[int]]]:
-    """The graph with a leaf for each that an argument names, its roots, and those leaves."""
-    missing = [leaf for s in signatures for leaf in s.leaves if leaf not in graph.leaves]
-    graph = copy(graph) if missing else graph
-    for leaf in missing:
-        graph.input(leaf)
+    """The graph with a leaf for each that an argument names, its roots, and those leaves.
+
+    What is added is of the kind that others of its argument are, so that it lies in their arrays.
+    """
+    present = graph.leaves
+    graph = (
+        copy(graph) if any(leaf not in present for s in signatures for leaf in s.leaves) else graph
+    )
+    for s in signatures:
+        kinds = {graph.ops[present[leaf]] for leaf in s.leaves if leaf in present}
+        for leaf in s.leaves:
+            if leaf not in graph.leaves and kinds == {PARAMETER}:
+                graph.parameter(leaf, 0.0)
+            elif leaf not in graph.leaves:
+                graph.input(leaf)
     return graph, roots, {s.name: [graph.leaves[leaf] for leaf in s.leaves] for s in signatures}
 
 
