@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import permutations
 from typing import NamedTuple
 
 from ..graph.expr import Graph
 from ..ops.record import Op
 from .homes import LeafArray, distinct_names
 from .shapes import LEAF, Shapes, shapes
-from .terms import Scalars
+from .terms import NONE, Scalars
 
 _NUMBER = re.compile(r"\d+", re.ASCII)
 
@@ -38,19 +39,31 @@ def stacked(found: Scalars, known: Shapes) -> Shapes:
 
     The rows of a matrix are read by what reads each; layers of a network are not, and mostly at
     different depths. So arrays are one where it is read by no more families than the row that is
-    read by most.
+    read by most. Inputs at the steps of a recurrence are one as well: the same arrays multiply
+    them.
     """
     within = {node: name for name, nodes in known.arguments.items() for node in nodes}
     refused: set[tuple[LeafArray, ...]] = set()
     while stacks := list(_stacks(found.graph, known.homes, within, refused)):
-        level = _levels(known)
-        layers = [stack for stack in stacks if len({level[row.nodes] for row in stack.rows}) > 1]
+        level, partners = _levels(known), _partners(known)
+        shared = {s.rows for s in stacks if _one({partners[row.nodes] for row in s.rows})}
+        layers = [
+            stack
+            for stack in stacks
+            if stack.rows not in shared and len({level[row.nodes] for row in stack.rows}) > 1
+        ]
         if layers:
             refused.update([stack.rows for stack in layers])
             continue
         again = shapes(found, _put(known.homes, stacks), known.arguments)
-        alike = _alike(known, again, stacks)
-        refused.update(stack.rows for stack in stacks if stack not in alike)
+        before, after = _readers(known), _readers(again)
+        alike = [
+            stack
+            for stack in stacks
+            if stack.rows in shared
+            or after[stack.whole.nodes] <= max(before[row.nodes] for row in stack.rows)
+        ]
+        refused |= {s.rows for s in stacks}.difference([s.rows for s in alike])
         if len(alike) == len(stacks):
             known = again
         elif alike:
@@ -95,16 +108,6 @@ def _put(homes: Iterable[LeafArray], stacks: Iterable[_Stack]) -> list[LeafArray
     return distinct_names(sorted(together, key=lambda home: min(home.nodes)))
 
 
-def _alike(known: Shapes, again: Shapes, stacks: Iterable[_Stack]) -> list[_Stack]:
-    """The stacks that no more families read than one of their rows."""
-    before, after = _readers(known), _readers(again)
-    return [
-        stack
-        for stack in stacks
-        if after[stack.whole.nodes] <= max(before[row.nodes] for row in stack.rows)
-    ]
-
-
 def _levels(known: Shapes) -> defaultdict[tuple[int, ...], int]:
     """How deep what first reads each array of leaves is; cheap, and enough to tell most layers."""
     depth: list[int] = []
@@ -117,6 +120,24 @@ def _levels(known: Shapes) -> defaultdict[tuple[int, ...], int]:
             if known.families[number].kind == LEAF and leaf is not None:
                 level.setdefault(leaf.nodes, depth[-1])
     return level
+
+
+def _one(partners: set[frozenset[int]]) -> bool:
+    """Whether there are partners, and the same for all."""
+    return len(partners) == 1 and frozenset() not in partners
+
+
+def _partners(known: Shapes) -> defaultdict[tuple[int, ...], frozenset[int]]:
+    """The arrays of leaves that multiply those of each in sums: the families of these."""
+    found = defaultdict[tuple[int, ...], frozenset[int]](frozenset)
+    for family in known.families:
+        for group in family.groups.values():
+            for one, other in permutations(group.factors, 2):
+                if NONE not in (one, other) and one != other:
+                    leaf, by = known.families[one].leaf, known.families[other].leaf
+                    if leaf is not None and by is not None:
+                        found[leaf.nodes] |= {other}
+    return found
 
 
 def _readers(known: Shapes) -> defaultdict[tuple[int, ...], int]:

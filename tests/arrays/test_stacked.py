@@ -94,3 +94,16 @@ def test_two_numbers_in_a_name_are_two_axes():
         ("wh", (3, 2, 5)),
     ]
     assert len(program.statements) == 2
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_inputs_at_the_steps_of_a_recurrence_are_one_array(spelling):
+    """Each is read at a depth of its own, but by the same weights."""
+    s = Spelled(SPELLINGS[spelling])
+    steps, h = s.inputs("x", 5, 2), [0.5] * 3
+    w, u = s.weights("w", 3, 2), s.weights("u", 3, 3)
+    for x in steps:
+        pairs = zip(programs.linear(x, w), programs.linear(h, u), strict=True)
+        h = [wg.tanh(a + b) for a, b in pairs]
+    program = rolled(s.with_gradient(sum(h)))
+    assert sorted(array.shape for array in program.leaves) == [(3, 2), (3, 3), (5, 2)]
