@@ -178,20 +178,26 @@ def _watched(told: Any, kept: Any, steps: int) -> Stopped:
     """Take so many steps on a thread, while this one waits for its end or for Ctrl-C."""
     told[_AT["last"]] = steps
     ends: list[int] = []
+    ended = threading.Event()  # Thread.join takes a thread for ended where Ctrl-C interrupts it
     function = _steps().function
 
     def take() -> None:
-        ends.append(function(ctypes.addressof(told)))
-        assert kept  # what is told of lives as long as this
+        try:
+            ends.append(function(ctypes.addressof(told)))
+            assert kept  # what is told of lives as long as this
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=take)
     begun = interrupted = False
-    while not begun or thread.is_alive():
+    while not ended.is_set():
         try:
             if not begun:
                 begun = True
                 thread.start()
-            thread.join(_TURN)
+            ended.wait(_TURN)
+            if thread.ident is None:
+                break  # Ctrl-C came before there was a thread
         except KeyboardInterrupt:
             interrupted = True
             told[_AT["stop"]] = 1
