@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ..graph.expr import Graph
 from ..graph.store import is_name
 from ..ops.record import Op
+from ..ops.scalar import INPUT
 
 Place = tuple[int, ...]
 Kind = tuple[Op, str]
@@ -62,8 +63,57 @@ def leaf_homes(
         stem, place = name_and_place(graph.labels[node])
         kind = (graph.ops[node], argument.get(node, ""))
         groups[kind, stem, len(place)].append((place, node))
-    arrays = [_array(graph, stem, elements) for (_, stem, _), elements in groups.items()]
+    arrays = [_array(graph, stem, elements) for (_, stem, _), elements in _families(groups).items()]
     return distinct_names(sorted(arrays, key=lambda array: min(array.nodes)))
+
+
+def _families(
+    groups: dict[Key, list[tuple[Place, int]]],
+) -> dict[Key, list[tuple[Place, int]]]:
+    """The groups, arrays of inputs x0_…, x1_… that lie alike made one with an axis more.
+
+    Parameters are left alone: w0, w1 are usually the layers of a network. So are inputs that do not
+    follow each other, such as what an optimizer remembers of the biases of each layer.
+    """
+    inputs = sorted(n for (kind, *_), row in groups.items() if kind[0] is INPUT for _, n in row)
+    rank = {node: number for number, node in enumerate(inputs)}
+    rows: defaultdict[tuple[Kind, str, frozenset[Place]], list[tuple[Place, str]]]
+    rows = defaultdict(list)
+    for (kind, stem, axes), elements in groups.items():
+        base, numbers = _numbers_within(stem)
+        if kind[0] is INPUT and axes and numbers and _follow([rank[n] for _, n in elements]):
+            rows[kind, base, frozenset(place for place, _ in elements)].append((numbers, stem))
+    families = dict(groups)
+    for (kind, base, places), stems in rows.items():
+        axes = len(next(iter(places)))
+        whole = axes + len(stems[0][0])
+        if _is_grid([numbers for numbers, _ in stems]) and (kind, base, whole) not in families:
+            families[kind, base, whole] = [
+                ((*numbers, *place), node)
+                for numbers, stem in stems
+                for place, node in families.pop((kind, stem, axes))
+            ]
+    return families
+
+
+def _numbers_within(name: str) -> tuple[str, Place]:
+    """A name without the numbers in it, and these.
+
+    >>> _numbers_within("x0c12"), _numbers_within("x")
+    (('xc', (0, 12)), ('x', ()))
+    """
+    return re.sub(r"\d+", "", name), tuple(map(int, re.findall(r"\d+", name, re.ASCII)))
+
+
+def _is_grid(places: Sequence[Place]) -> bool:
+    """Whether there are several places, of one number of axes, that fill a grid."""
+    axes = [set(axis) for axis in zip(*places, strict=False)]
+    return 1 < len(places) == prod(map(len, axes)) and len({*map(len, places)}) == 1
+
+
+def _follow(ranks: Sequence[int]) -> bool:
+    """Whether whole numbers are some that follow each other."""
+    return max(ranks) - min(ranks) == len(ranks) - 1
 
 
 def _array(graph: Graph, stem: str, elements: Sequence[tuple[Place, int]]) -> LeafArray:

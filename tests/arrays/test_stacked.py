@@ -15,6 +15,10 @@ SPELLINGS = {
 }
 
 
+def dot(a, b):
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
 class Spelled(programs.Source):
     """Leaves that are named in a way of one's own."""
 
@@ -107,3 +111,24 @@ def test_inputs_at_the_steps_of_a_recurrence_are_one_array(spelling):
         h = [wg.tanh(a + b) for a, b in pairs]
     program = rolled(s.with_gradient(sum(h)))
     assert sorted(array.shape for array in program.leaves) == [(3, 2), (3, 3), (5, 2)]
+
+
+def test_rows_of_inputs_are_one_matrix_though_each_is_read_by_others():
+    def counted(size):
+        g = wg.Graph()
+        rows = [[g.input(f"t{i}_{j}") for j in range(3)] for i in range(size + 1)]
+        key = [[g.input(f"k{i}_{j}") for j in range(3)] for i in range(3)]
+        keys = [[dot(line, row) for line in key] for row in rows[:size]]
+        loss = 0.0
+        for p in range(size):
+            weights = [wg.exp(dot(rows[p], keys[t])) for t in range(p + 1)]
+            total = sum(weights)
+            mixed = [sum(w * rows[t][j] for t, w in enumerate(weights)) / total for j in range(3)]
+            loss = loss + dot(mixed, mixed)
+        flat = [x for row in rows for x in row]
+        rolled = wg.roll([loss, *wg.grad(loss, flat, allow_unused=True)])
+        return len(rolled.statements), [leaf.shape for leaf in rolled.program.leaves]
+
+    (few, shapes), (more, _) = counted(4), counted(6)
+    assert few == more
+    assert shapes == [(5, 3), (3, 3)]
