@@ -181,11 +181,6 @@ class ArrayProgram:
         indices = [index for scope in scopes for index in scope.indices]
         return {index.name: index for index in indices if isinstance(index, Table)}
 
-    @cached_property
-    def shapes(self) -> Mapping[str, Shape]:
-        """The shapes of all arrays."""
-        return {name: array.shape for name, array in self.arrays.items()}
-
     @property
     def batched(self) -> bool:
         """Whether it has an axis of samples."""
